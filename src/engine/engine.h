@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_ENGINE_ENGINE_H
+#define JOBCR_ENGINE_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "model/refusal.h"
+#include "storage/as_user.h"
+#include "util/err.h"
+
+/*
+ * One checkpoint or one restore of one tree.  The caller is single-threaded
+ * when it calls; the engine makes the threads it needs.
+ */
+
+/* Phases as they are told to the caller (logs, fault injection in tests). */
+enum engine_phase {
+	PHASE_PREFLIGHT,
+	PHASE_FREEZE,
+	PHASE_COLLECT,
+	PHASE_DUMP,
+	PHASE_PAGES,
+	PHASE_PUBLISH,
+	PHASE_END,
+	PHASE_BUILD,
+	PHASE_FILL,
+	PHASE_GO,
+};
+const char *engine_phase_name(enum engine_phase phase);
+
+struct checkpoint_args {
+	const char *job_id;
+	const char *node;
+	const char *cluster;
+	const char *cause;	/* request, preempt, interval, drain */
+	const char *name;	/* command line for listings, may be NULL */
+	pid_t init_pid;		/* the job's pid 1, never saved; or 0: then */
+	pid_t root_pid;		/* the tree is root_pid and its descendants */
+	uint32_t generation;
+	int job_fd;		/* as of store_begin; -1 for --dir */
+	int dir_fd;
+	const struct user_id *owner;
+	const char *const *carry;
+	const char *const *stdio;
+	uint64_t freeze_deadline_ns; /* from the start; 0: 10 s */
+	bool no_direct;
+	unsigned int readers;	/* threads that read pages; 0: 2 */
+	/* Each phase as it begins; not NULL. */
+	void (*phase)(void *arg, enum engine_phase phase);
+	/*
+	 * The snapshot is durable and the tree still frozen: true kills the
+	 * tree, false lets it go on.  NULL: goes on.
+	 */
+	bool (*published)(void *arg);
+	void *arg;
+};
+
+struct checkpoint_result {
+	uint64_t frozen_ns;   /* first stop to last thaw (or kill) */
+	uint64_t total_ns;
+	uint64_t page_bytes;  /* written */
+	uint64_t pages_ns;    /* spent on them */
+	uint32_t tasks, threads;
+	bool killed;
+};
+
+/*
+ * Save the tree.  -ENOTSUP with no->count > 0: refused, nothing was touched.
+ * Any other failure: the job goes on as before.
+ */
+int checkpoint_run(const struct checkpoint_args *args,
+		   struct checkpoint_result *ret, struct refusals *no,
+		   struct err *err);
+
+struct restart_args {
+	const char *job_id;
+	int dir_fd;
+	const struct user_id *owner; /* whose job it is; never the image's */
+	pid_t init_pid;	   /* pid 1 of a fresh pid namespace */
+	int stdio[3];	   /* the new step's, -1: none */
+	bool no_direct;
+	/*
+	 * The namespace's time offsets, before the first spawn; then a child
+	 * of the supervisor with the given inner pid that runs the puppet
+	 * program and waits; *ret_pid is its pid as the caller sees it.
+	 */
+	int (*set_time)(void *arg, int64_t monotonic_ns, int64_t boottime_ns,
+			struct err *err);
+	int (*spawn)(void *arg, pid_t ns_pid, pid_t *ret_pid, struct err *err);
+	/* Everything is built; last chance to say no (negative errno). */
+	int (*ready)(void *arg, pid_t root_ns_pid, struct err *err);
+	void (*phase)(void *arg, enum engine_phase phase);
+	void *arg;
+};
+
+struct restart_result {
+	uint64_t total_ns, fill_ns, page_bytes;
+	uint32_t tasks, threads;
+	pid_t root_ns_pid;
+};
+
+/* Build the tree and let it run.  On failure nothing of it is left. */
+int restart_run(const struct restart_args *args, struct restart_result *ret,
+		struct err *err);
+
+#endif

@@ -1,0 +1,3 @@
+noinst_LIBRARIES += %D%/libengine.a
+%C%_libengine_a_SOURCES = \
+	%D%/engine.h

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_INJECT_REMOTE_H
+#define JOBCR_INJECT_REMOTE_H
+
+#include "inject/tracee.h"
+
+/*
+ * System calls made by a stopped thread for us.  The target's text is never
+ * written and nothing is mapped: the thread's instruction pointer is put on a
+ * `syscall; ... ret` that it has anyway (vDSO or libc), and its stack pointer
+ * on a page of its memory that was never touched.  There lies the address of
+ * its own signal-return trampoline and a signal frame with its complete
+ * original state.  So whenever the tracer dies, the call in flight ends, the
+ * `ret` leads to rt_sigreturn, and the thread is itself again: it heals with
+ * no help.  A process where no such place is found is refused by name.
+ *
+ * One remote serves all threads of one process, one at a time.
+ */
+struct remote;
+
+/* For a process of a job.  leader is stopped.  Nothing is changed yet. */
+int remote_new(pid_t pid, struct tracee *leader, struct remote **ret,
+	       struct err *err);
+
+/*
+ * For a puppet (restore): syscall_addr is a `syscall` instruction in it and
+ * [buffer, buffer + buffer_len) memory it may scribble in.  No frame is kept.
+ */
+int remote_new_puppet(pid_t pid, struct tracee *leader, uint64_t syscall_addr,
+		      uint64_t buffer, size_t buffer_len, struct remote **ret,
+		      struct err *err);
+
+/* Point a puppet's remote to another syscall instruction or buffer. */
+void remote_move(struct remote *r, uint64_t syscall_addr, uint64_t buffer,
+		 size_t buffer_len);
+
+/*
+ * Begin in a thread: save registers and mask, block all signals, prepare the
+ * frame.  End: give everything back.  Calls in between.
+ */
+int remote_begin(struct remote *r, struct tracee *t, struct err *err);
+int remote_end(struct remote *r, struct err *err);
+
+/* One call; *ret_value is what the kernel returned (-errno on failure). */
+int remote_syscall(struct remote *r, long nr, const uint64_t args[6],
+		   int64_t *ret_value, struct err *err);
+
+/* The same, where a negative value is an error that names what. */
+int remote_call(struct remote *r, const char *what, int64_t *ret_value,
+		struct err *err, long nr, uint64_t a0, uint64_t a1,
+		uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+
+/* Memory of the target for arguments and results of calls. */
+uint64_t remote_buffer(const struct remote *r);
+size_t remote_buffer_size(const struct remote *r); /* at least 8 KiB */
+int remote_read(struct remote *r, uint64_t addr, void *buf, size_t len,
+		struct err *err);
+int remote_write(struct remote *r, uint64_t addr, const void *buf, size_t len,
+		 struct err *err);
+
+pid_t remote_pid(const struct remote *r);
+
+/* Zero what was scribbled (job), forget; in any state, NULL too. */
+void remote_free(struct remote *r);
+
+#endif

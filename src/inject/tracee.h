@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_INJECT_TRACEE_H
+#define JOBCR_INJECT_TRACEE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+#include "util/err.h"
+
+/*
+ * One thread under ptrace.  All calls for one tree must come from one OS
+ * thread.  When the tracer dies, a thread of a job goes on as it was; one
+ * that is being built (puppet) is killed.
+ */
+struct tracee {
+	pid_t tid;
+	bool stopped;
+	bool exit_kill;
+	int stop_signal; /* group stop: the job was stopped by this signal */
+	int death;	 /* wait status once it died, else -1 */
+};
+
+/* Seize without stopping.  puppet: it dies with the tracer. */
+int tracee_seize(struct tracee *t, pid_t tid, bool puppet, struct err *err);
+
+/* Ask for a stop; tracee_wait_stop collects it (deadline: monotonic ns). */
+int tracee_interrupt(struct tracee *t, struct err *err);
+int tracee_wait_stop(struct tracee *t, uint64_t deadline, struct err *err);
+
+/* Let go.  A group stop that was there stays. */
+int tracee_detach(struct tracee *t, struct err *err);
+
+int tracee_get_regs(struct tracee *t, struct user_regs_struct *ret,
+		    struct err *err);
+int tracee_set_regs(struct tracee *t, const struct user_regs_struct *regs,
+		    struct err *err);
+int tracee_get_sigmask(struct tracee *t, uint64_t *ret, struct err *err);
+int tracee_set_sigmask(struct tracee *t, uint64_t mask, struct err *err);
+
+/* XSAVE area, standard format, as large as the kernel gives it. */
+#define XSTATE_MAX 16384
+int tracee_get_xstate(struct tracee *t, uint8_t *buf, size_t room,
+		      size_t *ret_len, struct err *err);
+int tracee_set_xstate(struct tracee *t, const uint8_t *buf, size_t len,
+		      struct err *err);
+
+/* Pending signals; siginfos of 128 bytes, owned by the caller. */
+int tracee_peek_signals(struct tracee *t, bool shared, uint8_t **ret,
+			size_t *ret_count, struct err *err);
+
+struct rseq_config {
+	uint64_t address;
+	uint32_t size, signature, flags;
+};
+int tracee_get_rseq(struct tracee *t, struct rseq_config *ret,
+		    struct err *err);
+
+/*
+ * Make an interrupted call one that is made again: EINTR leaks and restart
+ * codes (see CONTRIBUTING.md, "Interrupted system calls").  restored: for
+ * the image, where no restart block exists; else for the thread that goes
+ * on.  Changes only *regs.
+ */
+void syscall_rewind(struct user_regs_struct *regs, bool restored,
+		    bool handler_pending);
+
+#endif

@@ -1,0 +1,4 @@
+noinst_LIBRARIES += %D%/libresource.a
+%C%_libresource_a_SOURCES = \
+	%D%/resource.h \
+	%D%/restore.h

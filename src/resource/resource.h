@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_RESOURCE_RESOURCE_H
+#define JOBCR_RESOURCE_RESOURCE_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "images/record.h"
+#include "inject/remote.h"
+#include "kernel/maps.h"
+#include "kernel/proc.h"
+#include "model/object.h"
+#include "model/refusal.h"
+#include "resource/restore.h"
+
+/*
+ * One file per kind of kernel object, with its dump and its restore side.
+ * A resource exports its ops struct and nothing else, calls no other
+ * resource, and names other objects by number only.
+ */
+
+/* A process as the dump side sees it.  Pointers are borrowed. */
+struct task_view {
+	pid_t pid;    /* as the worker sees it */
+	pid_t ns_pid; /* in the job's pid namespace: what images hold */
+	int proc_fd;  /* /proc/PID */
+	int pidfd;
+	const struct proc_stat *stat;
+	const struct proc_status *status;
+	const struct vma_list *vmas;
+	struct tracee *leader;	/* NULL in check(): nothing is stopped yet */
+	struct remote *remote;	/* the same; begun in the leader in dump() */
+};
+
+struct thread_view {
+	const struct task_view *task;
+	pid_t tid, ns_tid;
+	int proc_fd; /* /proc/PID/task/TID */
+	struct tracee *tracee;
+	/* Taken at the freeze, before anything was injected: */
+	const struct user_regs_struct *regs; /* calls rewound for the image */
+	uint64_t sigmask;
+	struct rseq_config rseq;
+	uint8_t *siginfo; /* private queue, 128 bytes each */
+	size_t nsiginfo;
+	struct remote *remote; /* begun in this thread in dump() */
+};
+
+/*
+ * An open file description, seen through one of its holders; or a file that
+ * is only mapped or executed (fd < 0).
+ */
+struct fd_view {
+	const struct task_view *task; /* the first holder */
+	int fd;			      /* its number there, -1: none */
+	int own_fd; /* the worker's duplicate (O_PATH when only mapped) */
+	uint32_t object;
+	uint32_t flags; /* O_* without O_CLOEXEC */
+	int64_t position;
+	const char *link;   /* text of the /proc link */
+	const char *fdinfo; /* "" when fd < 0 */
+	const struct stat *stat;
+	bool mapped; /* only mapped: flags say how it must be open */
+};
+
+/* What a dump may ask of the engine. */
+struct dump_ctx {
+	const struct img_sink *out;
+	struct object_table *objects;
+	const struct dump_engine *engine; /* functions below use it */
+	const struct dump_options *options;
+};
+
+struct dump_options {
+	const char *const *carry; /* NULL-terminated: files below these paths
+				     are local to the node: carry contents */
+	const char *const *stdio; /* NULL-terminated: paths of the step's
+				     output files */
+	uint32_t owner_uid;
+};
+
+/* Provided by src/engine through function pointers: the layer is above. */
+struct dump_engine {
+	void *arg;
+	/* Object number behind descriptor fd of a task; 0: no such fd. */
+	uint32_t (*fd_object)(void *arg, pid_t ns_pid, int fd);
+	/* Object number of the file or shared memory that vma maps; 0: none. */
+	uint32_t (*vma_object)(void *arg, const struct task_view *task,
+			       const struct vma *vma);
+	/* Inner pid of an outer one in the tree; 0: not in the tree. */
+	pid_t (*ns_pid)(void *arg, pid_t pid);
+	/* Is the object with this /proc link text held outside the tree? */
+	bool (*held_outside)(void *arg, const char *link);
+	/* kcmp: is slot (epoll fd, tfd) of task the same file as its fd? */
+	int (*epoll_target)(void *arg, const struct task_view *task, int epfd,
+			    int tfd, uint32_t nth, uint32_t *ret_object,
+			    struct err *err);
+	/* Save [start, end) of a task's memory, what it has of its own. */
+	int (*pages_of_task)(void *arg, const struct task_view *task,
+			     const struct vma *vma, struct err *err);
+	/* Save the data of a file (holes stay holes); fd is duplicated. */
+	int (*pages_of_fd)(void *arg, uint32_t object, int fd, uint64_t size,
+			   struct err *err);
+};
+
+enum resource_scope { SCOPE_FILE, SCOPE_TASK, SCOPE_THREAD };
+
+/*
+ * Stages of a restore, in order; all tasks pass one before the next begins.
+ * The engine's own work at a stage is done before the resources'.
+ */
+enum restore_stage {
+	STAGE_NONE,
+	STAGE_OPEN,    /* in the worker: open file descriptions, shmem */
+	STAGE_EARLY,   /* before memory: descriptors are in place; cwd, THP */
+	STAGE_MAP,     /* the puppet is empty: mappings are made, writable */
+	STAGE_MAPPED,  /* contents are in: protections, advice, mm fields */
+	STAGE_THREAD,  /* all threads exist: what each registers */
+	STAGE_LATE,    /* descriptors' late work (epoll), sigactions, limits */
+	STAGE_SIGNALS, /* pending queues; all signals are blocked */
+	STAGE_CREDS,   /* from here on the task is the user's */
+	STAGE_LAST,    /* dumpable, parent-death signal, subreaper */
+	STAGE_ARM,     /* timers */
+};
+
+struct resource_ops {
+	const char *name; /* as in messages: "eventfd" */
+	uint32_t tag;
+	enum resource_scope scope;
+	enum restore_stage stage; /* when restore() is called */
+
+	/* SCOPE_FILE: is this description mine?  The table asks in order. */
+	bool (*match)(const struct fd_view *fd);
+
+	/*
+	 * Look without touching: called on a running job first, and again when
+	 * it is frozen (then view->leader is not NULL).  Adds refusals.
+	 */
+	int (*check_file)(const struct dump_ctx *ctx, const struct fd_view *fd,
+			  struct refusals *no, struct err *err);
+	int (*check_task)(const struct dump_ctx *ctx,
+			  const struct task_view *task, struct refusals *no,
+			  struct err *err);
+	int (*check_thread)(const struct dump_ctx *ctx,
+			    const struct thread_view *thread,
+			    struct refusals *no, struct err *err);
+
+	/* Write the records; changes nothing in the job. */
+	int (*dump_file)(const struct dump_ctx *ctx, const struct fd_view *fd,
+			 struct err *err);
+	int (*dump_task)(const struct dump_ctx *ctx,
+			 const struct task_view *task, struct err *err);
+	int (*dump_thread)(const struct dump_ctx *ctx,
+			   const struct thread_view *thread, struct err *err);
+
+	/*
+	 * SCOPE_FILE: make the open file description in the worker (own_fd)
+	 * and hand it to restore_set_fd; helper records (PipeRecord,
+	 * ShmemRecord, GhostRecord) have ops of their own with match NULL.
+	 */
+	int (*restore_file)(struct restore_ctx *ctx,
+			    const ProtobufCMessage *msg, struct err *err);
+	/* SCOPE_FILE: once more in each task that holds it, at STAGE_LATE */
+	int (*late_file)(struct restore_ctx *ctx, struct restore_task *task,
+			 int fd, const ProtobufCMessage *msg, struct err *err);
+	/*
+	 * SCOPE_TASK, SCOPE_THREAD: in the puppet, by remote calls; thread is
+	 * NULL for SCOPE_TASK, and the remote is begun in the right thread.
+	 */
+	int (*restore)(struct restore_ctx *ctx, struct restore_task *task,
+		       struct restore_thread *thread,
+		       const ProtobufCMessage *msg, struct err *err);
+	/* A second time at stage2, when not STAGE_NONE. */
+	enum restore_stage stage2;
+	int (*restore2)(struct restore_ctx *ctx, struct restore_task *task,
+			struct restore_thread *thread,
+			const ProtobufCMessage *msg, struct err *err);
+};
+
+/* The only list of resources, NULL-terminated; order is dump order. */
+extern const struct resource_ops *const resource_table[];
+
+/* NULL when no resource writes this tag. */
+const struct resource_ops *resource_by_tag(uint32_t tag);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_RESOURCE_RESTORE_H
+#define JOBCR_RESOURCE_RESTORE_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "inject/remote.h"
+
+/*
+ * What the restore side of a resource works on.  The engine fills these; a
+ * resource reads them and calls the functions below.
+ */
+struct restore_thread {
+	pid_t tid; /* as the worker sees it */
+	pid_t ns_tid;
+	struct tracee tracee;
+	struct user_regs_struct regs; /* final, set by res_regs */
+	uint64_t sigmask;
+	bool have_regs;
+};
+
+struct restore_task {
+	pid_t pid; /* as the worker sees it */
+	pid_t ns_pid, ns_ppid;
+	bool zombie;
+	struct restore_thread *threads; /* [0] is the leader */
+	size_t nthreads;
+	struct remote *remote; /* a puppet's */
+	uint64_t agent_start, agent_end; /* the puppet's own last memory */
+};
+
+struct restore_engine;
+
+struct restore_owner { /* whose job it is, as proved by others */
+	uint32_t uid, gid;
+	const uint32_t *groups;
+	size_t ngroups;
+};
+
+struct restore_ctx {
+	const struct restore_engine *engine; /* its functions, below */
+	const struct restore_owner *owner;
+	int root_fd;	   /* "/" of the job's mount namespace */
+	int init_proc_fd;  /* /proc/PID of the job's init */
+	int stdio[3];	   /* the new step's, -1: none */
+	int64_t monotonic_offset_ns; /* job's clock minus the node's */
+	uint32_t allowed_cpus_len;   /* of the new allocation */
+	const uint8_t *allowed_cpus; /* bitmap */
+};
+
+/* Provided by src/engine. */
+struct restore_engine {
+	void *arg; /* first argument of each function */
+	/* The description of object is fd: taken. */
+	int (*set_fd)(void *arg, uint32_t object, int fd, struct err *err);
+	/* The worker's descriptor of an object, borrowed; -1: unknown. */
+	int (*get_fd)(void *arg, uint32_t object);
+	/* Pages owned by object are to be written into fd: duplicated. */
+	int (*set_data_fd)(void *arg, uint32_t object, int fd,
+			   struct err *err);
+	/* A helper record by tag and object number (ghost, pipe, shmem). */
+	const ProtobufCMessage *(*find)(void *arg, uint32_t tag,
+					uint32_t object);
+	/* Bring descriptor of object into the puppet; *ret_fd is a number in
+	 * it, free for the caller to close by a remote call. */
+	int (*push_fd)(void *arg, struct restore_task *task,
+		       uint32_t object, int *ret_fd, struct err *err);
+	/* Open with the owner's rights below the job's root. */
+	int (*open_path)(void *arg, const char *path, int flags,
+			 unsigned int mode, struct err *err);
+};
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_SNAPSHOT_SNAPSHOT_H
+#define JOBCR_SNAPSHOT_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "images/manifest.pb-c.h"
+#include "images/record.h"
+#include "storage/as_user.h"
+#include "util/err.h"
+
+/*
+ * A generation as a whole: its manifest, its parts, what must hold between
+ * them.  Used by the engine (to write and to restore) and by the command
+ * line (to show and to verify).  Needs no privilege.
+ */
+
+/* SHA-256, 32 bytes. */
+#define DIGEST_BYTES 32
+struct digest;
+int digest_new(struct digest **ret, struct err *err);
+void digest_add(struct digest *d, const void *data, size_t len);
+void digest_end(struct digest *d, uint8_t ret[DIGEST_BYTES]);
+void digest_free(struct digest *d);
+
+/*
+ * Read and check the manifest in dir_fd.  -ENOENT: no snapshot here;
+ * -EBADMSG: damaged; -ENOTSUP: made by a newer jobcr (format, features).
+ * Owned by the caller: manifest_record__free_unpacked(m, NULL).
+ */
+int snapshot_manifest(int dir_fd, const struct user_id *user,
+		      ManifestRecord **ret, struct err *err);
+
+/*
+ * One part's meta stream in memory, length and digest checked, every record
+ * known, of its type, and counted.  Message i: records[i], with tag.
+ */
+struct meta_entry {
+	uint32_t tag;
+	ProtobufCMessage *msg;
+};
+struct meta {
+	struct meta_entry *entries;
+	size_t count;
+};
+int snapshot_meta(int dir_fd, const struct user_id *user,
+		  const PartEntry *part, struct meta *ret, struct err *err);
+void meta_done(struct meta *meta);
+
+/* Every extent lies in its stream, none overlap in one owner, ids exist. */
+int snapshot_check_meta(const PartEntry *part, const struct meta *meta,
+			struct err *err);
+
+/* All of it: manifest, every part's meta, and (pages) every extent's hash. */
+int snapshot_verify(int dir_fd, const struct user_id *user, bool pages,
+		    struct err *err);
+
+/* The hash of an extent (XXH3-64). */
+uint64_t extent_hash(const void *data, size_t len);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_UTIL_IO_H
+#define JOBCR_UTIL_IO_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util/err.h"
+
+/* Write or read exactly len bytes; a short file is -ENODATA. */
+int write_all(int fd, const void *data, size_t len, struct err *err);
+int read_all(int fd, void *data, size_t len, struct err *err);
+
+/*
+ * Read a whole small file (a /proc file too) below dir_fd into a buffer
+ * owned by the caller (free), NUL-terminated.  More than limit bytes: -EFBIG.
+ */
+int read_file_at(int dir_fd, const char *name, size_t limit, char **ret_data,
+		 size_t *ret_len, struct err *err);
+
+/* Decimal with nothing behind it; -EINVAL or -ERANGE otherwise. */
+int parse_u64(const char *text, uint64_t max, uint64_t *ret);
+
+/*
+ * Pass count descriptors and len bytes (1 to 4096) over a Unix socket.
+ * recv_fds: *ret_count is the room on entry and what came on exit; received
+ * descriptors are O_CLOEXEC and owned by the caller.  End of file: -ENODATA.
+ */
+int send_fds(int sock, const void *data, size_t len, const int *fds,
+	     size_t count, struct err *err);
+int recv_fds(int sock, void *data, size_t room, size_t *ret_len, int *ret_fds,
+	     size_t *ret_count, struct err *err);
+
+#endif

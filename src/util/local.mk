@@ -1,0 +1,10 @@
+noinst_LIBRARIES += %D%/libutil.a
+%C%_libutil_a_SOURCES = \
+	%D%/cleanup.h \
+	%D%/clock.h \
+	%D%/err.c \
+	%D%/err.h \
+	%D%/io.c \
+	%D%/io.h \
+	%D%/log.c \
+	%D%/log.h

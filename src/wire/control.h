@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_WIRE_CONTROL_H
+#define JOBCR_WIRE_CONTROL_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util/err.h"
+
+/*
+ * Talking to the supervisor of a job: SOCK_SEQPACKET at
+ * RUNDIR/jobs/JOBID/control, for root only (SO_PEERCRED is checked).  Fixed
+ * structs in host byte order: both ends are of one build on one node.
+ */
+#define CONTROL_MAGIC 0x6a637231u /* "jcr1" */
+#define JOB_ID_MAX    64
+
+enum control_op {
+	CONTROL_INFO = 1,  /* reply: info */
+	CONTROL_HOLD,	   /* keep signals for the job back until RELEASE or
+			      until this connection ends */
+	CONTROL_RELEASE,
+	CONTROL_SET_TIME,  /* a, b: monotonic and boottime offsets */
+	CONTROL_SPAWN,	   /* a: inner pid.  reply.value: outer pid */
+	CONTROL_RUNNING,   /* a: inner pid of the restored root: supervise it */
+	CONTROL_SIGNAL,	   /* a: signal, to the root */
+	CONTROL_WAIT,	   /* reply comes when the job ends: wait status */
+	CONTROL_STDIO,	   /* reply carries three descriptors */
+	CONTROL_LEAVE,	   /* the tree is about to be killed after a
+			      checkpoint; a: generation */
+	CONTROL_ABORT,	   /* restore failed: end; text is the reason */
+};
+
+struct control_request {
+	uint32_t magic;
+	uint32_t op;
+	int64_t a, b;
+	char text[256];
+};
+
+enum control_state {
+	CONTROL_STARTING = 1,
+	CONTROL_RESTORING,
+	CONTROL_ALIVE,
+	CONTROL_ENDED,
+	CONTROL_LEFT, /* ended by a checkpoint */
+};
+
+struct control_info {
+	char job_id[JOB_ID_MAX];
+	uint32_t state;
+	int32_t supervisor_pid, init_pid, root_pid; /* outer */
+	int32_t root_ns_pid;
+	uint32_t uid, gid;
+	uint32_t slurm; /* a Slurm job: its numeric id, else 0 */
+	uint32_t generation; /* restored from, 0: first run */
+	uint64_t started_ns; /* CLOCK_REALTIME */
+	char name[128];	     /* command, for listings */
+	char stdout_path[512], stderr_path[512]; /* regular files, else "" */
+	char carry[256]; /* prefix of node-local files to carry, or "" */
+};
+
+struct control_reply {
+	uint32_t magic;
+	int32_t result; /* 0 or a negative errno */
+	int64_t value;
+	char text[256]; /* of an error */
+	struct control_info info;
+};
+
+/* Connect to the supervisor of a job; -ENOENT when it is not on this node. */
+int control_connect(const char *run_dir, const char *job_id, int *ret_fd,
+		    struct err *err);
+
+/* One request and its reply; fds, if any, go to ret_fds (room for 3). */
+int control_call(int fd, const struct control_request *req,
+		 struct control_reply *ret, int *ret_fds, struct err *err);
+
+#endif

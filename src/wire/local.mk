@@ -1,0 +1,3 @@
+noinst_LIBRARIES += %D%/libwire.a
+%C%_libwire_a_SOURCES = \
+	%D%/control.h

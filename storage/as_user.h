@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_STORAGE_AS_USER_H
+#define JOBCR_STORAGE_AS_USER_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "util/err.h"
+
+/*
+ * Files are opened with the rights of the job's user: parallel file systems
+ * squash root, and quota and ownership are then right by themselves.  Only
+ * the calling thread is changed (fsuid, fsgid, groups, by raw system calls);
+ * with a uid other than 0 the kernel takes its file capabilities meanwhile.
+ */
+struct user_id {
+	uid_t uid;
+	gid_t gid;
+	size_t ngroups;
+	gid_t *groups; /* owned by whoever made the struct */
+};
+
+/* Look up uid's groups (getgrouplist).  Unknown uid: just uid and gid. */
+int user_id_load(uid_t uid, gid_t gid, struct user_id *ret, struct err *err);
+void user_id_done(struct user_id *user);
+
+/* Begin and end; they do not nest.  as_root cannot fail in a root process. */
+int as_user(const struct user_id *user, struct err *err);
+void as_root(void);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_STORAGE_READER_H
+#define JOBCR_STORAGE_READER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/err.h"
+
+/*
+ * Deep reads of page streams through one io_uring: O_DIRECT and registered
+ * buffers, or buffered.  Pieces are delivered in any order.
+ */
+struct reader;
+
+struct reader_limits {
+	size_t buffer_bytes;
+	unsigned int buffers;
+	int no_direct;
+};
+
+/* One piece to be read; tag is the caller's and comes back with the data. */
+struct read_piece {
+	uint32_t stream; /* as reader_open numbered it */
+	uint32_t len;	 /* bytes, a multiple of 4096, <= buffer_bytes */
+	uint64_t offset; /* a multiple of 4096 */
+	uint64_t tag;
+};
+
+int reader_new(int dir_fd, const struct reader_limits *limits,
+	       struct reader **ret, struct err *err);
+
+/* Open a stream with the calling thread's rights; numbered from 0. */
+int reader_open(struct reader *r, const char *name, uint32_t *ret_stream,
+		uint64_t *ret_length, struct err *err);
+
+/*
+ * Read count pieces.  done is called in the caller's thread for each with
+ * its data, valid during the call only; a negative return stops everything
+ * and is passed on.  A piece beyond the end of its stream is -ENODATA.
+ */
+typedef int (*reader_done_fn)(void *arg, const struct read_piece *piece,
+			      const uint8_t *data, struct err *err);
+int reader_run(struct reader *r, const struct read_piece *pieces, size_t count,
+	       reader_done_fn done, void *arg, struct err *err);
+
+void reader_free(struct reader *r);
+
+#endif

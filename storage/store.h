@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_STORAGE_STORE_H
+#define JOBCR_STORAGE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "storage/as_user.h"
+#include "util/err.h"
+
+/*
+ * Where snapshots are:  STORE/CLUSTER/JOBID/GENERATION/ with a manifest that
+ * is written last.  All calls act with the rights of user (NULL: as they
+ * are).  Generation directories are zero-padded decimals of 10 digits.  A
+ * generation under way has the suffix .new and is renamed when durable.
+ */
+
+/* A directory with a manifest is a snapshot; one without is a leftover. */
+struct store_generation {
+	uint32_t number;
+	bool complete;
+};
+
+/* Open (create: make, 0700, owned by user) the directory of a job. */
+int store_open_job(const char *store, const char *cluster, const char *job,
+		   bool create, const struct user_id *user, int *ret_fd,
+		   struct err *err);
+
+/* Generations of a job, ascending; the array is owned by the caller. */
+int store_list(int job_fd, const struct user_id *user,
+	       struct store_generation **ret, size_t *ret_count,
+	       struct err *err);
+
+/* Newest complete generation; -ENOENT when there is none. */
+int store_newest(int job_fd, const struct user_id *user, uint32_t *ret,
+		 struct err *err);
+
+/*
+ * Make a directory for the next generation (one more than the highest that
+ * is or was begun) and open it.
+ */
+int store_begin(int job_fd, const struct user_id *user, uint32_t *ret_number,
+		int *ret_dir_fd, struct err *err);
+
+/* Open a complete generation for reading. */
+int store_open(int job_fd, uint32_t number, const struct user_id *user,
+	       int *ret_dir_fd, struct err *err);
+
+/*
+ * Publish: write the manifest (a framed record, made by the caller), fsync
+ * it, rename it into place, fsync the directory.  With job_fd >= 0 the
+ * generation then loses its .new and job_fd is fsynced.  Only after that
+ * does the snapshot exist.  Publishing into an arbitrary directory (--dir)
+ * passes job_fd -1.
+ */
+int store_publish(int job_fd, uint32_t number, int dir_fd,
+		  const void *manifest, size_t len, const struct user_id *user,
+		  struct err *err);
+
+/* Remove an attempt that was not published, or a whole generation. */
+int store_discard(int job_fd, uint32_t number, const struct user_id *user,
+		  struct err *err);
+
+/* Keep the newest keep complete generations, remove older and leftovers. */
+int store_retire(int job_fd, unsigned int keep, const struct user_id *user,
+		 struct err *err);
+
+#endif

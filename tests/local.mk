@@ -1,0 +1,27 @@
+# TAP everywhere, through automake's driver.
+LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) \
+	$(top_srcdir)/build-aux/tap-driver.sh
+SH_LOG_DRIVER = $(LOG_DRIVER)
+T_LOG_DRIVER = $(LOG_DRIVER)
+TEST_EXTENSIONS = .sh .t
+SH_LOG_COMPILER = $(SHELL)
+T_LOG_COMPILER = $(SHELL)
+AM_TESTS_ENVIRONMENT = \
+	top_srcdir='$(abs_top_srcdir)'; top_builddir='$(abs_top_builddir)'; \
+	export top_srcdir top_builddir;
+
+check_LIBRARIES = %D%/lib/libtap.a
+%C%_lib_libtap_a_SOURCES = %D%/lib/tap.c %D%/lib/tap.h
+%C%_lib_libtap_a_CFLAGS = $(AM_CFLAGS)
+
+UNIT_TESTS = \
+	%D%/unit/err
+check_PROGRAMS += $(UNIT_TESTS)
+TESTS += $(UNIT_TESTS)
+
+%C%_unit_err_SOURCES = %D%/unit/err.c
+%C%_unit_err_LDADD = %D%/lib/libtap.a src/util/libutil.a
+
+T_TESTS =
+TESTS += $(T_TESTS)
+EXTRA_DIST += $(T_TESTS)
