@@ -22,6 +22,8 @@ TESTS += $(UNIT_TESTS)
 %C%_unit_err_SOURCES = %D%/unit/err.c
 %C%_unit_err_LDADD = %D%/lib/libtap.a src/util/libutil.a
 
-T_TESTS =
+T_TESTS = \
+	%D%/t/layers.t \
+	%D%/t/style.t
 TESTS += $(T_TESTS)
 EXTRA_DIST += $(T_TESTS)
