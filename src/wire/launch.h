@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_WIRE_LAUNCH_H
+#define JOBCR_WIRE_LAUNCH_H
+
+#include <stdint.h>
+
+/*
+ * How spank_jobcr.so hands Slurm's task over to jobcr-supervisor.  slurmstepd
+ * forks the task; in task_init_privileged that process forks the job's side
+ * and, once the job's side has reached task_init (slurmstepd may call
+ * setpgid() on the task until then, which fails after an exec), executes
+ *
+ *   jobcr-supervisor --slurm ID --job ID --uid UID --gid GID
+ *       --run-dir DIR --daemon SOCKET --name NAME --carry PREFIX
+ *       --child PID { --init PID | --restore GENERATION }
+ *
+ * with descriptor 3 the launch socket (SOCK_SEQPACKET) and everything else
+ * closed but 0, 1, 2, which are /dev/null.  All signals are blocked.
+ *
+ * First run (--init): PID 1 of the job's pid namespace is there, with a mount
+ * namespace and /proc of its own; it runs "jobcr-supervisor --init-process"
+ * and is a child of the supervisor, as is --child, the job (pid 2 inside, own
+ * session).  The supervisor puts both into its own cgroups and affinity, then
+ * answers LAUNCH_GO; the job then executes the batch script.
+ *
+ * Restore: --child is a plain process outside any namespace that only hands
+ * over Slurm's standard input, output and error; it ends after LAUNCH_GO.
+ * The supervisor makes the namespaces, asks the daemon for the restore into
+ * itself, and ends with the status of the restored root.
+ *
+ * Both: the ready message carries the three descriptors.
+ */
+#define LAUNCH_MAGIC 0x6a636c31u /* "jcl1" */
+#define LAUNCH_FD    3
+
+enum launch_kind {
+	LAUNCH_READY = 1, /* job's side, in task_init; with descriptors 0-2 */
+	LAUNCH_GO,	  /* supervisor: placed, go on */
+};
+
+struct launch_message {
+	uint32_t magic;
+	uint32_t kind;
+};
+
+#endif
