@@ -14,16 +14,22 @@ check_LIBRARIES = %D%/lib/libtap.a
 %C%_lib_libtap_a_SOURCES = %D%/lib/tap.c %D%/lib/tap.h
 %C%_lib_libtap_a_CFLAGS = $(AM_CFLAGS)
 
-UNIT_TESTS = \
-	%D%/unit/err
-check_PROGRAMS += $(UNIT_TESTS)
-TESTS += $(UNIT_TESTS)
+# Each test is a block of its own.
+UNIT_TESTS =
+T_TESTS =
 
+UNIT_TESTS += %D%/unit/err
 %C%_unit_err_SOURCES = %D%/unit/err.c
 %C%_unit_err_LDADD = %D%/lib/libtap.a src/util/libutil.a
 
-T_TESTS = \
-	%D%/t/layers.t \
-	%D%/t/style.t
-TESTS += $(T_TESTS)
+UNIT_TESTS += %D%/unit/model
+%C%_unit_model_SOURCES = %D%/unit/model.c
+%C%_unit_model_LDADD = %D%/lib/libtap.a src/model/libmodel.a \
+	src/util/libutil.a
+
+T_TESTS += %D%/t/layers.t
+T_TESTS += %D%/t/style.t
+
+check_PROGRAMS += $(UNIT_TESTS)
+TESTS += $(UNIT_TESTS) $(T_TESTS)
 EXTRA_DIST += $(T_TESTS)

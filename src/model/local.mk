@@ -1,4 +1,6 @@
 noinst_LIBRARIES += %D%/libmodel.a
 %C%_libmodel_a_SOURCES = \
+	%D%/object.c \
 	%D%/object.h \
+	%D%/refusal.c \
 	%D%/refusal.h

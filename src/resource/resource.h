@@ -182,6 +182,13 @@ struct resource_ops {
 /* The only list of resources, NULL-terminated; order is dump order. */
 extern const struct resource_ops *const resource_table[];
 
+/* One line for each file of this folder; only table.c uses them. */
+/* open files */
+
+/* one process */
+
+/* one thread */
+
 /* NULL when no resource writes this tag. */
 const struct resource_ops *resource_by_tag(uint32_t tag);
 

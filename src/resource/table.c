@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <stddef.h>
+
+#include "resource/resource.h"
+
+/*
+ * Order is dump order, and for open files the order in which they are asked
+ * whether a description is theirs: the one that says no to all the rest comes
+ * last.  Helper records are written by those who need them.
+ */
+const struct resource_ops *const resource_table[] = {
+	/* open files */
+
+	/* one process */
+
+	/* one thread */
+
+	NULL,
+};
+
+const struct resource_ops *resource_by_tag(uint32_t tag)
+{
+	for (size_t i = 0; resource_table[i]; i++)
+		if (resource_table[i]->tag == tag)
+			return resource_table[i];
+	return NULL;
+}
