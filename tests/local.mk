@@ -33,3 +33,5 @@ T_TESTS += %D%/t/style.t
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS) $(T_TESTS)
 EXTRA_DIST += $(T_TESTS)
+
+include tests/cluster/local.mk
