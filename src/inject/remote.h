@@ -50,6 +50,15 @@ int remote_call(struct remote *r, const char *what, int64_t *ret_value,
 		struct err *err, long nr, uint64_t a0, uint64_t a1,
 		uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
 
+/*
+ * clone3 in a puppet: a child process, or with CLONE_THREAD in flags a
+ * thread of it, which gets the number ns_tid of its innermost pid namespace
+ * (-EEXIST: taken).  It is traced like its parent and stopped in *ret before
+ * its first instruction; registers are those of the parent.
+ */
+int remote_clone(struct remote *r, uint64_t flags, int exit_signal,
+		 pid_t ns_tid, struct tracee *ret, struct err *err);
+
 /* Memory of the target for arguments and results of calls. */
 uint64_t remote_buffer(const struct remote *r);
 size_t remote_buffer_size(const struct remote *r); /* at least 8 KiB */
