@@ -2,6 +2,7 @@
 #ifndef JOBCR_WIRE_CONTROL_H
 #define JOBCR_WIRE_CONTROL_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -27,8 +28,9 @@ enum control_op {
 	CONTROL_WAIT,	   /* reply comes when the job ends: wait status */
 	CONTROL_STDIO,	   /* reply carries three descriptors */
 	CONTROL_LEAVE,	   /* the tree is about to be killed after a
-			      checkpoint; a: generation */
-	CONTROL_ABORT,	   /* restore failed: end; text is the reason */
+			      checkpoint; a: generation.  Forgotten when this
+			      connection ends and the job is still there */
+	CONTROL_ABORT,	   /* restore failed: end; a: exit status */
 };
 
 struct control_request {
@@ -68,6 +70,20 @@ struct control_reply {
 	struct control_info info;
 };
 
+/*
+ * What is left of a local job that has ended, RUNDIR/jobs/JOBID/ended: the
+ * supervisor writes it as its last act.
+ */
+struct control_ended {
+	uint32_t magic;
+	int32_t wait_status; /* as wait(2) gives it */
+	uint64_t ended_ns;   /* CLOCK_REALTIME */
+	struct control_info info;
+};
+
+/* Exit status of a supervisor whose job was ended by a checkpoint. */
+#define EXIT_LEFT 75
+
 /* Connect to the supervisor of a job; -ENOENT when it is not on this node. */
 int control_connect(const char *run_dir, const char *job_id, int *ret_fd,
 		    struct err *err);
@@ -75,5 +91,26 @@ int control_connect(const char *run_dir, const char *job_id, int *ret_fd,
 /* One request and its reply; fds, if any, go to ret_fds (room for 3). */
 int control_call(int fd, const struct control_request *req,
 		 struct control_reply *ret, int *ret_fds, struct err *err);
+
+/* The same without an answer: for CONTROL_WAIT, whose reply comes later. */
+int control_send(int fd, const struct control_request *req, struct err *err);
+int control_receive(int fd, struct control_reply *ret, int *ret_fds,
+		    struct err *err);
+
+/* How a job on this node stands; -ENOENT: never heard of. */
+int control_read_info(const char *run_dir, const char *job_id,
+		      struct control_info *ret, struct err *err);
+int control_read_ended(const char *run_dir, const char *job_id,
+		       struct control_ended *ret, struct err *err);
+
+/*
+ * All jobs of this node, ended ones too (state CONTROL_ENDED or
+ * CONTROL_LEFT), in the order of their start.  Owned by the caller: free.
+ */
+int control_list(const char *run_dir, struct control_info **ret,
+		 size_t *ret_count, struct err *err);
+
+/* A name that is safe as a path component: [A-Za-z0-9._-], no leading dot. */
+int control_check_id(const char *job_id, struct err *err);
 
 #endif
