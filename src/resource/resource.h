@@ -30,6 +30,7 @@ struct task_view {
 	const struct proc_stat *stat;
 	const struct proc_status *status;
 	const struct vma_list *vmas;
+	uint32_t exe_object;	/* FileRecord of /proc/PID/exe; 0 in check() */
 	struct tracee *leader;	/* NULL in check(): nothing is stopped yet */
 	struct remote *remote;	/* the same; begun in the leader in dump() */
 };
@@ -93,6 +94,9 @@ struct dump_engine {
 	pid_t (*ns_pid)(void *arg, pid_t pid);
 	/* Is the object with this /proc link text held outside the tree? */
 	bool (*held_outside)(void *arg, const char *link);
+	/* A process outside the tree that maps or holds this shared memory
+	 * (inode on the kernel's own tmpfs); 0: none. */
+	pid_t (*shmem_outside)(void *arg, uint64_t inode);
 	/* kcmp: is slot (epoll fd, tfd) of task the same file as its fd? */
 	int (*epoll_target)(void *arg, const struct task_view *task, int epfd,
 			    int tfd, uint32_t nth, uint32_t *ret_object,

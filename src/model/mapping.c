@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "model/mapping.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "util/cleanup.h"
+
+int mapping_shmem_device(dev_t *ret, struct err *err)
+{
+	auto_close int fd = memfd_create("jobcr", MFD_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return err_sys(err, "memfd_create");
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "stat of a memfd");
+	*ret = st.st_dev;
+	return 0;
+}
+
+struct refused_path {
+	const char *path;
+	bool prefix;
+	const char *why, *remedy;
+};
+
+/* Names given by the kernel; those in brackets no program can choose. */
+static const struct refused_path refused_paths[] = {
+	{ "/secretmem (deleted)", false, "secret memory (memfd_secret)",
+	  "use ordinary memory" },
+	{ "/[aio] (deleted)", false, "a kernel AIO context (io_setup)",
+	  "use threads or POSIX AIO" },
+	{ "anon_inode:[io_uring]", false, "an io_uring",
+	  "disable io_uring in the program or library" },
+	{ "anon_inode:[perf_event]", false, "a perf event buffer",
+	  "stop the profiler" },
+	{ "anon_inode:", true, "memory of a kernel object",
+	  "close the object that is mapped" },
+	{ "socket:[", true, "a packet socket ring", "close the socket" },
+	{ "[uprobes]", false, "breakpoints of a tracer (uprobes)",
+	  "stop the tracing tool" },
+};
+
+struct refused_flag {
+	uint64_t flag;
+	const char *why, *remedy;
+};
+
+static const struct refused_flag refused_flags[] = {
+	{ VMA_HUGETLB, "huge pages of hugetlbfs",
+	  "use transparent huge pages (madvise)" },
+	{ VMA_SYNC, "persistent memory (DAX)", "use ordinary files" },
+	{ VMA_UFFD, "memory watched by userfaultfd",
+	  "close the userfaultfd" },
+	{ VMA_SEALED, "sealed memory (mseal)", "run without mseal" },
+	{ VMA_SHADOW_STACK, "a shadow stack",
+	  "set GLIBC_TUNABLES=glibc.cpu.hwcaps=-SHSTK" },
+	{ VMA_IO | VMA_PFNMAP | VMA_MIXEDMAP, "memory of a device",
+	  "close the device before a checkpoint" },
+	{ VMA_UNKNOWN, "a mapping with flags unknown to this jobcr",
+	  "use a newer jobcr" },
+};
+
+static bool refuse(const struct vma *vma, const char **ret_why,
+		   const char **ret_remedy)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(refused_paths); i++) {
+		const struct refused_path *p = &refused_paths[i];
+		size_t n = strlen(p->path) + (p->prefix ? 0 : 1);
+
+		if (strncmp(vma->path, p->path, n) != 0)
+			continue;
+		*ret_why = p->why;
+		*ret_remedy = p->remedy;
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(refused_flags); i++) {
+		if (!(vma->flags & refused_flags[i].flag))
+			continue;
+		*ret_why = refused_flags[i].why;
+		*ret_remedy = refused_flags[i].remedy;
+		return true;
+	}
+	if (vma->pkey) {
+		*ret_why = "memory with a protection key";
+		*ret_remedy = "run without pkey_mprotect";
+		return true;
+	}
+	return false;
+}
+
+static bool starts(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
+}
+
+static enum mapping_kind shmem_kind(const struct vma *vma,
+				    const char **ret_why,
+				    const char **ret_remedy)
+{
+	if (starts(vma->path, "/memfd:") ||
+	    starts(vma->path, "/dev/zero") ||
+	    starts(vma->path, "[anon_shmem:"))
+		return MAPPING_SHMEM;
+	if (starts(vma->path, "/SYSV")) {
+		*ret_why = "a System V shared memory segment";
+		*ret_remedy = "use POSIX shared memory or shared mmap";
+	} else {
+		*ret_why = "shared memory of an unknown kind";
+		*ret_remedy = "use POSIX shared memory or shared mmap";
+	}
+	return MAPPING_REFUSED;
+}
+
+enum mapping_kind mapping_classify(const struct vma *vma, dev_t shmem_device,
+				   const char **ret_why,
+				   const char **ret_remedy)
+{
+	bool no_file = vma->inode == 0 && !vma->dev_major && !vma->dev_minor;
+
+	if (no_file && strcmp(vma->path, "[vdso]") == 0)
+		return MAPPING_VDSO;
+	if (no_file && strcmp(vma->path, "[vvar]") == 0)
+		return MAPPING_VVAR;
+	if (no_file && strcmp(vma->path, "[vvar_vclock]") == 0)
+		return MAPPING_VVAR_VCLOCK;
+	if (no_file && strcmp(vma->path, "[vsyscall]") == 0)
+		return MAPPING_SKIP;
+	if (refuse(vma, ret_why, ret_remedy))
+		return MAPPING_REFUSED;
+	if (vma->flags & VMA_DROPPABLE)
+		return MAPPING_DROPPABLE;
+	if (no_file)
+		return MAPPING_ANON;
+	if (makedev(vma->dev_major, vma->dev_minor) == shmem_device)
+		return shmem_kind(vma, ret_why, ret_remedy);
+	return MAPPING_FILE;
+}
+
+int mapping_access_mode(const struct vma *vma)
+{
+	return vma->shared && (vma->flags & VMA_MAYWRITE) ? O_RDWR : O_RDONLY;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_MODEL_MAPPING_H
+#define JOBCR_MODEL_MAPPING_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "kernel/maps.h"
+#include "util/err.h"
+
+/* What a mapping is: decided from its line and its flags alone. */
+enum mapping_kind {
+	MAPPING_ANON,	    /* private memory of one process */
+	MAPPING_FILE,	    /* of a file, shared or private */
+	MAPPING_SHMEM,	    /* shared anonymous memory, or a memfd */
+	MAPPING_VDSO,
+	MAPPING_VVAR,
+	MAPPING_VVAR_VCLOCK,
+	MAPPING_DROPPABLE,  /* may vanish at any time: comes back empty */
+	MAPPING_SKIP,	    /* the kernel's own, in every process */
+	MAPPING_REFUSED,    /* cannot be saved: *ret_why says what it is */
+};
+
+/* Device number of the kernel's own tmpfs, where shared memory lives. */
+int mapping_shmem_device(dev_t *ret, struct err *err);
+
+/* *ret_why and *ret_remedy are static texts; set for MAPPING_REFUSED. */
+enum mapping_kind mapping_classify(const struct vma *vma, dev_t shmem_device,
+				   const char **ret_why,
+				   const char **ret_remedy);
+
+/* A shared mapping that may be made writable needs a file open so. */
+int mapping_access_mode(const struct vma *vma);
+
+#endif
