@@ -27,6 +27,16 @@ UNIT_TESTS += %D%/unit/model
 %C%_unit_model_LDADD = %D%/lib/libtap.a src/model/libmodel.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/proc
+%C%_unit_proc_SOURCES = %D%/unit/proc.c
+%C%_unit_proc_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a
+
+UNIT_TESTS += %D%/unit/maps
+%C%_unit_maps_SOURCES = %D%/unit/maps.c
+%C%_unit_maps_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a
+
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 

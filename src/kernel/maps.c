@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "kernel/maps.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "util/cleanup.h"
+
+static const struct {
+	char name[3];
+	uint64_t flag;
+} vm_flags[] = {
+	{ "gd", VMA_GROWSDOWN },  { "lo", VMA_LOCKED },
+	{ "lf", VMA_LOCKONFAULT }, { "nr", VMA_NORESERVE },
+	{ "sr", VMA_SEQUENTIAL }, { "rr", VMA_RANDOM },
+	{ "dc", VMA_DONTFORK },	  { "dd", VMA_DONTDUMP },
+	{ "wf", VMA_WIPEONFORK }, { "mg", VMA_MERGEABLE },
+	{ "hg", VMA_HUGEPAGE },	  { "nh", VMA_NOHUGEPAGE },
+	{ "ht", VMA_HUGETLB },	  { "dp", VMA_DROPPABLE },
+	{ "sf", VMA_SYNC },	  { "um", VMA_UFFD },
+	{ "uw", VMA_UFFD },	  { "ui", VMA_UFFD },
+	{ "sl", VMA_SEALED },	  { "ss", VMA_SHADOW_STACK },
+	{ "io", VMA_IO },	  { "pf", VMA_PFNMAP },
+	{ "mm", VMA_MIXEDMAP },	  { "de", VMA_DONTEXPAND },
+	{ "ac", VMA_ACCOUNT },	  { "mr", VMA_MAYREAD },
+	{ "mw", VMA_MAYWRITE },	  { "me", VMA_MAYEXEC },
+	{ "ms", VMA_MAYSHARE },	  { "gu", VMA_GUARD },
+	/* The first line says these already; sd says nothing that lasts. */
+	{ "rd", 0 },		  { "wr", 0 },
+	{ "ex", 0 },		  { "sh", 0 },
+	{ "sd", 0 },
+};
+
+static uint64_t flags_parse(const char *p)
+{
+	uint64_t flags = 0;
+
+	for (;;) {
+		uint64_t flag = VMA_UNKNOWN;
+
+		while (*p == ' ' || *p == '\n')
+			p++;
+		if (!p[0] || !p[1])
+			return flags;
+		for (size_t i = 0; i < ARRAY_SIZE(vm_flags); i++) {
+			if (p[0] == vm_flags[i].name[0] &&
+			    p[1] == vm_flags[i].name[1] &&
+			    (p[2] == ' ' || p[2] == '\n' || !p[2]))
+				flag = vm_flags[i].flag;
+		}
+		flags |= flag;
+		while (*p && *p != ' ' && *p != '\n')
+			p++;
+	}
+}
+
+/* "start-end perms offset major:minor inode   path"; 1 when it is one. */
+static int vma_parse(char *line, struct vma *ret)
+{
+	unsigned long long start, end, offset, inode;
+	unsigned int major, minor;
+	char perms[5], *path;
+	struct vma v = { 0 };
+	int used = 0;
+
+	if (sscanf(line, "%llx-%llx %4s %llx %x:%x %llu%n", &start, &end,
+		   perms, &offset, &major, &minor, &inode, &used) != 7)
+		return 0;
+	if (end <= start || strlen(perms) != 4)
+		return 0;
+	/* One blank, or padding to a column: a path begins with neither. */
+	path = line + used;
+	while (*path == ' ')
+		path++;
+	path[strcspn(path, "\n")] = '\0';
+	v.start = start;
+	v.end = end;
+	v.offset = offset;
+	v.inode = inode;
+	v.dev_major = major;
+	v.dev_minor = minor;
+	v.prot = (perms[0] == 'r' ? PROT_READ : 0u) |
+		 (perms[1] == 'w' ? PROT_WRITE : 0u) |
+		 (perms[2] == 'x' ? PROT_EXEC : 0u);
+	v.shared = perms[3] == 's';
+	v.path = strdup(path);
+	*ret = v;
+	return v.path ? 1 : -ENOMEM;
+}
+
+static int vma_append(struct vma_list *list, size_t *room, const struct vma *v)
+{
+	if (list->count == *room) {
+		size_t more = *room ? 2 * *room : 64;
+		struct vma *p = reallocarray(list->v, more, sizeof(*p));
+
+		if (!p)
+			return -ENOMEM;
+		list->v = p;
+		*room = more;
+	}
+	list->v[list->count++] = *v;
+	return 0;
+}
+
+static int line_take(struct vma_list *list, size_t *room, char *line)
+{
+	struct vma *last = list->count ? &list->v[list->count - 1] : NULL;
+	struct vma v;
+	int r;
+
+	if (last && !strncmp(line, "VmFlags:", 8)) {
+		last->flags = flags_parse(line + 8);
+		return 0;
+	}
+	if (last && !strncmp(line, "ProtectionKey:", 14)) {
+		last->pkey = (uint32_t)strtoul(line + 14, NULL, 10);
+		return 0;
+	}
+	/* "Size:" and its kin; addresses are printed in lower case. */
+	if (*line >= 'A' && *line <= 'Z')
+		return 0;
+	r = vma_parse(line, &v);
+	if (r <= 0)
+		return r < 0 ? r : -EBADMSG;
+	r = last && v.start < last->end ? -EBADMSG :
+					  vma_append(list, room, &v);
+	if (r < 0)
+		free(v.path);
+	return r;
+}
+
+static int list_read(int proc_fd, const char *name, struct vma_list *ret,
+		     struct err *err)
+{
+	auto_close int fd = openat(proc_fd, name, O_RDONLY | O_CLOEXEC);
+	struct vma_list list = { 0 };
+	auto_fclose FILE *f = NULL;
+	auto_free char *line = NULL;
+	size_t line_room = 0, room = 0;
+	int r = 0;
+
+	if (fd < 0 || !(f = fdopen(fd, "r")))
+		return err_sys(err, "%s", name);
+	take_fd(&fd);
+	/* Large reads: the kernel takes its lock anew for each. */
+	(void)setvbuf(f, NULL, _IOFBF, 1 << 16);
+	while (r >= 0 && (errno = 0, getline(&line, &line_room, f)) > 0)
+		r = line_take(&list, &room, line);
+	if (r >= 0 && ferror(f))
+		r = errno ? -errno : -EIO;
+	if (r < 0) {
+		maps_done(&list);
+		return r == -EBADMSG ?
+			       err_set(err, r, "%s: not in the known format",
+				       name) :
+			       err_num(err, r, "%s", name);
+	}
+	*ret = list;
+	return 0;
+}
+
+int maps_read(int proc_fd, struct vma_list *ret, struct err *err)
+{
+	return list_read(proc_fd, "smaps", ret, err);
+}
+
+int maps_read_fast(int proc_fd, struct vma_list *ret, struct err *err)
+{
+	return list_read(proc_fd, "maps", ret, err);
+}
+
+void maps_done(struct vma_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->v[i].path);
+	free(list->v);
+	list->v = NULL;
+	list->count = 0;
+}
+
+const struct vma *maps_find(const struct vma_list *list, uint64_t addr)
+{
+	size_t low = 0, high = list->count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (addr < list->v[mid].start)
+			high = mid;
+		else if (addr >= list->v[mid].end)
+			low = mid + 1;
+		else
+			return &list->v[mid];
+	}
+	return NULL;
+}

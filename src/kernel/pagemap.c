@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which pages of a mapping hold something of their own.  PAGEMAP_SCAN (Linux
+ * 6.7) is asked first: it skips holes in the page tables.  A kernel without
+ * it is asked page by page.  The ABI is stated here because the headers of
+ * the distributions jobcr builds on are older than the kernels it runs on.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "kernel/maps.h"
+#include "util/cleanup.h"
+
+#define SCAN_FILE    (1ull << 2)
+#define SCAN_PRESENT (1ull << 3)
+#define SCAN_SWAPPED (1ull << 4)
+#define SCAN_PFNZERO (1ull << 5)
+#define SCAN_GUARD   (1ull << 8) /* Linux 6.15 */
+
+struct scan_region {
+	uint64_t start, end, categories;
+};
+
+struct scan_arg {
+	uint64_t size, flags;
+	uint64_t start, end, walk_end;
+	uint64_t vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask;
+	uint64_t return_mask;
+};
+#define PAGEMAP_SCAN_IOCTL _IOWR('f', 16, struct scan_arg)
+
+/* Bits of an entry of /proc/PID/pagemap. */
+#define PM_PRESENT (1ull << 63)
+#define PM_SWAPPED (1ull << 62)
+#define PM_FILE	   (1ull << 61)
+#define PM_GUARD   (1ull << 58)
+
+#define PAGE 4096ull
+#define BATCH 512
+
+/*
+ * The zero page is no content; a guard region looks swapped, so it is told
+ * apart before anything else.
+ */
+static void take_region(struct page_run *run, const struct scan_region *g)
+{
+	*run = (struct page_run){
+		.start = g->start,
+		.end = g->end,
+		.guard = (g->categories & SCAN_GUARD) != 0,
+		.file = (g->categories & SCAN_FILE) != 0,
+		.swapped = (g->categories & SCAN_SWAPPED) != 0,
+	};
+}
+
+static int scan_ioctl(int fd, struct scan_arg *arg, bool *no_guard)
+{
+	int n = ioctl(fd, PAGEMAP_SCAN_IOCTL, arg);
+
+	/* Before 6.15 the guard category is unknown, and so are guards. */
+	if (n < 0 && errno == EINVAL) {
+		arg->return_mask &= ~SCAN_GUARD;
+		n = ioctl(fd, PAGEMAP_SCAN_IOCTL, arg);
+		*no_guard = true;
+	}
+	return n;
+}
+
+static int scan_fast(int fd, uint64_t start, uint64_t end,
+		     struct page_run *runs, size_t room, size_t *ret_count,
+		     uint64_t *ret_next)
+{
+	struct scan_region regions[BATCH];
+	struct scan_arg arg = {
+		.size = sizeof(arg),
+		.start = start,
+		.end = end,
+		.vec = (uint64_t)(uintptr_t)regions,
+		.vec_len = room < BATCH ? room : BATCH,
+		.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
+		.category_inverted = SCAN_PFNZERO,
+		.category_mask = SCAN_PFNZERO,
+		.return_mask = SCAN_FILE | SCAN_PRESENT | SCAN_SWAPPED |
+			       SCAN_GUARD,
+	};
+	bool no_guard = false;
+	int n = scan_ioctl(fd, &arg, &no_guard);
+
+	if (n < 0)
+		return -errno;
+	for (int i = 0; i < n; i++)
+		take_region(&runs[i], &regions[i]);
+	*ret_count = (size_t)n;
+	*ret_next = arg.walk_end;
+	return 0;
+}
+
+/* Add a page to the runs; false when there is no room for it. */
+static bool add_page(struct page_run *runs, size_t room, size_t *count,
+		     uint64_t addr, uint64_t entry)
+{
+	struct page_run one = {
+		.start = addr,
+		.end = addr + PAGE,
+		.guard = (entry & PM_GUARD) != 0,
+		.file = (entry & PM_FILE) != 0,
+		.swapped = (entry & PM_SWAPPED) != 0,
+	};
+	struct page_run *last = *count ? &runs[*count - 1] : NULL;
+
+	if (!(entry & (PM_PRESENT | PM_SWAPPED | PM_GUARD)))
+		return true;
+	if (last && last->end == addr && last->guard == one.guard &&
+	    last->file == one.file && last->swapped == one.swapped) {
+		last->end += PAGE;
+		return true;
+	}
+	if (*count == room)
+		return false;
+	runs[(*count)++] = one;
+	return true;
+}
+
+static int scan_slow(int fd, uint64_t start, uint64_t end,
+		     struct page_run *runs, size_t room, size_t *ret_count,
+		     uint64_t *ret_next)
+{
+	uint64_t entries[BATCH], addr = start;
+	size_t count = 0;
+
+	while (addr < end) {
+		size_t want = (end - addr) / PAGE;
+		ssize_t n;
+
+		if (want > BATCH)
+			want = BATCH;
+		n = pread(fd, entries, want * sizeof(*entries),
+			  (off_t)(addr / PAGE * sizeof(*entries)));
+		if (n < 0)
+			return -errno;
+		if (n < (ssize_t)sizeof(*entries))
+			return -ENODATA;
+		for (size_t i = 0; i < (size_t)n / sizeof(*entries); i++) {
+			if (!add_page(runs, room, &count, addr, entries[i]))
+				goto full;
+			addr += PAGE;
+		}
+	}
+full:
+	*ret_count = count;
+	*ret_next = addr;
+	return 0;
+}
+
+int pagemap_scan(int pagemap_fd, uint64_t start, uint64_t end,
+		 struct page_run *runs, size_t room, size_t *ret_count,
+		 uint64_t *ret_next, struct err *err)
+{
+	int r = scan_fast(pagemap_fd, start, end, runs, room, ret_count,
+			  ret_next);
+
+	if (r == -ENOTTY)
+		r = scan_slow(pagemap_fd, start, end, runs, room, ret_count,
+			      ret_next);
+	if (r < 0)
+		return err_num(err, r, "pagemap of %llx-%llx",
+			       (unsigned long long)start,
+			       (unsigned long long)end);
+	return 0;
+}

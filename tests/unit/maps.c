@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kernel/maps.h"
+#include "kernel/proc.h"
+#include "tests/lib/tap.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+
+#define PAGE 4096ul
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+static char dir_path[] = "/tmp/jobcr-maps.XXXXXX";
+
+static int fake(const char *text)
+{
+	struct err err;
+	int dir = open(dir_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_close int fd = openat(dir, "smaps", O_WRONLY | O_CREAT | O_TRUNC,
+				   0600);
+
+	if (fd < 0 || write_all(fd, text, strlen(text), &err) < 0)
+		abort();
+	return dir;
+}
+
+static void test_parse(void)
+{
+	auto_close int dir = fake(
+		"1000-3000 rw-s 00005000 fe:0a 77     /a b (deleted)\n"
+		"Size:          8 kB\nProtectionKey:         3\n"
+		"VmFlags: rd wr sh mr mw me ms sd zz \n"
+		"3000-4000 ---p 00000000 00:00 0 \n"
+		"Size:          4 kB\nVmFlags: mr mw me gd lo lf nr hg gu \n"
+		"7f0000000000-7f0000001000 r-xp 00000000 00:00 0  "
+		"[anon:VmFlags: io]\nVmFlags: rd ex \n");
+	struct vma_list list = { 0 };
+	struct err err = { 0 };
+
+	ok(maps_read(dir, &list, &err) == 0 && list.count == 3,
+	   "smaps is read: %s", err.text);
+	ok(list.v[0].start == 0x1000 && list.v[0].end == 0x3000 &&
+		   list.v[0].offset == 0x5000 && list.v[0].inode == 77 &&
+		   list.v[0].dev_major == 0xfe && list.v[0].dev_minor == 10 &&
+		   list.v[0].shared && list.v[0].pkey == 3 &&
+		   list.v[0].prot == (PROT_READ | PROT_WRITE) &&
+		   !strcmp(list.v[0].path, "/a b (deleted)"),
+	   "all fields of a mapping, blanks in its name too");
+	ok(list.v[0].flags & VMA_UNKNOWN, "a flag nobody knows is told");
+	ok(list.v[1].flags == (VMA_MAYREAD | VMA_MAYWRITE | VMA_MAYEXEC |
+			       VMA_GROWSDOWN | VMA_LOCKED | VMA_LOCKONFAULT |
+			       VMA_NORESERVE | VMA_HUGEPAGE | VMA_GUARD) &&
+		   list.v[1].prot == 0 && !*list.v[1].path,
+	   "exactly the flags of its line");
+	ok(list.v[2].flags == 0 && !strcmp(list.v[2].path, "[anon:VmFlags: io]"),
+	   "a mapping's name cannot play a flags line");
+	ok(maps_find(&list, 0x2fff) == &list.v[0] &&
+		   maps_find(&list, 0x3000) == &list.v[1] &&
+		   !maps_find(&list, 0x4000) && !maps_find(&list, 0) &&
+		   !maps_find(&list, UINT64_MAX),
+	   "an address is found in the mapping that holds it");
+	maps_done(&list);
+}
+
+static void test_broken(void)
+{
+	static const char *const bad[] = {
+		"garbage\n", "3000-1000 rw-p 0 0:0 0 \n",
+		"1000-3000 rw-p 0 0:0 0\n2000-4000 rw-p 0 0:0 0\n",
+		"1000-2000 rw 0 0:0 0\n",
+	};
+	struct vma_list list;
+	struct err err;
+	int wrong = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		auto_close int dir = fake(bad[i]);
+
+		wrong += maps_read(dir, &list, &err) != -EBADMSG;
+	}
+	ok(wrong == 0, "lines that are none or overlap are errors");
+}
+
+static void test_self(int proc_fd, char *area)
+{
+	struct vma_list full = { 0 }, fast = { 0 };
+	const struct vma *v;
+	struct err err = { 0 };
+
+	ok(maps_read(proc_fd, &full, &err) == 0 &&
+		   maps_read_fast(proc_fd, &fast, &err) == 0,
+	   "this process reads its own maps: %s", err.text);
+	v = maps_find(&full, (uint64_t)area);
+	ok(v && (v->flags & VMA_DONTFORK) && v->prot == (PROT_READ | PROT_WRITE),
+	   "a mapping has the advice that was given");
+	v = maps_find(&full, (uint64_t)&full);
+	ok(v && (v->flags & VMA_GROWSDOWN) && !strcmp(v->path, "[stack]"),
+	   "the stack grows down");
+	v = maps_find(&fast, (uint64_t)area);
+	ok(v && v->flags == 0, "the fast list has no flags");
+	maps_done(&full);
+	maps_done(&fast);
+}
+
+/* Pages 1 and 2 written, 4 only read (zero page), 6 a guard, rest nothing. */
+static void test_pages(int proc_fd, char *area)
+{
+	auto_close int fd = openat(proc_fd, "pagemap", O_RDONLY | O_CLOEXEC);
+	struct page_run runs[8];
+	uint64_t next = 0, start = (uint64_t)area;
+	struct err err = { 0 };
+	bool guards;
+	size_t n = 0;
+
+	area[PAGE] = area[2 * PAGE] = 1;
+	(void)*(volatile char *)&area[4 * PAGE];
+	guards = madvise(area + 6 * PAGE, PAGE, MADV_GUARD_INSTALL) == 0;
+	ok(pagemap_scan(fd, start, start + 8 * PAGE, runs, 8, &n, &next,
+			&err) == 0 && next == start + 8 * PAGE,
+	   "the pages of an area are scanned: %s", err.text);
+	ok(n == (guards ? 2u : 1u) && runs[0].start == start + PAGE &&
+		   runs[0].end == start + 3 * PAGE && !runs[0].file &&
+		   !runs[0].guard,
+	   "written pages are one run; holes and the zero page are none");
+	if (guards)
+		ok(runs[1].guard && runs[1].start == start + 6 * PAGE &&
+			   runs[1].end == start + 7 * PAGE,
+		   "a guard region is told apart");
+	else
+		skip("this kernel has no guard regions");
+
+	area[7 * PAGE] = 1;
+	ok(pagemap_scan(fd, start, start + 8 * PAGE, runs, 1, &n, &next,
+			&err) == 0 && n == 1 && next > start &&
+		   next <= start + 7 * PAGE,
+	   "without room the scan says where to go on");
+	size_t total = 1;
+
+	while (next < start + 8 * PAGE && n) {
+		if (pagemap_scan(fd, next, start + 8 * PAGE, runs, 1, &n,
+				 &next, &err) < 0)
+			break;
+		total += n;
+	}
+	ok(total == (guards ? 3u : 2u), "and in the end nothing is missing");
+}
+
+int main(void)
+{
+	char *area = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	auto_close int proc_fd = -EBADF;
+	auto_free char *cmd = NULL;
+	struct err err;
+
+	if (area == MAP_FAILED || madvise(area, 8 * PAGE, MADV_DONTFORK) ||
+	    !mkdtemp(dir_path) || proc_open(getpid(), 0, &proc_fd, &err) < 0)
+		return 1;
+	test_parse();
+	test_broken();
+	test_self(proc_fd, area);
+	test_pages(proc_fd, area);
+	if (asprintf(&cmd, "rm -rf '%s'", dir_path) < 0 || system(cmd))
+		return 1;
+	return done_testing();
+}
