@@ -14,6 +14,7 @@
 #include "model/object.h"
 #include "model/refusal.h"
 #include "resource/restore.h"
+#include "storage/as_user.h"
 
 /*
  * One file per kind of kernel object, with its dump and its restore side.
@@ -39,6 +40,7 @@ struct thread_view {
 	const struct task_view *task;
 	pid_t tid, ns_tid;
 	int proc_fd; /* /proc/PID/task/TID */
+	const struct proc_status *status; /* of this thread */
 	struct tracee *tracee;
 	/* Taken at the freeze, before anything was injected: */
 	const struct user_regs_struct *regs; /* calls rewound for the image */
@@ -80,6 +82,11 @@ struct dump_options {
 	const char *const *stdio; /* NULL-terminated: paths of the step's
 				     output files */
 	uint32_t owner_uid;
+	const struct user_id *owner; /* with its groups */
+	/* CPUs of the allocation, a bitmap: the affinity of the job's init
+	 * (without one: of the parent of the tree's root). */
+	const uint8_t *allowed_cpus;
+	uint32_t allowed_cpus_len;
 };
 
 /* Provided by src/engine through function pointers: the layer is above. */
