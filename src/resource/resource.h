@@ -99,8 +99,9 @@ struct dump_engine {
 			       const struct vma *vma);
 	/* Inner pid of an outer one in the tree; 0: not in the tree. */
 	pid_t (*ns_pid)(void *arg, pid_t pid);
-	/* Is the object with this /proc link text held outside the tree? */
-	bool (*held_outside)(void *arg, const char *link);
+	/* A process outside the tree (and not this one) that holds the object
+	 * with this /proc link text, for messages; 0: nobody does. */
+	pid_t (*held_outside)(void *arg, const char *link);
 	/* A process outside the tree that maps or holds this shared memory
 	 * (inode on the kernel's own tmpfs); 0: none. */
 	pid_t (*shmem_outside)(void *arg, uint64_t inode);
@@ -195,6 +196,10 @@ extern const struct resource_ops *const resource_table[];
 
 /* One line for each file of this folder; only table.c uses them. */
 /* open files */
+extern const struct resource_ops res_eventfd;
+extern const struct resource_ops res_timerfd;
+extern const struct resource_ops res_signalfd;
+extern const struct resource_ops res_chardev;
 
 /* one process */
 

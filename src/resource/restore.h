@@ -58,7 +58,12 @@ struct restore_engine {
 	int (*set_fd)(void *arg, uint32_t object, int fd, struct err *err);
 	/* The worker's descriptor of an object, borrowed; -1: unknown. */
 	int (*get_fd)(void *arg, uint32_t object);
-	/* Pages owned by object are to be written into fd: duplicated. */
+	/*
+	 * Pages owned by object are to be written into fd: duplicated, closed
+	 * after the fill (a file that is executed may not be open for
+	 * writing).  fd has its final size, nothing is written beyond it.
+	 * fd -1: what is there will do, the pages are not needed.
+	 */
 	int (*set_data_fd)(void *arg, uint32_t object, int fd,
 			   struct err *err);
 	/* A helper record by tag and object number (ghost, pipe, shmem). */

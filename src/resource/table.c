@@ -10,6 +10,10 @@
  */
 const struct resource_ops *const resource_table[] = {
 	/* open files */
+	&res_eventfd,
+	&res_timerfd,
+	&res_signalfd,
+	&res_chardev,
 
 	/* one process */
 
