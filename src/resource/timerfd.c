@@ -108,7 +108,7 @@ static int timerfd_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 {
 	TimerfdRecord rec = TIMERFD_RECORD__INIT;
 	OpenFile open = OPEN_FILE__INIT;
-	int64_t now;
+	int64_t now = 0;
 	int r;
 
 	rec.open = &open;
