@@ -26,7 +26,9 @@ nodist_%C%_libproto_a_SOURCES = \
 noinst_LIBRARIES += %D%/libimages.a
 %C%_libimages_a_SOURCES = \
 	%D%/limits.h \
+	%D%/record.c \
 	%D%/record.h \
+	%D%/tags.c \
 	%D%/tags.h
 
 EXTRA_DIST += $(PROTOS)

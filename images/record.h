@@ -33,13 +33,15 @@ struct img_record {
 /*
  * Take the record at *pos of a buffer and move *pos behind it.  Returns 1,
  * 0 at the exact end, or -EBADMSG with what is damaged and at which byte.
+ * Its tag may be unknown.
  */
 int img_next(const uint8_t *data, size_t len, size_t *pos,
 	     struct img_record *ret, struct err *err);
 
 /*
- * Unpack a record's body; -EBADMSG when it is not such a message.  The
- * result is owned by the caller: protobuf_c_message_free_unpacked.
+ * Unpack a record's body; -EBADMSG when it is not such a message, -ENOTSUP
+ * when it has a field that only a newer jobcr knows.  The result is owned by
+ * the caller: protobuf_c_message_free_unpacked.
  */
 int img_unpack(const struct img_record *rec,
 	       const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret,

@@ -1,6 +1,15 @@
 noinst_LIBRARIES += %D%/libstorage.a
 %C%_libstorage_a_SOURCES = \
+	%D%/as_user.c \
 	%D%/as_user.h \
+	%D%/catalog.c \
+	%D%/catalog.h \
+	%D%/publish.c \
+	%D%/reader.c \
 	%D%/reader.h \
+	%D%/ring.c \
+	%D%/ring.h \
+	%D%/store.c \
 	%D%/store.h \
+	%D%/writer.c \
 	%D%/writer.h

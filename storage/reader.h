@@ -14,8 +14,8 @@
 struct reader;
 
 struct reader_limits {
-	size_t buffer_bytes;
-	unsigned int buffers;
+	size_t buffer_bytes;  /* a multiple of 4096; 0: 4 MiB */
+	unsigned int buffers; /* 0: 8 */
 	int no_direct;
 };
 
@@ -35,7 +35,8 @@ int reader_open(struct reader *r, const char *name, uint32_t *ret_stream,
 		uint64_t *ret_length, struct err *err);
 
 /*
- * Read count pieces.  done is called in the caller's thread for each with
+ * Read count pieces; neighbours in a stream that follow each other in the
+ * array are read at once, so sort them by offset.  done is called in the caller's thread for each with
  * its data, valid during the call only; a negative return stops everything
  * and is passed on.  A piece beyond the end of its stream is -ENODATA.
  */

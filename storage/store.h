@@ -16,13 +16,19 @@
  * generation under way has the suffix .new and is renamed when durable.
  */
 
+#define STORE_GENERATION_MAX 0x7fffffffu
+
 /* A directory with a manifest is a snapshot; one without is a leftover. */
 struct store_generation {
 	uint32_t number;
 	bool complete;
 };
 
-/* Open (create: make, 0700, owned by user) the directory of a job. */
+/*
+ * Open (create: make, 0700, owned by user) the directory of a job.  -ENOENT:
+ * there is none; -EPERM: a directory on the way belongs to somebody else or
+ * others can write there.
+ */
 int store_open_job(const char *store, const char *cluster, const char *job,
 		   bool create, const struct user_id *user, int *ret_fd,
 		   struct err *err);
@@ -38,7 +44,8 @@ int store_newest(int job_fd, const struct user_id *user, uint32_t *ret,
 
 /*
  * Make a directory for the next generation (one more than the highest that
- * is or was begun) and open it.
+ * is or was begun) and open it.  Whoever holds *ret_dir_fd (or inherits it)
+ * also holds its lock: store_retire leaves it alone.
  */
 int store_begin(int job_fd, const struct user_id *user, uint32_t *ret_number,
 		int *ret_dir_fd, struct err *err);
@@ -52,7 +59,7 @@ int store_open(int job_fd, uint32_t number, const struct user_id *user,
  * it, rename it into place, fsync the directory.  With job_fd >= 0 the
  * generation then loses its .new and job_fd is fsynced.  Only after that
  * does the snapshot exist.  Publishing into an arbitrary directory (--dir)
- * passes job_fd -1.
+ * passes job_fd -1.  A failure leaves no manifest behind.
  */
 int store_publish(int job_fd, uint32_t number, int dir_fd,
 		  const void *manifest, size_t len, const struct user_id *user,
@@ -62,7 +69,10 @@ int store_publish(int job_fd, uint32_t number, int dir_fd,
 int store_discard(int job_fd, uint32_t number, const struct user_id *user,
 		  struct err *err);
 
-/* Keep the newest keep complete generations, remove older and leftovers. */
+/*
+ * Keep the newest keep (> 0) complete generations; remove older ones, and
+ * leftovers of attempts before the newest complete one.
+ */
 int store_retire(int job_fd, unsigned int keep, const struct user_id *user,
 		 struct err *err);
 

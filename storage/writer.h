@@ -10,18 +10,22 @@
 /*
  * Streams on their way to storage through one io_uring: O_DIRECT with
  * registered buffers where the file system takes it, buffered where not
- * (probed per directory).  A writer belongs to one thread, but for
- * writer_buffer_fill as said there.  It knows files and offsets, not records.
+ * (probed per directory).  A writer belongs to one thread; only the bytes of
+ * a buffer that it handed out may be filled by others.  It knows files and
+ * offsets, not records.  After a failure every call fails with the same text.
  */
 struct writer;
 
 struct writer_limits {
-	size_t buffer_bytes;  /* of one buffer, a multiple of 1 MiB */
-	unsigned int buffers; /* how many; bounds the memory taken */
+	size_t buffer_bytes;  /* of one buffer, whole MiB; 0: 4 MiB */
+	unsigned int buffers; /* how many; bounds the memory taken; 0: 8 */
 	int no_direct;	      /* never O_DIRECT */
 };
 
-/* Start writing below dir_fd: borrowed, must outlive the writer. */
+/*
+ * Start writing below dir_fd: borrowed, must outlive the writer.  limits may
+ * be NULL.
+ */
 int writer_new(int dir_fd, const struct writer_limits *limits,
 	       struct writer **ret, struct err *err);
 
@@ -41,7 +45,8 @@ int writer_put(struct writer *w, uint32_t stream, const void *data, size_t len,
 
 /*
  * A registered, page-aligned buffer to be filled by the caller in place and
- * given back with writer_submit.  Waits until one is free.
+ * given back with writer_submit.  Waits until one is free; -EBUSY when all
+ * are held by the caller and by streams of writer_put (one each).
  */
 struct writer_buffer {
 	uint8_t *data;

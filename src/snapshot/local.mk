@@ -1,3 +1,13 @@
 noinst_LIBRARIES += %D%/libsnapshot.a
 %C%_libsnapshot_a_SOURCES = \
-	%D%/snapshot.h
+	%D%/check.c \
+	%D%/digest.c \
+	%D%/extents.c \
+	%D%/extents.h \
+	%D%/manifest.c \
+	%D%/meta.c \
+	%D%/snapshot.h \
+	%D%/stream.c \
+	%D%/stream.h \
+	%D%/verify.c
+%C%_libsnapshot_a_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(XXHASH_CFLAGS)

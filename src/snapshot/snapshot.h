@@ -9,6 +9,7 @@
 #include "images/manifest.pb-c.h"
 #include "images/record.h"
 #include "storage/as_user.h"
+#include "storage/reader.h"
 #include "util/err.h"
 
 /*
@@ -17,7 +18,7 @@
  * line (to show and to verify).  Needs no privilege.
  */
 
-/* SHA-256, 32 bytes. */
+/* SHA-256, 32 bytes.  digest_end may be called once. */
 #define DIGEST_BYTES 32
 struct digest;
 int digest_new(struct digest **ret, struct err *err);
@@ -32,6 +33,13 @@ void digest_free(struct digest *d);
  */
 int snapshot_manifest(int dir_fd, const struct user_id *user,
 		      ManifestRecord **ret, struct err *err);
+
+/*
+ * The framed record to hand to store_publish; owned by the caller.  Refuses
+ * a manifest that snapshot_manifest would not accept.
+ */
+int snapshot_manifest_pack(const ManifestRecord *m, uint8_t **ret,
+			   size_t *ret_len, struct err *err);
 
 /*
  * One part's meta stream in memory, length and digest checked, every record
@@ -49,9 +57,21 @@ int snapshot_meta(int dir_fd, const struct user_id *user,
 		  const PartEntry *part, struct meta *ret, struct err *err);
 void meta_done(struct meta *meta);
 
-/* Every extent lies in its stream, none overlap in one owner, ids exist. */
+/*
+ * What must hold between records: the part's record first and its end last,
+ * ids exist and are unique, mappings ascend, every extent lies in its stream
+ * and its owner, none overlap in one owner, and the extents of a stream
+ * follow each other without a gap to its very end.  -EBADMSG.
+ */
 int snapshot_check_meta(const PartEntry *part, const struct meta *meta,
 			struct err *err);
+
+/*
+ * Open the page streams of a part; stream k of its extents is k - 1 of the
+ * reader.  Each must be as long as the manifest says.
+ */
+int snapshot_open_pages(struct reader *reader, const struct user_id *user,
+			const PartEntry *part, struct err *err);
 
 /* All of it: manifest, every part's meta, and (pages) every extent's hash. */
 int snapshot_verify(int dir_fd, const struct user_id *user, bool pages,

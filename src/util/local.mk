@@ -2,6 +2,8 @@ noinst_LIBRARIES += %D%/libutil.a
 %C%_libutil_a_SOURCES = \
 	%D%/cleanup.h \
 	%D%/clock.h \
+	%D%/crc32c.c \
+	%D%/crc32c.h \
 	%D%/err.c \
 	%D%/err.h \
 	%D%/io.c \

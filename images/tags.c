@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include "images/tags.h"
+
+#include "images/files.pb-c.h"
+#include "images/manifest.pb-c.h"
+#include "images/mm.pb-c.h"
+#include "images/part.pb-c.h"
+#include "images/process.pb-c.h"
+#include "images/record.h"
+#include "images/signal.pb-c.h"
+#include "images/task.pb-c.h"
+#include "images/thread.pb-c.h"
+
+static const struct {
+	uint32_t tag;
+	const ProtobufCMessageDescriptor *type;
+} tag_types[] = {
+	{ TAG_MANIFEST, &manifest_record__descriptor },
+	{ TAG_PART, &part_record__descriptor },
+	{ TAG_PART_END, &part_end_record__descriptor },
+	{ TAG_TASK, &task_record__descriptor },
+	{ TAG_SIGACTION, &sigaction_record__descriptor },
+	{ TAG_SIGQUEUE, &sigqueue_record__descriptor },
+	{ TAG_TIMER, &timer_record__descriptor },
+	{ TAG_PROCESS, &process_record__descriptor },
+	{ TAG_RLIMIT, &rlimit_record__descriptor },
+	{ TAG_FS, &fs_record__descriptor },
+	{ TAG_MM, &mm_record__descriptor },
+	{ TAG_VMA, &vma_record__descriptor },
+	{ TAG_SHMEM, &shmem_record__descriptor },
+	{ TAG_PAGES, &pages_record__descriptor },
+	{ TAG_REGS, &regs_record__descriptor },
+	{ TAG_THREAD, &thread_record__descriptor },
+	{ TAG_SCHED, &sched_record__descriptor },
+	{ TAG_CREDS, &creds_record__descriptor },
+	{ TAG_FD, &fd_record__descriptor },
+	{ TAG_FILE, &file_record__descriptor },
+	{ TAG_GHOST, &ghost_record__descriptor },
+	{ TAG_PIPE, &pipe_record__descriptor },
+	{ TAG_PIPE_END, &pipe_end_record__descriptor },
+	{ TAG_CHARDEV, &chardev_record__descriptor },
+	{ TAG_EVENTFD, &eventfd_record__descriptor },
+	{ TAG_TIMERFD, &timerfd_record__descriptor },
+	{ TAG_SIGNALFD, &signalfd_record__descriptor },
+	{ TAG_EPOLL, &epoll_record__descriptor },
+	{ TAG_MEMFD, &memfd_record__descriptor },
+};
+
+const ProtobufCMessageDescriptor *img_tag_type(uint32_t tag)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(tag_types) / sizeof(tag_types[0]); i++)
+		if (tag_types[i].tag == tag)
+			return tag_types[i].type;
+	return NULL;
+}
+
+const char *img_tag_name(uint32_t tag)
+{
+	const ProtobufCMessageDescriptor *type = img_tag_type(tag);
+
+	return type ? type->name : NULL;
+}

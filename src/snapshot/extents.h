@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_SNAPSHOT_EXTENTS_H
+#define JOBCR_SNAPSHOT_EXTENTS_H
+
+#include "images/mm.pb-c.h"
+#include "snapshot/snapshot.h"
+
+/* One extent with who owns it: pid or object, the other is 0. */
+struct extent_ref {
+	const Extent *extent;
+	int32_t pid;
+	uint32_t object;
+};
+
+struct extent_list {
+	struct extent_ref *refs;
+	size_t count;
+};
+
+/* All extents of a part in the order of the records; owned: free refs. */
+int extents_collect(const struct meta *meta, struct extent_list *ret,
+		    struct err *err);
+
+/* By stream and offset: as they lie in storage. */
+void extents_sort_by_place(struct extent_list *list);
+
+/*
+ * Alone, in their streams, and within their owners: see snapshot_check_meta.
+ * Leaves the list sorted by place.
+ */
+int extents_check(const PartEntry *part, const struct meta *meta,
+		  struct extent_list *list, struct err *err);
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "images/limits.h"
+#include "images/tags.h"
+#include "snapshot/snapshot.h"
+#include "snapshot/stream.h"
+#include "util/cleanup.h"
+
+#define NAME_MAX_BYTES 255
+#define PAGES_MAX_BYTES (1ull << 62)
+
+/* Features of images that this version can restore; none so far. */
+static const char *const known_features[] = { NULL };
+
+static bool is_known(const char *feature)
+{
+	const char *const *k;
+
+	for (k = known_features; *k; k++)
+		if (!strcmp(*k, feature))
+			return true;
+	return false;
+}
+
+static bool plain_text(const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return false;
+	return true;
+}
+
+/* A file in the generation's directory, but not the manifest. */
+static bool stream_name_ok(const char *name)
+{
+	return *name && *name != '.' && !strchr(name, '/') &&
+	       strlen(name) <= NAME_MAX_BYTES && plain_text(name) &&
+	       strncmp(name, "manifest", 8) != 0;
+}
+
+static int check_stream(const StreamEntry *s, bool meta, struct err *err)
+{
+	if (!stream_name_ok(s->name))
+		return err_set(err, -EBADMSG, "not a name of a stream");
+	if (meta && s->digest.len != DIGEST_BYTES)
+		return err_set(err, -EBADMSG, "%s: no SHA-256 digest",
+			       s->name);
+	if (!meta && s->digest.len)
+		return err_set(err, -EBADMSG, "%s: a digest of pages",
+			       s->name);
+	if (meta && (!s->length || s->length > META_MAX_BYTES))
+		return err_set(err, -EBADMSG, "%s: length %llu", s->name,
+			       (unsigned long long)s->length);
+	if (!meta &&
+	    (s->length % IMAGE_PAGE || s->length > PAGES_MAX_BYTES))
+		return err_set(err, -EBADMSG,
+			       "%s: length %llu: not whole pages", s->name,
+			       (unsigned long long)s->length);
+	return 0;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* No two streams in one file, no two parts of one node. */
+static int check_unique(const char **names, size_t count, const char *what,
+			struct err *err)
+{
+	size_t i;
+
+	qsort(names, count, sizeof(*names), by_text);
+	for (i = 1; i < count; i++)
+		if (!strcmp(names[i - 1], names[i]))
+			return err_set(err, -EBADMSG, "%s %s is there twice",
+				       what, names[i]);
+	return 0;
+}
+
+static int check_names(const ManifestRecord *m, struct err *err)
+{
+	auto_free const char **names = NULL;
+	size_t count = 0, i, k;
+	int r;
+
+	for (i = 0; i < m->n_parts; i++)
+		count += m->parts[i]->n_streams;
+	names = calloc(count + m->n_parts, sizeof(*names));
+	if (!names)
+		return err_num(err, ENOMEM, "names of streams");
+	for (count = 0, i = 0; i < m->n_parts; i++)
+		for (k = 0; k < m->parts[i]->n_streams; k++)
+			names[count++] = m->parts[i]->streams[k]->name;
+	r = check_unique(names, count, "stream", err);
+	if (r < 0)
+		return r;
+	for (i = 0; i < m->n_parts; i++)
+		names[i] = m->parts[i]->node;
+	return check_unique(names, m->n_parts, "node", err);
+}
+
+static int check_parts(const ManifestRecord *m, struct err *err)
+{
+	size_t i, k;
+	int r;
+
+	if (!m->n_parts || m->n_parts > MANIFEST_MAX_PARTS)
+		return err_set(err, -EBADMSG, "%zu parts", m->n_parts);
+	for (i = 0; i < m->n_parts; i++) {
+		const PartEntry *p = m->parts[i];
+
+		if (!*p->node || !plain_text(p->node))
+			return err_set(err, -EBADMSG, "part %zu: no node", i);
+		if (!p->n_streams || p->n_streams > PART_MAX_STREAMS)
+			return err_set(err, -EBADMSG, "%s: %zu streams",
+				       p->node, p->n_streams);
+		for (k = 0; k < p->n_streams; k++) {
+			r = check_stream(p->streams[k], k == 0, err);
+			if (r < 0)
+				return err_wrap(err, r, "%s: stream %zu",
+						p->node, k);
+		}
+	}
+	return check_names(m, err);
+}
+
+static int check_manifest(const ManifestRecord *m, struct err *err)
+{
+	size_t i;
+
+	if (m->format != IMAGE_FORMAT)
+		return err_set(err, -ENOTSUP,
+			       "format %u, this jobcr knows %u: made by jobcr "
+			       "%.64s",
+			       m->format, IMAGE_FORMAT, m->jobcr_version);
+	for (i = 0; i < m->n_features; i++)
+		if (!is_known(m->features[i]))
+			return err_set(err, -ENOTSUP,
+				       "needs feature '%.64s': made by jobcr "
+				       "%.64s",
+				       m->features[i], m->jobcr_version);
+	if (!m->generation || m->generation > GENERATION_MAX)
+		return err_set(err, -EBADMSG, "generation %u", m->generation);
+	if (!*m->job_id || !plain_text(m->job_id) || !plain_text(m->cluster) ||
+	    !plain_text(m->cause) || !plain_text(m->jobcr_version))
+		return err_set(err, -EBADMSG, "job id, cluster or cause");
+	return check_parts(m, err);
+}
+
+static int unpack(const uint8_t *data, size_t len, ManifestRecord **ret,
+		  struct err *err)
+{
+	struct img_record rec;
+	ProtobufCMessage *msg;
+	size_t pos = 0;
+	int r = img_next(data, len, &pos, &rec, err);
+
+	if (r < 0)
+		return r;
+	if (r == 0 || rec.tag != TAG_MANIFEST)
+		return err_set(err, -EBADMSG, "it holds no manifest record");
+	if (pos != len)
+		return err_set(err, -EBADMSG, "%zu bytes too many at its end",
+			       len - pos);
+	r = img_unpack(&rec, &manifest_record__descriptor, &msg, err);
+	if (r < 0)
+		return r;
+	r = check_manifest((ManifestRecord *)msg, err);
+	if (r < 0) {
+		protobuf_c_message_free_unpacked(msg, NULL);
+		return r;
+	}
+	*ret = (ManifestRecord *)msg;
+	return 0;
+}
+
+int snapshot_manifest(int dir_fd, const struct user_id *user,
+		      ManifestRecord **ret, struct err *err)
+{
+	auto_free uint8_t *data = NULL;
+	size_t len;
+	int r = stream_load(dir_fd, user, "manifest", 0,
+			    MANIFEST_MAX_BYTES + 64, &data, &len, err);
+
+	if (r < 0)
+		return r;
+	r = unpack(data, len, ret, err);
+	return r < 0 ? err_wrap(err, r, "manifest") : 0;
+}
+
+struct buffer {
+	uint8_t *data;
+	size_t len;
+};
+
+static int keep(void *arg, const void *data, size_t len, struct err *err)
+{
+	struct buffer *b = arg;
+
+	b->data = malloc(len);
+	if (!b->data)
+		return err_num(err, ENOMEM, "%zu bytes", len);
+	memcpy(b->data, data, len);
+	b->len = len;
+	return 0;
+}
+
+int snapshot_manifest_pack(const ManifestRecord *m, uint8_t **ret,
+			   size_t *ret_len, struct err *err)
+{
+	struct buffer b = { 0 };
+	struct img_sink sink = { .write = keep, .arg = &b };
+	int r;
+
+	if (!protobuf_c_message_check(&m->base))
+		return err_set(err, -EINVAL, "manifest: a field is not set");
+	r = check_manifest(m, err);
+	if (r == 0)
+		r = img_put(&sink, TAG_MANIFEST, &m->base, err);
+	if (r < 0)
+		return err_wrap(err, r, "manifest");
+	*ret = b.data;
+	*ret_len = b.len;
+	return 0;
+}

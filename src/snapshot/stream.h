@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_SNAPSHOT_STREAM_H
+#define JOBCR_SNAPSHOT_STREAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "storage/as_user.h"
+#include "util/err.h"
+
+/* Open a stream for reading: a regular file, never a link or a fifo. */
+int stream_open(int dir_fd, const struct user_id *user, const char *name,
+		int *ret_fd, uint64_t *ret_length, struct err *err);
+
+/*
+ * All of a stream in memory, owned by the caller.  More than limit bytes:
+ * -EBADMSG.  expected is the length that it must have, 0: any.
+ */
+int stream_load(int dir_fd, const struct user_id *user, const char *name,
+		uint64_t expected, uint64_t limit, uint8_t **ret,
+		size_t *ret_len, struct err *err);
+
+#endif

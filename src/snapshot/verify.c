@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "images/limits.h"
+#include "snapshot/extents.h"
+#include "snapshot/snapshot.h"
+#include "storage/reader.h"
+#include "util/cleanup.h"
+
+static int open_streams(struct reader *reader, const PartEntry *part,
+			struct err *err)
+{
+	size_t k;
+
+	for (k = 1; k < part->n_streams; k++) {
+		const StreamEntry *s = part->streams[k];
+		uint64_t length;
+		uint32_t number;
+		int r = reader_open(reader, s->name, &number, &length, err);
+
+		if (r < 0)
+			return r;
+		if (number != k - 1)
+			return err_set(err, -EINVAL,
+				       "%s: the reader is in use", s->name);
+		if (length != s->length)
+			return err_set(err, -EBADMSG,
+				       "%s: has %" PRIu64
+				       " bytes, the manifest says %" PRIu64,
+				       s->name, length, s->length);
+	}
+	return 0;
+}
+
+int snapshot_open_pages(struct reader *reader, const struct user_id *user,
+			const PartEntry *part, struct err *err)
+{
+	int r = user ? as_user(user, err) : 0;
+
+	if (r < 0)
+		return r;
+	r = open_streams(reader, part, err);
+	if (user)
+		as_root();
+	return r;
+}
+
+struct hash_check {
+	const PartEntry *part;
+	const struct extent_list *list;
+};
+
+static int check_hash(void *arg, const struct read_piece *piece,
+		      const uint8_t *data, struct err *err)
+{
+	const struct hash_check *c = arg;
+	const struct extent_ref *ref = &c->list->refs[piece->tag];
+
+	if (extent_hash(data, piece->len) == ref->extent->hash)
+		return 0;
+	return err_set(err, -EBADMSG,
+		       "%s: %u bytes at %" PRIu64 " (%s %" PRIu64
+		       ", address 0x%" PRIx64 "): the checksum is wrong",
+		       c->part->streams[ref->extent->stream]->name, piece->len,
+		       piece->offset, ref->pid ? "pid" : "object",
+		       ref->pid ? (uint64_t)ref->pid : ref->object,
+		       ref->extent->address);
+}
+
+static int read_pages(struct reader *reader, const PartEntry *part,
+		      const struct extent_list *list, struct err *err)
+{
+	struct hash_check check = { part, list };
+	auto_free struct read_piece *pieces =
+		calloc(list->count ? list->count : 1, sizeof(*pieces));
+	size_t i;
+
+	if (!pieces)
+		return err_num(err, ENOMEM, "%zu extents", list->count);
+	for (i = 0; i < list->count; i++) {
+		const Extent *x = list->refs[i].extent;
+
+		pieces[i] = (struct read_piece){ .stream = x->stream - 1,
+						 .len = x->pages * IMAGE_PAGE,
+						 .offset = x->offset,
+						 .tag = i };
+	}
+	return reader_run(reader, pieces, list->count, check_hash, &check, err);
+}
+
+static int verify_pages(int dir_fd, const struct user_id *user,
+			const PartEntry *part, const struct meta *meta,
+			bool hashes, struct err *err)
+{
+	struct extent_list list = { 0 };
+	struct reader *reader;
+	int r = reader_new(dir_fd, NULL, &reader, err);
+
+	if (r < 0)
+		return r;
+	r = snapshot_open_pages(reader, user, part, err);
+	if (r == 0 && hashes)
+		r = extents_collect(meta, &list, err);
+	if (r == 0 && hashes) {
+		extents_sort_by_place(&list);
+		r = read_pages(reader, part, &list, err);
+	}
+	free(list.refs);
+	reader_free(reader);
+	return r;
+}
+
+static int verify_part(int dir_fd, const struct user_id *user,
+		       const PartEntry *part, bool pages, struct err *err)
+{
+	struct meta meta = { 0 };
+	int r = snapshot_meta(dir_fd, user, part, &meta, err);
+
+	if (r == 0)
+		r = snapshot_check_meta(part, &meta, err);
+	if (r == 0)
+		r = verify_pages(dir_fd, user, part, &meta, pages, err);
+	meta_done(&meta);
+	return r;
+}
+
+int snapshot_verify(int dir_fd, const struct user_id *user, bool pages,
+		    struct err *err)
+{
+	ManifestRecord *m;
+	size_t i;
+	int r = snapshot_manifest(dir_fd, user, &m, err);
+
+	if (r < 0)
+		return r;
+	for (i = 0; i < m->n_parts && r == 0; i++)
+		r = verify_part(dir_fd, user, m->parts[i], pages, err);
+	manifest_record__free_unpacked(m, NULL);
+	return r;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/as_user.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+
+#define GROUPS_MAX 65536 /* NGROUPS_MAX of the kernel */
+
+static int load_groups(const char *name, struct user_id *user, struct err *err)
+{
+	int room = 64;
+
+	for (;;) {
+		gid_t *more = reallocarray(user->groups, (size_t)room,
+					   sizeof(gid_t));
+		int count = room;
+
+		if (!more)
+			return err_num(err, ENOMEM, "groups of %s", name);
+		user->groups = more;
+		if (getgrouplist(name, user->gid, more, &count) >= 0) {
+			user->ngroups = (size_t)count;
+			return 0;
+		}
+		if (room >= GROUPS_MAX)
+			return err_set(err, -E2BIG, "groups of %s: too many",
+				       name);
+		room = count > room ? count : 2 * room;
+	}
+}
+
+int user_id_load(uid_t uid, gid_t gid, struct user_id *ret, struct err *err)
+{
+	struct user_id user = { .uid = uid, .gid = gid };
+	struct passwd entry, *found = NULL;
+	auto_free char *text = malloc(1 << 16);
+	int r;
+
+	if (!text)
+		return err_num(err, ENOMEM, "uid %u", uid);
+	/* An unknown uid (also: name service down) has its gid only. */
+	if (getpwuid_r(uid, &entry, text, 1 << 16, &found) == 0 && found) {
+		r = load_groups(entry.pw_name, &user, err);
+	} else {
+		user.groups = malloc(sizeof(gid_t));
+		r = user.groups ? 0 : err_num(err, ENOMEM, "uid %u", uid);
+		if (user.groups) {
+			user.groups[0] = gid;
+			user.ngroups = 1;
+		}
+	}
+	if (r < 0) {
+		user_id_done(&user);
+		return r;
+	}
+	*ret = user;
+	return 0;
+}
+
+void user_id_done(struct user_id *user)
+{
+	free(user->groups);
+	user->groups = NULL;
+	user->ngroups = 0;
+}
+
+/* setfsuid(2) and setfsgid(2) report nothing: ask for what is in force. */
+static int set_fs_ids(uid_t uid, gid_t gid)
+{
+	syscall(SYS_setfsgid, gid);
+	syscall(SYS_setfsuid, uid);
+	return (uid_t)syscall(SYS_setfsuid, -1) == uid &&
+			       (gid_t)syscall(SYS_setfsgid, -1) == gid ?
+		       0 :
+		       -EPERM;
+}
+
+int as_user(const struct user_id *user, struct err *err)
+{
+	if (geteuid() != 0 && user->uid == geteuid())
+		return 0;
+	/* The C library's setgroups would change all threads. */
+	if (syscall(SYS_setgroups, user->ngroups, user->groups) < 0)
+		return err_sys(err, "groups of uid %u", user->uid);
+	if (set_fs_ids(user->uid, user->gid) < 0) {
+		as_root();
+		return err_num(err, EPERM, "file system ids of uid %u",
+			       user->uid);
+	}
+	return 0;
+}
+
+void as_root(void)
+{
+	if (geteuid() != 0)
+		return;
+	if (set_fs_ids(0, 0) < 0 || syscall(SYS_setgroups, 0, NULL) < 0)
+		abort();
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/catalog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "storage/store.h"
+#include "util/cleanup.h"
+
+#define DIGITS 10
+
+void generation_name(char name[GENERATION_NAME_SIZE], uint32_t number,
+		     bool under_way)
+{
+	snprintf(name, GENERATION_NAME_SIZE, "%010u%s", number,
+		 under_way ? ".new" : "");
+}
+
+static bool parse_name(const char *name, struct catalog_entry *ret)
+{
+	uint64_t number = 0;
+	unsigned int i;
+
+	for (i = 0; i < DIGITS; i++) {
+		if (name[i] < '0' || name[i] > '9')
+			return false;
+		number = number * 10 + (uint64_t)(name[i] - '0');
+	}
+	if (!number || number > STORE_GENERATION_MAX)
+		return false;
+	ret->number = (uint32_t)number;
+	ret->under_way = strcmp(name + DIGITS, ".new") == 0;
+	return ret->under_way || !name[DIGITS];
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const struct catalog_entry *x = a, *y = b;
+
+	if (x->number != y->number)
+		return x->number < y->number ? -1 : 1;
+	return x->under_way - y->under_way;
+}
+
+int catalog_reopen(int dir_fd, struct err *err)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? err_sys(err, "open the directory") : fd;
+}
+
+int catalog_read(int job_fd, struct catalog_entry **ret, size_t *ret_count,
+		 struct err *err)
+{
+	auto_free struct catalog_entry *list = NULL;
+	auto_closedir DIR *dir = NULL;
+	size_t count = 0, room = 0;
+	int fd = catalog_reopen(job_fd, err);
+	struct dirent *d;
+
+	if (fd < 0)
+		return fd;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return err_sys(err, "read the directory");
+	}
+	for (errno = 0; (d = readdir(dir)); errno = 0) {
+		struct catalog_entry e, *more;
+
+		if (!parse_name(d->d_name, &e))
+			continue;
+		if (count == room) {
+			room = room ? 2 * room : 16;
+			more = reallocarray(list, room, sizeof(*list));
+			if (!more)
+				return err_num(err, ENOMEM, "generations");
+			list = more;
+		}
+		list[count++] = e;
+	}
+	if (errno)
+		return err_sys(err, "read the directory");
+	if (count)
+		qsort(list, count, sizeof(*list), by_number);
+	*ret = take_ptr(list);
+	*ret_count = count;
+	return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_STORAGE_CATALOG_H
+#define JOBCR_STORAGE_CATALOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/err.h"
+
+/* Names of generations and what is in a job's directory; for storage only. */
+
+#define GENERATION_NAME_SIZE 16 /* 10 digits, .new, NUL */
+
+void generation_name(char name[GENERATION_NAME_SIZE], uint32_t number,
+		     bool under_way);
+
+/* One directory of a job, as its name says. */
+struct catalog_entry {
+	uint32_t number;
+	bool under_way; /* has the suffix .new */
+};
+
+/*
+ * All generation directories, ascending, .new behind its published twin;
+ * owned by the caller.  Other names are passed over.
+ */
+int catalog_read(int job_fd, struct catalog_entry **ret, size_t *ret_count,
+		 struct err *err);
+
+/* A second descriptor of an open directory, to be read from its start. */
+int catalog_reopen(int dir_fd, struct err *err);
+
+#endif

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "storage/catalog.h"
+#include "storage/store.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+
+/*
+ * A generation's life.  Whoever works on one holds a lock on its directory,
+ * so that another's store_retire leaves it alone; where directories cannot
+ * be locked the order of numbers has to do.
+ */
+
+#define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define BEGIN_TRIES 16
+
+static int begin_as(const struct user_id *user, struct err *err)
+{
+	return user ? as_user(user, err) : 0;
+}
+
+static void end_as(const struct user_id *user)
+{
+	if (user)
+		as_root();
+}
+
+static bool has_manifest(int job_fd, const char *name)
+{
+	char path[GENERATION_NAME_SIZE + sizeof("/manifest")];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/manifest", name);
+	return fstatat(job_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISREG(st.st_mode);
+}
+
+static int list(int job_fd, struct store_generation **ret, size_t *ret_count,
+		struct err *err)
+{
+	auto_free struct catalog_entry *entries = NULL;
+	struct store_generation *out;
+	size_t count, i, n = 0;
+	int r = catalog_read(job_fd, &entries, &count, err);
+
+	if (r < 0)
+		return r;
+	out = calloc(count ? count : 1, sizeof(*out));
+	if (!out)
+		return err_num(err, ENOMEM, "generations");
+	for (i = 0; i < count; i++) {
+		char name[GENERATION_NAME_SIZE];
+
+		/* A published one comes before its twin under way. */
+		if (n && out[n - 1].number == entries[i].number)
+			continue;
+		generation_name(name, entries[i].number, false);
+		out[n].number = entries[i].number;
+		out[n++].complete = !entries[i].under_way &&
+				    has_manifest(job_fd, name);
+	}
+	*ret = out;
+	*ret_count = n;
+	return 0;
+}
+
+int store_list(int job_fd, const struct user_id *user,
+	       struct store_generation **ret, size_t *ret_count,
+	       struct err *err)
+{
+	int r = begin_as(user, err);
+
+	if (r < 0)
+		return r;
+	r = list(job_fd, ret, ret_count, err);
+	end_as(user);
+	return r;
+}
+
+int store_newest(int job_fd, const struct user_id *user, uint32_t *ret,
+		 struct err *err)
+{
+	auto_free struct store_generation *all = NULL;
+	size_t count;
+	int r = store_list(job_fd, user, &all, &count, err);
+
+	if (r < 0)
+		return r;
+	while (count--) {
+		if (!all[count].complete)
+			continue;
+		*ret = all[count].number;
+		return 0;
+	}
+	return err_set(err, -ENOENT, "no complete snapshot");
+}
+
+static int begin(int job_fd, uint32_t *ret_number, int *ret_dir_fd,
+		 struct err *err)
+{
+	auto_free struct catalog_entry *all = NULL;
+	char name[GENERATION_NAME_SIZE];
+	uint32_t number, tries;
+	size_t count;
+	int r = catalog_read(job_fd, &all, &count, err);
+
+	if (r < 0)
+		return r;
+	number = count ? all[count - 1].number : 0;
+	for (tries = 0; tries < BEGIN_TRIES; tries++) {
+		if (++number > STORE_GENERATION_MAX)
+			return err_set(err, -ERANGE, "generation %u is the "
+				       "last one", STORE_GENERATION_MAX);
+		generation_name(name, number, true);
+		r = mkdirat(job_fd, name, 0700);
+		if (r == 0 || errno != EEXIST)
+			break;
+	}
+	if (r < 0)
+		return err_sys(err, "%s: create", name);
+	r = openat(job_fd, name, DIR_FLAGS);
+	if (r < 0) {
+		err_sys(err, "%s", name);
+		(void)unlinkat(job_fd, name, AT_REMOVEDIR);
+		return err->code;
+	}
+	(void)flock(r, LOCK_EX | LOCK_NB);
+	*ret_number = number;
+	*ret_dir_fd = r;
+	return 0;
+}
+
+int store_begin(int job_fd, const struct user_id *user, uint32_t *ret_number,
+		int *ret_dir_fd, struct err *err)
+{
+	int r = begin_as(user, err);
+
+	if (r < 0)
+		return r;
+	r = begin(job_fd, ret_number, ret_dir_fd, err);
+	end_as(user);
+	return r;
+}
+
+int store_open(int job_fd, uint32_t number, const struct user_id *user,
+	       int *ret_dir_fd, struct err *err)
+{
+	char name[GENERATION_NAME_SIZE];
+	int fd, num, r = begin_as(user, err);
+	bool complete;
+
+	if (r < 0)
+		return r;
+	generation_name(name, number, false);
+	fd = openat(job_fd, name, DIR_FLAGS);
+	num = errno;
+	complete = fd >= 0 && has_manifest(job_fd, name);
+	end_as(user);
+	if (fd < 0)
+		return err_num(err, num, "generation %u", number);
+	if (!complete) {
+		close(fd);
+		return err_set(err, -ENOENT,
+			       "generation %u has no manifest: not complete",
+			       number);
+	}
+	*ret_dir_fd = fd;
+	return 0;
+}
+
+static int write_manifest(int dir_fd, const char *name, const void *data,
+			  size_t len, struct err *err)
+{
+	auto_close int fd = -EBADF;
+	int r;
+
+	/* A crash may have left one behind; O_EXCL keeps links out. */
+	if (unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
+		return err_sys(err, "unlink");
+	fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+		    0600);
+	if (fd < 0)
+		return err_sys(err, "create");
+	r = write_all(fd, data, len, err);
+	if (r < 0)
+		return r;
+	return fsync(fd) < 0 ? err_sys(err, "fsync") : 0;
+}
+
+static int rename_new(int dir_fd, const char *from, const char *to)
+{
+	if (renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	/* Not all file systems know the flag; the lock and O_EXCL hold. */
+	if (errno != EINVAL || faccessat(dir_fd, to, F_OK, 0) == 0)
+		return -1;
+	return renameat(dir_fd, from, dir_fd, to);
+}
+
+static int rename_generation(int job_fd, uint32_t number, struct err *err)
+{
+	char from[GENERATION_NAME_SIZE], to[GENERATION_NAME_SIZE];
+
+	generation_name(from, number, true);
+	generation_name(to, number, false);
+	if (rename_new(job_fd, from, to) < 0)
+		return err_sys(err, "%s: rename", from);
+	if (fsync(job_fd) == 0)
+		return 0;
+	err_sys(err, "%s: fsync of the directory above", to);
+	(void)renameat(job_fd, to, job_fd, from);
+	return err->code;
+}
+
+static int publish(int job_fd, uint32_t number, int dir_fd,
+		   const void *manifest, size_t len, struct err *err)
+{
+	static const char tmp[] = "manifest.new";
+	int r;
+
+	r = write_manifest(dir_fd, tmp, manifest, len, err);
+	if (r < 0) {
+		(void)unlinkat(dir_fd, tmp, 0);
+		return err_wrap(err, r, "%s", tmp);
+	}
+	if (rename_new(dir_fd, tmp, "manifest") < 0) {
+		r = err_sys(err, "manifest: rename");
+		(void)unlinkat(dir_fd, tmp, 0);
+		return r;
+	}
+	if (fsync(dir_fd) < 0)
+		r = err_sys(err, "manifest: fsync of its directory");
+	else if (job_fd >= 0)
+		r = rename_generation(job_fd, number, err);
+	/* Not known to be durable: then it must not look like a snapshot. */
+	if (r < 0)
+		(void)unlinkat(dir_fd, "manifest", 0);
+	return r;
+}
+
+int store_publish(int job_fd, uint32_t number, int dir_fd,
+		  const void *manifest, size_t len, const struct user_id *user,
+		  struct err *err)
+{
+	int r = begin_as(user, err);
+
+	if (r < 0)
+		return r;
+	r = publish(job_fd, number, dir_fd, manifest, len, err);
+	end_as(user);
+	return r;
+}
+
+static int remove_contents(int dir_fd, struct err *err)
+{
+	auto_closedir DIR *dir = NULL;
+	int fd = catalog_reopen(dir_fd, err);
+	struct dirent *d;
+
+	if (fd < 0)
+		return fd;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return err_sys(err, "read the directory");
+	}
+	for (errno = 0; (d = readdir(dir)); errno = 0) {
+		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
+			continue;
+		if (unlinkat(dir_fd, d->d_name, 0) < 0 && errno != ENOENT)
+			return err_sys(err, "%s: remove", d->d_name);
+	}
+	return errno ? err_sys(err, "read the directory") : 0;
+}
+
+/* -EBUSY: somebody is at work in it. */
+static int discard_new(int job_fd, const char *name, bool even_if_locked,
+		       struct err *err)
+{
+	auto_close int fd = openat(job_fd, name, DIR_FLAGS);
+	int r;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "%s", name);
+	if (!even_if_locked && flock(fd, LOCK_EX | LOCK_NB) < 0 &&
+	    errno == EWOULDBLOCK)
+		return err_set(err, -EBUSY, "%s: in use", name);
+	r = remove_contents(fd, err);
+	if (r < 0)
+		return err_wrap(err, r, "%s", name);
+	if (unlinkat(job_fd, name, AT_REMOVEDIR) < 0)
+		return err_sys(err, "%s: remove", name);
+	return 0;
+}
+
+/*
+ * A published one stops being a snapshot in one step, by its name; a crash
+ * while its files go leaves a leftover, not a damaged snapshot.
+ */
+static int discard(int job_fd, uint32_t number, struct err *err)
+{
+	char live[GENERATION_NAME_SIZE], dead[GENERATION_NAME_SIZE];
+	int r;
+
+	generation_name(live, number, false);
+	generation_name(dead, number, true);
+	r = discard_new(job_fd, dead, true, err);
+	if (r < 0)
+		return r;
+	if (renameat(job_fd, live, job_fd, dead) < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "%s: rename", live);
+	if (fsync(job_fd) < 0)
+		return err_sys(err, "%s: fsync of the directory above", dead);
+	return discard_new(job_fd, dead, true, err);
+}
+
+int store_discard(int job_fd, uint32_t number, const struct user_id *user,
+		  struct err *err)
+{
+	int r = begin_as(user, err);
+
+	if (r < 0)
+		return r;
+	r = discard(job_fd, number, err);
+	end_as(user);
+	return r;
+}
+
+/* All complete ones before the newest keep, and dead attempts before those. */
+static int retire(int job_fd, unsigned int keep, struct err *err)
+{
+	auto_free struct store_generation *all = NULL;
+	size_t count, i, complete = 0;
+	bool seen = false;
+	int r = list(job_fd, &all, &count, err);
+
+	for (i = count; r == 0 && i-- > 0;) {
+		char name[GENERATION_NAME_SIZE];
+
+		generation_name(name, all[i].number, true);
+		if (all[i].complete) {
+			seen = true;
+			if (++complete > keep)
+				r = discard(job_fd, all[i].number, err);
+		} else if (seen && faccessat(job_fd, name, F_OK, 0) == 0) {
+			r = discard_new(job_fd, name, false, err);
+			r = r == -EBUSY ? 0 : r;
+		} else if (seen) {
+			r = discard(job_fd, all[i].number, err);
+		}
+	}
+	return r;
+}
+
+int store_retire(int job_fd, unsigned int keep, const struct user_id *user,
+		 struct err *err)
+{
+	int r;
+
+	if (!keep)
+		return err_set(err, -EINVAL, "at least one snapshot is kept");
+	r = begin_as(user, err);
+	if (r < 0)
+		return r;
+	r = retire(job_fd, keep, err);
+	end_as(user);
+	return r;
+}

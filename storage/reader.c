@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "storage/ring.h"
+#include "util/cleanup.h"
+
+#define BUFFER_BYTES (4u << 20)
+#define BUFFERS	     8u
+#define STREAMS_MAX  64u
+
+struct stream {
+	char *name;
+	int fd;
+	bool direct;
+	uint64_t length;
+};
+
+/* A read under way: pieces [first, first + count), in one run. */
+struct slot {
+	bool busy;
+	size_t first, count;
+	size_t len, done;
+};
+
+struct reader {
+	int dir_fd;
+	bool direct;
+	struct ring ring;
+	struct slot *slots;
+	struct stream streams[STREAMS_MAX];
+	uint32_t nstreams;
+};
+
+/* One call of reader_run. */
+struct run {
+	struct reader *reader;
+	const struct read_piece *pieces;
+	size_t count, next;
+	reader_done_fn done;
+	void *arg;
+};
+
+int reader_new(int dir_fd, const struct reader_limits *limits,
+	       struct reader **ret, struct err *err)
+{
+	size_t bytes = limits && limits->buffer_bytes ? limits->buffer_bytes :
+							BUFFER_BYTES;
+	unsigned int buffers =
+		limits && limits->buffers ? limits->buffers : BUFFERS;
+	struct reader *rd = calloc(1, sizeof(*rd));
+	int r;
+
+	if (!rd)
+		return err_num(err, ENOMEM, "reader");
+	rd->dir_fd = dir_fd;
+	rd->direct = !(limits && limits->no_direct);
+	rd->slots = calloc(buffers, sizeof(*rd->slots));
+	r = rd->slots ? ring_init(&rd->ring, bytes, buffers, err) :
+			err_num(err, ENOMEM, "reader");
+	if (r < 0) {
+		reader_free(rd);
+		return r;
+	}
+	*ret = rd;
+	return 0;
+}
+
+void reader_free(struct reader *r)
+{
+	uint32_t i;
+
+	if (!r)
+		return;
+	ring_done(&r->ring);
+	for (i = 0; i < r->nstreams; i++) {
+		close(r->streams[i].fd);
+		free(r->streams[i].name);
+	}
+	free(r->slots);
+	free(r);
+}
+
+/*
+ * O_NONBLOCK: a fifo in the place of a stream must not stop us.  It goes
+ * again, because io_uring would answer reads that have to wait with EAGAIN.
+ */
+static int open_stream(const struct reader *r, const char *name, bool *direct)
+{
+	int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+	int fd = -1;
+
+	*direct = r->direct;
+	if (r->direct)
+		fd = openat(r->dir_fd, name, flags | O_DIRECT);
+	if (fd < 0 && (!r->direct || errno == EINVAL)) {
+		*direct = false;
+		fd = openat(r->dir_fd, name, flags);
+	}
+	return fd;
+}
+
+int reader_open(struct reader *r, const char *name, uint32_t *ret_stream,
+		uint64_t *ret_length, struct err *err)
+{
+	struct stream s = { 0 };
+	auto_close int fd = -EBADF;
+	struct stat st;
+
+	if (strchr(name, '/'))
+		return err_set(err, -EINVAL, "stream %s: not a file name",
+			       name);
+	if (r->nstreams == STREAMS_MAX)
+		return err_set(err, -EMFILE, "%s: more than %u streams", name,
+			       STREAMS_MAX);
+	fd = open_stream(r, name, &s.direct);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, "%s", name);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, -EBADMSG, "%s: not a regular file", name);
+	s.name = strdup(name);
+	if (!s.name)
+		return err_num(err, ENOMEM, "%s", name);
+	if (fcntl(fd, F_SETFL, s.direct ? O_DIRECT : 0) < 0) {
+		free(s.name);
+		return err_sys(err, "%s", name);
+	}
+	s.fd = take_fd(&fd);
+	s.length = (uint64_t)st.st_size;
+	if (ret_length)
+		*ret_length = s.length;
+	*ret_stream = r->nstreams;
+	r->streams[r->nstreams++] = s;
+	return 0;
+}
+
+static int check_piece(const struct reader *r, const struct read_piece *p,
+		       struct err *err)
+{
+	const struct stream *s;
+
+	if (p->stream >= r->nstreams || !p->len || p->len % RING_ALIGN ||
+	    p->offset % RING_ALIGN || p->len > r->ring.buffer_bytes)
+		return err_set(err, -EINVAL, "stream %u: %u bytes at %llu",
+			       p->stream, p->len,
+			       (unsigned long long)p->offset);
+	s = &r->streams[p->stream];
+	if (p->offset > s->length || p->len > s->length - p->offset)
+		return err_set(err, -ENODATA,
+			       "%s: %u bytes at %llu are beyond its end",
+			       s->name, p->len,
+			       (unsigned long long)p->offset);
+	return 0;
+}
+
+/* Neighbours in a stream are read at once, as many as a buffer holds. */
+static int gather(struct run *run, struct slot *slot, struct err *err)
+{
+	const struct read_piece *first = &run->pieces[run->next], *p = first;
+	int r = 0;
+
+	memset(slot, 0, sizeof(*slot));
+	slot->first = run->next;
+	for (; run->next < run->count; p++) {
+		if (p->stream != first->stream ||
+		    p->offset != first->offset + slot->len ||
+		    slot->len + p->len > run->reader->ring.buffer_bytes)
+			break;
+		r = check_piece(run->reader, p, err);
+		if (r < 0)
+			break;
+		slot->len += p->len;
+		slot->count++;
+		run->next++;
+	}
+	return slot->count ? 0 : r < 0 ? r : check_piece(run->reader, p, err);
+}
+
+static int start(struct run *run, unsigned int index, struct err *err)
+{
+	struct reader *rd = run->reader;
+	struct slot *slot = &rd->slots[index];
+	const struct read_piece *p = &run->pieces[slot->first];
+	struct stream *s = &rd->streams[p->stream];
+	struct ring_request req = {
+		.fd = s->fd,
+		.index = index,
+		.from = slot->done,
+		.len = slot->len - slot->done,
+		.offset = p->offset + slot->done,
+	};
+	int r = ring_start(&rd->ring, &req, err);
+
+	if (r < 0)
+		return err_wrap(err, r, "%s", s->name);
+	slot->busy = true;
+	return 0;
+}
+
+/* As in the writer: O_DIRECT may be refused as late as at the read. */
+static bool leave_direct(struct stream *s, size_t done, int res)
+{
+	if (!s->direct || (res < 0 && res != -EINVAL && res != -EOPNOTSUPP) ||
+	    (res >= 0 && done % RING_ALIGN == 0))
+		return false;
+	s->direct = false;
+	return ring_leave_direct(s->fd);
+}
+
+static int deliver(struct run *run, unsigned int index, struct err *err)
+{
+	struct slot *slot = &run->reader->slots[index];
+	const uint8_t *data = ring_buffer(&run->reader->ring, index);
+	size_t i;
+	int r = 0;
+
+	for (i = slot->first; i < slot->first + slot->count && r >= 0; i++) {
+		r = run->done(run->arg, &run->pieces[i], data, err);
+		data += run->pieces[i].len;
+	}
+	return r < 0 ? r : 0;
+}
+
+static int complete(struct run *run, unsigned int index, int res,
+		    struct err *err)
+{
+	struct slot *slot = &run->reader->slots[index];
+	const struct read_piece *p = &run->pieces[slot->first];
+	struct stream *s = &run->reader->streams[p->stream];
+	bool again;
+
+	slot->busy = false;
+	slot->done += res > 0 ? (size_t)res : 0;
+	if (slot->done == slot->len)
+		return deliver(run, index, err);
+	again = leave_direct(s, slot->done, res);
+	if (again || res > 0 || res == -EINTR || res == -EAGAIN)
+		return start(run, index, err);
+	return err_num(err, res < 0 ? res : ENODATA,
+		       "%s: read of %zu bytes at %llu", s->name,
+		       slot->len - slot->done,
+		       (unsigned long long)(p->offset + slot->done));
+}
+
+/* Fill all free buffers with requests. */
+static int feed(struct run *run, struct err *err)
+{
+	struct reader *rd = run->reader;
+	unsigned int i;
+	int r = 0;
+
+	for (i = 0; i < rd->ring.buffers && run->next < run->count; i++) {
+		if (rd->slots[i].busy)
+			continue;
+		r = gather(run, &rd->slots[i], err);
+		if (r == 0)
+			r = start(run, i, err);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
+/* The kernel may still write to the buffers: they are not reused before. */
+static void drain(struct reader *rd)
+{
+	struct err ignored;
+	unsigned int index;
+	int res;
+
+	while (rd->ring.in_flight &&
+	       ring_wait(&rd->ring, &index, &res, &ignored) == 0)
+		rd->slots[index].busy = false;
+}
+
+int reader_run(struct reader *r, const struct read_piece *pieces, size_t count,
+	       reader_done_fn done, void *arg, struct err *err)
+{
+	struct run run = { .reader = r,
+			   .pieces = pieces,
+			   .count = count,
+			   .done = done,
+			   .arg = arg };
+	unsigned int index;
+	int res, ret = feed(&run, err);
+
+	while (ret == 0 && r->ring.in_flight) {
+		ret = ring_wait(&r->ring, &index, &res, err);
+		if (ret == 0)
+			ret = complete(&run, index, res, err);
+		if (ret == 0)
+			ret = feed(&run, err);
+	}
+	drain(r);
+	return ret;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/ring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+
+#define HUGE_PAGE (2u << 20)
+
+/*
+ * Whole huge pages: a request of 4 MiB then pins two pages, not 1024.  The
+ * advice is only advice.
+ */
+static int map_arena(struct ring *ring, struct err *err)
+{
+	size_t len = (ring->buffer_bytes * ring->buffers + HUGE_PAGE - 1) /
+		     HUGE_PAGE * HUGE_PAGE;
+	uint8_t *p = mmap(NULL, len + HUGE_PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t head;
+
+	if (p == MAP_FAILED)
+		return err_sys(err, "%zu bytes of I/O buffers", len);
+	head = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
+	if (head)
+		munmap(p, head);
+	if (head != HUGE_PAGE)
+		munmap(p + head + len, HUGE_PAGE - head);
+	(void)madvise(p + head, len, MADV_HUGEPAGE);
+	ring->arena = p + head;
+	ring->arena_bytes = len;
+	return 0;
+}
+
+/* Refused over RLIMIT_MEMLOCK without CAP_IPC_LOCK: go on unregistered. */
+static bool register_buffers(struct ring *ring)
+{
+	auto_free struct iovec *iov = calloc(ring->buffers, sizeof(*iov));
+	unsigned int i;
+
+	if (!iov)
+		return false;
+	for (i = 0; i < ring->buffers; i++) {
+		iov[i].iov_base = ring_buffer(ring, i);
+		iov[i].iov_len = ring->buffer_bytes;
+	}
+	return io_uring_register_buffers(&ring->uring, iov, ring->buffers) == 0;
+}
+
+int ring_init(struct ring *ring, size_t buffer_bytes, unsigned int buffers,
+	      struct err *err)
+{
+	struct ring fresh = { .buffer_bytes = buffer_bytes,
+			      .buffers = buffers };
+	int r;
+
+	if (!buffers || !buffer_bytes || buffer_bytes % RING_ALIGN ||
+	    buffers > 1024 || buffer_bytes > 1u << 30)
+		return err_set(err, -EINVAL, "%u I/O buffers of %zu bytes",
+			       buffers, buffer_bytes);
+	fresh.results = calloc(buffers, sizeof(*fresh.results));
+	if (!fresh.results)
+		return err_num(err, ENOMEM, "I/O buffers");
+	r = map_arena(&fresh, err);
+	if (r < 0) {
+		free(fresh.results);
+		return r;
+	}
+	*ring = fresh;
+	r = io_uring_queue_init(buffers, &ring->uring, 0);
+	ring->have_uring = r == 0;
+	if (ring->have_uring)
+		ring->registered = register_buffers(ring);
+	return 0;
+}
+
+void ring_done(struct ring *ring)
+{
+	if (ring->have_uring)
+		io_uring_queue_exit(&ring->uring);
+	if (ring->arena)
+		munmap(ring->arena, ring->arena_bytes);
+	free(ring->results);
+	memset(ring, 0, sizeof(*ring));
+}
+
+static int do_now(struct ring *ring, const struct ring_request *req)
+{
+	uint8_t *data = ring_buffer(ring, req->index) + req->from;
+	ssize_t n;
+
+	if (req->write)
+		n = pwrite(req->fd, data, req->len, (off_t)req->offset);
+	else
+		n = pread(req->fd, data, req->len, (off_t)req->offset);
+	ring->results[ring->in_flight].index = req->index;
+	ring->results[ring->in_flight].res = n < 0 ? -errno : (int)n;
+	ring->in_flight++;
+	return 0;
+}
+
+static void prepare(struct io_uring_sqe *sqe, const struct ring *ring,
+		    const struct ring_request *req)
+{
+	uint8_t *data = ring_buffer(ring, req->index) + req->from;
+	unsigned int len = (unsigned int)req->len;
+	int index = (int)req->index;
+
+	if (req->write && ring->registered)
+		io_uring_prep_write_fixed(sqe, req->fd, data, len, req->offset,
+					  index);
+	else if (req->write)
+		io_uring_prep_write(sqe, req->fd, data, len, req->offset);
+	else if (ring->registered)
+		io_uring_prep_read_fixed(sqe, req->fd, data, len, req->offset,
+					 index);
+	else
+		io_uring_prep_read(sqe, req->fd, data, len, req->offset);
+	sqe->user_data = req->index;
+}
+
+int ring_start(struct ring *ring, const struct ring_request *req,
+	       struct err *err)
+{
+	struct io_uring_sqe *sqe;
+	int r;
+
+	if (!ring->have_uring)
+		return do_now(ring, req);
+	sqe = io_uring_get_sqe(&ring->uring);
+	if (!sqe)
+		return err_set(err, -EBUSY, "io_uring: queue is full");
+	prepare(sqe, ring, req);
+	do
+		r = io_uring_submit(&ring->uring);
+	while (r == -EINTR || r == -EAGAIN);
+	if (r < 0)
+		return err_num(err, r, "io_uring: submit");
+	ring->in_flight++;
+	return 0;
+}
+
+int ring_wait(struct ring *ring, unsigned int *ret_index, int *ret_res,
+	      struct err *err)
+{
+	struct io_uring_cqe *cqe = NULL;
+	int r;
+
+	if (!ring->in_flight)
+		return err_set(err, -EBUSY, "all I/O buffers are in use");
+	if (!ring->have_uring) {
+		ring->in_flight--;
+		*ret_index = ring->results[ring->in_flight].index;
+		*ret_res = ring->results[ring->in_flight].res;
+		return 0;
+	}
+	do
+		r = io_uring_wait_cqe(&ring->uring, &cqe);
+	while (r == -EINTR || r == -EAGAIN);
+	if (r < 0)
+		return err_num(err, r, "io_uring: wait");
+	*ret_index = (unsigned int)cqe->user_data;
+	*ret_res = cqe->res;
+	io_uring_cqe_seen(&ring->uring, cqe);
+	ring->in_flight--;
+	return 0;
+}
+
+/* NFS and FUSE have no O_TMPFILE: there the name lives for an instant. */
+static int open_nameless(int dir_fd)
+{
+	int fd = openat(dir_fd, ".", O_TMPFILE | O_WRONLY | O_DIRECT | O_CLOEXEC,
+			0600);
+	char name[64];
+
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+		return fd;
+	snprintf(name, sizeof(name), ".jobcr-probe-%d", gettid());
+	(void)unlinkat(dir_fd, name, 0);
+	fd = openat(dir_fd, name,
+		    O_CREAT | O_EXCL | O_WRONLY | O_DIRECT | O_CLOEXEC, 0600);
+	(void)unlinkat(dir_fd, name, 0);
+	return fd;
+}
+
+bool ring_direct_works(int dir_fd)
+{
+	auto_close int fd = open_nameless(dir_fd);
+	auto_free void *page = NULL;
+
+	if (fd < 0 || posix_memalign(&page, RING_ALIGN, RING_ALIGN))
+		return false;
+	memset(page, 0, RING_ALIGN);
+	return pwrite(fd, page, RING_ALIGN, 0) == (ssize_t)RING_ALIGN &&
+	       fsync(fd) == 0;
+}
+
+bool ring_leave_direct(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && fcntl(fd, F_SETFL, flags & ~O_DIRECT) == 0;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_STORAGE_RING_H
+#define JOBCR_STORAGE_RING_H
+
+#include <liburing.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/err.h"
+
+/*
+ * What writer and reader have in common: one io_uring, an arena of aligned
+ * buffers, one request in flight per buffer.  Where the kernel refuses
+ * io_uring (sysctl kernel.io_uring_disabled) requests are made one by one.
+ */
+struct ring {
+	struct io_uring uring;
+	uint8_t *arena;
+	size_t arena_bytes;
+	size_t buffer_bytes;
+	unsigned int buffers;
+	unsigned int in_flight;
+	bool have_uring;
+	bool registered;
+	/* Without io_uring: results that nobody has waited for yet. */
+	struct ring_result {
+		unsigned int index;
+		int res;
+	} *results;
+};
+
+struct ring_request {
+	bool write;
+	int fd;
+	unsigned int index; /* of the buffer */
+	size_t from;	    /* first byte in the buffer */
+	size_t len;
+	uint64_t offset; /* in the file */
+};
+
+#define RING_ALIGN 4096u
+
+int ring_init(struct ring *ring, size_t buffer_bytes, unsigned int buffers,
+	      struct err *err);
+void ring_done(struct ring *ring);
+
+static inline uint8_t *ring_buffer(const struct ring *ring, unsigned int index)
+{
+	return ring->arena + index * ring->buffer_bytes;
+}
+
+/* Start one request; the buffer belongs to the kernel until ring_wait. */
+int ring_start(struct ring *ring, const struct ring_request *req,
+	       struct err *err);
+
+/* Wait for any request: which buffer, and bytes moved or negative errno. */
+int ring_wait(struct ring *ring, unsigned int *ret_index, int *ret_res,
+	      struct err *err);
+
+/*
+ * Whether files below dir_fd take aligned O_DIRECT writes, tried on a file
+ * without a name.  Needs the rights to create one.
+ */
+bool ring_direct_works(int dir_fd);
+
+/* Let an open file go on buffered; false when that fails. */
+bool ring_leave_direct(int fd);
+
+#endif
