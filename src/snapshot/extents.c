@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "images/files.pb-c.h"
 #include "images/limits.h"
 #include "images/tags.h"
 #include "util/cleanup.h"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "images/limits.h"
+#include "images/part.pb-c.h"
 #include "images/tags.h"
 #include "snapshot/snapshot.h"
 #include "snapshot/stream.h"
@@ -92,7 +93,7 @@ static int unpack_all(const uint8_t *data, size_t len, struct meta *meta,
 		      struct err *err)
 {
 	struct img_record rec;
-	size_t pos = 0, at = 0, count;
+	size_t pos = 0, at = 0, count = 0;
 	int r = count_records(data, len, &count, err);
 
 	if (r < 0)
