@@ -184,7 +184,8 @@ struct resource_ops {
 	int (*restore)(struct restore_ctx *ctx, struct restore_task *task,
 		       struct restore_thread *thread,
 		       const ProtobufCMessage *msg, struct err *err);
-	/* A second time at stage2, when not STAGE_NONE. */
+	/* A second time at stage2, when not STAGE_NONE.  SCOPE_FILE: once, in
+	 * the worker, task and thread are NULL. */
 	enum restore_stage stage2;
 	int (*restore2)(struct restore_ctx *ctx, struct restore_task *task,
 			struct restore_thread *thread,
@@ -200,8 +201,12 @@ extern const struct resource_ops res_eventfd;
 extern const struct resource_ops res_timerfd;
 extern const struct resource_ops res_signalfd;
 extern const struct resource_ops res_chardev;
+extern const struct resource_ops res_shmem;
+extern const struct resource_ops res_memfd;
 
 /* one process */
+extern const struct resource_ops res_mm;
+extern const struct resource_ops res_vma;
 
 /* one thread */
 

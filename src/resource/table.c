@@ -14,8 +14,12 @@ const struct resource_ops *const resource_table[] = {
 	&res_timerfd,
 	&res_signalfd,
 	&res_chardev,
+	&res_shmem,
+	&res_memfd,
 
 	/* one process */
+	&res_mm,
+	&res_vma,
 
 	/* one thread */
 

@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Mappings.  Made writable where contents may have to come in (private
+ * memory that the kernel had accounted as writable), protected afterwards.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mman.h>
+#include <linux/prctl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "images/mm.pb-c.h"
+#include "images/tags.h"
+#include "model/mapping.h"
+#include "resource/resource.h"
+#include "util/cleanup.h"
+
+#ifndef MAP_DROPPABLE
+#define MAP_DROPPABLE 0x08
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+#ifndef MLOCK_ONFAULT
+#define MLOCK_ONFAULT 1
+#endif
+
+#define PAGE	     4096ull
+#define USER_END     0x7ffffffff000ull
+#define GUARDS_MAX   (1u << 18) /* numbers in one record */
+#define ANON_NAME_MAX 80
+
+/* MADV_* for what VmFlags shows. */
+static const struct {
+	uint64_t flag;
+	int advice;
+	const char *name;
+} advices[] = {
+	{ VMA_SEQUENTIAL, MADV_SEQUENTIAL, "MADV_SEQUENTIAL" },
+	{ VMA_RANDOM, MADV_RANDOM, "MADV_RANDOM" },
+	{ VMA_DONTFORK, MADV_DONTFORK, "MADV_DONTFORK" },
+	{ VMA_DONTDUMP, MADV_DONTDUMP, "MADV_DONTDUMP" },
+	{ VMA_WIPEONFORK, MADV_WIPEONFORK, "MADV_WIPEONFORK" },
+	{ VMA_MERGEABLE, MADV_MERGEABLE, "MADV_MERGEABLE" },
+};
+
+static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
+		     struct refusals *no, struct err *err)
+{
+	const char *why, *remedy;
+	dev_t dev;
+	int r;
+
+	(void)ctx;
+	r = mapping_shmem_device(&dev, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < task->vmas->count; i++) {
+		const struct vma *v = &task->vmas->v[i];
+
+		if (mapping_classify(v, dev, &why, &remedy) != MAPPING_REFUSED)
+			continue;
+		refusals_add(no, task->ns_pid, task->stat->comm, -1, remedy,
+			     "%s at %#llx-%#llx%s%s", why,
+			     (unsigned long long)v->start,
+			     (unsigned long long)v->end, *v->path ? " " : "",
+			     v->path);
+	}
+	return 0;
+}
+
+static VmaRecord__Kind record_kind(const struct vma *v, enum mapping_kind kind)
+{
+	switch (kind) {
+	case MAPPING_FILE:
+		return v->shared ? VMA_RECORD__KIND__FILE_SHARED :
+				   VMA_RECORD__KIND__FILE_PRIVATE;
+	case MAPPING_SHMEM:
+		return v->shared ? VMA_RECORD__KIND__SHMEM_SHARED :
+				   VMA_RECORD__KIND__SHMEM_PRIVATE;
+	case MAPPING_VDSO:
+		return VMA_RECORD__KIND__VDSO;
+	case MAPPING_VVAR:
+		return VMA_RECORD__KIND__VVAR;
+	case MAPPING_VVAR_VCLOCK:
+		return VMA_RECORD__KIND__VVAR_VCLOCK;
+	case MAPPING_DROPPABLE:
+		return VMA_RECORD__KIND__DROPPABLE;
+	default:
+		return VMA_RECORD__KIND__ANON_PRIVATE;
+	}
+}
+
+/* What of "[anon:NAME]" a program gave; NULL when it has none. */
+static char *anon_name(const char *path)
+{
+	static const char *const prefix[] = { "[anon:", "[anon_shmem:" };
+	size_t len = strlen(path);
+
+	for (size_t i = 0; i < ARRAY_SIZE(prefix); i++) {
+		size_t n = strlen(prefix[i]);
+
+		if (strncmp(path, prefix[i], n) == 0 && len > n &&
+		    path[len - 1] == ']')
+			return strndup(path + n, len - n - 1);
+	}
+	return NULL;
+}
+
+struct guards {
+	uint64_t *v;
+	size_t count, room;
+};
+
+static int guards_add(struct guards *g, uint64_t start, uint64_t end,
+		      struct err *err)
+{
+	if (g->count + 2 > GUARDS_MAX)
+		return err_set(err, -ENOTSUP, "too many guard regions");
+	if (g->count + 2 > g->room) {
+		size_t room = g->room ? g->room * 2 : 16;
+		uint64_t *v = realloc(g->v, room * sizeof(*v));
+
+		if (!v)
+			return err_set(err, -ENOMEM, "guard regions");
+		g->v = v;
+		g->room = room;
+	}
+	g->v[g->count++] = start;
+	g->v[g->count++] = end;
+	return 0;
+}
+
+static int read_guards(int proc_fd, const struct vma *v, struct guards *g,
+		       struct err *err)
+{
+	auto_close int fd = openat(proc_fd, "pagemap", O_RDONLY | O_CLOEXEC);
+	struct page_run runs[64];
+	uint64_t at = v->start;
+	size_t count;
+	int r;
+
+	if (fd < 0)
+		return err_sys(err, "pagemap");
+	while (at < v->end) {
+		r = pagemap_scan(fd, at, v->end, runs, ARRAY_SIZE(runs), &count,
+				 &at, err);
+		for (size_t i = 0; r == 0 && i < count; i++)
+			if (runs[i].guard)
+				r = guards_add(g, runs[i].start, runs[i].end,
+					       err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int dump_one(const struct dump_ctx *ctx, const struct task_view *task,
+		    const struct vma *v, enum mapping_kind kind,
+		    struct err *err)
+{
+	VmaRecord rec = VMA_RECORD__INIT;
+	auto_free char *name = anon_name(v->path);
+	struct guards guards = { 0 };
+	int r = 0;
+
+	rec.pid = task->ns_pid;
+	rec.start = v->start;
+	rec.end = v->end;
+	rec.prot = v->prot;
+	rec.kind = record_kind(v, kind);
+	rec.flags = v->flags;
+	rec.name = name;
+	if (kind == MAPPING_FILE || kind == MAPPING_SHMEM) {
+		rec.has_object = rec.has_offset = 1;
+		rec.object = ctx->engine->vma_object(ctx->engine->arg, task, v);
+		rec.offset = v->offset;
+		if (!rec.object)
+			return err_set(err, -ENOENT, "its file was not found");
+	}
+	if (v->flags & VMA_GUARD)
+		r = read_guards(task->proc_fd, v, &guards, err);
+	if (r == 0) {
+		rec.guards = guards.v;
+		rec.n_guards = guards.count;
+		r = img_put(ctx->out, TAG_VMA, &rec.base, err);
+	}
+	free(guards.v);
+	if (r < 0 || (kind != MAPPING_ANON &&
+		      (v->shared || (kind != MAPPING_FILE &&
+				     kind != MAPPING_SHMEM))))
+		return r;
+	return ctx->engine->pages_of_task(ctx->engine->arg, task, v, err);
+}
+
+static int vma_dump(const struct dump_ctx *ctx, const struct task_view *task,
+		    struct err *err)
+{
+	dev_t dev;
+	int r;
+
+	r = mapping_shmem_device(&dev, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < task->vmas->count; i++) {
+		const struct vma *v = &task->vmas->v[i];
+		const char *why = NULL, *remedy = NULL;
+		enum mapping_kind kind =
+			mapping_classify(v, dev, &why, &remedy);
+
+		if (kind == MAPPING_SKIP)
+			continue;
+		if (kind == MAPPING_REFUSED)
+			r = err_set(err, -ENOTSUP, "%s", why);
+		else
+			r = dump_one(ctx, task, v, kind, err);
+		if (r < 0)
+			return err_wrap(err, r, "mapping %#llx-%#llx",
+					(unsigned long long)v->start,
+					(unsigned long long)v->end);
+	}
+	return 0;
+}
+
+static bool is_private(const VmaRecord *rec)
+{
+	return rec->kind == VMA_RECORD__KIND__ANON_PRIVATE ||
+	       rec->kind == VMA_RECORD__KIND__FILE_PRIVATE ||
+	       rec->kind == VMA_RECORD__KIND__SHMEM_PRIVATE;
+}
+
+static bool has_object(const VmaRecord *rec)
+{
+	return rec->kind == VMA_RECORD__KIND__FILE_PRIVATE ||
+	       rec->kind == VMA_RECORD__KIND__FILE_SHARED ||
+	       rec->kind == VMA_RECORD__KIND__SHMEM_PRIVATE ||
+	       rec->kind == VMA_RECORD__KIND__SHMEM_SHARED;
+}
+
+static bool is_kernels(const VmaRecord *rec)
+{
+	return rec->kind == VMA_RECORD__KIND__VDSO ||
+	       rec->kind == VMA_RECORD__KIND__VVAR ||
+	       rec->kind == VMA_RECORD__KIND__VVAR_VCLOCK;
+}
+
+/*
+ * Private memory with pages of its own was writable once, and the kernel
+ * accounted it then (or was told not to).  Only that is mapped writable for
+ * the fill: else a huge read-only file would count against the memory limit.
+ */
+static uint32_t fill_prot(const VmaRecord *rec)
+{
+	if (is_private(rec) && (rec->flags & (VMA_ACCOUNT | VMA_NORESERVE)))
+		return PROT_READ | PROT_WRITE;
+	return rec->prot;
+}
+
+static int check_record(const VmaRecord *rec, struct err *err)
+{
+	const char *what = NULL;
+
+	if (rec->start % PAGE || rec->end % PAGE || rec->start >= rec->end ||
+	    rec->end > USER_END)
+		what = "bad range";
+	else if (rec->prot & ~(uint32_t)(PROT_READ | PROT_WRITE | PROT_EXEC))
+		what = "bad protection";
+	else if (has_object(rec) && (!rec->object || rec->offset % PAGE))
+		what = "bad object or offset";
+	else if (rec->name && strlen(rec->name) >= ANON_NAME_MAX)
+		what = "name too long";
+	else if (rec->n_guards % 2)
+		what = "bad guard regions";
+	for (size_t i = 0; !what && i < rec->n_guards; i += 2)
+		if (rec->guards[i] < rec->start ||
+		    rec->guards[i + 1] > rec->end ||
+		    rec->guards[i] >= rec->guards[i + 1])
+			what = "bad guard regions";
+	return what ? err_set(err, -EBADMSG, "%s", what) : 0;
+}
+
+static int map_flags(const VmaRecord *rec)
+{
+	int flags = MAP_FIXED_NOREPLACE;
+
+	if (rec->kind == VMA_RECORD__KIND__DROPPABLE)
+		return flags | MAP_DROPPABLE | MAP_ANONYMOUS;
+	flags |= is_private(rec) ? MAP_PRIVATE : MAP_SHARED;
+	if (!has_object(rec))
+		flags |= MAP_ANONYMOUS;
+	if (rec->flags & VMA_NORESERVE)
+		flags |= MAP_NORESERVE;
+	if (rec->flags & VMA_GROWSDOWN)
+		flags |= MAP_GROWSDOWN;
+	return flags;
+}
+
+static int close_remote(struct remote *remote, int fd, struct err *err)
+{
+	int64_t value;
+
+	return remote_call(remote, "close", &value, err, __NR_close,
+			   (uint64_t)fd, 0, 0, 0, 0, 0);
+}
+
+/*
+ * Sealed memory may only be mapped through a descriptor that cannot write;
+ * the object's own can.
+ */
+static int reopen_read_only(struct remote *remote, int *fd, struct err *err)
+{
+	uint64_t at = remote_buffer(remote);
+	char path[64];
+	int64_t value;
+	int r;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", *fd);
+	r = remote_write(remote, at, path, strlen(path) + 1, err);
+	if (r < 0)
+		return r;
+	r = remote_call(remote, "open again", &value, err, __NR_openat,
+			(uint64_t)AT_FDCWD, at, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+	if (r < 0)
+		return r;
+	r = close_remote(remote, *fd, err);
+	*fd = (int)value;
+	return r;
+}
+
+/* A descriptor in the puppet for the file that rec maps; -1: none needed. */
+static int push_object(struct restore_ctx *ctx, struct restore_task *task,
+		       const VmaRecord *rec, int *ret_fd, struct err *err)
+{
+	int fd = -1, r;
+
+	if (has_object(rec)) {
+		r = ctx->engine->push_fd(ctx->engine->arg, task, rec->object,
+					 &fd, err);
+		if (r < 0)
+			return r;
+	}
+	if (rec->kind == VMA_RECORD__KIND__SHMEM_SHARED &&
+	    !(rec->flags & VMA_MAYWRITE)) {
+		r = reopen_read_only(task->remote, &fd, err);
+		if (r < 0)
+			return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+static int advise(struct remote *remote, const char *what, uint64_t start,
+		  uint64_t end, int advice, struct err *err)
+{
+	int64_t value;
+
+	return remote_call(remote, what, &value, err, __NR_madvise, start,
+			   end - start, (uint64_t)advice, 0, 0, 0);
+}
+
+/* Huge pages are made, or not, when the contents come in. */
+static int advise_huge(struct remote *remote, const VmaRecord *rec,
+		       struct err *err)
+{
+	if (rec->flags & VMA_HUGEPAGE)
+		return advise(remote, "MADV_HUGEPAGE", rec->start, rec->end,
+			      MADV_HUGEPAGE, err);
+	/* A growing mapping shows "nh" by itself. */
+	if ((rec->flags & VMA_NOHUGEPAGE) && !(rec->flags & VMA_GROWSDOWN))
+		return advise(remote, "MADV_NOHUGEPAGE", rec->start, rec->end,
+			      MADV_NOHUGEPAGE, err);
+	return 0;
+}
+
+static int map_one(struct restore_ctx *ctx, struct restore_task *task,
+		   const VmaRecord *rec, struct err *err)
+{
+	int64_t value;
+	int fd, r;
+
+	r = check_record(rec, err);
+	if (r < 0 || is_kernels(rec))
+		return r;
+	r = push_object(ctx, task, rec, &fd, err);
+	if (r < 0)
+		return r;
+	r = remote_call(task->remote, "mmap", &value, err, __NR_mmap,
+			rec->start, rec->end - rec->start, fill_prot(rec),
+			(uint64_t)map_flags(rec), (uint64_t)(int64_t)fd,
+			has_object(rec) ? rec->offset : 0);
+	if (r == 0 && (uint64_t)value != rec->start)
+		r = err_set(err, -EEXIST, "mmap: the place is taken");
+	if (r == 0 && fd >= 0)
+		r = close_remote(task->remote, fd, err);
+	if (r == 0 && rec->kind != VMA_RECORD__KIND__DROPPABLE)
+		r = advise_huge(task->remote, rec, err);
+	return r;
+}
+
+static int wrap_range(const VmaRecord *rec, int r, struct err *err)
+{
+	return err_wrap(err, r, "mapping %#llx-%#llx",
+			(unsigned long long)rec->start,
+			(unsigned long long)rec->end);
+}
+
+static int vma_map(struct restore_ctx *ctx, struct restore_task *task,
+		   struct restore_thread *thread, const ProtobufCMessage *msg,
+		   struct err *err)
+{
+	const VmaRecord *rec = (const VmaRecord *)msg;
+	int r = map_one(ctx, task, rec, err);
+
+	(void)thread;
+	return r < 0 ? wrap_range(rec, r, err) : 0;
+}
+
+static int set_name(struct remote *remote, const VmaRecord *rec,
+		    struct err *err)
+{
+	uint64_t at = remote_buffer(remote);
+	int64_t value;
+	int r;
+
+	r = remote_write(remote, at, rec->name, strlen(rec->name) + 1, err);
+	if (r < 0)
+		return r;
+	return remote_call(remote, "PR_SET_VMA_ANON_NAME", &value, err,
+			   __NR_prctl, PR_SET_VMA, PR_SET_VMA_ANON_NAME,
+			   rec->start, rec->end - rec->start, at, 0);
+}
+
+/* Memory that cannot be read is locked too, but not brought in: ENOMEM. */
+static int set_lock(struct remote *remote, const VmaRecord *rec,
+		    struct err *err)
+{
+	const uint64_t args[6] = {
+		rec->start, rec->end - rec->start,
+		rec->flags & VMA_LOCKONFAULT ? MLOCK_ONFAULT : 0,
+	};
+	int64_t value;
+	int r;
+
+	r = remote_syscall(remote, __NR_mlock2, args, &value, err);
+	if (r < 0 || value >= 0 || (value == -ENOMEM && rec->prot == PROT_NONE))
+		return r;
+	return err_num(err, (int)-value, "mlock2");
+}
+
+/* Contents are in: what would have hindered the fill, or is lost by it. */
+static int finish_one(struct remote *remote, const VmaRecord *rec,
+		      struct err *err)
+{
+	int64_t value;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < rec->n_guards; i += 2)
+		r = advise(remote, "MADV_GUARD_INSTALL", rec->guards[i],
+			   rec->guards[i + 1], MADV_GUARD_INSTALL, err);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(advices); i++)
+		if (rec->flags & advices[i].flag)
+			r = advise(remote, advices[i].name, rec->start,
+				   rec->end, advices[i].advice, err);
+	if (r == 0 && rec->name)
+		r = set_name(remote, rec, err);
+	if (r == 0 && fill_prot(rec) != rec->prot)
+		r = remote_call(remote, "mprotect", &value, err, __NR_mprotect,
+				rec->start, rec->end - rec->start, rec->prot, 0,
+				0, 0);
+	if (r == 0 && (rec->flags & VMA_LOCKED))
+		r = set_lock(remote, rec, err);
+	return r;
+}
+
+static int vma_finish(struct restore_ctx *ctx, struct restore_task *task,
+		      struct restore_thread *thread,
+		      const ProtobufCMessage *msg, struct err *err)
+{
+	const VmaRecord *rec = (const VmaRecord *)msg;
+	int r;
+
+	(void)ctx;
+	(void)thread;
+	if (is_kernels(rec) || rec->kind == VMA_RECORD__KIND__DROPPABLE)
+		return 0;
+	r = finish_one(task->remote, rec, err);
+	return r < 0 ? wrap_range(rec, r, err) : 0;
+}
+
+const struct resource_ops res_vma = {
+	.name = "vma",
+	.tag = TAG_VMA,
+	.scope = SCOPE_TASK,
+	.stage = STAGE_MAP,
+	.check_task = vma_check,
+	.dump_task = vma_dump,
+	.restore = vma_map,
+	.stage2 = STAGE_MAPPED,
+	.restore2 = vma_finish,
+};
