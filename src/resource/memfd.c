@@ -4,18 +4,14 @@
  * opened through map_files).  The file itself is a ShmemRecord.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/magic.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
-#include "images/files.pb-c.h"
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
 #include "model/mapping.h"
-#include "resource/resource.h"
+#include "resource/open_file.h"
 #include "util/cleanup.h"
 
 #ifndef SECRETMEM_MAGIC
@@ -54,8 +50,6 @@ static int memfd_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 {
 	enum memory_file kind = memory_file(fd);
 
-	(void)ctx;
-	(void)err;
 	if (kind == HUGE_MEMFD)
 		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
 			     "use transparent huge pages",
@@ -64,7 +58,7 @@ static int memfd_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
 			     "use ordinary memory",
 			     "secret memory (memfd_secret)");
-	return 0;
+	return open_file_check(ctx, fd, no, err);
 }
 
 static int memfd_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
@@ -72,10 +66,11 @@ static int memfd_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 {
 	MemfdRecord rec = MEMFD_RECORD__INIT;
 	OpenFile open = OPEN_FILE__INIT;
+	int r;
 
-	open.object = fd->object;
-	open.flags = fd->flags;
-	open.position = fd->position;
+	r = open_file_fill(ctx, fd, &open, err);
+	if (r < 0)
+		return r;
 	rec.open = &open;
 	rec.shmem = object_find(ctx->objects, OBJECT_SHMEM, fd->stat->st_dev,
 				fd->stat->st_ino, 0);
@@ -87,28 +82,27 @@ static int memfd_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 static int memfd_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 			 struct err *err)
 {
-	/* What open(2) or fcntl(2) can give; nothing that has an effect. */
-	const int keep = O_ACCMODE | O_APPEND | O_NONBLOCK | O_NOATIME |
-			 O_SYNC | O_DSYNC | O_PATH | O_NOFOLLOW;
 	const MemfdRecord *rec = (const MemfdRecord *)msg;
 	const struct restore_engine *e = ctx->engine;
 	int shmem_fd = e->get_fd(e->arg, rec->shmem);
 	auto_close int fd = -EBADF;
-	char path[64];
 
 	if (shmem_fd < 0 || !e->find(e->arg, TAG_SHMEM, rec->shmem))
 		return err_set(err, -EBADMSG, "memfd %u: no memory %u",
 			       rec->open->object, rec->shmem);
 	/* A second description of the same file, with a mode of its own. */
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", shmem_fd);
-	fd = open(path, ((int)rec->open->flags & keep & ~O_NOFOLLOW) |
-			O_CLOEXEC);
+	fd = open_file_again(shmem_fd, rec->open, err);
 	if (fd < 0)
-		return err_sys(err, "memfd %u: open", rec->open->object);
-	if (!(rec->open->flags & O_PATH) &&
-	    lseek(fd, rec->open->position, SEEK_SET) < 0)
-		return err_sys(err, "memfd %u: position", rec->open->object);
+		return err_wrap(err, fd, "memfd %u", rec->open->object);
 	return e->set_fd(e->arg, rec->open->object, take_fd(&fd), err);
+}
+
+static int memfd_late(struct restore_ctx *ctx, struct restore_task *task,
+		      int fd, const ProtobufCMessage *msg, struct err *err)
+{
+	const MemfdRecord *rec = (const MemfdRecord *)msg;
+
+	return open_file_late(ctx, task, fd, rec->open, err);
 }
 
 const struct resource_ops res_memfd = {
@@ -120,4 +114,5 @@ const struct resource_ops res_memfd = {
 	.check_file = memfd_check,
 	.dump_file = memfd_dump,
 	.restore_file = memfd_restore,
+	.late_file = memfd_late,
 };

@@ -31,6 +31,8 @@ struct task_view {
 	const struct proc_stat *stat;
 	const struct proc_status *status;
 	const struct vma_list *vmas;
+	uint8_t *siginfo;	/* shared queue, 128 bytes each */
+	size_t nsiginfo;
 	uint32_t exe_object;	/* FileRecord of /proc/PID/exe; 0 in check() */
 	struct tracee *leader;	/* NULL in check(): nothing is stopped yet */
 	struct remote *remote;	/* the same; begun in the leader in dump() */
