@@ -14,6 +14,24 @@ check_LIBRARIES = %D%/lib/libtap.a
 %C%_lib_libtap_a_SOURCES = %D%/lib/tap.c %D%/lib/tap.h
 %C%_lib_libtap_a_CFLAGS = $(AM_CFLAGS)
 
+# Victims: programs that roundtrip leads through checkpoints and restores.
+check_LIBRARIES += %D%/lib/libvictim.a %D%/lib/libdrive.a
+%C%_lib_libvictim_a_SOURCES = %D%/lib/victim.c %D%/lib/victim.h
+%C%_lib_libdrive_a_SOURCES = %D%/lib/drive.c %D%/lib/drive.h
+EXTRA_PROGRAMS = %D%/lib/roundtrip
+%C%_lib_roundtrip_SOURCES = %D%/lib/roundtrip.c
+ENGINE_LIBS = src/engine/libengine.a src/resource/libresource.a \
+	src/snapshot/libsnapshot.a src/model/libmodel.a \
+	src/inject/libinject.a storage/libstorage.a images/libimages.a \
+	images/libproto.a src/kernel/libkernel.a src/util/libutil.a
+%C%_lib_roundtrip_LDADD = %D%/lib/libdrive.a %D%/lib/libtap.a \
+	$(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) \
+	$(GCRYPT_LIBS)
+TEST_EXTENSIONS += .victim
+VICTIM_LOG_DRIVER = $(LOG_DRIVER)
+VICTIM_LOG_COMPILER = $(abs_top_builddir)/%D%/lib/roundtrip
+VICTIM_LIBS = %D%/lib/libvictim.a
+
 # Each test is a block of its own.
 UNIT_TESTS =
 T_TESTS =

@@ -1,0 +1,735 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "drive.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+#include "util/clock.h"
+#include "util/io.h"
+
+#define WORKER_DEADLINE (60 * NSEC_PER_SEC)
+#define MAX_SPAWNED	256
+
+struct drive_job {
+	struct drive_place place;
+	pid_t supervisor, init_pid, root_pid;
+	int sock;
+};
+
+enum op { OP_START, OP_SET_TIME, OP_SPAWN, OP_RUNNING, OP_STATUS };
+
+struct request {
+	enum op op;
+	int64_t a, b;
+};
+
+struct reply {
+	int64_t value; /* or a negative errno */
+	int status;
+	bool ended;
+};
+
+/* What the supervisor knows. */
+struct supervisor {
+	const struct drive_place *place;
+	char *const *argv;
+	char *const *envp;
+	int sock, pid_ns, mnt_ns, uts_ns, puppet;
+	pid_t root;
+	struct {
+		pid_t pid, ns_pid;
+	} spawned[MAX_SPAWNED];
+	size_t nspawned;
+	int status;
+	bool ended;
+};
+
+static pid_t do_clone3(uint64_t flags, const pid_t *set_tid)
+{
+	struct clone_args args = {
+		.flags = flags,
+		.exit_signal = SIGCHLD,
+		.set_tid = (uint64_t)(uintptr_t)set_tid,
+		.set_tid_size = set_tid ? 1 : 0,
+	};
+
+	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+/* Pid 1 of the job: it reaps, nothing more. */
+static void init_main(const struct drive_place *place, int ready)
+{
+	sigset_t all;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "init");
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  NULL) < 0)
+		_exit(1);
+	if (place->hostname &&
+	    sethostname(place->hostname, strlen(place->hostname)) < 0)
+		_exit(1);
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	if (write(ready, "r", 1) != 1)
+		_exit(1);
+	close_range(0, ~0u, 0);
+	for (;;) {
+		int sig;
+
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		sigwait(&all, &sig);
+	}
+}
+
+static int make_init(const struct drive_place *place, pid_t *ret)
+{
+	uint64_t flags = CLONE_NEWPID | CLONE_NEWNS;
+	int ready[2];
+	char c;
+
+	if (place->hostname)
+		flags |= CLONE_NEWUTS;
+	if (pipe2(ready, O_CLOEXEC) < 0)
+		return -errno;
+	*ret = do_clone3(flags, NULL);
+	if (*ret < 0)
+		return -errno;
+	if (*ret == 0)
+		init_main(place, ready[1]);
+	close(ready[1]);
+	if (read(ready[0], &c, 1) != 1)
+		return -ECHILD;
+	close(ready[0]);
+	return 0;
+}
+
+static int open_ns(pid_t pid, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, name);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static int open_puppet(void)
+{
+	const char *libexec = getenv("JOBCR_LIBEXEC");
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/jobcr-puppet",
+		 libexec ? libexec : JOBCR_LIBEXECDIR);
+	return open(path, O_PATH | O_CLOEXEC);
+}
+
+/* In a child that is about to become the job's: enter, become the user. */
+static void enter(const struct supervisor *s)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (setns(s->mnt_ns, CLONE_NEWNS) < 0 ||
+	    setns(s->uts_ns, CLONE_NEWUTS) < 0)
+		_exit(126);
+}
+
+static void start_main(const struct supervisor *s)
+{
+	const struct drive_place *p = s->place;
+	int null, out;
+
+	enter(s);
+	if (p->cwd && chdir(p->cwd) < 0)
+		_exit(126);
+	setsid();
+	null = open("/dev/null", O_RDWR);
+	out = open(p->output ? p->output : "/dev/null",
+		   O_WRONLY | O_CREAT | O_APPEND, 0666);
+	if (null < 0 || out < 0)
+		_exit(126);
+	if (setgroups(0, NULL) < 0 || setresgid(p->gid, p->gid, p->gid) < 0 ||
+	    setresuid(p->uid, p->uid, p->uid) < 0)
+		_exit(126);
+	dup2(null, 0);
+	dup2(out, 1);
+	dup2(out, 2);
+	close_range(3, ~0u, 0);
+	execve(s->argv[0], s->argv, s->envp);
+	_exit(127);
+}
+
+static int64_t start(struct supervisor *s)
+{
+	s->root = do_clone3(0, NULL);
+	if (s->root == 0)
+		start_main(s);
+	return s->root < 0 ? -errno : s->root;
+}
+
+static int64_t spawn(struct supervisor *s, pid_t ns_pid)
+{
+	static char *const argv[] = { (char *)"jobcr-puppet", NULL };
+	static char *const envp[] = { NULL };
+	pid_t pid;
+
+	if (s->nspawned == MAX_SPAWNED)
+		return -ENOSPC;
+	pid = do_clone3(0, &ns_pid);
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		enter(s);
+		syscall(SYS_execveat, s->puppet, "", argv, envp,
+			AT_EMPTY_PATH);
+		_exit(127);
+	}
+	s->spawned[s->nspawned].pid = pid;
+	s->spawned[s->nspawned++].ns_pid = ns_pid;
+	return pid;
+}
+
+static int write_offset(int fd, const char *clock, int64_t ns)
+{
+	int64_t sec = ns / (int64_t)NSEC_PER_SEC;
+	int64_t rest = ns % (int64_t)NSEC_PER_SEC;
+	char text[96];
+
+	if (rest < 0) {
+		sec--;
+		rest += (int64_t)NSEC_PER_SEC;
+	}
+	snprintf(text, sizeof(text), "%s %lld %lld\n", clock, (long long)sec,
+		 (long long)rest);
+	return write(fd, text, strlen(text)) < 0 ? -errno : 0;
+}
+
+static int64_t set_time(int64_t monotonic, int64_t boottime)
+{
+	auto_close int fd = -EBADF;
+	int r;
+
+	if (unshare(CLONE_NEWTIME) < 0)
+		return -errno;
+	fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = write_offset(fd, "monotonic", monotonic);
+	if (r < 0)
+		return r;
+	return write_offset(fd, "boottime", boottime);
+}
+
+static int64_t running(struct supervisor *s, pid_t ns_pid)
+{
+	size_t i;
+
+	for (i = 0; i < s->nspawned; i++)
+		if (s->spawned[i].ns_pid == ns_pid) {
+			s->root = s->spawned[i].pid;
+			return s->root;
+		}
+	return -ESRCH;
+}
+
+static void reap(struct supervisor *s)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (pid == s->root) {
+			s->ended = true;
+			s->status = status;
+		}
+}
+
+static void serve(struct supervisor *s, const struct request *req)
+{
+	struct reply rep = { 0 };
+
+	switch (req->op) {
+	case OP_START:
+		rep.value = start(s);
+		break;
+	case OP_SET_TIME:
+		rep.value = set_time(req->a, req->b);
+		break;
+	case OP_SPAWN:
+		rep.value = spawn(s, (pid_t)req->a);
+		break;
+	case OP_RUNNING:
+		rep.value = running(s, (pid_t)req->a);
+		break;
+	case OP_STATUS:
+		reap(s);
+		rep.ended = s->ended;
+		rep.status = s->status;
+		break;
+	}
+	if (send(s->sock, &rep, sizeof(rep), MSG_NOSIGNAL) < 0)
+		_exit(1);
+}
+
+static void supervisor_main(struct supervisor *s)
+{
+	struct reply hello = { 0 };
+	struct request req;
+	pid_t init = -1;
+	int r;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "supervisor");
+	r = make_init(s->place, &init);
+	hello.value = r < 0 ? r : init;
+	s->pid_ns = open_ns(init, "pid");
+	s->mnt_ns = open_ns(init, "mnt");
+	s->uts_ns = open_ns(init, "uts");
+	s->puppet = open_puppet();
+	if (r == 0 && (s->pid_ns < 0 || s->mnt_ns < 0 || s->uts_ns < 0 ||
+		       setns(s->pid_ns, CLONE_NEWPID) < 0))
+		hello.value = -errno;
+	if (r == 0 && s->argv && s->place->monotonic_ahead)
+		hello.value = set_time(s->place->monotonic_ahead,
+				       s->place->monotonic_ahead) < 0 ?
+				      -EINVAL : init;
+	if (send(s->sock, &hello, sizeof(hello), MSG_NOSIGNAL) < 0)
+		_exit(1);
+	for (;;) {
+		struct pollfd p = { .fd = s->sock, .events = POLLIN };
+
+		poll(&p, 1, 20);
+		reap(s);
+		if (p.revents == 0)
+			continue;
+		if (recv(s->sock, &req, sizeof(req), 0) != sizeof(req))
+			_exit(0);
+		serve(s, &req);
+	}
+}
+
+static int ask(int sock, enum op op, int64_t a, int64_t b, struct reply *ret,
+	       struct err *err)
+{
+	struct request req = { .op = op, .a = a, .b = b };
+
+	if (send(sock, &req, sizeof(req), MSG_NOSIGNAL) < 0)
+		return err_sys(err, "supervisor: send");
+	if (recv(sock, ret, sizeof(*ret), 0) != sizeof(*ret))
+		return err_set(err, -EPIPE, "supervisor: gone");
+	if (ret->value < 0)
+		return err_num(err, (int)ret->value, "supervisor: request %d",
+			       op);
+	return 0;
+}
+
+static int job_new(const struct drive_place *place, char *const argv[],
+		   char *const envp[], struct drive_job **ret, struct err *err)
+{
+	struct supervisor s = { .place = place, .argv = argv, .envp = envp };
+	struct drive_job *job = calloc(1, sizeof(*job));
+	struct reply hello;
+	int socks[2];
+
+	if (!job)
+		return err_set(err, -ENOMEM, "out of memory");
+	job->place = *place;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) < 0) {
+		free(job);
+		return err_sys(err, "socketpair");
+	}
+	fflush(NULL);
+	job->supervisor = fork();
+	if (job->supervisor == 0) {
+		close(socks[0]);
+		s.sock = socks[1];
+		supervisor_main(&s);
+	}
+	close(socks[1]);
+	job->sock = socks[0];
+	if (recv(job->sock, &hello, sizeof(hello), 0) != sizeof(hello) ||
+	    hello.value < 0) {
+		drive_end(job);
+		return err_set(err, -ECHILD, "supervisor: cannot start: %s",
+			       strerror((int)-hello.value));
+	}
+	job->init_pid = (pid_t)hello.value;
+	*ret = job;
+	return 0;
+}
+
+int drive_start(const struct drive_place *place, char *const argv[],
+		char *const envp[], struct drive_job **ret, struct err *err)
+{
+	struct drive_job *job;
+	struct reply rep;
+	int r;
+
+	r = job_new(place, argv, envp, &job, err);
+	if (r < 0)
+		return r;
+	r = ask(job->sock, OP_START, 0, 0, &rep, err);
+	if (r < 0) {
+		drive_end(job);
+		return r;
+	}
+	job->root_pid = (pid_t)rep.value;
+	*ret = job;
+	return 0;
+}
+
+/* Shared between the test and the worker it forks. */
+struct worker {
+	struct drive_job *job;
+	struct drive_outcome *out;
+	int dir_fd;
+	bool kill;
+	bool checkpoint;
+	int die_phase; /* -1: never */
+	uint64_t die_delay;
+	int reached; /* written when die_phase begins */
+};
+
+static void worker_phase(void *arg, enum engine_phase phase)
+{
+	struct worker *w = arg;
+
+	if ((int)phase == w->die_phase && write(w->reached, "p", 1) != 1)
+		_exit(1);
+}
+
+static bool worker_published(void *arg)
+{
+	struct worker *w = arg;
+
+	return w->kill;
+}
+
+static int worker_set_time(void *arg, int64_t monotonic, int64_t boottime,
+			   struct err *err)
+{
+	struct worker *w = arg;
+	struct reply rep;
+
+	return ask(w->job->sock, OP_SET_TIME, monotonic, boottime, &rep, err);
+}
+
+static int worker_spawn(void *arg, pid_t ns_pid, pid_t *ret, struct err *err)
+{
+	struct worker *w = arg;
+	struct reply rep;
+	int r = ask(w->job->sock, OP_SPAWN, ns_pid, 0, &rep, err);
+
+	if (r == 0)
+		*ret = (pid_t)rep.value;
+	return r;
+}
+
+static int worker_ready(void *arg, pid_t root_ns_pid, struct err *err)
+{
+	struct worker *w = arg;
+	struct reply rep;
+
+	return ask(w->job->sock, OP_RUNNING, root_ns_pid, 0, &rep, err);
+}
+
+static void keep_findings(struct drive_outcome *out, const struct refusals *no)
+{
+	size_t i;
+
+	out->refused = no->total;
+	for (i = 0; i < no->count && i < ARRAY_SIZE(out->finding); i++) {
+		const struct refusal *f = &no->list[i];
+
+		snprintf(out->finding[i], sizeof(out->finding[i]),
+			 "pid %d %s fd %d: %s: %s", (int)f->pid, f->comm,
+			 f->fd, f->what, f->remedy);
+	}
+}
+
+static void run_checkpoint(struct worker *w, const struct user_id *owner)
+{
+	struct refusals no = { 0 };
+	struct checkpoint_args args = {
+		.job_id = "local-1",
+		.node = "test",
+		.cluster = "local",
+		.cause = "request",
+		.init_pid = w->job->init_pid,
+		.root_pid = w->job->root_pid,
+		.generation = 1,
+		.job_fd = -1,
+		.dir_fd = w->dir_fd,
+		.owner = owner,
+		.phase = worker_phase,
+		.published = worker_published,
+		.arg = w,
+	};
+
+	w->out->result = checkpoint_run(&args, &w->out->checkpoint, &no,
+					&w->out->err);
+	keep_findings(w->out, &no);
+	refusals_done(&no);
+}
+
+static void run_restart(struct worker *w, const struct user_id *owner)
+{
+	struct restart_args args = {
+		.job_id = "local-1",
+		.dir_fd = w->dir_fd,
+		.owner = owner,
+		.init_pid = w->job->init_pid,
+		.stdio = { -1, -1, -1 },
+		.set_time = worker_set_time,
+		.spawn = worker_spawn,
+		.ready = worker_ready,
+		.phase = worker_phase,
+		.arg = w,
+	};
+
+	w->out->result = restart_run(&args, &w->out->restart, &w->out->err);
+}
+
+static void worker_main(struct worker *w, int results)
+{
+	struct user_id owner = {
+		.uid = w->job->place.uid,
+		.gid = w->job->place.gid,
+	};
+	struct rusage usage;
+	struct err err;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "worker");
+	if (w->checkpoint)
+		run_checkpoint(w, &owner);
+	else
+		run_restart(w, &owner);
+	getrusage(RUSAGE_SELF, &usage);
+	w->out->peak_rss_kb = (uint64_t)usage.ru_maxrss;
+	if (write_all(results, w->out, sizeof(*w->out), &err) < 0)
+		_exit(1);
+	_exit(0);
+}
+
+/* Read the result before the deadline, else kill the worker. */
+static int collect(pid_t pid, int results, struct drive_outcome *out)
+{
+	uint64_t deadline = clock_monotonic_ns() + WORKER_DEADLINE;
+	size_t have = 0;
+	int status = 0;
+	int r = 0;
+
+	while (have < sizeof(*out)) {
+		struct pollfd p = { .fd = results, .events = POLLIN };
+		uint64_t now = clock_monotonic_ns();
+		ssize_t n;
+
+		if (now >= deadline ||
+		    poll(&p, 1, (int)((deadline - now) / 1000000)) == 0) {
+			r = err_set(&out->err, -ETIMEDOUT,
+				    "worker: not done within a minute");
+			break;
+		}
+		n = read(results, (char *)out + have, sizeof(*out) - have);
+		if (n <= 0)
+			break;
+		have += (size_t)n;
+	}
+	if (have < sizeof(*out))
+		kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	if (r == 0 && have < sizeof(*out))
+		r = err_set(&out->err, -ECHILD, "worker: died, status %#x",
+			    (unsigned int)status);
+	if (r < 0)
+		out->result = r;
+	return out->result;
+}
+
+static void kill_at_phase(const struct worker *w, pid_t pid, int reached)
+{
+	struct timespec delay = {
+		.tv_sec = (time_t)(w->die_delay / NSEC_PER_SEC),
+		.tv_nsec = (long)(w->die_delay % NSEC_PER_SEC),
+	};
+	char c;
+
+	/* End of file: the worker was done before. */
+	if (read(reached, &c, 1) != 1)
+		return;
+	nanosleep(&delay, NULL);
+	kill(pid, SIGKILL);
+}
+
+static int run_worker(struct worker *w)
+{
+	int results[2], reached[2];
+	pid_t pid;
+	int r;
+
+	memset(w->out, 0, sizeof(*w->out));
+	if (pipe2(results, O_CLOEXEC) < 0 || pipe2(reached, O_CLOEXEC) < 0)
+		return err_sys(&w->out->err, "pipe");
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		close(results[0]);
+		close(reached[0]);
+		w->reached = reached[1];
+		worker_main(w, results[1]);
+	}
+	close(results[1]);
+	close(reached[1]);
+	if (w->die_phase >= 0)
+		kill_at_phase(w, pid, reached[0]);
+	r = collect(pid, results[0], w->out);
+	if (r == -ECHILD && w->die_phase >= 0)
+		r = -ECANCELED;
+	close(results[0]);
+	close(reached[0]);
+	return r;
+}
+
+static int make_dir(const struct drive_job *job, const char *dir,
+		    struct err *err)
+{
+	int fd;
+
+	if (mkdir(dir, 0700) < 0)
+		return err_sys(err, "%s", dir);
+	if (chown(dir, job->place.uid, job->place.gid) < 0)
+		return err_sys(err, "%s", dir);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? err_sys(err, "%s", dir) : fd;
+}
+
+static int checkpoint(struct drive_job *job, const char *dir, bool kill,
+		      int phase, uint64_t delay, struct drive_outcome *ret)
+{
+	auto_close int fd = make_dir(job, dir, &ret->err);
+	struct worker w = {
+		.job = job,
+		.out = ret,
+		.dir_fd = fd,
+		.kill = kill,
+		.checkpoint = true,
+		.die_phase = phase,
+		.die_delay = delay,
+	};
+
+	if (fd < 0) {
+		ret->result = fd;
+		return fd;
+	}
+	return run_worker(&w);
+}
+
+int drive_checkpoint(struct drive_job *job, const char *dir, bool kill,
+		     struct drive_outcome *ret)
+{
+	return checkpoint(job, dir, kill, -1, 0, ret);
+}
+
+int drive_checkpoint_killed(struct drive_job *job, const char *dir,
+			    enum engine_phase phase, uint64_t delay_ns,
+			    struct drive_outcome *ret)
+{
+	return checkpoint(job, dir, false, (int)phase, delay_ns, ret);
+}
+
+int drive_restore(const struct drive_place *place, const char *dir,
+		  struct drive_job **ret, struct drive_outcome *outcome)
+{
+	auto_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct worker w = { .out = outcome, .dir_fd = fd, .die_phase = -1 };
+	struct reply rep;
+	int r;
+
+	memset(outcome, 0, sizeof(*outcome));
+	if (fd < 0)
+		return outcome->result = err_sys(&outcome->err, "%s", dir);
+	r = job_new(place, NULL, NULL, &w.job, &outcome->err);
+	if (r < 0)
+		return outcome->result = r;
+	r = run_worker(&w);
+	if (r == 0) {
+		r = ask(w.job->sock, OP_RUNNING,
+			outcome->restart.root_ns_pid, 0, &rep, &outcome->err);
+		w.job->root_pid = (pid_t)rep.value;
+	}
+	if (r < 0) {
+		drive_end(w.job);
+		return outcome->result = r;
+	}
+	*ret = w.job;
+	return 0;
+}
+
+pid_t drive_root_pid(const struct drive_job *job)
+{
+	return job->root_pid;
+}
+
+pid_t drive_init_pid(const struct drive_job *job)
+{
+	return job->init_pid;
+}
+
+int drive_wait(struct drive_job *job, uint64_t timeout_ns, int *ret_status,
+	       struct err *err)
+{
+	uint64_t deadline = clock_monotonic_ns() + timeout_ns;
+	struct timespec nap = { .tv_nsec = 5000000 };
+	struct reply rep;
+	int r;
+
+	for (;;) {
+		r = ask(job->sock, OP_STATUS, 0, 0, &rep, err);
+		if (r < 0)
+			return r;
+		if (rep.ended) {
+			*ret_status = rep.status;
+			return 0;
+		}
+		if (clock_monotonic_ns() > deadline)
+			return err_set(err, -ETIMEDOUT, "job: still running");
+		nanosleep(&nap, NULL);
+	}
+}
+
+void drive_end(struct drive_job *job)
+{
+	int status;
+
+	if (!job)
+		return;
+	/* The death of pid 1 ends its whole namespace. */
+	if (job->init_pid > 0)
+		kill(job->init_pid, SIGKILL);
+	close(job->sock);
+	if (job->supervisor > 0) {
+		kill(job->supervisor, SIGKILL);
+		waitpid(job->supervisor, &status, 0);
+	}
+	free(job);
+}

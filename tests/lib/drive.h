@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_TESTS_LIB_DRIVE_H
+#define JOBCR_TESTS_LIB_DRIVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "src/engine/engine.h"
+#include "util/err.h"
+
+/*
+ * The engine without daemon, command line or scheduler.  A job has what a
+ * real one has: a supervisor (a child of the test, parent of the tree's
+ * root), and an init that reaps, in pid and mount namespaces of their own.
+ * Each checkpoint and each restore runs in a process of its own, as a worker
+ * would; it is killed when it takes longer than a minute.
+ *
+ * Everything dies with the test.  Needs root.
+ */
+struct drive_job;
+
+struct drive_place { /* where, and as whom, a job runs */
+	const char *hostname;	 /* NULL: the host's UTS namespace */
+	int64_t monotonic_ahead; /* ns: this node's clock against the host's;
+				    for drive_start only */
+	uid_t uid;
+	gid_t gid;
+	const char *output; /* file appended to by stdout and stderr */
+	const char *cwd;    /* NULL: stays */
+};
+
+/* Start argv (with env) as a new job. */
+int drive_start(const struct drive_place *place, char *const argv[],
+		char *const envp[], struct drive_job **ret, struct err *err);
+
+struct drive_outcome {
+	int result; /* of the engine: 0 or a negative errno */
+	struct err err;
+	size_t refused;	  /* findings */
+	char finding[16][600]; /* "pid comm fd: what: remedy" */
+	struct checkpoint_result checkpoint;
+	struct restart_result restart;
+	uint64_t peak_rss_kb; /* of the worker */
+};
+
+/*
+ * Snapshot into directory dir, made here for the job's user.  kill: the tree
+ * dies after the publish.  Returns the engine's result.
+ */
+int drive_checkpoint(struct drive_job *job, const char *dir, bool kill,
+		     struct drive_outcome *ret);
+
+/*
+ * The same, but the worker is killed (SIGKILL) delay_ns after the phase
+ * begins.  Returns -ECANCELED when it was killed in time.
+ */
+int drive_checkpoint_killed(struct drive_job *job, const char *dir,
+			    enum engine_phase phase, uint64_t delay_ns,
+			    struct drive_outcome *ret);
+
+/* Restore dir in fresh namespaces. */
+int drive_restore(const struct drive_place *place, const char *dir,
+		  struct drive_job **ret, struct drive_outcome *outcome);
+
+/* Outer pids. */
+pid_t drive_root_pid(const struct drive_job *job);
+pid_t drive_init_pid(const struct drive_job *job);
+
+/* Wait status of the root; -ETIMEDOUT. */
+int drive_wait(struct drive_job *job, uint64_t timeout_ns, int *ret_status,
+	       struct err *err);
+
+/* Kill whatever is left of the job, and forget it; NULL too. */
+void drive_end(struct drive_job *job);
+
+#endif

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * roundtrip [-m MODE]... [-u USER]... VICTIM [ARG...]
+ *
+ * Runs a victim (victim.h) through checkpoints and restores, as root and as
+ * an ordinary user, and prints TAP.  Modes: none (undisturbed: is the victim
+ * itself right?), plain (checkpoint, kill, restore), resume (checkpointed
+ * twice, goes on), twice (a restored job is checkpointed and restored), node
+ * (came from a node with another clock, restored under another host name).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "drive.h"
+#include "tap.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+
+#define NOBODY	   65534
+#define PATIENCE   (20 * NSEC_PER_SEC)
+#define NODE_CLOCK (123456789 * (int64_t)NSEC_PER_SEC)
+
+struct round {
+	const char *victim, *mode, *user;
+	char *argv[16];
+	char dir[64]; /* of the victim: ready, go, wrong, verdict, output */
+	char images[80];
+	char output[80];
+	struct drive_place place;
+	struct drive_job *job;
+	unsigned int generation;
+	char ready[512]; /* what the victim said */
+};
+
+static int remove_one(const char *path, const struct stat *st, int type,
+		      struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+static void remove_tree(const char *path)
+{
+	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* The victim's file name in full, or NULL. */
+static char *read_text(const struct round *r, const char *name)
+{
+	char path[600];
+	char *text = NULL;
+	FILE *f;
+	size_t room = 0;
+
+	snprintf(path, sizeof(path), "%s/%s", r->dir, name);
+	f = fopen(path, "re");
+	if (!f)
+		return NULL;
+	if (getdelim(&text, &room, '\0', f) < 0) {
+		free(text);
+		text = NULL;
+	}
+	fclose(f);
+	return text;
+}
+
+static void log_text(const struct round *r, const char *name)
+{
+	auto_free char *text = read_text(r, name);
+	char *line, *rest = NULL;
+
+	if (!text)
+		return;
+	for (line = strtok_r(text, "\n", &rest); line;
+	     line = strtok_r(NULL, "\n", &rest))
+		diag("%s: %s", name, line);
+}
+
+static bool failed(const struct round *r, const char *fmt, const char *text)
+{
+	char what[900];
+
+	snprintf(what, sizeof(what), fmt, text);
+	ok(false, "%s as %s, %s: %s", r->victim, r->user, r->mode, what);
+	log_text(r, "wrong");
+	log_text(r, "output");
+	return false;
+}
+
+/* The build tree may lie where an ordinary user cannot go. */
+static int copy_program(const char *from, const char *to)
+{
+	auto_close int in = open(from, O_RDONLY | O_CLOEXEC);
+	auto_close int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+				  0755);
+	ssize_t n;
+
+	if (in < 0 || out < 0)
+		return -1;
+	while ((n = sendfile(out, in, NULL, 1u << 20)) > 0)
+		;
+	return n < 0 || fchmod(out, 0755) < 0 ? -1 : 0;
+}
+
+static bool begin(struct round *r)
+{
+	char program[600];
+	char dir_env[300];
+	char *envp[] = { dir_env, (char *)"PATH=/usr/bin:/bin",
+			 (char *)"LC_ALL=C", NULL };
+	struct err err = { 0 };
+
+	snprintf(r->dir, sizeof(r->dir), "/tmp/jobcr-victim.XXXXXX");
+	if (!mkdtemp(r->dir) || chmod(r->dir, 0755) < 0 ||
+	    chown(r->dir, r->place.uid, r->place.gid) < 0)
+		return failed(r, "%s", "no temporary directory");
+	snprintf(r->images, sizeof(r->images), "%s.images", r->dir);
+	if (mkdir(r->images, 0755) < 0)
+		return failed(r, "%s", "no directory for images");
+	snprintf(r->output, sizeof(r->output), "%s/output", r->dir);
+	snprintf(dir_env, sizeof(dir_env), "VICTIM_DIR=%s", r->dir);
+	r->place.output = r->output;
+	r->place.cwd = r->dir;
+	snprintf(program, sizeof(program), "%s/%s", r->dir, r->victim);
+	if (copy_program(r->argv[0], program) < 0)
+		return failed(r, "%s", "the program cannot be copied");
+	r->argv[0] = program;
+	if (drive_start(&r->place, r->argv, envp, &r->job, &err) < 0)
+		return failed(r, "not started: %s", err.text);
+	return true;
+}
+
+/* Wait for the victim's first word. */
+static bool await_ready(struct round *r)
+{
+	uint64_t deadline = clock_monotonic_ns() + PATIENCE;
+	struct err err;
+	int status;
+
+	while (clock_monotonic_ns() < deadline) {
+		auto_free char *text = read_text(r, "ready");
+
+		if (text && strchr(text, '\n')) {
+			snprintf(r->ready, sizeof(r->ready), "%.*s",
+				 (int)strcspn(text, "\n"), text);
+			return true;
+		}
+		if (drive_wait(r->job, 0, &status, &err) == 0 &&
+		    !read_text(r, "ready"))
+			return failed(r, "%s", "ended before it was ready");
+	}
+	return failed(r, "%s", "is not ready in time");
+}
+
+static void log_outcome(const struct drive_outcome *o)
+{
+	size_t i;
+
+	for (i = 0; i < o->refused && i < ARRAY_SIZE(o->finding); i++)
+		diag("finding: %s", o->finding[i]);
+}
+
+static void image_dir(const struct round *r, char path[300])
+{
+	snprintf(path, 300, "%s/%u", r->images, r->generation);
+}
+
+static bool checkpoint(struct round *r, bool kill)
+{
+	struct drive_outcome *o = calloc(1, sizeof(*o));
+	char path[300];
+	bool good;
+
+	r->generation++;
+	image_dir(r, path);
+	good = drive_checkpoint(r->job, path, kill, o) == 0;
+	if (!good) {
+		failed(r, "checkpoint: %s", o->err.text);
+		log_outcome(o);
+	}
+	free(o);
+	return good;
+}
+
+static bool restore(struct round *r)
+{
+	struct drive_outcome *o = calloc(1, sizeof(*o));
+	char path[300];
+	bool good;
+
+	drive_end(r->job);
+	r->job = NULL;
+	image_dir(r, path);
+	if (strcmp(r->mode, "node") == 0)
+		r->place.hostname = "other-node";
+	good = drive_restore(&r->place, path, &r->job, o) == 0;
+	if (!good)
+		failed(r, "restore: %s", o->err.text);
+	free(o);
+	return good;
+}
+
+static bool disturb(struct round *r)
+{
+	if (strcmp(r->mode, "none") == 0)
+		return true;
+	if (strcmp(r->mode, "resume") == 0)
+		return checkpoint(r, false) && checkpoint(r, false);
+	if (!checkpoint(r, true) || !restore(r))
+		return false;
+	if (strcmp(r->mode, "twice") == 0)
+		return checkpoint(r, true) && restore(r);
+	return true;
+}
+
+/* A refusal must name what the victim expects; it must not be hurt. */
+static bool refused(struct round *r)
+{
+	const char *text = r->ready + strlen("refused ");
+	struct drive_outcome *o = calloc(1, sizeof(*o));
+	char path[300];
+	bool named = false;
+	size_t i;
+	int result;
+
+	if (strcmp(r->mode, "none") == 0)
+		return true;
+	r->generation++;
+	image_dir(r, path);
+	result = drive_checkpoint(r->job, path, false, o);
+	for (i = 0; i < o->refused && i < ARRAY_SIZE(o->finding); i++)
+		named |= strstr(o->finding[i], text) != NULL;
+	named |= result < 0 && strstr(o->err.text, text);
+	if (result == 0)
+		failed(r, "not refused: %s", text);
+	else if (!named) {
+		failed(r, "refused, but not by the name %s", text);
+		diag("error: %s", o->err.text);
+		log_outcome(o);
+	}
+	free(o);
+	return result < 0 && named;
+}
+
+static bool finish(struct round *r)
+{
+	auto_free char *verdict = NULL;
+	struct err err = { 0 };
+	char path[300];
+	int fd, status = 0;
+
+	snprintf(path, sizeof(path), "%s/go", r->dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return failed(r, "%s", "cannot say go");
+	close(fd);
+	if (drive_wait(r->job, PATIENCE, &status, &err) < 0)
+		return failed(r, "after go: %s", err.text);
+	verdict = read_text(r, "verdict");
+	if (!verdict) {
+		snprintf(path, sizeof(path), "%#x", (unsigned int)status);
+		return failed(r, "no verdict, status %s", path);
+	}
+	verdict[strcspn(verdict, "\n")] = '\0';
+	if (strncmp(verdict, "pass ", 5) != 0 || status != 0)
+		return failed(r, "must be true: %s", verdict + 5);
+	ok(true, "%s as %s, %s: %s", r->victim, r->user, r->mode, verdict + 5);
+	return true;
+}
+
+static void run(struct round *r)
+{
+	if (begin(r) && await_ready(r)) {
+		if (strncmp(r->ready, "skip ", 5) == 0)
+			skip("%s as %s, %s: %s", r->victim, r->user, r->mode,
+			     r->ready + 5);
+		else if (strncmp(r->ready, "refused ", 8) == 0)
+			(void)(refused(r) && finish(r));
+		else
+			(void)(disturb(r) && finish(r));
+	}
+	drive_end(r->job);
+	if (getenv("VICTIM_KEEP"))
+		diag("kept: %s", r->dir);
+	else {
+		remove_tree(r->dir);
+		remove_tree(r->images);
+	}
+}
+
+static void run_round(char **argv, const char *user, const char *mode)
+{
+	const char *slash = strrchr(argv[0], '/');
+	struct round *r = calloc(1, sizeof(*r));
+	size_t i;
+
+	if (!r)
+		exit(99);
+	for (i = 0; argv[i] && i < ARRAY_SIZE(r->argv) - 1; i++)
+		r->argv[i] = argv[i];
+	r->victim = slash ? slash + 1 : argv[0];
+	r->mode = mode;
+	r->user = user;
+	if (strcmp(user, "root") != 0) {
+		r->place.uid = NOBODY;
+		r->place.gid = NOBODY;
+	}
+	if (strcmp(mode, "node") == 0)
+		r->place.monotonic_ahead = NODE_CLOCK;
+	run(r);
+	free(r);
+}
+
+/* Build tree: the puppet lies two folders above this program. */
+static void find_puppet(void)
+{
+	char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	int up;
+
+	if (n < 0 || getenv("JOBCR_LIBEXEC"))
+		return;
+	path[n] = '\0';
+	for (up = 0; up < 3; up++) {
+		char *slash = strrchr(path, '/');
+
+		if (slash)
+			*slash = '\0';
+	}
+	setenv("JOBCR_LIBEXEC", path, 1);
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const all_modes[] = { "none", "plain", "resume",
+						 "twice", "node" };
+	static const char *const all_users[] = { "root", "user" };
+	const char *modes[8] = { 0 }, *users[4] = { 0 };
+	size_t nmodes = 0, nusers = 0, m, u;
+	char *path;
+	int c;
+
+	while ((c = getopt(argc, argv, "+m:u:")) != -1) {
+		if (c == 'm' && nmodes < ARRAY_SIZE(modes))
+			modes[nmodes++] = optarg;
+		else if (c == 'u' && nusers < ARRAY_SIZE(users))
+			users[nusers++] = optarg;
+		else
+			return 2;
+	}
+	if (optind == argc)
+		return 2;
+	if (geteuid() != 0)
+		skip_all("needs root");
+	path = realpath(argv[optind], NULL);
+	if (!path)
+		return 2;
+	argv[optind] = path;
+	find_puppet();
+	for (m = 0; nmodes == 0 && m < ARRAY_SIZE(all_modes); m++)
+		modes[m] = all_modes[m];
+	for (u = 0; nusers == 0 && u < ARRAY_SIZE(all_users); u++)
+		users[u] = all_users[u];
+	for (u = 0; u < ARRAY_SIZE(users) && users[u]; u++)
+		for (m = 0; m < ARRAY_SIZE(modes) && modes[m]; m++)
+			run_round(argv + optind, users[u], modes[m]);
+	return done_testing();
+}
