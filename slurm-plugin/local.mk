@@ -1,1 +1,29 @@
-# nothing yet
+EXTRA_DIST += %D%/plugstack.conf.example
+
+if SLURM
+slurmdir = $(libdir)/slurm
+slurm_LTLIBRARIES = spank_jobcr.la
+# The archives of the lower layers are not position independent: the plugin
+# has its own objects of the few files it needs.  Nothing but the hooks may be
+# visible in slurmstepd, which has a log_init() too.
+spank_jobcr_la_SOURCES = \
+	src/util/err.c \
+	src/util/io.c \
+	src/wire/ask.c \
+	src/wire/control.c \
+	src/wire/notify.c \
+	%D%/launch.c \
+	%D%/launch.h \
+	%D%/options.c \
+	%D%/options.h \
+	%D%/reap.c \
+	%D%/reap.h \
+	%D%/spank_jobcr.c
+spank_jobcr_la_CFLAGS = $(AM_CFLAGS)
+spank_jobcr_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared \
+	-export-symbols-regex '^(slurm_spank_|plugin_|spank_plugin_)'
+
+pkglibexec_PROGRAMS += jobcr-slurm
+jobcr_slurm_SOURCES = %D%/jobcr_slurm.c
+jobcr_slurm_LDADD = src/util/libutil.a $(SLURM_LIBS)
+endif

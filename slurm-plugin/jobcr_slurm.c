@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What jobcrd needs of slurmctld, in a process of its own: libslurm may exit
+ * on a bad configuration and waits on a controller that is away.
+ */
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <slurm/slurm.h>
+#include <slurm/slurm_errno.h>
+
+#include "util/io.h"
+
+/* As sysexits(3) has them, so that jobcrd can tell them apart. */
+#define EXIT_OK	      0
+#define EXIT_FAILED   1
+#define EXIT_USAGE    64
+#define EXIT_NO_JOB   66
+#define EXIT_NOT_NOW  75
+
+/* How long a requeued job may take to leave its node. */
+#define PENDING_TIMEOUT_S 300
+
+static const char *const states[JOB_END] = {
+	[JOB_PENDING] = "PENDING", [JOB_RUNNING] = "RUNNING",
+	[JOB_SUSPENDED] = "SUSPENDED", [JOB_COMPLETE] = "COMPLETED",
+	[JOB_CANCELLED] = "CANCELLED", [JOB_FAILED] = "FAILED",
+	[JOB_TIMEOUT] = "TIMEOUT", [JOB_NODE_FAIL] = "NODE_FAIL",
+	[JOB_PREEMPTED] = "PREEMPTED", [JOB_BOOT_FAIL] = "BOOT_FAIL",
+	[JOB_DEADLINE] = "DEADLINE", [JOB_OOM] = "OUT_OF_MEMORY",
+};
+
+static const char *const reasons[JOB_END] = {
+	[JOB_CANCELLED] = "cancel", [JOB_TIMEOUT] = "timelimit",
+	[JOB_DEADLINE] = "timelimit", [JOB_NODE_FAIL] = "node",
+	[JOB_BOOT_FAIL] = "node",
+};
+
+static const char *state_of(const job_info_t *job)
+{
+	uint32_t base = job->job_state & JOB_STATE_BASE;
+
+	return base < JOB_END && states[base] ? states[base] : "UNKNOWN";
+}
+
+/*
+ * Why a job may just have been signalled.  From the start of its grace time a
+ * preempted job is RUNNING with a preemption time; a requeued one is PENDING
+ * at once and COMPLETING for as long as it has processes.
+ */
+static const char *reason_of(const job_info_t *job)
+{
+	uint32_t base = job->job_state & JOB_STATE_BASE;
+
+	if (base == JOB_RUNNING || base == JOB_SUSPENDED)
+		return job->preempt_time ? "preempt" : "none";
+	if (base == JOB_PENDING)
+		return "requeue";
+	if (base == JOB_PREEMPTED)
+		return "preempt";
+	if (base < JOB_END && reasons[base])
+		return reasons[base];
+	return "ended";
+}
+
+static int complain(const char *what)
+{
+	int e = slurm_get_errno();
+
+	fprintf(stderr, "jobcr-slurm: %s: %s\n", what, slurm_strerror(e));
+	return e == ESLURM_INVALID_JOB_ID ? EXIT_NO_JOB : EXIT_FAILED;
+}
+
+static int load(uint32_t id, job_info_msg_t **ret)
+{
+	if (slurm_load_job(ret, id, SHOW_DETAIL) != SLURM_SUCCESS)
+		return complain("load the job");
+	if ((*ret)->record_count > 0)
+		return EXIT_OK;
+	slurm_free_job_info_msg(*ret);
+	fprintf(stderr, "jobcr-slurm: job %" PRIu32 ": not known\n", id);
+	return EXIT_NO_JOB;
+}
+
+static int query(uint32_t id)
+{
+	job_info_msg_t *msg;
+	const job_info_t *job;
+	int r = load(id, &msg);
+
+	if (r != EXIT_OK)
+		return r;
+	job = &msg->job_array[0];
+	printf("state=%s\n", state_of(job));
+	printf("completing=%d\n", (job->job_state & JOB_COMPLETING) != 0);
+	printf("reason=%s\n", reason_of(job));
+	printf("uid=%" PRIu32 "\n", job->user_id);
+	printf("gid=%" PRIu32 "\n", job->group_id);
+	printf("nodes=%s\n", job->nodes ? job->nodes : "");
+	printf("node_count=%" PRIu32 "\n", job->num_nodes);
+	printf("requeue=%d\n", job->requeue != 0);
+	printf("restart_count=%u\n", (unsigned int)job->restart_cnt);
+	printf("preempt_time=%lld\n", (long long)job->preempt_time);
+	printf("end_time=%lld\n", (long long)job->end_time);
+	slurm_free_job_info_msg(msg);
+	return EXIT_OK;
+}
+
+static int requeue(uint32_t id)
+{
+	return slurm_requeue(id, 0) == SLURM_SUCCESS ? EXIT_OK :
+						       complain("requeue");
+}
+
+/* 1: pending and off its nodes; 0: not yet; below 0: it never will be. */
+static int is_pending(uint32_t id)
+{
+	job_info_msg_t *msg;
+	uint32_t state;
+
+	if (load(id, &msg) != EXIT_OK)
+		return -1;
+	state = msg->job_array[0].job_state;
+	slurm_free_job_info_msg(msg);
+	if ((state & JOB_STATE_BASE) != JOB_PENDING)
+		return -1;
+	return (state & JOB_COMPLETING) == 0;
+}
+
+/*
+ * slurmctld lets a requeued job wait until the credential of its last run has
+ * expired, two minutes by default.  It sets that time when the job leaves its
+ * node, so that an earlier update would be overwritten.
+ */
+static int start(uint32_t id)
+{
+	const struct timespec pause = { .tv_nsec = 100 * 1000 * 1000 };
+	time_t until = time(NULL) + PENDING_TIMEOUT_S;
+	job_desc_msg_t update;
+	int r;
+
+	while ((r = is_pending(id)) == 0) {
+		if (time(NULL) > until) {
+			fprintf(stderr, "jobcr-slurm: the job does not leave "
+					"its node\n");
+			return EXIT_NOT_NOW;
+		}
+		nanosleep(&pause, NULL);
+	}
+	if (r < 0)
+		return EXIT_NOT_NOW;
+	slurm_init_job_desc_msg(&update);
+	update.job_id = id;
+	update.begin_time = time(NULL);
+	return slurm_update_job(&update) == SLURM_SUCCESS ?
+		       EXIT_OK :
+		       complain("set the start time");
+}
+
+/* The reason first: a held job shows it from its first moment. */
+static int hold(uint32_t id, char *reason)
+{
+	job_desc_msg_t update;
+
+	slurm_init_job_desc_msg(&update);
+	update.job_id = id;
+	update.admin_comment = reason;
+	if (slurm_update_job(&update) != SLURM_SUCCESS)
+		(void)complain("note the reason");
+	return slurm_requeue(id, JOB_REQUEUE_HOLD) == SLURM_SUCCESS ?
+		       EXIT_OK :
+		       complain("requeue and hold");
+}
+
+static int usage(void)
+{
+	fputs("usage: jobcr-slurm query JOBID\n"
+	      "       jobcr-slurm requeue JOBID\n"
+	      "       jobcr-slurm start JOBID\n"
+	      "       jobcr-slurm hold JOBID REASON\n",
+	      stderr);
+	return EXIT_USAGE;
+}
+
+static int run(int argc, char **argv, uint32_t id)
+{
+	if (argc == 3 && strcmp(argv[1], "query") == 0)
+		return query(id);
+	if (argc == 3 && strcmp(argv[1], "requeue") == 0)
+		return requeue(id);
+	if (argc == 3 && strcmp(argv[1], "start") == 0)
+		return start(id);
+	if (argc == 4 && strcmp(argv[1], "hold") == 0)
+		return hold(id, argv[3]);
+	return usage();
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t id;
+	int r;
+
+	if (argc < 3 || parse_u64(argv[2], UINT32_MAX - 1, &id) < 0)
+		return usage();
+	slurm_init(NULL);
+	r = run(argc, argv, (uint32_t)id);
+	slurm_fini();
+	return r;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "reap.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+#include "wire/control.h"
+
+#define END_TIMEOUT_MS 5000
+
+/*
+ * The kernel takes the whole pid namespace down with its init, which is an
+ * unreaped child of the supervisor that just answered: the pid is its own.
+ */
+static int end_tree(int fd, struct err *err)
+{
+	struct control_request req = { .magic = CONTROL_MAGIC,
+				       .op = CONTROL_INFO };
+	struct pollfd gone = { .fd = fd, .events = POLLRDHUP };
+	struct control_reply reply;
+	int r = control_call(fd, &req, &reply, NULL, err);
+
+	if (r < 0)
+		return r;
+	if (reply.info.init_pid > 1)
+		kill(reply.info.init_pid, SIGKILL);
+	do {
+		r = poll(&gone, 1, END_TIMEOUT_MS);
+	} while (r < 0 && errno == EINTR);
+	if (r == 0)
+		return err_set(err, -ETIMEDOUT,
+			       "supervisor %d does not end after its tree",
+			       reply.info.supervisor_pid);
+	return 0;
+}
+
+static int remove_run_dir(const char *path, struct err *err)
+{
+	auto_closedir DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : err_sys(err, "%s", path);
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	if (rmdir(path) < 0 && errno != ENOENT)
+		return err_sys(err, "%s: rmdir", path);
+	return 0;
+}
+
+int reap_job(const char *run_dir, const char *job, struct err *err)
+{
+	auto_close int fd = -EBADF;
+	struct err no_peer;
+	char path[4096];
+	int r = 0;
+
+	snprintf(path, sizeof(path), "%s/jobs/%s", run_dir, job);
+	if (access(path, F_OK) < 0)
+		return 0;
+	/* A killed supervisor has taken its init, and so the tree, along. */
+	if (control_connect(run_dir, job, &fd, &no_peer) == 0)
+		r = end_tree(fd, err);
+	return r < 0 ? r : remove_run_dir(path, err);
+}

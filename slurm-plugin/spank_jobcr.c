@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The hooks of jobcr in sbatch, srun, slurmd and slurmstepd.  None returns an
+ * error: a job must start without checkpoints rather than not at all, and a
+ * job with a snapshot must never start again from its beginning.
+ */
+#include <libgen.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <slurm/slurm.h>
+#include <slurm/spank.h>
+
+#include "launch.h"
+#include "options.h"
+#include "reap.h"
+#include "wire/ask.h"
+#include "wire/notify.h"
+
+SPANK_PLUGIN(jobcr, 1)
+
+/* Documented in spank_jobcr(8). */
+#define EXIT_STEP_REFUSED 3
+#define EXIT_NO_RESTORE	  127
+
+/* Looking into a parallel file system under load may take a while. */
+#define ASK_TIMEOUT_MS 60000
+
+/* What task_init_privileged leaves for task_init, in the job's side. */
+static struct {
+	int sock;
+	bool restore;
+	bool no_answer; /* jobcrd could not tell whether a snapshot exists */
+} started = { .sock = -1 };
+
+int slurm_spank_init(spank_t spank, int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	if (spank_context() != S_CTX_SLURMD)
+		options_register(spank);
+	return 0;
+}
+
+/*
+ * In srun: a step would need the checkpoint of srun itself and of tasks that
+ * other nodes run.  Refused before the step exists; the batch job goes on.
+ */
+int slurm_spank_init_post_opt(spank_t spank, int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	if (spank_context() != S_CTX_LOCAL || !options_wanted(spank))
+		return 0;
+	slurm_error("jobcr: srun: steps cannot be checkpointed yet; start the "
+		    "program in the batch script without srun, or submit the "
+		    "job without --jobcr");
+	exit(EXIT_STEP_REFUSED);
+}
+
+static bool get_u32(spank_t spank, spank_item_t item, uint32_t *ret)
+{
+	return spank_get_item(spank, item, ret) == ESPANK_SUCCESS;
+}
+
+static bool is_step(spank_t spank, uint32_t step)
+{
+	uint32_t id;
+
+	return get_u32(spank, S_JOB_STEPID, &id) && id == step;
+}
+
+/* The script's own directory below SlurmdSpoolDir is local to the node. */
+static void find_spool(spank_t spank, char *ret, size_t size)
+{
+	char **argv = NULL;
+	int argc = 0;
+
+	ret[0] = '\0';
+	if (spank_get_item(spank, S_JOB_ARGV, &argc, &argv) !=
+		    ESPANK_SUCCESS ||
+	    argc < 1)
+		return;
+	snprintf(ret, size, "%s", argv[0]);
+	snprintf(ret, size, "%s", dirname(ret));
+}
+
+/* A run without jobcr is better than none, but nobody may be misled. */
+static void warn_unprotected(const struct err *err)
+{
+	slurm_error("jobcr: %s: this run cannot be checkpointed", err->text);
+}
+
+/*
+ * Never back into the start of the job: it would redo, and overwrite, what
+ * the snapshot holds.  Held, it waits for the administrator.
+ */
+static void hold(const struct options *options, const char *job,
+		 const char *reason)
+{
+	char program[4096];
+
+	slurm_error("jobcr: job %s is held: %s", job, reason);
+	snprintf(program, sizeof(program), "%s/jobcr-slurm", options->libexec);
+	execl(program, "jobcr-slurm", "hold", job, reason, NULL);
+	slurm_error("jobcr: %s: %m", program);
+	_exit(EXIT_NO_RESTORE);
+}
+
+static void ask(const struct options *options, const char *job,
+		struct launch *launch)
+{
+	struct err err = { 0 };
+	int r = ask_snapshot(options->run_dir, job, launch->uid, launch->gid,
+			     ASK_TIMEOUT_MS, &launch->generation, &err);
+
+	if (r == 0)
+		return;
+	slurm_error("jobcr: %s: jobcrd cannot tell whether there is a "
+		    "snapshot", err.text);
+	started.no_answer = true;
+}
+
+int slurm_spank_task_init_privileged(spank_t spank, int argc, char **argv)
+{
+	char job[16], name[128] = "", spool[4096];
+	struct launch launch = { 0 };
+	struct options options;
+	struct err err = { 0 };
+
+	if (!options_wanted(spank) || !is_step(spank, SLURM_BATCH_SCRIPT))
+		return 0;
+	options_parse(argc, argv, &options);
+	if (!get_u32(spank, S_JOB_ID, &launch.job) ||
+	    !get_u32(spank, S_JOB_UID, &launch.uid) ||
+	    !get_u32(spank, S_JOB_GID, &launch.gid)) {
+		slurm_error("jobcr: Slurm does not say whose job this is");
+		return 0;
+	}
+	snprintf(job, sizeof(job), "%u", launch.job);
+	find_spool(spank, spool, sizeof(spool));
+	(void)spank_getenv(spank, "SLURM_JOB_NAME", name, sizeof(name));
+	launch.run_dir = options.run_dir;
+	launch.libexec = options.libexec;
+	launch.name = name;
+	launch.carry = spool;
+	ask(&options, job, &launch);
+	started.restore = launch.generation > 0;
+	if (launch_start(&launch, &started.sock, &err) == 0)
+		return 0;
+	if (launch.generation)
+		hold(&options, job, err.text);
+	warn_unprotected(&err);
+	return 0;
+}
+
+/*
+ * Only here is the count of restarts known.  A first run needs no snapshot; a
+ * later one that might have had one must not start over.
+ */
+static void check_unknown(spank_t spank, int argc, char **argv)
+{
+	char count[16] = "", job[16];
+	struct options options;
+	uint32_t id;
+
+	if (!started.no_answer ||
+	    spank_getenv(spank, "SLURM_RESTART_COUNT", count, sizeof(count)) !=
+		    ESPANK_SUCCESS ||
+	    atoi(count) == 0 || !get_u32(spank, S_JOB_ID, &id))
+		return;
+	options_parse(argc, argv, &options);
+	snprintf(job, sizeof(job), "%u", id);
+	hold(&options, job, "jobcrd of this node does not answer, the job may "
+	     "have a snapshot: start jobcrd, then scontrol release");
+}
+
+int slurm_spank_task_init(spank_t spank, int argc, char **argv)
+{
+	struct err err = { 0 };
+	int sock = started.sock;
+
+	check_unknown(spank, argc, argv);
+	if (sock < 0)
+		return 0;
+	started.sock = -1;
+	if (launch_ready(sock, &err) < 0) {
+		slurm_error("jobcr: %s", err.text);
+		_exit(EXIT_NO_RESTORE);
+	}
+	/* In a restored run, the snapshot's processes take over from here. */
+	if (started.restore)
+		_exit(0);
+	return 0;
+}
+
+/*
+ * The extern step of a preempted job gets SIGTERM at once, on every node: its
+ * end is the first sign.  It also ends with the job; jobcrd asks Slurm why.
+ */
+int slurm_spank_exit(spank_t spank, int argc, char **argv)
+{
+	struct options options;
+	struct err err = { 0 };
+	char job[16];
+	uint32_t id;
+
+	if (spank_context() != S_CTX_REMOTE ||
+	    !is_step(spank, SLURM_EXTERN_CONT) ||
+	    !get_u32(spank, S_JOB_ID, &id))
+		return 0;
+	options_parse(argc, argv, &options);
+	snprintf(job, sizeof(job), "%u", id);
+	/* Without a jobcrd there is nobody to tell. */
+	(void)notify_send(options.run_dir, job, NOTIFY_PREEMPT, 0, &err);
+	return 0;
+}
+
+/* Whatever the job left on this node, and its run directory, ends here. */
+int slurm_spank_job_epilog(spank_t spank, int argc, char **argv)
+{
+	struct options options;
+	struct err err = { 0 };
+	char job[16];
+	uint32_t id;
+
+	if (!get_u32(spank, S_JOB_ID, &id))
+		return 0;
+	options_parse(argc, argv, &options);
+	snprintf(job, sizeof(job), "%u", id);
+	if (reap_job(options.run_dir, job, &err) < 0)
+		slurm_error("jobcr: job %s: %s", job, err.text);
+	(void)notify_send(options.run_dir, job, NOTIFY_ENDED, 0, &err);
+	return 0;
+}
