@@ -1,1 +1,13 @@
-# nothing yet
+pkglibexec_PROGRAMS += jobcr-supervisor
+jobcr_supervisor_SOURCES = \
+	%D%/forward.c \
+	%D%/init.c \
+	%D%/main.c \
+	%D%/namespace.c \
+	%D%/place.c \
+	%D%/serve.c \
+	%D%/shim.h \
+	%D%/supervisor.c \
+	%D%/supervisor.h \
+	%D%/task.c
+jobcr_supervisor_LDADD = src/wire/libwire.a src/util/libutil.a

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Signals on their way to the job's root.  While a checkpoint is under way,
+ * or until jobcrd has found out why Slurm sends SIGTERM, they are kept here:
+ * a job that is preempted must see nothing of it.
+ */
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "shim/supervisor.h"
+#include "util/clock.h"
+#include "wire/notify.h"
+
+#define MSEC 1000000ull
+/* A signal to the whole tree reaches init within this. */
+#define TREE_WAIT (50 * MSEC)
+/* Slurm's SIGKILL follows its SIGTERM after KillWait, 30 s by default. */
+#define DECIDE_WAIT (10 * NSEC_PER_SEC)
+/* Slurm sends SIGCONT together with SIGTERM, in either order. */
+#define CONT_WAIT (1 * NSEC_PER_SEC)
+
+#define BIT(sig) (1ull << ((sig) - 1))
+#define STOPS	 (BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU) | BIT(SIGSTOP))
+
+static bool held_back(const struct supervisor *s)
+{
+	return !s->root || s->hold_until > clock_monotonic_ns() ||
+	       s->holders;
+}
+
+void forward_signal(struct supervisor *s, int sig, bool group)
+{
+	if (sig != SIGKILL && held_back(s)) {
+		/* As the kernel does: one undoes the other. */
+		if (sig == SIGCONT)
+			s->held &= ~STOPS;
+		else if (STOPS & BIT(sig))
+			s->held &= ~BIT(SIGCONT);
+		s->held |= BIT(sig);
+		return;
+	}
+	if (s->root)
+		kill(group ? -s->root : s->root, sig);
+}
+
+void forward_held(struct supervisor *s)
+{
+	int sig;
+
+	if (held_back(s))
+		return;
+	for (sig = 1; sig <= 64; sig++)
+		if (s->held & BIT(sig))
+			kill(s->root, sig);
+	s->held = 0;
+}
+
+/* Slurm's word that the job is to end: ask jobcrd whether it means it. */
+static void decide(struct supervisor *s, int sig)
+{
+	uint64_t now = clock_monotonic_ns();
+	struct err unused;
+
+	if (sig == SIGCONT && s->hold_until < now)
+		s->hold_until = now + CONT_WAIT;
+	if (sig != SIGTERM || s->holders)
+		return;
+	if (notify_send(s->opt->run_dir, s->opt->job_id, NOTIFY_SIGNAL, sig,
+			&unused) == 0)
+		s->hold_until = now + DECIDE_WAIT;
+	else
+		s->hold_until = 0;
+}
+
+static void from_slurm(struct supervisor *s, int sig)
+{
+	decide(s, sig);
+	forward_signal(s, sig, false);
+	forward_held(s);
+}
+
+void forward_read(struct supervisor *s)
+{
+	struct signalfd_siginfo si;
+	uint64_t now = clock_monotonic_ns();
+	int sig;
+
+	if (read(s->signal_fd, &si, sizeof(si)) != sizeof(si))
+		return;
+	sig = (int)si.ssi_signo;
+	if (sig < 1 || sig > 64 || sig == SIGCHLD)
+		return;
+	if (!s->opt->slurm) {
+		/* The terminal means its whole foreground group. */
+		forward_signal(s, sig, si.ssi_code == SI_KERNEL);
+		return;
+	}
+	if (s->seen[sig] + 2 * TREE_WAIT > now && s->seen[sig])
+		s->seen[sig] = 0;
+	else
+		s->pending[sig] = now + TREE_WAIT;
+}
+
+void forward_init(struct supervisor *s, int sig)
+{
+	if (sig < 1 || sig > 64)
+		return;
+	if (s->pending[sig])
+		s->pending[sig] = 0;
+	else
+		s->seen[sig] = clock_monotonic_ns();
+}
+
+static void sooner(uint64_t *at, uint64_t when)
+{
+	if (when && (!*at || when < *at))
+		*at = when;
+}
+
+uint64_t forward_due(struct supervisor *s, uint64_t now)
+{
+	uint64_t next = 0;
+	int sig;
+
+	for (sig = 1; sig <= 64; sig++) {
+		if (s->pending[sig] && s->pending[sig] <= now) {
+			s->pending[sig] = 0;
+			from_slurm(s, sig);
+		}
+		sooner(&next, s->pending[sig]);
+	}
+	if (s->hold_until && s->hold_until <= now) {
+		s->hold_until = 0;
+		forward_held(s);
+	}
+	sooner(&next, s->hold_until);
+	return next;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "shim/supervisor.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+
+int serve_listen(struct supervisor *s, struct err *err)
+{
+	auto_close int fd = socket(
+		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	mode_t old;
+	int n, r;
+
+	if (fd < 0)
+		return err_sys(err, "socket");
+	n = snprintf(at.sun_path, sizeof(at.sun_path), "%s/jobs/%s/control",
+		     s->opt->run_dir, s->opt->job_id);
+	if (n < 0 || (size_t)n >= sizeof(at.sun_path))
+		return err_num(err, ENAMETOOLONG, "%s", s->opt->run_dir);
+	if (unlinkat(s->dir_fd, "control", 0) < 0 && errno != ENOENT)
+		return err_sys(err, "%s: unlink", at.sun_path);
+	old = umask(0177);
+	r = bind(fd, (struct sockaddr *)&at, sizeof(at));
+	umask(old);
+	if (r < 0 || listen(fd, CLIENTS_MAX) < 0)
+		return err_sys(err, "%s", at.sun_path);
+	s->listen_fd = take_fd(&fd);
+	return 0;
+}
+
+void serve_accept(struct supervisor *s)
+{
+	auto_close int fd =
+		accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	int i;
+
+	if (fd < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ||
+	    cred.uid != 0)
+		return;
+	for (i = 0; i < CLIENTS_MAX; i++) {
+		if (s->clients[i].fd >= 0)
+			continue;
+		memset(&s->clients[i], 0, sizeof(s->clients[i]));
+		s->clients[i].fd = take_fd(&fd);
+		s->idle_since = 0;
+		return;
+	}
+}
+
+bool serve_busy(const struct supervisor *s)
+{
+	int i;
+
+	for (i = 0; i < CLIENTS_MAX; i++)
+		if (s->clients[i].fd >= 0 && !s->clients[i].waits)
+			return true;
+	return false;
+}
+
+/* Without a holder what was held back goes on to the job. */
+static void release(struct supervisor *s, struct client *c)
+{
+	if (c->holds)
+		s->holders--;
+	c->holds = false;
+	s->hold_until = 0;
+	forward_held(s);
+}
+
+/* What was done for a connection is undone with it: workers get killed. */
+static void client_drop(struct supervisor *s, struct client *c)
+{
+	close(c->fd);
+	c->fd = -1;
+	if (c->spawned && s->built) {
+		kill(s->built, SIGKILL);
+		s->info.state = CONTROL_RESTORING;
+	}
+	if (c->left && s->info.state == CONTROL_LEFT && s->root && !s->over)
+		s->info.state = CONTROL_ALIVE;
+	if (c->holds)
+		release(s, c);
+}
+
+static int fail(struct control_reply *reply, int code, const char *text)
+{
+	snprintf(reply->text, sizeof(reply->text), "%.*s",
+		 (int)sizeof(reply->text) - 1, text);
+	return code;
+}
+
+static int do_set_time(struct supervisor *s, const struct control_request *req,
+		       struct control_reply *reply)
+{
+	struct err err = { 0 };
+	int r;
+
+	if (s->info.state != CONTROL_RESTORING || s->built)
+		return fail(reply, -EBUSY, "not at the begin of a restore");
+	r = spaces_set_time(req->a, req->b, &err);
+	return r < 0 ? fail(reply, r, err.text) : 0;
+}
+
+static int do_spawn(struct supervisor *s, struct client *c,
+		    const struct control_request *req,
+		    struct control_reply *reply)
+{
+	struct err err = { 0 };
+	pid_t pid;
+	int r;
+
+	if (s->info.state != CONTROL_RESTORING || s->built)
+		return fail(reply, -EBUSY, "not at the begin of a restore");
+	if (req->a < 2 || req->a > 4194304)
+		return fail(reply, -EINVAL, "no such pid");
+	r = task_spawn_puppet(&s->spaces, s->puppet_fd, (pid_t)req->a, &pid,
+			      &err);
+	if (r < 0)
+		return fail(reply, r, err.text);
+	s->built = pid;
+	s->info.root_ns_pid = (int32_t)req->a;
+	c->spawned = true;
+	reply->value = pid;
+	return 0;
+}
+
+static void close_stdio(struct supervisor *s)
+{
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		if (s->stdio[i] >= 0)
+			close(s->stdio[i]);
+		s->stdio[i] = -1;
+	}
+}
+
+static int do_running(struct supervisor *s, const struct control_request *req,
+		      struct control_reply *reply)
+{
+	int i;
+
+	if (!s->built || req->a != s->info.root_ns_pid)
+		return fail(reply, -ESRCH, "no such process was made here");
+	s->root = s->built;
+	s->built = 0;
+	s->info.root_pid = s->root;
+	s->info.state = CONTROL_ALIVE;
+	for (i = 0; i < CLIENTS_MAX; i++)
+		s->clients[i].spawned = false;
+	/* The job has its own: a pipe's reader must see the job close it. */
+	close_stdio(s);
+	forward_held(s);
+	return 0;
+}
+
+static int do_signal(struct supervisor *s, const struct control_request *req,
+		     struct control_reply *reply)
+{
+	if (req->a < 0 || req->a > 64)
+		return fail(reply, -EINVAL, "no such signal");
+	if (!s->root)
+		return fail(reply, -ESRCH, "the job has no process yet");
+	if (req->a)
+		forward_signal(s, (int)req->a, false);
+	return 0;
+}
+
+static int do_abort(struct supervisor *s, const struct control_request *req,
+		    struct control_reply *reply)
+{
+	if (s->info.state != CONTROL_RESTORING)
+		return fail(reply, -EBUSY, "the job runs");
+	s->abort_status = (int)(req->a & 255);
+	s->over = true;
+	if (s->init)
+		kill(s->init, SIGKILL);
+	return 0;
+}
+
+static int do_request(struct supervisor *s, struct client *c,
+		      const struct control_request *req,
+		      struct control_reply *reply)
+{
+	switch (req->op) {
+	case CONTROL_INFO:
+	case CONTROL_STDIO:
+		return 0;
+	case CONTROL_HOLD:
+		if (!c->holds)
+			s->holders++;
+		c->holds = true;
+		return 0;
+	case CONTROL_RELEASE:
+		release(s, c);
+		return 0;
+	case CONTROL_SET_TIME:
+		return do_set_time(s, req, reply);
+	case CONTROL_SPAWN:
+		return do_spawn(s, c, req, reply);
+	case CONTROL_RUNNING:
+		return do_running(s, req, reply);
+	case CONTROL_SIGNAL:
+		return do_signal(s, req, reply);
+	case CONTROL_LEAVE:
+		if (!s->root)
+			return fail(reply, -ESRCH, "the job does not run");
+		c->left = true;
+		s->info.state = CONTROL_LEFT;
+		s->info.generation = (uint32_t)req->a;
+		return 0;
+	case CONTROL_ABORT:
+		return do_abort(s, req, reply);
+	default:
+		return fail(reply, -EOPNOTSUPP, "no such request");
+	}
+}
+
+static void answer(struct supervisor *s, struct client *c,
+		   struct control_reply *reply, bool with_stdio)
+{
+	struct err unused;
+
+	reply->magic = CONTROL_MAGIC;
+	reply->info = s->info;
+	if (send_fds(c->fd, reply, sizeof(*reply), s->stdio,
+		     with_stdio ? 3 : 0, &unused) < 0)
+		client_drop(s, c);
+}
+
+void serve_client(struct supervisor *s, struct client *c)
+{
+	struct control_request req;
+	struct control_reply reply = { 0 };
+	ssize_t n = recv(c->fd, &req, sizeof(req), MSG_DONTWAIT);
+	bool stdio;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n != sizeof(req) || req.magic != CONTROL_MAGIC) {
+		client_drop(s, c);
+		return;
+	}
+	if (req.op == CONTROL_WAIT) {
+		c->waits = true;
+		return;
+	}
+	reply.result = do_request(s, c, &req, &reply);
+	stdio = req.op == CONTROL_STDIO && s->stdio[0] >= 0;
+	if (req.op == CONTROL_STDIO && !stdio)
+		reply.result = fail(&reply, -ENOENT,
+				    "standard files are with the job");
+	answer(s, c, &reply, stdio);
+}
+
+void serve_ended(struct supervisor *s)
+{
+	struct control_reply reply = { .value = s->status };
+	int i;
+
+	for (i = 0; i < CLIENTS_MAX; i++)
+		if (s->clients[i].fd >= 0 && s->clients[i].waits)
+			answer(s, &s->clients[i], &reply, false);
+}
