@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_ENGINE_SLICE_H
+#define JOBCR_ENGINE_SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "storage/writer.h"
+#include "util/err.h"
+
+/*
+ * One buffer's worth of pages of one owner on its way: pieces to be read,
+ * extents that came of them.  Filled by reader threads.
+ */
+#define SLICE_PIECES 1024 /* what one process_vm_readv can take */
+
+struct slice_piece {
+	uint64_t address; /* or offset in the file */
+	uint32_t pages;
+	bool keep_zero, readable;
+};
+
+struct slice_extent {
+	uint64_t address;
+	uint32_t pages;
+	uint32_t at; /* offset in the buffer, in pages */
+	uint64_t hash;
+};
+
+struct slice {
+	/* Owner: a process, or a file. */
+	pid_t pid, ns_pid;
+	int proc_fd;
+	uint32_t object;
+	int fd;
+
+	struct writer_buffer buffer;
+	struct slice_piece pieces[SLICE_PIECES];
+	size_t npieces, pages;
+
+	struct slice_extent extents[SLICE_PIECES];
+	size_t nextents, kept; /* pages at the buffer's start */
+	bool done;
+	int result;
+	struct err err;
+};
+
+/* Read, drop pages of zeroes, compute checksums; result and err are set. */
+void slice_fill(struct slice *s);
+
+#endif
