@@ -55,6 +55,34 @@ UNIT_TESTS += %D%/unit/maps
 %C%_unit_maps_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
 	src/util/libutil.a
 
+check_LIBRARIES += %D%/lib/libsample.a
+%C%_lib_libsample_a_SOURCES = %D%/lib/sample.c %D%/lib/sample.h
+%C%_lib_libsample_a_CFLAGS = $(AM_CFLAGS)
+SNAPSHOT_LIBS = %D%/lib/libtap.a %D%/lib/libsample.a \
+	src/snapshot/libsnapshot.a storage/libstorage.a images/libimages.a \
+	images/libproto.a src/util/libutil.a $(PROTOBUF_C_LIBS) \
+	$(URING_LIBS) $(GCRYPT_LIBS) $(XXHASH_LIBS) $(JSON_LIBS)
+
+UNIT_TESTS += %D%/unit/crc32c
+%C%_unit_crc32c_SOURCES = %D%/unit/crc32c.c
+%C%_unit_crc32c_LDADD = %D%/lib/libtap.a src/util/libutil.a
+
+UNIT_TESTS += %D%/unit/record
+%C%_unit_record_SOURCES = %D%/unit/record.c
+%C%_unit_record_LDADD = $(SNAPSHOT_LIBS)
+
+UNIT_TESTS += %D%/unit/storage
+%C%_unit_storage_SOURCES = %D%/unit/storage.c
+%C%_unit_storage_LDADD = $(SNAPSHOT_LIBS)
+
+UNIT_TESTS += %D%/unit/store
+%C%_unit_store_SOURCES = %D%/unit/store.c
+%C%_unit_store_LDADD = $(SNAPSHOT_LIBS)
+
+UNIT_TESTS += %D%/unit/snapshot
+%C%_unit_snapshot_SOURCES = %D%/unit/snapshot.c
+%C%_unit_snapshot_LDADD = $(SNAPSHOT_LIBS)
+
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 

@@ -227,3 +227,17 @@ int snapshot_manifest_pack(const ManifestRecord *m, uint8_t **ret,
 	*ret_len = b.len;
 	return 0;
 }
+
+int snapshot_check_identity(const ManifestRecord *m, const char *job_id,
+			    uint32_t generation, struct err *err)
+{
+	if (strcmp(m->job_id, job_id) != 0)
+		return err_set(err, -EBADMSG,
+			       "manifest: it is of job %.64s, not of %.64s",
+			       m->job_id, job_id);
+	if (generation && m->generation != generation)
+		return err_set(err, -EBADMSG,
+			       "manifest: it is of generation %u, not of %u",
+			       m->generation, generation);
+	return 0;
+}

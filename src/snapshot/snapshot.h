@@ -35,6 +35,13 @@ int snapshot_manifest(int dir_fd, const struct user_id *user,
 		      ManifestRecord **ret, struct err *err);
 
 /*
+ * Is it the manifest of this job and generation (0: any)?  A generation that
+ * was renamed or copied elsewhere is not.  -EBADMSG.
+ */
+int snapshot_check_identity(const ManifestRecord *m, const char *job_id,
+			    uint32_t generation, struct err *err);
+
+/*
  * The framed record to hand to store_publish; owned by the caller.  Refuses
  * a manifest that snapshot_manifest would not accept.
  */

@@ -9,6 +9,9 @@
 #include "storage/reader.h"
 #include "util/cleanup.h"
 
+#define BUFFER_BYTES (4u << 20)
+#define BUFFERS	     8u
+
 static int open_streams(struct reader *reader, const PartEntry *part,
 			struct err *err)
 {
@@ -90,13 +93,29 @@ static int read_pages(struct reader *reader, const PartEntry *part,
 	return reader_run(reader, pieces, list->count, check_hash, &check, err);
 }
 
+/* Few pages need few buffers: taking them costs more than reading. */
+static struct reader_limits limits_for(const PartEntry *part)
+{
+	struct reader_limits limits = { .buffer_bytes = BUFFER_BYTES };
+	uint64_t bytes = 0;
+	size_t k;
+
+	for (k = 1; k < part->n_streams; k++)
+		bytes += part->streams[k]->length;
+	limits.buffers = bytes / BUFFER_BYTES < BUFFERS ?
+				 (unsigned int)(bytes / BUFFER_BYTES) + 1 :
+				 BUFFERS;
+	return limits;
+}
+
 static int verify_pages(int dir_fd, const struct user_id *user,
 			const PartEntry *part, const struct meta *meta,
 			bool hashes, struct err *err)
 {
 	struct extent_list list = { 0 };
+	struct reader_limits limits = limits_for(part);
 	struct reader *reader;
-	int r = reader_new(dir_fd, NULL, &reader, err);
+	int r = reader_new(dir_fd, &limits, &reader, err);
 
 	if (r < 0)
 		return r;

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "images/files.pb-c.h"
+#include "images/mm.pb-c.h"
+#include "images/part.pb-c.h"
+#include "images/tags.h"
+#include "images/task.pb-c.h"
+#include "snapshot/snapshot.h"
+#include "tests/lib/sample.h"
+#include "tests/lib/tap.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+
+/* One byte of a file, changed in place. */
+static void flip(int dir_fd, const char *name, off_t bit)
+{
+	auto_close int fd = openat(dir_fd, name, O_RDWR | O_CLOEXEC);
+	uint8_t byte = 0;
+
+	if (pread(fd, &byte, 1, bit / 8) != 1)
+		abort();
+	byte ^= (uint8_t)(1 << bit % 8);
+	if (pwrite(fd, &byte, 1, bit / 8) != 1)
+		abort();
+}
+
+static off_t length(int dir_fd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir_fd, name, &st, 0) < 0 ? 0 : st.st_size;
+}
+
+/* What a restore does before it builds anything, or verify. */
+static int check(int dir_fd, struct err *err)
+{
+	return snapshot_verify(dir_fd, NULL, true, err);
+}
+
+static void test_flips(int dir_fd, const char *name, off_t step)
+{
+	off_t bits = length(dir_fd, name) * 8, bit;
+	unsigned int missed = 0, unnamed = 0, tried = 0;
+	struct err err = { 0 };
+
+	for (bit = 0; bit < bits; bit += step) {
+		flip(dir_fd, name, bit);
+		if (check(dir_fd, &err) >= 0)
+			missed++;
+		else if (strncmp(err.text, name, strlen(name)) != 0)
+			unnamed++;
+		flip(dir_fd, name, bit);
+		tried++;
+	}
+	ok(tried && !missed, "%s: each of %u flipped bits is noticed, %u not",
+	   name, tried, missed);
+	ok(!unnamed, "%s: and the file is named, as in: %s", name, err.text);
+	ok(check(dir_fd, &err) == 0, "%s: put back, it is well", name);
+}
+
+static void test_lengths(int dir_fd, const char *name)
+{
+	auto_close int fd = openat(dir_fd, name, O_RDWR | O_CLOEXEC);
+	off_t len = length(dir_fd, name), cut;
+	auto_free uint8_t *data = malloc((size_t)len);
+	unsigned int missed = 0;
+	struct err err = { 0 };
+
+	if (pread(fd, data, (size_t)len, 0) != len)
+		abort();
+	for (cut = 0; cut < len; cut += len / 37 + 1) {
+		if (ftruncate(fd, cut) < 0)
+			abort();
+		if (check(dir_fd, &err) >= 0 || !strstr(err.text, name))
+			missed++;
+		if (pwrite(fd, data, (size_t)len, 0) != len)
+			abort();
+	}
+	ok(!missed, "%s: cut short it is refused: %s", name, err.text);
+	for (missed = 0, cut = 1; cut <= 4096; cut += 4095) {
+		if (ftruncate(fd, len + cut) < 0)
+			abort();
+		if (check(dir_fd, &err) >= 0 || !strstr(err.text, name))
+			missed++;
+	}
+	if (ftruncate(fd, len) < 0)
+		abort();
+	ok(!missed, "%s: with a tail it is refused: %s", name, err.text);
+}
+
+static void test_missing(int dir_fd, const char *name, int expect)
+{
+	struct err err = { 0 };
+	int r;
+
+	renameat(dir_fd, name, dir_fd, "aside");
+	r = check(dir_fd, &err);
+	ok(r == expect && strstr(err.text, name), "%s is missing: %s", name,
+	   err.text);
+	ok(symlinkat("aside", dir_fd, name) == 0 && check(dir_fd, &err) < 0 &&
+		   strstr(err.text, name),
+	   "%s: a link is not followed: %s", name, err.text);
+	unlinkat(dir_fd, name, 0);
+	ok(mkfifoat(dir_fd, name, 0600) == 0 && check(dir_fd, &err) < 0,
+	   "%s: a fifo is not waited for: %s", name, err.text);
+	unlinkat(dir_fd, name, 0);
+	renameat(dir_fd, "aside", dir_fd, name);
+	ok(check(dir_fd, &err) == 0, "%s is back", name);
+}
+
+static void test_swapped(int dir_fd)
+{
+	struct err err = { 0 };
+
+	renameat2(dir_fd, SAMPLE_PAGES, dir_fd, SAMPLE_MORE, RENAME_EXCHANGE);
+	ok(check(dir_fd, &err) == -EBADMSG && strstr(err.text, SAMPLE_PAGES),
+	   "two streams that changed names: %s", err.text);
+	renameat2(dir_fd, SAMPLE_PAGES, dir_fd, SAMPLE_MORE, RENAME_EXCHANGE);
+	renameat2(dir_fd, SAMPLE_META, dir_fd, "manifest", RENAME_EXCHANGE);
+	ok(check(dir_fd, &err) == -EBADMSG, "meta and manifest: %s", err.text);
+	renameat2(dir_fd, SAMPLE_META, dir_fd, "manifest", RENAME_EXCHANGE);
+}
+
+/* One thing wrong in records whose frames, digests and hashes are right. */
+struct lie {
+	const char *what;
+	uint32_t tag;
+	unsigned int nth;
+	void (*tell)(ProtobufCMessage *msg);
+	uint32_t skip;
+	int expect;
+	unsigned int seen;
+};
+
+static void tell_lie(void *arg, uint32_t tag, ProtobufCMessage *msg)
+{
+	struct lie *lie = arg;
+
+	if (lie->tell && tag == lie->tag && lie->seen++ == lie->nth)
+		lie->tell(msg);
+}
+
+#define LIE(name, type, statement)                      \
+	static void name(ProtobufCMessage *msg)         \
+	{                                               \
+		type *rec = (type *)msg;                \
+		statement;                              \
+	}
+
+LIE(task_pid, TaskRecord, rec->pid = rec->tids[0] = 5)
+LIE(task_parent, TaskRecord, rec->ppid = 99)
+LIE(task_self, TaskRecord, rec->ppid = rec->pid)
+LIE(task_tid, TaskRecord, rec->tids[1] = 7)
+LIE(task_leader, TaskRecord, rec->tids[0] = 8)
+LIE(fd_object, FdRecord, rec->object = 77)
+LIE(fd_pid, FdRecord, rec->pid = 77)
+LIE(file_object, FileRecord, rec->open->object = 2)
+LIE(file_zero, FileRecord, rec->open->object = 0)
+LIE(file_ghost, FileRecord, rec->ghost = 1)
+LIE(end_pipe, PipeEndRecord, rec->pipe = 1)
+LIE(mm_exe, MmRecord, rec->exe_object = 9)
+LIE(vma_object, VmaRecord, rec->object = 9)
+LIE(vma_order, VmaRecord, rec->end = 0x400000)
+LIE(vma_page, VmaRecord, rec->end = 0x404100)
+LIE(vma_overlap, VmaRecord, rec->end = 0x405000)
+LIE(vma_far, VmaRecord, rec->end = 1ull << 60)
+LIE(pages_both, PagesRecord, rec->object = 9)
+LIE(pages_none, PagesRecord, rec->pid = 0)
+LIE(pages_pid, PagesRecord, rec->pid = 7)
+LIE(pages_object, PagesRecord, rec->object = 3)
+LIE(extent_zero, PagesRecord, rec->extents[0]->pages = 0)
+LIE(extent_huge, PagesRecord, rec->extents[0]->pages = 0x80000001u)
+LIE(extent_page, PagesRecord, rec->extents[0]->address++)
+LIE(extent_wrap, PagesRecord, rec->extents[0]->address = ~0xfffull)
+LIE(extent_outside, PagesRecord, rec->extents[0]->address = 0x405000)
+LIE(extent_twice, PagesRecord, rec->extents[0]->address = 0x401000)
+LIE(extent_stream, PagesRecord, rec->extents[0]->stream = 3)
+LIE(extent_meta, PagesRecord, rec->extents[0]->stream = 0)
+LIE(extent_offset, PagesRecord, rec->extents[0]->offset = 4096)
+LIE(extent_far, PagesRecord, rec->extents[0]->offset = ~0xfffull)
+LIE(extent_short, PagesRecord, rec->extents[0]->pages = 1)
+LIE(extent_hash_lie, PagesRecord, rec->extents[0]->hash++)
+LIE(end_records, PartEndRecord, rec->records++)
+LIE(end_bytes, PartEndRecord, rec->page_bytes += 4096)
+LIE(part_node, PartRecord, rec->node = (char *)"node-b")
+LIE(part_page, PartRecord, rec->page_size = 65536)
+
+static struct lie lies[] = {
+	{ "two tasks with one pid", TAG_TASK, 1, task_pid },
+	{ "a parent that is not there", TAG_TASK, 1, task_parent },
+	{ "a task that is its own parent", TAG_TASK, 1, task_self },
+	{ "a thread of two tasks", TAG_TASK, 0, task_tid },
+	{ "a leader that is not first", TAG_TASK, 0, task_leader },
+	{ "a descriptor of nothing", TAG_FD, 0, fd_object },
+	{ "a descriptor of nobody", TAG_FD, 0, fd_pid },
+	{ "two files with one number", TAG_FILE, 0, file_object },
+	{ "a file without a number", TAG_FILE, 0, file_zero },
+	{ "a ghost that is not there", TAG_FILE, 0, file_ghost },
+	{ "a pipe that is not there", TAG_PIPE_END, 0, end_pipe },
+	{ "a program that is no open file", TAG_MM, 0, mm_exe },
+	{ "a mapped file that is none", TAG_VMA, 1, vma_object },
+	{ "a mapping of nothing", TAG_VMA, 0, vma_order },
+	{ "a mapping of half a page", TAG_VMA, 0, vma_page },
+	{ "mappings that overlap", TAG_VMA, 0, vma_overlap },
+	{ "a mapping beyond user space", TAG_VMA, 1, vma_far },
+	{ "pages of two owners", TAG_PAGES, 0, pages_both },
+	{ "pages of nobody", TAG_PAGES, 0, pages_none },
+	{ "pages of a task without mappings", TAG_PAGES, 0, pages_pid },
+	{ "pages of a pipe", TAG_PAGES, 2, pages_object },
+	{ "an extent of no pages", TAG_PAGES, 0, extent_zero },
+	{ "an extent of 2^31 pages", TAG_PAGES, 0, extent_huge },
+	{ "an extent between pages", TAG_PAGES, 0, extent_page },
+	{ "an extent around the end of memory", TAG_PAGES, 0, extent_wrap },
+	{ "an extent outside of mappings", TAG_PAGES, 1, extent_outside },
+	{ "an extent over another", TAG_PAGES, 1, extent_twice },
+	{ "an extent in no stream", TAG_PAGES, 2, extent_stream },
+	{ "an extent in the meta stream", TAG_PAGES, 2, extent_meta },
+	{ "an extent that moved", TAG_PAGES, 0, extent_offset },
+	{ "an extent beyond all streams", TAG_PAGES, 2, extent_far },
+	{ "a page that nobody describes", TAG_PAGES, 0, extent_short },
+	{ "a wrong hash", TAG_PAGES, 1, extent_hash_lie },
+	{ "a wrong count of records", TAG_PART_END, 0, end_records },
+	{ "a wrong count of pages", TAG_PART_END, 0, end_bytes },
+	{ "another node", TAG_PART, 0, part_node },
+	{ "pages of 64 KiB", TAG_PART, 0, part_page, 0, -ENOTSUP },
+	{ "no beginning", 0, 0, NULL, TAG_PART },
+	{ "no end", 0, 0, NULL, TAG_PART_END },
+	{ "a record less", 0, 0, NULL, TAG_PIPE },
+};
+
+static void test_lies(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+		struct sample_edit edit = { tell_lie, &lies[i],
+					    lies[i].skip };
+		int expect = lies[i].expect ? lies[i].expect : -EBADMSG;
+		struct err err = { 0 };
+		char path[64];
+		auto_close int dir_fd = temp_dir(path);
+
+		ok(sample_write(dir_fd, &edit, &err) == 0 &&
+			   check(dir_fd, &err) == expect &&
+			   strstr(err.text, "node-a"),
+		   "%s: %s", lies[i].what, err.text);
+		temp_dir_remove(path);
+	}
+}
+
+LIE(manifest_format, ManifestRecord, rec->format = 2)
+LIE(manifest_generation, ManifestRecord, rec->generation = 0)
+LIE(manifest_job, ManifestRecord, rec->job_id = (char *)"")
+LIE(manifest_parts, ManifestRecord, rec->n_parts = 0)
+LIE(stream_up, ManifestRecord,
+    rec->parts[0]->streams[0]->name = (char *)"../x")
+LIE(stream_self, ManifestRecord,
+    rec->parts[0]->streams[1]->name = (char *)"manifest")
+LIE(stream_twice, ManifestRecord,
+    rec->parts[0]->streams[1]->name = rec->parts[0]->streams[0]->name)
+LIE(stream_digest, ManifestRecord,
+    rec->parts[0]->streams[0]->digest.len = 16)
+LIE(stream_length, ManifestRecord, rec->parts[0]->streams[1]->length++)
+LIE(stream_giant, ManifestRecord,
+    rec->parts[0]->streams[0]->length = 1ull << 40)
+
+static char *features[] = { (char *)"lazy-pages" };
+LIE(manifest_feature, ManifestRecord, rec->features = features;
+    rec->n_features = 1)
+
+static struct lie manifest_lies[] = {
+	{ "a later format", .tell = manifest_format, .expect = -ENOTSUP },
+	{ "a feature", .tell = manifest_feature, .expect = -ENOTSUP },
+	{ "generation 0", .tell = manifest_generation },
+	{ "no job", .tell = manifest_job },
+	{ "no parts", .tell = manifest_parts },
+	{ "a stream elsewhere", .tell = stream_up },
+	{ "a stream that is the manifest", .tell = stream_self },
+	{ "a stream that is there twice", .tell = stream_twice },
+	{ "half a digest", .tell = stream_digest },
+	{ "half a page", .tell = stream_length },
+	{ "meta of a terabyte", .tell = stream_giant },
+};
+
+static void test_manifest_lies(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(manifest_lies); i++) {
+		struct lie *lie = &manifest_lies[i];
+		struct sample_edit edit = { tell_lie, lie, 0 };
+		int expect = lie->expect ? lie->expect : -EBADMSG;
+		struct err err = { 0 };
+		char path[64];
+		auto_close int dir_fd = temp_dir(path);
+
+		lie->tag = TAG_MANIFEST;
+		ok(sample_write(dir_fd, &edit, &err) == expect &&
+			   !strncmp(err.text, "manifest", 8),
+		   "%s: %s", lie->what, err.text);
+		ok(faccessat(dir_fd, "manifest", F_OK, 0) < 0,
+		   "and nothing is published");
+		temp_dir_remove(path);
+	}
+}
+
+static void test_digest(void)
+{
+	static const uint8_t abc[4] = { 0xba, 0x78, 0x16, 0xbf };
+	uint8_t sum[DIGEST_BYTES];
+	struct err err = { 0 };
+	struct digest *d;
+
+	ok(digest_new(&d, &err) == 0, "SHA-256 is there: %s", err.text);
+	digest_add(d, "a", 1);
+	digest_add(d, "bc", 2);
+	digest_end(d, sum);
+	digest_free(d);
+	ok(!memcmp(sum, abc, 4), "and is the one of FIPS 180");
+	/* First of the vectors in xxHash's own documentation of XXH3. */
+	ok(extent_hash("", 0) == 0x2d06800538d394c2ull,
+	   "pages are hashed by XXH3-64");
+}
+
+int main(void)
+{
+	struct err err = { 0 };
+	struct meta meta = { 0 };
+	ManifestRecord *m = NULL;
+	char path[64];
+	auto_close int dir_fd = temp_dir(path);
+
+	test_digest();
+	ok(snapshot_manifest(dir_fd, NULL, &m, &err) == -ENOENT,
+	   "an empty directory holds no snapshot: %s", err.text);
+	ok(sample_write(dir_fd, NULL, &err) == 0, "a snapshot is written: %s",
+	   err.text);
+	ok(check(dir_fd, &err) == 0, "and found well: %s", err.text);
+	if (snapshot_manifest(dir_fd, NULL, &m, &err) < 0 ||
+	    snapshot_meta(dir_fd, NULL, m->parts[0], &meta, &err) < 0)
+		return 1;
+	ok(meta.count == 19 && meta.entries[1].tag == TAG_TASK &&
+		   ((TaskRecord *)meta.entries[1].msg)->n_tids == 2,
+	   "its records are all there: %zu", meta.count);
+	meta_done(&meta);
+	ok(snapshot_check_identity(m, "local-1", 1, &err) == 0 &&
+		   snapshot_check_identity(m, "local-1", 0, &err) == 0,
+	   "it is of the job and generation that were asked for");
+	ok(snapshot_check_identity(m, "local-1", 2, &err) == -EBADMSG,
+	   "a generation that was renamed: %s", err.text);
+	ok(snapshot_check_identity(m, "local-2", 1, &err) == -EBADMSG,
+	   "a snapshot of another job: %s", err.text);
+	manifest_record__free_unpacked(m, NULL);
+
+	test_flips(dir_fd, "manifest", 1);
+	test_flips(dir_fd, SAMPLE_META, 1);
+	test_flips(dir_fd, SAMPLE_PAGES, 61);
+	test_flips(dir_fd, SAMPLE_MORE, 61);
+	test_lengths(dir_fd, "manifest");
+	test_lengths(dir_fd, SAMPLE_META);
+	test_lengths(dir_fd, SAMPLE_PAGES);
+	test_missing(dir_fd, "manifest", -ENOENT);
+	test_missing(dir_fd, SAMPLE_META, -ENOENT);
+	test_missing(dir_fd, SAMPLE_MORE, -ENOENT);
+	test_swapped(dir_fd);
+	temp_dir_remove(path);
+	test_lies();
+	test_manifest_lies();
+	return done_testing();
+}
