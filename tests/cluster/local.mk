@@ -1,8 +1,14 @@
 # Real Slurm, several nodes as namespaces of this machine.  Needs root and the
 # packages that ./bootstrap installs; too slow for every "make check".
-CLUSTER_TESTS =
+CLUSTER_TESTS = \
+	%D%/launch.t \
+	%D%/preempt.t \
+	%D%/preempt-cgroup.t
 
-EXTRA_DIST += $(CLUSTER_TESTS) %D%/cluster
+noinst_PROGRAMS += %D%/progress
+%C%_progress_SOURCES = %D%/progress.c
+
+EXTRA_DIST += $(CLUSTER_TESTS) %D%/cluster %D%/compute.py %D%/lib.sh
 
 .PHONY: check-cluster
 check-cluster: all
