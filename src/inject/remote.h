@@ -36,12 +36,18 @@ void remote_move(struct remote *r, uint64_t syscall_addr, uint64_t buffer,
 
 /*
  * Begin in a thread: save registers and mask, block all signals, prepare the
- * frame.  End: give everything back.  Calls in between.
+ * frame.  End: give everything back.  Calls in between.  A job's thread must
+ * be in the stop that tracee_wait_stop saw, and is so again after the end.
+ * For a puppet nothing is given back: its thread stays at the end of its
+ * last call.
  */
 int remote_begin(struct remote *r, struct tracee *t, struct err *err);
 int remote_end(struct remote *r, struct err *err);
 
-/* One call; *ret_value is what the kernel returned (-errno on failure). */
+/*
+ * One call; *ret_value is what the kernel returned (-errno on failure).
+ * -ESRCH: the thread died in it (exit, or it was killed); see its tracee.
+ */
 int remote_syscall(struct remote *r, long nr, const uint64_t args[6],
 		   int64_t *ret_value, struct err *err);
 

@@ -20,6 +20,7 @@ struct tracee {
 	bool stopped;
 	bool exit_kill;
 	int stop_signal; /* group stop: the job was stopped by this signal */
+	bool handler_pending; /* a signal with a handler is about to run it */
 	int death;	 /* wait status once it died, else -1 */
 };
 
@@ -59,10 +60,17 @@ int tracee_get_rseq(struct tracee *t, struct rseq_config *ret,
 		    struct err *err);
 
 /*
+ * restart_syscall hides which call is being continued (a thread that was
+ * stopped twice): name it again in regs, where that can be found out.
+ */
+void syscall_identify(struct tracee *t, struct user_regs_struct *regs);
+
+/*
  * Make an interrupted call one that is made again: EINTR leaks and restart
  * codes (see CONTRIBUTING.md, "Interrupted system calls").  restored: for
  * the image, where no restart block exists; else for the thread that goes
- * on.  Changes only *regs.
+ * on.  With a handler pending the codes stay: the kernel looks at them when
+ * it delivers the signal, to a restored thread too.  Changes only *regs.
  */
 void syscall_rewind(struct user_regs_struct *regs, bool restored,
 		    bool handler_pending);

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where remote calls happen in a process.
+ *
+ * Code: `syscall; ret` ends every getpid() of every C library and runtime,
+ * and `mov $15; syscall` is what signal handlers return to.  (The longer
+ * `syscall; cmp; jae; ret` of libc is not good enough: a failing call would
+ * go on to set errno.)
+ *
+ * Memory: should the tracer die, what it wrote there stays.  The far end of
+ * a stack may hold anything, since a signal may write there at any time; so
+ * that is where to look first, and pages that were never touched are best.
+ * Other memory comes last: a program may count on fresh pages being zero.
+ */
+#include "inject/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "kernel/maps.h"
+#include "kernel/proc.h"
+#include "util/cleanup.h"
+
+#define CHUNK	  65536u
+#define OVERLAP	  16u
+/* What a thread may have below its stack pointer, and then some. */
+#define STACK_GAP 65536u
+
+struct process {
+	pid_t pid;
+	uint64_t rsp;
+	int proc_fd, pagemap_fd;
+	struct vma_list vmas; /* without flags */
+};
+
+static ssize_t read_memory(pid_t pid, uint64_t addr, void *buf, size_t len)
+{
+	struct iovec here = { buf, len };
+	struct iovec there = { (void *)(uintptr_t)addr, len };
+
+	return process_vm_readv(pid, &here, 1, &there, 1, 0);
+}
+
+static void search(const uint8_t *data, size_t len, uint64_t addr,
+		   struct place *p)
+{
+	static const uint8_t call[] = { 0x0f, 0x05, 0xc3 };
+	static const uint8_t back_long[] = { 0x48, 0xc7, 0xc0, 0x0f, 0,
+					     0,	   0,	 0x0f, 0x05 };
+	static const uint8_t back[] = { 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05 };
+	const uint8_t *hit;
+
+	if (!p->syscall_addr) {
+		hit = memmem(data, len, call, sizeof(call));
+		if (hit)
+			p->syscall_addr = addr + (uint64_t)(hit - data);
+	}
+	if (!p->restorer_addr) {
+		hit = memmem(data, len, back_long, sizeof(back_long));
+		if (!hit)
+			hit = memmem(data, len, back, sizeof(back));
+		if (hit)
+			p->restorer_addr = addr + (uint64_t)(hit - data);
+	}
+}
+
+static void search_vma(pid_t pid, const struct vma *v, uint8_t *buf,
+		       struct place *p)
+{
+	uint64_t addr = v->start;
+
+	while (addr < v->end && !(p->syscall_addr && p->restorer_addr)) {
+		size_t want = v->end - addr < CHUNK ? v->end - addr : CHUNK;
+		ssize_t n = read_memory(pid, addr, buf, want);
+
+		if (n <= (ssize_t)OVERLAP)
+			return;
+		search(buf, (size_t)n, addr, p);
+		addr += (size_t)n;
+		if (addr < v->end)
+			addr -= OVERLAP;
+	}
+}
+
+/* Read-only code only: what a program writes itself may change. */
+static bool is_code(const struct vma *v)
+{
+	return (v->prot & (PROT_READ | PROT_WRITE | PROT_EXEC)) ==
+		       (PROT_READ | PROT_EXEC) &&
+	       strcmp(v->path, "[vsyscall]");
+}
+
+static bool is_libc(const struct vma *v)
+{
+	const char *base = strrchr(v->path, '/');
+
+	return base && (!strncmp(base, "/libc.", 6) ||
+			!strncmp(base, "/libc-", 6) ||
+			!strncmp(base, "/ld-musl", 8));
+}
+
+static int find_code(const struct process *proc, struct place *p,
+		     struct err *err)
+{
+	auto_free uint8_t *buf = malloc(CHUNK);
+
+	if (!buf)
+		return err_num(err, ENOMEM, "code for remote calls");
+	/* The likely ones first: other text may be huge. */
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < proc->vmas.count; i++) {
+			const struct vma *v = &proc->vmas.v[i];
+
+			if (is_code(v) && is_libc(v) == (pass == 0))
+				search_vma(proc->pid, v, buf, p);
+		}
+	}
+	if (!p->syscall_addr)
+		return err_set(err, -ENOTSUP,
+			       "no `syscall; ret` in its code: it has no C "
+			       "library that jobcr could use");
+	if (!p->restorer_addr)
+		return err_set(err, -ENOTSUP,
+			       "no call of rt_sigreturn in its code: it has no "
+			       "C library that jobcr could use");
+	return 0;
+}
+
+static bool is_untouched(const struct process *proc, uint64_t start)
+{
+	struct page_run run;
+	struct err ignored;
+	uint64_t next;
+	size_t n;
+
+	return pagemap_scan(proc->pagemap_fd, start, start + PLACE_SCRATCH,
+			    &run, 1, &n, &next, &ignored) == 0 &&
+	       n == 0 && next >= start + PLACE_SCRATCH;
+}
+
+static bool is_plain(const struct vma *v)
+{
+	return v->prot == (PROT_READ | PROT_WRITE) && !v->shared &&
+	       !v->inode && v->end - v->start >= PLACE_SCRATCH &&
+	       !(v->flags & (VMA_UFFD | VMA_DROPPABLE | VMA_HUGETLB |
+			     VMA_SHADOW_STACK | VMA_IO | VMA_PFNMAP |
+			     VMA_WIPEONFORK));
+}
+
+/* The low end of the mapping that the leader's stack pointer is in. */
+static uint64_t stack_end(const struct process *proc, const struct vma *v)
+{
+	if (!v || !is_plain(v))
+		return 0;
+	if (proc->rsp >= v->start && proc->rsp < v->end &&
+	    proc->rsp - v->start < PLACE_SCRATCH + STACK_GAP)
+		return 0;
+	return v->start;
+}
+
+static const struct vma *main_stack(const struct process *proc)
+{
+	for (size_t i = 0; i < proc->vmas.count; i++)
+		if (!strcmp(proc->vmas.v[i].path, "[stack]"))
+			return &proc->vmas.v[i];
+	return NULL;
+}
+
+static uint64_t choose_scratch(const struct process *proc)
+{
+	const struct vma *main = main_stack(proc);
+	const struct vma *own = maps_find(&proc->vmas, proc->rsp);
+	uint64_t at;
+
+	at = stack_end(proc, main);
+	if (at && is_untouched(proc, at))
+		return at;
+	at = stack_end(proc, own);
+	if (at && is_untouched(proc, at))
+		return at;
+	/* Was deep once: below the pointer nothing is alive. */
+	return at && own == main ? at : 0;
+}
+
+/* The far end of any private anonymous mapping. */
+static uint64_t choose_elsewhere(const struct process *proc)
+{
+	struct vma_list vmas = { 0 };
+	struct err ignored;
+	uint64_t at = 0;
+
+	/* smaps takes long, but here the flags matter. */
+	if (maps_read(proc->proc_fd, &vmas, &ignored) < 0)
+		return 0;
+	for (size_t i = vmas.count; i-- > 0 && !at;) {
+		const struct vma *v = &vmas.v[i];
+
+		if (is_plain(v) && (!*v->path || !strcmp(v->path, "[heap]")) &&
+		    is_untouched(proc, v->end - PLACE_SCRATCH))
+			at = v->end - PLACE_SCRATCH;
+	}
+	maps_done(&vmas);
+	return at;
+}
+
+static int find_scratch(const struct process *proc, struct place *p,
+			struct err *err)
+{
+	uint8_t *saved;
+
+	p->scratch = choose_scratch(proc);
+	if (!p->scratch)
+		p->scratch = choose_elsewhere(proc);
+	if (!p->scratch)
+		return err_set(err, -ENOTSUP,
+			       "no memory that jobcr could use for a moment "
+			       "(%u bytes of a stack or never touched)",
+			       PLACE_SCRATCH);
+	saved = calloc(1, PLACE_SCRATCH);
+	if (!saved)
+		return err_num(err, ENOMEM, "scratch memory");
+	if (!is_untouched(proc, p->scratch) &&
+	    read_memory(proc->pid, p->scratch, saved, PLACE_SCRATCH) !=
+		    PLACE_SCRATCH) {
+		free(saved);
+		return err_sys(err, "read of its stack");
+	}
+	p->saved = saved;
+	return 0;
+}
+
+int place_find(pid_t pid, uint64_t rsp, struct place *ret, struct err *err)
+{
+	struct process proc = { .pid = pid, .rsp = rsp, .pagemap_fd = -EBADF };
+	auto_close int proc_fd = -EBADF;
+	struct place p = { 0 };
+	int r;
+
+	r = proc_open(pid, 0, &proc_fd, err);
+	if (r < 0)
+		return r;
+	r = maps_read_fast(proc_fd, &proc.vmas, err);
+	if (r < 0)
+		return r;
+	proc.proc_fd = proc_fd;
+	proc.pagemap_fd = openat(proc_fd, "pagemap", O_RDONLY | O_CLOEXEC);
+	if (proc.pagemap_fd < 0)
+		r = err_sys(err, "pagemap");
+	r = r < 0 ? r : find_code(&proc, &p, err);
+	r = r < 0 ? r : find_scratch(&proc, &p, err);
+	if (proc.pagemap_fd >= 0)
+		close(proc.pagemap_fd);
+	maps_done(&proc.vmas);
+	if (r == 0)
+		*ret = p;
+	return r;
+}
+
+void place_done(struct place *p)
+{
+	free(p->saved);
+	p->saved = NULL;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_INJECT_PLACE_H
+#define JOBCR_INJECT_PLACE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util/err.h"
+
+/* Code and memory of a process that remote calls can use as they are. */
+struct place {
+	uint64_t syscall_addr;	/* syscall; ret */
+	uint64_t restorer_addr; /* mov $15, %eax; syscall */
+	uint64_t scratch;	/* a multiple of 4096 */
+	uint8_t *saved;		/* what was there: owned, PLACE_SCRATCH bytes */
+};
+
+#define PLACE_SCRATCH 32768
+
+/*
+ * Look, and change nothing.  All threads of pid are stopped, and rsp is the
+ * leader's stack pointer.  -ENOTSUP names what the process does not have.
+ */
+int place_find(pid_t pid, uint64_t rsp, struct place *ret, struct err *err);
+void place_done(struct place *p);
+
+#endif

@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The order of each pair of steps below is chosen for the instant between
+ * them: the tracer may die at any, and what the thread then does must lead
+ * it back.  "On the frame" means: rip at `syscall; ret`, rsp at the frame;
+ * a thread that is let go there restores itself.
+ */
+#include "inject/remote.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "inject/frame.h"
+#include "inject/place.h"
+#include "kernel/proc.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+
+#define SUSPEND_SECCOMP (1ul << 21)
+#define EFLAGS_TRAP	(1ull << 8)
+#define EFLAGS_DOWN	(1ull << 10)
+#define SYSCALL_STOP	(SIGTRAP | 0x80)
+#define ALL_SIGNALS	UINT64_MAX
+/* A stop that we ask for while all signals are blocked comes at once. */
+#define STOP_PATIENCE_NS (10 * NSEC_PER_SEC)
+/* Kernel codes that mean "make the call again". */
+#define RESTART_FIRST (-514)
+#define RESTART_LAST  (-512)
+#define RESTARTS_MAX  100
+
+struct remote {
+	pid_t pid;
+	bool puppet, seccomp;
+	uint64_t syscall_addr, stack;
+	uint64_t buffer;
+	size_t buffer_len;
+	struct place place;
+	struct cpu_info cpu;
+	bool dirty; /* scratch is to be put back */
+
+	struct tracee *t; /* begun in it */
+	struct user_regs_struct saved;
+	uint64_t saved_mask;
+};
+
+static int read_seccomp(pid_t pid, bool *ret, struct err *err)
+{
+	auto_close int proc_fd = -EBADF;
+	struct proc_status status;
+	int r;
+
+	r = proc_open(pid, 0, &proc_fd, err);
+	if (r == 0)
+		r = proc_read_status(proc_fd, &status, err);
+	if (r < 0)
+		return r;
+	*ret = status.seccomp != 0;
+	proc_status_done(&status);
+	return 0;
+}
+
+int remote_new(pid_t pid, struct tracee *leader, struct remote **ret,
+	       struct err *err)
+{
+	auto_free struct remote *r = calloc(1, sizeof(*r));
+	struct user_regs_struct regs;
+	int e;
+
+	if (!r)
+		return err_num(err, ENOMEM, "remote calls");
+	r->pid = pid;
+	cpu_info_read(&r->cpu);
+	e = tracee_get_regs(leader, &regs, err);
+	e = e < 0 ? e : read_seccomp(pid, &r->seccomp, err);
+	e = e < 0 ? e : place_find(pid, regs.rsp, &r->place, err);
+	if (e < 0)
+		return e;
+	r->syscall_addr = r->place.syscall_addr;
+	r->buffer = r->place.scratch;
+	r->buffer_len = PLACE_SCRATCH - FRAME_MAX;
+	r->stack = r->buffer + r->buffer_len;
+	*ret = take_ptr(r);
+	return 0;
+}
+
+int remote_new_puppet(pid_t pid, struct tracee *leader, uint64_t syscall_addr,
+		      uint64_t buffer, size_t buffer_len, struct remote **ret,
+		      struct err *err)
+{
+	struct remote *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return err_num(err, ENOMEM, "remote calls");
+	r->pid = pid;
+	r->puppet = true;
+	remote_move(r, syscall_addr, buffer, buffer_len);
+	*ret = r;
+	return 0;
+}
+
+void remote_move(struct remote *r, uint64_t syscall_addr, uint64_t buffer,
+		 size_t buffer_len)
+{
+	r->syscall_addr = syscall_addr;
+	r->buffer = buffer;
+	r->buffer_len = buffer_len;
+	/* No call needs a stack. */
+	r->stack = buffer;
+}
+
+/* Registers of the begun thread for one call, on the frame. */
+static int set_call(struct remote *r, long nr, const uint64_t args[6],
+		    struct err *err)
+{
+	struct user_regs_struct regs = r->saved;
+
+	regs.rax = (unsigned long long)nr;
+	regs.orig_rax = (unsigned long long)-1;
+	regs.rdi = args[0];
+	regs.rsi = args[1];
+	regs.rdx = args[2];
+	regs.r10 = args[3];
+	regs.r8 = args[4];
+	regs.r9 = args[5];
+	regs.rip = r->syscall_addr;
+	regs.rsp = r->stack;
+	regs.eflags &= ~(EFLAGS_TRAP | EFLAGS_DOWN);
+	return tracee_set_regs(r->t, &regs, err);
+}
+
+/* The state of the thread as a frame behind its stack pointer to be. */
+static int write_frame(struct remote *r, struct err *err)
+{
+	auto_free uint8_t *xstate = malloc(XSTATE_MAX);
+	auto_free uint8_t *buf = malloc(FRAME_MAX);
+	struct user_regs_struct regs = r->saved;
+	struct frame_context ctx = {
+		.cpu = &r->cpu,
+		.regs = &regs,
+		.sigmask = r->saved_mask,
+		.xstate = xstate,
+		.restorer = r->place.restorer_addr,
+	};
+	size_t len = 0;
+	int e;
+
+	if (!xstate || !buf)
+		return err_num(err, ENOMEM, "frame");
+	e = tracee_get_xstate(r->t, xstate, XSTATE_MAX, &ctx.xstate_len, err);
+	if (e < 0)
+		return e;
+	/* After rt_sigreturn the kernel looks at no restart code any more. */
+	syscall_identify(r->t, &regs);
+	syscall_rewind(&regs, true, r->t->handler_pending);
+	if ((long)regs.orig_rax >= 0 && (long)regs.rax <= RESTART_LAST &&
+	    (long)regs.rax >= -516)
+		regs.rax = (unsigned long long)-EINTR;
+	e = frame_build(&ctx, r->stack, buf, &len, err);
+	if (e < 0)
+		return e;
+	r->dirty = true;
+	return remote_write(r, r->stack, buf, len, err);
+}
+
+static int set_options(struct remote *r, bool in_calls, struct err *err)
+{
+	unsigned long options = PTRACE_O_TRACESYSGOOD;
+
+	if (!r->seccomp)
+		return 0;
+	/* Only while our calls run: else the job would gain rights. */
+	if (in_calls)
+		options |= SUSPEND_SECCOMP;
+	if (ptrace(PTRACE_SETOPTIONS, r->t->tid, NULL, options) < 0)
+		return err_sys(err, "thread %d: suspend seccomp",
+			       (int)r->t->tid);
+	return 0;
+}
+
+int remote_begin(struct remote *r, struct tracee *t, struct err *err)
+{
+	static const uint64_t none[6];
+	int e;
+
+	r->t = t;
+	e = tracee_get_regs(t, &r->saved, err);
+	if (r->puppet) {
+		if (e < 0)
+			r->t = NULL;
+		return e;
+	}
+	if (e == 0 && r->saved.rsp >= r->buffer &&
+	    r->saved.rsp < r->buffer + PLACE_SCRATCH)
+		e = err_set(err, -ENOTSUP,
+			    "thread %d: its stack is where jobcr would work",
+			    (int)t->tid);
+	e = e < 0 ? e : tracee_get_sigmask(t, &r->saved_mask, err);
+	e = e < 0 ? e : write_frame(r, err);
+	e = e < 0 ? e : set_options(r, true, err);
+	/*
+	 * First on the frame (a getpid is what would be called), then the
+	 * mask: the frame holds the true one.
+	 */
+	e = e < 0 ? e : set_call(r, SYS_getpid, none, err);
+	if (e < 0) {
+		r->t = NULL;
+		return e;
+	}
+	e = tracee_set_sigmask(t, ALL_SIGNALS, err);
+	if (e < 0) {
+		struct err ignored;
+
+		(void)tracee_set_regs(t, &r->saved, &ignored);
+		r->t = NULL;
+	}
+	return e;
+}
+
+/*
+ * From the end of a call into a stop like the one it was found in: only on
+ * the way out of such a stop does the kernel look at restart codes.
+ */
+static int stop_again(struct remote *r, struct err *err)
+{
+	int e = tracee_interrupt(r->t, err);
+
+	if (e < 0)
+		return e;
+	if (ptrace(PTRACE_CONT, r->t->tid, NULL, NULL) < 0)
+		return err_sys(err, "thread %d: continue", (int)r->t->tid);
+	return tracee_wait_stop(r->t, clock_monotonic_ns() + STOP_PATIENCE_NS,
+				err);
+}
+
+int remote_end(struct remote *r, struct err *err)
+{
+	struct tracee *t = r->t;
+	int e;
+
+	if (!t)
+		return 0;
+	if (r->puppet || t->death >= 0) {
+		r->t = NULL;
+		return 0;
+	}
+	e = stop_again(r, err);
+	e = e < 0 ? e : set_options(r, false, err);
+	/* Still on the frame while the mask is the true one again. */
+	e = e < 0 ? e : tracee_set_sigmask(t, r->saved_mask, err);
+	e = e < 0 ? e : tracee_set_regs(t, &r->saved, err);
+	r->t = NULL;
+	return e;
+}
+
+enum step { STEP_CALL, STEP_BIRTH };
+
+/*
+ * Run to the next edge of a system call, or to a birth.  Other stops in
+ * between (the job was stopped or continued from outside) change nothing.
+ */
+static int run_step(struct tracee *t, enum step *ret, struct err *err)
+{
+	int sig = 0;
+
+	for (;;) {
+		int status;
+		pid_t got;
+
+		if (ptrace(PTRACE_SYSCALL, t->tid, NULL, sig) < 0 &&
+		    errno != ESRCH)
+			return err_sys(err, "thread %d: go on", (int)t->tid);
+		do
+			got = waitpid(t->tid, &status, __WALL);
+		while (got < 0 && errno == EINTR);
+		if (got < 0)
+			return err_sys(err, "thread %d: wait", (int)t->tid);
+		if (!WIFSTOPPED(status)) {
+			t->death = status;
+			t->stopped = false;
+			return err_set(err, -ESRCH, "thread %d: it died",
+				       (int)t->tid);
+		}
+		sig = 0;
+		if (WSTOPSIG(status) == SYSCALL_STOP) {
+			*ret = STEP_CALL;
+			return 0;
+		}
+		if (status >> 16 == PTRACE_EVENT_STOP) {
+			if (WSTOPSIG(status) != SIGTRAP)
+				t->stop_signal = WSTOPSIG(status);
+			continue;
+		}
+		if (status >> 16) {
+			*ret = STEP_BIRTH;
+			return 0;
+		}
+		/* What cannot be blocked: SIGSTOP, or a fault of ours. */
+		sig = WSTOPSIG(status);
+		if (sig != SIGSTOP)
+			return err_set(err, -EFAULT,
+				       "thread %d: signal %d in a remote call",
+				       (int)t->tid, sig);
+	}
+}
+
+/* *ret_child is the pid that was born in the call, or 0. */
+static int run_call(struct remote *r, long nr, const uint64_t args[6],
+		    int64_t *ret_value, pid_t *ret_child, struct err *err)
+{
+	struct user_regs_struct regs;
+	unsigned long message = 0;
+	enum step step;
+	int e;
+
+	e = set_call(r, nr, args, err);
+	e = e < 0 ? e : run_step(r->t, &step, err);
+	e = e < 0 ? e : run_step(r->t, &step, err);
+	if (e == 0 && step == STEP_BIRTH) {
+		if (ptrace(PTRACE_GETEVENTMSG, r->t->tid, NULL, &message) < 0)
+			return err_sys(err, "thread %d: new child",
+				       (int)r->t->tid);
+		e = run_step(r->t, &step, err);
+	}
+	e = e < 0 ? e : tracee_get_regs(r->t, &regs, err);
+	if (e < 0)
+		return e;
+	*ret_value = (int64_t)regs.rax;
+	*ret_child = (pid_t)message;
+	return 0;
+}
+
+int remote_syscall(struct remote *r, long nr, const uint64_t args[6],
+		   int64_t *ret_value, struct err *err)
+{
+	int64_t value = 0;
+	pid_t child;
+
+	if (!r->t)
+		return err_set(err, -EINVAL, "remote call outside of a thread");
+	/* A stop asked for from outside may interrupt even a short call. */
+	for (int i = 0; i < RESTARTS_MAX; i++) {
+		int e = run_call(r, nr, args, &value, &child, err);
+
+		if (e < 0)
+			return e;
+		if (value < RESTART_FIRST || value > RESTART_LAST) {
+			*ret_value = value;
+			return 0;
+		}
+	}
+	return err_set(err, -EINTR, "thread %d: call %ld is always interrupted",
+		       (int)r->t->tid, nr);
+}
+
+int remote_call(struct remote *r, const char *what, int64_t *ret_value,
+		struct err *err, long nr, uint64_t a0, uint64_t a1,
+		uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	const uint64_t args[6] = { a0, a1, a2, a3, a4, a5 };
+	int64_t value = 0;
+	int e = remote_syscall(r, nr, args, &value, err);
+
+	if (e < 0)
+		return err_wrap(err, e, "%s", what);
+	if (value < 0 && value >= -4095)
+		return err_num(err, (int)value, "%s", what);
+	if (ret_value)
+		*ret_value = value;
+	return 0;
+}
+
+int remote_clone(struct remote *r, uint64_t flags, int exit_signal,
+		 pid_t ns_tid, struct tracee *ret, struct err *err)
+{
+	struct {
+		struct clone_args args;
+		int32_t tid;
+	} c = { .args = { .flags = flags,
+			  .exit_signal = (uint64_t)exit_signal,
+			  .set_tid = r->buffer + sizeof(c.args),
+			  .set_tid_size = 1 },
+		.tid = ns_tid };
+	const uint64_t call[6] = { r->buffer, sizeof(c.args) };
+	int64_t value = 0;
+	pid_t pid = 0;
+	int e;
+
+	if (!r->t || !r->puppet)
+		return err_set(err, -EINVAL, "clone3: not in a puppet");
+	e = remote_write(r, r->buffer, &c, sizeof(c), err);
+	e = e < 0 ? e : run_call(r, SYS_clone3, call, &value, &pid, err);
+	if (e < 0)
+		return err_wrap(err, e, "clone3");
+	if (value < 0)
+		return err_num(err, (int)value, "clone3 of %d", (int)ns_tid);
+	if (!pid)
+		return err_set(err, -EIO, "clone3 of %d: it is not traced",
+			       (int)ns_tid);
+	*ret = (struct tracee){ .tid = pid, .exit_kill = true, .death = -1 };
+	return tracee_wait_stop(ret, clock_monotonic_ns() + STOP_PATIENCE_NS,
+				err);
+}
+
+uint64_t remote_buffer(const struct remote *r)
+{
+	return r->buffer;
+}
+
+size_t remote_buffer_size(const struct remote *r)
+{
+	return r->buffer_len;
+}
+
+/* /proc/PID/mem also goes where the process itself may not. */
+static int mem_access(const struct remote *r, uint64_t addr, void *buf,
+		      size_t len, bool out, struct err *err)
+{
+	auto_close int fd = -EBADF;
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)r->pid);
+	fd = open(path, (out ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, "%s", path);
+	n = out ? pwrite(fd, buf, len, (off_t)addr) :
+		  pread(fd, buf, len, (off_t)addr);
+	if (n < 0)
+		return err_sys(err, "memory at %llx",
+			       (unsigned long long)addr);
+	if ((size_t)n != len)
+		return err_set(err, -EFAULT, "memory at %llx: short",
+			       (unsigned long long)addr);
+	return 0;
+}
+
+int remote_read(struct remote *r, uint64_t addr, void *buf, size_t len,
+		struct err *err)
+{
+	struct iovec here = { buf, len };
+	struct iovec there = { (void *)(uintptr_t)addr, len };
+
+	if (process_vm_readv(r->pid, &here, 1, &there, 1, 0) == (ssize_t)len)
+		return 0;
+	return mem_access(r, addr, buf, len, false, err);
+}
+
+int remote_write(struct remote *r, uint64_t addr, const void *buf, size_t len,
+		 struct err *err)
+{
+	struct iovec here = { (void *)buf, len };
+	struct iovec there = { (void *)(uintptr_t)addr, len };
+
+	if (process_vm_writev(r->pid, &here, 1, &there, 1, 0) == (ssize_t)len)
+		return 0;
+	return mem_access(r, addr, (void *)buf, len, true, err);
+}
+
+pid_t remote_pid(const struct remote *r)
+{
+	return r->pid;
+}
+
+void remote_free(struct remote *r)
+{
+	struct err ignored;
+
+	if (!r)
+		return;
+	/* A process that was killed meanwhile needs neither. */
+	(void)remote_end(r, &ignored);
+	if (r->dirty)
+		(void)remote_write(r, r->place.scratch, r->place.saved,
+				   PLACE_SCRATCH, &ignored);
+	place_done(&r->place);
+	free(r);
+}
