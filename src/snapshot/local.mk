@@ -6,6 +6,9 @@ noinst_LIBRARIES += %D%/libsnapshot.a
 	%D%/extents.h \
 	%D%/manifest.c \
 	%D%/meta.c \
+	%D%/print.c \
+	%D%/print.h \
+	%D%/show.c \
 	%D%/snapshot.h \
 	%D%/stream.c \
 	%D%/stream.h \

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <json.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +13,7 @@
 #include "images/part.pb-c.h"
 #include "images/tags.h"
 #include "images/task.pb-c.h"
+#include "snapshot/print.h"
 #include "snapshot/snapshot.h"
 #include "tests/lib/sample.h"
 #include "tests/lib/tap.h"
@@ -310,6 +313,70 @@ static void test_manifest_lies(void)
 	}
 }
 
+static json_object *path(json_object *o, const char *a, size_t i,
+			 const char *b, size_t k)
+{
+	json_object *list = json_object_object_get(o, a);
+
+	list = json_object_array_get_idx(list, i);
+	list = json_object_object_get(list, b);
+	return json_object_array_get_idx(list, k);
+}
+
+static void test_show_json(const char *text)
+{
+	json_object *top = json_tokener_parse(text);
+	json_object *task = path(top, "parts", 0, "tasks", 1);
+	json_object *file = path(top, "parts", 0, "records", 7);
+	json_object *open = json_object_object_get(file, "open");
+
+	ok(top && json_object_get_int(json_object_object_get(task, "ppid")) ==
+			  5 &&
+		   !strcmp(json_object_get_string(json_object_object_get(
+				   task, "state")),
+			   "RUNNING"),
+	   "JSON shows the tasks");
+	ok(!strcmp(json_object_get_string(
+			   json_object_object_get(file, "path")),
+		   "/tmp/gone") &&
+		   json_object_get_int(json_object_object_get(open, "object"))
+			   == 1,
+	   "and all records, with what is inside them");
+	json_object_put(top);
+}
+
+LIE(evil_name, TaskRecord, rec->comm = (char *)"\033[2Jboo")
+
+/* Records of the sample, as people and programs see them. */
+static void test_show(void)
+{
+	struct lie lie = { .tag = TAG_TASK, .tell = evil_name };
+	struct sample_edit edit = { tell_lie, &lie, 0 };
+	struct show_options options = { .records = true };
+	struct err err = { 0 };
+	char path[64], *text = NULL;
+	size_t len;
+	auto_close int dir_fd = temp_dir(path);
+	FILE *out = open_memstream(&text, &len);
+
+	ok(sample_write(dir_fd, &edit, &err) == 0 &&
+		   snapshot_show(dir_fd, NULL, &options, out, &err) == 0,
+	   "a snapshot is shown: %s", err.text);
+	fflush(out);
+	ok(strstr(text, "local-1") && strstr(text, "start: 0x400000") &&
+		   strstr(text, "size: 5000") && strstr(text, "ppid: 5"),
+	   "to people, with addresses in hex and sizes in decimal");
+	ok(!strchr(text, '\033'), "and nothing that a terminal acts on");
+	rewind(out);
+	options.json = true;
+	ok(snapshot_show(dir_fd, NULL, &options, out, &err) == 0,
+	   "to programs: %s", err.text);
+	fclose(out);
+	test_show_json(text);
+	free(text);
+	temp_dir_remove(path);
+}
+
 static void test_digest(void)
 {
 	static const uint8_t abc[4] = { 0xba, 0x78, 0x16, 0xbf };
@@ -372,5 +439,6 @@ int main(void)
 	temp_dir_remove(path);
 	test_lies();
 	test_manifest_lies();
+	test_show();
 	return done_testing();
 }

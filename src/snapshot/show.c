@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <inttypes.h>
+#include <json.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "images/tags.h"
+#include "images/task.pb-c.h"
+#include "snapshot/print.h"
+#include "snapshot/snapshot.h"
+#include "util/clock.h"
+
+static void print_time(FILE *out, uint64_t ns)
+{
+	time_t seconds = (time_t)(ns / NSEC_PER_SEC);
+	struct tm tm;
+	char text[64] = "?";
+
+	if (localtime_r(&seconds, &tm))
+		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S %z", &tm);
+	fputs(text, out);
+}
+
+static void print_bytes(FILE *out, uint64_t bytes)
+{
+	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB",
+					     "TiB" };
+	double n = (double)bytes;
+	unsigned int i = 0;
+
+	for (; n >= 1024 && i < 4; i++)
+		n /= 1024;
+	fprintf(out, "%.*f %s", i ? 1 : 0, n, units[i]);
+}
+
+/* Text of the image, free of what a terminal acts on. */
+static void print_text(FILE *out, const char *text)
+{
+	for (; *text; text++)
+		fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' :
+								     *text,
+		      out);
+}
+
+static void print_manifest(FILE *out, const ManifestRecord *m)
+{
+	size_t i, k;
+
+	fprintf(out, "Job:        %s (cluster %s)\n", m->job_id, m->cluster);
+	fprintf(out, "Generation: %u\nCause:      %s\nTaken:      ",
+		m->generation, m->cause);
+	print_time(out, m->created_ns);
+	fprintf(out, "\nOwner:      uid %u, gid %u\n", m->uid, m->gid);
+	if (m->name) {
+		fputs("Command:    ", out);
+		print_text(out, m->name);
+		fputc('\n', out);
+	}
+	if (m->has_frozen_ns)
+		fprintf(out, "Pause:      %.1f ms\n",
+			(double)m->frozen_ns / 1e6);
+	if (m->has_page_bytes) {
+		fputs("Memory:     ", out);
+		print_bytes(out, m->page_bytes);
+		fputc('\n', out);
+	}
+	fprintf(out, "Made by:    jobcr %s, format %u\n", m->jobcr_version,
+		m->format);
+	for (i = 0; i < m->n_parts; i++) {
+		fprintf(out, "Node:       %s\n", m->parts[i]->node);
+		for (k = 0; k < m->parts[i]->n_streams; k++)
+			fprintf(out, "  %-24s %" PRIu64 " bytes\n",
+				m->parts[i]->streams[k]->name,
+				m->parts[i]->streams[k]->length);
+	}
+}
+
+static const char *state_name(TaskRecord__State state)
+{
+	switch (state) {
+	case TASK_RECORD__STATE__RUNNING:
+		return "running";
+	case TASK_RECORD__STATE__STOPPED:
+		return "stopped";
+	case TASK_RECORD__STATE__ZOMBIE:
+		return "zombie";
+	default:
+		return "?";
+	}
+}
+
+static void print_part(FILE *out, const PartEntry *part,
+		       const struct meta *meta, bool records)
+{
+	size_t i;
+
+	fprintf(out, "\nProcesses on %s:\n%8s %8s %8s %8s  %-8s %s\n",
+		part->node, "PID", "PPID", "SID", "THREADS", "STATE", "NAME");
+	for (i = 0; i < meta->count; i++) {
+		const TaskRecord *t = (const TaskRecord *)meta->entries[i].msg;
+
+		if (meta->entries[i].tag != TAG_TASK)
+			continue;
+		fprintf(out, "%8d %8d %8d %8zu  %-8s ", t->pid, t->ppid,
+			t->sid, t->n_tids, state_name(t->state));
+		print_text(out, t->comm);
+		fputc('\n', out);
+	}
+	for (i = 0; records && i < meta->count; i++) {
+		fprintf(out, "\n%s\n", img_tag_name(meta->entries[i].tag));
+		record_print(out, meta->entries[i].msg, 2);
+	}
+}
+
+static json_object *json_records(const struct meta *meta, uint32_t only)
+{
+	json_object *list = json_object_new_array();
+	size_t i;
+
+	for (i = 0; list && i < meta->count; i++) {
+		const struct meta_entry *e = &meta->entries[i];
+		json_object *o;
+
+		if (only && e->tag != only)
+			continue;
+		o = record_json(e->msg);
+		if (o && !only)
+			json_object_object_add(
+				o, "record",
+				json_object_new_string(img_tag_name(e->tag)));
+		json_object_array_add(list, o);
+	}
+	return list;
+}
+
+static json_object *json_part(const PartEntry *part, const struct meta *meta,
+			      bool records)
+{
+	json_object *o = json_object_new_object();
+
+	if (!o)
+		return NULL;
+	json_object_object_add(o, "node", json_object_new_string(part->node));
+	json_object_object_add(o, "tasks", json_records(meta, TAG_TASK));
+	if (records)
+		json_object_object_add(o, "records", json_records(meta, 0));
+	return o;
+}
+
+static int show_parts(int dir_fd, const struct user_id *user,
+		      const ManifestRecord *m,
+		      const struct show_options *options, FILE *out,
+		      json_object *list, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < m->n_parts; i++) {
+		struct meta meta = { 0 };
+		int r = snapshot_meta(dir_fd, user, m->parts[i], &meta, err);
+
+		if (r < 0)
+			return r;
+		if (list)
+			json_object_array_add(list, json_part(m->parts[i],
+							      &meta,
+							      options->records));
+		else
+			print_part(out, m->parts[i], &meta, options->records);
+		meta_done(&meta);
+	}
+	return 0;
+}
+
+static int show_json(int dir_fd, const struct user_id *user,
+		     const ManifestRecord *m,
+		     const struct show_options *options, FILE *out,
+		     struct err *err)
+{
+	json_object *top = json_object_new_object();
+	json_object *parts = json_object_new_array();
+	int r;
+
+	if (!top || !parts) {
+		json_object_put(top);
+		json_object_put(parts);
+		return err_num(err, ENOMEM, "JSON");
+	}
+	json_object_object_add(top, "manifest", record_json(&m->base));
+	json_object_object_add(top, "parts", parts);
+	r = show_parts(dir_fd, user, m, options, out, parts, err);
+	if (r == 0)
+		fprintf(out, "%s\n",
+			json_object_to_json_string_ext(
+				top, JSON_C_TO_STRING_PRETTY |
+					     JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(top);
+	return r;
+}
+
+int snapshot_show(int dir_fd, const struct user_id *user,
+		  const struct show_options *options, FILE *out,
+		  struct err *err)
+{
+	ManifestRecord *m;
+	int r = snapshot_manifest(dir_fd, user, &m, err);
+
+	if (r < 0)
+		return r;
+	if (options->json) {
+		r = show_json(dir_fd, user, m, options, out, err);
+	} else {
+		print_manifest(out, m);
+		r = show_parts(dir_fd, user, m, options, out, NULL, err);
+	}
+	manifest_record__free_unpacked(m, NULL);
+	return r;
+}
