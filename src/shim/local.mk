@@ -4,7 +4,6 @@ jobcr_supervisor_SOURCES = \
 	%D%/init.c \
 	%D%/main.c \
 	%D%/namespace.c \
-	%D%/place.c \
 	%D%/serve.c \
 	%D%/shim.h \
 	%D%/supervisor.c \

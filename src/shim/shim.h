@@ -65,9 +65,6 @@ int spaces_enter(const struct shim_spaces *spaces);
 int spaces_set_time(int64_t monotonic_ns, int64_t boottime_ns,
 		    struct err *err);
 
-/* Put a process into each of our cgroups and on our CPUs, as far as can be. */
-void place_like_self(pid_t pid);
-
 /* A task that was started: in the spaces, not pid 1, leader of a session. */
 struct shim_task {
 	pid_t pid;    /* as we see it */

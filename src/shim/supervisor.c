@@ -21,6 +21,7 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/io.h"
+#include "util/place.h"
 #include "wire/launch.h"
 #include "wire/notify.h"
 
@@ -229,8 +230,8 @@ static int launch_ready(struct supervisor *s, const int *fds, struct err *err)
 		s->next_notify = clock_monotonic_ns();
 		return r;
 	}
-	place_like_self(s->init);
-	place_like_self(child);
+	place_like(s->init, getpid());
+	place_like(child, getpid());
 	r = task_ns_pid(child, &ns_pid, err);
 	if (r < 0)
 		return r;

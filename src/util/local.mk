@@ -9,4 +9,6 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/io.c \
 	%D%/io.h \
 	%D%/log.c \
-	%D%/log.h
+	%D%/log.h \
+	%D%/place.c \
+	%D%/place.h

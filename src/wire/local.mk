@@ -6,4 +6,18 @@ noinst_LIBRARIES += %D%/libwire.a
 	%D%/control.h \
 	%D%/launch.h \
 	%D%/notify.c \
-	%D%/notify.h
+	%D%/notify.h \
+	%D%/frame.c \
+	%D%/frame.h
+
+# What jobcr, jobcrd and jobcr-worker say to each other.
+WIRE_PROTOS = %D%/request.proto %D%/worker.proto
+noinst_LIBRARIES += %D%/libwireproto.a
+nodist_%C%_libwireproto_a_SOURCES = \
+	%D%/request.pb-c.c \
+	%D%/worker.pb-c.c
+%C%_libwireproto_a_CFLAGS = -std=gnu11 $(PROTOBUF_C_CFLAGS) \
+	$(SANITIZER_CFLAGS)
+EXTRA_DIST += $(WIRE_PROTOS)
+BUILT_SOURCES += $(WIRE_PROTOS:.proto=.pb-c.h)
+CLEANFILES += $(WIRE_PROTOS:.proto=.pb-c.h) $(WIRE_PROTOS:.proto=.pb-c.c)

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * The plugin forks before slurmstepd has settled cgroups and affinity of the
- * task, so what was forked is moved to where the task is now.
- */
+#include "util/place.h"
+
 #include <fcntl.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "shim/shim.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
@@ -79,18 +77,19 @@ static void join(const char *mounts, const char *controllers,
 	}
 }
 
-void place_like_self(pid_t pid)
+void place_like(pid_t pid, pid_t like)
 {
 	auto_free char *mounts = NULL, *cgroups = NULL;
-	char *line, *next;
+	char *line, *next, path_of[64];
 	struct err unused;
 	cpu_set_t cpus;
 
-	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+	snprintf(path_of, sizeof(path_of), "/proc/%d/cgroup", like);
+	if (sched_getaffinity(like, sizeof(cpus), &cpus) == 0)
 		sched_setaffinity(pid, sizeof(cpus), &cpus);
 	if (read_file_at(AT_FDCWD, "/proc/self/mountinfo", MOUNTS_MAX, &mounts,
 			 NULL, &unused) < 0 ||
-	    read_file_at(AT_FDCWD, "/proc/self/cgroup", 65536, &cgroups, NULL,
+	    read_file_at(AT_FDCWD, path_of, 65536, &cgroups, NULL,
 			 &unused) < 0)
 		return;
 	for (line = cgroups; *line; line = next) {

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "conf/conf.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+#include "util/io.h"
+
+#define DEFAULT_PATH JOBCR_SYSCONFDIR "/jobcr/jobcr.conf"
+
+/*
+ * libconfuse tells errors to a function without an argument of ours: the
+ * only way to hand them up is a variable, set around one call.
+ */
+static __thread struct err *conf_error;
+
+static void note_error(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	char text[256];
+
+	if (!conf_error || conf_error->code)
+		return;
+	vsnprintf(text, sizeof(text), fmt, ap);
+	err_set(conf_error, -EINVAL, "%s, line %d: %s",
+		cfg && cfg->filename ? cfg->filename : "configuration",
+		cfg ? cfg->line : 0, text);
+}
+
+static int check_range(cfg_t *cfg, cfg_opt_t *opt)
+{
+	static const struct {
+		const char *name;
+		long min, max;
+	} ranges[] = {
+		{ "Port", 0, 65535 },	   { "Keep", 1, 1000 },
+		{ "Readers", 1, 64 },	   { "Timeout", 1, 604800 },
+		{ "SlurmInterval", 0, 3600 },
+	};
+	long v = cfg_opt_getnint(opt, 0);
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ranges); i++) {
+		if (strcasecmp(opt->name, ranges[i].name) ||
+		    (v >= ranges[i].min && v <= ranges[i].max))
+			continue;
+		cfg_error(cfg, "%s is %ld: allowed are %ld to %ld", opt->name,
+			  v, ranges[i].min, ranges[i].max);
+		return -1;
+	}
+	return 0;
+}
+
+static int check_absolute(cfg_t *cfg, cfg_opt_t *opt)
+{
+	unsigned int i;
+
+	for (i = 0; i < cfg_opt_size(opt); i++) {
+		const char *v = cfg_opt_getnstr(opt, i);
+
+		if (v && *v && *v != '/') {
+			cfg_error(cfg, "%s is \"%s\": it must begin with /",
+				  opt->name, v);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int check_name(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *v = cfg_opt_getnstr(opt, 0);
+
+	if (v && (strchr(v, '/') || *v == '.')) {
+		cfg_error(cfg, "%s is \"%s\": it is used as a file name",
+			  opt->name, v);
+		return -1;
+	}
+	return 0;
+}
+
+/* A user name or a number. */
+static int find_uid(const char *name, uid_t *ret)
+{
+	struct passwd entry, *found = NULL;
+	uint64_t v;
+	char text[16384];
+
+	if (parse_u64(name, UINT32_MAX - 1, &v) == 0) {
+		*ret = (uid_t)v;
+		return 0;
+	}
+	if (getpwnam_r(name, &entry, text, sizeof(text), &found) || !found)
+		return -ENOENT;
+	*ret = entry.pw_uid;
+	return 0;
+}
+
+static int copy(char **ret, const char *text, struct err *err)
+{
+	*ret = NULL;
+	if (!text || !*text)
+		return 0;
+	*ret = strdup(text);
+	return *ret ? 0 : err_num(err, ENOMEM, "configuration");
+}
+
+static int take_node(struct conf *conf, const char *text, struct err *err)
+{
+	char host[256] = "";
+
+	if (!text || !*text) {
+		gethostname(host, sizeof(host) - 1);
+		host[strcspn(host, ".")] = '\0';
+		text = *host ? host : "localhost";
+	}
+	return copy(&conf->node, text, err);
+}
+
+static int take_users(struct conf *conf, cfg_t *cfg, struct err *err)
+{
+	unsigned int i, n = cfg_size(cfg, "Operators");
+	const char *slurm = cfg_getstr(cfg, "SlurmUser");
+
+	conf->operators = calloc(n + 1, sizeof(uid_t));
+	if (!conf->operators)
+		return err_num(err, ENOMEM, "configuration");
+	for (i = 0; i < n; i++) {
+		const char *name = cfg_getnstr(cfg, "Operators", i);
+
+		if (find_uid(name, &conf->operators[i]) < 0)
+			return err_set(err, -EINVAL,
+				       "Operators: no user \"%s\"", name);
+		conf->noperators++;
+	}
+	/* The default need not exist where there is no Slurm. */
+	if (find_uid(slurm, &conf->slurm_uid) < 0) {
+		if (strcmp(slurm, "slurm") != 0)
+			return err_set(err, -EINVAL,
+				       "SlurmUser: no user \"%s\"", slurm);
+		conf->slurm_uid = 0;
+	}
+	return 0;
+}
+
+static int take_carry(struct conf *conf, cfg_t *cfg, struct err *err)
+{
+	unsigned int i, n = cfg_size(cfg, "CarryFiles");
+	int r;
+
+	conf->carry = calloc(n + 1, sizeof(char *));
+	if (!conf->carry)
+		return err_num(err, ENOMEM, "configuration");
+	for (i = 0; i < n; i++) {
+		r = copy(&conf->carry[i], cfg_getnstr(cfg, "CarryFiles", i),
+			 err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int take(struct conf *conf, cfg_t *cfg, struct err *err)
+{
+	const char *libexec = getenv("JOBCR_LIBEXEC");
+	int r;
+
+	conf->port = (uint16_t)cfg_getint(cfg, "Port");
+	conf->keep = (unsigned int)cfg_getint(cfg, "Keep");
+	conf->readers = (unsigned int)cfg_getint(cfg, "Readers");
+	conf->timeout_s = (unsigned int)cfg_getint(cfg, "Timeout");
+	conf->interval_s = (unsigned int)cfg_getint(cfg, "SlurmInterval");
+	conf->direct_io = cfg_getbool(cfg, "DirectIO");
+	r = copy(&conf->cluster, cfg_getstr(cfg, "ClusterName"), err);
+	if (r == 0)
+		r = copy(&conf->store_dir, cfg_getstr(cfg, "StoreDir"), err);
+	if (r == 0)
+		r = copy(&conf->run_dir, cfg_getstr(cfg, "RunDir"), err);
+	if (r == 0)
+		r = copy(&conf->munge_socket, cfg_getstr(cfg, "MungeSocket"),
+			 err);
+	if (r == 0)
+		r = copy(&conf->libexec,
+			 libexec && *libexec ? libexec : JOBCR_LIBEXECDIR,
+			 err);
+	if (r == 0)
+		r = take_node(conf, cfg_getstr(cfg, "NodeName"), err);
+	if (r == 0)
+		r = take_users(conf, cfg, err);
+	if (r == 0)
+		r = take_carry(conf, cfg, err);
+	if (r == 0 && (!conf->cluster || !conf->store_dir || !conf->run_dir))
+		r = err_set(err, -EINVAL,
+			    "ClusterName, StoreDir and RunDir may not be "
+			    "empty");
+	return r;
+}
+
+static int parse(cfg_t *cfg, const char *path, bool optional, struct err *err)
+{
+	int r;
+
+	if (optional && access(path, F_OK) < 0 && errno == ENOENT)
+		path = "/dev/null";
+	r = cfg_parse(cfg, path);
+	if (r == CFG_SUCCESS)
+		return 0;
+	if (r == CFG_FILE_ERROR)
+		return err_sys(err, "%s", path);
+	return err->code ? err->code :
+			   err_set(err, -EINVAL, "%s: cannot be read", path);
+}
+
+static void set_checks(cfg_t *cfg)
+{
+	static const char *const numbers[] = { "Port", "Keep", "Readers",
+					       "Timeout", "SlurmInterval" };
+	static const char *const paths[] = { "StoreDir", "RunDir",
+					     "MungeSocket", "CarryFiles" };
+	size_t i;
+
+	cfg_set_error_function(cfg, note_error);
+	for (i = 0; i < ARRAY_SIZE(numbers); i++)
+		cfg_set_validate_func(cfg, numbers[i], check_range);
+	for (i = 0; i < ARRAY_SIZE(paths); i++)
+		cfg_set_validate_func(cfg, paths[i], check_absolute);
+	cfg_set_validate_func(cfg, "ClusterName", check_name);
+	cfg_set_validate_func(cfg, "NodeName", check_name);
+}
+
+int conf_load(const char *path, struct conf **ret, struct err *err)
+{
+	char empty[] = "{}";
+	cfg_opt_t opts[] = {
+		CFG_STR("ClusterName", "cluster", CFGF_NONE),
+		CFG_STR("NodeName", "", CFGF_NONE),
+		CFG_STR("StoreDir", JOBCR_LOCALSTATEDIR "/lib/jobcr",
+			CFGF_NONE),
+		CFG_STR("RunDir", "/run/jobcr", CFGF_NONE),
+		CFG_STR("MungeSocket", "", CFGF_NONE),
+		CFG_STR("SlurmUser", "slurm", CFGF_NONE),
+		CFG_STR_LIST("Operators", empty, CFGF_NONE),
+		CFG_STR_LIST("CarryFiles", empty, CFGF_NONE),
+		CFG_INT("Port", CONF_DEFAULT_PORT, CFGF_NONE),
+		CFG_INT("Keep", 2, CFGF_NONE),
+		CFG_INT("Readers", 2, CFGF_NONE),
+		CFG_INT("Timeout", 3600, CFGF_NONE),
+		CFG_INT("SlurmInterval", 1, CFGF_NONE),
+		CFG_BOOL("DirectIO", cfg_true, CFGF_NONE),
+		CFG_END(),
+	};
+	const char *given = path ? path : getenv("JOBCR_CONF");
+	struct conf *conf = calloc(1, sizeof(*conf));
+	cfg_t *cfg = cfg_init(opts, CFGF_NOCASE);
+	int r;
+
+	if (!conf || !cfg) {
+		free(conf);
+		return err_num(err, ENOMEM, "configuration");
+	}
+	if (given && !*given)
+		given = NULL;
+	err->code = 0;
+	conf_error = err;
+	set_checks(cfg);
+	r = parse(cfg, given ? given : DEFAULT_PATH, !given, err);
+	conf_error = NULL;
+	if (r == 0)
+		r = copy(&conf->path, given ? given : DEFAULT_PATH, err);
+	if (r == 0) {
+		r = take(conf, cfg, err);
+		if (r < 0)
+			err_wrap(err, r, "%s", conf->path);
+	}
+	cfg_free(cfg);
+	if (r < 0) {
+		conf_free(conf);
+		return r;
+	}
+	*ret = conf;
+	return 0;
+}
+
+void conf_free(struct conf *conf)
+{
+	char **p;
+
+	if (!conf)
+		return;
+	for (p = conf->carry; p && *p; p++)
+		free(*p);
+	free(conf->carry);
+	free(conf->operators);
+	free(conf->path);
+	free(conf->cluster);
+	free(conf->node);
+	free(conf->store_dir);
+	free(conf->run_dir);
+	free(conf->munge_socket);
+	free(conf->libexec);
+	free(conf);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_CONF_CONF_H
+#define JOBCR_CONF_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util/err.h"
+
+/* jobcr.conf(5): read once, handed down as const.  Strings are its own. */
+struct conf {
+	char *path;	    /* the file it came from; NULL: none, defaults */
+	char *cluster;	    /* ClusterName: of Slurm jobs in the store */
+	char *node;	    /* NodeName; the host's name up to a dot */
+	char *store_dir;    /* StoreDir */
+	char *run_dir;	    /* RunDir */
+	char *munge_socket; /* MungeSocket; NULL: munge's own default */
+	char *libexec;	    /* where our programs are; JOBCR_LIBEXEC */
+	uint16_t port;	    /* Port; 0: no TCP */
+	unsigned int keep;  /* Keep: generations */
+	unsigned int readers;	 /* Readers */
+	unsigned int timeout_s;	 /* Timeout: of one operation */
+	unsigned int interval_s; /* SlurmInterval: own watch; 0: none */
+	bool direct_io;		 /* DirectIO */
+	uid_t slurm_uid;	 /* SlurmUser; 0: nobody but root */
+	uid_t *operators;	 /* Operators */
+	size_t noperators;
+	char **carry; /* CarryFiles, NULL-terminated */
+};
+
+#define CONF_DEFAULT_PORT 7370
+
+/*
+ * Read path; NULL: $JOBCR_CONF, else the installed one, which need not be
+ * there.  An error names the file and the line.  Owned by the caller.
+ */
+int conf_load(const char *path, struct conf **ret, struct err *err);
+void conf_free(struct conf *conf);
+
+#endif
