@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_ENGINE_COLLECT_H
+#define JOBCR_ENGINE_COLLECT_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "engine/freeze.h"
+#include "model/object.h"
+#include "resource/resource.h"
+
+/*
+ * What a tree has, seen from outside, with all sharing resolved: processes,
+ * descriptors, open file descriptions, mapped files and shared memory.  Made
+ * twice: of the running tree for the preflight, when whatever vanishes
+ * meanwhile is left out, and of the frozen one, when nothing may.
+ */
+
+/* An open file description; or a file that is mapped or executed only. */
+struct collected_file {
+	uint32_t object;
+	uint32_t task;	 /* index of the first holder */
+	int fd;		 /* there; -1: mapped only */
+	char *open_path; /* fd < 0: what to open below the task's /proc */
+	uint64_t ino;
+	dev_t dev;
+	uint32_t flags;
+	int64_t position;
+	char *fdinfo; /* owned; "" of mapped files */
+	bool shmem;
+	const struct resource_ops *ops; /* set by the checks */
+};
+
+struct collected_slot {
+	uint32_t task;
+	int fd;
+	bool cloexec;
+	uint32_t file; /* index */
+	/* Until descriptions are told apart: */
+	uint64_t ino;
+	dev_t dev;
+	uint32_t flags;
+	int64_t position;
+	char *fdinfo;
+};
+
+struct collected_task {
+	struct task_view view;
+	const struct frozen_task *frozen;
+	struct vma_list vmas;
+	uint32_t *vma_object; /* by index in vmas */
+	struct thread_view *threads;
+	struct proc_status *thread_status;
+	size_t nthreads;
+};
+
+struct collected_id { /* of a thread or process, sorted by tid */
+	pid_t tid, ns_tid;
+};
+
+struct outside;
+
+struct collection {
+	struct frozen_tree *tree; /* borrowed */
+	bool frozen;
+	struct collected_task *tasks; /* as in tree */
+	size_t ntasks;
+	struct collected_slot *slots; /* by task, then by fd */
+	size_t nslots;
+	struct collected_file *files;
+	size_t nfiles, files_room;
+	struct collected_id *ids;
+	size_t nids;
+	struct object_table *objects;
+	dev_t shmem_device;
+	struct outside *outside; /* made when first asked for */
+};
+
+int collect(struct frozen_tree *tree, bool frozen, struct collection *ret,
+	    struct err *err);
+void collection_done(struct collection *c);
+
+/* Parts of collect. */
+int collect_descriptors(struct collection *c, struct err *err);
+int collect_mappings(struct collection *c, struct err *err);
+
+/* A new entry at the end of files; object is set. */
+int collection_add_file(struct collection *c, const struct collected_file *file,
+			struct err *err);
+
+/*
+ * Open a file's view: the caller calls fn with it.  -ENOENT on a running
+ * tree: it is gone.
+ */
+typedef int (*file_view_fn)(void *arg, struct collected_file *file,
+			    const struct fd_view *view, struct err *err);
+int collection_view(struct collection *c, struct collected_file *file,
+		    file_view_fn fn, void *arg, struct err *err);
+
+/* What dump_engine's functions of the same names promise. */
+uint32_t collection_fd_object(const struct collection *c, pid_t ns_pid, int fd);
+uint32_t collection_vma_object(const struct collection *c,
+			       const struct task_view *task,
+			       const struct vma *vma);
+pid_t collection_ns_pid(const struct collection *c, pid_t pid);
+int collection_epoll_target(const struct collection *c,
+			    const struct task_view *task, int epfd, int tfd,
+			    uint32_t nth, uint32_t *ret_object,
+			    struct err *err);
+
+/* The process by its inner pid, NULL: none. */
+const struct collected_task *collection_task(const struct collection *c,
+					     pid_t ns_pid);
+
+/* May be left out: gone from a running tree. */
+static inline bool collection_gone(const struct collection *c, int r)
+{
+	return !c->frozen && (r == -ENOENT || r == -ESRCH || r == -EBADF);
+}
+
+#endif

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Files that are mapped or executed and shared memory, each once for the
+ * whole tree.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "engine/collect.h"
+#include "model/mapping.h"
+#include "util/cleanup.h"
+
+/* Number it; the first time it is seen, remember how to open it. */
+static int add_mapped(struct collection *c, uint32_t task, const char *path,
+		      const struct collected_file *like, uint32_t *ret_object,
+		      struct err *err)
+{
+	enum object_kind kind =
+		like->shmem ? OBJECT_SHMEM : OBJECT_MAPPED_FILE;
+	struct collected_file file = *like;
+	bool is_new;
+	int r;
+
+	r = object_get(c->objects, kind, like->dev, like->ino,
+		       like->shmem ? 0 : like->flags, &file.object, &is_new,
+		       err);
+	if (r < 0)
+		return r;
+	*ret_object = file.object;
+	if (!is_new)
+		return 0;
+	file.task = task;
+	file.fd = -1;
+	file.open_path = strdup(path);
+	if (!file.open_path)
+		return err_set(err, -ENOMEM, "mapped files");
+	r = collection_add_file(c, &file, err);
+	if (r < 0)
+		free(file.open_path);
+	return r;
+}
+
+static int collect_vma(struct collection *c, uint32_t task,
+		       const struct vma *v, uint32_t *ret_object,
+		       struct err *err)
+{
+	const char *why, *remedy;
+	enum mapping_kind kind =
+		mapping_classify(v, c->shmem_device, &why, &remedy);
+	struct collected_file like = {
+		.dev = makedev(v->dev_major, v->dev_minor),
+		.ino = v->inode,
+		.flags = (uint32_t)mapping_access_mode(v),
+		.shmem = kind == MAPPING_SHMEM,
+	};
+	char path[64];
+
+	if (kind != MAPPING_FILE && kind != MAPPING_SHMEM)
+		return 0;
+	if (like.shmem)
+		like.flags = O_RDWR;
+	(void)snprintf(path, sizeof(path), "map_files/%llx-%llx",
+		       (unsigned long long)v->start,
+		       (unsigned long long)v->end);
+	return add_mapped(c, task, path, &like, ret_object, err);
+}
+
+static int collect_exe(struct collection *c, uint32_t task, struct err *err)
+{
+	struct collected_task *t = &c->tasks[task];
+	struct collected_file like = { .flags = O_RDONLY };
+	struct stat st;
+
+	if (fstatat(t->view.proc_fd, "exe", &st, 0) < 0) {
+		if (collection_gone(c, -errno))
+			return 0;
+		return err_sys(err, "executable");
+	}
+	like.dev = st.st_dev;
+	like.ino = st.st_ino;
+	return add_mapped(c, task, "exe", &like, &t->view.exe_object, err);
+}
+
+static int collect_task_mappings(struct collection *c, uint32_t task,
+				 struct err *err)
+{
+	struct collected_task *t = &c->tasks[task];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < t->vmas.count; i++)
+		r = collect_vma(c, task, &t->vmas.v[i], &t->vma_object[i], err);
+	return r < 0 ? r : collect_exe(c, task, err);
+}
+
+/* Memory behind descriptors of memfds, mapped or not. */
+static int collect_memfds(struct collection *c, struct err *err)
+{
+	size_t count = c->nfiles;
+	uint32_t object;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		const struct collected_file *f = &c->files[i];
+		struct collected_file like = {
+			.dev = f->dev,
+			.ino = f->ino,
+			.flags = O_RDWR,
+			.shmem = true,
+		};
+		char path[32];
+
+		if (f->fd < 0 || f->dev != c->shmem_device)
+			continue;
+		(void)snprintf(path, sizeof(path), "fd/%d", f->fd);
+		r = add_mapped(c, f->task, path, &like, &object, err);
+	}
+	return r;
+}
+
+int collect_mappings(struct collection *c, struct err *err)
+{
+	int r;
+
+	r = collect_memfds(c, err);
+	for (size_t i = 0; r == 0 && i < c->ntasks; i++) {
+		if (c->tasks[i].frozen->zombie)
+			continue;
+		r = collect_task_mappings(c, (uint32_t)i, err);
+		if (r < 0)
+			err_wrap(err, r, "process %d", c->tasks[i].view.ns_pid);
+	}
+	return r;
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "engine/outside.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "kernel/maps.h"
+#include "kernel/proc.h"
+#include "util/cleanup.h"
+
+enum holding_kind { HOLDS_PIPE, HOLDS_SOCKET, HOLDS_SHMEM };
+
+struct holding {
+	uint64_t inode;
+	enum holding_kind kind;
+	pid_t pid;
+};
+
+struct outside {
+	struct holding *list; /* sorted by kind and inode when complete */
+	size_t count, room;
+	dev_t shmem_device;
+};
+
+static int add(struct outside *o, enum holding_kind kind, uint64_t inode,
+	       pid_t pid, struct err *err)
+{
+	if (o->count == o->room) {
+		size_t room = o->room ? o->room * 2 : 256;
+		struct holding *list = realloc(o->list, room * sizeof(*list));
+
+		if (!list)
+			return err_set(err, -ENOMEM, "other processes");
+		o->list = list;
+		o->room = room;
+	}
+	o->list[o->count++] =
+		(struct holding){ .inode = inode, .kind = kind, .pid = pid };
+	return 0;
+}
+
+static bool parse_link(const char *link, enum holding_kind *kind,
+		       uint64_t *inode)
+{
+	unsigned long long n;
+
+	if (sscanf(link, "pipe:[%llu]", &n) == 1)
+		*kind = HOLDS_PIPE;
+	else if (sscanf(link, "socket:[%llu]", &n) == 1)
+		*kind = HOLDS_SOCKET;
+	else
+		return false;
+	*inode = n;
+	return true;
+}
+
+/* A process may vanish while it is looked at: then it holds nothing. */
+static bool vanished(int r)
+{
+	return r == -ENOENT || r == -ESRCH || r == -EACCES || r == -EPERM;
+}
+
+static int look_at_fd(struct outside *o, pid_t pid, int proc_fd, int fd,
+		      struct err *err)
+{
+	enum holding_kind kind;
+	char name[32], link[256];
+	struct stat st;
+	uint64_t inode;
+	ssize_t n;
+
+	(void)snprintf(name, sizeof(name), "fd/%d", fd);
+	n = readlinkat(proc_fd, name, link, sizeof(link) - 1);
+	if (n < 0)
+		return 0;
+	link[n] = '\0';
+	if (parse_link(link, &kind, &inode))
+		return add(o, kind, inode, pid, err);
+	if (strncmp(link, "/memfd:", 7) != 0 &&
+	    strncmp(link, "/dev/zero", 9) != 0)
+		return 0;
+	if (fstatat(proc_fd, name, &st, 0) == 0 && S_ISREG(st.st_mode) &&
+	    st.st_dev == o->shmem_device)
+		return add(o, HOLDS_SHMEM, st.st_ino, pid, err);
+	return 0;
+}
+
+static int look_at_fds(struct outside *o, pid_t pid, int proc_fd,
+		       struct err *err)
+{
+	auto_free int *fds = NULL;
+	size_t count = 0;
+	int r;
+
+	r = proc_read_fds(proc_fd, &fds, &count, err);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = look_at_fd(o, pid, proc_fd, fds[i], err);
+	return r;
+}
+
+static int look_at_maps(struct outside *o, pid_t pid, int proc_fd,
+			struct err *err)
+{
+	struct vma_list vmas = { 0 };
+	int r;
+
+	r = maps_read_fast(proc_fd, &vmas, err);
+	for (size_t i = 0; r == 0 && i < vmas.count; i++) {
+		const struct vma *v = &vmas.v[i];
+
+		if (v->inode && makedev(v->dev_major, v->dev_minor) ==
+					o->shmem_device)
+			r = add(o, HOLDS_SHMEM, v->inode, pid, err);
+	}
+	maps_done(&vmas);
+	return r;
+}
+
+static int look_at(struct outside *o, pid_t pid, struct err *err)
+{
+	auto_close int proc_fd = -EBADF;
+	struct err gone = { 0 };
+	int r;
+
+	r = proc_open(pid, 0, &proc_fd, &gone);
+	if (r == 0)
+		r = look_at_fds(o, pid, proc_fd, &gone);
+	if (r == 0)
+		r = look_at_maps(o, pid, proc_fd, &gone);
+	if (r == 0 || vanished(r))
+		return 0;
+	*err = gone;
+	return err_wrap(err, r, "process %d", pid);
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+	const pid_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static int compare_holdings(const void *a, const void *b)
+{
+	const struct holding *x = a, *y = b;
+
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	return x->inode < y->inode ? -1 : x->inode > y->inode;
+}
+
+int outside_new(const pid_t *members, size_t count, dev_t shmem_device,
+		struct outside **ret, struct err *err)
+{
+	auto_closedir DIR *dir = opendir("/proc");
+	struct outside *o;
+	struct dirent *d;
+	int r = 0;
+
+	if (!dir)
+		return err_sys(err, "/proc");
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		return err_set(err, -ENOMEM, "other processes");
+	o->shmem_device = shmem_device;
+	while (r == 0 && (d = readdir(dir))) {
+		pid_t pid = (pid_t)atoi(d->d_name);
+
+		if (pid <= 0 || pid == getpid() ||
+		    (count && bsearch(&pid, members, count, sizeof(pid),
+				      compare_pids)))
+			continue;
+		r = look_at(o, pid, err);
+	}
+	if (r < 0) {
+		outside_free(o);
+		return r;
+	}
+	if (o->count)
+		qsort(o->list, o->count, sizeof(*o->list), compare_holdings);
+	*ret = o;
+	return 0;
+}
+
+void outside_free(struct outside *o)
+{
+	if (!o)
+		return;
+	free(o->list);
+	free(o);
+}
+
+static pid_t find(const struct outside *o, enum holding_kind kind,
+		  uint64_t inode)
+{
+	struct holding key = { .inode = inode, .kind = kind };
+	const struct holding *h;
+
+	if (!o->count)
+		return 0;
+	h = bsearch(&key, o->list, o->count, sizeof(key), compare_holdings);
+	return h ? h->pid : 0;
+}
+
+pid_t outside_link(const struct outside *o, const char *link)
+{
+	enum holding_kind kind;
+	uint64_t inode;
+
+	return parse_link(link, &kind, &inode) ? find(o, kind, inode) : 0;
+}
+
+pid_t outside_shmem(const struct outside *o, uint64_t inode)
+{
+	return find(o, HOLDS_SHMEM, inode);
+}
