@@ -83,6 +83,17 @@ UNIT_TESTS += %D%/unit/snapshot
 %C%_unit_snapshot_SOURCES = %D%/unit/snapshot.c
 %C%_unit_snapshot_LDADD = $(SNAPSHOT_LIBS)
 
+UNIT_TESTS += %D%/fuzz/records
+%C%_fuzz_records_SOURCES = %D%/fuzz/main.c %D%/fuzz/records.c %D%/fuzz/fuzz.h
+%C%_fuzz_records_LDADD = $(SNAPSHOT_LIBS)
+
+# By libFuzzer: configure with CC=clang and
+# --enable-sanitizer=fuzzer-no-link,address,undefined, then make this.
+EXTRA_PROGRAMS += %D%/fuzz/records_libfuzzer
+%C%_fuzz_records_libfuzzer_SOURCES = %D%/fuzz/records.c %D%/fuzz/fuzz.h
+%C%_fuzz_records_libfuzzer_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+%C%_fuzz_records_libfuzzer_LDADD = $(SNAPSHOT_LIBS)
+
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 

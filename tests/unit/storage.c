@@ -341,13 +341,13 @@ static int full_disk(const char *path)
 static void test_full_disk(void)
 {
 	char path[64];
-	auto_close int dir_fd = temp_dir(path);
-	int status = 0;
+	int dir_fd = temp_dir(path), status = 0;
 	pid_t pid = fork();
 
 	if (pid == 0)
 		_exit(full_disk(path));
 	waitpid(pid, &status, 0);
+	close(dir_fd);
 	if (WEXITSTATUS(status) == 77)
 		skip("cannot mount a tmpfs here");
 	else

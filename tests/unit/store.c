@@ -199,7 +199,7 @@ static void test_as_user(const char *store)
 
 static void test_owners(const char *store)
 {
-	auto_close int job_fd = -EBADF, cluster_fd = -EBADF, fd = -EBADF;
+	auto_close int job_fd = -EBADF, fd = -EBADF;
 	auto_close int dir_fd = -EBADF;
 	struct err err = { 0 };
 	struct stat st = { 0 };
@@ -294,9 +294,9 @@ static void test_above(const char *base)
 int main(void)
 {
 	char base[64], store[80];
-	auto_close int dir_fd = temp_dir(base);
+	int dir_fd = temp_dir(base);
 
-	if (chmod(base, 0755) < 0)
+	if (dir_fd < 0 || fchmod(dir_fd, 0755) < 0)
 		return 1;
 	snprintf(store, sizeof(store), "%s/store", base);
 	mkdir(store, 0755);
@@ -313,5 +313,6 @@ int main(void)
 		skip("not root: other users cannot be tried");
 	}
 	temp_dir_remove(base);
+	close(dir_fd);
 	return done_testing();
 }
