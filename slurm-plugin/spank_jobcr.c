@@ -159,20 +159,26 @@ int slurm_spank_task_init_privileged(spank_t spank, int argc, char **argv)
 }
 
 /*
- * Only here is the count of restarts known.  A first run needs no snapshot; a
- * later one that might have had one must not start over.
+ * Only here is the count of restarts known.  A restart without a snapshot is
+ * said; one that may have a snapshot which nobody can look for must not start
+ * over.
  */
-static void check_unknown(spank_t spank, int argc, char **argv)
+static void check_restart(spank_t spank, int argc, char **argv)
 {
 	char count[16] = "", job[16];
 	struct options options;
 	uint32_t id;
 
-	if (!started.no_answer ||
+	if (started.restore ||
 	    spank_getenv(spank, "SLURM_RESTART_COUNT", count, sizeof(count)) !=
 		    ESPANK_SUCCESS ||
 	    atoi(count) == 0 || !get_u32(spank, S_JOB_ID, &id))
 		return;
+	if (!started.no_answer) {
+		slurm_info("jobcr: job %u has no snapshot: it starts from its "
+			   "beginning", id);
+		return;
+	}
 	options_parse(argc, argv, &options);
 	snprintf(job, sizeof(job), "%u", id);
 	hold(&options, job, "jobcrd of this node does not answer, the job may "
@@ -184,7 +190,6 @@ int slurm_spank_task_init(spank_t spank, int argc, char **argv)
 	struct err err = { 0 };
 	int sock = started.sock;
 
-	check_unknown(spank, argc, argv);
 	if (sock < 0)
 		return 0;
 	started.sock = -1;
@@ -195,6 +200,7 @@ int slurm_spank_task_init(spank_t spank, int argc, char **argv)
 	/* In a restored run, the snapshot's processes take over from here. */
 	if (started.restore)
 		_exit(0);
+	check_restart(spank, argc, argv);
 	return 0;
 }
 
