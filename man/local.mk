@@ -1,1 +1,1 @@
-# nothing yet
+dist_man_MANS += %D%/spank_jobcr.8
