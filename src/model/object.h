@@ -18,6 +18,7 @@ enum object_kind {
 	OBJECT_SHMEM,	  /* a = dev, b = inode */
 	OBJECT_GHOST,	  /* a = dev, b = inode */
 	OBJECT_PIPE,	  /* a = inode */
+	OBJECT_WRITTEN,	  /* a = dev, b = inode: open for writing somewhere */
 };
 
 struct object_table;

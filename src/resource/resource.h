@@ -205,6 +205,12 @@ extern const struct resource_ops res_signalfd;
 extern const struct resource_ops res_chardev;
 extern const struct resource_ops res_shmem;
 extern const struct resource_ops res_memfd;
+extern const struct resource_ops res_epoll;
+extern const struct resource_ops res_pipe;
+extern const struct resource_ops res_pipe_end;
+extern const struct resource_ops res_ghost;
+extern const struct resource_ops res_file;
+extern const struct resource_ops res_unsupported;
 
 /* one process */
 extern const struct resource_ops res_mm;

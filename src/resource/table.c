@@ -16,6 +16,12 @@ const struct resource_ops *const resource_table[] = {
 	&res_chardev,
 	&res_shmem,
 	&res_memfd,
+	&res_epoll,
+	&res_pipe,
+	&res_pipe_end,
+	&res_ghost,
+	&res_file,
+	&res_unsupported,
 
 	/* one process */
 	&res_mm,

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Files and directories that have a name, opened or only mapped.  Contents
+ * stay where they are: at the restore a file must still be what it was.
+ * Those of the node alone (options->carry) travel with the snapshot.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+#include "images/tags.h"
+#include "resource/build_id.h"
+#include "resource/file_image.h"
+#include "resource/file_lock.h"
+#include "resource/open_file.h"
+#include "resource/resource.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+
+static bool file_match(const struct fd_view *fd)
+{
+	mode_t mode = fd->stat->st_mode;
+
+	if (fd->link[0] != '/' || file_system_refused(fd))
+		return false;
+	return S_ISREG(mode) || S_ISDIR(mode) ||
+	       (S_ISLNK(mode) && (fd->flags & O_PATH));
+}
+
+static bool is_written(const struct fd_view *fd)
+{
+	return S_ISREG(fd->stat->st_mode) && !(fd->flags & O_PATH) &&
+	       (fd->flags & O_ACCMODE) != O_RDONLY;
+}
+
+static bool is_on(const struct fd_view *fd, long magic)
+{
+	struct statfs fs;
+
+	return fstatfs(fd->own_fd, &fs) == 0 && fs.f_type == magic;
+}
+
+/*
+ * Of /proc only what anybody may open is opened again, and of processes only
+ * what does not speak of their memory.
+ */
+static bool proc_file_kept(const struct fd_view *fd)
+{
+	static const char *const kept[] = {
+		"", "task", "stat", "statm", "status", "cmdline", "comm",
+		"limits", "cgroup", "cpuset", "loginuid", "oom_score",
+	};
+	int pid, end = 0;
+
+	if ((fd->flags & O_ACCMODE) != O_RDONLY && !(fd->flags & O_PATH))
+		return false;
+	if (sscanf(fd->link, "/proc/%d%n", &pid, &end) < 1)
+		return !strncmp(fd->link, "/proc", 5);
+	if (pid != fd->task->ns_pid)
+		return false;
+	if (fd->link[end] == '/')
+		end++;
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
+		if (!strcmp(fd->link + end, kept[i]))
+			return true;
+	return false;
+}
+
+static void check_name(const struct fd_view *fd, bool there,
+		       struct refusals *no)
+{
+	const char *comm = fd->task->stat->comm;
+
+	if (is_on(fd, PROC_SUPER_MAGIC) && !proc_file_kept(fd))
+		refusals_add(no, fd->task->ns_pid, comm, fd->fd, "close it",
+			     "%s is not kept", fd->link);
+	else if (S_ISDIR(fd->stat->st_mode) && !fd->stat->st_nlink)
+		refusals_add(no, fd->task->ns_pid, comm, fd->fd,
+			     "close it, or make the directory again",
+			     "removed directory %s", fd->link);
+	else if (!there)
+		refusals_add(no, fd->task->ns_pid, comm, fd->fd,
+			     "close it, or put the file back at that path",
+			     "%s is not at that path any more (removed with "
+			     "another link left, replaced or mounted over)",
+			     fd->link);
+}
+
+static int write_back(const struct fd_view *fd, struct err *err)
+{
+	/* Not by the job's own description: it would lose write errors. */
+	auto_close int reader = file_open_reader(fd, err);
+
+	if (reader < 0)
+		return reader;
+	if (fsync(reader) < 0 && errno != EINVAL)
+		return err_sys(err, "%s: fsync", fd->link);
+	return 0;
+}
+
+static int note_written(const struct dump_ctx *ctx, const struct fd_view *fd,
+			struct err *err)
+{
+	uint32_t number;
+	bool first;
+
+	if (!ctx->objects)
+		return 0;
+	return object_get(ctx->objects, OBJECT_WRITTEN, fd->stat->st_dev,
+			  fd->stat->st_ino, 0, &number, &first, err);
+}
+
+static int file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
+		      struct refusals *no, struct err *err)
+{
+	auto_free char *path = NULL;
+	bool there;
+	int r;
+
+	r = file_find(fd, &path, &there, err);
+	if (r == 0)
+		r = open_file_check(ctx, fd, no, err);
+	if (r == 0)
+		r = file_lock_check(ctx, fd, no, err);
+	if (r < 0)
+		return r;
+	check_name(fd, there, no);
+	if (!is_written(fd))
+		return 0;
+	/* Most is written back before the job is stopped. */
+	r = write_back(fd, err);
+	return r < 0 ? r : note_written(ctx, fd, err);
+}
+
+static int file_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
+		     struct err *err)
+{
+	auto_free char *path = NULL;
+	uint32_t ghost = 0;
+	bool there;
+	int r;
+
+	r = file_find(fd, &path, &there, err);
+	if (r < 0)
+		return r;
+	if (!there)
+		return err_set(err, -ENOTSUP, "%s is not there any more",
+			       fd->link);
+	if (is_written(fd)) {
+		r = write_back(fd, err);
+		if (r < 0)
+			return r;
+	}
+	if (S_ISREG(fd->stat->st_mode) &&
+	    file_path_in(ctx->options->carry, path))
+		r = ghost_put(ctx, fd, path, true, &ghost, err);
+	if (r < 0)
+		return r;
+	return file_put(ctx, fd, path, ghost, err);
+}
+
+static bool same_build(int fd, const FileRecord *rec)
+{
+	uint8_t id[BUILD_ID_MAX];
+
+	return build_id_read(fd, id) == rec->build_id.len &&
+	       !memcmp(id, rec->build_id.data, rec->build_id.len);
+}
+
+static int verify_input(int fd, const FileRecord *rec, const struct stat *st,
+			struct err *err)
+{
+	int64_t mtime = (int64_t)st->st_mtim.tv_sec * (int64_t)NSEC_PER_SEC +
+			st->st_mtim.tv_nsec;
+
+	if (rec->has_build_id && !same_build(fd, rec))
+		return err_set(err, -ESTALE,
+			       "is another build than the one that ran");
+	if ((uint64_t)st->st_size != rec->size)
+		return err_set(err, -ESTALE,
+			       "has %lld bytes now, not %llu",
+			       (long long)st->st_size,
+			       (unsigned long long)rec->size);
+	if (!rec->has_build_id && mtime != rec->mtime_ns)
+		return err_set(err, -ESTALE,
+			       "was changed after the snapshot");
+	return 0;
+}
+
+static int verify_output(int fd, const FileRecord *rec, const struct stat *st,
+			 struct err *err)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return err_sys(err, "fstatfs");
+	if ((uint32_t)fs.f_type != rec->fs_magic)
+		return err_set(err, -ESTALE, "is on a file system of another "
+			       "kind (%#x, not %#x)", (uint32_t)fs.f_type,
+			       rec->fs_magic);
+	if ((uint64_t)st->st_size < rec->size)
+		return err_set(err, -ESTALE, "has only %lld of %llu bytes",
+			       (long long)st->st_size,
+			       (unsigned long long)rec->size);
+	/* What was printed after the snapshot will be printed again. */
+	if (rec->output && (uint64_t)st->st_size > rec->size &&
+	    ftruncate(fd, (off_t)rec->size) < 0)
+		return err_sys(err, "cut to %llu bytes",
+			       (unsigned long long)rec->size);
+	return 0;
+}
+
+static int verify(int fd, const FileRecord *rec, struct err *err)
+{
+	bool writes = (rec->open->flags & O_ACCMODE) != O_RDONLY;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "fstat");
+	if ((st.st_mode & S_IFMT) != (rec->mode & S_IFMT))
+		return err_set(err, -ESTALE, "is no %s any more",
+			       S_ISREG(rec->mode) ? "regular file" :
+			       S_ISDIR(rec->mode) ? "directory" : "link");
+	if (!S_ISREG(rec->mode) || (rec->open->flags & O_PATH) ||
+	    rec->fs_magic == PROC_SUPER_MAGIC || rec->fs_magic == SYSFS_MAGIC)
+		return 0;
+	if (writes || rec->written)
+		return verify_output(fd, rec, &st, err);
+	return verify_input(fd, rec, &st, err);
+}
+
+static int open_named(const struct restore_ctx *ctx, const FileRecord *rec,
+		      const char *path, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	int flags = open_file_flags(rec->open) | O_CLOEXEC;
+	auto_close int fd = -EBADF;
+	int r;
+
+	/* Whatever lies there now must neither block nor become a terminal. */
+	if (!(flags & O_PATH))
+		flags |= O_NONBLOCK | O_NOCTTY;
+	fd = e->open_path(e->arg, path, flags, 0, err);
+	if (fd < 0)
+		return fd;
+	r = verify(fd, rec, err);
+	if (r == 0)
+		r = open_file_apply(fd, rec->open, err);
+	return r < 0 ? r : take_fd(&fd);
+}
+
+/*
+ * Contents that travelled were made by us and may be opened at will.  What
+ * was found at its path is opened with the rights of the user.
+ */
+static int open_ghost(const struct restore_ctx *ctx, const FileRecord *rec,
+		      const char *path, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	int flags = open_file_flags(rec->open) | O_CLOEXEC;
+	int handle = e->get_fd(e->arg, rec->ghost);
+	auto_close int fd = -EBADF;
+	struct stat made, found;
+	int r;
+
+	if (handle < 0)
+		return err_set(err, -EBADMSG, "contents %u are not there",
+			       rec->ghost);
+	if (fstat(handle, &made) < 0)
+		return err_sys(err, "fstat");
+	if (!made.st_nlink)
+		return open_file_again(handle, rec->open, err);
+	fd = e->open_path(e->arg, path, flags, 0, err);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &found) < 0 || found.st_dev != made.st_dev ||
+	    found.st_ino != made.st_ino)
+		return err_set(err, -ESTALE, "changes while it is opened");
+	r = open_file_apply(fd, rec->open, err);
+	return r < 0 ? r : take_fd(&fd);
+}
+
+static int file_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
+			struct err *err)
+{
+	const FileRecord *rec = (const FileRecord *)msg;
+	const struct restore_engine *e = ctx->engine;
+	auto_free char *path = strndup((const char *)rec->path.data,
+				       rec->path.len);
+	auto_close int fd = -EBADF;
+	int r;
+
+	if (!path)
+		return err_num(err, ENOMEM, "path");
+	fd = rec->has_ghost ? open_ghost(ctx, rec, path, err) :
+			      open_named(ctx, rec, path, err);
+	if (fd < 0)
+		return err_wrap(err, fd, "%s", path);
+	r = file_lock_restore(fd, rec, err);
+	if (r < 0)
+		return err_wrap(err, r, "%s", path);
+	return e->set_fd(e->arg, rec->open->object, take_fd(&fd), err);
+}
+
+/* The fill was the last write; now the time can be put back. */
+static int set_ghost_time(const struct restore_ctx *ctx, uint32_t ghost,
+			  struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	const GhostRecord *rec =
+		(const GhostRecord *)e->find(e->arg, TAG_GHOST, ghost);
+	const int64_t second = NSEC_PER_SEC;
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
+	char path[32];
+
+	if (!rec || rec->linked)
+		return 0;
+	times[1].tv_sec = rec->mtime_ns / second;
+	times[1].tv_nsec = rec->mtime_ns % second;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d",
+		 e->get_fd(e->arg, ghost));
+	if (utimensat(AT_FDCWD, path, times, 0) < 0)
+		return err_sys(err, "set the time of an unlinked file");
+	return 0;
+}
+
+static int file_late(struct restore_ctx *ctx, struct restore_task *task, int fd,
+		     const ProtobufCMessage *msg, struct err *err)
+{
+	const FileRecord *rec = (const FileRecord *)msg;
+	int r = 0;
+
+	if (rec->has_ghost)
+		r = set_ghost_time(ctx, rec->ghost, err);
+	if (r == 0)
+		r = open_file_late(ctx, task, fd, rec->open, err);
+	if (r == 0)
+		r = file_lock_late(task, fd, rec, err);
+	return r;
+}
+
+const struct resource_ops res_file = {
+	.name = "file",
+	.tag = TAG_FILE,
+	.scope = SCOPE_FILE,
+	.stage = STAGE_OPEN,
+	.match = file_match,
+	.check_file = file_check,
+	.dump_file = file_dump,
+	.restore_file = file_restore,
+	.late_file = file_late,
+};

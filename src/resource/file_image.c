@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "resource/file_image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+
+#include "images/limits.h"
+#include "images/tags.h"
+#include "resource/build_id.h"
+#include "resource/file_lock.h"
+#include "resource/open_file.h"
+#include "snapshot/snapshot.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+
+#ifndef PID_FS_MAGIC
+#define PID_FS_MAGIC 0x50494446
+#endif
+#ifndef MQUEUE_MAGIC
+#define MQUEUE_MAGIC 0x19800202
+#endif
+
+static const char deleted_mark[] = " (deleted)";
+
+const char *file_system_refused(const struct fd_view *fd)
+{
+	static const struct {
+		long magic;
+		const char *what;
+	} refused[] = {
+		{ MQUEUE_MAGIC, "POSIX message queue" },
+		{ SECRETMEM_MAGIC, "secret memory (memfd_secret)" },
+		{ NSFS_MAGIC, "namespace" },
+		{ PID_FS_MAGIC, "pidfd" },
+		{ CGROUP_SUPER_MAGIC, "control group file" },
+		{ CGROUP2_SUPER_MAGIC, "control group file" },
+		{ DEBUGFS_MAGIC, "debugfs file" },
+		{ TRACEFS_MAGIC, "tracing file" },
+		{ SECURITYFS_MAGIC, "securityfs file" },
+		{ BPF_FS_MAGIC, "bpf file" },
+		{ HUGETLBFS_MAGIC, "file of huge pages (hugetlbfs)" },
+	};
+	struct statfs fs;
+
+	if (fstatfs(fd->own_fd, &fs) < 0)
+		return "file of an unknown file system";
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+		if (fs.f_type == refused[i].magic)
+			return refused[i].what;
+	if (!strncmp(fd->link, "/memfd:", 7) && !fd->stat->st_nlink)
+		return "memfd";
+	return NULL;
+}
+
+static uint32_t fs_magic(const struct fd_view *fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd->own_fd, &fs) < 0 ? 0 : (uint32_t)fs.f_type;
+}
+
+bool file_is_unlinked(const struct fd_view *fd)
+{
+	const char *base = strrchr(fd->link, '/');
+
+	if (!fd->stat->st_nlink)
+		return true;
+	/* A client of NFS renames what it still has open, then removes it. */
+	return base && !strncmp(base, "/.nfs", 5) &&
+	       fs_magic(fd) == NFS_SUPER_MAGIC;
+}
+
+/* Links of /proc count from the root of the mount namespace. */
+static int path_for_task(const struct task_view *task, const char *path,
+			 const char **ret, struct err *err)
+{
+	auto_free char *root = NULL;
+	size_t len;
+	int r;
+
+	r = proc_read_link(task->proc_fd, "root", &root, err);
+	if (r < 0)
+		return r;
+	len = strlen(root);
+	if (len == 1)
+		len = 0;
+	if (strncmp(path, root, len) != 0 || path[len] != '/')
+		return err_set(err, -EXDEV, "%s is outside the root %s", path,
+			       root);
+	*ret = path + len + 1;
+	return 0;
+}
+
+int file_open_for_task(const struct task_view *task, const char *path,
+		       int flags, struct err *err)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(flags | O_CLOEXEC),
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	auto_close int root = -EBADF;
+	const char *below = ".";
+	int r, fd;
+
+	r = path_for_task(task, path, &below, err);
+	if (r < 0)
+		return r;
+	root = openat(task->proc_fd, "root", O_PATH | O_CLOEXEC);
+	if (root < 0)
+		return err_sys(err, "open root");
+	/* A rename anywhere meanwhile gives EAGAIN. */
+	for (int i = 0; i < 100; i++) {
+		fd = (int)syscall(__NR_openat2, root, *below ? below : ".",
+				  &how, sizeof(how));
+		if (fd >= 0 || errno != EAGAIN)
+			break;
+	}
+	return fd < 0 ? err_sys(err, "%s", path) : fd;
+}
+
+int file_find(const struct fd_view *fd, char **ret_path, bool *ret_there,
+	      struct err *err)
+{
+	auto_free char *path = strdup(fd->link);
+	auto_close int found = -EBADF;
+	size_t mark = strlen(deleted_mark), len = strlen(fd->link);
+	struct err ignored;
+	struct stat st;
+
+	if (!path)
+		return err_num(err, ENOMEM, "path");
+	if (len > PATH_MAX_BYTES)
+		return err_set(err, -ENAMETOOLONG, "path of %zu bytes", len);
+	*ret_there = false;
+	if (!fd->stat->st_nlink && len > mark &&
+	    !strcmp(path + len - mark, deleted_mark)) {
+		path[len - mark] = '\0';
+	} else {
+		found = file_open_for_task(fd->task, path, O_PATH | O_NOFOLLOW,
+					   &ignored);
+		*ret_there = found >= 0 && fstat(found, &st) == 0 &&
+			     st.st_dev == fd->stat->st_dev &&
+			     st.st_ino == fd->stat->st_ino;
+	}
+	*ret_path = take_ptr(path);
+	return 0;
+}
+
+int file_open_reader(const struct fd_view *fd, struct err *err)
+{
+	char path[32];
+	int again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd->own_fd);
+	again = open(path, O_RDONLY | O_NONBLOCK | O_NOATIME | O_CLOEXEC);
+	if (again < 0)
+		again = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	return again < 0 ? err_sys(err, "open for reading") : again;
+}
+
+bool file_path_in(const char *const *list, const char *path)
+{
+	for (size_t i = 0; list && list[i]; i++) {
+		size_t len = strlen(list[i]);
+
+		while (len && list[i][len - 1] == '/')
+			len--;
+		if (len && !strncmp(list[i], path, len) &&
+		    (!path[len] || path[len] == '/'))
+			return true;
+	}
+	return false;
+}
+
+static int digest_feed(struct digest *d, int fd, uint64_t size,
+		       struct err *err)
+{
+	uint8_t buf[65536];
+	uint64_t at = 0;
+
+	while (at < size) {
+		ssize_t n = pread(fd, buf, sizeof(buf), (off_t)at);
+
+		if (n < 0)
+			return err_sys(err, "read");
+		if (n == 0)
+			return err_set(err, -ENODATA, "ends at byte %llu",
+				       (unsigned long long)at);
+		digest_add(d, buf, (size_t)n);
+		at += (uint64_t)n;
+	}
+	return 0;
+}
+
+int file_digest(int fd, uint64_t size, uint8_t *ret, struct err *err)
+{
+	struct digest *d = NULL;
+	int r;
+
+	r = digest_new(&d, err);
+	if (r < 0)
+		return r;
+	r = digest_feed(d, fd, size, err);
+	if (r == 0)
+		digest_end(d, ret);
+	digest_free(d);
+	return r;
+}
+
+static int64_t mtime_ns(const struct stat *st)
+{
+	return (int64_t)st->st_mtim.tv_sec * (int64_t)NSEC_PER_SEC +
+	       st->st_mtim.tv_nsec;
+}
+
+/* The reader may fail where root may not read; then there is no id. */
+static size_t read_build_id(const struct fd_view *fd,
+			    uint8_t id[BUILD_ID_MAX])
+{
+	auto_close int reader = -EBADF;
+	struct err ignored;
+
+	if (!fd->mapped || !S_ISREG(fd->stat->st_mode))
+		return 0;
+	reader = file_open_reader(fd, &ignored);
+	return reader < 0 ? 0 : build_id_read(reader, id);
+}
+
+int file_put(const struct dump_ctx *ctx, const struct fd_view *fd,
+	     const char *path, uint32_t ghost, struct err *err)
+{
+	FileRecord rec = FILE_RECORD__INIT;
+	OpenFile open = OPEN_FILE__INIT;
+	uint8_t id[BUILD_ID_MAX];
+	struct stat st;
+	int r;
+
+	rec.open = &open;
+	r = open_file_fill(ctx, fd, &open, err);
+	if (r < 0)
+		return r;
+	/* Once more: what was written back may have changed the time. */
+	if (fstat(fd->own_fd, &st) < 0)
+		return err_sys(err, "fstat");
+	rec.path.data = (uint8_t *)path;
+	rec.path.len = strlen(path);
+	rec.mode = st.st_mode;
+	rec.size = (uint64_t)st.st_size;
+	rec.mtime_ns = mtime_ns(&st);
+	rec.inode = st.st_ino;
+	rec.fs_magic = fs_magic(fd);
+	rec.has_device = 1;
+	rec.device = st.st_dev;
+	rec.build_id.data = id;
+	rec.build_id.len = ghost ? 0 : read_build_id(fd, id);
+	rec.has_build_id = rec.build_id.len > 0;
+	rec.has_ghost = ghost != 0;
+	rec.ghost = ghost;
+	rec.has_output = 1;
+	rec.output = !ghost && S_ISREG(st.st_mode) &&
+		     (fd->flags & O_ACCMODE) != O_RDONLY &&
+		     file_path_in(ctx->options->stdio, path);
+	rec.has_written = 1;
+	rec.written = object_find(ctx->objects, OBJECT_WRITTEN, st.st_dev,
+				  st.st_ino, 0) != 0;
+	r = file_lock_fill(ctx, fd, &rec, err);
+	if (r == 0)
+		r = img_put(ctx->out, TAG_FILE, &rec.base, err);
+	file_lock_free(&rec);
+	return r;
+}
+
+static int put_contents(const struct dump_ctx *ctx, const struct fd_view *fd,
+			GhostRecord *rec, struct err *err)
+{
+	const struct dump_engine *e = ctx->engine;
+	uint8_t digest[DIGEST_BYTES];
+	auto_close int reader = file_open_reader(fd, err);
+	int r;
+
+	if (reader < 0)
+		return reader;
+	if (rec->linked) {
+		r = file_digest(reader, rec->size, digest, err);
+		if (r < 0)
+			return r;
+		rec->has_digest = 1;
+		rec->digest.data = digest;
+		rec->digest.len = sizeof(digest);
+	}
+	r = img_put(ctx->out, TAG_GHOST, &rec->base, err);
+	if (r < 0 || !rec->size)
+		return r;
+	return e->pages_of_fd(e->arg, rec->object, reader, rec->size, err);
+}
+
+int ghost_put(const struct dump_ctx *ctx, const struct fd_view *fd,
+	      const char *path, bool linked, uint32_t *ret_object,
+	      struct err *err)
+{
+	GhostRecord rec = GHOST_RECORD__INIT;
+	struct stat st;
+	bool first;
+	int r;
+
+	if (fstat(fd->own_fd, &st) < 0)
+		return err_sys(err, "fstat");
+	r = object_get(ctx->objects, OBJECT_GHOST, st.st_dev, st.st_ino, 0,
+		       ret_object, &first, err);
+	if (r < 0 || !first)
+		return r;
+	rec.object = *ret_object;
+	rec.path.data = (uint8_t *)path;
+	rec.path.len = strlen(path);
+	rec.size = (uint64_t)st.st_size;
+	rec.mode = st.st_mode;
+	rec.uid = st.st_uid;
+	rec.gid = st.st_gid;
+	rec.mtime_ns = mtime_ns(&st);
+	rec.linked = linked;
+	rec.tail = (uint32_t)(rec.size % IMAGE_PAGE);
+	return put_contents(ctx, fd, &rec, err);
+}

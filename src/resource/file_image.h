@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_RESOURCE_FILE_IMAGE_H
+#define JOBCR_RESOURCE_FILE_IMAGE_H
+
+#include "images/files.pb-c.h"
+#include "resource/resource.h"
+
+/*
+ * Files with a name and files that lost it are saved alike.  A helper of
+ * the resources for both, none itself.
+ */
+
+/* Not a file that goes on existing: why, in words; NULL when it is one. */
+const char *file_system_refused(const struct fd_view *fd);
+
+/* Has no name any more, or will lose it when the job ends (NFS). */
+bool file_is_unlinked(const struct fd_view *fd);
+
+/*
+ * Its path without the mark of deleted files, owned by the caller.
+ * *ret_there: this path leads to this very file for the task.
+ */
+int file_find(const struct fd_view *fd, char **ret_path, bool *ret_there,
+	      struct err *err);
+
+/* Open a path as the task sees it. */
+int file_open_for_task(const struct task_view *task, const char *path,
+		       int flags, struct err *err);
+
+/* The file once more for reading, in a description of our own. */
+int file_open_reader(const struct fd_view *fd, struct err *err);
+
+/* Is path one of, or below one of, these? */
+bool file_path_in(const char *const *list, const char *path);
+
+/* SHA-256 of what fd reads from its start. */
+int file_digest(int fd, uint64_t size, uint8_t *ret, struct err *err);
+
+/* Write the records. */
+int file_put(const struct dump_ctx *ctx, const struct fd_view *fd,
+	     const char *path, uint32_t ghost, struct err *err);
+int ghost_put(const struct dump_ctx *ctx, const struct fd_view *fd,
+	      const char *path, bool linked, uint32_t *ret_object,
+	      struct err *err);
+
+#endif

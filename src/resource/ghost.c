@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Files without a name: their contents travel with the snapshot.  At the
+ * restore a nameless file is made in the same directory, so that its space
+ * is where it was; every description is opened from it.  It never gets a
+ * name, so a restore that fails leaves none behind.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "images/tags.h"
+#include "resource/file_image.h"
+#include "resource/file_lock.h"
+#include "resource/open_file.h"
+#include "resource/resource.h"
+#include "snapshot/snapshot.h"
+#include "storage/as_user.h"
+#include "util/cleanup.h"
+
+static bool ghost_match(const struct fd_view *fd)
+{
+	return S_ISREG(fd->stat->st_mode) && fd->link[0] == '/' &&
+	       file_is_unlinked(fd) && !file_system_refused(fd);
+}
+
+/* "/" stays; owned by the caller. */
+static char *directory_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return NULL;
+	return slash == path ? strdup("/") :
+			       strndup(path, (size_t)(slash - path));
+}
+
+static void check_owner(const struct dump_ctx *ctx, const struct fd_view *fd,
+			struct refusals *no)
+{
+	if (!ctx->options->owner_uid ||
+	    fd->stat->st_uid == ctx->options->owner_uid)
+		return;
+	refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
+		     "close it", "unlinked file %s belongs to user %u",
+		     fd->link, (unsigned int)fd->stat->st_uid);
+}
+
+static int ghost_check(const struct dump_ctx *ctx, const struct fd_view *fd,
+		       struct refusals *no, struct err *err)
+{
+	auto_free char *path = NULL, *dir = NULL;
+	auto_close int dir_fd = -EBADF;
+	struct err ignored;
+	bool there;
+	int r;
+
+	r = file_find(fd, &path, &there, err);
+	if (r == 0)
+		r = open_file_check(ctx, fd, no, err);
+	if (r == 0)
+		r = file_lock_check(ctx, fd, no, err);
+	if (r < 0)
+		return r;
+	check_owner(ctx, fd, no);
+	dir = directory_of(path);
+	if (!dir)
+		return err_num(err, ENOMEM, "path");
+	dir_fd = file_open_for_task(fd->task, dir, O_PATH | O_DIRECTORY,
+				    &ignored);
+	if (dir_fd < 0)
+		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
+			     "close it, or make the directory again",
+			     "unlinked file %s whose directory is gone too",
+			     fd->link);
+	return 0;
+}
+
+static int ghost_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
+		      struct err *err)
+{
+	auto_free char *path = NULL;
+	uint32_t ghost;
+	bool there;
+	int r;
+
+	r = file_find(fd, &path, &there, err);
+	if (r == 0)
+		r = ghost_put(ctx, fd, path, false, &ghost, err);
+	if (r < 0)
+		return r;
+	return file_put(ctx, fd, path, ghost, err);
+}
+
+static int unlink_as_owner(const struct restore_ctx *ctx, const char *dir,
+			   const char *name, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	struct user_id user = {
+		.uid = ctx->owner->uid,
+		.gid = ctx->owner->gid,
+		.ngroups = ctx->owner->ngroups,
+		.groups = (gid_t *)ctx->owner->groups,
+	};
+	auto_close int dir_fd = -EBADF;
+	int r;
+
+	dir_fd = e->open_path(e->arg, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+			      err);
+	if (dir_fd < 0)
+		return dir_fd;
+	r = as_user(&user, err);
+	if (r < 0)
+		return r;
+	r = unlinkat(dir_fd, name, 0) < 0 ? err_sys(err, "unlink %s", name) : 0;
+	as_root();
+	return r;
+}
+
+/* Where O_TMPFILE does not exist. */
+static int make_and_unlink(const struct restore_ctx *ctx, const char *dir,
+			   struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	auto_close int fd = -EBADF;
+	auto_free char *path = NULL;
+	char name[64];
+	int r;
+
+	snprintf(name, sizeof(name), ".jobcr-unlinked-%d", (int)getpid());
+	if (asprintf(&path, "%s/%s", dir, name) < 0) {
+		path = NULL;
+		return err_num(err, ENOMEM, "path");
+	}
+	fd = e->open_path(e->arg, path,
+			  O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600, err);
+	if (fd < 0)
+		return fd;
+	r = unlink_as_owner(ctx, dir, name, err);
+	return r < 0 ? r : take_fd(&fd);
+}
+
+static int make_nameless(const struct restore_ctx *ctx, const char *dir,
+			 struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	int fd = e->open_path(e->arg, dir, O_TMPFILE | O_RDWR | O_CLOEXEC,
+			      0600, err);
+
+	if (fd != -EOPNOTSUPP && fd != -EISDIR && fd != -EINVAL)
+		return fd;
+	return make_and_unlink(ctx, dir, err);
+}
+
+static int make_in_scratch(const struct restore_ctx *ctx, struct err *err)
+{
+	static const char *const dirs[] = { "/tmp", "/var/tmp", "/dev/shm" };
+	int fd = -ENOENT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs) && fd < 0; i++)
+		fd = make_nameless(ctx, dirs[i], err);
+	return fd;
+}
+
+static bool may_have_group(const struct restore_owner *owner, uint32_t gid)
+{
+	if (!owner->uid || gid == owner->gid)
+		return true;
+	for (size_t i = 0; i < owner->ngroups; i++)
+		if (owner->groups[i] == gid)
+			return true;
+	return false;
+}
+
+static int set_owner(const struct restore_ctx *ctx, int fd,
+		     const GhostRecord *rec, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "fstat");
+	if (st.st_uid == rec->uid && st.st_gid == rec->gid)
+		return 0;
+	if ((ctx->owner->uid && rec->uid != ctx->owner->uid) ||
+	    !may_have_group(ctx->owner, rec->gid))
+		return err_set(err, -EPERM, "belonged to user %u, group %u, "
+			       "which user %u may not give", rec->uid, rec->gid,
+			       ctx->owner->uid);
+	if (fchown(fd, rec->uid, rec->gid) < 0)
+		return err_sys(err, "fchown");
+	return 0;
+}
+
+/* Programs that change the group are made by its members only. */
+static int set_mode(const struct restore_ctx *ctx, int fd,
+		    const GhostRecord *rec, struct err *err)
+{
+	mode_t mode = rec->mode & 07777;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "fstat");
+	if (ctx->owner->uid && st.st_uid != ctx->owner->uid)
+		mode &= ~(mode_t)(S_ISUID | S_ISGID);
+	if (!may_have_group(ctx->owner, st.st_gid))
+		mode &= ~(mode_t)S_ISGID;
+	return fchmod(fd, mode) < 0 ? err_sys(err, "fchmod") : 0;
+}
+
+/*
+ * Remember it without the right to write: a program that is open for writing
+ * cannot be executed.
+ */
+static int keep(const struct restore_ctx *ctx, uint32_t object, int fd,
+		struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	char path[32];
+	int handle;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	handle = open(path, O_PATH | O_CLOEXEC);
+	if (handle < 0)
+		return err_sys(err, "open again");
+	return e->set_fd(e->arg, object, handle, err);
+}
+
+static int make(const struct restore_ctx *ctx, const GhostRecord *rec,
+		const char *path, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	auto_free char *dir = directory_of(path);
+	auto_close int fd = -EBADF;
+	int r = 0;
+
+	if (!dir)
+		return err_set(err, -EBADMSG, "is no absolute path");
+	fd = rec->linked ? make_in_scratch(ctx, err) :
+			   make_nameless(ctx, dir, err);
+	if (fd < 0)
+		return err_wrap(err, fd, "make an unlinked file again");
+	if (ftruncate(fd, (off_t)rec->size) < 0)
+		return err_sys(err, "make %llu bytes",
+			       (unsigned long long)rec->size);
+	if (!rec->linked)
+		r = set_owner(ctx, fd, rec, err);
+	if (r == 0)
+		r = set_mode(ctx, fd, rec, err);
+	if (r == 0)
+		r = e->set_data_fd(e->arg, rec->object, fd, err);
+	return r < 0 ? r : keep(ctx, rec->object, fd, err);
+}
+
+/* 1: the file of that name has these contents and is taken; else 0. */
+static int use_existing(const struct restore_ctx *ctx, const GhostRecord *rec,
+			const char *path, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	uint8_t digest[DIGEST_BYTES];
+	auto_close int fd = -EBADF;
+	struct err ignored;
+	struct stat st;
+	int r;
+
+	fd = e->open_path(e->arg, path,
+			  O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0,
+			  &ignored);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    (uint64_t)st.st_size != rec->size)
+		return 0;
+	if (file_digest(fd, rec->size, digest, &ignored) < 0 ||
+	    rec->digest.len != sizeof(digest) ||
+	    memcmp(digest, rec->digest.data, sizeof(digest)) != 0)
+		return 0;
+	r = e->set_data_fd(e->arg, rec->object, -1, err);
+	if (r == 0)
+		r = keep(ctx, rec->object, fd, err);
+	return r < 0 ? r : 1;
+}
+
+static int ghost_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
+			 struct err *err)
+{
+	const GhostRecord *rec = (const GhostRecord *)msg;
+	auto_free char *path = strndup((const char *)rec->path.data,
+				       rec->path.len);
+	int r = 0;
+
+	if (!path)
+		return err_num(err, ENOMEM, "path");
+	if (rec->linked)
+		r = use_existing(ctx, rec, path, err);
+	if (r == 0)
+		r = make(ctx, rec, path, err);
+	return r < 0 ? err_wrap(err, r, "%s", path) : 0;
+}
+
+const struct resource_ops res_ghost = {
+	.name = "unlinked file",
+	.tag = TAG_GHOST,
+	.scope = SCOPE_FILE,
+	.stage = STAGE_OPEN,
+	.match = ghost_match,
+	.check_file = ghost_check,
+	.dump_file = ghost_dump,
+	.restore_file = ghost_restore,
+};

@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Pipes, named fifos, and what else the step itself may have been given as
+ * standard input and output.  The contents are copied with tee(2), which
+ * takes nothing out.  At the restore one descriptor that reads and writes
+ * holds a pipe open while its ends are made from it, each a description of
+ * its own.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/sysmacros.h>
+
+#include "images/limits.h"
+#include "images/tags.h"
+#include "resource/open_file.h"
+#include "resource/resource.h"
+#include "util/cleanup.h"
+
+static bool is_tty(const struct stat *st)
+{
+	enum { TTY_MAJOR = 4, TTYAUX_MAJOR = 5, PTS_FIRST = 136,
+	       PTS_LAST = 143, PTMX_MINOR = 2 };
+	unsigned int number = major(st->st_rdev);
+
+	if (!S_ISCHR(st->st_mode))
+		return false;
+	if (number == TTYAUX_MAJOR)
+		return minor(st->st_rdev) != PTMX_MINOR;
+	return number == TTY_MAJOR ||
+	       (number >= PTS_FIRST && number <= PTS_LAST);
+}
+
+static bool pipe_match(const struct fd_view *fd)
+{
+	return fd->fd >= 0 &&
+	       (S_ISFIFO(fd->stat->st_mode) || is_tty(fd->stat));
+}
+
+static bool is_named(const struct fd_view *fd)
+{
+	return fd->link[0] == '/';
+}
+
+static pid_t holder_outside(const struct dump_ctx *ctx,
+			    const struct fd_view *fd)
+{
+	return ctx->engine->held_outside(ctx->engine->arg, fd->link);
+}
+
+static bool reads(uint32_t flags)
+{
+	return !(flags & O_PATH) && (flags & O_ACCMODE) != O_WRONLY;
+}
+
+/* pid (comm), for people; the process may be gone by now. */
+static void name_process(pid_t pid, char *ret, size_t room)
+{
+	auto_close int proc = -EBADF;
+	struct proc_stat st = { 0 };
+	struct err ignored;
+
+	if (proc_open(pid, 0, &proc, &ignored) < 0 ||
+	    proc_read_stat(proc, &st, &ignored) < 0)
+		snprintf(ret, room, "process %d", (int)pid);
+	else
+		snprintf(ret, room, "process %d (%s)", (int)pid, st.comm);
+}
+
+static void check_tty(const struct dump_ctx *ctx, const struct fd_view *fd,
+		      struct refusals *no)
+{
+	if (open_file_stdio(ctx, fd) < 0)
+		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
+			     "close it, or run the job without a terminal "
+			     "(jobcr run --output FILE)",
+			     "terminal %s, which is not standard input, output "
+			     "or error", fd->link);
+}
+
+/* The other end, or another opener of a fifo, is not of the job. */
+static int check_external(const struct dump_ctx *ctx, const struct fd_view *fd,
+			  pid_t holder, struct refusals *no, struct err *err)
+{
+	const char *comm = fd->task->stat->comm;
+	char who[96];
+	int unread = 0;
+
+	name_process(holder, who, sizeof(who));
+	if (is_named(fd) || open_file_stdio(ctx, fd) < 0) {
+		refusals_add(no, fd->task->ns_pid, comm, fd->fd,
+			     "run that process inside the job, or close the "
+			     "descriptor",
+			     "%s %s is shared with %s outside the job",
+			     is_named(fd) ? "fifo" : "pipe", fd->link, who);
+		return 0;
+	}
+	if (reads(fd->flags) && ioctl(fd->own_fd, FIONREAD, &unread) < 0)
+		return err_sys(err, "FIONREAD");
+	if (unread)
+		refusals_add(no, fd->task->ns_pid, comm, fd->fd,
+			     "let the job read its input from a file",
+			     "%d bytes of standard input from %s are not read "
+			     "yet", unread, who);
+	return 0;
+}
+
+static int pipe_check(const struct dump_ctx *ctx, const struct fd_view *fd,
+		      struct refusals *no, struct err *err)
+{
+	pid_t holder;
+	int size;
+
+	if (is_tty(fd->stat)) {
+		check_tty(ctx, fd, no);
+		return open_file_check(ctx, fd, no, err);
+	}
+	holder = holder_outside(ctx, fd);
+	if (holder)
+		return check_external(ctx, fd, holder, no, err);
+	size = fd->flags & O_PATH ? 0 : fcntl(fd->own_fd, F_GETPIPE_SZ);
+	if (size < 0)
+		return err_sys(err, "F_GETPIPE_SZ");
+	if ((unsigned int)size > PIPE_MAX_BYTES)
+		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
+			     "use a smaller buffer (F_SETPIPE_SZ)",
+			     "pipe with a buffer of %d bytes, more than %u",
+			     size, PIPE_MAX_BYTES);
+	return open_file_check(ctx, fd, no, err);
+}
+
+/* A copy of what a pipe holds, in a pipe of ours, boundaries kept. */
+struct copy {
+	int ends[2];
+	int bytes;
+};
+
+static void copy_done(struct copy *c)
+{
+	cleanup_close(&c->ends[0]);
+	cleanup_close(&c->ends[1]);
+}
+
+#define auto_copy __attribute__((cleanup(copy_done)))
+
+static int copy_make(int from, int capacity, struct copy *ret, struct err *err)
+{
+	int there = 0;
+	ssize_t n;
+
+	if (ioctl(from, FIONREAD, &there) < 0)
+		return err_sys(err, "FIONREAD");
+	if (pipe2(ret->ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_sys(err, "pipe");
+	if (fcntl(ret->ends[1], F_SETPIPE_SZ, capacity) < 0)
+		return err_sys(err, "F_SETPIPE_SZ %d", capacity);
+	n = there ? tee(from, ret->ends[1], (size_t)capacity, SPLICE_F_NONBLOCK)
+		  : 0;
+	if (n < 0)
+		return err_sys(err, "tee");
+	if (n != there)
+		return err_set(err, -EIO, "tee of %d bytes gave %zd", there, n);
+	ret->bytes = there;
+	return 0;
+}
+
+/*
+ * Whether a pipe holds packets: to read one byte of a packet throws the rest
+ * of it away.  The copy is spent.
+ */
+static int holds_packets(int from, int capacity, bool *ret, struct err *err)
+{
+	auto_copy struct copy c = { { -1, -1 }, 0 };
+	int left = 0, r;
+	uint8_t byte;
+
+	*ret = false;
+	r = copy_make(from, capacity, &c, err);
+	if (r < 0 || !c.bytes)
+		return r;
+	if (read(c.ends[0], &byte, 1) != 1 ||
+	    ioctl(c.ends[0], FIONREAD, &left) < 0)
+		return err_sys(err, "read a copy");
+	*ret = left != c.bytes - 1;
+	return 0;
+}
+
+/* A read returns all there is, or one packet. */
+static int read_copy(const struct copy *c, PipeRecord *rec, struct err *err)
+{
+	size_t got = 0;
+
+	while (got < (size_t)c->bytes) {
+		ssize_t n = read(c->ends[0], rec->data.data + got,
+				 (size_t)c->bytes - got);
+
+		if (n <= 0)
+			return err_set(err, -EIO, "%zu of %d bytes in a pipe",
+				       got, c->bytes);
+		rec->packet_sizes[rec->n_packet_sizes++] = (uint32_t)n;
+		got += (size_t)n;
+	}
+	rec->data.len = got;
+	return 0;
+}
+
+static int put_pipe(const struct dump_ctx *ctx, int from, PipeRecord *rec,
+		    struct err *err)
+{
+	auto_copy struct copy c = { { -1, -1 }, 0 };
+	auto_free uint32_t *sizes = NULL;
+	auto_free uint8_t *data = NULL;
+	bool packets;
+	int r;
+
+	r = holds_packets(from, (int)rec->capacity, &packets, err);
+	if (r == 0)
+		r = copy_make(from, (int)rec->capacity, &c, err);
+	if (r < 0)
+		return r;
+	data = malloc((size_t)c.bytes + 1);
+	sizes = calloc((size_t)c.bytes + 1, sizeof(*sizes));
+	if (!data || !sizes)
+		return err_num(err, ENOMEM, "contents of a pipe");
+	rec->data.data = data;
+	rec->packet_sizes = sizes;
+	r = read_copy(&c, rec, err);
+	if (r < 0)
+		return r;
+	rec->has_packets = 1;
+	rec->packets = packets || rec->n_packet_sizes > 1;
+	if (!rec->packets)
+		rec->n_packet_sizes = 0;
+	return img_put(ctx->out, TAG_PIPE, &rec->base, err);
+}
+
+/* The pipe itself, when its first end is met. */
+static int dump_pipe(const struct dump_ctx *ctx, const struct fd_view *fd,
+		     uint32_t pipe, struct err *err)
+{
+	PipeRecord rec = PIPE_RECORD__INIT;
+	auto_close int reader = -EBADF;
+	char path[32];
+	int r;
+
+	/* A write end, opened once more, can read. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd->own_fd);
+	reader = reads(fd->flags) ?
+			 fcntl(fd->own_fd, F_DUPFD_CLOEXEC, 3) :
+			 open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (reader < 0)
+		return err_sys(err, "open for reading");
+	r = fcntl(reader, F_GETPIPE_SZ);
+	if (r < 0)
+		return err_sys(err, "F_GETPIPE_SZ");
+	rec.pipe = pipe;
+	rec.capacity = (uint32_t)r;
+	if (is_named(fd)) {
+		rec.has_path = 1;
+		rec.path.data = (uint8_t *)fd->link;
+		rec.path.len = strlen(fd->link);
+	}
+	return put_pipe(ctx, reader, &rec, err);
+}
+
+static int dump_stdio(const struct dump_ctx *ctx, const struct fd_view *fd,
+		      PipeEndRecord *rec, struct err *err)
+{
+	int number = open_file_stdio(ctx, fd);
+
+	if (number < 0)
+		return err_set(err, -ENOTSUP, "%s is shared with a process "
+			       "outside the job", fd->link);
+	rec->has_external = 1;
+	rec->external = 1;
+	rec->has_stdio = 1;
+	rec->stdio = (uint32_t)number;
+	return 0;
+}
+
+static int pipe_end_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
+			 struct err *err)
+{
+	PipeEndRecord rec = PIPE_END_RECORD__INIT;
+	OpenFile open = OPEN_FILE__INIT;
+	bool first = false;
+	int r;
+
+	rec.open = &open;
+	r = open_file_fill(ctx, fd, &open, err);
+	if (r < 0)
+		return r;
+	if (is_tty(fd->stat) || holder_outside(ctx, fd))
+		r = dump_stdio(ctx, fd, &rec, err);
+	else
+		r = object_get(ctx->objects, OBJECT_PIPE, fd->stat->st_ino,
+			       fd->stat->st_dev, 0, &rec.pipe, &first, err);
+	if (r == 0 && first)
+		r = dump_pipe(ctx, fd, rec.pipe, err);
+	if (r < 0)
+		return r;
+	return img_put(ctx->out, TAG_PIPE_END, &rec.base, err);
+}
+
+/* An empty pipe, by a descriptor that can read and write. */
+static int make_pipe(const struct restore_ctx *ctx, struct err *err)
+{
+	auto_close int reader = -EBADF, writer = -EBADF;
+	char path[32];
+	int ends[2], fd;
+
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_sys(err, "pipe");
+	reader = ends[0];
+	writer = ends[1];
+	/* The user must be able to open it by /dev/fd. */
+	if (fchown(reader, ctx->owner->uid, ctx->owner->gid) < 0)
+		return err_sys(err, "give a pipe to its user");
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", reader);
+	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	return fd < 0 ? err_sys(err, "open a pipe") : fd;
+}
+
+static int open_fifo(const struct restore_ctx *ctx, const PipeRecord *rec,
+		     struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	auto_free char *path = strndup((const char *)rec->path.data,
+				       rec->path.len);
+	auto_close int fd = -EBADF;
+	struct stat st;
+	int used = 0;
+
+	if (!path)
+		return err_num(err, ENOMEM, "path");
+	fd = e->open_path(e->arg, path, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0,
+			  err);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
+		return err_set(err, -EINVAL, "%s is not a fifo", path);
+	if (ioctl(fd, FIONREAD, &used) < 0 || used)
+		return err_set(err, -EBUSY, "fifo %s is in use", path);
+	return take_fd(&fd);
+}
+
+static int fill_pipe(int fd, const PipeRecord *rec, struct err *err)
+{
+	size_t done = 0, len;
+
+	if (rec->packets && fcntl(fd, F_SETFL, O_NONBLOCK | O_DIRECT) < 0)
+		return err_sys(err, "packet mode");
+	for (size_t i = 0; done < rec->data.len; i++) {
+		len = rec->data.len - done;
+		if (rec->packets && (i >= rec->n_packet_sizes ||
+				     !rec->packet_sizes[i] ||
+				     rec->packet_sizes[i] > len))
+			return err_set(err, -EBADMSG, "packets do not add up");
+		if (rec->packets)
+			len = rec->packet_sizes[i];
+		if (write(fd, rec->data.data + done, len) != (ssize_t)len)
+			return err_sys(err, "put %zu bytes back", len);
+		done += len;
+	}
+	return 0;
+}
+
+static int pipe_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
+			struct err *err)
+{
+	const PipeRecord *rec = (const PipeRecord *)msg;
+	const struct restore_engine *e = ctx->engine;
+	auto_close int fd = -EBADF;
+	int r;
+
+	fd = rec->has_path ? open_fifo(ctx, rec, err) : make_pipe(ctx, err);
+	if (fd < 0)
+		return fd;
+	if (fcntl(fd, F_GETPIPE_SZ) != (int)rec->capacity &&
+	    fcntl(fd, F_SETPIPE_SZ, (int)rec->capacity) < 0)
+		return err_sys(err, "F_SETPIPE_SZ %u", rec->capacity);
+	r = fill_pipe(fd, rec, err);
+	if (r < 0)
+		return r;
+	return e->set_fd(e->arg, rec->pipe, take_fd(&fd), err);
+}
+
+/*
+ * The new step's own.  Its description may be shared with others outside the
+ * job: flags are only changed in a new one.
+ */
+static int take_stdio(const struct restore_ctx *ctx, const PipeEndRecord *rec,
+		      struct err *err)
+{
+	static const char *const names[] = { "input", "output", "error" };
+	const int kept = O_ACCMODE | O_NONBLOCK;
+	struct stat st;
+	int fd, flags;
+
+	if (rec->stdio >= ARRAY_SIZE(names))
+		return err_set(err, -EBADMSG, "no standard descriptor %u",
+			       rec->stdio);
+	fd = ctx->stdio[rec->stdio];
+	if (fd < 0)
+		return err_set(err, -ENOTSUP, "the job had its standard %s "
+			       "from the step that started it, and now there "
+			       "is none", names[rec->stdio]);
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, "standard %s", names[rec->stdio]);
+	if (S_ISFIFO(st.st_mode) &&
+	    (flags & O_ACCMODE) == ((int)rec->open->flags & O_ACCMODE) &&
+	    (flags & kept) != ((int)rec->open->flags & kept))
+		return open_file_again(fd, rec->open, err);
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? err_sys(err, "duplicate standard %s",
+				names[rec->stdio]) : fd;
+}
+
+static int pipe_end_restore(struct restore_ctx *ctx,
+			    const ProtobufCMessage *msg, struct err *err)
+{
+	const PipeEndRecord *rec = (const PipeEndRecord *)msg;
+	const struct restore_engine *e = ctx->engine;
+	int whole, fd;
+
+	if (rec->external) {
+		fd = take_stdio(ctx, rec, err);
+	} else {
+		whole = e->get_fd(e->arg, rec->pipe);
+		if (whole < 0)
+			return err_set(err, -EBADMSG, "pipe %u is not there",
+				       rec->pipe);
+		fd = open_file_again(whole, rec->open, err);
+	}
+	if (fd < 0)
+		return fd;
+	return e->set_fd(e->arg, rec->open->object, fd, err);
+}
+
+static int pipe_end_late(struct restore_ctx *ctx, struct restore_task *task,
+			 int fd, const ProtobufCMessage *msg, struct err *err)
+{
+	const PipeEndRecord *rec = (const PipeEndRecord *)msg;
+
+	if (rec->external)
+		return 0;
+	return open_file_late(ctx, task, fd, rec->open, err);
+}
+
+const struct resource_ops res_pipe = {
+	.name = "pipe",
+	.tag = TAG_PIPE,
+	.scope = SCOPE_FILE,
+	.stage = STAGE_OPEN,
+	.restore_file = pipe_restore,
+};
+
+const struct resource_ops res_pipe_end = {
+	.name = "pipe",
+	.tag = TAG_PIPE_END,
+	.scope = SCOPE_FILE,
+	.stage = STAGE_OPEN,
+	.match = pipe_match,
+	.check_file = pipe_check,
+	.dump_file = pipe_end_dump,
+	.restore_file = pipe_end_restore,
+	.late_file = pipe_end_late,
+};
