@@ -10,6 +10,7 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/eventfd.c
 %C%_libresource_a_SOURCES += %D%/memfd.c
 %C%_libresource_a_SOURCES += %D%/mm.c
+%C%_libresource_a_SOURCES += %D%/regs.c
 %C%_libresource_a_SOURCES += %D%/shmem.c
 %C%_libresource_a_SOURCES += %D%/signalfd.c
 %C%_libresource_a_SOURCES += %D%/timerfd.c

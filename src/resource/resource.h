@@ -217,6 +217,7 @@ extern const struct resource_ops res_mm;
 extern const struct resource_ops res_vma;
 
 /* one thread */
+extern const struct resource_ops res_regs;
 
 /* NULL when no resource writes this tag. */
 const struct resource_ops *resource_by_tag(uint32_t tag);

@@ -28,6 +28,7 @@ const struct resource_ops *const resource_table[] = {
 	&res_vma,
 
 	/* one thread */
+	&res_regs,
 
 	NULL,
 };

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What resources may ask of the engine at a restore. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+
+#include "engine/building.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+
+static int call_set_fd(void *arg, uint32_t object, int fd, struct err *err)
+{
+	struct building *b = arg;
+
+	return descriptors_set(b->fds, object, fd, err);
+}
+
+static int call_get_fd(void *arg, uint32_t object)
+{
+	struct building *b = arg;
+
+	return descriptors_get(b->fds, object);
+}
+
+static int call_set_data_fd(void *arg, uint32_t object, int fd,
+			    struct err *err)
+{
+	struct building *b = arg;
+
+	return descriptors_set_data(b->fds, object, fd, err);
+}
+
+static const ProtobufCMessage *call_find(void *arg, uint32_t tag,
+					 uint32_t object)
+{
+	struct building *b = arg;
+	const struct plan_record *rec;
+	size_t count;
+
+	rec = plan_find(b->plan, tag, object, &count);
+	return count ? rec->msg : NULL;
+}
+
+/* Resources go on calling in the thread that they were called for. */
+static int call_push_fd(void *arg, struct restore_task *task, uint32_t object,
+			int *ret_fd, struct err *err)
+{
+	struct building *b = arg;
+	struct puppet *p = puppet_of(task);
+	struct restore_thread *inside = p->inside;
+	int r;
+
+	if (p->channel < 0)
+		return err_set(err, -EBADF, "pid %d: too late for descriptors",
+			       task->ns_pid);
+	r = channel_push(b->fds, p, object, ret_fd, err);
+	return r < 0 || !inside ? r : puppet_enter(p, inside, err);
+}
+
+static int call_open_path(void *arg, const char *path, int flags,
+			  unsigned int mode, struct err *err)
+{
+	struct building *b = arg;
+	struct open_how how = {
+		.flags = (uint64_t)(unsigned int)(flags | O_CLOEXEC),
+		.mode = flags & (O_CREAT | __O_TMPFILE) ? mode : 0,
+		.resolve = RESOLVE_IN_ROOT,
+	};
+	long fd;
+	int r;
+
+	r = as_user(b->args->owner, err);
+	if (r < 0)
+		return r;
+	fd = syscall(__NR_openat2, b->ctx.root_fd, path, &how, sizeof(how));
+	r = fd < 0 ? err_sys(err, "%s", path) : (int)fd;
+	as_root();
+	return r;
+}
+
+static int open_init(struct building *b, struct err *err)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d", b->args->init_pid);
+	b->ctx.init_proc_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (b->ctx.init_proc_fd < 0)
+		return err_sys(err, "init: %s", path);
+	b->ctx.root_fd = openat(b->ctx.init_proc_fd, "root",
+				O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (b->ctx.root_fd < 0)
+		return err_sys(err, "init: its root directory");
+	return 0;
+}
+
+/* Where init may run is where the new allocation is. */
+static int read_cpus(struct building *b, struct err *err)
+{
+	long r;
+
+	r = syscall(__NR_sched_getaffinity, b->args->init_pid,
+		    sizeof(b->allowed_cpus), b->allowed_cpus);
+	if (r < 0)
+		return err_sys(err, "init: its CPUs");
+	b->ctx.allowed_cpus = b->allowed_cpus;
+	b->ctx.allowed_cpus_len = (uint32_t)r;
+	return 0;
+}
+
+int building_init(struct building *b, struct err *err)
+{
+	const struct restart_args *args = b->args;
+	int r;
+
+	b->owner = (struct restore_owner){
+		.uid = args->owner->uid, .gid = args->owner->gid,
+		.groups = args->owner->groups, .ngroups = args->owner->ngroups,
+	};
+	b->engine = (struct restore_engine){
+		.arg = b, .set_fd = call_set_fd, .get_fd = call_get_fd,
+		.set_data_fd = call_set_data_fd, .find = call_find,
+		.push_fd = call_push_fd, .open_path = call_open_path,
+	};
+	b->ctx = (struct restore_ctx){
+		.engine = &b->engine, .owner = &b->owner, .root_fd = -1,
+		.init_proc_fd = -1,
+		.stdio = { args->stdio[0], args->stdio[1], args->stdio[2] },
+		.monotonic_offset_ns = b->plan->part->monotonic_ns -
+				       (int64_t)clock_monotonic_ns(),
+	};
+	r = open_init(b, err);
+	if (r == 0)
+		r = read_cpus(b, err);
+	if (r == 0)
+		r = descriptors_new(&b->fds, err);
+	if (r < 0)
+		return r;
+	b->puppets = calloc(b->plan->family.nmembers, sizeof(*b->puppets));
+	if (!b->puppets)
+		return err_num(err, ENOMEM, "processes");
+	b->npuppets = b->plan->family.nmembers;
+	for (size_t i = 0; i < b->npuppets; i++)
+		b->puppets[i].channel = -1;
+	return 0;
+}
+
+/* Children first: their parents' deaths then change nothing for them. */
+void building_kill(struct building *b)
+{
+	for (size_t i = b->npuppets; i-- > 0;)
+		puppet_kill(&b->puppets[i]);
+}
+
+void building_done(struct building *b)
+{
+	for (size_t i = 0; i < b->npuppets; i++)
+		puppet_done(&b->puppets[i]);
+	free(b->puppets);
+	descriptors_free(b->fds);
+	cleanup_close(&b->ctx.init_proc_fd);
+	cleanup_close(&b->ctx.root_fd);
+}

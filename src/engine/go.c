@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <signal.h>
+#include <sys/syscall.h>
+
+#include "engine/building.h"
+#include "engine/vdso.h"
+#include "images/mm.pb-c.h"
+#include "images/tags.h"
+
+/* The last call of a task is made with the job's own vDSO. */
+static int remove_agent(struct building *b, struct puppet *p, struct err *err)
+{
+	const struct plan_record *recs;
+	const VmaRecord *v = NULL;
+	uint64_t len, insn;
+	int64_t value;
+	size_t count;
+	int r;
+
+	r = vdso_layout(&len, &insn, err);
+	if (r < 0)
+		return r;
+	recs = plan_find(b->plan, TAG_VMA, (uint32_t)p->task.ns_pid, &count);
+	for (size_t i = 0; i < count; i++) {
+		v = (const VmaRecord *)recs[i].msg;
+		if (v->kind == VMA_RECORD__KIND__VDSO)
+			break;
+	}
+	if (!v || v->kind != VMA_RECORD__KIND__VDSO)
+		return err_set(err, -ENOTSUP, "pid %d: no vDSO",
+			       p->task.ns_pid);
+	r = puppet_enter(p, &p->task.threads[0], err);
+	if (r < 0)
+		return r;
+	remote_move(p->task.remote, v->start + insn, 0, 0);
+	r = puppet_call(p, "remove the builder", &value, err, __NR_munmap,
+			p->task.agent_start,
+			p->task.agent_end - p->task.agent_start, 0, 0, 0, 0);
+	return r < 0 ? r : puppet_leave(p, err);
+}
+
+static int finish_thread(struct restore_thread *t, struct err *err)
+{
+	int r;
+
+	if (!t->have_regs)
+		return err_set(err, -EBADMSG, "no registers");
+	r = tracee_set_regs(&t->tracee, &t->regs, err);
+	return r < 0 ? r : tracee_set_sigmask(&t->tracee, t->sigmask, err);
+}
+
+static int finish_task(struct building *b, struct puppet *p, struct err *err)
+{
+	int r;
+
+	r = remove_agent(b, p, err);
+	for (size_t k = 0; k < p->task.nthreads && r == 0; k++) {
+		r = finish_thread(&p->task.threads[k], err);
+		if (r < 0)
+			return err_wrap(err, r, "pid %d: thread %d",
+					p->task.ns_pid,
+					p->task.threads[k].ns_tid);
+	}
+	return r;
+}
+
+int build_registers(struct building *b, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++)
+		if (!b->puppets[i].task.zombie)
+			r = finish_task(b, &b->puppets[i], err);
+	return r;
+}
+
+/*
+ * A stopped task gets its signal while it still cannot run, so the stop is
+ * the first thing that happens to it.  Terminal stops can be caught or are
+ * ignored in an orphaned group: SIGSTOP does for all.
+ */
+static int stop_again(struct building *b, size_t i, struct err *err)
+{
+	const TaskRecord *rec = b->plan->tasks[i];
+
+	if (rec->state != TASK_RECORD__STATE__STOPPED)
+		return 0;
+	if (kill(b->puppets[i].task.pid, SIGSTOP) < 0)
+		return err_sys(err, "pid %d: stop", rec->pid);
+	return 0;
+}
+
+int let_go(struct building *b, struct err *err)
+{
+	struct puppet *p;
+	int r = 0;
+
+	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++)
+		r = stop_again(b, i, err);
+	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++) {
+		p = &b->puppets[i];
+		if (p->task.zombie)
+			continue;
+		for (size_t k = p->task.nthreads; k-- > 0 && r == 0;)
+			r = tracee_detach(&p->task.threads[k].tracee, err);
+		if (r < 0)
+			return err_wrap(err, r, "pid %d", p->task.ns_pid);
+	}
+	return r;
+}

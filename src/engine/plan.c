@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/plan_check.h"
+#include "engine/vdso.h"
+#include "images/limits.h"
+#include "images/tags.h"
+#include "util/cleanup.h"
+
+#define PID_LIMIT (4 << 20)
+
+static int order_threads(const void *a, const void *b)
+{
+	const struct plan_thread *x = a, *y = b;
+
+	return (x->tid > y->tid) - (x->tid < y->tid);
+}
+
+static int collect_tasks(struct plan *plan, struct err *err)
+{
+	const struct meta *meta = plan->meta;
+	size_t count = 0;
+
+	for (size_t i = 0; i < meta->count; i++)
+		count += meta->entries[i].tag == TAG_TASK;
+	if (count == 0 || count > TREE_MAX_TASKS)
+		return err_set(err, -EBADMSG, "%zu processes in the part",
+			       count);
+	plan->tasks = calloc(count, sizeof(TaskRecord *));
+	if (!plan->tasks)
+		return err_num(err, ENOMEM, "%zu processes", count);
+	for (size_t i = 0; i < meta->count; i++)
+		if (meta->entries[i].tag == TAG_TASK)
+			plan->tasks[plan->ntasks++] =
+				(const TaskRecord *)meta->entries[i].msg;
+	return 0;
+}
+
+static int check_task(const TaskRecord *t, struct err *err)
+{
+	if (t->pid <= 1 || t->pid >= PID_LIMIT || t->ppid < 0)
+		return err_set(err, -EBADMSG, "pid %d, child of %d", t->pid,
+			       t->ppid);
+	if (t->exit_signal < 0 || t->exit_signal > 64 || t->stop_signal < 0 ||
+	    t->stop_signal > 64)
+		return err_set(err, -EBADMSG, "pid %d: no such signal",
+			       t->pid);
+	if (t->state == TASK_RECORD__STATE__ZOMBIE)
+		return 0;
+	if (t->n_tids == 0 || t->n_tids > TASK_MAX_THREADS ||
+	    t->tids[0] != t->pid)
+		return err_set(err, -EBADMSG,
+			       "pid %d: its threads do not begin with it",
+			       t->pid);
+	for (size_t i = 0; i < t->n_tids; i++)
+		if (t->tids[i] <= 1 || t->tids[i] >= PID_LIMIT)
+			return err_set(err, -EBADMSG, "pid %d: thread %d",
+				       t->pid, t->tids[i]);
+	return 0;
+}
+
+static int collect_threads(struct plan *plan, struct err *err)
+{
+	size_t count = 0;
+	int r;
+
+	for (size_t i = 0; i < plan->ntasks; i++) {
+		r = check_task(plan->tasks[i], err);
+		if (r < 0)
+			return r;
+		if (plan->tasks[i]->state != TASK_RECORD__STATE__ZOMBIE)
+			count += plan->tasks[i]->n_tids;
+	}
+	plan->threads = calloc(count + 1, sizeof(*plan->threads));
+	if (!plan->threads)
+		return err_num(err, ENOMEM, "%zu threads", count);
+	for (size_t i = 0; i < plan->ntasks; i++) {
+		const TaskRecord *t = plan->tasks[i];
+
+		if (t->state == TASK_RECORD__STATE__ZOMBIE)
+			continue;
+		for (size_t k = 0; k < t->n_tids; k++)
+			plan->threads[plan->nthreads++] =
+				(struct plan_thread){ t->tids[k], (uint32_t)i,
+						      (uint32_t)k };
+	}
+	qsort(plan->threads, plan->nthreads, sizeof(*plan->threads),
+	      order_threads);
+	for (size_t i = 1; i < plan->nthreads; i++)
+		if (plan->threads[i].tid == plan->threads[i - 1].tid)
+			return err_set(err, -EBADMSG,
+				       "thread %d appears twice",
+				       plan->threads[i].tid);
+	return 0;
+}
+
+static int plan_family(struct plan *plan, struct err *err)
+{
+	auto_free int32_t *taken = NULL;
+	size_t ntaken = 0;
+
+	taken = calloc(plan->nthreads + 1, sizeof(*taken));
+	if (!taken)
+		return err_num(err, ENOMEM, "%zu threads", plan->nthreads);
+	for (size_t i = 0; i < plan->nthreads; i++)
+		if (plan->threads[i].thread != 0)
+			taken[ntaken++] = plan->threads[i].tid;
+	return family_plan(plan->tasks, plan->ntasks, taken, ntaken,
+			   &plan->family, err);
+}
+
+static int check_node(struct plan *plan, struct err *err)
+{
+	const PartRecord *part = plan->part;
+	uint8_t digest[DIGEST_BYTES];
+	uint32_t words[CPU_WORDS];
+	int r;
+
+	if (part->page_size != IMAGE_PAGE)
+		return err_set(err, -ENOTSUP, "pages of %u bytes",
+			       part->page_size);
+	cpu_info_read(&plan->cpu);
+	if (part->cpu_features.len != sizeof(words))
+		return err_set(err, -EBADMSG, "%zu bytes of CPU features",
+			       part->cpu_features.len);
+	memcpy(words, part->cpu_features.data, sizeof(words));
+	r = cpu_check(&plan->cpu, part->xcr0, words, CPU_WORDS, err);
+	if (r < 0)
+		return err_wrap(err, r, "saved on node %s", part->node);
+	r = vdso_digest(digest, err);
+	if (r < 0)
+		return r;
+	if (part->vdso_digest.len != sizeof(digest) ||
+	    memcmp(part->vdso_digest.data, digest, sizeof(digest)) != 0)
+		return err_set(err, -ENOTSUP,
+			       "saved on node %s with kernel %s, whose vDSO is not this kernel's: restore on a node with that kernel",
+			       part->node, part->kernel_release);
+	return 0;
+}
+
+static int find_part(struct plan *plan, struct err *err)
+{
+	const struct meta *meta = plan->meta;
+
+	if (meta->count == 0 || meta->entries[0].tag != TAG_PART)
+		return err_set(err, -EBADMSG, "the first record is no part");
+	for (size_t i = 1; i < meta->count; i++)
+		if (meta->entries[i].tag == TAG_PART)
+			return err_set(err, -EBADMSG, "two parts in one");
+	plan->part = (const PartRecord *)meta->entries[0].msg;
+	return 0;
+}
+
+int plan_make(const struct meta *meta, const struct user_id *owner,
+	      struct plan *ret, struct err *err)
+{
+	struct plan plan = { .meta = meta };
+	int r;
+
+	r = find_part(&plan, err);
+	if (r == 0)
+		r = plan_index(&plan, err);
+	if (r == 0)
+		r = collect_tasks(&plan, err);
+	if (r == 0)
+		r = collect_threads(&plan, err);
+	if (r == 0)
+		r = plan_family(&plan, err);
+	if (r == 0)
+		r = plan_check(&plan, owner, err);
+	if (r == 0)
+		r = check_node(&plan, err);
+	if (r < 0)
+		plan_done(&plan);
+	else
+		*ret = plan;
+	return r;
+}
+
+void plan_done(struct plan *plan)
+{
+	family_done(&plan->family);
+	free(plan->tasks);
+	free(plan->threads);
+	free(plan->index);
+	*plan = (struct plan){ 0 };
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/puppet.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "parasite/puppet.h"
+#include "util/clock.h"
+#include "util/cleanup.h"
+
+#define STOP_DEADLINE (10 * NSEC_PER_SEC)
+#define SIGNALS	      64
+#define ALL_SIGNALS   UINT64_MAX
+
+int puppet_init(struct puppet *p, pid_t ns_pid, const int32_t *tids,
+		size_t nthreads, struct err *err)
+{
+	*p = (struct puppet){ .channel = -1, .far_end = -1 };
+	p->task.ns_pid = ns_pid;
+	p->task.threads = calloc(nthreads, sizeof(*p->task.threads));
+	if (!p->task.threads)
+		return err_num(err, ENOMEM, "pid %d: %zu threads", ns_pid,
+			       nthreads);
+	p->task.nthreads = nthreads;
+	for (size_t i = 0; i < nthreads; i++)
+		p->task.threads[i].ns_tid = tids[i];
+	return 0;
+}
+
+static int new_remote(struct puppet *p, struct err *err)
+{
+	return remote_new_puppet(p->task.pid, &p->task.threads[0].tracee,
+				 PUPPET_SYSCALL, PUPPET_BUFFER,
+				 PUPPET_BUFFER_SIZE, &p->task.remote, err);
+}
+
+/* Ignored signals outlive an exec, and whoever started us may ignore some. */
+static int default_actions(struct puppet *p, struct err *err)
+{
+	static const uint8_t zero[32];
+	uint64_t at = remote_buffer(p->task.remote);
+	int64_t value;
+	int r;
+
+	r = remote_write(p->task.remote, at, zero, sizeof(zero), err);
+	for (int sig = 1; sig <= SIGNALS && r == 0; sig++) {
+		if (sig == SIGKILL || sig == SIGSTOP)
+			continue;
+		r = puppet_call(p, "default action", &value, err,
+				__NR_rt_sigaction, (uint64_t)sig, at, 0, 8, 0,
+				0);
+	}
+	return r;
+}
+
+int puppet_seize(struct puppet *p, pid_t pid, struct err *err)
+{
+	struct tracee *t = &p->task.threads[0].tracee;
+	int64_t value;
+	int r;
+
+	p->task.pid = pid;
+	p->task.threads[0].tid = pid;
+	r = tracee_seize(t, pid, true, err);
+	if (r == 0)
+		r = tracee_interrupt(t, err);
+	if (r == 0)
+		r = tracee_wait_stop(t, clock_monotonic_ns() + STOP_DEADLINE,
+				     err);
+	if (r == 0)
+		r = tracee_set_sigmask(t, ALL_SIGNALS, err);
+	if (r == 0)
+		r = new_remote(p, err);
+	if (r < 0)
+		return err_wrap(err, r, "pid %d", p->task.ns_pid);
+	r = default_actions(p, err);
+	if (r < 0)
+		return r;
+	return puppet_call(p, "close_range", &value, err, __NR_close_range, 0,
+			   UINT32_MAX, 0, 0, 0, 0);
+}
+
+int puppet_fork(struct puppet *parent, int exit_signal, struct puppet *ret,
+		struct err *err)
+{
+	struct tracee *t = &ret->task.threads[0].tracee;
+	int r;
+
+	r = puppet_enter(parent, &parent->task.threads[0], err);
+	if (r < 0)
+		return r;
+	r = remote_clone(parent->task.remote, 0, exit_signal,
+			 ret->task.ns_pid, t, err);
+	if (r < 0)
+		return err_wrap(err, r, "pid %d: child %d",
+				parent->task.ns_pid, ret->task.ns_pid);
+	ret->task.pid = t->tid;
+	ret->task.threads[0].tid = t->tid;
+	r = new_remote(ret, err);
+	return r < 0 ? err_wrap(err, r, "pid %d", ret->task.ns_pid) : 0;
+}
+
+int puppet_leave(struct puppet *p, struct err *err)
+{
+	int r;
+
+	if (!p->inside)
+		return 0;
+	p->inside = NULL;
+	r = remote_end(p->task.remote, err);
+	return r < 0 ? err_wrap(err, r, "pid %d", p->task.ns_pid) : 0;
+}
+
+int puppet_enter(struct puppet *p, struct restore_thread *thread,
+		 struct err *err)
+{
+	int r;
+
+	if (p->inside == thread)
+		return 0;
+	r = puppet_leave(p, err);
+	if (r < 0)
+		return r;
+	r = remote_begin(p->task.remote, &thread->tracee, err);
+	if (r < 0)
+		return err_wrap(err, r, "pid %d: thread %d", p->task.ns_pid,
+				thread->ns_tid);
+	p->inside = thread;
+	return 0;
+}
+
+int puppet_call(struct puppet *p, const char *what, int64_t *ret_value,
+		struct err *err, long nr, uint64_t a0, uint64_t a1,
+		uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	int r;
+
+	r = puppet_enter(p, &p->task.threads[0], err);
+	if (r < 0)
+		return r;
+	r = remote_call(p->task.remote, what, ret_value, err, nr, a0, a1, a2,
+			a3, a4, a5);
+	return r < 0 ? err_wrap(err, r, "pid %d", p->task.ns_pid) : 0;
+}
+
+/*
+ * The leader is not reported before its threads have been waited for, so it
+ * comes last.  Nobody traced and no child of ours: nothing to wait for.
+ */
+void puppet_kill(struct puppet *p)
+{
+	int status;
+
+	if (p->gone || p->task.pid <= 0)
+		return;
+	(void)kill(p->task.pid, SIGKILL);
+	for (size_t i = p->task.nthreads; i-- > 0;) {
+		if (p->task.threads[i].tid <= 0)
+			continue;
+		do {
+			status = 0;
+			if (waitpid(p->task.threads[i].tid, &status,
+				    __WALL) < 0) {
+				if (errno == EINTR)
+					continue;
+				break;
+			}
+		} while (!WIFEXITED(status) && !WIFSIGNALED(status));
+	}
+	p->gone = true;
+}
+
+void puppet_done(struct puppet *p)
+{
+	cleanup_close(&p->channel);
+	remote_free(p->task.remote);
+	free(p->task.threads);
+	*p = (struct puppet){ .channel = -1, .gone = true };
+}

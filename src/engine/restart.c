@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <sys/resource.h>
+
+#include "engine/building.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+
+/* All open file descriptions of the tree are in this process for a while. */
+static int raise_own_limit(struct err *err)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return err_sys(err, "limit of open files");
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return err_sys(err, "raise limit of open files");
+	return 0;
+}
+
+/* The job's clocks go on where they stood at the cut. */
+static int set_clocks(const struct building *b, struct err *err)
+{
+	const PartRecord *part = b->plan->part;
+	int64_t monotonic = (int64_t)clock_ns(CLOCK_MONOTONIC);
+	int64_t boottime = (int64_t)clock_ns(CLOCK_BOOTTIME);
+	int r;
+
+	r = b->args->set_time(b->args->arg, part->monotonic_ns - monotonic,
+			      part->boottime_ns - boottime, err);
+	return r < 0 ? err_wrap(err, r, "time namespace") : 0;
+}
+
+static int build_processes(struct building *b, struct err *err)
+{
+	int r;
+
+	r = build_stage(b, STAGE_OPEN, err);
+	if (r == 0)
+		r = set_clocks(b, err);
+	if (r == 0)
+		r = build_tree(b, err);
+	if (r == 0)
+		r = build_tables(b, err);
+	if (r == 0)
+		r = build_stage(b, STAGE_EARLY, err);
+	return r;
+}
+
+static int build_memories(struct building *b, struct restart_result *ret,
+			  struct err *err)
+{
+	uint64_t start;
+	int r;
+
+	r = build_memory(b, err);
+	if (r == 0)
+		r = build_stage(b, STAGE_MAP, err);
+	if (r < 0)
+		return r;
+	b->args->phase(b->args->arg, PHASE_FILL);
+	start = clock_monotonic_ns();
+	r = build_contents(b, &ret->page_bytes, err);
+	ret->fill_ns = clock_monotonic_ns() - start;
+	return r < 0 ? r : build_stage(b, STAGE_MAPPED, err);
+}
+
+static int finish(struct building *b, struct err *err)
+{
+	static const enum restore_stage last[] = {
+		STAGE_SIGNALS, STAGE_CREDS, STAGE_LAST, STAGE_ARM,
+	};
+	int r;
+
+	r = build_threads(b, err);
+	if (r == 0)
+		r = build_stage(b, STAGE_THREAD, err);
+	if (r == 0)
+		r = build_zombies(b, err);
+	if (r == 0)
+		r = build_stage(b, STAGE_LATE, err);
+	if (r == 0)
+		r = close_channels(b, err);
+	for (size_t i = 0; i < ARRAY_SIZE(last) && r == 0; i++)
+		r = build_stage(b, last[i], err);
+	return r == 0 ? build_registers(b, err) : r;
+}
+
+static int build(struct building *b, struct restart_result *ret,
+		 struct err *err)
+{
+	int r;
+
+	r = building_init(b, err);
+	if (r == 0)
+		r = build_processes(b, err);
+	if (r == 0)
+		r = build_memories(b, ret, err);
+	if (r == 0)
+		r = finish(b, err);
+	if (r < 0)
+		return r;
+	b->args->phase(b->args->arg, PHASE_GO);
+	r = b->args->ready(b->args->arg, b->plan->part->root_pid, err);
+	return r == 0 ? let_go(b, err) : r;
+}
+
+static int build_part(const struct restart_args *args, const PartEntry *part,
+		      const struct meta *meta, struct restart_result *ret,
+		      struct err *err)
+{
+	struct building b = { .args = args, .part = part };
+	struct plan plan = { 0 };
+	int r;
+
+	b.ctx.root_fd = b.ctx.init_proc_fd = -1;
+	r = plan_make(meta, args->owner, &plan, err);
+	if (r < 0)
+		return r;
+	b.plan = &plan;
+	args->phase(args->arg, PHASE_BUILD);
+	r = build(&b, ret, err);
+	if (r < 0)
+		building_kill(&b);
+	building_done(&b);
+	ret->tasks = (uint32_t)plan.ntasks;
+	ret->threads = (uint32_t)plan.nthreads;
+	ret->root_ns_pid = plan.part->root_pid;
+	plan_done(&plan);
+	return r;
+}
+
+static int restart_part(const struct restart_args *args,
+			const PartEntry *part, struct restart_result *ret,
+			struct err *err)
+{
+	struct meta meta = { 0 };
+	int r;
+
+	r = snapshot_meta(args->dir_fd, args->owner, part, &meta, err);
+	if (r == 0)
+		r = snapshot_check_meta(part, &meta, err);
+	if (r == 0)
+		r = build_part(args, part, &meta, ret, err);
+	meta_done(&meta);
+	return r;
+}
+
+int restart_run(const struct restart_args *args, struct restart_result *ret,
+		struct err *err)
+{
+	uint64_t start = clock_monotonic_ns();
+	struct restart_result result = { 0 };
+	ManifestRecord *manifest = NULL;
+	int r;
+
+	args->phase(args->arg, PHASE_PREFLIGHT);
+	r = raise_own_limit(err);
+	if (r == 0)
+		r = snapshot_manifest(args->dir_fd, args->owner, &manifest,
+				      err);
+	if (r < 0)
+		return r;
+	if (manifest->n_parts != 1)
+		r = err_set(err, -ENOTSUP,
+			    "a snapshot of %zu nodes: this version restores jobs of one node",
+			    manifest->n_parts);
+	if (r == 0 && manifest->uid != args->owner->uid)
+		r = err_set(err, -EPERM, "it is a job of uid %u, not of %u",
+			    manifest->uid, args->owner->uid);
+	if (r == 0)
+		r = restart_part(args, manifest->parts[0], &result, err);
+	manifest_record__free_unpacked(manifest, NULL);
+	if (r < 0)
+		return r;
+	result.total_ns = clock_monotonic_ns() - start;
+	*ret = result;
+	return 0;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdbool.h>
+
+#include "engine/building.h"
+#include "images/files.pb-c.h"
+#include "images/tags.h"
+
+typedef int (*restore_fn)(struct restore_ctx *ctx, struct restore_task *task,
+			  struct restore_thread *thread,
+			  const ProtobufCMessage *msg, struct err *err);
+
+/* Objects that others are opened from. */
+static bool comes_first(uint32_t tag)
+{
+	return tag == TAG_GHOST || tag == TAG_SHMEM || tag == TAG_PIPE;
+}
+
+static int wrap_file(const struct meta_entry *e,
+		     const struct resource_ops *ops, int r, struct err *err)
+{
+	int32_t pid = plan_number(e->msg, "pid");
+
+	return pid ? err_wrap(err, r, "pid %d: %s", pid, ops->name) :
+		     err_wrap(err, r, "%s", ops->name);
+}
+
+static int open_files(struct building *b, bool first, struct err *err)
+{
+	const struct meta *meta = b->plan->meta;
+	const struct resource_ops *ops;
+	int r;
+
+	for (size_t i = 0; i < meta->count; i++) {
+		ops = resource_by_tag(meta->entries[i].tag);
+		if (!ops || !ops->restore_file ||
+		    comes_first(meta->entries[i].tag) != first)
+			continue;
+		r = ops->restore_file(&b->ctx, meta->entries[i].msg, err);
+		if (r < 0)
+			return wrap_file(&meta->entries[i], ops, r, err);
+	}
+	return 0;
+}
+
+/* The record of the open file behind a slot; NULL: its kind has no say. */
+static const struct plan_record *late_record(const struct building *b,
+					     uint32_t object,
+					     const struct resource_ops **ret)
+{
+	const struct plan_record *rec;
+	size_t count;
+
+	for (size_t i = 0; resource_table[i]; i++) {
+		if (!resource_table[i]->late_file)
+			continue;
+		rec = plan_find(b->plan, resource_table[i]->tag, object,
+				&count);
+		if (count) {
+			*ret = resource_table[i];
+			return rec;
+		}
+	}
+	return NULL;
+}
+
+static bool seen_before(const struct plan_record *slots, size_t i)
+{
+	const FdRecord *fd = (const FdRecord *)slots[i].msg;
+
+	for (size_t k = 0; k < i; k++)
+		if (((const FdRecord *)slots[k].msg)->object == fd->object)
+			return true;
+	return false;
+}
+
+static int late_files(struct building *b, struct puppet *p, struct err *err)
+{
+	const struct resource_ops *ops;
+	const struct plan_record *slots, *rec;
+	const FdRecord *fd;
+	size_t count;
+	int r;
+
+	slots = plan_find(b->plan, TAG_FD, (uint32_t)p->task.ns_pid, &count);
+	for (size_t i = 0; i < count; i++) {
+		fd = (const FdRecord *)slots[i].msg;
+		rec = late_record(b, fd->object, &ops);
+		if (!rec || seen_before(slots, i))
+			continue;
+		r = puppet_enter(p, &p->task.threads[0], err);
+		if (r == 0)
+			r = ops->late_file(&b->ctx, &p->task, (int)fd->fd,
+					   rec->msg, err);
+		if (r < 0)
+			return err_wrap(err, r, "pid %d: fd %u: %s",
+					p->task.ns_pid, fd->fd, ops->name);
+	}
+	return 0;
+}
+
+static int call_restore(struct building *b, const struct meta_entry *e,
+			const struct resource_ops *ops, restore_fn restore,
+			struct err *err)
+{
+	const struct plan_thread *where;
+	struct restore_thread *thread;
+	int32_t pid = plan_number(e->msg, "pid");
+	int32_t tid = plan_number(e->msg, "tid");
+	struct puppet *p;
+	int r;
+
+	where = plan_thread(b->plan, tid ? tid : pid);
+	if (!where)
+		return err_set(err, -EBADMSG, "%s of nobody", ops->name);
+	p = &b->puppets[where->task];
+	thread = &p->task.threads[where->thread];
+	r = puppet_enter(p, thread, err);
+	if (r == 0)
+		r = restore(&b->ctx, &p->task, tid ? thread : NULL, e->msg,
+			    err);
+	return r < 0 ? err_wrap(err, r, "pid %d: %s", tid ? tid : pid,
+				ops->name) : 0;
+}
+
+static int one_record(struct building *b, const struct meta_entry *e,
+		      enum restore_stage stage, struct err *err)
+{
+	const struct resource_ops *ops = resource_by_tag(e->tag);
+	int r = 0;
+
+	if (!ops)
+		return 0;
+	if (ops->scope == SCOPE_FILE) {
+		if (ops->stage2 != stage || !ops->restore2)
+			return 0;
+		r = ops->restore2(&b->ctx, NULL, NULL, e->msg, err);
+		return r < 0 ? wrap_file(e, ops, r, err) : 0;
+	}
+	if (ops->stage == stage && ops->restore)
+		r = call_restore(b, e, ops, ops->restore, err);
+	if (r == 0 && ops->stage2 == stage && ops->restore2)
+		r = call_restore(b, e, ops, ops->restore2, err);
+	return r;
+}
+
+int build_stage(struct building *b, enum restore_stage stage,
+		struct err *err)
+{
+	const struct meta *meta = b->plan->meta;
+	int r = 0;
+
+	if (stage == STAGE_OPEN) {
+		r = open_files(b, true, err);
+		return r < 0 ? r : open_files(b, false, err);
+	}
+	for (size_t i = 0; stage == STAGE_LATE && i < b->plan->ntasks; i++) {
+		if (!b->puppets[i].task.zombie)
+			r = late_files(b, &b->puppets[i], err);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < meta->count && r == 0; i++)
+		r = one_record(b, &meta->entries[i], stage, err);
+	return r;
+}
