@@ -18,7 +18,7 @@ check_LIBRARIES = %D%/lib/libtap.a
 check_LIBRARIES += %D%/lib/libvictim.a %D%/lib/libdrive.a
 %C%_lib_libvictim_a_SOURCES = %D%/lib/victim.c %D%/lib/victim.h
 %C%_lib_libdrive_a_SOURCES = %D%/lib/drive.c %D%/lib/drive.h
-EXTRA_PROGRAMS = %D%/lib/roundtrip
+EXTRA_PROGRAMS += %D%/lib/roundtrip
 %C%_lib_roundtrip_SOURCES = %D%/lib/roundtrip.c
 ENGINE_LIBS = src/engine/libengine.a src/resource/libresource.a \
 	src/snapshot/libsnapshot.a src/model/libmodel.a \

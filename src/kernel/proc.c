@@ -245,6 +245,22 @@ static int status_signals(const char *text, struct proc_status *st,
 	return r;
 }
 
+/* "thread mitigated", "conditional force disabled", or set by nobody. */
+static enum speculation restricted(const char *text, const char *key)
+{
+	const char *value = line_value(text, key);
+
+	if (!value)
+		return SPECULATION_FREE;
+	if (!strncmp(value, "thread mitigated", 16) ||
+	    !strncmp(value, "conditional disabled", 20))
+		return SPECULATION_OFF;
+	if (!strncmp(value, "thread force mitigated", 22) ||
+	    !strncmp(value, "conditional force disabled", 26))
+		return SPECULATION_FORCED_OFF;
+	return SPECULATION_FREE;
+}
+
 /* Lines that a kernel may lack, or that a zombie has none of. */
 static void status_optional(const char *text, struct proc_status *st)
 {
@@ -256,6 +272,9 @@ static void status_optional(const char *text, struct proc_status *st)
 	st->shadow_stack = hit && hit < end;
 	st->thp_disabled = thp && *thp == '0';
 	st->kernel_thread = text_or_zero(text, "Kthread", 10) != 0;
+	st->spec_store_bypass = restricted(text, "Speculation_Store_Bypass");
+	st->spec_indirect_branch = restricted(text,
+					      "SpeculationIndirectBranch");
 	st->umask = (uint32_t)text_or_zero(text, "Umask", 8);
 	st->threads = (uint32_t)text_or_zero(text, "Threads", 10);
 	st->no_new_privs = (uint32_t)text_or_zero(text, "NoNewPrivs", 10);

@@ -31,6 +31,9 @@ struct proc_stat { /* /proc/PID/stat */
 };
 int proc_read_stat(int proc_fd, struct proc_stat *ret, struct err *err);
 
+/* What a thread itself asked for by PR_SET_SPECULATION_CTRL. */
+enum speculation { SPECULATION_FREE, SPECULATION_OFF, SPECULATION_FORCED_OFF };
+
 struct proc_status { /* /proc/PID/status */
 	pid_t tgid, tracer;
 	pid_t ns_tgid, ns_pid, ns_pgid, ns_sid; /* innermost */
@@ -48,6 +51,7 @@ struct proc_status { /* /proc/PID/status */
 	bool shadow_stack; /* x86_Thread_features: shstk */
 	bool kernel_thread;
 	bool thp_disabled; /* THP_enabled: 0 */
+	enum speculation spec_store_bypass, spec_indirect_branch;
 };
 int proc_read_status(int proc_fd, struct proc_status *ret, struct err *err);
 void proc_status_done(struct proc_status *st);

@@ -7,12 +7,21 @@ noinst_LIBRARIES += %D%/libresource.a
 
 # One line for each resource.
 %C%_libresource_a_SOURCES += %D%/chardev.c
+%C%_libresource_a_SOURCES += %D%/creds.c
 %C%_libresource_a_SOURCES += %D%/eventfd.c
+%C%_libresource_a_SOURCES += %D%/fs.c
 %C%_libresource_a_SOURCES += %D%/memfd.c
 %C%_libresource_a_SOURCES += %D%/mm.c
 %C%_libresource_a_SOURCES += %D%/regs.c
+%C%_libresource_a_SOURCES += %D%/process.c
+%C%_libresource_a_SOURCES += %D%/rlimit.c
+%C%_libresource_a_SOURCES += %D%/sched.c
 %C%_libresource_a_SOURCES += %D%/shmem.c
+%C%_libresource_a_SOURCES += %D%/sigaction.c
 %C%_libresource_a_SOURCES += %D%/signalfd.c
+%C%_libresource_a_SOURCES += %D%/sigqueue.c
+%C%_libresource_a_SOURCES += %D%/thread.c %D%/thread.h
+%C%_libresource_a_SOURCES += %D%/timer.c
 %C%_libresource_a_SOURCES += %D%/timerfd.c
 %C%_libresource_a_SOURCES += %D%/vma.c
 %C%_libresource_a_SOURCES += %D%/epoll.c

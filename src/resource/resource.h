@@ -213,11 +213,20 @@ extern const struct resource_ops res_file;
 extern const struct resource_ops res_unsupported;
 
 /* one process */
+extern const struct resource_ops res_process;
+extern const struct resource_ops res_fs;
+extern const struct resource_ops res_rlimit;
+extern const struct resource_ops res_sigaction;
+extern const struct resource_ops res_timer;
 extern const struct resource_ops res_mm;
 extern const struct resource_ops res_vma;
 
 /* one thread */
 extern const struct resource_ops res_regs;
+extern const struct resource_ops res_thread;
+extern const struct resource_ops res_sigqueue;
+extern const struct resource_ops res_creds;
+extern const struct resource_ops res_sched;
 
 /* NULL when no resource writes this tag. */
 const struct resource_ops *resource_by_tag(uint32_t tag);

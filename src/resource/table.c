@@ -24,11 +24,20 @@ const struct resource_ops *const resource_table[] = {
 	&res_unsupported,
 
 	/* one process */
+	&res_process,
+	&res_fs,
+	&res_rlimit,
+	&res_sigaction,
+	&res_timer,
 	&res_mm,
 	&res_vma,
 
 	/* one thread */
 	&res_regs,
+	&res_thread,
+	&res_sigqueue,
+	&res_creds,
+	&res_sched,
 
 	NULL,
 };
