@@ -1,8 +1,13 @@
 noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES = %D%/engine.h
 %C%_libengine_a_SOURCES += %D%/freeze.h
+%C%_libengine_a_SOURCES += %D%/checkpoint.c
 %C%_libengine_a_SOURCES += %D%/collect.c %D%/collect.h
 %C%_libengine_a_SOURCES += %D%/collect_files.c %D%/collect_maps.c
+%C%_libengine_a_SOURCES += %D%/dump.c %D%/dump.h
+%C%_libengine_a_SOURCES += %D%/meta.c %D%/meta.h
+%C%_libengine_a_SOURCES += %D%/preflight.c %D%/preflight.h
+%C%_libengine_a_SOURCES += %D%/preflight_tree.c
 %C%_libengine_a_SOURCES += %D%/outside.c %D%/outside.h
 %C%_libengine_a_SOURCES += %D%/pages.c %D%/pages.h
 %C%_libengine_a_SOURCES += %D%/slice.c %D%/slice.h

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The steps of a checkpoint.  Until publish has returned the job can go on
+ * as if nothing had happened, and does so on any failure.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "engine/dump.h"
+#include "engine/engine.h"
+#include "engine/meta.h"
+#include "engine/pages.h"
+#include "engine/preflight.h"
+#include "storage/store.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+
+#define FREEZE_DEADLINE (10 * NSEC_PER_SEC)
+#define BUFFER_BYTES	(4u << 20)
+#define BUFFERS		10u
+#define NAME_BYTES	320
+
+struct checkpoint {
+	const struct checkpoint_args *args;
+	struct checkpoint_result result;
+	struct refusals *no;
+	struct tree_members members;
+	struct frozen_tree tree;
+	struct collection collection;
+	struct dump dump;
+	struct writer *writer;
+	struct meta_stream meta;
+	struct pages *pages;
+	char meta_name[NAME_BYTES], pages_name[NAME_BYTES];
+	uint32_t meta_stream, page_streams[1];
+	unsigned int created; /* streams, in this order */
+};
+
+static void enter(const struct checkpoint *c, enum engine_phase phase)
+{
+	c->args->phase(c->args->arg, phase);
+}
+
+static int check(struct checkpoint *c, struct dump *d, struct err *err)
+{
+	int r;
+
+	r = dump_init(d, c->args, &c->collection, c->pages,
+		      c->pages ? &c->meta.sink : NULL, err);
+	if (r == 0)
+		r = preflight(&c->collection, &d->ctx, c->args->init_pid,
+			      c->no, err);
+	if (r == 0)
+		r = dump_failure(d, err);
+	if (r == 0 && c->no->total)
+		r = err_set(err, -ENOTSUP,
+			    "refused: %zu things cannot be saved",
+			    c->no->total);
+	return r;
+}
+
+/* Look at the running tree. */
+static int look(struct checkpoint *c, struct err *err)
+{
+	int r;
+
+	enter(c, PHASE_PREFLIGHT);
+	r = tree_scan(&c->members, &c->tree, err);
+	if (r < 0)
+		return r;
+	r = collect(&c->tree, false, &c->collection, err);
+	if (r == 0)
+		r = check(c, &c->dump, err);
+	collection_done(&c->collection);
+	tree_free(&c->tree);
+	return r;
+}
+
+static int open_streams(struct checkpoint *c, struct err *err)
+{
+	struct writer_limits limits = {
+		.buffer_bytes = BUFFER_BYTES,
+		.buffers = BUFFERS,
+		.no_direct = c->args->no_direct,
+	};
+	int r;
+
+	r = writer_new(c->args->dir_fd, &limits, &c->writer, err);
+	if (r < 0)
+		return r;
+	r = as_user(c->args->owner, err);
+	if (r < 0)
+		return r;
+	r = writer_open(c->writer, c->meta_name, &c->meta_stream, err);
+	if (r == 0) {
+		c->created++;
+		r = writer_open(c->writer, c->pages_name, &c->page_streams[0],
+				err);
+	}
+	if (r == 0)
+		c->created++;
+	as_root();
+	return r;
+}
+
+/* All that takes time and needs nothing of the job comes before the stop. */
+static int prepare(struct checkpoint *c, struct err *err)
+{
+	struct pages_config config = {
+		.meta = &c->meta.sink,
+		.streams = c->page_streams,
+		.nstreams = 1,
+		.readers = c->args->readers,
+	};
+	int r;
+
+	(void)snprintf(c->meta_name, NAME_BYTES, "%s.meta", c->args->node);
+	(void)snprintf(c->pages_name, NAME_BYTES, "%s.pages.0",
+		       c->args->node);
+	r = open_streams(c, err);
+	if (r < 0)
+		return r;
+	r = meta_stream_init(&c->meta, c->writer, c->meta_stream, err);
+	if (r < 0)
+		return r;
+	config.writer = c->writer;
+	return pages_new(&config, &c->pages, err);
+}
+
+static int freeze(struct checkpoint *c, struct err *err)
+{
+	uint64_t deadline = c->args->freeze_deadline_ns;
+	int r;
+
+	enter(c, PHASE_FREEZE);
+	r = tree_freeze(&c->members, deadline ? deadline : FREEZE_DEADLINE,
+			&c->tree, err);
+	if (r < 0)
+		return err_wrap(err, r, "freeze");
+	c->result.tasks = (uint32_t)c->tree.ntasks;
+	c->result.threads = (uint32_t)c->tree.nthreads;
+	return 0;
+}
+
+/* What changed since the preflight may refuse still. */
+static int collect_frozen(struct checkpoint *c, struct err *err)
+{
+	int r;
+
+	enter(c, PHASE_COLLECT);
+	r = collect(&c->tree, true, &c->collection, err);
+	if (r < 0)
+		return err_wrap(err, r, "collect");
+	return check(c, &c->dump, err);
+}
+
+static int dump_all(struct checkpoint *c, struct err *err)
+{
+	uint64_t start;
+	int r;
+
+	enter(c, PHASE_DUMP);
+	r = meta_put_part(&c->meta, c->args, &c->tree, err);
+	if (r == 0)
+		r = dump_records(&c->dump, err);
+	if (r < 0)
+		return err_wrap(err, r, "dump");
+	enter(c, PHASE_PAGES);
+	start = clock_monotonic_ns();
+	r = pages_run(c->pages, err);
+	c->result.pages_ns = clock_monotonic_ns() - start;
+	c->result.page_bytes = pages_total(c->pages).bytes;
+	return r < 0 ? err_wrap(err, r, "pages") : 0;
+}
+
+static int publish(struct checkpoint *c, struct err *err)
+{
+	const struct checkpoint_args *args = c->args;
+	struct pages_total total = pages_total(c->pages);
+	auto_free uint8_t *manifest = NULL;
+	uint8_t digest[DIGEST_BYTES];
+	struct meta_file files[2];
+	size_t len;
+	int r;
+
+	enter(c, PHASE_PUBLISH);
+	r = meta_put_end(&c->meta, total.bytes, total.extents, digest, err);
+	if (r == 0)
+		r = writer_finish(c->writer, err);
+	if (r < 0)
+		return r;
+	files[0] = (struct meta_file){
+		c->meta_name, writer_length(c->writer, c->meta_stream), digest
+	};
+	files[1] = (struct meta_file){
+		c->pages_name, writer_length(c->writer, c->page_streams[0]),
+		NULL
+	};
+	r = manifest_make(args, files, ARRAY_SIZE(files),
+			  clock_monotonic_ns() - c->tree.started_ns,
+			  total.bytes, &manifest, &len, err);
+	if (r == 0)
+		r = store_publish(args->job_fd, args->generation, args->dir_fd,
+				  manifest, len, args->owner, err);
+	return r < 0 ? err_wrap(err, r, "publish") : 0;
+}
+
+/* The snapshot is durable: its maker decides what becomes of the tree. */
+static int end(struct checkpoint *c, struct err *err)
+{
+	int r;
+
+	enter(c, PHASE_END);
+	c->result.killed =
+		c->args->published && c->args->published(c->args->arg);
+	collection_done(&c->collection);
+	r = c->result.killed ? tree_kill(&c->tree, err) :
+			       tree_thaw(&c->tree, err);
+	c->result.frozen_ns = clock_monotonic_ns() - c->tree.started_ns;
+	return r;
+}
+
+static int run_frozen(struct checkpoint *c, struct err *err)
+{
+	struct err ignored = { 0 };
+	int r;
+
+	r = freeze(c, err);
+	if (r < 0)
+		return r;
+	r = collect_frozen(c, err);
+	if (r == 0)
+		r = dump_all(c, err);
+	if (r == 0)
+		r = publish(c, err);
+	if (r == 0)
+		return end(c, err);
+	collection_done(&c->collection);
+	/* The first failure is the one to be told. */
+	(void)tree_thaw(&c->tree, &ignored);
+	return r;
+}
+
+/* Leave nothing of an attempt; the job does not wait for this. */
+static void discard(struct checkpoint *c)
+{
+	const struct checkpoint_args *args = c->args;
+	struct err ignored = { 0 };
+
+	if (args->job_fd >= 0) {
+		/* A leftover is no snapshot: the next retire removes it. */
+		(void)store_discard(args->job_fd, args->generation,
+				    args->owner, &ignored);
+		return;
+	}
+	if (as_user(args->owner, &ignored) < 0)
+		return;
+	if (c->created > 0)
+		(void)unlinkat(args->dir_fd, c->meta_name, 0);
+	if (c->created > 1)
+		(void)unlinkat(args->dir_fd, c->pages_name, 0);
+	as_root();
+}
+
+/* Many files are looked at, ghosts stay open until their contents are in. */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	/* With the old limit smaller trees still work. */
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int checkpoint_run(const struct checkpoint_args *args,
+		   struct checkpoint_result *ret, struct refusals *no,
+		   struct err *err)
+{
+	struct checkpoint *c = calloc(1, sizeof(*c));
+	uint64_t start = clock_monotonic_ns();
+	int r;
+
+	if (!c)
+		return err_set(err, -ENOMEM, "checkpoint");
+	c->args = args;
+	c->no = no;
+	c->members.init_pid = args->init_pid;
+	c->members.root_pid = args->root_pid;
+	raise_file_limit();
+	r = look(c, err);
+	if (r == 0)
+		r = prepare(c, err);
+	if (r == 0)
+		r = run_frozen(c, err);
+	c->result.total_ns = clock_monotonic_ns() - start;
+	*ret = c->result;
+	pages_free(c->pages);
+	meta_stream_done(&c->meta);
+	writer_free(c->writer);
+	if (r < 0)
+		discard(c);
+	tree_free(&c->tree);
+	free(c);
+	return r;
+}

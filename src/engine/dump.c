@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "engine/dump.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "engine/outside.h"
+#include "images/files.pb-c.h"
+#include "images/tags.h"
+#include "images/task.pb-c.h"
+#include "util/cleanup.h"
+
+static uint32_t engine_fd_object(void *arg, pid_t ns_pid, int fd)
+{
+	const struct dump *d = arg;
+
+	return collection_fd_object(d->collection, ns_pid, fd);
+}
+
+static uint32_t engine_vma_object(void *arg, const struct task_view *task,
+				  const struct vma *vma)
+{
+	const struct dump *d = arg;
+
+	return collection_vma_object(d->collection, task, vma);
+}
+
+static pid_t engine_ns_pid(void *arg, pid_t pid)
+{
+	const struct dump *d = arg;
+
+	return collection_ns_pid(d->collection, pid);
+}
+
+/* Looked for when the first resource asks; NULL: that failed. */
+static struct outside *look_outside(struct dump *d)
+{
+	struct collection *c = d->collection;
+	auto_free pid_t *pids = calloc(c->nids + 1, sizeof(*pids));
+	int r;
+
+	if (c->outside || d->outside_failure.code)
+		return c->outside;
+	if (!pids) {
+		(void)err_set(&d->outside_failure, -ENOMEM, "processes");
+		return NULL;
+	}
+	for (size_t i = 0; i < c->nids; i++)
+		pids[i] = c->ids[i].tid;
+	r = outside_new(pids, c->nids, c->shmem_device, &c->outside,
+			&d->outside_failure);
+	return r < 0 ? NULL : c->outside;
+}
+
+static pid_t engine_held_outside(void *arg, const char *link)
+{
+	const struct outside *o = look_outside(arg);
+
+	return o ? outside_link(o, link) : 0;
+}
+
+static pid_t engine_shmem_outside(void *arg, uint64_t inode)
+{
+	const struct outside *o = look_outside(arg);
+
+	return o ? outside_shmem(o, inode) : 0;
+}
+
+static int engine_epoll_target(void *arg, const struct task_view *task,
+			       int epfd, int tfd, uint32_t nth,
+			       uint32_t *ret_object, struct err *err)
+{
+	const struct dump *d = arg;
+
+	return collection_epoll_target(d->collection, task, epfd, tfd, nth,
+				       ret_object, err);
+}
+
+static int engine_pages_of_task(void *arg, const struct task_view *task,
+				const struct vma *vma, struct err *err)
+{
+	const struct dump *d = arg;
+	struct page_range range = {
+		.pid = task->pid,
+		.ns_pid = task->ns_pid,
+		.proc_fd = task->proc_fd,
+		.start = vma->start,
+		.end = vma->end,
+		.over_file = vma->inode != 0,
+		.readable = (vma->prot & PROT_READ) != 0,
+	};
+
+	return pages_add_range(d->pages, &range, err);
+}
+
+static int engine_pages_of_fd(void *arg, uint32_t object, int fd,
+			      uint64_t size, struct err *err)
+{
+	const struct dump *d = arg;
+
+	return pages_add_file(d->pages, object, fd, size, err);
+}
+
+/* The allocation's CPUs: nothing of the job changes those of its init. */
+static int read_allowed_cpus(struct dump *d, struct err *err)
+{
+	const struct frozen_tree *tree = d->collection->tree;
+	pid_t pid = d->args->init_pid;
+	long n;
+
+	if (!pid)
+		pid = tree->tasks[0].stat.ppid;
+	n = syscall(SYS_sched_getaffinity, pid, sizeof(d->allowed_cpus),
+		    d->allowed_cpus);
+	if (n < 0)
+		return err_sys(err, "CPUs of process %d", pid);
+	d->options.allowed_cpus = d->allowed_cpus;
+	d->options.allowed_cpus_len = (uint32_t)n;
+	return 0;
+}
+
+int dump_init(struct dump *d, const struct checkpoint_args *args,
+	      struct collection *collection, struct pages *pages,
+	      const struct img_sink *out, struct err *err)
+{
+	memset(d, 0, sizeof(*d));
+	d->args = args;
+	d->collection = collection;
+	d->pages = pages;
+	d->options.carry = args->carry;
+	d->options.stdio = args->stdio;
+	d->options.owner_uid = args->owner->uid;
+	d->options.owner = args->owner;
+	d->engine = (struct dump_engine){
+		.arg = d,
+		.fd_object = engine_fd_object,
+		.vma_object = engine_vma_object,
+		.ns_pid = engine_ns_pid,
+		.held_outside = engine_held_outside,
+		.shmem_outside = engine_shmem_outside,
+		.epoll_target = engine_epoll_target,
+		.pages_of_task = engine_pages_of_task,
+		.pages_of_fd = engine_pages_of_fd,
+	};
+	d->ctx.out = out;
+	d->ctx.objects = collection->objects;
+	d->ctx.engine = &d->engine;
+	d->ctx.options = &d->options;
+	return read_allowed_cpus(d, err);
+}
+
+int dump_failure(const struct dump *d, struct err *err)
+{
+	if (!d->outside_failure.code)
+		return 0;
+	*err = d->outside_failure;
+	return err->code;
+}
+
+/* A group or session that is led from outside the tree is nobody's: 0. */
+static pid_t led_inside(const struct dump *d, pid_t leader)
+{
+	return leader == 1 && d->args->init_pid ? 0 : leader;
+}
+
+static pid_t parent_of(const struct dump *d, const struct frozen_task *f)
+{
+	pid_t ns;
+
+	if (f->pid == d->args->root_pid)
+		return 0;
+	ns = collection_ns_pid(d->collection, f->stat.ppid);
+	return ns ? ns : 1;
+}
+
+static int put_task(struct dump *d, const struct collected_task *t,
+		    struct err *err)
+{
+	const struct frozen_task *f = t->frozen;
+	TaskRecord rec = TASK_RECORD__INIT;
+	auto_free int32_t *tids = calloc(t->nthreads + 1, sizeof(*tids));
+
+	if (!tids)
+		return err_set(err, -ENOMEM, "process");
+	rec.pid = f->ns_pid;
+	rec.ppid = parent_of(d, f);
+	rec.pgid = led_inside(d, f->status.ns_pgid);
+	rec.sid = led_inside(d, f->status.ns_sid);
+	rec.state = TASK_RECORD__STATE__RUNNING;
+	rec.comm = (char *)f->stat.comm;
+	rec.has_exit_signal = 1;
+	rec.exit_signal = (int32_t)f->stat.exit_signal;
+	if (f->zombie) {
+		rec.state = TASK_RECORD__STATE__ZOMBIE;
+		rec.exit_status = f->stat.exit_status;
+	} else if (f->threads[0].tracee.stop_signal) {
+		rec.state = TASK_RECORD__STATE__STOPPED;
+		rec.has_stop_signal = 1;
+		rec.stop_signal = f->threads[0].tracee.stop_signal;
+	}
+	for (size_t i = 0; i < t->nthreads; i++)
+		tids[i] = t->threads[i].ns_tid;
+	rec.tids = tids;
+	rec.n_tids = t->nthreads;
+	return img_put(d->ctx.out, TAG_TASK, &rec.base, err);
+}
+
+static int dump_view(void *arg, struct collected_file *file,
+		     const struct fd_view *view, struct err *err)
+{
+	struct dump *d = arg;
+	int r;
+
+	if (!file->ops || !file->ops->dump_file)
+		return err_set(err, -ENOTSUP, "%s cannot be saved", view->link);
+	r = file->ops->dump_file(&d->ctx, view, err);
+	return r < 0 ? err_wrap(err, r, "%s: %s", file->ops->name,
+				view->link) : 0;
+}
+
+static int dump_file(struct dump *d, struct collected_file *f, struct err *err)
+{
+	int r = collection_view(d->collection, f, dump_view, d, err);
+
+	if (r < 0)
+		return err_wrap(err, r, "process %d: fd %d",
+				d->collection->tasks[f->task].view.ns_pid,
+				f->fd);
+	return 0;
+}
+
+/* Shared memory first: descriptors of it name it. */
+static int dump_files(struct dump *d, struct err *err)
+{
+	struct collection *c = d->collection;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->nfiles; i++)
+		if (c->files[i].shmem)
+			r = dump_file(d, &c->files[i], err);
+	for (size_t i = 0; r == 0 && i < c->nfiles; i++)
+		if (!c->files[i].shmem)
+			r = dump_file(d, &c->files[i], err);
+	return r;
+}
+
+static int dump_slots(struct dump *d, struct err *err)
+{
+	const struct collection *c = d->collection;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->nslots; i++) {
+		const struct collected_slot *s = &c->slots[i];
+		FdRecord rec = FD_RECORD__INIT;
+
+		rec.pid = c->tasks[s->task].view.ns_pid;
+		rec.fd = (uint32_t)s->fd;
+		rec.object = c->files[s->file].object;
+		rec.cloexec = s->cloexec;
+		r = img_put(d->ctx.out, TAG_FD, &rec.base, err);
+	}
+	return r;
+}
+
+static int dump_task_resources(struct dump *d, const struct task_view *view,
+			       struct err *err)
+{
+	for (size_t i = 0; resource_table[i]; i++) {
+		const struct resource_ops *ops = resource_table[i];
+		int r;
+
+		if (!ops->dump_task)
+			continue;
+		r = ops->dump_task(&d->ctx, view, err);
+		if (r < 0)
+			return err_wrap(err, r, "%s", ops->name);
+	}
+	return 0;
+}
+
+static int dump_thread_resources(struct dump *d,
+				 const struct thread_view *view,
+				 struct err *err)
+{
+	for (size_t i = 0; resource_table[i]; i++) {
+		const struct resource_ops *ops = resource_table[i];
+		int r;
+
+		if (!ops->dump_thread)
+			continue;
+		r = ops->dump_thread(&d->ctx, view, err);
+		if (r < 0)
+			return err_wrap(err, r, "%s", ops->name);
+	}
+	return 0;
+}
+
+/* What only a thread itself can ask for is asked while its call is open. */
+static int dump_thread(struct dump *d, struct collected_task *t, size_t i,
+		       struct err *err)
+{
+	struct thread_view *v = &t->threads[i];
+	struct err ignored = { 0 };
+	int r;
+
+	v->remote = t->view.remote;
+	r = remote_begin(v->remote, v->tracee, err);
+	if (r < 0)
+		return r;
+	if (i == 0)
+		r = dump_task_resources(d, &t->view, err);
+	if (r == 0)
+		r = dump_thread_resources(d, v, err);
+	if (r == 0)
+		return remote_end(v->remote, err);
+	/* The first failure is the one to be told. */
+	(void)remote_end(v->remote, &ignored);
+	return r;
+}
+
+static int dump_task(struct dump *d, struct collected_task *t, struct err *err)
+{
+	struct frozen_task *f = &d->collection->tree->tasks[t -
+						d->collection->tasks];
+	int r;
+
+	r = remote_new(f->pid, &f->threads[0].tracee, &f->remote, err);
+	if (r < 0)
+		return r;
+	t->view.remote = f->remote;
+	for (size_t i = 0; r == 0 && i < t->nthreads; i++) {
+		r = dump_thread(d, t, i, err);
+		if (r < 0)
+			err_wrap(err, r, "thread %d", t->threads[i].ns_tid);
+	}
+	return r;
+}
+
+int dump_records(struct dump *d, struct err *err)
+{
+	struct collection *c = d->collection;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->ntasks; i++)
+		r = put_task(d, &c->tasks[i], err);
+	if (r == 0)
+		r = dump_files(d, err);
+	if (r == 0)
+		r = dump_slots(d, err);
+	for (size_t i = 0; r == 0 && i < c->ntasks; i++) {
+		if (c->tasks[i].frozen->zombie)
+			continue;
+		r = dump_task(d, &c->tasks[i], err);
+		if (r < 0)
+			err_wrap(err, r, "process %d",
+				 c->tasks[i].view.ns_pid);
+	}
+	return r;
+}

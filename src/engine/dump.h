@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_ENGINE_DUMP_H
+#define JOBCR_ENGINE_DUMP_H
+
+#include "engine/collect.h"
+#include "engine/engine.h"
+#include "engine/pages.h"
+#include "resource/resource.h"
+
+/* Dumping one tree: what resources see, and what they call. */
+struct dump {
+	const struct checkpoint_args *args;
+	struct collection *collection; /* borrowed */
+	struct pages *pages;	       /* borrowed; NULL while checking */
+	struct dump_options options;
+	struct dump_engine engine;
+	struct dump_ctx ctx;
+	uint8_t allowed_cpus[1024];
+	struct err outside_failure; /* code 0: none */
+};
+
+/* out may be NULL for checks.  Do not move *d. */
+int dump_init(struct dump *d, const struct checkpoint_args *args,
+	      struct collection *collection, struct pages *pages,
+	      const struct img_sink *out, struct err *err);
+
+/* A callback that cannot tell an error had one. */
+int dump_failure(const struct dump *d, struct err *err);
+
+/* All records of a frozen tree but the part's own and those of pages. */
+int dump_records(struct dump *d, struct err *err);
+
+#endif
