@@ -94,6 +94,13 @@ EXTRA_PROGRAMS += %D%/fuzz/records_libfuzzer
 %C%_fuzz_records_libfuzzer_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 %C%_fuzz_records_libfuzzer_LDADD = $(SNAPSHOT_LIBS)
 
+noinst_PROGRAMS += %D%/bench/disk
+%C%_bench_disk_SOURCES = %D%/bench/disk.c
+%C%_bench_disk_LDADD = src/snapshot/libsnapshot.a storage/libstorage.a \
+	images/libimages.a images/libproto.a src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(GCRYPT_LIBS) $(XXHASH_LIBS) \
+	$(JSON_LIBS)
+
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 
