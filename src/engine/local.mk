@@ -1,6 +1,7 @@
 noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES = %D%/engine.h
 %C%_libengine_a_SOURCES += %D%/freeze.h
+%C%_libengine_a_SOURCES += %D%/phase.c
 %C%_libengine_a_SOURCES += %D%/checkpoint.c
 %C%_libengine_a_SOURCES += %D%/collect.c %D%/collect.h
 %C%_libengine_a_SOURCES += %D%/collect_files.c %D%/collect_maps.c
