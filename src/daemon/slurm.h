@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_DAEMON_SLURM_H
+#define JOBCR_DAEMON_SLURM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util/err.h"
+
+/*
+ * What jobcrd asks of and tells slurmctld, through jobcr-slurm in libexec.
+ * Every call waits for that program: from a forked operation only, never from
+ * the loop.
+ */
+enum slurm_reason {
+	SLURM_REASON_NONE,	/* runs, nothing was asked of it */
+	SLURM_REASON_PREEMPT,	/* in its grace time, or over it */
+	SLURM_REASON_REQUEUE,	/* pending again: requeued by somebody */
+	SLURM_REASON_CANCEL,
+	SLURM_REASON_TIMELIMIT,
+	SLURM_REASON_NODE,
+	SLURM_REASON_ENDED,
+};
+
+struct slurm_job {
+	enum slurm_reason reason;
+	bool requeue;	 /* Slurm may requeue it */
+	bool completing; /* its processes are being ended */
+	uid_t uid;
+	gid_t gid;
+	uint32_t nodes, restarts;
+	uint64_t preempt_time, end_time; /* Unix seconds, 0: none */
+};
+
+/* -ENOENT: slurmctld does not know the job (any more). */
+int slurm_query(const char *libexec, uint32_t job, struct slurm_job *ret,
+		struct err *err);
+
+/* Back into the queue under the same id; Slurm then ends its processes. */
+int slurm_requeue_job(const char *libexec, uint32_t job, struct err *err);
+
+/*
+ * When a requeued job has left its node (waits for that): let it start now,
+ * not when its last credential has expired.
+ */
+int slurm_start_job(const char *libexec, uint32_t job, struct err *err);
+
+/* Requeue and hold, with the reason where "scontrol show job" has it. */
+int slurm_hold_job(const char *libexec, uint32_t job, const char *reason,
+		   struct err *err);
+
+#endif
