@@ -44,7 +44,7 @@ skip() {
 done_testing() {
 	echo "1..$points"
 	[ $failures -eq 0 ] || cluster_logs
-	exit 0
+	exit $((failures > 0))
 }
 
 bail() {
