@@ -27,6 +27,8 @@ struct frozen_thread {
 						already set in it */
 	struct user_regs_struct regs_image;  /* for a restored thread */
 	uint64_t sigmask;		     /* the real one, not ppoll's */
+	bool eintr_hidden;		     /* regs_resume make a call again
+						that had failed with EINTR */
 	struct rseq_config rseq;	     /* address 0: none */
 	uint8_t *siginfo;		     /* private queue, 128 bytes each */
 	size_t nsiginfo;
@@ -48,6 +50,8 @@ struct frozen_task {
 	/* For the dump side: made by it with remote_new, freed by
 	 * tree_thaw, tree_kill and tree_free. */
 	struct remote *remote;
+
+	uint64_t vdso; /* where it is, 0: unknown */
 };
 
 struct frozen_tree {
@@ -80,7 +84,8 @@ int tree_scan(const struct tree_members *members, struct frozen_tree *ret,
  * take what must be read before anything is injected.  Calls that our stop
  * interrupted are turned into calls that are made again.  Not done within
  * deadline_ns from now: -ETIMEDOUT naming who did not stop and why.  On
- * failure every thread goes on as it was.
+ * failure every thread goes on as it was (one that does not even stop, when
+ * the caller has ended).
  */
 int tree_freeze(const struct tree_members *members, uint64_t deadline_ns,
 		struct frozen_tree *ret, struct err *err);

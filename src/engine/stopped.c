@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/stopped.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "util/cleanup.h"
+#include "util/io.h"
+
+/* Enough for every vDSO there is; one page too far costs an instant. */
+#define VDSO_BYTES 0x4000u
+/* A thread that does nothing but read clocks is inside nine times of ten. */
+#define VDSO_TRIES 200
+
+#define RESTART_LOW  (-516)
+#define RESTART_HIGH (-512)
+
+static bool is_interrupted(const struct user_regs_struct *regs)
+{
+	long code = (long)regs->rax;
+
+	return (long)regs->orig_rax >= 0 &&
+	       (code == -EINTR ||
+		(code >= RESTART_LOW && code <= RESTART_HIGH));
+}
+
+static uint64_t signal_bits(const uint8_t *siginfo, size_t count)
+{
+	uint64_t bits = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		int32_t sig;
+
+		memcpy(&sig, siginfo + i * 128, sizeof(sig));
+		if (sig >= 1 && sig <= 64)
+			bits |= 1ull << (sig - 1);
+	}
+	return bits;
+}
+
+/* Is a signal that has a handler going to be delivered on the way out? */
+static int read_pending(struct frozen_task *task, struct frozen_thread *th,
+			bool *ret, struct err *err)
+{
+	auto_free uint8_t *own = NULL, *shared = NULL;
+	size_t nown = 0, nshared = 0;
+	struct proc_status status;
+	uint64_t bits, mask;
+	int r;
+
+	r = tracee_peek_signals(&th->tracee, false, &own, &nown, err);
+	if (r == 0)
+		r = tracee_peek_signals(&th->tracee, true, &shared, &nshared,
+					err);
+	if (r == 0)
+		r = tracee_get_sigmask(&th->tracee, &mask, err);
+	if (r < 0)
+		return r;
+	bits = (signal_bits(own, nown) | signal_bits(shared, nshared)) & ~mask;
+	*ret = false;
+	if (!bits)
+		return 0;
+	r = proc_read_status(task->proc_fd, &status, err);
+	if (r < 0)
+		return r;
+	*ret = (bits & status.sig_caught) != 0;
+	proc_status_done(&status);
+	return 0;
+}
+
+/*
+ * Calls that set a mask for their duration.  Stopped inside, the thread
+ * still has that mask, and would take a signal that only the call lets in
+ * before the call is made again: then nobody wakes it.  With its own mask
+ * back, the signal waits for the call.
+ */
+static int settle_mask(struct frozen_thread *th,
+		       const struct user_regs_struct *regs, struct err *err)
+{
+	uint64_t mask;
+	int r;
+
+	switch ((long)regs->orig_rax) {
+	case SYS_rt_sigsuspend:
+	case SYS_ppoll:
+	case SYS_pselect6:
+	case SYS_epoll_pwait:
+#ifdef SYS_epoll_pwait2
+	case SYS_epoll_pwait2:
+#endif
+	case SYS_io_pgetevents:
+		break;
+	default:
+		return 0;
+	}
+	r = tracee_get_sigmask(&th->tracee, &mask, err);
+	return r < 0 ? r : tracee_set_sigmask(&th->tracee, mask, err);
+}
+
+static int settle_call(struct frozen_task *task, struct frozen_thread *th,
+		       struct user_regs_struct *regs, struct err *err)
+{
+	struct user_regs_struct again = *regs;
+	int r;
+
+	th->eintr_hidden = false;
+	th->tracee.handler_pending = false;
+	/* In a stop of its own the program would see EINTR without us, too. */
+	if (!is_interrupted(regs) || th->tracee.stop_signal)
+		return 0;
+	r = settle_mask(th, regs, err);
+	if (r == 0)
+		r = read_pending(task, th, &th->tracee.handler_pending, err);
+	if (r < 0)
+		return r;
+	syscall_rewind(&again, false, th->tracee.handler_pending);
+	if (again.rip == regs->rip)
+		return 0;
+	r = tracee_set_regs(&th->tracee, &again, err);
+	if (r < 0)
+		return r;
+	th->eintr_hidden = true;
+	*regs = again;
+	return 0;
+}
+
+struct rseq_section {
+	uint32_t version, flags;
+	uint64_t start, length, abort;
+};
+
+static int read_memory(pid_t pid, uint64_t addr, void *buf, size_t len)
+{
+	struct iovec here = { buf, len };
+	struct iovec there = { (void *)(uintptr_t)addr, len };
+
+	return process_vm_readv(pid, &here, 1, &there, 1, 0) == (ssize_t)len ?
+		       0 :
+		       -EFAULT;
+}
+
+/*
+ * The kernel would abort a critical section on the way back to the program,
+ * but the first injected call makes it forget that there was one.
+ */
+static int settle_rseq(struct frozen_task *task, struct frozen_thread *th,
+		       struct user_regs_struct *regs, struct err *err)
+{
+	const uint64_t section_offset = 8;
+	struct rseq_section s;
+	uint64_t at = 0;
+	int r;
+
+	r = tracee_get_rseq(&th->tracee, &th->rseq, err);
+	if (r < 0)
+		return r;
+	if (!th->rseq.address ||
+	    read_memory(task->pid, th->rseq.address + section_offset, &at,
+			sizeof(at)) < 0 ||
+	    !at || read_memory(task->pid, at, &s, sizeof(s)) < 0 ||
+	    regs->rip - s.start >= s.length)
+		return 0;
+	regs->rip = s.abort;
+	return tracee_set_regs(&th->tracee, regs, err);
+}
+
+/* AT_SYSINFO_EHDR of the auxiliary vector. */
+static void find_vdso(struct frozen_task *task)
+{
+	auto_free char *data = NULL;
+	struct err ignored;
+	size_t len = 0;
+
+	/* 1 is no address: looked for in vain. */
+	task->vdso = 1;
+	if (read_file_at(task->proc_fd, "auxv", 65536, &data, &len,
+			 &ignored) < 0)
+		return;
+	for (size_t i = 0; i + sizeof(Elf64_auxv_t) <= len;
+	     i += sizeof(Elf64_auxv_t)) {
+		Elf64_auxv_t aux;
+
+		memcpy(&aux, data + i, sizeof(aux));
+		if (aux.a_type == AT_SYSINFO_EHDR)
+			task->vdso = aux.a_un.a_val;
+	}
+}
+
+/*
+ * Run a thread that is in the vDSO until it is met elsewhere.  Not by single
+ * steps: should we die between two, the thread would be killed by a trap.
+ */
+static int leave_vdso(struct frozen_task *task, struct frozen_thread *th,
+		      struct user_regs_struct *regs, uint64_t deadline,
+		      struct err *err)
+{
+	if (!task->vdso)
+		find_vdso(task);
+	for (int i = 0; i < VDSO_TRIES; i++) {
+		int r;
+
+		if (regs->rip - task->vdso >= VDSO_BYTES ||
+		    th->tracee.stop_signal)
+			return 0;
+		if (ptrace(PTRACE_CONT, th->tracee.tid, NULL, NULL) < 0)
+			return err_sys(err, "thread %d: leave the vDSO",
+				       (int)th->tracee.tid);
+		/* Asked too early it would stop before it has run at all. */
+		if (i < VDSO_TRIES / 2)
+			sched_yield();
+		else
+			nanosleep(&(struct timespec){ .tv_nsec = 1000 }, NULL);
+		r = tracee_interrupt(&th->tracee, err);
+		if (r < 0)
+			return r;
+		r = tracee_wait_stop(&th->tracee, deadline, err);
+		if (r == 0)
+			r = tracee_get_regs(&th->tracee, regs, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int stopped_settle(struct frozen_task *task, struct frozen_thread *th,
+		   uint64_t deadline, struct err *err)
+{
+	struct user_regs_struct regs;
+	int r;
+
+	r = tracee_get_regs(&th->tracee, &regs, err);
+	/* An EINTR must not wait: if we die it is seen. */
+	r = r < 0 ? r : settle_call(task, th, &regs, err);
+	if (r == 0 && !th->eintr_hidden)
+		r = leave_vdso(task, th, &regs, deadline, err);
+	if (r == 0 && !th->eintr_hidden)
+		r = settle_call(task, th, &regs, err);
+	return r < 0 ? r : settle_rseq(task, th, &regs, err);
+}
+
+int stopped_take(struct frozen_task *task, struct frozen_thread *th,
+		 struct err *err)
+{
+	int r;
+
+	r = tracee_get_regs(&th->tracee, &th->regs_resume, err);
+	r = r < 0 ? r : tracee_get_sigmask(&th->tracee, &th->sigmask, err);
+	r = r < 0 ? r :
+		    tracee_peek_signals(&th->tracee, false, &th->siginfo,
+					&th->nsiginfo, err);
+	/* What a handler waits for may have come after the thread stopped. */
+	if (r == 0 && !th->tracee.handler_pending &&
+	    is_interrupted(&th->regs_resume))
+		r = read_pending(task, th, &th->tracee.handler_pending, err);
+	if (r < 0)
+		return r;
+	th->regs_image = th->regs_resume;
+	syscall_identify(&th->tracee, &th->regs_image);
+	syscall_rewind(&th->regs_image, true, th->tracee.handler_pending);
+	return 0;
+}
+
+int stopped_release(struct frozen_task *task, struct frozen_thread *th,
+		    struct err *err)
+{
+	struct user_regs_struct regs = th->regs_resume;
+	bool pending = false;
+	int r;
+
+	if (!th->eintr_hidden)
+		return 0;
+	r = read_pending(task, th, &pending, err);
+	if (r < 0 || !pending)
+		return r;
+	regs.rip += 2;
+	regs.orig_rax = regs.rax;
+	regs.rax = (unsigned long long)-EINTR;
+	return tracee_set_regs(&th->tracee, &regs, err);
+}

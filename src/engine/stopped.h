@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_ENGINE_STOPPED_H
+#define JOBCR_ENGINE_STOPPED_H
+
+#include "engine/freeze.h"
+
+/*
+ * What has to be done to a thread as soon as it has stopped, and what is
+ * taken from it once all have.
+ */
+
+/*
+ * Hide that the thread was stopped: an EINTR of ours, a half-done critical
+ * section.  Lets it run for an instant when it is inside the vDSO, whose
+ * code must not be left on another kernel.
+ */
+int stopped_settle(struct frozen_task *task, struct frozen_thread *thread,
+		   uint64_t deadline, struct err *err);
+
+/* Registers for both sides, mask, queues, ids. */
+int stopped_take(struct frozen_task *task, struct frozen_thread *thread,
+		 struct err *err);
+
+/* Before it goes on: a signal that came meanwhile wants its EINTR. */
+int stopped_release(struct frozen_task *task, struct frozen_thread *thread,
+		    struct err *err);
+
+#endif
