@@ -85,6 +85,11 @@ UNIT_TESTS += %D%/unit/snapshot
 %C%_unit_snapshot_SOURCES = %D%/unit/snapshot.c
 %C%_unit_snapshot_LDADD = $(SNAPSHOT_LIBS)
 
+UNIT_TESTS += %D%/unit/files
+%C%_unit_files_SOURCES = %D%/unit/files.c
+%C%_unit_files_LDADD = src/resource/libresource.a src/model/libmodel.a \
+	src/kernel/libkernel.a $(SNAPSHOT_LIBS)
+
 UNIT_TESTS += %D%/fuzz/records
 %C%_fuzz_records_SOURCES = %D%/fuzz/main.c %D%/fuzz/records.c %D%/fuzz/fuzz.h
 %C%_fuzz_records_LDADD = $(SNAPSHOT_LIBS)

@@ -79,7 +79,7 @@ static uint32_t same_before(const struct entries *all, size_t i)
 	return n;
 }
 
-/* Which open files are meant: the numbers may be others' by now. */
+/* Which open files are meant (the numbers may be others' by now); 0: none. */
 static int find_targets(const struct dump_ctx *ctx, const struct fd_view *fd,
 			struct entries *all, struct err *err)
 {
@@ -91,7 +91,9 @@ static int find_targets(const struct dump_ctx *ctx, const struct fd_view *fd,
 					(int)entry->fd, same_before(all, i),
 					&entry->object, err);
 
-		if (r < 0)
+		if (r == -ENOENT)
+			entry->object = 0;
+		else if (r < 0)
 			return err_wrap(err, r, "entry %u", entry->fd);
 	}
 	return 0;

@@ -99,10 +99,11 @@ int open_file_again(int fd, const OpenFile *file, struct err *err)
 	char path[32];
 	int r;
 
-	/* The link leads to the file itself, not to its name. */
+	/* The link leads to the file itself, not to its name.  Pipes take
+	 * O_DIRECT only later. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	again = open(path, (open_file_flags(file) & ~O_NOFOLLOW) | O_CLOEXEC |
-				   O_NOCTTY);
+	again = open(path, (open_file_flags(file) & ~(O_NOFOLLOW | O_DIRECT)) |
+				   O_CLOEXEC | O_NOCTTY);
 	if (again < 0)
 		return err_sys(err, "open again");
 	r = open_file_apply(again, file, err);

@@ -1,0 +1,747 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Open files, saved and made again within this process: a small engine here
+ * stands for the real one, and system calls in a task are made by ourselves.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+
+#include "images/files.pb-c.h"
+#include "images/tags.h"
+#include "resource/resource.h"
+#include "tests/lib/tap.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+
+#define OBJECTS 64
+
+/* Remote calls, in ourselves. */
+struct remote {
+	uint8_t buffer[8192];
+};
+
+uint64_t remote_buffer(const struct remote *r)
+{
+	return (uint64_t)(uintptr_t)r->buffer;
+}
+
+int remote_write(struct remote *r, uint64_t addr, const void *buf, size_t len,
+		 struct err *err)
+{
+	(void)r;
+	(void)err;
+	memcpy((void *)(uintptr_t)addr, buf, len);
+	return 0;
+}
+
+int remote_call(struct remote *r, const char *what, int64_t *ret_value,
+		struct err *err, long nr, uint64_t a0, uint64_t a1,
+		uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	(void)r;
+	*ret_value = syscall(nr, a0, a1, a2, a3, a4, a5);
+	return *ret_value < 0 ? err_sys(err, "%s", what) : 0;
+}
+
+struct rig {
+	uint8_t image[1u << 20];
+	size_t len;
+	int fds[OBJECTS]; /* saved, by object */
+	int made[OBJECTS], data_of[OBJECTS];
+	uint8_t *data[OBJECTS];
+	size_t data_len[OBJECTS];
+	struct img_record records[OBJECTS];
+	ProtobufCMessage *msgs[OBJECTS];
+	size_t nrecords;
+	struct object_table *objects;
+	const char *outside, *carry[2];
+	struct refusals no;
+};
+
+static int sink_write(void *arg, const void *data, size_t len, struct err *err)
+{
+	struct rig *rig = arg;
+
+	if (rig->len + len > sizeof(rig->image))
+		return err_set(err, -EFBIG, "image");
+	memcpy(rig->image + rig->len, data, len);
+	rig->len += len;
+	return 0;
+}
+
+static uint32_t fd_object(void *arg, pid_t ns_pid, int fd)
+{
+	struct rig *rig = arg;
+
+	(void)ns_pid;
+	for (uint32_t i = 1; i < OBJECTS; i++)
+		if (rig->fds[i] == fd)
+			return i;
+	return 0;
+}
+
+static pid_t ns_pid(void *arg, pid_t pid)
+{
+	(void)arg;
+	return pid == getpid() ? pid : 0;
+}
+
+static pid_t held_outside(void *arg, const char *link)
+{
+	struct rig *rig = arg;
+
+	return rig->outside && !strcmp(link, rig->outside) ? 1 : 0;
+}
+
+static int epoll_target(void *arg, const struct task_view *task, int epfd,
+			int tfd, uint32_t nth, uint32_t *ret_object,
+			struct err *err)
+{
+	(void)task;
+	(void)epfd;
+	(void)nth;
+	*ret_object = fd_object(arg, 0, tfd);
+	return *ret_object ? 0 : err_set(err, -ENOENT, "%d", tfd);
+}
+
+static int pages_of_fd(void *arg, uint32_t object, int fd, uint64_t size,
+		       struct err *err)
+{
+	struct rig *rig = arg;
+
+	rig->data[object] = malloc(size);
+	rig->data_len[object] = size;
+	if (pread(fd, rig->data[object], size, 0) != (ssize_t)size)
+		return err_sys(err, "contents");
+	return 0;
+}
+
+static int set_fd(void *arg, uint32_t object, int fd, struct err *err)
+{
+	struct rig *rig = arg;
+
+	(void)err;
+	rig->made[object] = fd;
+	return 0;
+}
+
+static int get_fd(void *arg, uint32_t object)
+{
+	struct rig *rig = arg;
+
+	return object < OBJECTS ? rig->made[object] : -1;
+}
+
+static int set_data_fd(void *arg, uint32_t object, int fd, struct err *err)
+{
+	struct rig *rig = arg;
+	size_t len = rig->data_len[object];
+
+	rig->data_of[object] = fd;
+	if (fd >= 0 && pwrite(fd, rig->data[object], len, 0) != (ssize_t)len)
+		return err_sys(err, "contents");
+	return 0;
+}
+
+static const ProtobufCMessage *find(void *arg, uint32_t tag, uint32_t object)
+{
+	struct rig *rig = arg;
+
+	for (size_t i = 0; i < rig->nrecords; i++)
+		if (rig->records[i].tag == tag && tag == TAG_GHOST &&
+		    ((GhostRecord *)rig->msgs[i])->object == object)
+			return rig->msgs[i];
+	return NULL;
+}
+
+static int open_path(void *arg, const char *path, int flags, unsigned int mode,
+		     struct err *err)
+{
+	int fd = open(path, flags, mode);
+
+	(void)arg;
+	return fd < 0 ? err_sys(err, "open") : fd;
+}
+
+static const struct resource_ops *const rows[] = {
+	&res_eventfd, &res_timerfd, &res_signalfd, &res_chardev,
+	&res_epoll,   &res_pipe,    &res_pipe_end, &res_ghost,
+	&res_file,    &res_unsupported,
+};
+
+static const struct resource_ops *row_of(uint32_t tag)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i]->tag == tag)
+			return rows[i];
+	return NULL;
+}
+
+static void rig_init(struct rig *rig)
+{
+	struct err err = { 0 };
+
+	memset(rig, 0, sizeof(*rig));
+	for (size_t i = 0; i < OBJECTS; i++)
+		rig->fds[i] = rig->made[i] = -1;
+	object_table_new(&rig->objects, &err);
+	/* Objects that descriptors have are below; others come after. */
+	for (uint32_t i = 0, n; i < OBJECTS / 2; i++)
+		object_get(rig->objects, OBJECT_OPEN_FILE, i, 0, 0, &n, NULL,
+			   &err);
+}
+
+static void rig_done(struct rig *rig)
+{
+	for (size_t i = 0; i < OBJECTS; i++) {
+		free(rig->data[i]);
+		cleanup_close(&rig->made[i]);
+		if (rig->msgs[i])
+			protobuf_c_message_free_unpacked(rig->msgs[i], NULL);
+	}
+	object_table_free(rig->objects);
+	refusals_done(&rig->no);
+}
+
+static int save_one(struct rig *rig, uint32_t object, struct err *err)
+{
+	struct img_sink sink = { .write = sink_write, .arg = rig };
+	struct dump_engine engine = {
+		.arg = rig,
+		.fd_object = fd_object,
+		.ns_pid = ns_pid,
+		.held_outside = held_outside,
+		.epoll_target = epoll_target,
+		.pages_of_fd = pages_of_fd,
+	};
+	struct dump_options options = { .carry = rig->carry };
+	struct dump_ctx ctx = { &sink, rig->objects, &engine, &options };
+	auto_close int proc = open("/proc/self", O_DIRECTORY | O_CLOEXEC);
+	struct proc_stat task_stat = { .comm = "files" };
+	struct tracee leader = { 0 };
+	struct task_view task = { .pid = getpid(), .ns_pid = getpid(),
+				  .proc_fd = proc, .stat = &task_stat,
+				  .leader = &leader };
+	struct fd_view view = { .task = &task, .fd = rig->fds[object],
+				.own_fd = rig->fds[object], .object = object };
+	auto_free char *fdinfo = NULL;
+	char name[64], link[PATH_MAX] = "";
+	uint64_t flags = 0, pos = 0;
+	size_t before = rig->no.count, len;
+	struct stat st;
+	int r = 0;
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", view.fd);
+	if (readlink(name, link, sizeof(link) - 1) < 0 || stat(name, &st) < 0)
+		return err_sys(err, "%s", name);
+	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", view.fd);
+	if (read_file_at(AT_FDCWD, name, 65536, &fdinfo, &len, err) < 0 ||
+	    proc_text_u64(fdinfo, "flags", 8, &flags, err) < 0 ||
+	    proc_text_u64(fdinfo, "pos", 10, &pos, err) < 0)
+		return err->code;
+	view.link = link;
+	view.fdinfo = fdinfo;
+	view.stat = &st;
+	view.flags = (uint32_t)flags & ~(uint32_t)O_CLOEXEC;
+	view.position = (int64_t)pos;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (!rows[i]->match || !rows[i]->match(&view))
+			continue;
+		r = rows[i]->check_file(&ctx, &view, &rig->no, err);
+		if (r < 0 || rig->no.count > before)
+			return r < 0 ? r : -ENOTSUP;
+		return rows[i]->dump_file(&ctx, &view, err);
+	}
+	return r;
+}
+
+static int restore_all(struct rig *rig, struct err *err)
+{
+	static struct remote remote;
+	struct restore_engine engine = {
+		.arg = rig,
+		.set_fd = set_fd,
+		.get_fd = get_fd,
+		.set_data_fd = set_data_fd,
+		.find = find,
+		.open_path = open_path,
+	};
+	struct restore_owner owner = { .uid = getuid(), .gid = getgid() };
+	struct restore_ctx ctx = { .engine = &engine, .owner = &owner,
+				   .root_fd = -1, .init_proc_fd = -1,
+				   .stdio = { 0, 1, 2 } };
+	struct restore_task task = { .pid = getpid(), .ns_pid = getpid(),
+				     .remote = &remote };
+	size_t pos = 0;
+	int r;
+
+	while (img_next(rig->image, rig->len, &pos,
+			&rig->records[rig->nrecords], err) == 1) {
+		r = img_unpack(&rig->records[rig->nrecords],
+			       img_tag_type(rig->records[rig->nrecords].tag),
+			       &rig->msgs[rig->nrecords], err);
+		if (r < 0)
+			return r;
+		rig->nrecords++;
+	}
+	for (size_t i = 0; i < rig->nrecords; i++) {
+		r = row_of(rig->records[i].tag)
+			    ->restore_file(&ctx, rig->msgs[i], err);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0, n = 1; i < rig->nrecords; i++) {
+		const struct resource_ops *row = row_of(rig->records[i].tag);
+
+		if (!row->late_file)
+			continue;
+		r = row->late_file(&ctx, &task, rig->made[n++], rig->msgs[i],
+				   err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Descriptors become objects 1, 2, ...; what is made again is in rig. */
+static int round_trip(struct rig *rig, const int *fds, size_t count,
+		      struct err *err)
+{
+	int r = 0;
+
+	memset(err, 0, sizeof(*err));
+	for (size_t i = 0; i < count; i++)
+		rig->fds[i + 1] = fds[i];
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = save_one(rig, (uint32_t)i + 1, err);
+	return r < 0 ? r : restore_all(rig, err);
+}
+
+static void went_round(struct rig *rig, const int *fds, size_t count,
+		       const char *what)
+{
+	struct err err;
+	int r = round_trip(rig, fds, count, &err);
+
+	ok(r == 0, "%s: %s", what, r ? err.text : "saved and made again");
+}
+
+static void test_eventfd(void)
+{
+	auto_close int sem = eventfd(0, EFD_SEMAPHORE | EFD_NONBLOCK);
+	auto_close int plain = eventfd(0, 0);
+	uint64_t most = UINT64_MAX - 1, v = 0;
+	int fds[] = { sem, plain };
+	struct rig rig;
+
+	ok(write(sem, &(uint64_t){ 2 }, 8) == 8 && write(plain, &most, 8) == 8,
+	   "counts are set");
+	rig_init(&rig);
+	went_round(&rig, fds, 2, "eventfds");
+	ok(read(rig.made[1], &v, 8) == 8 && v == 1 &&
+		   read(rig.made[1], &v, 8) == 8 && v == 1 &&
+		   read(rig.made[1], &v, 8) < 0 && errno == EAGAIN,
+	   "a semaphore gives one at a time, and does not block");
+	ok(read(rig.made[2], &v, 8) == 8 && v == most,
+	   "the largest count is kept");
+	rig_done(&rig);
+}
+
+static void test_timerfd(void)
+{
+	auto_close int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+	struct itimerspec its = { { 0, 1000000 }, { 0, 1 } }, now;
+	uint64_t seen[2] = { 0 };
+	struct rig rig;
+	bool both;
+
+	timerfd_settime(fd, 0, &its, NULL);
+	usleep(20000);
+	rig_init(&rig);
+	went_round(&rig, &fd, 1, "timerfd");
+	ok(timerfd_gettime(rig.made[1], &now) == 0 &&
+		   now.it_interval.tv_nsec == 1000000 &&
+		   now.it_value.tv_nsec > 0,
+	   "a periodic timer goes on");
+	both = read(rig.made[1], &seen[0], 8) == 8 &&
+	       read(fd, &seen[1], 8) == 8;
+	ok(both && seen[0] >= 19 && seen[1] >= seen[0],
+	   "ticks that nobody read are kept (%llu, original %llu)",
+	   (unsigned long long)seen[0], (unsigned long long)seen[1]);
+	rig_done(&rig);
+}
+
+static void test_timerfd_absolute(void)
+{
+	auto_close int fd = timerfd_create(CLOCK_BOOTTIME, 0);
+	struct itimerspec its = { .it_value = { 1u << 30, 5 } }, a, b;
+	struct rig rig;
+	int64_t difference;
+
+	timerfd_settime(fd, TFD_TIMER_ABSTIME, &its, NULL);
+	rig_init(&rig);
+	went_round(&rig, &fd, 1, "timerfd");
+	timerfd_gettime(fd, &a);
+	timerfd_gettime(rig.made[1], &b);
+	difference = (a.it_value.tv_sec - b.it_value.tv_sec) * 1000000000ll +
+		     a.it_value.tv_nsec - b.it_value.tv_nsec;
+	ok(difference > -20000000 && difference < 20000000,
+	   "an absolute deadline stays (%lld ns off)", (long long)difference);
+	rig_done(&rig);
+}
+
+static void test_signalfd(void)
+{
+	uint64_t want = 1ull << 63 | 1ull << 9, mask = 0;
+	auto_close int fd = (int)syscall(__NR_signalfd4, -1, &want, 8,
+					 SFD_NONBLOCK);
+	auto_free char *text = NULL;
+	char name[64];
+	struct rig rig;
+	struct err err = { 0 };
+	size_t len;
+
+	rig_init(&rig);
+	went_round(&rig, &fd, 1, "signalfd");
+	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", rig.made[1]);
+	ok(read_file_at(AT_FDCWD, name, 4096, &text, &len, &err) == 0 &&
+		   proc_text_u64(text, "sigmask", 16, &mask, &err) == 0 &&
+		   mask == want,
+	   "its mask is kept");
+	rig_done(&rig);
+}
+
+static void test_pipe(void)
+{
+	int ends[2], fds[2], size = 0;
+	char buf[64] = "";
+	struct rig rig;
+	struct stat st;
+
+	ok(pipe2(ends, O_NONBLOCK) == 0 &&
+		   fcntl(ends[0], F_SETPIPE_SZ, 1 << 18) == 1 << 18 &&
+		   write(ends[1], "pipe contents", 13) == 13,
+	   "a pipe holds data");
+	fcntl(ends[1], F_SETFL, 0);
+	fds[0] = ends[1];
+	fds[1] = ends[0];
+	rig_init(&rig);
+	went_round(&rig, fds, 2, "pipe");
+	ok(fcntl(rig.made[1], F_GETPIPE_SZ) == 1 << 18, "its size is kept");
+	ok(fcntl(rig.made[2], F_GETFL) & O_NONBLOCK &&
+		   !(fcntl(rig.made[1], F_GETFL) & O_NONBLOCK),
+	   "each end has its own O_NONBLOCK");
+	ok(ioctl(ends[0], FIONREAD, &size) == 0 && size == 13,
+	   "nothing was taken from the original");
+	ok(read(rig.made[2], buf, sizeof(buf)) == 13 &&
+		   !strcmp(buf, "pipe contents"),
+	   "the contents are kept");
+	ok(fstat(rig.made[2], &st) == 0 && st.st_uid == getuid(),
+	   "it belongs to the user");
+	close(rig.made[1]);
+	rig.made[1] = -1;
+	cleanup_close(&rig.made[OBJECTS / 2 + 1]);
+	ok(read(rig.made[2], buf, sizeof(buf)) == 0,
+	   "it ends when its writer is gone");
+	close(ends[0]);
+	close(ends[1]);
+	rig_done(&rig);
+}
+
+static void test_packets(void)
+{
+	int ends[2];
+	char buf[64];
+	struct rig rig;
+
+	ok(pipe2(ends, O_NONBLOCK | O_DIRECT) == 0 &&
+		   write(ends[1], "one", 3) == 3 &&
+		   write(ends[1], "second", 6) == 6,
+	   "a pipe holds packets");
+	rig_init(&rig);
+	went_round(&rig, ends, 2, "pipe");
+	ok(read(rig.made[1], buf, sizeof(buf)) == 3 &&
+		   read(rig.made[1], buf, 2) == 2 &&
+		   read(rig.made[1], buf, sizeof(buf)) < 0,
+	   "packets stay apart, and the rest of one is dropped");
+	close(ends[0]);
+	close(ends[1]);
+	rig_done(&rig);
+}
+
+static void test_file(const char *dir)
+{
+	char path[128], buf[8] = "";
+	auto_close int fd = -EBADF, twin = -EBADF;
+	struct rig rig;
+	struct err err = { 0 };
+	int fds[2], r;
+
+	snprintf(path, sizeof(path), "%s/file", dir);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_SYNC, 0600);
+	twin = open(path, O_RDONLY | O_NOATIME);
+	ok(write(fd, "0123456789", 10) == 10 && lseek(fd, 3, SEEK_SET) == 3 &&
+		   flock(fd, LOCK_EX) == 0,
+	   "a file is open twice");
+	fds[0] = fd;
+	fds[1] = twin;
+	rig_init(&rig);
+	r = round_trip(&rig, fds, 2, &err);
+	ok(r == -EAGAIN && strstr(err.text, "lock"), "a lock that another holds now is told: %s", err.text);
+	rig_done(&rig);
+	flock(fd, LOCK_UN);
+	rig_init(&rig);
+	went_round(&rig, fds, 2, "files");
+	ok(read(rig.made[1], buf, 2) == 2 && !strcmp(buf, "34"),
+	   "its position is kept");
+	ok((fcntl(rig.made[1], F_GETFL) & (O_ACCMODE | O_SYNC)) ==
+			   (O_RDWR | O_SYNC) &&
+		   (fcntl(rig.made[2], F_GETFL) & O_NOATIME),
+	   "its flags are kept");
+	rig_done(&rig);
+}
+
+static void test_changed(const char *dir)
+{
+	char path[128];
+	auto_close int fd = -EBADF, other = -EBADF;
+	struct rig rig;
+	struct err err = { 0 };
+	int r;
+
+	snprintf(path, sizeof(path), "%s/input", dir);
+	other = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	fd = open(path, O_RDONLY);
+	rig_init(&rig);
+	rig.fds[1] = fd;
+	r = save_one(&rig, 1, &err);
+	ok(r == 0 && write(other, "x", 1) == 1,
+	   "an input changes after the snapshot %s", err.text);
+	r = restore_all(&rig, &err);
+	ok(r == -ESTALE && strstr(err.text, path),
+	   "and is refused at the restore: %s", err.text);
+	rig_done(&rig);
+}
+
+static void test_ghost(const char *dir)
+{
+	char path[128], buf[16] = "";
+	auto_close int fd = -EBADF, reader = -EBADF;
+	struct stat st, now;
+	struct rig rig;
+	int fds[2];
+
+	snprintf(path, sizeof(path), "%s/ghost", dir);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0640);
+	reader = open(path, O_RDONLY);
+	unlink(path);
+	ok(pwrite(fd, "end", 3, 10000) == 3, "an unlinked file has contents");
+	futimens(fd, (struct timespec[2]){ { 5, 6 }, { 7, 8 } });
+	fstat(fd, &st);
+	fds[0] = fd;
+	fds[1] = reader;
+	rig_init(&rig);
+	went_round(&rig, fds, 2, "ghost");
+	ok(fstat(rig.made[1], &now) == 0 && now.st_size == 10003 &&
+		   now.st_mode == st.st_mode && !now.st_nlink &&
+		   now.st_mtim.tv_sec == 7 && now.st_mtim.tv_nsec == 8,
+	   "size, mode and time are kept, and it has no name");
+	ok(pread(rig.made[2], buf, 16, 10000) == 3 && !strcmp(buf, "end") &&
+		   pwrite(rig.made[1], "END", 3, 10000) == 3 &&
+		   pread(rig.made[2], buf, 16, 10000) == 3 &&
+		   !strcmp(buf, "END"),
+	   "both descriptors see one file");
+	rig_done(&rig);
+}
+
+static void test_carried(const char *dir)
+{
+	char path[128], buf[16] = "";
+	auto_close int fd = -EBADF;
+	struct rig rig;
+	struct err err = { 0 };
+	bool done;
+
+	snprintf(path, sizeof(path), "%s/script", dir);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0700);
+	ok(write(fd, "echo", 4) == 4, "a file of this node");
+	rig_init(&rig);
+	rig.carry[0] = dir;
+	rig.fds[1] = fd;
+	done = save_one(&rig, 1, &err) == 0 && unlink(path) == 0 &&
+	       restore_all(&rig, &err) == 0;
+	ok(done, "is carried to where it is missing %s", err.text);
+	ok(pread(rig.made[1], buf, 16, 0) == 4 && !strcmp(buf, "echo") &&
+		   lseek(rig.made[1], 0, SEEK_CUR) == 4,
+	   "with its contents");
+	rig_done(&rig);
+}
+
+static void test_epoll(void)
+{
+	auto_close int ep = epoll_create1(0), inner = epoll_create1(0);
+	auto_close int ready = eventfd(1, 0), idle = eventfd(0, 0);
+	struct epoll_event e = { EPOLLIN | EPOLLET, { .u64 = ~0ull } };
+	struct epoll_event spent = { EPOLLOUT | EPOLLONESHOT, { .u64 = 7 } };
+	struct epoll_event got[4];
+	int fds[] = { ep, ready, idle, inner };
+	struct rig rig;
+
+	epoll_ctl(inner, EPOLL_CTL_ADD, idle, &spent);
+	epoll_wait(inner, got, 4, 0);
+	epoll_ctl(ep, EPOLL_CTL_ADD, ready, &e);
+	e.data.u64 = 1;
+	epoll_ctl(ep, EPOLL_CTL_ADD, inner, &e);
+	rig_init(&rig);
+	went_round(&rig, fds, 4, "epoll");
+	ok(epoll_wait(rig.made[1], got, 4, 0) == 1 &&
+		   got[0].data.u64 == ~0ull && got[0].events == EPOLLIN,
+	   "what is ready is told, with its 64 bits");
+	ok(epoll_wait(rig.made[1], got, 4, 0) == 0, "once, by its edge");
+	ok(epoll_wait(rig.made[4], got, 4, 0) == 0,
+	   "a one-shot entry that has fired stays silent");
+	ok(epoll_ctl(rig.made[4], EPOLL_CTL_MOD, idle, &spent) < 0 &&
+		   dup2(rig.made[3], idle) == idle &&
+		   epoll_ctl(rig.made[4], EPOLL_CTL_MOD, idle, &spent) == 0 &&
+		   epoll_wait(rig.made[4], got, 4, 0) == 1,
+	   "and is armed again under the number it had");
+	rig_done(&rig);
+}
+
+static void test_chardev(void)
+{
+	auto_close int fd = open("/dev/zero", O_RDWR | O_NONBLOCK);
+	struct rig rig;
+	char c = 1;
+
+	rig_init(&rig);
+	went_round(&rig, &fd, 1, "/dev/zero");
+	ok(read(rig.made[1], &c, 1) == 1 && !c &&
+		   (fcntl(rig.made[1], F_GETFL) & O_NONBLOCK),
+	   "zeros are read from it");
+	rig_done(&rig);
+}
+
+static void refused(int fd, const char *what)
+{
+	struct rig rig;
+	struct err err = { 0 };
+	int r;
+
+	rig_init(&rig);
+	rig.fds[1] = fd;
+	r = save_one(&rig, 1, &err);
+	ok(r == -ENOTSUP && rig.no.count == 1 && strstr(rig.no.list[0].what, what) &&
+		   rig.no.list[0].remedy[0],
+	   "%s is refused: %s (%s)", what,
+	   rig.no.count ? rig.no.list[0].what : err.text,
+	   rig.no.count ? rig.no.list[0].remedy : "");
+	rig_done(&rig);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void test_refusals(const char *dir)
+{
+	char path[128], other[128];
+	int fd, ends[2];
+
+	refused(socket(AF_INET, SOCK_STREAM, 0), "TCP socket");
+	refused(socket(AF_UNIX, SOCK_DGRAM, 0), "Unix datagram socket");
+	refused(socket(AF_NETLINK, SOCK_RAW, 0), "netlink socket");
+	refused(inotify_init1(0), "inotify");
+	refused((int)syscall(__NR_pidfd_open, getpid(), 0), "pidfd");
+	refused(open("/proc/self/ns/net", O_RDONLY), "namespace");
+	refused(open("/proc/self/maps", O_RDONLY), "/maps is not kept");
+	refused(open("/proc/1/stat", O_RDONLY), "/proc/1/stat");
+	refused(open("/dev/ptmx", O_RDWR | O_NOCTTY), "terminal multiplexer");
+	refused((int)syscall(__NR_memfd_create, "m", 0), "memfd");
+
+	snprintf(path, sizeof(path), "%s/gone", dir);
+	snprintf(other, sizeof(other), "%s/link", dir);
+	fd = open(path, O_RDWR | O_CREAT, 0600);
+	if (link(path, other) == 0 && unlink(path) == 0)
+		refused(fd, "not at that path");
+	mkdir(path, 0700);
+	fd = open(path, O_RDONLY | O_DIRECTORY);
+	rmdir(path);
+	refused(fd, "removed directory");
+	fd = open(other, O_RDONLY);
+	fcntl(fd, F_SETLEASE, F_RDLCK);
+	refused(fd, "lease");
+	if (pipe(ends) == 0) {
+		fcntl(ends[0], F_SETOWN, 1);
+		refused(ends[0], "sends signals to 1");
+		close(ends[1]);
+	}
+}
+
+static void test_outside(void)
+{
+	char name[64], link[64] = "";
+	struct rig rig;
+	struct err err = { 0 };
+	int ends[2], r;
+
+	if (pipe(ends) < 0)
+		return;
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", ends[0]);
+	if (readlink(name, link, sizeof(link) - 1) < 0)
+		return;
+	rig_init(&rig);
+	rig.outside = link;
+	rig.fds[1] = ends[1];
+	r = save_one(&rig, 1, &err);
+	ok(r == -ENOTSUP && rig.no.count == 1 &&
+		   strstr(rig.no.list[0].what, "process 1 ("),
+	   "a pipe to another process is refused: %s",
+	   rig.no.count ? rig.no.list[0].what : err.text);
+	rig_done(&rig);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+int main(void)
+{
+	char dir[] = "/tmp/jobcr-files.XXXXXX";
+	char path[64];
+
+	if (geteuid() != 0)
+		skip_all("needs root");
+	if (!mkdtemp(dir))
+		skip_all("no temporary directory");
+	test_eventfd();
+	test_timerfd();
+	test_timerfd_absolute();
+	test_signalfd();
+	test_pipe();
+	test_packets();
+	test_file(dir);
+	test_changed(dir);
+	test_ghost(dir);
+	test_carried(dir);
+	test_epoll();
+	test_chardev();
+	test_refusals(dir);
+	test_outside();
+	for (size_t i = 0; i < 3; i++) {
+		static const char *const names[] = { "file", "input", "link" };
+
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		unlink(path);
+	}
+	ok(rmdir(dir) == 0, "nothing is left behind");
+	return done_testing();
+}
