@@ -3,12 +3,15 @@
 CLUSTER_TESTS = \
 	%D%/launch.t \
 	%D%/preempt.t \
-	%D%/preempt-cgroup.t
+	%D%/preempt-cgroup.t \
+	%D%/restored.t \
+	%D%/held.t
 
 noinst_PROGRAMS += %D%/progress
 %C%_progress_SOURCES = %D%/progress.c
 
-EXTRA_DIST += $(CLUSTER_TESTS) %D%/cluster %D%/compute.py %D%/lib.sh
+EXTRA_DIST += $(CLUSTER_TESTS) %D%/cluster %D%/compute.py %D%/demo \
+	%D%/lib.sh
 
 .PHONY: check-cluster
 check-cluster: all

@@ -1,0 +1,90 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A snapshot that cannot be restored holds the job, which is then as whole as
+# before; without a snapshot a job starts from its beginning, and says so.
+. "$(dirname "$0")/lib.sh"
+
+cluster_begin CLUSTER_KILL_WAIT=5 CLUSTER_GRACE=3
+
+held() {
+	[ "$(field "$1" JobState)" = PENDING ] &&
+		[ "$(field "$1" Priority)" = 0 ]
+}
+
+# flip FILE: the lowest bit of one byte in the middle.
+flip() {
+	at=$(($(stat -c %s "$1") / 2))
+	byte=$(od -An -tu1 -j $at -N1 "$1")
+	# shellcheck disable=SC2059
+	printf "$(printf '\\%03o' $((byte ^ 1)))" |
+		dd of="$1" bs=1 seek=$at conv=notrunc status=none
+}
+
+script job <<'EOT'
+echo "begin"
+progress 60 100 2 2 4
+EOT
+plain=$(submit job)
+job=$(submit --jobcr job)
+wait_until 20 printed "$job" 'round 5 of' || bail "job $job does not run"
+node=$(field "$job" NodeList)
+# Nowhere to go while the snapshot is spoilt.
+for other in n1 n2 n3; do
+	[ "$other" = "$node" ] ||
+		slurm scontrol update nodename=$other state=drain reason=test
+done
+vip=$(preempt "$node" 1000)
+requeued() {
+	[ "$(field "$1" Restarts)" = 1 ] && has_state "$1" PENDING
+}
+wait_until 40 requeued "$job"
+ok $? "the job is saved and requeued"
+meta=$(find "$cluster_dir/shared/store" -path "*/$job/*" -name '*.meta')
+[ -n "$meta" ] || bail "no snapshot in the store"
+flip "$meta"
+for other in n1 n2 n3; do
+	[ "$other" = "$node" ] ||
+		slurm scontrol update nodename=$other state=resume
+done
+wait_until 40 held "$job"
+ok $? "a job whose snapshot is damaged is held" \
+	"$(slurm scontrol show job "$job")"
+slurm scontrol show job "$job" | grep -q 'AdminComment=.*meta'
+ok $? "the reason names what is damaged" \
+	"$(slurm scontrol show job "$job" | grep Comment)"
+! cluster exec n1 ps -eo user | grep -q '^alice' &&
+	! cluster exec n2 ps -eo user | grep -q '^alice' &&
+	! cluster exec n3 ps -eo user,args | grep -q '^alice.*1000'
+ok $? "nothing of it was started"
+! grep -q begin "$home/$job.out" 2>/dev/null
+ok $? "the script did not start from its beginning"
+
+flip "$meta"
+slurm scancel "$vip"
+slurm scontrol release "$job"
+slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$job" ||
+	note "no earlier start"
+wait_until 90 has_ended "$job"
+is "$(field "$job" JobState)" COMPLETED "repaired and released, it completes"
+wait_until 60 has_ended "$plain"
+cmp "$home/$plain.out" "$home/$job.out" >/dev/null
+ok $? "with the output of an undisturbed run" \
+	"$(diff "$home/$plain.out" "$home/$job.out")"
+
+# A node without jobcrd: no checkpoint, but Slurm's own course.
+job=$(submit --jobcr job)
+wait_until 20 printed "$job" 'round 5 of' || bail "job $job does not run"
+node=$(field "$job" NodeList)
+cluster daemon "$node" kill
+preempt "$node" 1000 >/dev/null
+wait_until 60 requeued "$job"
+ok $? "without jobcrd a preempted job is requeued by Slurm"
+slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$job"
+wait_until 60 has_ended "$job"
+is "$(field "$job" JobState) $(field "$job" Restarts)" "COMPLETED 1" \
+	"it starts again elsewhere and completes"
+cmp "$home/$plain.out" "$home/$job.out" >/dev/null
+ok $? "from its beginning"
+grep -qh "job $job has no snapshot" "$cluster_dir"/log/slurmd-*.log
+ok $? "which Slurm's log says"
+done_testing
