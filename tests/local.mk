@@ -107,6 +107,10 @@ noinst_PROGRAMS += %D%/bench/disk
 	images/libimages.a images/libproto.a src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(GCRYPT_LIBS) $(XXHASH_LIBS) \
 	$(JSON_LIBS)
+UNIT_TESTS += %D%/unit/family
+%C%_unit_family_SOURCES = %D%/unit/family.c
+%C%_unit_family_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
+	images/libproto.a src/util/libutil.a $(PROTOBUF_C_LIBS)
 
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t

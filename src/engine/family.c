@@ -423,14 +423,25 @@ static int lead_groups(struct work *w, struct err *err)
 	return 0;
 }
 
-static int join_groups(struct work *w, struct err *err)
+/* Does somebody wait in the group of this task, which is in another one? */
+static bool led_for_others(const struct work *w, const TaskRecord *leader)
+{
+	for (size_t i = 0; i < w->count; i++)
+		if (w->tasks[i]->pgid == leader->pid)
+			return true;
+	return false;
+}
+
+/* Who only led a group for others leaves it when they are in. */
+static int join_groups(struct work *w, bool leaders, struct err *err)
 {
 	const TaskRecord *t;
 	int r;
 
 	for (size_t i = 0; i < w->count; i++) {
 		t = w->tasks[i];
-		if (t->pgid == 0 || t->pgid == t->pid)
+		if (t->pgid == 0 || t->pgid == t->pid ||
+		    led_for_others(w, t) != leaders)
 			continue;
 		r = add_step(w, FAMILY_SETPGID, (uint32_t)i, 0, t->pgid, err);
 		if (r < 0)
@@ -467,7 +478,9 @@ static int plan_steps(struct work *w, struct err *err)
 	if (r == 0)
 		r = lead_groups(w, err);
 	if (r == 0)
-		r = join_groups(w, err);
+		r = join_groups(w, false, err);
+	if (r == 0)
+		r = join_groups(w, true, err);
 	if (r == 0)
 		r = helpers_leave(w, err);
 	return r;
