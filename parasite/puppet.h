@@ -10,6 +10,7 @@
  * fixed addresses (local.mk), which are above vm.mmap_min_addr everywhere.
  */
 #define PUPPET_SYSCALL	   0x200000 /* a `syscall`; then it waits again */
+#define PUPPET_ENTRY	   0x200002
 #define PUPPET_BUFFER	   0x210000 /* memory for remote calls */
 #define PUPPET_BUFFER_SIZE 0x10000
 

@@ -10,7 +10,8 @@ SH_LOG_COMPILER = $(SHELL)
 T_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT = \
 	top_srcdir='$(abs_top_srcdir)'; top_builddir='$(abs_top_builddir)'; \
-	export top_srcdir top_builddir;
+	JOBCR_LIBEXEC="$${JOBCR_LIBEXEC:-$$top_builddir}"; \
+	export top_srcdir top_builddir JOBCR_LIBEXEC;
 
 check_LIBRARIES = %D%/lib/libtap.a
 %C%_lib_libtap_a_SOURCES = %D%/lib/tap.c %D%/lib/tap.h
@@ -111,6 +112,12 @@ UNIT_TESTS += %D%/unit/family
 %C%_unit_family_SOURCES = %D%/unit/family.c
 %C%_unit_family_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
 	images/libproto.a src/util/libutil.a $(PROTOBUF_C_LIBS)
+
+UNIT_TESTS += %D%/unit/restart
+%C%_unit_restart_SOURCES = %D%/unit/restart.c
+%C%_unit_restart_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t

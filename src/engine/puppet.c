@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/puppet.h"
 
+#include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -56,6 +59,39 @@ static int default_actions(struct puppet *p, struct err *err)
 	return r;
 }
 
+static bool runs_program(pid_t pid)
+{
+	uint64_t auxv[2 * 64] = { 0 };
+	char path[64];
+	auto_close int fd = -EBADF;
+	ssize_t len;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/auxv", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	len = read(fd, auxv, sizeof(auxv));
+	for (ssize_t i = 0; i < len / 16; i++)
+		if (auxv[2 * i] == AT_ENTRY)
+			return auxv[2 * i + 1] == PUPPET_ENTRY;
+	return false;
+}
+
+/* It was forked a moment ago and may not have come to its exec yet. */
+static int wait_for_program(pid_t pid, struct err *err)
+{
+	uint64_t deadline = clock_monotonic_ns() + STOP_DEADLINE;
+	struct timespec nap = { .tv_nsec = 200000 };
+
+	while (!runs_program(pid)) {
+		if (clock_monotonic_ns() > deadline)
+			return err_set(err, -ETIMEDOUT,
+				       "does not run the puppet program");
+		(void)nanosleep(&nap, NULL);
+	}
+	return 0;
+}
+
 int puppet_seize(struct puppet *p, pid_t pid, struct err *err)
 {
 	struct tracee *t = &p->task.threads[0].tracee;
@@ -64,7 +100,9 @@ int puppet_seize(struct puppet *p, pid_t pid, struct err *err)
 
 	p->task.pid = pid;
 	p->task.threads[0].tid = pid;
-	r = tracee_seize(t, pid, true, err);
+	r = wait_for_program(pid, err);
+	if (r == 0)
+		r = tracee_seize(t, pid, true, err);
 	if (r == 0)
 		r = tracee_interrupt(t, err);
 	if (r == 0)
