@@ -100,6 +100,22 @@ static int open_dir(int dir_fd, const char *name, const struct user_id *user,
 	return 0;
 }
 
+static int make_cluster(int store_fd, const char *cluster, struct err *err)
+{
+	int num;
+
+	if (mkdirat(store_fd, cluster, 0755) == 0)
+		return fsync(store_fd) < 0 ? err_sys(err, "fsync") : 0;
+	num = errno;
+	/* Not EEXIST alone: a read-only or squashed store says no first. */
+	if (faccessat(store_fd, cluster, F_OK, 0) == 0)
+		return 0;
+	return err_num(err, num,
+		       "%s: cannot be made; where root may not write, make it "
+		       "with mode 1777",
+		       cluster);
+}
+
 static int open_cluster(int store_fd, const char *cluster, bool create,
 			const struct user_id *user, int *ret, struct err *err)
 {
@@ -107,12 +123,9 @@ static int open_cluster(int store_fd, const char *cluster, bool create,
 	struct stat st;
 	int r;
 
-	if (create && mkdirat(store_fd, cluster, 0755) < 0 &&
-	    errno != EEXIST && faccessat(store_fd, cluster, F_OK, 0) < 0)
-		return err_sys(err,
-			       "%s: cannot be made; where root may not write, "
-			       "make it with mode 1777",
-			       cluster);
+	r = create ? make_cluster(store_fd, cluster, err) : 0;
+	if (r < 0)
+		return r;
 	r = open_dir(store_fd, cluster, user, &fd, err);
 	if (r < 0)
 		return r;
@@ -209,6 +222,9 @@ static int open_chain(const char *store, const char *cluster, const char *job,
 		r = make_job(cluster_fd, job, user, err);
 	if (r == 0)
 		r = open_job(cluster_fd, job, user, ret_fd, err);
+	if (r == -ENOENT && !create)
+		err_set(err, r, "cluster %s: job %s has no snapshots", cluster,
+			job);
 	return r;
 }
 

@@ -82,6 +82,10 @@ UNIT_TESTS += %D%/unit/store
 %C%_unit_store_SOURCES = %D%/unit/store.c
 %C%_unit_store_LDADD = $(SNAPSHOT_LIBS)
 
+UNIT_TESTS += %D%/unit/publish
+%C%_unit_publish_SOURCES = %D%/unit/publish.c
+%C%_unit_publish_LDADD = $(SNAPSHOT_LIBS)
+
 UNIT_TESTS += %D%/unit/snapshot
 %C%_unit_snapshot_SOURCES = %D%/unit/snapshot.c
 %C%_unit_snapshot_LDADD = $(SNAPSHOT_LIBS)

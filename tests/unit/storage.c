@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -388,6 +393,43 @@ static void test_unregistered(void)
 	temp_dir_remove(path);
 }
 
+/* As where the administrator has set kernel.io_uring_disabled. */
+static int forbid_io_uring(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { ARRAY_SIZE(code), code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -1;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+/* All results come from the last process: it cannot be undone. */
+static void test_no_io_uring(void)
+{
+	struct err err = { 0 };
+	struct io_uring ring;
+	char path[64];
+	int dir_fd = temp_dir(path);
+
+	if (forbid_io_uring() < 0) {
+		skip("no seccomp filters here");
+	} else {
+		ok(io_uring_queue_init(1, &ring, 0) == -EPERM &&
+			   write_streams(dir_fd, NULL, 5, 20 * MIB, &err) == 0,
+		   "without io_uring streams are written: %s", err.text);
+		test_read(dir_fd, NULL, "without io_uring");
+	}
+	close(dir_fd);
+	temp_dir_remove(path);
+}
+
 int main(void)
 {
 	struct writer_limits small = { .buffer_bytes = MIB, .buffers = 3 };
@@ -412,5 +454,6 @@ int main(void)
 	test_short_write();
 	test_full_disk();
 	test_unregistered();
+	test_no_io_uring();
 	return done_testing();
 }
