@@ -17,26 +17,26 @@
 #include "util/io.h"
 
 /* As sysexits(3) has them, so that jobcrd can tell them apart. */
-#define EXIT_OK	      0
-#define EXIT_FAILED   1
-#define EXIT_USAGE    64
-#define EXIT_NO_JOB   66
-#define EXIT_NOT_NOW  75
+#define EXIT_OK      0
+#define EXIT_FAILED  1
+#define EXIT_USAGE   64
+#define EXIT_NO_JOB  66
+#define EXIT_NOT_NOW 75
 
 /* How long a requeued job may take to leave its node. */
 #define PENDING_TIMEOUT_S 300
 
 static const char *const states[JOB_END] = {
-	[JOB_PENDING] = "PENDING", [JOB_RUNNING] = "RUNNING",
+	[JOB_PENDING] = "PENDING",     [JOB_RUNNING] = "RUNNING",
 	[JOB_SUSPENDED] = "SUSPENDED", [JOB_COMPLETE] = "COMPLETED",
 	[JOB_CANCELLED] = "CANCELLED", [JOB_FAILED] = "FAILED",
-	[JOB_TIMEOUT] = "TIMEOUT", [JOB_NODE_FAIL] = "NODE_FAIL",
+	[JOB_TIMEOUT] = "TIMEOUT",     [JOB_NODE_FAIL] = "NODE_FAIL",
 	[JOB_PREEMPTED] = "PREEMPTED", [JOB_BOOT_FAIL] = "BOOT_FAIL",
-	[JOB_DEADLINE] = "DEADLINE", [JOB_OOM] = "OUT_OF_MEMORY",
+	[JOB_DEADLINE] = "DEADLINE",   [JOB_OOM] = "OUT_OF_MEMORY",
 };
 
 static const char *const reasons[JOB_END] = {
-	[JOB_CANCELLED] = "cancel", [JOB_TIMEOUT] = "timelimit",
+	[JOB_CANCELLED] = "cancel",   [JOB_TIMEOUT] = "timelimit",
 	[JOB_DEADLINE] = "timelimit", [JOB_NODE_FAIL] = "node",
 	[JOB_BOOT_FAIL] = "node",
 };
@@ -113,8 +113,8 @@ static int query(uint32_t id)
 
 static int requeue(uint32_t id)
 {
-	return slurm_requeue(id, 0) == SLURM_SUCCESS ? EXIT_OK :
-						       complain("requeue");
+	return slurm_requeue(id, 0) == SLURM_SUCCESS ? EXIT_OK
+						     : complain("requeue");
 }
 
 /* 1: pending and off its nodes; 0: not yet; below 0: it never will be. */
@@ -157,9 +157,9 @@ static int start(uint32_t id)
 	slurm_init_job_desc_msg(&update);
 	update.job_id = id;
 	update.begin_time = time(NULL);
-	return slurm_update_job(&update) == SLURM_SUCCESS ?
-		       EXIT_OK :
-		       complain("set the start time");
+	return slurm_update_job(&update) == SLURM_SUCCESS
+		       ? EXIT_OK
+		       : complain("set the start time");
 }
 
 /* The reason first: a held job shows it from its first moment. */
@@ -172,9 +172,9 @@ static int hold(uint32_t id, char *reason)
 	update.admin_comment = reason;
 	if (slurm_update_job(&update) != SLURM_SUCCESS)
 		(void)complain("note the reason");
-	return slurm_requeue(id, JOB_REQUEUE_HOLD) == SLURM_SUCCESS ?
-		       EXIT_OK :
-		       complain("requeue and hold");
+	return slurm_requeue(id, JOB_REQUEUE_HOLD) == SLURM_SUCCESS
+		       ? EXIT_OK
+		       : complain("requeue and hold");
 }
 
 static int usage(void)

@@ -177,9 +177,8 @@ static void end_like_job(const struct family *f)
 		kill(f->init, SIGKILL);
 	while (waitpid(f->job, &status, 0) < 0 && errno == EINTR)
 		;
-	_exit(WIFEXITED(status) && WEXITSTATUS(status) ?
-		      WEXITSTATUS(status) :
-		      EXIT_NO_SUPERVISOR);
+	_exit(WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status)
+						       : EXIT_NO_SUPERVISOR);
 }
 
 /*
@@ -245,8 +244,9 @@ static int start_family(const struct launch *l, struct family *f,
 
 int launch_start(const struct launch *launch, int *ret_sock, struct err *err)
 {
-	struct family f = { .init = -1, .job = -1, .init_sock = -1,
-			    .sock = -1 };
+	struct family f = {
+		.init = -1, .job = -1, .init_sock = -1, .sock = -1
+	};
 	sigset_t all, mask;
 	int pair[2], r;
 

@@ -38,8 +38,8 @@ static const char *value_of(const char *word, const char *key)
 {
 	size_t n = strlen(key);
 
-	return strncmp(word, key, n) == 0 && word[n] == '=' ? word + n + 1 :
-							      NULL;
+	return strncmp(word, key, n) == 0 && word[n] == '=' ? word + n + 1
+							    : NULL;
 }
 
 void options_parse(int argc, char **argv, struct options *ret)
@@ -60,7 +60,8 @@ void options_parse(int argc, char **argv, struct options *ret)
 			ret->libexec = value;
 		else
 			slurm_error("jobcr: plugstack.conf: %s: only run_dir="
-				    "DIR and libexec=DIR are known", argv[i]);
+				    "DIR and libexec=DIR are known",
+				    argv[i]);
 	}
 }
 

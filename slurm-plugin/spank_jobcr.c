@@ -25,7 +25,7 @@ SPANK_PLUGIN(jobcr, 1)
 
 /* Documented in spank_jobcr(8). */
 #define EXIT_STEP_REFUSED 3
-#define EXIT_NO_RESTORE	  127
+#define EXIT_NO_RESTORE   127
 
 /* Looking into a parallel file system under load may take a while. */
 #define ASK_TIMEOUT_MS 60000
@@ -81,8 +81,7 @@ static void find_spool(spank_t spank, char *ret, size_t size)
 	int argc = 0;
 
 	ret[0] = '\0';
-	if (spank_get_item(spank, S_JOB_ARGV, &argc, &argv) !=
-		    ESPANK_SUCCESS ||
+	if (spank_get_item(spank, S_JOB_ARGV, &argc, &argv) != ESPANK_SUCCESS ||
 	    argc < 1)
 		return;
 	snprintf(ret, size, "%s", argv[0]);
@@ -121,7 +120,8 @@ static void ask(const struct options *options, const char *job,
 	if (r == 0)
 		return;
 	slurm_error("jobcr: %s: jobcrd cannot tell whether there is a "
-		    "snapshot", err.text);
+		    "snapshot",
+		    err.text);
 	started.no_answer = true;
 }
 
@@ -176,12 +176,14 @@ static void check_restart(spank_t spank, int argc, char **argv)
 		return;
 	if (!started.no_answer) {
 		slurm_info("jobcr: job %u has no snapshot: it starts from its "
-			   "beginning", id);
+			   "beginning",
+			   id);
 		return;
 	}
 	options_parse(argc, argv, &options);
 	snprintf(job, sizeof(job), "%u", id);
-	hold(&options, job, "jobcrd of this node does not answer, the job may "
+	hold(&options, job,
+	     "jobcrd of this node does not answer, the job may "
 	     "have a snapshot: start jobcrd, then scontrol release");
 }
 

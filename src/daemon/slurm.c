@@ -84,8 +84,7 @@ static int judge(int status, struct output *out, struct err *err)
 	if (!WIFEXITED(status))
 		return err_set(err, -EIO, "ended by signal %d",
 			       WTERMSIG(status));
-	return err_set(err,
-		       WEXITSTATUS(status) == EXIT_NO_JOB ? -ENOENT : -EIO,
+	return err_set(err, WEXITSTATUS(status) == EXIT_NO_JOB ? -ENOENT : -EIO,
 		       "%s", out->text);
 }
 
@@ -112,9 +111,8 @@ static int run_slurm(const char *libexec, const char *const args[3],
 			return err_sys(err, "wait");
 	if (r == 0)
 		r = judge(status, ret, err);
-	return r < 0 ? err_wrap(err, r, "jobcr-slurm %s %s", args[0],
-				args[1]) :
-		       0;
+	return r < 0 ? err_wrap(err, r, "jobcr-slurm %s %s", args[0], args[1])
+		     : 0;
 }
 
 /* The value of "key=value" on a line of its own. */

@@ -136,7 +136,8 @@ int ask_accept(int listen_fd, struct ask_question *ret, int *ret_fd,
 void ask_reply(int fd, int result, uint32_t generation, const char *text)
 {
 	auto_close int conn = fd;
-	struct ask_answer a = { .magic = ASK_MAGIC, .result = result,
+	struct ask_answer a = { .magic = ASK_MAGIC,
+				.result = result,
 				.generation = generation };
 
 	snprintf(a.text, sizeof(a.text), "%s", text ? text : "");

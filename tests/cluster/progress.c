@@ -67,7 +67,7 @@ static void note_signal(int sig, siginfo_t *info, void *context)
 static void note_signals(void)
 {
 	static const int signals[] = { SIGTERM, SIGCONT, SIGUSR1, SIGUSR2,
-				       SIGHUP, SIGINT, SIGTSTP, SIGXCPU };
+				       SIGHUP,  SIGINT,  SIGTSTP, SIGXCPU };
 	struct sigaction action = { .sa_sigaction = note_signal,
 				    .sa_flags = SA_SIGINFO | SA_RESTART };
 	size_t i;
@@ -146,9 +146,9 @@ static void run_worker(const struct setup *s, int process, int to)
 	int i;
 
 	w.sums = calloc((size_t)s->threads, sizeof(*w.sums));
-	w.memory = mmap(NULL, s->words * sizeof(uint64_t),
-			PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			-1, 0);
+	w.memory =
+		mmap(NULL, s->words * sizeof(uint64_t), PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (!threads || !w.sums || w.memory == MAP_FAILED)
 		fail("memory");
 	for (word = 0; word < s->words; word++)
