@@ -38,6 +38,7 @@ VICTIM_LIBS = %D%/lib/libvictim.a
 # Each test is a block of its own.
 UNIT_TESTS =
 T_TESTS =
+VICTIMS =
 
 UNIT_TESTS += %D%/unit/err
 %C%_unit_err_SOURCES = %D%/unit/err.c
@@ -123,11 +124,36 @@ UNIT_TESTS += %D%/unit/restart
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 
+check_LIBRARIES += %D%/victims/libmapping.a
+%C%_victims_libmapping_a_SOURCES = %D%/victims/mapping.c \
+	%D%/victims/mapping.h
+%C%_victims_libmapping_a_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+
+VICTIMS += %D%/victims/vma.victim
+%C%_victims_vma_victim_SOURCES = %D%/victims/vma.c
+%C%_victims_vma_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_vma_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/mm.victim
+%C%_victims_mm_victim_SOURCES = %D%/victims/mm.c
+%C%_victims_mm_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_mm_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/shmem.victim
+%C%_victims_shmem_victim_SOURCES = %D%/victims/shmem.c
+%C%_victims_shmem_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_shmem_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/memfd.victim
+%C%_victims_memfd_victim_SOURCES = %D%/victims/memfd.c
+%C%_victims_memfd_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_memfd_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 
-check_PROGRAMS += $(UNIT_TESTS)
-TESTS += $(UNIT_TESTS) $(T_TESTS)
+check_PROGRAMS += $(UNIT_TESTS) $(VICTIMS)
+TESTS += $(UNIT_TESTS) $(T_TESTS) $(VICTIMS)
 EXTRA_DIST += $(T_TESTS)
 
 include tests/cluster/local.mk
