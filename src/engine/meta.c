@@ -152,25 +152,6 @@ int meta_put_end(struct meta_stream *m, uint64_t page_bytes, uint32_t extents,
 	return r;
 }
 
-struct bytes {
-	uint8_t *data;
-	size_t len;
-};
-
-static int bytes_write(void *arg, const void *data, size_t len,
-		       struct err *err)
-{
-	struct bytes *b = arg;
-	uint8_t *more = realloc(b->data, b->len + len);
-
-	if (!more)
-		return err_set(err, -ENOMEM, "manifest");
-	memcpy(more + b->len, data, len);
-	b->data = more;
-	b->len += len;
-	return 0;
-}
-
 static void fill_manifest(ManifestRecord *rec,
 			  const struct checkpoint_args *args)
 {
@@ -196,9 +177,6 @@ int manifest_make(const struct checkpoint_args *args,
 	PartEntry part = PART_ENTRY__INIT, *parts = &part;
 	auto_free StreamEntry *entries = calloc(count, sizeof(*entries));
 	auto_free StreamEntry **ptrs = calloc(count, sizeof(*ptrs));
-	struct bytes bytes = { 0 };
-	struct img_sink sink = { .write = bytes_write, .arg = &bytes };
-	int r;
 
 	if (!entries || !ptrs)
 		return err_set(err, -ENOMEM, "manifest");
@@ -218,12 +196,5 @@ int manifest_make(const struct checkpoint_args *args,
 	rec.page_bytes = page_bytes;
 	rec.parts = &parts;
 	rec.n_parts = 1;
-	r = img_put(&sink, TAG_MANIFEST, &rec.base, err);
-	if (r < 0) {
-		free(bytes.data);
-		return r;
-	}
-	*ret = bytes.data;
-	*ret_len = bytes.len;
-	return 0;
+	return snapshot_manifest_pack(&rec, ret, ret_len, err);
 }
