@@ -6,21 +6,21 @@
  * What a reader accepts.  An image is hostile input: each number is checked
  * before memory is taken for what it announces.
  */
-#define IMAGE_FORMAT           1u
-#define IMAGE_PAGE             4096u
-#define RECORD_MAX_BYTES       (4u << 20) /* body of one record */
-#define MANIFEST_MAX_BYTES     (16u << 20)
-#define META_MAX_BYTES         (1ull << 32)
-#define META_MAX_RECORDS       (1u << 24)
-#define EXTENT_MAX_PAGES       256u /* 1 MiB */
-#define EXTENTS_PER_RECORD     16384u
-#define TREE_MAX_TASKS         65536u
-#define TASK_MAX_THREADS       65536u
-#define TASK_MAX_FDS           1048576u
-#define PATH_MAX_BYTES         4096u
-#define PIPE_MAX_BYTES         (1u << 20)
-#define PART_MAX_STREAMS       64u
-#define MANIFEST_MAX_PARTS     65536u
-#define GENERATION_MAX         0x7fffffffu
+#define IMAGE_FORMAT       1u
+#define IMAGE_PAGE         4096u
+#define RECORD_MAX_BYTES   (4u << 20) /* body of one record */
+#define MANIFEST_MAX_BYTES (16u << 20)
+#define META_MAX_BYTES     (1ull << 32)
+#define META_MAX_RECORDS   (1u << 24)
+#define EXTENT_MAX_PAGES   256u /* 1 MiB */
+#define EXTENTS_PER_RECORD 16384u
+#define TREE_MAX_TASKS     65536u
+#define TASK_MAX_THREADS   65536u
+#define TASK_MAX_FDS       1048576u
+#define PATH_MAX_BYTES     4096u
+#define PIPE_MAX_BYTES     (1u << 20)
+#define PART_MAX_STREAMS   64u
+#define MANIFEST_MAX_PARTS 65536u
+#define GENERATION_MAX     0x7fffffffu
 
 #endif

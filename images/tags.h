@@ -6,7 +6,7 @@
  * Tags of records.  A number is never reused.  A reader that does not know a
  * tag refuses the image, unless TAG_OPTIONAL is set in it.
  */
-#define TAG_OPTIONAL  0x80000000u
+#define TAG_OPTIONAL 0x80000000u
 
 #define TAG_MANIFEST  0x0001u
 #define TAG_PART      0x0010u

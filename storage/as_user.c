@@ -17,8 +17,8 @@ static int load_groups(const char *name, struct user_id *user, struct err *err)
 	int room = 64;
 
 	for (;;) {
-		gid_t *more = reallocarray(user->groups, (size_t)room,
-					   sizeof(gid_t));
+		gid_t *more =
+			reallocarray(user->groups, (size_t)room, sizeof(gid_t));
 		int count = room;
 
 		if (!more)
@@ -76,9 +76,9 @@ static int set_fs_ids(uid_t uid, gid_t gid)
 	syscall(SYS_setfsgid, gid);
 	syscall(SYS_setfsuid, uid);
 	return (uid_t)syscall(SYS_setfsuid, -1) == uid &&
-			       (gid_t)syscall(SYS_setfsgid, -1) == gid ?
-		       0 :
-		       -EPERM;
+			       (gid_t)syscall(SYS_setfsgid, -1) == gid
+		       ? 0
+		       : -EPERM;
 }
 
 int as_user(const struct user_id *user, struct err *err)

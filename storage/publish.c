@@ -19,7 +19,7 @@
  * be locked the order of numbers has to do.
  */
 
-#define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define DIR_FLAGS   (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 #define BEGIN_TRIES 16
 
 static int begin_as(const struct user_id *user, struct err *err)
@@ -64,8 +64,8 @@ static int list(int job_fd, struct store_generation **ret, size_t *ret_count,
 			continue;
 		generation_name(name, entries[i].number, false);
 		out[n].number = entries[i].number;
-		out[n++].complete = !entries[i].under_way &&
-				    has_manifest(job_fd, name);
+		out[n++].complete =
+			!entries[i].under_way && has_manifest(job_fd, name);
 	}
 	*ret = out;
 	*ret_count = n;
@@ -117,8 +117,10 @@ static int begin(int job_fd, uint32_t *ret_number, int *ret_dir_fd,
 	number = count ? all[count - 1].number : 0;
 	for (tries = 0; tries < BEGIN_TRIES; tries++) {
 		if (++number > STORE_GENERATION_MAX)
-			return err_set(err, -ERANGE, "generation %u is the "
-				       "last one", STORE_GENERATION_MAX);
+			return err_set(err, -ERANGE,
+				       "generation %u is the "
+				       "last one",
+				       STORE_GENERATION_MAX);
 		generation_name(name, number, true);
 		r = mkdirat(job_fd, name, 0700);
 		if (r == 0 || errno != EEXIST)
@@ -246,9 +248,8 @@ static int publish(int job_fd, uint32_t number, int dir_fd,
 	return r;
 }
 
-int store_publish(int job_fd, uint32_t number, int dir_fd,
-		  const void *manifest, size_t len, const struct user_id *user,
-		  struct err *err)
+int store_publish(int job_fd, uint32_t number, int dir_fd, const void *manifest,
+		  size_t len, const struct user_id *user, struct err *err)
 {
 	int r = begin_as(user, err);
 

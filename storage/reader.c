@@ -13,7 +13,7 @@
 #include "util/cleanup.h"
 
 #define BUFFER_BYTES (4u << 20)
-#define BUFFERS	     8u
+#define BUFFERS      8u
 #define STREAMS_MAX  64u
 
 struct stream {
@@ -51,8 +51,8 @@ struct run {
 int reader_new(int dir_fd, const struct reader_limits *limits,
 	       struct reader **ret, struct err *err)
 {
-	size_t bytes = limits && limits->buffer_bytes ? limits->buffer_bytes :
-							BUFFER_BYTES;
+	size_t bytes = limits && limits->buffer_bytes ? limits->buffer_bytes
+						      : BUFFER_BYTES;
 	unsigned int buffers =
 		limits && limits->buffers ? limits->buffers : BUFFERS;
 	struct reader *rd = calloc(1, sizeof(*rd));
@@ -63,8 +63,8 @@ int reader_new(int dir_fd, const struct reader_limits *limits,
 	rd->dir_fd = dir_fd;
 	rd->direct = !(limits && limits->no_direct);
 	rd->slots = calloc(buffers, sizeof(*rd->slots));
-	r = rd->slots ? ring_init(&rd->ring, bytes, buffers, err) :
-			err_num(err, ENOMEM, "reader");
+	r = rd->slots ? ring_init(&rd->ring, bytes, buffers, err)
+		      : err_num(err, ENOMEM, "reader");
 	if (r < 0) {
 		reader_free(rd);
 		return r;
@@ -155,8 +155,7 @@ static int check_piece(const struct reader *r, const struct read_piece *p,
 	if (p->offset > s->length || p->len > s->length - p->offset)
 		return err_set(err, -ENODATA,
 			       "%s: %u bytes at %llu are beyond its end",
-			       s->name, p->len,
-			       (unsigned long long)p->offset);
+			       s->name, p->len, (unsigned long long)p->offset);
 	return 0;
 }
 

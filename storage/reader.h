@@ -22,7 +22,7 @@ struct reader_limits {
 /* One piece to be read; tag is the caller's and comes back with the data. */
 struct read_piece {
 	uint32_t stream; /* as reader_open numbered it */
-	uint32_t len;	 /* bytes, a multiple of 4096, <= buffer_bytes */
+	uint32_t len;    /* bytes, a multiple of 4096, <= buffer_bytes */
 	uint64_t offset; /* a multiple of 4096 */
 	uint64_t tag;
 };
@@ -36,9 +36,10 @@ int reader_open(struct reader *r, const char *name, uint32_t *ret_stream,
 
 /*
  * Read count pieces; neighbours in a stream that follow each other in the
- * array are read at once, so sort them by offset.  done is called in the caller's thread for each with
- * its data, valid during the call only; a negative return stops everything
- * and is passed on.  A piece beyond the end of its stream is -ENODATA.
+ * array are read at once, so sort them by offset.  done is called in the
+ * caller's thread for each with its data, valid during the call only; a
+ * negative return stops everything and is passed on.  A piece beyond the end of
+ * its stream is -ENODATA.
  */
 typedef int (*reader_done_fn)(void *arg, const struct read_piece *piece,
 			      const uint8_t *data, struct err *err);

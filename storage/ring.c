@@ -176,8 +176,8 @@ int ring_wait(struct ring *ring, unsigned int *ret_index, int *ret_res,
 /* NFS and FUSE have no O_TMPFILE: there the name lives for an instant. */
 static int open_nameless(int dir_fd)
 {
-	int fd = openat(dir_fd, ".", O_TMPFILE | O_WRONLY | O_DIRECT | O_CLOEXEC,
-			0600);
+	int fd = openat(dir_fd, ".",
+			O_TMPFILE | O_WRONLY | O_DIRECT | O_CLOEXEC, 0600);
 	char name[64];
 
 	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))

@@ -27,14 +27,14 @@ struct ring {
 	struct ring_result {
 		unsigned int index;
 		int res;
-	} *results;
+	} * results;
 };
 
 struct ring_request {
 	bool write;
 	int fd;
 	unsigned int index; /* of the buffer */
-	size_t from;	    /* first byte in the buffer */
+	size_t from;        /* first byte in the buffer */
 	size_t len;
 	uint64_t offset; /* in the file */
 };

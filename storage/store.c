@@ -56,8 +56,8 @@ static int check_trust(const struct stat *st, const struct user_id *user,
 }
 
 /* Who can write above a directory can put another one in its place. */
-static int check_above(int dir_fd, const struct user_id *user,
-		       const char *what, struct err *err)
+static int check_above(int dir_fd, const struct user_id *user, const char *what,
+		       struct err *err)
 {
 	auto_close int fd = openat(dir_fd, ".", O_PATH | O_CLOEXEC);
 	struct stat st, last = { 0 };
@@ -72,9 +72,9 @@ static int check_above(int dir_fd, const struct user_id *user,
 			return 0;
 		r = check_trust(&st, user, what, err);
 		if (r < 0)
-			return last.st_ino ?
-				       err_wrap(err, r, "a directory above") :
-				       r;
+			return last.st_ino
+				       ? err_wrap(err, r, "a directory above")
+				       : r;
 		last = st;
 		up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		close(fd);
@@ -154,8 +154,8 @@ static int make_as_root(int cluster_fd, const char *job,
 	return 0;
 }
 
-static int make_job(int cluster_fd, const char *job,
-		    const struct user_id *user, struct err *err)
+static int make_job(int cluster_fd, const char *job, const struct user_id *user,
+		    struct err *err)
 {
 	struct stat st;
 	int r, num;
@@ -179,8 +179,8 @@ static int make_job(int cluster_fd, const char *job,
 	return fsync(cluster_fd) < 0 ? err_sys(err, "fsync") : 0;
 }
 
-static int open_job(int cluster_fd, const char *job,
-		    const struct user_id *user, int *ret, struct err *err)
+static int open_job(int cluster_fd, const char *job, const struct user_id *user,
+		    int *ret, struct err *err)
 {
 	auto_close int fd = -EBADF;
 	uid_t owner = user ? user->uid : geteuid();

@@ -61,9 +61,8 @@ int store_open(int job_fd, uint32_t number, const struct user_id *user,
  * does the snapshot exist.  Publishing into an arbitrary directory (--dir)
  * passes job_fd -1.  A failure leaves no manifest behind.
  */
-int store_publish(int job_fd, uint32_t number, int dir_fd,
-		  const void *manifest, size_t len, const struct user_id *user,
-		  struct err *err);
+int store_publish(int job_fd, uint32_t number, int dir_fd, const void *manifest,
+		  size_t len, const struct user_id *user, struct err *err);
 
 /* Remove an attempt that was not published, or a whole generation. */
 int store_discard(int job_fd, uint32_t number, const struct user_id *user,

@@ -12,13 +12,13 @@
 #include "storage/ring.h"
 #include "util/cleanup.h"
 
-#define BUFFER_BYTES	(4u << 20)
-#define BUFFERS		8u
-#define GRAIN		(1u << 20)
-#define STREAMS_MAX	64u
-#define ALLOCATE_MIN	(64ull << 20)
-#define ALLOCATE_MAX	(1ull << 30)
-#define NO_BUFFER	UINT32_MAX
+#define BUFFER_BYTES (4u << 20)
+#define BUFFERS      8u
+#define GRAIN        (1u << 20)
+#define STREAMS_MAX  64u
+#define ALLOCATE_MIN (64ull << 20)
+#define ALLOCATE_MAX (1ull << 30)
+#define NO_BUFFER    UINT32_MAX
 
 struct stream {
 	char *name;
@@ -53,8 +53,8 @@ struct writer {
 int writer_new(int dir_fd, const struct writer_limits *limits,
 	       struct writer **ret, struct err *err)
 {
-	size_t bytes = limits && limits->buffer_bytes ? limits->buffer_bytes :
-							BUFFER_BYTES;
+	size_t bytes = limits && limits->buffer_bytes ? limits->buffer_bytes
+						      : BUFFER_BYTES;
 	unsigned int buffers =
 		limits && limits->buffers ? limits->buffers : BUFFERS;
 	struct writer *w;
@@ -69,8 +69,8 @@ int writer_new(int dir_fd, const struct writer_limits *limits,
 	w->dir_fd = dir_fd;
 	w->probed = limits && limits->no_direct;
 	w->slots = calloc(buffers, sizeof(*w->slots));
-	r = w->slots ? ring_init(&w->ring, bytes, buffers, err) :
-		       err_num(err, ENOMEM, "writer");
+	r = w->slots ? ring_init(&w->ring, bytes, buffers, err)
+		     : err_num(err, ENOMEM, "writer");
 	if (r < 0) {
 		writer_free(w);
 		return r;

@@ -19,7 +19,7 @@ struct writer;
 struct writer_limits {
 	size_t buffer_bytes;  /* of one buffer, whole MiB; 0: 4 MiB */
 	unsigned int buffers; /* how many; bounds the memory taken; 0: 8 */
-	int no_direct;	      /* never O_DIRECT */
+	int no_direct;        /* never O_DIRECT */
 };
 
 /*

@@ -74,8 +74,8 @@ static bool has(const struct index *x, enum id_kind kind, uint64_t number)
 {
 	const struct ids *s = &x->ids[kind];
 
-	return s->count && bsearch(&number, s->numbers, s->count,
-				   sizeof(number), by_value);
+	return s->count &&
+	       bsearch(&number, s->numbers, s->count, sizeof(number), by_value);
 }
 
 static int sort_all(struct index *x, struct err *err)
@@ -92,8 +92,7 @@ static int sort_all(struct index *x, struct err *err)
 		for (i = 1; i < s->count; i++)
 			if (s->numbers[i - 1] == s->numbers[i])
 				return err_set(err, -EBADMSG,
-					       "%s %" PRIu32
-					       " is there twice",
+					       "%s %" PRIu32 " is there twice",
 					       id_names[kind],
 					       (uint32_t)s->numbers[i]);
 	}
@@ -104,8 +103,8 @@ static int sort_all(struct index *x, struct err *err)
 static const void *field(const ProtobufCMessage *msg, const char *name)
 {
 	const ProtobufCFieldDescriptor *f =
-		protobuf_c_message_descriptor_get_field_by_name(
-			msg->descriptor, name);
+		protobuf_c_message_descriptor_get_field_by_name(msg->descriptor,
+								name);
 
 	return f ? (const uint8_t *)msg + f->offset : NULL;
 }
@@ -149,9 +148,9 @@ static int name_task(struct index *x, const TaskRecord *t, struct err *err)
 			       t->pid);
 	r = add(x, ID_TASK, (uint64_t)t->pid, err);
 	for (i = 0; i < t->n_tids && r == 0; i++)
-		r = t->tids[i] > 0 ?
-			    add(x, ID_THREAD, (uint64_t)t->tids[i], err) :
-			    err_set(err, -EBADMSG, "tid %d", t->tids[i]);
+		r = t->tids[i] > 0
+			    ? add(x, ID_THREAD, (uint64_t)t->tids[i], err)
+			    : err_set(err, -EBADMSG, "tid %d", t->tids[i]);
 	return r;
 }
 
@@ -176,25 +175,23 @@ static int name_record(struct index *x, const struct meta_entry *e,
 	int r = 0;
 
 	if (comes_once(e->tag))
-		r = add(x, ID_ONCE, (uint64_t)e->tag << 32 | (uint32_t)id,
-			err);
+		r = add(x, ID_ONCE, (uint64_t)e->tag << 32 | (uint32_t)id, err);
 	if (r < 0)
 		return r;
 	switch (e->tag) {
 	case TAG_TASK:
 		return name_task(x, (const TaskRecord *)e->msg, err);
 	case TAG_FD:
-		return add(x, ID_SLOT, (uint64_t)(uint32_t)fd->pid << 32 |
-			   fd->fd, err);
+		return add(x, ID_SLOT,
+			   (uint64_t)(uint32_t)fd->pid << 32 | fd->fd, err);
 	case TAG_GHOST:
-		return add(x, ID_DATA,
-			   ((const GhostRecord *)e->msg)->object, err);
-	case TAG_SHMEM:
-		return add(x, ID_DATA,
-			   ((const ShmemRecord *)e->msg)->object, err);
-	case TAG_PIPE:
-		return add(x, ID_PIPE, ((const PipeRecord *)e->msg)->pipe,
+		return add(x, ID_DATA, ((const GhostRecord *)e->msg)->object,
 			   err);
+	case TAG_SHMEM:
+		return add(x, ID_DATA, ((const ShmemRecord *)e->msg)->object,
+			   err);
+	case TAG_PIPE:
+		return add(x, ID_PIPE, ((const PipeRecord *)e->msg)->pipe, err);
 	}
 	return name_open_file(x, e->msg, err);
 }
@@ -204,12 +201,11 @@ static int need(const struct index *x, enum id_kind kind, uint64_t number,
 {
 	if (has(x, kind, number))
 		return 0;
-	return err_set(err, -EBADMSG, "there is no %s %" PRIu64,
-		       id_names[kind], number);
+	return err_set(err, -EBADMSG, "there is no %s %" PRIu64, id_names[kind],
+		       number);
 }
 
-static int check_vma(const struct index *x, const VmaRecord *v,
-		     struct err *err)
+static int check_vma(const struct index *x, const VmaRecord *v, struct err *err)
 {
 	if (v->start >= v->end || v->end > ADDRESS_MAX ||
 	    v->start % IMAGE_PAGE || v->end % IMAGE_PAGE)
@@ -259,8 +255,7 @@ static int check_objects(const struct index *x, const struct meta_entry *e,
 		return need(x, ID_OPEN, ((const FdRecord *)e->msg)->object,
 			    err);
 	case TAG_FILE:
-		return file->has_ghost ? need(x, ID_DATA, file->ghost, err) :
-					 0;
+		return file->has_ghost ? need(x, ID_DATA, file->ghost, err) : 0;
 	case TAG_PIPE_END:
 		return need(x, ID_PIPE, ((const PipeEndRecord *)e->msg)->pipe,
 			    err);
@@ -357,8 +352,8 @@ static int check_frame(const PartEntry *part, const struct meta *meta,
 	first = (const PartRecord *)meta->entries[0].msg;
 	if (strcmp(first->node, part->node) != 0)
 		return err_set(err, -EBADMSG,
-			       "it is of node %.64s, not of %.64s",
-			       first->node, part->node);
+			       "it is of node %.64s, not of %.64s", first->node,
+			       part->node);
 	if (first->page_size != IMAGE_PAGE)
 		return err_set(err, -ENOTSUP, "pages of %u bytes",
 			       first->page_size);

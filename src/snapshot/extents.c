@@ -47,9 +47,9 @@ int extents_collect(const struct meta *meta, struct extent_list *ret,
 		if (meta->entries[i].tag != TAG_PAGES)
 			continue;
 		for (k = 0; k < p->n_extents; k++)
-			list.refs[list.count++] = (struct extent_ref){
-				p->extents[k], p->pid, p->object
-			};
+			list.refs[list.count++] =
+				(struct extent_ref){ p->extents[k], p->pid,
+						     p->object };
 	}
 	*ret = list;
 	return 0;
@@ -65,8 +65,8 @@ static int by_place(const void *a, const void *b)
 	const Extent *x = ((const struct extent_ref *)a)->extent;
 	const Extent *y = ((const struct extent_ref *)b)->extent;
 
-	return x->stream != y->stream ? compare(x->stream, y->stream) :
-					compare(x->offset, y->offset);
+	return x->stream != y->stream ? compare(x->stream, y->stream)
+				      : compare(x->offset, y->offset);
 }
 
 static int compare_owner(int32_t pid_a, uint32_t object_a, int32_t pid_b,
@@ -110,8 +110,8 @@ static int bad(const struct extent_ref *ref, const char *what, struct err *err)
 	const Extent *x = ref->extent;
 
 	return err_set(err, -EBADMSG,
-		       "%s %" PRId64 ": extent 0x%" PRIx64 ", %u pages, at %"
-		       PRIu64 " of stream %u: %s",
+		       "%s %" PRId64 ": extent 0x%" PRIx64
+		       ", %u pages, at %" PRIu64 " of stream %u: %s",
 		       ref->pid ? "pid" : "object",
 		       ref->pid ? (int64_t)ref->pid : (int64_t)ref->object,
 		       x->address, x->pages, x->offset, x->stream, what);
@@ -235,8 +235,8 @@ static int check_rooms(const struct room_list *list, struct err *err)
 				       "%s %" PRId64 ": memory at 0x%" PRIx64
 				       " is described twice",
 				       b->pid ? "pid" : "object",
-				       b->pid ? (int64_t)b->pid :
-						(int64_t)b->object,
+				       b->pid ? (int64_t)b->pid
+					      : (int64_t)b->object,
 				       b->start);
 	}
 	return 0;
@@ -255,14 +255,15 @@ static int check_owners(const struct extent_list *list,
 
 		if (i && by_owner(ref - 1, ref) >= 0)
 			return bad(ref, "its place is taken twice", err);
-		if (i && !compare_owner(ref[-1].pid, ref[-1].object, ref->pid,
-					ref->object) &&
+		if (i &&
+		    !compare_owner(ref[-1].pid, ref[-1].object, ref->pid,
+				   ref->object) &&
 		    ref[-1].extent->address + bytes_of(ref[-1].extent) > at)
 			return bad(ref, "it overlaps another", err);
 		for (; k < rooms->count && at < end; k++) {
 			const struct room *room = &rooms->rooms[k];
-			int c = compare_owner(room->pid, room->object,
-					      ref->pid, ref->object);
+			int c = compare_owner(room->pid, room->object, ref->pid,
+					      ref->object);
 
 			if (c > 0 || (c == 0 && room->start > at))
 				break;

@@ -9,7 +9,7 @@
 #include "snapshot/stream.h"
 #include "util/cleanup.h"
 
-#define NAME_MAX_BYTES 255
+#define NAME_MAX_BYTES  255
 #define PAGES_MAX_BYTES (1ull << 62)
 
 /* Features of images that this version can restore; none so far. */
@@ -46,16 +46,13 @@ static int check_stream(const StreamEntry *s, bool meta, struct err *err)
 	if (!stream_name_ok(s->name))
 		return err_set(err, -EBADMSG, "not a name of a stream");
 	if (meta && s->digest.len != DIGEST_BYTES)
-		return err_set(err, -EBADMSG, "%s: no SHA-256 digest",
-			       s->name);
+		return err_set(err, -EBADMSG, "%s: no SHA-256 digest", s->name);
 	if (!meta && s->digest.len)
-		return err_set(err, -EBADMSG, "%s: a digest of pages",
-			       s->name);
+		return err_set(err, -EBADMSG, "%s: a digest of pages", s->name);
 	if (meta && (!s->length || s->length > META_MAX_BYTES))
 		return err_set(err, -EBADMSG, "%s: length %llu", s->name,
 			       (unsigned long long)s->length);
-	if (!meta &&
-	    (s->length % IMAGE_PAGE || s->length > PAGES_MAX_BYTES))
+	if (!meta && (s->length % IMAGE_PAGE || s->length > PAGES_MAX_BYTES))
 		return err_set(err, -EBADMSG,
 			       "%s: length %llu: not whole pages", s->name,
 			       (unsigned long long)s->length);

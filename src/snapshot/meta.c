@@ -31,8 +31,8 @@ static int name_damage(const uint8_t *data, size_t len, struct err *err)
 	do
 		r = img_next(data, len, &pos, &rec, err);
 	while (r > 0);
-	return r < 0 ? r :
-		       err_set(err, -EBADMSG,
+	return r < 0 ? r
+		     : err_set(err, -EBADMSG,
 			       "its SHA-256 is not the one in the manifest");
 }
 
@@ -131,8 +131,8 @@ static int check_end(struct meta *meta, struct err *err)
 	return 0;
 }
 
-int snapshot_meta(int dir_fd, const struct user_id *user,
-		  const PartEntry *part, struct meta *ret, struct err *err)
+int snapshot_meta(int dir_fd, const struct user_id *user, const PartEntry *part,
+		  struct meta *ret, struct err *err)
 {
 	const StreamEntry *stream = part->streams[0];
 	auto_free uint8_t *data = NULL;

@@ -82,7 +82,7 @@ static bool as_number(const struct value *v, bool *ret_signed, uint64_t *ret)
 	case PROTOBUF_C_TYPE_SINT32:
 	case PROTOBUF_C_TYPE_SFIXED32:
 		*ret_signed = true;
-		*ret = (uint64_t)(int64_t)*(const int32_t *)v->at;
+		*ret = (uint64_t)(int64_t) * (const int32_t *)v->at;
 		return true;
 	case PROTOBUF_C_TYPE_INT64:
 	case PROTOBUF_C_TYPE_SINT64:
@@ -114,8 +114,13 @@ static const char *enum_name(const struct value *v)
 /* Length of the UTF-8 character at p, 0 when it is none. */
 static size_t character(const uint8_t *p, size_t len)
 {
-	size_t n = *p < 0x80 ? 1 : *p < 0xc2 ? 0 : *p < 0xe0 ? 2 :
-		   *p < 0xf0 ? 3 : *p < 0xf5 ? 4 : 0, i;
+	size_t n = *p < 0x80   ? 1
+		   : *p < 0xc2 ? 0
+		   : *p < 0xe0 ? 2
+		   : *p < 0xf0 ? 3
+		   : *p < 0xf5 ? 4
+			       : 0,
+	       i;
 
 	if (n > len)
 		return 0;
@@ -155,7 +160,7 @@ static void bytes_of(const struct value *v, const uint8_t **ret, size_t *len)
 /* Addresses, masks and hashes; not what people count in. */
 static bool in_hex(const ProtobufCFieldDescriptor *f)
 {
-	static const char *const counted[] = { "size",	"length", "count",
+	static const char *const counted[] = { "size",  "length", "count",
 					       "ticks", "inode",  "device" };
 	size_t i, len = strlen(f->name);
 
@@ -204,8 +209,7 @@ static void print_value(FILE *out, const struct value *v)
 	}
 	switch (v->field->type) {
 	case PROTOBUF_C_TYPE_BOOL:
-		fputs(*(const protobuf_c_boolean *)v->at ? " yes" : " no",
-		      out);
+		fputs(*(const protobuf_c_boolean *)v->at ? " yes" : " no", out);
 		break;
 	case PROTOBUF_C_TYPE_ENUM:
 		fprintf(out, " %s", enum_name(v) ? enum_name(v) : "?");
@@ -280,15 +284,15 @@ static json_object *json_value(const struct value *v)
 	size_t len;
 
 	if (as_number(v, &is_signed, &n))
-		return is_signed ? json_object_new_int64((int64_t)n) :
-				   json_object_new_uint64(n);
+		return is_signed ? json_object_new_int64((int64_t)n)
+				 : json_object_new_uint64(n);
 	switch (v->field->type) {
 	case PROTOBUF_C_TYPE_BOOL:
 		return json_object_new_boolean(
 			*(const protobuf_c_boolean *)v->at);
 	case PROTOBUF_C_TYPE_ENUM:
-		return enum_name(v) ? json_object_new_string(enum_name(v)) :
-				      json_object_new_int(*(const int *)v->at);
+		return enum_name(v) ? json_object_new_string(enum_name(v))
+				    : json_object_new_int(*(const int *)v->at);
 	case PROTOBUF_C_TYPE_MESSAGE:
 		return record_json(*(ProtobufCMessage *const *)v->at);
 	case PROTOBUF_C_TYPE_STRING:

@@ -39,8 +39,8 @@ static void print_bytes(FILE *out, uint64_t bytes)
 static void print_text(FILE *out, const char *text)
 {
 	for (; *text; text++)
-		fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' :
-								     *text,
+		fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?'
+								   : *text,
 		      out);
 }
 
@@ -49,8 +49,9 @@ static void print_manifest(FILE *out, const ManifestRecord *m)
 	size_t i, k;
 
 	fprintf(out, "Job:        %s (cluster %s)\n", m->job_id, m->cluster);
-	fprintf(out, "Generation: %u\nCause:      %s\nTaken:      ",
-		m->generation, m->cause);
+	fprintf(out,
+		"Generation: %u\nCause:      %s\nTaken:      ", m->generation,
+		m->cause);
 	print_time(out, m->created_ns);
 	fprintf(out, "\nOwner:      uid %u, gid %u\n", m->uid, m->gid);
 	if (m->name) {
@@ -103,8 +104,8 @@ static void print_part(FILE *out, const PartEntry *part,
 
 		if (meta->entries[i].tag != TAG_TASK)
 			continue;
-		fprintf(out, "%8d %8d %8d %8zu  %-8s ", t->pid, t->ppid,
-			t->sid, t->n_tids, state_name(t->state));
+		fprintf(out, "%8d %8d %8d %8zu  %-8s ", t->pid, t->ppid, t->sid,
+			t->n_tids, state_name(t->state));
 		print_text(out, t->comm);
 		fputc('\n', out);
 	}
@@ -163,9 +164,9 @@ static int show_parts(int dir_fd, const struct user_id *user,
 		if (r < 0)
 			return r;
 		if (list)
-			json_object_array_add(list, json_part(m->parts[i],
-							      &meta,
-							      options->records));
+			json_object_array_add(list,
+					      json_part(m->parts[i], &meta,
+							options->records));
 		else
 			print_part(out, m->parts[i], &meta, options->records);
 		meta_done(&meta);

@@ -60,8 +60,8 @@ struct meta {
 	struct meta_entry *entries;
 	size_t count;
 };
-int snapshot_meta(int dir_fd, const struct user_id *user,
-		  const PartEntry *part, struct meta *ret, struct err *err);
+int snapshot_meta(int dir_fd, const struct user_id *user, const PartEntry *part,
+		  struct meta *ret, struct err *err);
 void meta_done(struct meta *meta);
 
 /*

@@ -10,7 +10,7 @@
 #include "util/cleanup.h"
 
 #define BUFFER_BYTES (4u << 20)
-#define BUFFERS	     8u
+#define BUFFERS      8u
 
 static int open_streams(struct reader *reader, const PartEntry *part,
 			struct err *err)
@@ -26,8 +26,8 @@ static int open_streams(struct reader *reader, const PartEntry *part,
 		if (r < 0)
 			return r;
 		if (number != k - 1)
-			return err_set(err, -EINVAL,
-				       "%s: the reader is in use", s->name);
+			return err_set(err, -EINVAL, "%s: the reader is in use",
+				       s->name);
 		if (length != s->length)
 			return err_set(err, -EBADMSG,
 				       "%s: has %" PRIu64
@@ -102,9 +102,9 @@ static struct reader_limits limits_for(const PartEntry *part)
 
 	for (k = 1; k < part->n_streams; k++)
 		bytes += part->streams[k]->length;
-	limits.buffers = bytes / BUFFER_BYTES < BUFFERS ?
-				 (unsigned int)(bytes / BUFFER_BYTES) + 1 :
-				 BUFFERS;
+	limits.buffers = bytes / BUFFER_BYTES < BUFFERS
+				 ? (unsigned int)(bytes / BUFFER_BYTES) + 1
+				 : BUFFERS;
 	return limits;
 }
 

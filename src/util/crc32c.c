@@ -19,8 +19,8 @@ uint32_t crc32c_table(uint32_t crc, const void *data, size_t len)
 	for (i = 0; i < 16; i++) {
 		table[i] = i;
 		for (bit = 0; bit < 4; bit++)
-			table[i] = table[i] >> 1 ^
-				   (table[i] & 1 ? POLYNOMIAL : 0);
+			table[i] =
+				table[i] >> 1 ^ (table[i] & 1 ? POLYNOMIAL : 0);
 	}
 	crc = ~crc;
 	for (; len; len--, p++) {
@@ -50,7 +50,6 @@ crc32c_sse42(uint32_t crc, const void *data, size_t len)
 
 uint32_t crc32c(uint32_t crc, const void *data, size_t len)
 {
-	return __builtin_cpu_supports("sse4.2") ?
-		       crc32c_sse42(crc, data, len) :
-		       crc32c_table(crc, data, len);
+	return __builtin_cpu_supports("sse4.2") ? crc32c_sse42(crc, data, len)
+						: crc32c_table(crc, data, len);
 }

@@ -20,10 +20,10 @@
  * that drifts drifts for both.  Prints; never judges.
  */
 
-#define BLOCK	(4u << 20)
-#define DEPTH	8u
-#define RUNS	5
-#define NAME	".jobcr-bench"
+#define BLOCK (4u << 20)
+#define DEPTH 8u
+#define RUNS  5
+#define NAME  ".jobcr-bench"
 
 struct bench {
 	int dir_fd;

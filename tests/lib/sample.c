@@ -19,7 +19,10 @@
 #include "storage/writer.h"
 
 #define PAGE 4096u
-#define TEXT(s) { sizeof(s) - 1, (uint8_t *)(s) }
+#define TEXT(s)                                                                \
+	{                                                                      \
+		sizeof(s) - 1, (uint8_t *)(s)                                  \
+	}
 
 struct sample {
 	const struct sample_edit *edit;

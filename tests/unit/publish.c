@@ -34,9 +34,9 @@ struct trace {
 	char log[1024];
 };
 
-#define ORDER                                                              \
-	"create s, fsync s, create manifest.new, write manifest.new, "     \
-	"fsync manifest.new, rename manifest.new manifest, "               \
+#define ORDER                                                                  \
+	"create s, fsync s, create manifest.new, write manifest.new, "         \
+	"fsync manifest.new, rename manifest.new manifest, "                   \
 	"fsync 0000000001.new, rename 0000000001.new 0000000001, fsync job"
 
 /* In the child: exits 0 when the snapshot is said to be there. */

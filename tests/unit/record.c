@@ -173,8 +173,8 @@ static void test_hostile(void)
 	ok(img_unpack(&rec, img_tag_type(rec.tag), &msg, &err) == -ENOTSUP &&
 		   strstr(err.text, "127"),
 	   "a field of a later version is refused by number: %s", err.text);
-	ok(read_exact(b.data, b.len, &err) == 0,
-	   "its frame alone is well: %s", err.text);
+	ok(read_exact(b.data, b.len, &err) == 0, "its frame alone is well: %s",
+	   err.text);
 }
 
 static void test_sink(void)

@@ -149,11 +149,11 @@ static void tell_lie(void *arg, uint32_t tag, ProtobufCMessage *msg)
 		lie->tell(msg);
 }
 
-#define LIE(name, type, statement)                      \
-	static void name(ProtobufCMessage *msg)         \
-	{                                               \
-		type *rec = (type *)msg;                \
-		statement;                              \
+#define LIE(name, type, statement)                                             \
+	static void name(ProtobufCMessage *msg)                                \
+	{                                                                      \
+		type *rec = (type *)msg;                                       \
+		statement;                                                     \
 	}
 
 LIE(task_pid, TaskRecord, rec->pid = rec->tids[0] = 5)
@@ -242,8 +242,7 @@ static void test_lies(void)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(lies); i++) {
-		struct sample_edit edit = { tell_lie, &lies[i],
-					    lies[i].skip };
+		struct sample_edit edit = { tell_lie, &lies[i], lies[i].skip };
 		int expect = lies[i].expect ? lies[i].expect : -EBADMSG;
 		struct err err = { 0 };
 		char path[64];
@@ -261,14 +260,12 @@ LIE(manifest_format, ManifestRecord, rec->format = 2)
 LIE(manifest_generation, ManifestRecord, rec->generation = 0)
 LIE(manifest_job, ManifestRecord, rec->job_id = (char *)"")
 LIE(manifest_parts, ManifestRecord, rec->n_parts = 0)
-LIE(stream_up, ManifestRecord,
-    rec->parts[0]->streams[0]->name = (char *)"../x")
+LIE(stream_up, ManifestRecord, rec->parts[0]->streams[0]->name = (char *)"../x")
 LIE(stream_self, ManifestRecord,
     rec->parts[0]->streams[1]->name = (char *)"manifest")
 LIE(stream_twice, ManifestRecord,
     rec->parts[0]->streams[1]->name = rec->parts[0]->streams[0]->name)
-LIE(stream_digest, ManifestRecord,
-    rec->parts[0]->streams[0]->digest.len = 16)
+LIE(stream_digest, ManifestRecord, rec->parts[0]->streams[0]->digest.len = 16)
 LIE(stream_length, ManifestRecord, rec->parts[0]->streams[1]->length++)
 LIE(stream_giant, ManifestRecord,
     rec->parts[0]->streams[0]->length = 1ull << 40)
@@ -313,8 +310,8 @@ static void test_manifest_lies(void)
 	}
 }
 
-static json_object *path(json_object *o, const char *a, size_t i,
-			 const char *b, size_t k)
+static json_object *path(json_object *o, const char *a, size_t i, const char *b,
+			 size_t k)
 {
 	json_object *list = json_object_object_get(o, a);
 
@@ -330,17 +327,17 @@ static void test_show_json(const char *text)
 	json_object *file = path(top, "parts", 0, "records", 7);
 	json_object *open = json_object_object_get(file, "open");
 
-	ok(top && json_object_get_int(json_object_object_get(task, "ppid")) ==
-			  5 &&
-		   !strcmp(json_object_get_string(json_object_object_get(
-				   task, "state")),
+	ok(top &&
+		   json_object_get_int(json_object_object_get(task, "ppid")) ==
+			   5 &&
+		   !strcmp(json_object_get_string(
+				   json_object_object_get(task, "state")),
 			   "RUNNING"),
 	   "JSON shows the tasks");
-	ok(!strcmp(json_object_get_string(
-			   json_object_object_get(file, "path")),
+	ok(!strcmp(json_object_get_string(json_object_object_get(file, "path")),
 		   "/tmp/gone") &&
-		   json_object_get_int(json_object_object_get(open, "object"))
-			   == 1,
+		   json_object_get_int(
+			   json_object_object_get(open, "object")) == 1,
 	   "and all records, with what is inside them");
 	json_object_put(top);
 }

@@ -120,8 +120,8 @@ static int write_streams(int dir_fd, const struct writer_limits *limits,
 		r = put_pattern(w, a, put, err);
 	if (r == 0)
 		r = submit_pattern(w, b, submit, err);
-	if (r == 0 && (writer_length(w, a) != put ||
-		       writer_length(w, b) != submit))
+	if (r == 0 &&
+	    (writer_length(w, a) != put || writer_length(w, b) != submit))
 		r = err_set(err, -EINVAL, "wrong lengths");
 	if (r == 0)
 		r = writer_finish(w, err);
@@ -131,8 +131,8 @@ static int write_streams(int dir_fd, const struct writer_limits *limits,
 
 static void test_write(const struct writer_limits *limits, const char *how)
 {
-	static const uint64_t puts[] = { 0, 1, 4095, 4096, MIB, MIB + 1,
-					 9 * MIB + 77 };
+	static const uint64_t puts[] = { 0,   1,       4095,        4096,
+					 MIB, MIB + 1, 9 * MIB + 77 };
 	struct err err = { 0 };
 	size_t i;
 
@@ -356,8 +356,10 @@ static void test_full_disk(void)
 	if (WEXITSTATUS(status) == 77)
 		skip("cannot mount a tmpfs here");
 	else
-		ok(status == 0, "a full disk: said, nothing published, room "
-				"given back (%d)", WEXITSTATUS(status));
+		ok(status == 0,
+		   "a full disk: said, nothing published, room "
+		   "given back (%d)",
+		   WEXITSTATUS(status));
 	temp_dir_remove(path);
 }
 
@@ -384,9 +386,9 @@ static void test_unregistered(void)
 		if (setgid(65534) < 0 || setuid(65534) < 0)
 			_exit(2);
 		_exit(write_streams(dir_fd, NULL, 5, 12 * MIB, &err) == 0 &&
-				      file_is_pattern(dir_fd, "b", 12 * MIB) ?
-			      0 :
-			      1);
+				      file_is_pattern(dir_fd, "b", 12 * MIB)
+			      ? 0
+			      : 1);
 	}
 	waitpid(pid, &status, 0);
 	ok(status == 0, "without locked memory it is written all the same");

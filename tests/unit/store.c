@@ -25,8 +25,8 @@ static int new_generation(int job_fd, const struct user_id *user,
 	auto_close int dir_fd = -EBADF;
 	int r = store_begin(job_fd, user, number, &dir_fd, err);
 
-	return r < 0 ? r :
-		       store_publish(job_fd, *number, dir_fd, "manifest", 8,
+	return r < 0 ? r
+		     : store_publish(job_fd, *number, dir_fd, "manifest", 8,
 				     user, err);
 }
 
@@ -116,8 +116,9 @@ static void test_leftovers(const char *store)
 	   "retired: %s %s", text, err.text);
 	ok(faccessat(job_fd, "junk", F_OK, 0) == 0, "nothing else is removed");
 	ok(store_begin(job_fd, NULL, &number, &dir_fd, &err) == 0 &&
-		   number == 9 && new_generation(job_fd, NULL, &number, &err)
-		   == 0 && number == 10,
+		   number == 9 &&
+		   new_generation(job_fd, NULL, &number, &err) == 0 &&
+		   number == 10,
 	   "two at a time get numbers of their own: %s", err.text);
 	ok(store_retire(job_fd, 1, NULL, &err) == 0 &&
 		   !strcmp(listing(job_fd, text), "9? 10"),
