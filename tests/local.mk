@@ -148,8 +148,7 @@ VICTIMS += %D%/victims/memfd.victim
 %C%_victims_memfd_victim_SOURCES = %D%/victims/memfd.c
 %C%_victims_memfd_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
 %C%_victims_memfd_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
-# Victims, one line each.
-VICTIMS =
+
 VICTIMS += %D%/victims/counter.victim
 %C%_victims_counter_victim_SOURCES = %D%/victims/counter.c
 %C%_victims_counter_victim_LDADD = $(VICTIM_LIBS)
@@ -162,7 +161,6 @@ T_TESTS += %D%/t/style.t
 
 check_PROGRAMS += $(UNIT_TESTS) $(VICTIMS)
 TESTS += $(UNIT_TESTS) $(T_TESTS) $(VICTIMS)
-TESTS += $(UNIT_TESTS) $(VICTIMS) $(T_TESTS)
 EXTRA_DIST += $(T_TESTS)
 
 include tests/cluster/local.mk
