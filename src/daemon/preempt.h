@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_DAEMON_PREEMPT_H
+#define JOBCR_DAEMON_PREEMPT_H
+
+#include "conf/conf.h"
+
+/*
+ * What jobcrd does for Slurm's jobs when it is told of something: see
+ * wire/notify.h.  Each runs in a child process of its own, takes as long as
+ * it takes, logs what happened, and returns what the child ends with.  Told
+ * twice, the second finds the first at work and has nothing to do.
+ */
+
+/*
+ * Slurm may be about to end the job.  Preempted: checkpoint it, requeue it,
+ * end it, let it start again at once.  Otherwise, or when the checkpoint is
+ * refused or fails: signals that were held back go to the job, which goes on.
+ */
+int preempt_checkpoint(const struct conf *conf, const char *job_id);
+
+/*
+ * A supervisor waits for its snapshot.  When it cannot be restored the job is
+ * requeued and held with the reason; nothing of it is started.
+ */
+int preempt_restore(const struct conf *conf, const char *job_id);
+
+#endif
