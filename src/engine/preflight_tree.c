@@ -13,9 +13,11 @@
 #define PF_IO_WORKER 0x00000010u
 
 static const char *const namespaces[] = {
-	"mnt", "net", "ipc", "uts", "user", "cgroup", "time",
-	"pid_for_children", "time_for_children",
+	"user", "mnt", "net", "ipc", "uts", "cgroup", "pid_for_children",
+	"time", "time_for_children",
 };
+#define NS_USER 0
+#define NS_TIME 7 /* and what follows */
 
 struct ns_set {
 	uint64_t inode[ARRAY_SIZE(namespaces)]; /* 0: this kernel has none */
@@ -67,27 +69,36 @@ static int check_namespaces(const struct collection *c,
 	return 0;
 }
 
-/* The namespaces of the job: those of its init, or of the tree's root. */
+/*
+ * The namespaces of the job: those of its init, or of the tree's root.  Ids
+ * are the node's.  A restored job has clocks of its own, which its init has
+ * not.
+ */
 static int job_namespaces(const struct collection *c, pid_t init_pid,
 			  struct ns_set *ret, struct err *err)
 {
-	auto_close int proc_fd = -EBADF;
-	struct ns_set self;
+	auto_close int init_fd = -EBADF;
+	auto_close int self_fd =
+		open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct ns_set self, root;
 	int r;
 
-	r = proc_open(init_pid ? init_pid : c->tasks[0].view.pid, 0, &proc_fd,
-		      err);
+	if (self_fd < 0)
+		return err_sys(err, "/proc/self");
+	r = read_namespaces(self_fd, &self, err);
 	if (r == 0)
-		r = read_namespaces(proc_fd, ret, err);
+		r = read_namespaces(c->tasks[0].view.proc_fd, &root, err);
 	if (r < 0)
 		return r;
-	close(proc_fd);
-	proc_fd = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (proc_fd < 0)
-		return err_sys(err, "/proc/self");
-	r = read_namespaces(proc_fd, &self, err);
-	/* Ids in the image are those of the node: index 4 is "user". */
-	ret->inode[4] = self.inode[4];
+	*ret = root;
+	if (init_pid) {
+		r = proc_open(init_pid, 0, &init_fd, err);
+		if (r == 0)
+			r = read_namespaces(init_fd, ret, err);
+	}
+	ret->inode[NS_USER] = self.inode[NS_USER];
+	for (size_t i = NS_TIME; i < ARRAY_SIZE(namespaces); i++)
+		ret->inode[i] = root.inode[NS_TIME];
 	return r;
 }
 

@@ -24,6 +24,7 @@
 #define AGENT_CODE   ((uint64_t)IMAGE_PAGE)
 #define LOWEST	     (4ull << 30) /* away from old programs' addresses */
 #define HIGHEST	     0x7ffff0000000ull
+#define USER_END     0x7ffffffff000ull
 /* More than the gap the kernel wants below a stack, and room for growth. */
 #define MARGIN (16ull << 20)
 
@@ -196,7 +197,7 @@ static int leave_memory(struct puppet *p, const struct vma_list *maps,
 					 err);
 	for (size_t i = 0; i < maps->count && r == 0; i++)
 		if (!is_special(s, maps->v[i].start) &&
-		    maps->v[i].start < HIGHEST + MARGIN)
+		    maps->v[i].start < USER_END)
 			r = unmap(p, maps->v[i].start, maps->v[i].end, err);
 	for (size_t k = 0; k < SPECIALS && r == 0; k++)
 		if (s[k].to)

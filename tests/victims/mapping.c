@@ -75,6 +75,16 @@ static size_t put_head(char *to, size_t room, const char *line)
 				rights, offset, name ? line + name : "");
 }
 
+/* "gu" says that there may be guards, and stays when mappings merge. */
+static size_t put_flags(char *to, size_t room, const char *line)
+{
+	const char *gu = strstr(line, " gu");
+	size_t n = gu ? (size_t)(gu - line) : strlen(line);
+
+	return (size_t)snprintf(to, room, "%.*s%s\n", (int)n, line,
+				gu ? gu + 3 : "");
+}
+
 static void note(char *to)
 {
 	char *line, *rest = raw;
@@ -85,8 +95,7 @@ static void note(char *to)
 		if (is_head(line))
 			at += put_head(to + at, TEXT_MAX - at, line);
 		else if (strncmp(line, "VmFlags:", 8) == 0)
-			at += (size_t)snprintf(to + at, TEXT_MAX - at, "%s\n",
-					       line);
+			at += put_flags(to + at, TEXT_MAX - at, line);
 	}
 }
 

@@ -30,6 +30,7 @@ static int child(struct shared *s, char *data)
 	       all_zero(moved + 100 * PAGE, 400 * PAGE) &&
 	       pattern_holds(moved + 500 * PAGE, 100 * PAGE, 2);
 	victim_check(good, "memory shared with the parent differs");
+	atomic_store(&s->seen, 1);
 	if (!victim_until(atomic_load(&s->turn) == 2))
 		return 1;
 	good &= pattern_holds(moved + 200 * PAGE, PAGE, 77);
@@ -82,6 +83,8 @@ int main(void)
 	victim_check(pattern_holds(sparse + (9ul << 30), PAGE, 4) &&
 			     all_zero(sparse, PAGE),
 		     "a page of a large sparse mapping differs");
+	victim_check(victim_until(atomic_load(&s->seen)),
+		     "the child does not see what the parent sees");
 	pattern_fill(data + 200 * PAGE, PAGE, 77);
 	atomic_store(&s->turn, 2);
 	victim_check(victim_until(atomic_load(&s->turn) == 3) &&

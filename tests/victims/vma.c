@@ -103,12 +103,12 @@ static void set_kinds(void)
 	pattern_fill(m.locked, 4 * PAGE, 5);
 	m.onfault = map(4, PROT_READ | PROT_WRITE, 0);
 	victim_need(mlock2(m.onfault, 4 * PAGE, MLOCK_ONFAULT) == 0, "mlock2");
-	m.down = map(1024, PROT_NONE, 0);
-	m.down = mmap(m.down + 1000 * PAGE, 8 * PAGE, PROT_READ | PROT_WRITE,
+	/* Where nothing comes near its guard gap. */
+	m.down = mmap((void *)0x620000000000ul, 8 * PAGE,
+		      PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN,
 		      -1, 0);
 	victim_need(m.down != MAP_FAILED, "MAP_GROWSDOWN");
-	munmap(m.down - 1000 * PAGE, 1000 * PAGE);
 	pattern_fill(m.down, 8 * PAGE, 6);
 	for (int i = 0; i < 6; i++) {
 		m.advised[i] = map(3, PROT_READ | PROT_WRITE, 0);
