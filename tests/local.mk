@@ -156,6 +156,39 @@ VICTIMS += %D%/victims/regs.victim
 %C%_victims_regs_victim_SOURCES = %D%/victims/regs.c
 %C%_victims_regs_victim_LDADD = $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/file.victim
+%C%_victims_file_victim_SOURCES = %D%/victims/file.c
+%C%_victims_file_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/file_lock.victim
+%C%_victims_file_lock_victim_SOURCES = %D%/victims/file_lock.c
+%C%_victims_file_lock_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/ghost.victim
+%C%_victims_ghost_victim_SOURCES = %D%/victims/ghost.c
+%C%_victims_ghost_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/pipe.victim
+%C%_victims_pipe_victim_SOURCES = %D%/victims/pipe.c
+%C%_victims_pipe_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/chardev.victim
+%C%_victims_chardev_victim_SOURCES = %D%/victims/chardev.c
+%C%_victims_chardev_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/eventfd.victim
+%C%_victims_eventfd_victim_SOURCES = %D%/victims/eventfd.c
+%C%_victims_eventfd_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/timerfd.victim
+%C%_victims_timerfd_victim_SOURCES = %D%/victims/timerfd.c
+%C%_victims_timerfd_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/signalfd.victim
+%C%_victims_signalfd_victim_SOURCES = %D%/victims/signalfd.c
+%C%_victims_signalfd_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/epoll.victim
+%C%_victims_epoll_victim_SOURCES = %D%/victims/epoll.c
+%C%_victims_epoll_victim_LDADD = $(VICTIM_LIBS)
+
+check_PROGRAMS += %D%/victims/refused
+%C%_victims_refused_SOURCES = %D%/victims/refused.c
+%C%_victims_refused_LDADD = $(VICTIM_LIBS)
+T_TESTS += %D%/t/refused.t
+
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 

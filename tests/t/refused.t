@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Whatever cannot be saved whole is refused by name, and the job goes on.
+set -u
+top_builddir=${top_builddir:-.}
+roundtrip=$top_builddir/tests/lib/roundtrip
+victim=$top_builddir/tests/victims/refused
+
+if [ "$(id -u)" != 0 ]; then
+	echo "1..0 # SKIP needs root"
+	exit 0
+fi
+for kind in tcp unix udp netlink inotify pidfd io_uring userfaultfd \
+	perf_event namespace terminal maps secretmem second_link \
+	removed_directory lease; do
+	"$roundtrip" -m resume "$victim" "$kind"
+done | awk '
+	/^(not )?ok / {
+		n++
+		if ($1 == "not") { bad = 1; $3 = n } else $2 = n
+		print
+		next
+	}
+	/^1\.\./ { next }
+	{ print }
+	END { print "1.." n; exit bad }'

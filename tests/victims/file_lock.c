@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* POSIX, flock and open-file locks, seen by a process that wants them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/victim.h"
+
+static struct flock range(short type, off_t start, off_t len)
+{
+	return (struct flock){ .l_type = type, .l_whence = SEEK_SET,
+			       .l_start = start, .l_len = len };
+}
+
+static int make(const char *name)
+{
+	int fd = open(victim_path(name), O_RDWR | O_CREAT | O_EXCL, 0600);
+
+	victim_need(fd >= 0, name);
+	return fd;
+}
+
+/* Who holds [start, start + len) so that type cannot be had? */
+static pid_t holder(int fd, int command, short type, off_t start, off_t len)
+{
+	struct flock l = range(type, start, len);
+
+	if (fcntl(fd, command, &l) < 0)
+		return -2;
+	return l.l_type == F_UNLCK ? 0 : l.l_pid;
+}
+
+/* A process without locks of its own asks. */
+static int ask(pid_t parent, pid_t child)
+{
+	int posix = open(victim_path("posix"), O_RDWR);
+	int ofd = open(victim_path("ofd"), O_RDWR);
+	int whole = open(victim_path("flock"), O_RDWR);
+
+	victim_check(holder(posix, F_GETLK, F_RDLCK, 10, 1) == parent,
+		     "bytes 10-19 are locked for writing by the parent");
+	victim_check(holder(posix, F_GETLK, F_RDLCK, 20, 1) == 0,
+		     "byte 20 is free");
+	victim_check(holder(posix, F_GETLK, F_WRLCK, 100, 5) == parent &&
+			     holder(posix, F_GETLK, F_RDLCK, 100, 5) == 0,
+		     "bytes from 100 are locked for reading");
+	victim_check(holder(posix, F_GETLK, F_WRLCK, 1ll << 40, 1) == parent,
+		     "and to the end of all");
+	victim_check(holder(posix, F_GETLK, F_RDLCK, 50, 1) == child,
+		     "byte 50 is locked by the child");
+	victim_check(holder(ofd, F_OFD_GETLK, F_RDLCK, 3, 4) == -1,
+		     "an open-file lock is held");
+	victim_check(flock(whole, LOCK_EX | LOCK_NB) < 0 &&
+			     errno == EWOULDBLOCK &&
+			     flock(whole, LOCK_SH | LOCK_NB) == 0,
+		     "flock is held, and shared");
+	return 0;
+}
+
+int main(void)
+{
+	struct flock a = range(F_WRLCK, 10, 10), b = range(F_RDLCK, 100, 0);
+	struct flock c = range(F_WRLCK, 3, 4), d = range(F_WRLCK, 50, 1);
+	int posix = make("posix"), ofd = make("ofd"), whole = make("flock");
+	int ready[2], status;
+	pid_t child, asker;
+	char byte;
+
+	victim_need(fcntl(posix, F_SETLK, &a) == 0 &&
+			    fcntl(posix, F_SETLK, &b) == 0 &&
+			    fcntl(ofd, F_OFD_SETLK, &c) == 0 &&
+			    flock(whole, LOCK_SH) == 0 && pipe(ready) == 0,
+		    "locks");
+	child = fork();
+	if (child == 0) {
+		victim_need(fcntl(posix, F_SETLK, &d) == 0 &&
+				    write(ready[1], "x", 1) == 1,
+			    "the child's lock");
+		for (;;)
+			pause();
+	}
+	victim_need(read(ready[0], &byte, 1) == 1, "child");
+
+	victim_wait();
+
+	asker = fork();
+	if (asker == 0)
+		_exit(ask(getppid(), child));
+	victim_need(waitpid(asker, &status, 0) == asker && status == 0,
+		    "asker");
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	victim_verdict(true, "locks are held as before");
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Pipes and fifos: contents, sizes, flags, ends that are gone. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/victim.h"
+
+enum { READ, WRITE };
+
+struct pipes {
+	int full[2], packets[2], no_writer[2], no_reader[2], empty[2];
+	int second; /* another description of full's read end */
+	int fifo[2], child[2];
+	size_t written;
+};
+
+static void put(int fd, const char *text)
+{
+	victim_need(write(fd, text, strlen(text)) == (ssize_t)strlen(text),
+		    text);
+}
+
+static void take(int fd, const char *text, const char *what)
+{
+	char buf[64] = "";
+	ssize_t n = read(fd, buf, sizeof(buf) - 1);
+
+	victim_check(n == (ssize_t)strlen(text) && !strcmp(buf, text),
+		     "%s: \"%s\" (%zd)", what, buf, n);
+}
+
+static void fill(struct pipes *p)
+{
+	uint8_t buf[1000];
+	ssize_t n;
+
+	victim_need(fcntl(p->full[WRITE], F_SETPIPE_SZ, 1 << 17) == 1 << 17 &&
+			    fcntl(p->full[WRITE], F_SETFL, O_NONBLOCK) == 0,
+		    "pipe size");
+	for (;;) {
+		for (size_t i = 0; i < sizeof(buf); i++)
+			buf[i] = (uint8_t)((p->written + i) % 251);
+		n = write(p->full[WRITE], buf, sizeof(buf));
+		if (n < 0)
+			break;
+		p->written += (size_t)n;
+	}
+	victim_need(errno == EAGAIN && p->written > 100000, "full pipe");
+}
+
+static void set_up(struct pipes *p)
+{
+	char path[32];
+
+	victim_need(pipe(p->full) == 0 && pipe2(p->packets, O_DIRECT) == 0 &&
+			    pipe(p->no_writer) == 0 &&
+			    pipe(p->no_reader) == 0 &&
+			    pipe2(p->empty, O_NONBLOCK) == 0 &&
+			    pipe(p->child) == 0,
+		    "pipes");
+	fill(p);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", p->full[READ]);
+	p->second = open(path, O_RDONLY | O_NONBLOCK);
+	victim_need(p->second >= 0, "second description");
+	put(p->packets[WRITE], "first");
+	put(p->packets[WRITE], "second packet");
+	put(p->packets[WRITE], "third");
+	put(p->no_writer[WRITE], "last words");
+	close(p->no_writer[WRITE]);
+	close(p->no_reader[READ]);
+	victim_need(mkfifo(victim_path("fifo"), 0600) == 0, "fifo");
+	p->fifo[READ] = open(victim_path("fifo"), O_RDONLY | O_NONBLOCK);
+	p->fifo[WRITE] = open(victim_path("fifo"), O_WRONLY);
+	victim_need(p->fifo[READ] >= 0 && p->fifo[WRITE] >= 0, "open fifo");
+	put(p->fifo[WRITE], "through a fifo");
+}
+
+static void check_full(const struct pipes *p)
+{
+	uint8_t buf[777];
+	size_t got = 0, wrong = 0;
+	ssize_t n;
+
+	victim_check(fcntl(p->full[READ], F_GETPIPE_SZ) == 1 << 17,
+		     "size %d", fcntl(p->full[READ], F_GETPIPE_SZ));
+	victim_check(fcntl(p->full[WRITE], F_GETFL) & O_NONBLOCK &&
+			     !(fcntl(p->full[READ], F_GETFL) & O_NONBLOCK) &&
+			     fcntl(p->second, F_GETFL) & O_NONBLOCK,
+		     "O_NONBLOCK of each description");
+	while ((n = read(p->second, buf, sizeof(buf))) > 0)
+		for (ssize_t i = 0; i < n; i++, got++)
+			wrong += buf[i] != got % 251;
+	victim_check(got == p->written && !wrong && errno == EAGAIN,
+		     "%zu of %zu bytes, %zu wrong", got, p->written, wrong);
+}
+
+static void check_rest(const struct pipes *p)
+{
+	char byte;
+
+	take(p->packets[READ], "first", "packets");
+	victim_check(read(p->packets[READ], &byte, 1) == 1 && byte == 's',
+		     "the start of a packet");
+	take(p->packets[READ], "third", "the packet after it");
+	victim_check(fcntl(p->packets[WRITE], F_GETFL) & O_DIRECT,
+		     "packet mode goes on");
+	take(p->no_writer[READ], "last words", "a pipe without writer");
+	victim_check(read(p->no_writer[READ], &byte, 1) == 0,
+		     "then it ends");
+	signal(SIGPIPE, SIG_IGN);
+	victim_check(write(p->no_reader[WRITE], "x", 1) < 0 && errno == EPIPE,
+		     "a pipe without reader breaks");
+	victim_check(read(p->empty[READ], &byte, 1) < 0 && errno == EAGAIN,
+		     "an empty pipe is empty");
+	put(p->empty[WRITE], "new");
+	take(p->empty[READ], "new", "it works");
+	take(p->fifo[READ], "through a fifo", "a fifo");
+}
+
+int main(void)
+{
+	struct pipes p = { 0 };
+	char path[32], byte;
+	int status, again;
+	pid_t child;
+
+	set_up(&p);
+	child = fork();
+	if (child == 0) {
+		close(p.child[READ]);
+		victim_wait_go();
+		put(p.child[WRITE], "from the child");
+		_exit(0);
+	}
+	close(p.child[WRITE]);
+
+	victim_wait();
+
+	take(p.child[READ], "from the child", "between processes");
+	victim_need(waitpid(child, &status, 0) == child && status == 0,
+		    "child");
+	victim_check(read(p.child[READ], &byte, 1) == 0,
+		     "it ends with the child");
+	check_full(&p);
+	check_rest(&p);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", p.empty[READ]);
+	again = open(path, O_RDONLY | O_NONBLOCK);
+	victim_check(again >= 0, "it can be opened once more by its user");
+	victim_verdict(true, "pipes hold what they held");
+}
