@@ -189,6 +189,16 @@ check_PROGRAMS += %D%/victims/refused
 %C%_victims_refused_LDADD = $(VICTIM_LIBS)
 T_TESTS += %D%/t/refused.t
 
+UNIT_TESTS += %D%/unit/eintr
+%C%_unit_eintr_SOURCES = %D%/unit/eintr.c
+%C%_unit_eintr_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
+	src/inject/libinject.a src/kernel/libkernel.a src/util/libutil.a
+
+UNIT_TESTS += %D%/unit/heal
+%C%_unit_heal_SOURCES = %D%/unit/heal.c
+%C%_unit_heal_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
+	src/inject/libinject.a src/kernel/libkernel.a src/util/libutil.a
+
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 
