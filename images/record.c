@@ -3,6 +3,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "images/limits.h"
@@ -15,6 +16,9 @@ struct frame {
 	uint32_t len;
 	uint32_t crc; /* of the two words above and the body */
 };
+
+#define BUDGET_FACTOR 6u
+#define BUDGET_LEAST  4096u
 
 #define FRAME_SUMMED offsetof(struct frame, crc)
 
@@ -148,16 +152,51 @@ static int check_fields(const ProtobufCMessage *msg, struct err *err)
 	return 0;
 }
 
+/*
+ * A message takes more memory than its bytes: about twice for extents, four
+ * times for short numbers.  Lists of empty strings would take much more; no
+ * writer makes them, and none may make a reader swap.
+ */
+struct budget {
+	size_t left;
+	bool exceeded;
+};
+
+static void *budget_alloc(void *data, size_t size)
+{
+	struct budget *b = data;
+
+	if (size > b->left) {
+		b->exceeded = true;
+		return NULL;
+	}
+	b->left -= size;
+	return malloc(size);
+}
+
+static void budget_free(void *data, void *p)
+{
+	free(p);
+}
+
 int img_unpack(const struct img_record *rec,
 	       const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret,
 	       struct err *err)
 {
-	ProtobufCMessage *msg =
-		protobuf_c_message_unpack(type, NULL, rec->len, rec->body);
+	struct budget budget = {
+		(size_t)rec->len * BUDGET_FACTOR + BUDGET_LEAST, false
+	};
+	ProtobufCAllocator allocator = { budget_alloc, budget_free, &budget };
+	ProtobufCMessage *msg;
 	int r;
 
+	msg = protobuf_c_message_unpack(type, &allocator, rec->len, rec->body);
+	if (!msg && budget.exceeded)
+		return err_set(err, -EBADMSG,
+			       "%s: takes far more memory than its %u bytes",
+			       type->name, rec->len);
 	if (!msg)
-		return err_set(err, -EBADMSG, "not a %s, or out of memory",
+		return err_set(err, -EBADMSG, "it is no %s, or memory is short",
 			       type->name);
 	r = check_fields(msg, err);
 	if (r < 0) {

@@ -17,7 +17,7 @@
 #define GRAIN        (1u << 20)
 #define STREAMS_MAX  64u
 #define ALLOCATE_MIN (64ull << 20)
-#define ALLOCATE_MAX (1ull << 30)
+#define ALLOCATE_MAX (256ull << 20)
 #define NO_BUFFER    UINT32_MAX
 
 struct stream {

@@ -290,31 +290,61 @@ static int check_record(const struct index *x, const struct meta_entry *e,
 	return r < 0 ? r : check_objects(x, e, err);
 }
 
-/* Tasks come after their parents, so there is no ring of parents either. */
-static int check_parents(const struct meta *meta, struct err *err)
+/* Pid and place of every task, sorted by pid. */
+static int list_tasks(const struct meta *meta, uint64_t *ret, size_t *ret_count,
+		      struct err *err)
 {
-	auto_free uint64_t *seen = calloc(meta->count, sizeof(*seen));
-	size_t i, k, n = 0;
+	size_t i, n = 0;
 
-	if (!seen)
-		return err_num(err, ENOMEM, "tasks");
 	for (i = 0; i < meta->count; i++) {
 		const TaskRecord *t = (const TaskRecord *)meta->entries[i].msg;
 
-		if (meta->entries[i].tag != TAG_TASK)
-			continue;
-		for (k = n; k && seen[k - 1] != (uint64_t)t->ppid; k--)
-			;
-		if (!k && t->ppid != 0 && t->ppid != 1)
-			return err_set(err, -EBADMSG,
-				       "pid %d: its parent %d is not before it",
-				       t->pid, t->ppid);
-		seen[n++] = (uint64_t)t->pid;
-		if (n > TREE_MAX_TASKS)
-			return err_set(err, -EBADMSG, "more than %u tasks",
-				       TREE_MAX_TASKS);
+		if (meta->entries[i].tag == TAG_TASK)
+			ret[n++] = (uint64_t)(uint32_t)t->pid << 32 | i;
 	}
+	if (n > TREE_MAX_TASKS)
+		return err_set(err, -EBADMSG, "more than %u tasks",
+			       TREE_MAX_TASKS);
+	if (n)
+		qsort(ret, n, sizeof(*ret), by_value);
+	*ret_count = n;
 	return 0;
+}
+
+static int by_pid(const void *key, const void *element)
+{
+	uint32_t pid = *(const uint32_t *)key;
+	uint32_t other = (uint32_t)(*(const uint64_t *)element >> 32);
+
+	return pid < other ? -1 : pid > other;
+}
+
+/* Tasks come after their parents, so there is no ring of parents either. */
+static int check_parents(const struct meta *meta, struct err *err)
+{
+	auto_free uint64_t *tasks = calloc(meta->count, sizeof(*tasks));
+	size_t i, count = 0;
+	int r;
+
+	if (!tasks)
+		return err_num(err, ENOMEM, "tasks");
+	r = list_tasks(meta, tasks, &count, err);
+	for (i = 0; i < meta->count && r == 0; i++) {
+		const TaskRecord *t = (const TaskRecord *)meta->entries[i].msg;
+		const uint64_t *parent;
+		uint32_t ppid;
+
+		if (meta->entries[i].tag != TAG_TASK || t->ppid == 0 ||
+		    t->ppid == 1)
+			continue;
+		ppid = (uint32_t)t->ppid;
+		parent = bsearch(&ppid, tasks, count, sizeof(*tasks), by_pid);
+		if (!parent || (uint32_t)*parent >= i)
+			r = err_set(err, -EBADMSG,
+				    "pid %d: its parent %d is not before it",
+				    t->pid, t->ppid);
+	}
+	return r;
 }
 
 static int check_ids(const struct meta *meta, struct err *err)

@@ -140,6 +140,25 @@ static struct img_record frame(struct bytes *b, uint32_t tag, const void *body,
 	return (struct img_record){ tag, len, b->data + sizeof(head) };
 }
 
+/* A list of empty siginfos: 2 bytes each here, 16 in memory. */
+static void test_greedy(struct bytes *b)
+{
+	uint8_t body[3000] = { 0x08, 1, 0x10, 1 };
+	struct img_record rec;
+	struct err err = { 0 };
+	ProtobufCMessage *msg;
+	size_t i;
+
+	for (i = 4; i < sizeof(body); i += 2) {
+		body[i] = 0x1a;
+		body[i + 1] = 0;
+	}
+	rec = frame(b, TAG_SIGQUEUE, body, sizeof(body));
+	ok(img_unpack(&rec, img_tag_type(rec.tag), &msg, &err) == -EBADMSG &&
+		   strstr(err.text, "memory"),
+	   "a record that would take many times its size: %s", err.text);
+}
+
 static void test_hostile(void)
 {
 	uint32_t head[3] = { TAG_TASK, RECORD_MAX_BYTES + 1, 0 };
@@ -167,6 +186,7 @@ static void test_hostile(void)
 	ok(img_unpack(&rec, img_tag_type(rec.tag), &msg, &err) == -EBADMSG,
 	   "a message without its required fields: %s", err.text);
 
+	test_greedy(&b);
 	len = eventfd_record__pack(&e, body);
 	memcpy(body + len, "\xf8\x07\x01", 3); /* field 127, varint 1 */
 	rec = frame(&b, TAG_EVENTFD, body, (uint32_t)len + 3);
