@@ -90,7 +90,12 @@ int open_file_fill(const struct dump_ctx *ctx, const struct fd_view *fd,
 
 int open_file_flags(const OpenFile *open)
 {
-	return (int)open->flags & (OPEN_FLAGS | SETTABLE_FLAGS);
+	int flags = (int)open->flags;
+
+	/* A nameless file is no directory, it was made in one. */
+	if ((flags & O_TMPFILE) == O_TMPFILE)
+		flags &= ~O_DIRECTORY;
+	return flags & (OPEN_FLAGS | SETTABLE_FLAGS);
 }
 
 int open_file_again(int fd, const OpenFile *file, struct err *err)
