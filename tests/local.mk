@@ -44,6 +44,10 @@ UNIT_TESTS += %D%/unit/err
 %C%_unit_err_SOURCES = %D%/unit/err.c
 %C%_unit_err_LDADD = %D%/lib/libtap.a src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/ask
+%C%_unit_ask_SOURCES = %D%/unit/ask.c
+%C%_unit_ask_LDADD = %D%/lib/libtap.a src/wire/libwire.a src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/model
 %C%_unit_model_SOURCES = %D%/unit/model.c
 %C%_unit_model_LDADD = %D%/lib/libtap.a src/model/libmodel.a \
