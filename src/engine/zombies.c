@@ -71,9 +71,7 @@ static int release(struct puppet *p, uint32_t status, struct err *err)
 		r = tracee_set_regs(t, &regs, err);
 	if (r < 0)
 		return r;
-	r = tracee_detach(t, err);
-	/* SIGKILL does not wait for us. */
-	return signal == SIGKILL ? 0 : r;
+	return tracee_detach(t, err);
 }
 
 static int end_zombie(struct building *b, struct puppet *p,
@@ -86,8 +84,13 @@ static int end_zombie(struct building *b, struct puppet *p,
 	if (pidfd < 0)
 		return err_sys(err, "pidfd");
 	r = set_identity(b, p, rec, err);
-	if (r == 0)
-		r = release(p, rec->exit_status, err);
+	if (r < 0)
+		return r;
+	if ((rec->exit_status & 0x7f) == SIGKILL) {
+		puppet_kill(p);
+		return 0;
+	}
+	r = release(p, rec->exit_status, err);
 	if (r < 0)
 		return r;
 	do

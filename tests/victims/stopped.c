@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Children that are stopped: they stay so until somebody continues them. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/victim.h"
+
+static volatile unsigned long *counter; /* shared with the children */
+
+static void *count(void *arg)
+{
+	for (;;) {
+		counter[(long)arg]++;
+		victim_nap(100000);
+	}
+	return NULL;
+}
+
+static char state_of(pid_t pid)
+{
+	char path[64], line[512] = "";
+	char *end;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, line, sizeof(line) - 1) < 0)
+		return '?';
+	close(fd);
+	end = strrchr(line, ')');
+	return end ? end[2] : '?';
+}
+
+static void on_term(int sig)
+{
+	(void)sig;
+	_exit(5);
+}
+
+static pid_t begin(int slot, int threads)
+{
+	pid_t pid = fork();
+	pthread_t thread;
+	int status;
+
+	victim_need(pid >= 0, "fork");
+	if (pid == 0) {
+		signal(SIGTERM, on_term);
+		for (long i = 0; i < threads; i++)
+			pthread_create(&thread, NULL, count,
+				       (void *)(slot + i));
+		count((void *)(long)(slot + threads));
+	}
+	victim_until(counter[slot + threads] > 3);
+	victim_need(kill(pid, SIGSTOP) == 0, "stop");
+	victim_need(waitpid(pid, &status, WUNTRACED) == pid &&
+			    WIFSTOPPED(status), "stopped child");
+	return pid;
+}
+
+static void check_one(pid_t pid, int slot, int threads)
+{
+	unsigned long before = counter[slot + threads];
+	int status = -1;
+
+	victim_check(state_of(pid) == 'T', "state %c", state_of(pid));
+	victim_nap(20000000);
+	victim_check(counter[slot + threads] == before, "it runs");
+	victim_need(kill(pid, SIGCONT) == 0, "continue");
+	victim_check(victim_until(counter[slot + threads] > before),
+		     "does not go on after SIGCONT");
+	victim_need(kill(pid, SIGTERM) == 0, "end");
+	/* Whether the stop is told once more is not checked here. */
+	do
+		victim_need(waitpid(pid, &status, 0) == pid, "wait");
+	while (WIFSTOPPED(status));
+	victim_check(WIFEXITED(status) && WEXITSTATUS(status) == 5,
+		     "status %#x after the end", status);
+}
+
+int main(void)
+{
+	pid_t single, many;
+
+	counter = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	victim_need(counter != MAP_FAILED, "mmap");
+	single = begin(0, 0);
+	many = begin(1, 4);
+
+	victim_wait();
+
+	check_one(single, 0, 0);
+	check_one(many, 1, 4);
+	victim_verdict(true, "stopped children stay stopped, and go on");
+}
