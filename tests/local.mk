@@ -21,7 +21,7 @@ check_LIBRARIES = %D%/lib/libtap.a
 check_LIBRARIES += %D%/lib/libvictim.a %D%/lib/libdrive.a
 %C%_lib_libvictim_a_SOURCES = %D%/lib/victim.c %D%/lib/victim.h
 %C%_lib_libdrive_a_SOURCES = %D%/lib/drive.c %D%/lib/drive.h
-EXTRA_PROGRAMS += %D%/lib/roundtrip
+check_PROGRAMS += %D%/lib/roundtrip
 %C%_lib_roundtrip_SOURCES = %D%/lib/roundtrip.c
 ENGINE_LIBS = src/engine/libengine.a src/resource/libresource.a \
 	src/snapshot/libsnapshot.a src/model/libmodel.a \
@@ -214,6 +214,37 @@ UNIT_TESTS += %D%/unit/heal
 %C%_unit_heal_SOURCES = %D%/unit/heal.c
 %C%_unit_heal_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
 	src/inject/libinject.a src/kernel/libkernel.a src/util/libutil.a
+VICTIMS += %D%/victims/creds.victim
+%C%_victims_creds_victim_SOURCES = %D%/victims/creds.c
+%C%_victims_creds_victim_LDADD = $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/fs.victim
+%C%_victims_fs_victim_SOURCES = %D%/victims/fs.c
+%C%_victims_fs_victim_LDADD = $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/process.victim
+%C%_victims_process_victim_SOURCES = %D%/victims/process.c
+%C%_victims_process_victim_LDADD = $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/rlimit.victim
+%C%_victims_rlimit_victim_SOURCES = %D%/victims/rlimit.c
+%C%_victims_rlimit_victim_LDADD = $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/sched.victim
+%C%_victims_sched_victim_SOURCES = %D%/victims/sched.c
+%C%_victims_sched_victim_LDADD = $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/sigaction.victim
+%C%_victims_sigaction_victim_SOURCES = %D%/victims/sigaction.c
+%C%_victims_sigaction_victim_LDADD = $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/sigqueue.victim
+%C%_victims_sigqueue_victim_SOURCES = %D%/victims/sigqueue.c
+%C%_victims_sigqueue_victim_LDADD = $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/timer.victim
+%C%_victims_timer_victim_SOURCES = %D%/victims/timer.c
+%C%_victims_timer_victim_LDADD = $(VICTIM_LIBS)
 
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t

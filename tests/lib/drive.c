@@ -162,14 +162,14 @@ static void start_main(const struct supervisor *s)
 	if (p->cwd && chdir(p->cwd) < 0)
 		_exit(126);
 	setsid();
+	if (setgroups(0, NULL) < 0 || setresgid(p->gid, p->gid, p->gid) < 0 ||
+	    setresuid(p->uid, p->uid, p->uid) < 0)
+		_exit(126);
 	null = open("/dev/null", O_RDWR);
 	out = open(p->output ? p->output : "/dev/null",
 		   O_WRONLY | O_CREAT | O_APPEND, 0666);
 	/* As the batch system does it: the file is the user's. */
 	if (null < 0 || out < 0 || (p->output && fchown(out, p->uid, p->gid)))
-		_exit(126);
-	if (setgroups(0, NULL) < 0 || setresgid(p->gid, p->gid, p->gid) < 0 ||
-	    setresuid(p->uid, p->uid, p->uid) < 0)
 		_exit(126);
 	dup2(null, 0);
 	dup2(out, 1);

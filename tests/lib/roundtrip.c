@@ -156,8 +156,14 @@ static bool await_ready(struct round *r)
 			return true;
 		}
 		if (drive_wait(r->job, 0, &status, &err) == 0 &&
-		    !read_text(r, "ready"))
-			return failed(r, "%s", "ended before it was ready");
+		    !read_text(r, "ready")) {
+			char how[16];
+
+			snprintf(how, sizeof(how), "%#x",
+				 (unsigned int)status);
+			return failed(r, "ended before it was ready, status "
+				      "%s", how);
+		}
 	}
 	return failed(r, "%s", "is not ready in time");
 }

@@ -14,7 +14,7 @@ unsigned int victim_interrupts;
 
 const char *victim_path(const char *name)
 {
-	static char path[4096];
+	static __thread char path[4096];
 	const char *dir = getenv("VICTIM_DIR");
 
 	snprintf(path, sizeof(path), "%s/%s", dir ? dir : ".", name);

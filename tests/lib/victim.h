@@ -57,7 +57,7 @@ void victim_need(bool done, const char *what);
 	})
 void victim_nap(uint64_t ns);
 
-/* A path of this victim's own, in static storage. */
+/* A path of this victim's own, in storage of the calling thread. */
 const char *victim_path(const char *name);
 
 #endif
