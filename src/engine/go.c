@@ -96,6 +96,9 @@ int let_go(struct building *b, struct err *err)
 	struct puppet *p;
 	int r = 0;
 
+	/* Ours would keep pipes open whose last reader or writer is gone. */
+	descriptors_free(b->fds);
+	b->fds = NULL;
 	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++)
 		r = stop_again(b, i, err);
 	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++) {

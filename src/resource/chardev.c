@@ -71,8 +71,8 @@ static int chardev_open(struct restore_ctx *ctx, const ChardevRecord *rec,
 	if (!S_ISCHR(st.st_mode) || major(st.st_rdev) != rec->major ||
 	    minor(st.st_rdev) != rec->minor ||
 	    !is_stateless(rec->major, rec->minor))
-		return err_set(err, -ENODEV, "is not character device %u:%u",
-			       rec->major, rec->minor);
+		return err_set(err, -ENODEV, "%s is not character device %u:%u",
+			       path, rec->major, rec->minor);
 	r = e->open_path(e->arg, path, open_file_flags(rec->open) | O_CLOEXEC,
 			 0, err);
 	if (r < 0)
@@ -81,7 +81,7 @@ static int chardev_open(struct restore_ctx *ctx, const ChardevRecord *rec,
 	fd = r;
 	r = open_file_apply(fd, rec->open, err);
 	if (r < 0)
-		return r;
+		return err_wrap(err, r, "%s", path);
 	return take_fd(&fd);
 }
 
@@ -98,7 +98,7 @@ static int chardev_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 		return err_num(err, ENOMEM, "path");
 	fd = chardev_open(ctx, rec, path, err);
 	if (fd < 0)
-		return err_wrap(err, fd, "%s", path);
+		return fd;
 	return e->set_fd(e->arg, rec->open->object, fd, err);
 }
 

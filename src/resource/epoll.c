@@ -185,6 +185,7 @@ struct job {
 	const EpollRecord *rec;
 	const int *targets; /* by entry */
 	int epoll;
+	uint32_t allowed; /* flags */
 	size_t failed; /* which entry */
 	int error;
 	const char *call;
@@ -211,8 +212,8 @@ static int fail(struct job *job, const char *call)
 static int add_spent(struct job *job, const EpollEntry *entry)
 {
 	struct epoll_event event = {
-		.events = entry->events | EPOLLIN | EPOLLOUT | EPOLLPRI |
-			  EPOLLRDNORM | EPOLLWRNORM | EPOLLRDHUP,
+		.events = (entry->events & job->allowed) | EPOLLIN | EPOLLOUT |
+			  EPOLLPRI | EPOLLRDNORM | EPOLLWRNORM | EPOLLRDHUP,
 		.data.u64 = entry->data,
 	};
 	struct epoll_event fired;
@@ -221,7 +222,7 @@ static int add_spent(struct job *job, const EpollEntry *entry)
 		return errno == EEXIST ? 0 : fail(job, "EPOLL_CTL_ADD");
 	if (epoll_wait(job->epoll, &fired, 1, 0) == 1)
 		return 0;
-	event.events = entry->events;
+	event.events = entry->events & job->allowed;
 	if (epoll_ctl(job->epoll, EPOLL_CTL_MOD, (int)entry->fd, &event) < 0)
 		return fail(job, "EPOLL_CTL_MOD");
 	return 0;
@@ -230,7 +231,7 @@ static int add_spent(struct job *job, const EpollEntry *entry)
 static int add_one(struct job *job, const EpollEntry *entry, int target)
 {
 	struct epoll_event event = {
-		.events = entry->events,
+		.events = entry->events & job->allowed,
 		.data.u64 = entry->data,
 	};
 
@@ -343,12 +344,16 @@ static int add_entries(struct restore_ctx *ctx, const EpollRecord *rec,
 		       struct err *err)
 {
 	auto_free int *targets = calloc(rec->n_entries + 1, sizeof(*targets));
-	struct job job = { .rec = rec, .targets = targets, .epoll = -1 };
+	struct job job = { .rec = rec, .targets = targets, .epoll = -1,
+			   .allowed = ~0u };
 	struct rlimit old;
 	int r;
 
 	if (!targets)
 		return err_num(err, ENOMEM, "entries");
+	/* To keep the machine awake takes a capability. */
+	if (ctx->owner->uid)
+		job.allowed &= ~(uint32_t)EPOLLWAKEUP;
 	for (size_t i = 0; i < rec->n_entries; i++)
 		targets[i] = -1;
 	allow_high_numbers(&old);

@@ -249,7 +249,7 @@ static int open_named(const struct restore_ctx *ctx, const FileRecord *rec,
 	r = verify(fd, rec, err);
 	if (r == 0)
 		r = open_file_apply(fd, rec->open, err);
-	return r < 0 ? r : take_fd(&fd);
+	return r < 0 ? err_wrap(err, r, "%s", path) : take_fd(&fd);
 }
 
 /*
@@ -271,14 +271,19 @@ static int open_ghost(const struct restore_ctx *ctx, const FileRecord *rec,
 			       rec->ghost);
 	if (fstat(handle, &made) < 0)
 		return err_sys(err, "fstat");
-	if (!made.st_nlink)
+	if (!S_ISREG(made.st_mode) || !e->find(e->arg, TAG_GHOST, rec->ghost))
+		return err_set(err, -EBADMSG, "object %u has no contents",
+			       rec->ghost);
+	if (!made.st_nlink &&
+	    (!ctx->owner->uid || made.st_uid == ctx->owner->uid))
 		return open_file_again(handle, rec->open, err);
 	fd = e->open_path(e->arg, path, flags, 0, err);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &found) < 0 || found.st_dev != made.st_dev ||
 	    found.st_ino != made.st_ino)
-		return err_set(err, -ESTALE, "changes while it is opened");
+		return err_set(err, -ESTALE, "%s changes while it is opened",
+			       path);
 	r = open_file_apply(fd, rec->open, err);
 	return r < 0 ? r : take_fd(&fd);
 }
@@ -298,7 +303,7 @@ static int file_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 	fd = rec->has_ghost ? open_ghost(ctx, rec, path, err) :
 			      open_named(ctx, rec, path, err);
 	if (fd < 0)
-		return err_wrap(err, fd, "%s", path);
+		return fd;
 	r = file_lock_restore(fd, rec, err);
 	if (r < 0)
 		return err_wrap(err, r, "%s", path);

@@ -293,7 +293,7 @@ static int ghost_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 		r = use_existing(ctx, rec, path, err);
 	if (r == 0)
 		r = make(ctx, rec, path, err);
-	return r < 0 ? err_wrap(err, r, "%s", path) : 0;
+	return r < 0 ? err_wrap(err, r, "contents of %s", path) : 0;
 }
 
 const struct resource_ops res_ghost = {

@@ -117,6 +117,10 @@ static int pipe_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		check_tty(ctx, fd, no);
 		return open_file_check(ctx, fd, no, err);
 	}
+	if (is_named(fd) && !fd->stat->st_nlink)
+		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
+			     "close it, or make the fifo again",
+			     "removed fifo %s", fd->link);
 	holder = holder_outside(ctx, fd);
 	if (holder)
 		return check_external(ctx, fd, holder, no, err);
@@ -375,6 +379,9 @@ static int pipe_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 	auto_close int fd = -EBADF;
 	int r;
 
+	if (rec->capacity > PIPE_MAX_BYTES)
+		return err_set(err, -EBADMSG, "buffer of %u bytes",
+			       rec->capacity);
 	fd = rec->has_path ? open_fifo(ctx, rec, err) : make_pipe(ctx, err);
 	if (fd < 0)
 		return fd;
@@ -419,22 +426,35 @@ static int take_stdio(const struct restore_ctx *ctx, const PipeEndRecord *rec,
 				names[rec->stdio]) : fd;
 }
 
+/*
+ * Ends are opened with our rights, so it must be a pipe that we made or a
+ * fifo that the user could read and write.
+ */
+static int make_end(const struct restore_ctx *ctx, const PipeEndRecord *rec,
+		    struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	int whole = e->get_fd(e->arg, rec->pipe);
+	struct stat st;
+
+	if (whole < 0)
+		return err_set(err, -EBADMSG, "pipe %u is not there",
+			       rec->pipe);
+	if (fstat(whole, &st) < 0 || !S_ISFIFO(st.st_mode) ||
+	    (fcntl(whole, F_GETFL) & (O_ACCMODE | O_PATH)) != O_RDWR)
+		return err_set(err, -EBADMSG, "object %u is no pipe",
+			       rec->pipe);
+	return open_file_again(whole, rec->open, err);
+}
+
 static int pipe_end_restore(struct restore_ctx *ctx,
 			    const ProtobufCMessage *msg, struct err *err)
 {
 	const PipeEndRecord *rec = (const PipeEndRecord *)msg;
 	const struct restore_engine *e = ctx->engine;
-	int whole, fd;
+	int fd = rec->external ? take_stdio(ctx, rec, err) :
+				 make_end(ctx, rec, err);
 
-	if (rec->external) {
-		fd = take_stdio(ctx, rec, err);
-	} else {
-		whole = e->get_fd(e->arg, rec->pipe);
-		if (whole < 0)
-			return err_set(err, -EBADMSG, "pipe %u is not there",
-				       rec->pipe);
-		fd = open_file_again(whole, rec->open, err);
-	}
 	if (fd < 0)
 		return fd;
 	return e->set_fd(e->arg, rec->open->object, fd, err);

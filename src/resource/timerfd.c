@@ -132,9 +132,15 @@ static int timerfd_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 {
 	const TimerfdRecord *rec = (const TimerfdRecord *)msg;
 	const struct restore_engine *e = ctx->engine;
-	auto_close int fd = timerfd_create(rec->clock, TFD_CLOEXEC);
+	auto_close int fd = -EBADF;
 	int r;
 
+	/* Others wake the machine up, which takes a capability. */
+	if (ctx->owner->uid && rec->clock != CLOCK_REALTIME &&
+	    rec->clock != CLOCK_MONOTONIC && rec->clock != CLOCK_BOOTTIME)
+		return err_set(err, -EPERM, "clock %d is not a user's",
+			       rec->clock);
+	fd = timerfd_create(rec->clock, TFD_CLOEXEC);
 	if (fd < 0)
 		return err_sys(err, "timerfd_create, clock %d", rec->clock);
 	r = open_file_apply(fd, rec->open, err);
