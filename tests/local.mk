@@ -112,7 +112,8 @@ EXTRA_PROGRAMS += %D%/fuzz/records_libfuzzer
 %C%_fuzz_records_libfuzzer_LDADD = $(SNAPSHOT_LIBS)
 
 noinst_PROGRAMS += %D%/bench/disk
-%C%_bench_disk_SOURCES = %D%/bench/disk.c
+%C%_bench_disk_SOURCES = %D%/bench/disk.c %D%/bench/limit.c \
+	%D%/bench/limit.h
 %C%_bench_disk_LDADD = src/snapshot/libsnapshot.a storage/libstorage.a \
 	images/libimages.a images/libproto.a src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(GCRYPT_LIBS) $(XXHASH_LIBS) \
@@ -245,6 +246,13 @@ VICTIMS += %D%/victims/sigqueue.victim
 VICTIMS += %D%/victims/timer.victim
 %C%_victims_timer_victim_SOURCES = %D%/victims/timer.c
 %C%_victims_timer_victim_LDADD = $(VICTIM_LIBS)
+
+noinst_PROGRAMS += %D%/bench/onegig
+%C%_bench_onegig_SOURCES = %D%/bench/onegig.c %D%/bench/limit.c \
+	%D%/bench/limit.h
+%C%_bench_onegig_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_bench_onegig_LDADD = %D%/lib/libdrive.a $(ENGINE_LIBS) \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) $(GCRYPT_LIBS)
 
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t

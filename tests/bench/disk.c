@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
-#include <fcntl.h>
-#include <liburing.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "limit.h"
 #include "snapshot/snapshot.h"
 #include "storage/reader.h"
 #include "storage/writer.h"
@@ -19,121 +17,6 @@
  * beside what writer and reader make of it.  Runs alternate, so that a disk
  * that drifts drifts for both.  Prints; never judges.
  */
-
-#define BLOCK (4u << 20)
-#define DEPTH 8u
-#define RUNS  5
-#define NAME  ".jobcr-bench"
-
-struct bench {
-	int dir_fd;
-	uint64_t bytes;
-	uint8_t *source; /* DEPTH blocks of noise */
-};
-
-static void die(const char *what, int code)
-{
-	fprintf(stderr, "bench: %s: %s\n", what,
-		strerror(code < 0 ? -code : errno));
-	exit(1);
-}
-
-static void die_of(const struct err *err)
-{
-	fprintf(stderr, "bench: %s\n", err->text);
-	exit(1);
-}
-
-static void noise(uint8_t *p, size_t len)
-{
-	uint64_t x = 88172645463325252ull;
-	size_t i;
-
-	for (i = 0; i < len; i += 8) {
-		x ^= x << 13;
-		x ^= x >> 7;
-		x ^= x << 17;
-		memcpy(p + i, &x, 8);
-	}
-}
-
-static void submit(struct io_uring *ring, bool write, int fd, uint8_t *data,
-		   unsigned int slot, uint64_t at)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
-
-	if (write)
-		io_uring_prep_write_fixed(sqe, fd, data + slot * BLOCK, BLOCK,
-					  at, (int)slot);
-	else
-		io_uring_prep_read_fixed(sqe, fd, data + slot * BLOCK, BLOCK,
-					 at, (int)slot);
-	sqe->user_data = slot;
-	if (io_uring_submit(ring) < 0)
-		die("submit", 0);
-}
-
-static void transfer(const struct bench *b, struct io_uring *ring, bool write,
-		     int fd)
-{
-	uint64_t at = 0, done = 0;
-	unsigned int slot;
-
-	for (slot = 0; slot < DEPTH && at < b->bytes; slot++, at += BLOCK)
-		submit(ring, write, fd, b->source, slot, at);
-	while (done < b->bytes) {
-		struct io_uring_cqe *cqe;
-		int r = io_uring_wait_cqe(ring, &cqe);
-
-		if (r < 0 || cqe->res != (int)BLOCK)
-			die("raw transfer", r < 0 ? r : cqe->res);
-		slot = (unsigned int)cqe->user_data;
-		io_uring_cqe_seen(ring, cqe);
-		done += BLOCK;
-		if (at < b->bytes) {
-			submit(ring, write, fd, b->source, slot, at);
-			at += BLOCK;
-		}
-	}
-}
-
-/* A disk mounted with discard gives blocks back at the next commit. */
-static void clear(const struct bench *b)
-{
-	(void)unlinkat(b->dir_fd, NAME, 0);
-	(void)syncfs(b->dir_fd);
-}
-
-static double raw(const struct bench *b, bool write)
-{
-	int flags = write ? O_WRONLY | O_CREAT | O_EXCL : O_RDONLY;
-	struct iovec iov[DEPTH];
-	struct io_uring ring;
-	uint64_t start;
-	unsigned int i;
-	int fd;
-
-	if (write)
-		clear(b);
-	for (i = 0; i < DEPTH; i++)
-		iov[i] = (struct iovec){ b->source + i * BLOCK, BLOCK };
-	if (io_uring_queue_init(DEPTH, &ring, 0) < 0 ||
-	    io_uring_register_buffers(&ring, iov, DEPTH) < 0)
-		die("io_uring", 0);
-	start = clock_monotonic_ns();
-	fd = openat(b->dir_fd, NAME, flags | O_DIRECT | O_CLOEXEC, 0600);
-	if (fd < 0)
-		die("open with O_DIRECT", 0);
-	if (write)
-		(void)fallocate(fd, 0, 0, (off_t)b->bytes);
-	transfer(b, &ring, write, fd);
-	if (write && fsync(fd) < 0)
-		die("fsync", 0);
-	start = clock_monotonic_ns() - start;
-	close(fd);
-	io_uring_queue_exit(&ring);
-	return (double)b->bytes / (double)start;
-}
 
 static double by_writer(const struct bench *b)
 {
@@ -215,24 +98,6 @@ static double copy(const struct bench *b)
 	return 32.0 * BLOCK / (double)start;
 }
 
-static int by_rate(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static double show(const char *what, double rates[RUNS], double limit)
-{
-	qsort(rates, RUNS, sizeof(*rates), by_rate);
-	printf("%-34s %6.2f GB/s  [%.2f..%.2f]", what, rates[RUNS / 2],
-	       rates[0], rates[RUNS - 1]);
-	if (limit > 0)
-		printf("  %3.0f %%", 100 * rates[RUNS / 2] / limit);
-	putchar('\n');
-	return rates[RUNS / 2];
-}
-
 int main(int argc, char **argv)
 {
 	double rate[5][RUNS];
@@ -246,14 +111,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: disk DIRECTORY [MIB]\n");
 		return 2;
 	}
-	b.bytes = (mib << 20) / BLOCK * BLOCK;
-	b.dir_fd = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	/* Huge pages: pinning small ones would be a limit of its own. */
-	b.source = aligned_alloc(BLOCK, DEPTH * BLOCK);
-	if (b.dir_fd < 0 || !b.source || !b.bytes)
-		die(argv[1], 0);
-	(void)madvise(b.source, DEPTH * BLOCK, MADV_HUGEPAGE);
-	noise(b.source, DEPTH * BLOCK);
+	bench_open(&b, argv[1], mib << 20);
 	for (i = 0; i < RUNS; i++) {
 		rate[0][i] = raw(&b, true);
 		rate[2][i] = raw(&b, false);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_TESTS_BENCH_LIMIT_H
+#define JOBCR_TESTS_BENCH_LIMIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/err.h"
+
+/*
+ * What a directory can do with O_DIRECT, by a loop that does nothing else:
+ * the limit that others are measured by.
+ */
+#define BLOCK (4u << 20)
+#define DEPTH 8u
+#define RUNS  5
+#define NAME  ".jobcr-bench"
+
+struct bench {
+	int dir_fd;
+	uint64_t bytes;
+	uint8_t *source; /* DEPTH blocks of noise */
+};
+
+void bench_open(struct bench *b, const char *dir, uint64_t bytes);
+
+/* Write (with fsync) or read the file NAME; GB/s. */
+double raw(const struct bench *b, bool write);
+
+/* Remove it and wait until the disk has its blocks back. */
+void clear(const struct bench *b);
+
+/* A line with the median of RUNS rates, and its share of limit (> 0). */
+double show(const char *what, double rates[RUNS], double limit);
+
+void die(const char *what, int code) __attribute__((noreturn));
+void die_of(const struct err *err) __attribute__((noreturn));
+
+#endif
