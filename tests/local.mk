@@ -254,6 +254,12 @@ noinst_PROGRAMS += %D%/bench/onegig
 %C%_bench_onegig_LDADD = %D%/lib/libdrive.a $(ENGINE_LIBS) \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) $(GCRYPT_LIBS)
 
+noinst_PROGRAMS += %D%/bench/tree
+%C%_bench_tree_SOURCES = %D%/bench/tree.c
+%C%_bench_tree_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a $(ENGINE_LIBS) \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) $(GCRYPT_LIBS) \
+	$(JSON_LIBS)
+
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 
