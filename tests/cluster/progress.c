@@ -37,6 +37,12 @@ struct worker {
 	pthread_mutex_t lock;
 };
 
+/* A worker's two pipes; it waits for the order of each round. */
+struct line {
+	int order;  /* the number of the round: a byte of it */
+	int report; /* struct report */
+};
+
 /* What a worker tells the parent in a round. */
 struct report {
 	uint32_t process, round;
@@ -119,25 +125,31 @@ static void *run_thread(void *arg)
 }
 
 /* The sum of the threads does not depend on which of them did which share. */
-static void run_rounds(struct worker *w, int to)
+static void run_rounds(struct worker *w, const struct line *line)
 {
 	const struct setup *s = w->setup;
 	struct report report = { .process = (uint32_t)w->process };
+	unsigned char order;
 	int i;
 
 	for (report.round = 1; report.round <= (uint32_t)s->rounds;
 	     report.round++) {
+		if (read(line->order, &order, 1) != 1 ||
+		    order != (unsigned char)report.round)
+			fail("order");
 		pthread_barrier_wait(&w->begin);
 		pthread_barrier_wait(&w->end);
 		report.sum = 0;
 		for (i = 0; i < s->threads; i++)
 			report.sum += w->sums[i];
-		if (write(to, &report, sizeof(report)) != sizeof(report))
+		if (write(line->report, &report, sizeof(report)) !=
+		    sizeof(report))
 			fail("report");
 	}
 }
 
-static void run_worker(const struct setup *s, int process, int to)
+static void run_worker(const struct setup *s, int process,
+		       const struct line *line)
 {
 	struct worker w = { .setup = s, .process = process };
 	unsigned int parties = (unsigned int)s->threads + 1;
@@ -159,27 +171,29 @@ static void run_worker(const struct setup *s, int process, int to)
 	for (i = 0; i < s->threads; i++)
 		if (pthread_create(&threads[i], NULL, run_thread, &w))
 			fail("pthread_create");
-	run_rounds(&w, to);
+	run_rounds(&w, line);
 	for (i = 0; i < s->threads; i++)
 		pthread_join(threads[i], NULL);
 	exit(0);
 }
 
-static int start_worker(const struct setup *s, int process)
+static void start_worker(const struct setup *s, int process, struct line *ret)
 {
-	int ends[2];
+	int order[2], report[2];
 
-	if (pipe(ends) < 0)
+	if (pipe(order) < 0 || pipe(report) < 0)
 		fail("pipe");
 	switch (fork()) {
 	case -1:
 		fail("fork");
 	case 0:
-		close(ends[0]);
-		run_worker(s, process, ends[1]);
+		close(order[1]);
+		close(report[0]);
+		run_worker(s, process, &(struct line){ order[0], report[1] });
 	}
-	close(ends[1]);
-	return ends[0];
+	close(order[0]);
+	close(report[1]);
+	*ret = (struct line){ order[1], report[0] };
 }
 
 /* Paced by absolute times, as a program with a deadline would be. */
@@ -193,7 +207,18 @@ static void pace(struct timespec *next, int milliseconds)
 		;
 }
 
-static void gather(const struct setup *s, const int *from)
+static void give_orders(const struct setup *s, const struct line *lines,
+			int round)
+{
+	unsigned char order = (unsigned char)round;
+	int i;
+
+	for (i = 0; i < s->processes; i++)
+		if (write(lines[i].order, &order, 1) != 1)
+			fail("order");
+}
+
+static void gather(const struct setup *s, const struct line *lines)
 {
 	uint64_t all = 0;
 	struct timespec next;
@@ -202,8 +227,9 @@ static void gather(const struct setup *s, const int *from)
 
 	clock_gettime(CLOCK_MONOTONIC, &next);
 	for (round = 1; round <= s->rounds; round++) {
+		give_orders(s, lines, round);
 		for (i = 0; i < s->processes; i++) {
-			if (read(from[i], &r, sizeof(r)) != sizeof(r) ||
+			if (read(lines[i].report, &r, sizeof(r)) != sizeof(r) ||
 			    r.round != (uint32_t)round ||
 			    r.process != (uint32_t)i)
 				fail("a worker is out of step");
@@ -230,7 +256,8 @@ static int end_like(const char *how)
 int main(int argc, char **argv)
 {
 	struct setup s;
-	int from[64], i, status, bad = 0;
+	struct line lines[64];
+	int i, status, bad = 0;
 
 	if (argc < 6 || atoi(argv[3]) < 1 || atoi(argv[3]) > 64 ||
 	    atoi(argv[4]) < 1)
@@ -242,8 +269,8 @@ int main(int argc, char **argv)
 	s.words = (size_t)atoi(argv[5]) * (1024 * 1024 / sizeof(uint64_t));
 	note_signals();
 	for (i = 0; i < s.processes; i++)
-		from[i] = start_worker(&s, i);
-	gather(&s, from);
+		start_worker(&s, i, &lines[i]);
+	gather(&s, lines);
 	while (wait(&status) > 0)
 		bad |= status;
 	printf("done, %d processes ended %s\n", s.processes,
