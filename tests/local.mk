@@ -260,6 +260,11 @@ noinst_PROGRAMS += %D%/bench/tree
 	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) $(GCRYPT_LIBS) \
 	$(JSON_LIBS)
 
+UNIT_TESTS += %D%/unit/freeze
+%C%_unit_freeze_SOURCES = %D%/unit/freeze.c
+%C%_unit_freeze_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
+	src/inject/libinject.a src/kernel/libkernel.a src/util/libutil.a
+
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 

@@ -2,7 +2,9 @@
 /*
  * Stopping a tree that goes on growing: pass over all members, seize what is
  * new, wait for the stops; done when everything known stands still and a
- * whole pass, through all of /proc too, has found nothing new.
+ * whole pass, through all of /proc too, has found nothing new.  Who is found
+ * dead is new as well: its last act may have been a child that this pass
+ * could no longer see.
  */
 #include "engine/freeze.h"
 
@@ -28,7 +30,7 @@ struct freezer {
 	const struct tree_members *members;
 	struct frozen_tree *tree;
 	uint64_t deadline;
-	size_t fresh;	/* threads that this pass found */
+	size_t fresh;	/* what this pass found, dead or alive */
 	size_t waiting; /* threads that do not stand yet */
 	bool whole;	/* this pass looks through all of /proc */
 };
@@ -71,7 +73,14 @@ static int add_thread(struct frozen_task *task,
 	if (!more)
 		return err_num(err, ENOMEM, "list of threads");
 	task->threads = more;
-	task->threads[task->nthreads++] = *thread;
+	/* Numbers wrap around: the leader's is not always the lowest. */
+	if (thread->tid == task->pid) {
+		memmove(&more[1], &more[0], task->nthreads * sizeof(*more));
+		more[0] = *thread;
+	} else {
+		more[task->nthreads] = *thread;
+	}
+	task->nthreads++;
 	return 0;
 }
 
@@ -93,6 +102,16 @@ static bool is_dead(int proc_fd)
 	       st.state == 'Z' || st.state == 'X';
 }
 
+/* A leader stays in the list until its whole process is gone. */
+static int find_dead(struct freezer *f, struct frozen_task *task, pid_t tid)
+{
+	if (tid != task->pid || !task->leader_dead)
+		f->fresh++;
+	if (tid == task->pid)
+		task->leader_dead = true;
+	return 0;
+}
+
 static int seize_thread(struct freezer *f, struct frozen_task *task, pid_t tid,
 			struct err *err)
 {
@@ -101,7 +120,7 @@ static int seize_thread(struct freezer *f, struct frozen_task *task, pid_t tid,
 
 	r = proc_open(task->pid, tid, &th.proc_fd, err);
 	if (r == -ESRCH)
-		return 0;
+		return find_dead(f, task, tid);
 	if (r < 0)
 		return r;
 	r = tracee_seize(&th.tracee, tid, false, err);
@@ -110,14 +129,14 @@ static int seize_thread(struct freezer *f, struct frozen_task *task, pid_t tid,
 	if (r < 0) {
 		/* A thread on its way out can no more be seized. */
 		if (r == -ESRCH || (r == -EPERM && is_dead(th.proc_fd)))
-			r = 0;
+			r = find_dead(f, task, tid);
 		else if (r == -EPERM)
 			err_wrap(err, r, "is it being debugged?");
 		close(th.proc_fd);
 		return r;
 	}
 	f->fresh++;
-	r = tracee_interrupt(&task->threads[task->nthreads - 1].tracee, err);
+	r = tracee_interrupt(&find_thread(task, tid)->tracee, err);
 	return r == -ESRCH ? 0 : r;
 }
 
@@ -193,27 +212,30 @@ static int visit(struct freezer *f, pid_t pid, struct err *err)
 {
 	struct frozen_task *known = find_task(f->tree, pid);
 	struct frozen_task task;
-	bool borrower;
+	bool borrower = false;
 	int r;
 
 	if (known)
 		return known->zombie ? 0 : seize_threads(f, known, err);
 	r = members_open(pid, &task, err);
-	if (r == -ESRCH)
+	if (r == -ESRCH) {
+		f->fresh++;
 		return 0;
+	}
 	if (r < 0)
 		return r;
-	r = is_no_member(f, &task) ? 1 : is_borrower(f, &task, &borrower, err);
+	r = is_borrower(f, &task, &borrower, err);
 	if (r == 0 && borrower) {
 		f->waiting++;
-		r = 1;
-	}
-	if (r == 0)
-		r = add_task(f->tree, &task, err);
-	if (r != 0) {
 		close_task(&task);
-		return r < 0 ? r : 0;
+		return 0;
 	}
+	r = r < 0 ? r : add_task(f->tree, &task, err);
+	if (r < 0) {
+		close_task(&task);
+		return r;
+	}
+	f->fresh++;
 	if (task.zombie)
 		return 0;
 	return seize_threads(f, &f->tree->tasks[f->tree->ntasks - 1], err);
@@ -286,7 +308,7 @@ static int check_task(struct freezer *f, struct frozen_task *task,
 	struct proc_stat st;
 	struct err gone;
 
-	if (task->nthreads == 0) {
+	if (task->zombie || task->nthreads == 0) {
 		if (proc_read_stat(task->proc_fd, &task->stat, &gone) < 0)
 			return 1;
 		task->zombie = true;
@@ -320,7 +342,7 @@ static int check_all(struct freezer *f, struct err *err)
 
 	for (size_t i = tree->ntasks; i-- > 0;) {
 		struct frozen_task *task = &tree->tasks[i];
-		int r = task->zombie ? 0 : check_task(f, task, err);
+		int r = check_task(f, task, err);
 
 		if (r < 0)
 			return r;

@@ -51,7 +51,8 @@ struct frozen_task {
 	 * tree_thaw, tree_kill and tree_free. */
 	struct remote *remote;
 
-	uint64_t vdso; /* where it is, 0: unknown */
+	uint64_t vdso;	  /* where it is, 0: unknown */
+	bool leader_dead; /* seen to have ended, at the freeze */
 };
 
 struct frozen_tree {

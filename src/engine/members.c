@@ -62,7 +62,7 @@ static int add_children(pid_t pid, struct pid_list *l, struct err *err)
 		if (proc_open(pid, tids[i], &task_fd, &gone) < 0)
 			continue;
 		r = proc_read_children(task_fd, &pids, &n, &gone);
-		if (r == -ENOENT)
+		if (r == -ENOENT && faccessat(task_fd, "stat", F_OK, 0) == 0)
 			return err_set(err, -ENOTSUP,
 				       "this kernel does not tell children "
 				       "(CONFIG_PROC_CHILDREN)");

@@ -213,7 +213,7 @@ static int leave_vdso(struct frozen_task *task, struct frozen_thread *th,
 			return err_sys(err, "thread %d: leave the vDSO",
 				       (int)th->tracee.tid);
 		/* Asked too early it would stop before it has run at all. */
-		if (i < VDSO_TRIES / 2)
+		if (i < VDSO_TRIES / 10)
 			sched_yield();
 		else
 			nanosleep(&(struct timespec){ .tv_nsec = 1000 }, NULL);
