@@ -22,6 +22,7 @@ src/snapshot 3
 src/conf 3
 src/resource 4
 src/engine 5
+src/operation 5
 src/daemon 6
 src/worker 6
 src/shim 6

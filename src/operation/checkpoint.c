@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "operation/checkpoint.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "operation/launch.h"
+#include "operation/parts.h"
+#include "storage/as_user.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+
+static void fill_common(const struct conf *conf, WorkerRequest *w)
+{
+	w->node = conf->node;
+	w->has_keep = w->has_readers = w->has_no_direct = 1;
+	w->keep = conf->keep;
+	w->readers = conf->readers;
+	w->no_direct = !conf->direct_io;
+	w->has_timeout_s = 1;
+	w->timeout_s = conf->timeout_s;
+}
+
+int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
+		   const struct worker_hooks *hooks, Reply **ret,
+		   struct err *err)
+{
+	const struct control_info *info = c->info;
+	auto_free char **carry = NULL;
+	WorkerRequest w = WORKER_REQUEST__INIT;
+	size_t n = 0;
+
+	while (conf->carry[n])
+		n++;
+	carry = calloc(n + 1, sizeof(*carry));
+	if (!carry)
+		return err_num(err, ENOMEM, "checkpoint");
+	memcpy(carry, conf->carry, n * sizeof(*carry));
+	if (*info->carry)
+		carry[n++] = (char *)info->carry;
+	fill_common(conf, &w);
+	w.op = WORKER_REQUEST__OPERATION__CHECKPOINT;
+	w.job_id = (char *)info->job_id;
+	w.cluster = launch_is_local(info->job_id) ? (char *)LOCAL_CLUSTER :
+						    conf->cluster;
+	w.store = conf->store_dir;
+	w.uid = info->uid;
+	w.gid = info->gid;
+	w.run_dir = conf->run_dir;
+	w.cause = (char *)c->cause;
+	w.name = (char *)info->name;
+	w.has_kill = w.has_ask = w.has_stepping = w.has_put_aside = 1;
+	w.kill = c->kill;
+	w.ask = c->ask;
+	w.stepping = c->stepping;
+	w.put_aside = c->put_aside;
+	w.carry = carry;
+	w.n_carry = n;
+	if (c->timeout_s)
+		w.timeout_s = c->timeout_s;
+	return worker_run(conf, &w, hooks, ret, err);
+}
+
+int restore_job(const struct conf *conf, const struct restore *p,
+		const struct worker_hooks *hooks, Reply **ret,
+		struct err *err)
+{
+	WorkerRequest w = WORKER_REQUEST__INIT;
+
+	fill_common(conf, &w);
+	w.op = WORKER_REQUEST__OPERATION__RESTORE;
+	w.job_id = (char *)p->job_id;
+	w.cluster = launch_is_local(p->job_id) ? (char *)LOCAL_CLUSTER :
+						 conf->cluster;
+	if (p->dir)
+		w.dir = (char *)p->dir;
+	else
+		w.store = conf->store_dir;
+	w.uid = p->info->uid;
+	w.gid = p->info->gid;
+	w.run_dir = conf->run_dir;
+	w.has_generation = w.has_stepping = w.has_put_aside = 1;
+	w.generation = p->generation;
+	w.stepping = p->stepping;
+	w.put_aside = p->info->slurm != 0;
+	if (p->timeout_s)
+		w.timeout_s = p->timeout_s;
+	return worker_run(conf, &w, hooks, ret, err);
+}
+
+/* Of a process that is to be saved: its user, as /proc says. */
+static int process_owner(pid_t pid, uid_t *ret_uid, gid_t *ret_gid,
+			 struct err *err)
+{
+	auto_free char *text = NULL;
+	const char *uid, *gid;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	if (read_file_at(AT_FDCWD, path, 65536, &text, NULL, err) < 0)
+		return err_set(err, -ENOENT, "no process %d", pid);
+	uid = strstr(text, "\nUid:\t");
+	gid = strstr(text, "\nGid:\t");
+	if (!uid || !gid)
+		return err_set(err, -EBADMSG, "%s: no Uid", path);
+	*ret_uid = (uid_t)strtoul(uid + 6, NULL, 10);
+	*ret_gid = (gid_t)strtoul(gid + 6, NULL, 10);
+	return 0;
+}
+
+static void tell_phase(void *arg, const char *phase)
+{
+	const struct operation *op = arg;
+	Reply reply = REPLY__INIT;
+
+	if (!op->req->has_events || !op->req->events)
+		return;
+	reply.has_more = reply.more = 1;
+	reply.phase = (char *)phase;
+	/* A caller that left does not stop what it asked for. */
+	(void)op->reply(op->arg, &reply);
+}
+
+static bool ask_proceed(void *arg)
+{
+	const struct operation *op = arg;
+
+	return !op->proceed || op->proceed(op->arg);
+}
+
+static bool stepping(const struct operation *op)
+{
+	return op->req->has_stepping && op->req->stepping &&
+	       op->caller->uid == 0;
+}
+
+static unsigned int timeout_s(const struct operation *op)
+{
+	return op->req->has_timeout_ms ? (op->req->timeout_ms + 999) / 1000 :
+					 0;
+}
+
+/* What the worker said is what the caller is told. */
+static int pass_on(const struct operation *op, Reply *reply, const char *id)
+{
+	char *own = reply->job_id;
+	int r;
+
+	reply->job_id = (char *)id;
+	r = op->reply(op->arg, reply);
+	reply->job_id = own;
+	reply__free_unpacked(reply, NULL);
+	return r < 0 ? 0 : r;
+}
+
+/* A tree that jobcr did not start: no supervisor, no store. */
+static int checkpoint_tree(const struct operation *op,
+			   const struct worker_hooks *hooks, Reply **ret,
+			   struct err *err)
+{
+	const Request *req = op->req;
+	WorkerRequest w = WORKER_REQUEST__INIT;
+	char id[JOB_ID_MAX];
+	uid_t uid = 0;
+	gid_t gid = 0;
+	int r;
+
+	if (!req->dir || *req->dir != '/')
+		return err_set(err, -EINVAL, "--pid needs --dir");
+	r = process_owner(req->pid, &uid, &gid, err);
+	snprintf(id, sizeof(id), "pid-%d", req->pid);
+	if (r == 0)
+		r = operation_authorise(op->conf, op->caller, uid, id, err);
+	if (r < 0)
+		return r;
+	fill_common(op->conf, &w);
+	w.op = WORKER_REQUEST__OPERATION__CHECKPOINT;
+	w.job_id = id;
+	w.cluster = (char *)LOCAL_CLUSTER;
+	w.dir = req->dir;
+	w.uid = uid;
+	w.gid = gid;
+	w.has_root_pid = 1;
+	w.root_pid = req->pid;
+	w.cause = (char *)"request";
+	w.has_kill = w.has_stepping = 1;
+	w.kill = req->has_kill && req->kill;
+	w.stepping = stepping(op);
+	w.carry = op->conf->carry;
+	while (op->conf->carry[w.n_carry])
+		w.n_carry++;
+	return worker_run(op->conf, &w, hooks, ret, err);
+}
+
+int operation_checkpoint(const struct operation *op, struct err *err)
+{
+	const struct worker_hooks hooks = { .phase = tell_phase,
+					    .proceed = ask_proceed,
+					    .arg = (void *)op };
+	const Request *req = op->req;
+	struct checkpoint c = { .cause = "request",
+				.kill = req->has_kill && req->kill,
+				.stepping = stepping(op),
+				.timeout_s = timeout_s(op) };
+	struct control_info info;
+	Reply *reply = NULL;
+	int r;
+
+	if (!req->job_id && req->has_pid) {
+		r = checkpoint_tree(op, &hooks, &reply, err);
+		return r < 0 ? r : pass_on(op, reply, NULL);
+	}
+	if (!req->job_id)
+		return err_set(err, -EINVAL, "checkpoint: which job?");
+	r = control_read_info(op->conf->run_dir, req->job_id, &info, err);
+	if (r == 0)
+		r = operation_authorise(op->conf, op->caller, info.uid,
+					req->job_id, err);
+	if (r == 0 && info.state != CONTROL_ALIVE)
+		r = err_set(err, -ESRCH, "job %s does not run (any more)",
+			    req->job_id);
+	c.info = &info;
+	if (r == 0)
+		r = checkpoint_job(op->conf, &c, &hooks, &reply, err);
+	return r < 0 ? r : pass_on(op, reply, req->job_id);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_OPERATION_CHECKPOINT_H
+#define JOBCR_OPERATION_CHECKPOINT_H
+
+#include "operation/worker.h"
+#include "wire/control.h"
+
+/* A checkpoint of a job with a supervisor; authorisation is the caller's. */
+struct checkpoint {
+	const struct control_info *info;
+	const char *cause;
+	bool kill, ask, stepping, put_aside;
+	unsigned int timeout_s;
+};
+int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
+		   const struct worker_hooks *hooks, Reply **ret,
+		   struct err *err);
+
+/*
+ * Build a job into a supervisor that waits for it (its state is
+ * CONTROL_RESTORING).  dir: instead of the store.  The supervisor is told to
+ * end when this fails, unless keep says that it may be tried again.
+ */
+struct restore {
+	const char *job_id;
+	uint32_t generation; /* 0: the newest */
+	const char *dir;
+	const struct control_info *info;
+	bool stepping, keep;
+	unsigned int timeout_s;
+};
+int restore_job(const struct conf *conf, const struct restore *p,
+		const struct worker_hooks *hooks, Reply **ret,
+		struct err *err);
+
+#endif

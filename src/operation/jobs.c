@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "operation/parts.h"
+#include "util/cleanup.h"
+#include "wire/control.h"
+
+/* Entries of one reply: well below FRAME_MAX. */
+#define LIST_CHUNK 200
+
+static void fill_entry(const struct operation *op,
+		       const struct control_info *info, JobEntry *e)
+{
+	struct control_ended ended;
+	struct err unused;
+
+	job_entry__init(e);
+	e->job_id = (char *)info->job_id;
+	e->state = info->state;
+	e->uid = info->uid;
+	e->started_ns = info->started_ns;
+	e->name = (char *)info->name;
+	e->has_root_pid = e->has_init_pid = e->has_supervisor_pid = 1;
+	e->root_pid = info->root_pid;
+	e->init_pid = info->init_pid;
+	e->supervisor_pid = info->supervisor_pid;
+	e->has_generation = info->generation != 0;
+	e->generation = info->generation;
+	e->has_slurm = info->slurm != 0;
+	e->slurm = info->slurm;
+	e->node = op->conf->node;
+	if (info->state != CONTROL_ENDED && info->state != CONTROL_LEFT)
+		return;
+	if (control_read_ended(op->conf->run_dir, info->job_id, &ended,
+			       &unused) == 0) {
+		e->has_status = e->has_ended_ns = 1;
+		e->status = (uint32_t)ended.wait_status;
+		e->ended_ns = ended.ended_ns;
+	}
+}
+
+static bool may_see(const struct operation *op, const struct control_info *i)
+{
+	struct err unused;
+
+	return operation_authorise(op->conf, op->caller, i->uid, i->job_id,
+				   &unused) == 0;
+}
+
+static int send_entries(const struct operation *op, JobEntry *entries,
+			size_t count, bool more)
+{
+	JobEntry *list[LIST_CHUNK];
+	Reply reply = REPLY__INIT;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		list[i] = &entries[i];
+	reply.has_more = more;
+	reply.more = more;
+	reply.jobs = list;
+	reply.n_jobs = count;
+	return op->reply(op->arg, &reply);
+}
+
+int operation_list(const struct operation *op, struct err *err)
+{
+	auto_free struct control_info *list = NULL;
+	JobEntry entries[LIST_CHUNK];
+	size_t count, i, n = 0;
+	int r = control_list(op->conf->run_dir, &list, &count, err);
+
+	for (i = 0; r >= 0 && i < count; i++) {
+		if (!may_see(op, &list[i]))
+			continue;
+		fill_entry(op, &list[i], &entries[n++]);
+		if (n == LIST_CHUNK) {
+			r = send_entries(op, entries, n, true);
+			n = 0;
+		}
+	}
+	return r < 0 ? r : send_entries(op, entries, n, false);
+}
+
+static int read_info(const struct operation *op, struct control_info *ret,
+		     struct err *err)
+{
+	int r = control_read_info(op->conf->run_dir, op->req->job_id, ret,
+				  err);
+
+	if (r < 0)
+		return r;
+	return operation_authorise(op->conf, op->caller, ret->uid,
+				   op->req->job_id, err);
+}
+
+int operation_show(const struct operation *op, struct err *err)
+{
+	struct control_info info;
+	JobEntry entry;
+	int r = read_info(op, &info, err);
+
+	if (r < 0)
+		return r;
+	fill_entry(op, &info, &entry);
+	return send_entries(op, &entry, 1, false);
+}
+
+int operation_kill(const struct operation *op, struct err *err)
+{
+	const struct control_request req = { .op = CONTROL_SIGNAL,
+					     .a = op->req->signal };
+	auto_close int fd = -EBADF;
+	struct control_reply reply;
+	struct control_info info;
+	Reply done = REPLY__INIT;
+	int r = read_info(op, &info, err);
+
+	if (r == 0)
+		r = control_connect(op->conf->run_dir, op->req->job_id, &fd,
+				    err);
+	if (r == 0)
+		r = control_call(fd, &req, &reply, NULL, err);
+	return r < 0 ? r : op->reply(op->arg, &done);
+}
+
+static int send_end(const struct operation *op, int status, bool left)
+{
+	Reply reply = REPLY__INIT;
+
+	reply.has_status = 1;
+	reply.status = (uint32_t)status;
+	reply.has_left = left;
+	reply.left = left;
+	return op->reply(op->arg, &reply);
+}
+
+int operation_wait(const struct operation *op, struct err *err)
+{
+	const struct control_request req = { .op = CONTROL_WAIT };
+	const char *run = op->conf->run_dir, *job = op->req->job_id;
+	auto_close int fd = -EBADF;
+	struct control_reply reply;
+	struct control_ended ended;
+	struct control_info info;
+	int r = read_info(op, &info, err);
+
+	if (r < 0)
+		return r;
+	r = control_connect(run, job, &fd, err);
+	if (r == 0)
+		r = control_send(fd, &req, err);
+	if (r == 0)
+		r = control_receive(fd, &reply, NULL, err);
+	if (r == 0)
+		return send_end(op, (int)reply.value,
+				reply.info.state == CONTROL_LEFT);
+	/* It had ended before, or between two of the steps above. */
+	r = control_read_ended(run, job, &ended, err);
+	if (r == 0)
+		return send_end(op, ended.wait_status,
+				ended.info.state == CONTROL_LEFT);
+	return err_set(err, -ECHILD,
+		       "job %s: its supervisor was killed, its exit status is "
+		       "lost",
+		       job);
+}

@@ -1,0 +1,16 @@
+noinst_LIBRARIES += %D%/liboperation.a
+%C%_liboperation_a_SOURCES = \
+	%D%/authorise.c \
+	%D%/checkpoint.c \
+	%D%/checkpoint.h \
+	%D%/ids.c \
+	%D%/jobs.c \
+	%D%/launch.c \
+	%D%/launch.h \
+	%D%/operation.c \
+	%D%/operation.h \
+	%D%/parts.h \
+	%D%/restore.c \
+	%D%/run.c \
+	%D%/worker.c \
+	%D%/worker.h

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "operation/checkpoint.h"
+#include "operation/launch.h"
+#include "operation/parts.h"
+#include "storage/as_user.h"
+#include "storage/store.h"
+#include "util/cleanup.h"
+
+/* What is to be restored, and whose it is. */
+struct plan {
+	char id[JOB_ID_MAX];
+	const char *dir; /* NULL: of the store */
+	uint32_t generation;
+	struct user_id owner;
+};
+
+/*
+ * The owner is who owns the files: they were written with the job's user's
+ * rights, and nobody else can make a file theirs.
+ */
+static int find_owner(const struct operation *op, struct plan *plan,
+		      struct err *err)
+{
+	const struct caller *who = op->caller;
+	auto_close int fd = -EBADF;
+	struct stat st;
+	int r = 0;
+
+	if (plan->dir) {
+		fd = open(plan->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 ||
+		    fstatat(fd, "manifest", &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return err_set(err, -ENOENT, "no snapshot in %s",
+				       plan->dir);
+	} else {
+		r = store_open_job(op->conf->store_dir, LOCAL_CLUSTER,
+				   plan->id, false, NULL, &fd, err);
+		if (r == -ENOENT)
+			return err_set(err, r, "no snapshot of job %s in %s",
+				       plan->id, op->conf->store_dir);
+		if (r < 0)
+			return r;
+		if (fstat(fd, &st) < 0)
+			return err_sys(err, "job %s", plan->id);
+	}
+	r = operation_authorise(op->conf, who, st.st_uid,
+				plan->dir ? plan->dir : plan->id, err);
+	return r < 0 ? r :
+		       user_id_load(st.st_uid,
+				    st.st_uid == who->uid ? who->gid :
+							    st.st_gid,
+				    &plan->owner, err);
+}
+
+static int make_plan(const struct operation *op, struct plan *plan,
+		     struct err *err)
+{
+	const Request *req = op->req;
+	struct control_info info;
+	struct err unused;
+	int r;
+
+	plan->generation = req->has_generation ? req->generation : 0;
+	plan->dir = req->dir;
+	if (req->dir) {
+		if (*req->dir != '/')
+			return err_set(err, -EINVAL, "%s: not absolute",
+				       req->dir);
+		r = find_owner(op, plan, err);
+		return r < 0 ? r : launch_new_id(op->conf, plan->id, err);
+	}
+	if (!req->job_id)
+		return err_set(err, -EINVAL, "restore: which job?");
+	if (!launch_is_local(req->job_id))
+		return err_set(err, -ENOTSUP,
+			       "job %s is Slurm's: it is restored when Slurm "
+			       "starts it again (scontrol release %s)",
+			       req->job_id, req->job_id);
+	strcpy(plan->id, req->job_id);
+	r = find_owner(op, plan, err);
+	if (r == 0 &&
+	    control_read_info(op->conf->run_dir, plan->id, &info, &unused) ==
+		    0 &&
+	    info.state != CONTROL_ENDED && info.state != CONTROL_LEFT)
+		r = err_set(err, -EEXIST,
+			    "job %s still runs: end it first (jobcr kill %s)",
+			    plan->id, plan->id);
+	return r;
+}
+
+static void tell_phase(void *arg, const char *phase)
+{
+	const struct operation *op = arg;
+	Reply reply = REPLY__INIT;
+
+	if (!op->req->has_events || !op->req->events)
+		return;
+	reply.has_more = reply.more = 1;
+	reply.phase = (char *)phase;
+	(void)op->reply(op->arg, &reply);
+}
+
+static bool ask_proceed(void *arg)
+{
+	const struct operation *op = arg;
+
+	return !op->proceed || op->proceed(op->arg);
+}
+
+/* The supervisor waits for nobody any more. */
+static void abort_supervisor(const struct operation *op, const char *id,
+			     int result)
+{
+	const struct control_request req = {
+		.op = CONTROL_ABORT, .a = operation_exit_status(result)
+	};
+	auto_close int fd = -EBADF;
+	struct control_reply reply;
+	struct err unused;
+
+	if (control_connect(op->conf->run_dir, id, &fd, &unused) == 0)
+		(void)control_call(fd, &req, &reply, NULL, &unused);
+}
+
+/* The supervisor is there: let a worker build the job into it. */
+static int fill_supervisor(const struct operation *op, struct plan *plan,
+			   struct err *err)
+{
+	const struct worker_hooks hooks = { .phase = tell_phase,
+					    .proceed = ask_proceed,
+					    .arg = (void *)op };
+	const Request *req = op->req;
+	struct control_info info = { 0 };
+	struct restore p = {
+		.job_id = plan->id,
+		.generation = plan->generation,
+		.dir = plan->dir,
+		.info = &info,
+		.stepping = req->has_stepping && req->stepping &&
+			    op->caller->uid == 0,
+		.timeout_s = req->has_timeout_ms ?
+				     (req->timeout_ms + 999) / 1000 :
+				     0,
+	};
+	Reply *reply = NULL;
+	int r, result;
+
+	info.uid = plan->owner.uid;
+	info.gid = plan->owner.gid;
+	r = restore_job(op->conf, &p, &hooks, &reply, err);
+	result = r < 0 ? r : reply->result;
+	if (result < 0)
+		abort_supervisor(op, plan->id, result);
+	if (r < 0)
+		return r;
+	reply->job_id = plan->id;
+	(void)op->reply(op->arg, reply);
+	reply->job_id = NULL;
+	reply__free_unpacked(reply, NULL);
+	return 0;
+}
+
+static void make_launch(const struct operation *op, const struct plan *plan,
+			struct launch *l)
+{
+	int i;
+
+	*l = (struct launch){
+		.job_id = plan->id,
+		.name = op->req->name,
+		.uid = plan->owner.uid,
+		.gid = plan->owner.gid,
+		.umask = -1,
+		.like = op->caller->embedded ? 0 : op->caller->pid,
+		.spec_fd = -1,
+		.generation = plan->generation,
+		.stdio = { -1, -1, -1 },
+		.own_session = true,
+		.ready_fd = -1,
+	};
+	for (i = 0; i < 3 && op->nfds == 3; i++)
+		l->stdio[i] = op->fds[i];
+}
+
+/*
+ * In the foreground this process becomes the supervisor, so that signals and
+ * exit status pass through it; a child sees to the rest.
+ */
+static int restore_here(const struct operation *op, struct plan *plan,
+			struct err *err)
+{
+	struct launch l;
+	int fds[2], status, r;
+	pid_t pid;
+
+	make_launch(op, plan, &l);
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_sys(err, "pipe");
+	pid = fork();
+	if (pid < 0)
+		return err_sys(err, "fork");
+	if (pid > 0) {
+		l.ready_fd = fds[1];
+		r = launch_become(op->conf, &l, err);
+		dprintf(fds[1], "125 %s", err->text);
+		return r;
+	}
+	setsid();
+	close(fds[1]);
+	r = launch_await(fds[0], &status, err);
+	if (r == 0)
+		r = fill_supervisor(op, plan, err);
+	if (r < 0)
+		(void)operation_reply_error(op, r, err->text);
+	_exit(0);
+}
+
+int operation_restore(const struct operation *op, struct err *err)
+{
+	struct plan plan = { 0 };
+	struct launch l;
+	int r, status;
+
+	r = make_plan(op, &plan, err);
+	if (r < 0) {
+		user_id_done(&plan.owner);
+		return r;
+	}
+	if (op->caller->embedded && op->req->has_attached &&
+	    op->req->attached) {
+		r = restore_here(op, &plan, err);
+	} else {
+		make_launch(op, &plan, &l);
+		r = launch_start(op->conf, &l, &status, err);
+		if (r == 0)
+			r = fill_supervisor(op, &plan, err);
+	}
+	user_id_done(&plan.owner);
+	return r;
+}

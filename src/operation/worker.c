@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "operation/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+#include "wire/frame.h"
+
+#define WORKER_FD 3
+/* A worker ends itself at its deadline; this is for one that cannot. */
+#define GRACE_MS  30000
+
+static void become_worker(const char *path, int fd) __attribute__((noreturn));
+static void become_worker(const char *path, int fd)
+{
+	char *const argv[] = { (char *)"jobcr-worker", NULL };
+	char *const envp[] = { NULL };
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), i;
+	sigset_t none;
+
+	/* Its stderr stays: a crash of it must be seen somewhere. */
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 8);
+	for (i = 0; i < 2; i++)
+		dup2(null, i);
+	dup2(fd, WORKER_FD);
+	close_range(WORKER_FD + 1, ~0u, CLOSE_RANGE_CLOEXEC);
+	for (i = 1; i < SIGRTMAX; i++)
+		signal(i, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* Out of the caller's terminal: a Ctrl-C must not kill it halfway. */
+	setsid();
+	execve(path, argv, envp);
+	_exit(127);
+}
+
+static int spawn(const struct conf *conf, pid_t *ret_pid, int *ret_fd,
+		 struct err *err)
+{
+	char path[4096];
+	int pair[2];
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "%s/jobcr-worker", conf->libexec);
+	if (access(path, X_OK) < 0)
+		return err_sys(err, "%s", path);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(err, "socketpair");
+	pid = fork();
+	if (pid == 0)
+		become_worker(path, pair[1]);
+	close(pair[1]);
+	if (pid < 0) {
+		close(pair[0]);
+		return err_sys(err, "fork");
+	}
+	*ret_pid = pid;
+	*ret_fd = pair[0];
+	return 0;
+}
+
+static int answer(int fd, bool yes, struct err *err)
+{
+	WorkerAnswer a = WORKER_ANSWER__INIT;
+
+	a.yes = yes;
+	return frame_send(fd, FRAME_WORKER_ANSWER, &a.base, NULL, 0, err);
+}
+
+static int serve(int fd, const WorkerMessage *m,
+		 const struct worker_hooks *hooks, struct err *err)
+{
+	bool yes = true;
+
+	if (m->phase && hooks->phase)
+		hooks->phase(hooks->arg, m->phase);
+	if (!m->has_wait || !m->wait)
+		return 0;
+	if (m->has_published && m->published)
+		yes = hooks->published &&
+		      hooks->published(hooks->arg, m->generation);
+	else if (hooks->proceed)
+		yes = hooks->proceed(hooks->arg);
+	return answer(fd, yes, err);
+}
+
+static int talk(int fd, const struct worker_hooks *hooks, Reply **ret,
+		struct err *err)
+{
+	for (;;) {
+		ProtobufCMessage *msg;
+		WorkerMessage *m;
+		int r = frame_receive(fd, FRAME_WORKER_MESSAGE,
+				      &worker_message__descriptor, &msg, NULL,
+				      NULL, err);
+
+		if (r < 0)
+			return r;
+		m = (WorkerMessage *)msg;
+		if (m->reply) {
+			*ret = m->reply;
+			m->reply = NULL;
+			worker_message__free_unpacked(m, NULL);
+			return 0;
+		}
+		r = serve(fd, m, hooks, err);
+		worker_message__free_unpacked(m, NULL);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* Without a reply the way it ended says something. */
+static int explain(int status, int r, struct err *err)
+{
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+		return err_set(err, -ETIMEDOUT,
+			       "the operation ran out of time (Timeout in "
+			       "jobcr.conf)");
+	if (WIFSIGNALED(status))
+		return err_set(err, -ECHILD, "the worker was killed by signal "
+					     "%d; the job was not changed",
+			       WTERMSIG(status));
+	if (WIFEXITED(status) && WEXITSTATUS(status))
+		return err_set(err, -ECHILD, "the worker ended with status %d",
+			       WEXITSTATUS(status));
+	return r;
+}
+
+int worker_run(const struct conf *conf, const WorkerRequest *req,
+	       const struct worker_hooks *hooks, Reply **ret, struct err *err)
+{
+	auto_close int fd = -EBADF;
+	int status = 0, r;
+	pid_t pid;
+
+	r = spawn(conf, &pid, &fd, err);
+	if (r < 0)
+		return r;
+	r = frame_send(fd, FRAME_WORKER_REQUEST, &req->base, NULL, 0, err);
+	if (r == 0 && req->has_timeout_s)
+		r = frame_timeout(fd, req->timeout_s * 1000 + GRACE_MS, err);
+	if (r == 0)
+		r = talk(fd, hooks, ret, err);
+	if (r == -EAGAIN) {
+		kill(pid, SIGKILL);
+		r = err_set(err, -ETIMEDOUT, "the worker does not answer");
+	}
+	close(take_fd(&fd));
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return r < 0 ? explain(status, r, err) : 0;
+}
