@@ -1,1 +1,25 @@
-# nothing yet
+bin_PROGRAMS += jobcr
+jobcr_SOURCES = \
+	%D%/cli.h \
+	%D%/cmd_check.c \
+	%D%/cmd_jobs.c \
+	%D%/cmd_run.c \
+	%D%/cmd_show.c \
+	%D%/follow.c \
+	%D%/main.c \
+	%D%/print.c \
+	%D%/request.c
+jobcr_CPPFLAGS = $(AM_CPPFLAGS) -DJOBCR_VERSION='"$(VERSION)"'
+jobcr_LDADD = \
+	src/operation/liboperation.a \
+	src/conf/libconf.a \
+	src/snapshot/libsnapshot.a \
+	src/wire/libwire.a \
+	src/wire/libwireproto.a \
+	src/kernel/libkernel.a \
+	storage/libstorage.a \
+	images/libimages.a \
+	images/libproto.a \
+	src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(MUNGE_LIBS) $(CONFUSE_LIBS) $(JSON_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS) $(URING_LIBS)

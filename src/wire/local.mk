@@ -1,5 +1,9 @@
 noinst_LIBRARIES += %D%/libwire.a
 %C%_libwire_a_SOURCES = \
+	%D%/auth.c \
+	%D%/auth.h \
+	%D%/client.c \
+	%D%/client.h \
 	%D%/control.c \
 	%D%/ask.c \
 	%D%/ask.h \
@@ -9,6 +13,7 @@ noinst_LIBRARIES += %D%/libwire.a
 	%D%/notify.h \
 	%D%/frame.c \
 	%D%/frame.h
+%C%_libwire_a_CFLAGS = $(AM_CFLAGS) $(MUNGE_CFLAGS)
 
 # What jobcr, jobcrd and jobcr-worker say to each other.
 WIRE_PROTOS = %D%/request.proto %D%/worker.proto

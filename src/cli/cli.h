@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_CLI_CLI_H
+#define JOBCR_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "operation/operation.h"
+#include "src/wire/request.pb-c.h"
+#include "util/err.h"
+
+/* What all commands share. */
+struct cli {
+	const struct conf *conf;
+	const char *node; /* --node: another one; NULL: this */
+	const char *host; /* --host: where it is, if not at its name */
+	bool json;
+};
+
+/*
+ * Send a request to jobcrd, or, as root where none runs, carry it out here.
+ * reply is called for each; its last value is returned.  Also the text of a
+ * failure comes as a reply; err is about the way there.
+ */
+typedef int (*cli_reply_fn)(void *arg, const Reply *reply);
+int cli_request(const struct cli *cli, Request *req, const int *fds,
+		size_t nfds, cli_reply_fn reply, void *arg, struct err *err);
+
+/* Is there a daemon that requests go to? */
+bool cli_has_daemon(const struct cli *cli);
+
+/* Say what went wrong; the exit status for it. */
+int cli_fail(const struct err *err);
+int cli_fail_reply(const Reply *reply);
+int cli_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* A table of jobs, or one job in lines; JSON as asked. */
+void print_jobs_begin(const struct cli *cli);
+void print_job(const struct cli *cli, const JobEntry *job);
+void print_jobs_end(const struct cli *cli);
+const char *print_state(uint32_t state);
+
+/* The result of a checkpoint or a restore. */
+void print_outcome(const struct cli *cli, const char *verb,
+		   const Reply *reply);
+
+/* Commands: argv[0] is the command's name. */
+int cmd_run(const struct cli *cli, int argc, char **argv);
+int cmd_wait(const struct cli *cli, int argc, char **argv);
+int cmd_kill(const struct cli *cli, int argc, char **argv);
+int cmd_checkpoint(const struct cli *cli, int argc, char **argv);
+int cmd_restore(const struct cli *cli, int argc, char **argv);
+int cmd_list(const struct cli *cli, int argc, char **argv);
+int cmd_show(const struct cli *cli, int argc, char **argv);
+int cmd_verify(const struct cli *cli, int argc, char **argv);
+int cmd_check(const struct cli *cli, int argc, char **argv);
+
+/* Follow a job that a daemon runs for us: pass signals, end as it does. */
+int follow_job(const struct cli *cli, const char *job_id);
+
+#endif

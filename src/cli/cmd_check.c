@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "util/cleanup.h"
+#include "wire/auth.h"
+#include "wire/client.h"
+
+/* How many things a job cannot do without are missing. */
+struct checks {
+	const struct cli *cli;
+	int missing;
+};
+
+static void line(const char *state, const char *what, const char *fmt,
+		 va_list ap)
+{
+	printf("%-8s %-22s ", state, what);
+	vprintf(fmt, ap);
+	putchar('\n');
+}
+
+static void good(const char *what, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+static void good(const char *what, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line("ok", what, fmt, ap);
+	va_end(ap);
+}
+
+static void missing(struct checks *c, const char *what, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+static void missing(struct checks *c, const char *what, const char *fmt, ...)
+{
+	va_list ap;
+
+	c->missing++;
+	va_start(ap, fmt);
+	line("MISSING", what, fmt, ap);
+	va_end(ap);
+}
+
+static void note(const char *what, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+static void note(const char *what, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line("note", what, fmt, ap);
+	va_end(ap);
+}
+
+static void check_programs(struct checks *c)
+{
+	static const char *const names[] = { "jobcr-supervisor",
+					     "jobcr-worker", "jobcr-puppet" };
+	char path[4096];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", c->cli->conf->libexec,
+			 names[i]);
+		if (access(path, X_OK) == 0)
+			good(names[i], "%s", path);
+		else
+			missing(c, names[i], "%s: %s; install jobcr whole",
+				path, strerror(errno));
+	}
+}
+
+static void check_store(struct checks *c)
+{
+	const char *store = c->cli->conf->store_dir;
+	struct statvfs vfs;
+	struct statfs fs;
+	struct stat st;
+
+	if (stat(store, &st) < 0 || statvfs(store, &vfs) < 0 ||
+	    statfs(store, &fs) < 0) {
+		missing(c, "store", "%s: %s; make it, or set StoreDir", store,
+			strerror(errno));
+		return;
+	}
+	if (!S_ISDIR(st.st_mode)) {
+		missing(c, "store", "%s: not a directory", store);
+		return;
+	}
+	if ((st.st_mode & 002) && !(st.st_mode & 01000)) {
+		missing(c, "store", "%s: all may write there: chmod 1777 or "
+				    "0755",
+			store);
+		return;
+	}
+	good("store", "%s, %.1f GiB free", store,
+	     (double)vfs.f_bavail * (double)vfs.f_frsize / (1ull << 30));
+	/* TMPFS_MAGIC: gone with the node, and with it all snapshots. */
+	if (fs.f_type == 0x01021994)
+		note("store", "%s is a tmpfs: other nodes do not see it, and "
+			      "a reboot empties it",
+		     store);
+}
+
+static void check_daemon(struct checks *c)
+{
+	struct client *client;
+	struct err err = { 0 };
+
+	if (client_local(c->cli->conf->run_dir, &client, &err) == 0) {
+		client_free(client);
+		good("jobcrd", "answers at %s/jobcrd.sock",
+		     c->cli->conf->run_dir);
+		return;
+	}
+	if (geteuid() == 0)
+		note("jobcrd", "does not run: fine for local jobs of root, "
+			       "needed for users and Slurm");
+	else
+		missing(c, "jobcrd", "%s", err.text);
+}
+
+static void check_munge(struct checks *c)
+{
+	const char *socket = c->cli->conf->munge_socket;
+	auto_free char *credential = NULL;
+	struct err err = { 0 };
+
+	if (auth_encode(socket, "", 0, &credential, &err) == 0)
+		good("munge", "%s", socket ? socket : "default socket");
+	else
+		note("munge", "%s; needed between nodes only", err.text);
+}
+
+int cmd_check(const struct cli *cli, int argc, char **argv)
+{
+	struct checks c = { .cli = cli };
+
+	(void)argv;
+	if (argc > 1)
+		return cli_usage("check takes no arguments");
+	good("configuration", "%s%s", cli->conf->path,
+	     access(cli->conf->path, F_OK) < 0 ? " is not there: defaults" :
+						 "");
+	check_programs(&c);
+	check_store(&c);
+	check_daemon(&c);
+	check_munge(&c);
+	if (c.missing)
+		printf("\n%d thing%s missing: no checkpoints here.\n",
+		       c.missing, c.missing == 1 ? " is" : "s are");
+	return c.missing ? STATUS_FAILED : STATUS_OK;
+}

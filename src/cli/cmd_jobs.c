@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+
+struct list {
+	const struct cli *cli;
+	int status;
+	bool first;
+};
+
+static int on_list(void *arg, const Reply *reply)
+{
+	struct list *l = arg;
+	size_t i;
+
+	if (reply->result < 0) {
+		l->status = cli_fail_reply(reply);
+		return 0;
+	}
+	if (l->first)
+		print_jobs_begin(l->cli);
+	for (i = 0; i < reply->n_jobs; i++) {
+		if (l->cli->json && !l->first)
+			fputs(",\n", stdout);
+		l->first = false;
+		print_job(l->cli, reply->jobs[i]);
+	}
+	if (!reply->has_more || !reply->more)
+		print_jobs_end(l->cli);
+	return 0;
+}
+
+int cmd_list(const struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct cli own = *cli;
+	struct list list = { .cli = &own, .first = true };
+	Request req = REQUEST__INIT;
+	struct err err = { 0 };
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		if (c != 'j')
+			return STATUS_USAGE;
+		own.json = true;
+	}
+	if (optind < argc)
+		return cli_usage("list takes no arguments");
+	req.op = REQUEST__OPERATION__LIST;
+	if (cli_request(cli, &req, NULL, 0, on_list, &list, &err) < 0)
+		return cli_fail(&err);
+	return list.status;
+}
+
+struct result {
+	const struct cli *cli;
+	const char *verb;
+	int status;
+	char job_id[80];
+	bool quiet;
+};
+
+static int on_result(void *arg, const Reply *reply)
+{
+	struct result *res = arg;
+
+	if (reply->has_more && reply->more)
+		return 0;
+	if (reply->result < 0) {
+		res->status = cli_fail_reply(reply);
+		return 0;
+	}
+	res->status = STATUS_OK;
+	if (reply->job_id)
+		snprintf(res->job_id, sizeof(res->job_id), "%s",
+			 reply->job_id);
+	if (!res->quiet)
+		print_outcome(res->cli, res->verb, reply);
+	return 0;
+}
+
+static int set_dir(Request *req, const char *text, char *room, bool create,
+		   struct err *err)
+{
+	/* It may not be there yet: the directory above it must. */
+	if (create && !realpath(text, room) && errno == ENOENT) {
+		char cwd[PATH_MAX];
+
+		if (*text == '/')
+			snprintf(room, PATH_MAX, "%s", text);
+		else if (!getcwd(cwd, sizeof(cwd)) ||
+			 snprintf(room, PATH_MAX, "%s/%s", cwd, text) >=
+				 PATH_MAX)
+			return err_num(err, ENAMETOOLONG, "%s", text);
+	} else if (!realpath(text, room)) {
+		return err_sys(err, "%s", text);
+	}
+	req->dir = room;
+	return 0;
+}
+
+static int parse_number(const char *text, uint64_t max, const char *what,
+			uint64_t *ret)
+{
+	if (parse_u64(text, max, ret) == 0 && *ret > 0)
+		return 0;
+	(void)cli_usage("%s is a number from 1, not \"%s\"", what, text);
+	return -EINVAL;
+}
+
+int cmd_checkpoint(const struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "leave-running", no_argument, NULL, 'l' },
+		{ "kill", no_argument, NULL, 'k' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "pid", required_argument, NULL, 'p' },
+		{ "dir", required_argument, NULL, 'd' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct cli own = *cli;
+	struct result res = { .cli = &own, .verb = "saved",
+			      .status = STATUS_FAILED };
+	Request req = REQUEST__INIT;
+	bool leave = false, kill = false;
+	char dir[PATH_MAX];
+	struct err err = { 0 };
+	uint64_t pid;
+	int c;
+
+	req.op = REQUEST__OPERATION__CHECKPOINT;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		if (c == 'l')
+			leave = true;
+		else if (c == 'k')
+			kill = true;
+		else if (c == 'j')
+			own.json = true;
+		else if (c == 'p') {
+			if (parse_number(optarg, INT_MAX, "--pid", &pid) < 0)
+				return STATUS_USAGE;
+			req.has_pid = 1;
+			req.pid = (int32_t)pid;
+		} else if (c == 'd') {
+			if (set_dir(&req, optarg, dir, true, &err) < 0)
+				return cli_fail(&err);
+		} else
+			return STATUS_USAGE;
+	}
+	if (leave && kill)
+		return cli_usage("--leave-running or --kill, not both");
+	if (req.has_pid ? optind != argc || !req.dir :
+			  optind + 1 != argc || req.dir)
+		return cli_usage("checkpoint JOBID, or "
+				 "checkpoint --pid PID --dir DIR");
+	if (!req.has_pid)
+		req.job_id = argv[optind];
+	req.has_kill = 1;
+	req.kill = kill;
+	if (cli_request(cli, &req, NULL, 0, on_result, &res, &err) < 0)
+		return cli_fail(&err);
+	return res.status;
+}
+
+int cmd_restore(const struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "generation", required_argument, NULL, 'g' },
+		{ "detach", no_argument, NULL, 'd' },
+		{ "dir", required_argument, NULL, 'D' },
+		{ "json", no_argument, NULL, 'j' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct cli own = *cli;
+	struct result res = { .cli = &own, .verb = "restored",
+			      .status = STATUS_FAILED };
+	Request req = REQUEST__INIT;
+	const int fds[3] = { 0, 1, 2 };
+	bool detach = false;
+	char dir[PATH_MAX];
+	struct err err = { 0 };
+	uint64_t generation;
+	int c;
+
+	req.op = REQUEST__OPERATION__RESTORE;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		if (c == 'd')
+			detach = true;
+		else if (c == 'j')
+			own.json = true;
+		else if (c == 'g') {
+			if (parse_number(optarg, INT_MAX, "--generation",
+					 &generation) < 0)
+				return STATUS_USAGE;
+			req.has_generation = 1;
+			req.generation = (uint32_t)generation;
+		} else if (c == 'D') {
+			if (set_dir(&req, optarg, dir, false, &err) < 0)
+				return cli_fail(&err);
+		} else
+			return STATUS_USAGE;
+	}
+	if (req.dir ? optind != argc : optind + 1 != argc)
+		return cli_usage("restore JOBID, or restore --dir DIR");
+	if (cli->node && !detach)
+		return cli_usage("restore with --node needs --detach");
+	if (!req.dir)
+		req.job_id = argv[optind];
+	req.has_attached = 1;
+	req.attached = !detach;
+	/* In the foreground stdout is the job's; in the background, ours. */
+	res.quiet = !detach;
+	if (cli_request(cli, &req, fds, detach ? 0 : 3, on_result, &res,
+			&err) < 0)
+		return cli_fail(&err);
+	if (res.status != STATUS_OK || detach)
+		return res.status;
+	return follow_job(cli, res.job_id);
+}

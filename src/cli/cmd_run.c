@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "operation/launch.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "wire/control.h"
+
+extern char **environ;
+
+struct started {
+	char job_id[JOB_ID_MAX];
+	int status;
+};
+
+static int on_start(void *arg, const Reply *reply)
+{
+	struct started *s = arg;
+
+	if (reply->result < 0) {
+		(void)cli_fail_reply(reply);
+		s->status = reply->has_status ?
+				    WEXITSTATUS(reply->status) :
+				    operation_exit_status(reply->result);
+		return 0;
+	}
+	if (reply->job_id)
+		snprintf(s->job_id, sizeof(s->job_id), "%s", reply->job_id);
+	return 0;
+}
+
+/* A job in the background reads nothing and writes to a file. */
+static int open_stdio(const char *output, bool detach, int fds[3],
+		      struct err *err)
+{
+	fds[0] = detach ? open("/dev/null", O_RDONLY | O_CLOEXEC) : 0;
+	fds[1] = 1;
+	fds[2] = 2;
+	if (!output && !detach)
+		return 0;
+	if (!output)
+		output = "/dev/null";
+	fds[1] = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (fds[1] < 0)
+		return err_sys(err, "%s", output);
+	fds[2] = fds[1];
+	return 0;
+}
+
+static void join_name(char *const *argv, char *ret, size_t room)
+{
+	size_t used = 0;
+
+	for (*ret = '\0'; *argv && used < room; argv++)
+		used += (size_t)snprintf(ret + used, room - used, "%s%s",
+					 used ? " " : "", *argv);
+}
+
+static int start(const struct cli *cli, Request *req, char **argv,
+		 const char *output, bool detach, struct started *ret,
+		 struct err *err)
+{
+	char cwd[PATH_MAX];
+	mode_t mask = umask(0);
+	int fds[4], r;
+
+	umask(mask);
+	req->has_umask = 1;
+	req->umask = mask;
+	if (!getcwd(cwd, sizeof(cwd)))
+		return err_sys(err, "the current directory");
+	req->cwd = cwd;
+	req->has_attached = 1;
+	req->attached = !detach;
+	r = open_stdio(output, detach, fds, err);
+	if (r == 0)
+		r = launch_make_spec(argv, environ, &fds[3], err);
+	/* Ours only: what was ignored for us is ignored for the job. */
+	signal(SIGPIPE, SIG_DFL);
+	if (r == 0)
+		r = cli_request(cli, req, fds, 4, on_start, ret, err);
+	return r;
+}
+
+int cmd_run(const struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "detach", no_argument, NULL, 'd' },
+		{ "output", required_argument, NULL, 'o' },
+		{ "name", required_argument, NULL, 'n' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct started started = { .status = STATUS_OK };
+	Request req = REQUEST__INIT;
+	const char *output = NULL;
+	struct err err = { 0 };
+	bool detach = false;
+	char name[128];
+	int c;
+
+	req.op = REQUEST__OPERATION__RUN;
+	while ((c = getopt_long(argc, argv, "+do:n:", options, NULL)) >= 0) {
+		if (c == 'd')
+			detach = true;
+		else if (c == 'o')
+			output = optarg;
+		else if (c == 'n')
+			req.name = optarg;
+		else
+			return STATUS_USAGE;
+	}
+	if (optind >= argc)
+		return cli_usage("run: which command?");
+	if (cli->node)
+		return cli_usage("run: not possible with --node");
+	if (!req.name) {
+		join_name(argv + optind, name, sizeof(name));
+		req.name = name;
+	}
+	if (start(cli, &req, argv + optind, output, detach, &started, &err) <
+	    0)
+		return cli_fail(&err);
+	if (!*started.job_id)
+		return started.status;
+	if (!detach)
+		return follow_job(cli, started.job_id);
+	puts(started.job_id);
+	return STATUS_OK;
+}
+
+static int on_simple(void *arg, const Reply *reply)
+{
+	*(int *)arg = reply->result < 0 ? cli_fail_reply(reply) : STATUS_OK;
+	return 0;
+}
+
+/* TERM, SIGTERM or 15. */
+static int signal_number(const char *text)
+{
+	uint64_t v;
+	int i;
+
+	if (parse_u64(text, 64, &v) == 0)
+		return (int)v;
+	if (!strncasecmp(text, "SIG", 3))
+		text += 3;
+	for (i = 1; i < 32; i++) {
+		const char *abbrev = sigabbrev_np(i);
+
+		if (abbrev && !strcasecmp(text, abbrev))
+			return i;
+	}
+	return -1;
+}
+
+int cmd_kill(const struct cli *cli, int argc, char **argv)
+{
+	Request req = REQUEST__INIT;
+	struct err err = { 0 };
+	int status = STATUS_FAILED;
+
+	if (argc < 2 || argc > 3)
+		return cli_usage("kill JOBID [SIGNAL]");
+	req.op = REQUEST__OPERATION__KILL;
+	req.job_id = argv[1];
+	req.has_signal = 1;
+	req.signal = argc == 3 ? signal_number(argv[2]) : SIGTERM;
+	if (req.signal < 0)
+		return cli_usage("no signal \"%s\"", argv[2]);
+	if (cli_request(cli, &req, NULL, 0, on_simple, &status, &err) < 0)
+		return cli_fail(&err);
+	return status;
+}

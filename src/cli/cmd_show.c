@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Snapshots are files of their owner: they are looked at with the rights of
+ * whoever calls, without a daemon.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "operation/launch.h"
+#include "snapshot/print.h"
+#include "snapshot/snapshot.h"
+#include "storage/store.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "wire/control.h"
+
+/* JOBID or JOBID.GENERATION; 0: none given. */
+static int split_id(const char *text, char id[JOB_ID_MAX],
+		    uint32_t *ret_generation, struct err *err)
+{
+	const char *dot = strrchr(text, '.');
+	size_t len = dot ? (size_t)(dot - text) : strlen(text);
+	uint64_t n = 0;
+
+	if (dot && parse_u64(dot + 1, INT32_MAX, &n) < 0)
+		return err_set(err, -EINVAL, "%s: what generation?", text);
+	if (len >= JOB_ID_MAX)
+		return err_set(err, -EINVAL, "%s: not the id of a job", text);
+	memcpy(id, text, len);
+	id[len] = '\0';
+	*ret_generation = (uint32_t)n;
+	return control_check_id(id, err);
+}
+
+static int open_job(const struct cli *cli, const char *id, int *ret,
+		    struct err *err)
+{
+	const char *cluster = launch_is_local(id) ? LOCAL_CLUSTER :
+						    cli->conf->cluster;
+	int r = store_open_job(cli->conf->store_dir, cluster, id, false, NULL,
+			       ret, err);
+
+	return r == -ENOENT ? err_set(err, r, "no snapshot of job %s in %s",
+				      id, cli->conf->store_dir) :
+			      r;
+}
+
+/* The directory of the snapshot that is meant. */
+static int open_snapshot(const struct cli *cli, const char *text,
+			 const char *dir, int *ret, struct err *err)
+{
+	auto_close int job_fd = -EBADF;
+	char id[JOB_ID_MAX];
+	uint32_t generation;
+	int r;
+
+	if (dir) {
+		*ret = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		return *ret < 0 ? err_sys(err, "%s", dir) : 0;
+	}
+	r = split_id(text, id, &generation, err);
+	if (r == 0)
+		r = open_job(cli, id, &job_fd, err);
+	if (r == 0 && !generation)
+		r = store_newest(job_fd, NULL, &generation, err);
+	if (r == 0)
+		r = store_open(job_fd, generation, NULL, ret, err);
+	return r < 0 ? err_wrap(err, r, "%s", text) : 0;
+}
+
+static int on_job(void *arg, const Reply *reply)
+{
+	struct cli *cli = arg;
+
+	/* That it does not run now is no failure here. */
+	if (reply->result < 0 || !reply->n_jobs || cli->json)
+		return 0;
+	printf("%s on %s: %s\n", reply->jobs[0]->job_id,
+	       reply->jobs[0]->node ? reply->jobs[0]->node : "this node",
+	       print_state(reply->jobs[0]->state));
+	return 0;
+}
+
+static void show_running(struct cli *cli, const char *text)
+{
+	Request req = REQUEST__INIT;
+	struct err unused;
+
+	req.op = REQUEST__OPERATION__SHOW;
+	req.job_id = (char *)text;
+	(void)cli_request(cli, &req, NULL, 0, on_job, cli, &unused);
+}
+
+int cmd_show(const struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "records", no_argument, NULL, 'r' },
+		{ "dir", required_argument, NULL, 'd' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct show_options how = { 0 };
+	auto_close int fd = -EBADF;
+	struct cli own = *cli;
+	const char *dir = NULL;
+	struct err err = { 0 };
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		if (c == 'j')
+			how.json = own.json = true;
+		else if (c == 'r')
+			how.records = true;
+		else if (c == 'd')
+			dir = optarg;
+		else
+			return STATUS_USAGE;
+	}
+	if (dir ? optind != argc : optind + 1 != argc)
+		return cli_usage("show JOBID[.GENERATION], or show --dir DIR");
+	if (!dir && !strchr(argv[optind], '.'))
+		show_running(&own, argv[optind]);
+	if (open_snapshot(cli, argv[optind], dir, &fd, &err) < 0 ||
+	    snapshot_show(fd, NULL, &how, stdout, &err) < 0)
+		return cli_fail(&err);
+	return STATUS_OK;
+}
+
+int cmd_verify(const struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "dir", required_argument, NULL, 'd' },
+		{ NULL, 0, NULL, 0 },
+	};
+	auto_close int fd = -EBADF;
+	const char *dir = NULL, *what;
+	struct err err = { 0 };
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		if (c != 'd')
+			return STATUS_USAGE;
+		dir = optarg;
+	}
+	if (dir ? optind != argc : optind + 1 != argc)
+		return cli_usage("verify JOBID[.GENERATION], or "
+				 "verify --dir DIR");
+	what = dir ? dir : argv[optind];
+	if (open_snapshot(cli, what, dir, &fd, &err) < 0)
+		return cli_fail(&err);
+	if (snapshot_verify(fd, NULL, true, &err) < 0) {
+		err_wrap(&err, err.code, "%s", what);
+		return cli_fail(&err);
+	}
+	printf("%s: whole and undamaged\n", what);
+	return STATUS_OK;
+}

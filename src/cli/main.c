@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+static const char usage[] =
+"usage: jobcr [--config FILE] [--node NODE] COMMAND ...\n"
+"\n"
+"  run [--detach] [--output FILE] [--name NAME] -- COMMAND [ARGUMENT...]\n"
+"  wait JOBID                     until it has ended; its exit status\n"
+"  kill JOBID [SIGNAL]            TERM if none is given\n"
+"  list [--json]                  jobs on this node\n"
+"  checkpoint JOBID [--leave-running | --kill] [--json]\n"
+"  checkpoint --pid PID --dir DIR [--leave-running | --kill]\n"
+"  restore JOBID [--generation N] [--detach]\n"
+"  restore --dir DIR [--detach]\n"
+"  show JOBID[.GENERATION] [--records] [--json]\n"
+"  verify JOBID[.GENERATION] | --dir DIR\n"
+"  check                          can this node do it?\n"
+"\n"
+"See jobcr(1).\n";
+
+static const struct {
+	const char *name;
+	int (*run)(const struct cli *cli, int argc, char **argv);
+} commands[] = {
+	{ "run", cmd_run },	    { "wait", cmd_wait },
+	{ "kill", cmd_kill },	    { "checkpoint", cmd_checkpoint },
+	{ "restore", cmd_restore }, { "list", cmd_list },
+	{ "show", cmd_show },	    { "verify", cmd_verify },
+	{ "check", cmd_check },
+};
+
+int cli_usage(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("jobcr: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputs("\nTry 'jobcr --help'.\n", stderr);
+	return STATUS_USAGE;
+}
+
+int cli_fail(const struct err *err)
+{
+	fprintf(stderr, "jobcr: %s\n", err->text);
+	return operation_exit_status(err->code);
+}
+
+static int dispatch(const struct cli *cli, int argc, char **argv)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(commands[i].name, argv[0]))
+			return commands[i].run(cli, argc, argv);
+	return cli_usage("no command \"%s\"", argv[0]);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "node", required_argument, NULL, 'n' },
+		{ "host", required_argument, NULL, 'H' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *path = NULL;
+	struct cli cli = { 0 };
+	struct err err = { 0 };
+	struct conf *conf;
+	int c, status;
+
+	log_init("jobcr", LOG_LEVEL_INFO);
+	signal(SIGPIPE, SIG_IGN);
+	while ((c = getopt_long(argc, argv, "+hV", options, NULL)) >= 0) {
+		switch (c) {
+		case 'c':
+			path = optarg;
+			break;
+		case 'n':
+			cli.node = optarg;
+			break;
+		case 'H':
+			cli.host = optarg;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return STATUS_OK;
+		case 'V':
+			puts("jobcr " JOBCR_VERSION);
+			return STATUS_OK;
+		default:
+			return STATUS_USAGE;
+		}
+	}
+	if (optind >= argc) {
+		fputs(usage, stderr);
+		return STATUS_USAGE;
+	}
+	if (conf_load(path, &conf, &err) < 0)
+		return cli_fail(&err);
+	cli.conf = conf;
+	argc -= optind;
+	argv += optind;
+	optind = 0;
+	status = dispatch(&cli, argc, argv);
+	conf_free(conf);
+	return status;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <json-c/json.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "cli/cli.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+#include "wire/control.h"
+
+/* One line of JSON per job would be no JSON: commas are put here. */
+#define GIB (1024.0 * 1024.0 * 1024.0)
+#define MIB (1024.0 * 1024.0)
+
+const char *print_state(uint32_t state)
+{
+	static const char *const names[] = {
+		[CONTROL_STARTING] = "starting",
+		[CONTROL_RESTORING] = "restoring",
+		[CONTROL_ALIVE] = "running",
+		[CONTROL_ENDED] = "ended",
+		[CONTROL_LEFT] = "checkpointed",
+	};
+
+	return state < ARRAY_SIZE(names) && names[state] ? names[state] :
+							   "unknown";
+}
+
+static void add_json_string(struct json_object *o, const char *key,
+			    const char *value)
+{
+	json_object_object_add(o, key, json_object_new_string(value));
+}
+
+static void add_json_number(struct json_object *o, const char *key,
+			    uint64_t value)
+{
+	json_object_object_add(o, key, json_object_new_int64((int64_t)value));
+}
+
+static struct json_object *job_json(const JobEntry *j)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_json_string(o, "job_id", j->job_id);
+	add_json_string(o, "state", print_state(j->state));
+	add_json_number(o, "uid", j->uid);
+	add_json_number(o, "started_ns", j->started_ns);
+	add_json_string(o, "name", j->name ? j->name : "");
+	add_json_string(o, "node", j->node ? j->node : "");
+	if (j->has_root_pid && j->root_pid)
+		add_json_number(o, "root_pid", (uint64_t)j->root_pid);
+	if (j->has_init_pid && j->init_pid)
+		add_json_number(o, "init_pid", (uint64_t)j->init_pid);
+	if (j->has_supervisor_pid)
+		add_json_number(o, "supervisor_pid",
+				(uint64_t)j->supervisor_pid);
+	if (j->has_generation)
+		add_json_number(o, "generation", j->generation);
+	if (j->has_slurm)
+		add_json_number(o, "slurm_job", j->slurm);
+	if (j->has_status && WIFEXITED(j->status))
+		add_json_number(o, "exit_status", WEXITSTATUS(j->status));
+	if (j->has_status && WIFSIGNALED(j->status))
+		add_json_number(o, "signal", WTERMSIG(j->status));
+	if (j->has_ended_ns)
+		add_json_number(o, "ended_ns", j->ended_ns);
+	return o;
+}
+
+static void put_json(struct json_object *o)
+{
+	puts(json_object_to_json_string_ext(
+		o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
+
+static void user_name(uid_t uid, char *ret, size_t room)
+{
+	struct passwd entry, *found = NULL;
+	char text[4096];
+
+	if (getpwuid_r(uid, &entry, text, sizeof(text), &found) == 0 && found)
+		snprintf(ret, room, "%s", found->pw_name);
+	else
+		snprintf(ret, room, "%u", uid);
+}
+
+void print_jobs_begin(const struct cli *cli)
+{
+	if (cli->json)
+		fputs("[\n", stdout);
+	else
+		printf("%-12s %-12s %-12s %-19s %s\n", "JOBID", "USER",
+		       "STATE", "STARTED", "NAME");
+}
+
+/* Names come from users: nothing in them may reach a terminal as a command. */
+static void put_clean(const char *text)
+{
+	for (; text && *text; text++)
+		putchar((unsigned char)*text < 32 || *text == 127 ? '?' :
+								    *text);
+}
+
+void print_job(const struct cli *cli, const JobEntry *j)
+{
+	time_t t = (time_t)(j->started_ns / NSEC_PER_SEC);
+	char user[64], when[32];
+	struct tm tm;
+
+	if (cli->json) {
+		put_json(job_json(j));
+		return;
+	}
+	user_name(j->uid, user, sizeof(user));
+	localtime_r(&t, &tm);
+	strftime(when, sizeof(when), "%F %T", &tm);
+	printf("%-12s %-12s %-12s %-19s ", j->job_id, user,
+	       print_state(j->state), when);
+	put_clean(j->name);
+	putchar('\n');
+}
+
+void print_jobs_end(const struct cli *cli)
+{
+	if (cli->json)
+		fputs("]\n", stdout);
+}
+
+static void outcome_json(const char *verb, const Reply *reply)
+{
+	const Outcome *o = reply->outcome;
+	struct json_object *j = json_object_new_object();
+
+	add_json_string(j, "operation", verb);
+	if (reply->job_id)
+		add_json_string(j, "job_id", reply->job_id);
+	add_json_number(j, "generation", o->generation);
+	add_json_number(j, "tasks", o->tasks);
+	add_json_number(j, "threads", o->threads);
+	add_json_number(j, "page_bytes", o->page_bytes);
+	add_json_number(j, "pages_ns", o->pages_ns);
+	add_json_number(j, "total_ns", o->total_ns);
+	if (o->has_frozen_ns)
+		add_json_number(j, "frozen_ns", o->frozen_ns);
+	if (o->has_killed)
+		json_object_object_add(j, "killed",
+				       json_object_new_boolean(o->killed));
+	put_json(j);
+}
+
+static void print_bytes(uint64_t bytes)
+{
+	if (bytes >= (1u << 30))
+		printf("%.2f GiB", (double)bytes / GIB);
+	else
+		printf("%.1f MiB", (double)bytes / MIB);
+}
+
+void print_outcome(const struct cli *cli, const char *verb,
+		   const Reply *reply)
+{
+	const Outcome *o = reply->outcome;
+
+	if (!o)
+		return;
+	if (cli->json) {
+		outcome_json(verb, reply);
+		return;
+	}
+	if (reply->job_id)
+		printf("%s: ", reply->job_id);
+	if (o->has_generation && o->generation)
+		printf("generation %u: ", o->generation);
+	printf("%u process%s, %u thread%s, ", o->tasks,
+	       o->tasks == 1 ? "" : "es", o->threads,
+	       o->threads == 1 ? "" : "s");
+	print_bytes(o->page_bytes);
+	printf(" %s in %.2f s", verb, (double)o->total_ns / 1e9);
+	if (o->pages_ns && o->page_bytes >= (1u << 20))
+		printf(" (%.0f MiB/s)", (double)o->page_bytes / MIB /
+						((double)o->pages_ns / 1e9));
+	if (o->has_frozen_ns && !(o->has_killed && o->killed))
+		printf("; it stood still for %.3f s",
+		       (double)o->frozen_ns / 1e9);
+	if (o->has_killed && o->killed)
+		printf("; it has ended");
+	putchar('\n');
+}
+
+static void print_refusals(const Reply *reply)
+{
+	size_t i;
+
+	fprintf(stderr, "%-7s %-5s %-16s %s\n", "PID", "FD", "COMMAND",
+		"WHAT CANNOT BE SAVED, AND WHAT TO DO");
+	for (i = 0; i < reply->n_refusals; i++) {
+		const RefusalEntry *e = reply->refusals[i];
+		char fd[16] = "-";
+
+		if (e->fd >= 0)
+			snprintf(fd, sizeof(fd), "%d", e->fd);
+		fprintf(stderr, "%-7d %-5s %-16s %s\n", e->pid, fd, e->comm,
+			e->what);
+		if (*e->remedy)
+			fprintf(stderr, "%-30s -> %s\n", "", e->remedy);
+	}
+	if (reply->has_refusals_total &&
+	    reply->refusals_total > reply->n_refusals)
+		fprintf(stderr, "... and %zu more\n",
+			reply->refusals_total - reply->n_refusals);
+}
+
+int cli_fail_reply(const Reply *reply)
+{
+	fprintf(stderr, "jobcr: %s\n",
+		reply->text ? reply->text : strerror(-reply->result));
+	if (reply->n_refusals)
+		print_refusals(reply);
+	return operation_exit_status(reply->result);
+}

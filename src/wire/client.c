@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "wire/client.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "wire/auth.h"
+#include "wire/frame.h"
+
+struct client {
+	int fd;
+	char *node; /* NULL: this one */
+	char *munge_socket;
+	uint64_t nonce;
+};
+
+static int make(int *fd, struct client **ret, struct err *err)
+{
+	struct client *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return err_num(err, ENOMEM, "connection");
+	c->fd = take_fd(fd);
+	*ret = c;
+	return 0;
+}
+
+int client_local(const char *run_dir, struct client **ret, struct err *err)
+{
+	auto_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int n = snprintf(at.sun_path, sizeof(at.sun_path), "%s/jobcrd.sock",
+			 run_dir);
+
+	if (fd < 0)
+		return err_sys(err, "socket");
+	if (n < 0 || (size_t)n >= sizeof(at.sun_path))
+		return err_num(err, ENAMETOOLONG, "%s", run_dir);
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
+		if (errno == ENOENT || errno == ECONNREFUSED)
+			return err_set(err, -ECONNREFUSED,
+				       "jobcrd does not run on this node (%s): "
+				       "ask its administrator to start it",
+				       at.sun_path);
+		return err_sys(err, "%s", at.sun_path);
+	}
+	return make(&fd, ret, err);
+}
+
+static int connect_any(const struct addrinfo *list, int *ret, struct err *err)
+{
+	const struct addrinfo *a;
+
+	for (a = list; a; a = a->ai_next) {
+		auto_close int fd = socket(
+			a->ai_family, a->ai_socktype | SOCK_CLOEXEC, 0);
+		struct err unused;
+
+		if (fd < 0)
+			continue;
+		/* Also bounds the connect itself. */
+		(void)frame_timeout(fd, 10000, &unused);
+		if (connect(fd, a->ai_addr, a->ai_addrlen) == 0) {
+			*ret = take_fd(&fd);
+			return 0;
+		}
+	}
+	return err_set(err, -ECONNREFUSED, "%s", strerror(errno));
+}
+
+int client_remote(const char *node, const char *host, uint16_t port,
+		  const char *munge_socket, struct client **ret,
+		  struct err *err)
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+					.ai_family = AF_UNSPEC };
+	auto_close int fd = -EBADF;
+	struct addrinfo *list;
+	char service[8];
+	int r;
+
+	snprintf(service, sizeof(service), "%u", port);
+	r = getaddrinfo(host ? host : node, service, &hints, &list);
+	if (r != 0)
+		return err_set(err, -EHOSTUNREACH, "node %s: %s", node,
+			       gai_strerror(r));
+	r = connect_any(list, &fd, err);
+	freeaddrinfo(list);
+	if (r < 0)
+		return err_wrap(err, r, "jobcrd on node %s, port %u", node,
+				port);
+	r = make(&fd, ret, err);
+	if (r < 0)
+		return r;
+	(*ret)->node = strdup(node);
+	(*ret)->munge_socket = munge_socket ? strdup(munge_socket) : NULL;
+	if ((*ret)->node)
+		return 0;
+	client_free(*ret);
+	return err_num(err, ENOMEM, "connection");
+}
+
+static int send_remote(struct client *c, const Request *req, struct err *err)
+{
+	auto_free uint8_t *packed = NULL;
+	auto_free char *credential = NULL;
+	size_t len;
+	int r = frame_pack(FRAME_REQUEST, &req->base, &packed, &len, err);
+
+	if (r == 0)
+		r = auth_encode(c->munge_socket, packed, len, &credential,
+				err);
+	return r < 0 ? r :
+		       frame_write(c->fd, FRAME_CREDENTIAL, credential,
+				   strlen(credential), err);
+}
+
+int client_send(struct client *c, Request *req, const int *fds, size_t nfds,
+		struct err *err)
+{
+	if (getrandom(&req->nonce, sizeof(req->nonce), 0) !=
+	    sizeof(req->nonce))
+		return err_sys(err, "random");
+	c->nonce = req->nonce;
+	if (!c->node)
+		return frame_send(c->fd, FRAME_REQUEST, &req->base, fds, nfds,
+				  err);
+	if (nfds)
+		return err_set(err, -EINVAL,
+			       "not possible on another node: run it there");
+	req->node = c->node;
+	/* Answers take as long as the operation. */
+	(void)frame_timeout(c->fd, 0, err);
+	return send_remote(c, req, err);
+}
+
+/* A reply is root's of the other node, and to this very request. */
+static int receive_remote(struct client *c, Reply **ret, struct err *err)
+{
+	auto_free uint8_t *text = NULL;
+	auto_free void *body = NULL;
+	ProtobufCMessage *msg;
+	size_t len;
+	uid_t uid;
+	int r = frame_read(c->fd, FRAME_CREDENTIAL, &text, &len, err);
+
+	if (r == 0)
+		r = auth_decode(c->munge_socket, (char *)text, &body, &len,
+				&uid, NULL, err);
+	if (r < 0)
+		return r;
+	if (uid != 0)
+		return err_set(err, -EACCES,
+			       "node %s: the answer is not root's", c->node);
+	if (len < sizeof(c->nonce) ||
+	    memcmp(body, &c->nonce, sizeof(c->nonce)) != 0)
+		return err_set(err, -EACCES,
+			       "node %s: the answer is not to our request",
+			       c->node);
+	r = frame_unpack((uint8_t *)body + sizeof(c->nonce),
+			 len - sizeof(c->nonce), FRAME_REPLY,
+			 &reply__descriptor, &msg, err);
+	if (r == 0)
+		*ret = (Reply *)msg;
+	return r;
+}
+
+int client_receive(struct client *c, Reply **ret, struct err *err)
+{
+	ProtobufCMessage *msg;
+	int r;
+
+	if (c->node)
+		return receive_remote(c, ret, err);
+	r = frame_receive(c->fd, FRAME_REPLY, &reply__descriptor, &msg, NULL,
+			  NULL, err);
+	if (r == 0)
+		*ret = (Reply *)msg;
+	return r;
+}
+
+int client_fd(const struct client *c)
+{
+	return c->fd;
+}
+
+void client_free(struct client *c)
+{
+	if (!c)
+		return;
+	close(c->fd);
+	free(c->node);
+	free(c->munge_socket);
+	free(c);
+}
