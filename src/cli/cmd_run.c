@@ -31,7 +31,7 @@ static int on_start(void *arg, const Reply *reply)
 	if (reply->result < 0) {
 		(void)cli_fail_reply(reply);
 		s->status = reply->has_status ?
-				    WEXITSTATUS(reply->status) :
+				    (int)WEXITSTATUS(reply->status) :
 				    operation_exit_status(reply->result);
 		return 0;
 	}
