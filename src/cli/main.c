@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <getopt.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,24 +35,6 @@ static const struct {
 	{ "show", cmd_show },	    { "verify", cmd_verify },
 	{ "check", cmd_check },
 };
-
-int cli_usage(const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("jobcr: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputs("\nTry 'jobcr --help'.\n", stderr);
-	return STATUS_USAGE;
-}
-
-int cli_fail(const struct err *err)
-{
-	fprintf(stderr, "jobcr: %s\n", err->text);
-	return operation_exit_status(err->code);
-}
 
 static int dispatch(const struct cli *cli, int argc, char **argv)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <json-c/json.h>
 #include <pwd.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -222,4 +223,22 @@ int cli_fail_reply(const Reply *reply)
 	if (reply->n_refusals)
 		print_refusals(reply);
 	return operation_exit_status(reply->result);
+}
+
+int cli_usage(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("jobcr: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputs("\nTry 'jobcr --help'.\n", stderr);
+	return STATUS_USAGE;
+}
+
+int cli_fail(const struct err *err)
+{
+	fprintf(stderr, "jobcr: %s\n", err->text);
+	return operation_exit_status(err->code);
 }

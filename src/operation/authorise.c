@@ -46,3 +46,13 @@ int operation_exit_status(int result)
 		return STATUS_FAILED;
 	}
 }
+
+int operation_reply_error(const struct operation *op, int result,
+			  const char *text)
+{
+	Reply reply = REPLY__INIT;
+
+	reply.result = result;
+	reply.text = (char *)text;
+	return op->reply(op->arg, &reply);
+}

@@ -32,16 +32,6 @@ static const struct {
 	{ REQUEST__OPERATION__STATUS, "status", operation_status, false },
 };
 
-int operation_reply_error(const struct operation *op, int result,
-			  const char *text)
-{
-	Reply reply = REPLY__INIT;
-
-	reply.result = result;
-	reply.text = (char *)text;
-	return op->reply(op->arg, &reply);
-}
-
 int operation_run(const struct operation *op, struct err *err)
 {
 	const Request *req = op->req;
