@@ -299,7 +299,8 @@ static int await_all(struct freezer *f, struct err *err)
 }
 
 /*
- * Who lost all threads died, or is gone; who cannot be asked for registers
+ * Who lost all threads died, or is gone (a zombie, because its parent still
+ * ran when it was seen); who cannot be asked for registers
  * is another thread than the one that was stopped (exec by a sibling).
  */
 static int check_task(struct freezer *f, struct frozen_task *task,

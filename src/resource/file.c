@@ -113,6 +113,33 @@ static int note_written(const struct dump_ctx *ctx, const struct fd_view *fd,
 			  fd->stat->st_ino, 0, &number, &first, err);
 }
 
+/* A running job renames and removes: look again, by our own descriptor. */
+static int find_again(const struct fd_view *old, bool *ret_there,
+		      struct err *err)
+{
+	auto_close int proc = open("/proc/self", O_DIRECTORY | O_CLOEXEC);
+	auto_free char *path = NULL, *link = NULL;
+	struct fd_view fd = *old;
+	char name[32];
+	struct stat st;
+	int r;
+
+	snprintf(name, sizeof(name), "fd/%d", old->own_fd);
+	if (proc < 0)
+		return err_sys(err, "/proc/self");
+	r = proc_read_link(proc, name, &link, err);
+	if (r < 0)
+		return r;
+	if (fstat(old->own_fd, &st) < 0)
+		return err_sys(err, "fstat");
+	fd.link = link;
+	fd.stat = &st;
+	if (st.st_nlink || !S_ISREG(st.st_mode))
+		return file_find(&fd, &path, ret_there, err);
+	*ret_there = true;
+	return 0;
+}
+
 static int file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		      struct refusals *no, struct err *err)
 {
@@ -121,6 +148,8 @@ static int file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 	int r;
 
 	r = file_find(fd, &path, &there, err);
+	if (r == 0 && !there && !fd->task->leader)
+		r = find_again(fd, &there, err);
 	if (r == 0)
 		r = open_file_check(ctx, fd, no, err);
 	if (r == 0)

@@ -85,8 +85,9 @@ static int path_for_task(const struct task_view *task, const char *path,
 	int r;
 
 	r = proc_read_link(task->proc_fd, "root", &root, err);
+	/* It has ended: a running job. */
 	if (r < 0)
-		return r;
+		return err_wrap(err, -ESRCH, "root");
 	len = strlen(root);
 	if (len == 1)
 		len = 0;
@@ -113,7 +114,7 @@ int file_open_for_task(const struct task_view *task, const char *path,
 		return r;
 	root = openat(task->proc_fd, "root", O_PATH | O_CLOEXEC);
 	if (root < 0)
-		return err_sys(err, "open root");
+		return err_num(err, ESRCH, "open root");
 	/* A rename anywhere meanwhile gives EAGAIN. */
 	for (int i = 0; i < 100; i++) {
 		fd = (int)syscall(__NR_openat2, root, *below ? below : ".",
@@ -144,9 +145,11 @@ int file_find(const struct fd_view *fd, char **ret_path, bool *ret_there,
 	} else {
 		found = file_open_for_task(fd->task, path, O_PATH | O_NOFOLLOW,
 					   &ignored);
-		*ret_there = found >= 0 && fstat(found, &st) == 0 &&
-			     st.st_dev == fd->stat->st_dev &&
-			     st.st_ino == fd->stat->st_ino;
+		*ret_there = found == -ESRCH;
+		if (found >= 0)
+			*ret_there = fstat(found, &st) == 0 &&
+				     st.st_dev == fd->stat->st_dev &&
+				     st.st_ino == fd->stat->st_ino;
 	}
 	*ret_path = take_ptr(path);
 	return 0;

@@ -69,7 +69,7 @@ static int ghost_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		return err_num(err, ENOMEM, "path");
 	dir_fd = file_open_for_task(fd->task, dir, O_PATH | O_DIRECTORY,
 				    &ignored);
-	if (dir_fd < 0)
+	if (dir_fd < 0 && dir_fd != -ESRCH)
 		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
 			     "close it, or make the directory again",
 			     "unlinked file %s whose directory is gone too",
@@ -108,7 +108,7 @@ static int unlink_as_owner(const struct restore_ctx *ctx, const char *dir,
 
 	dir_fd = e->open_path(e->arg, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
 			      err);
-	if (dir_fd < 0)
+	if (dir_fd < 0 && dir_fd != -ESRCH)
 		return dir_fd;
 	r = as_user(&user, err);
 	if (r < 0)

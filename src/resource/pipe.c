@@ -19,6 +19,8 @@
 #include "resource/resource.h"
 #include "util/cleanup.h"
 
+#define DEPTH_MAX 1000 /* of a tree of processes, when it is walked up */
+
 static bool is_tty(const struct stat *st)
 {
 	enum { TTY_MAJOR = 4, TTYAUX_MAJOR = 5, PTS_FIRST = 136,
@@ -44,10 +46,32 @@ static bool is_named(const struct fd_view *fd)
 	return fd->link[0] == '/';
 }
 
+/* A child that was born after a running tree was listed, or gone again. */
+static bool is_newborn(const struct dump_ctx *ctx, pid_t pid)
+{
+	const struct dump_engine *e = ctx->engine;
+	struct err ignored;
+
+	for (int depth = 0; depth < DEPTH_MAX && pid > 1; depth++) {
+		auto_close int proc = -EBADF;
+		struct proc_stat st;
+
+		if (proc_open(pid, 0, &proc, &ignored) < 0 ||
+		    proc_read_stat(proc, &st, &ignored) < 0)
+			return true;
+		pid = st.ppid;
+		if (e->ns_pid(e->arg, pid))
+			return true;
+	}
+	return false;
+}
+
 static pid_t holder_outside(const struct dump_ctx *ctx,
 			    const struct fd_view *fd)
 {
-	return ctx->engine->held_outside(ctx->engine->arg, fd->link);
+	pid_t pid = ctx->engine->held_outside(ctx->engine->arg, fd->link);
+
+	return pid && !fd->task->leader && is_newborn(ctx, pid) ? 0 : pid;
 }
 
 static bool reads(uint32_t flags)
