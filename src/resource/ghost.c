@@ -108,7 +108,7 @@ static int unlink_as_owner(const struct restore_ctx *ctx, const char *dir,
 
 	dir_fd = e->open_path(e->arg, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
 			      err);
-	if (dir_fd < 0 && dir_fd != -ESRCH)
+	if (dir_fd < 0)
 		return dir_fd;
 	r = as_user(&user, err);
 	if (r < 0)
