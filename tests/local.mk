@@ -264,6 +264,13 @@ UNIT_TESTS += %D%/unit/freeze
 %C%_unit_freeze_SOURCES = %D%/unit/freeze.c
 %C%_unit_freeze_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
 	src/inject/libinject.a src/kernel/libkernel.a src/util/libutil.a
+VICTIMS += %D%/victims/storm.victim
+%C%_victims_storm_victim_SOURCES = %D%/victims/storm.c
+%C%_victims_storm_victim_LDADD = $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/thread.victim
+%C%_victims_thread_victim_SOURCES = %D%/victims/thread.c
+%C%_victims_thread_victim_LDADD = $(VICTIM_LIBS)
 
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t

@@ -47,7 +47,9 @@ int tracee_interrupt(struct tracee *t, struct err *err)
 
 /*
  * A stop of another kind than the one asked for is a signal on its way to
- * the thread: hand it on; the stop that was asked for comes behind it.
+ * the thread: hand it on, and ask again, because any stop at all takes back
+ * the request for one.  The thread then stops before its handler's first
+ * instruction.
  */
 static int take_status(struct tracee *t, int status, bool *ret_done)
 {
@@ -68,6 +70,8 @@ static int take_status(struct tracee *t, int status, bool *ret_done)
 	if (status >> 16 || sig == (SIGTRAP | 0x80))
 		sig = 0;
 	if (ptrace(PTRACE_CONT, t->tid, NULL, sig) < 0 && errno != ESRCH)
+		return -errno;
+	if (ptrace(PTRACE_INTERRUPT, t->tid, NULL, NULL) < 0 && errno != ESRCH)
 		return -errno;
 	return 0;
 }

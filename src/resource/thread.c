@@ -4,8 +4,6 @@
  * robust list, rseq area, alternate stack) and its small attributes; and the
  * kinds of thread that are not saved.
  */
-#include "resource/thread.h"
-
 #include <asm/prctl.h>
 #include <elf.h>
 #include <errno.h>
@@ -26,7 +24,6 @@
 #define GET_SYSCALL_USER_DISPATCH 0x4211 /* PTRACE_..._CONFIG, Linux 6.4 */
 
 #define COMM_BYTES   16
-#define ROBUST_BYTES 24 /* sizeof(struct robust_list_head) */
 #define CS_64BIT     0x33
 #define SELECTOR_LDT 4
 
@@ -406,25 +403,3 @@ const struct resource_ops res_thread = {
 	.stage2 = STAGE_LAST,
 	.restore2 = thread_finish,
 };
-
-bool thread_holds_robust(pid_t tid)
-{
-	uint64_t head = 0, len = 0;
-	uint64_t words[3]; /* next, futex_offset, list_op_pending */
-	struct iovec here = { .iov_base = words, .iov_len = sizeof(words) };
-	struct iovec there = { .iov_len = sizeof(words) };
-
-	if (syscall(SYS_get_robust_list, tid, &head, &len) < 0 || !head)
-		return false;
-	there.iov_base = (void *)(uintptr_t)head;
-	if (process_vm_readv(tid, &here, 1, &there, 1, 0) !=
-	    (ssize_t)sizeof(words))
-		return true;
-	return words[0] != head || words[2] != 0;
-}
-
-int thread_forget_robust(struct remote *remote, struct err *err)
-{
-	return call(remote, err, "set_robust_list", __NR_set_robust_list, 0,
-		    ROBUST_BYTES, 0, 0);
-}
