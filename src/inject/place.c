@@ -29,8 +29,8 @@
 
 #define CHUNK	  65536u
 #define OVERLAP	  16u
-/* What a thread may have below its stack pointer, and then some. */
-#define STACK_GAP 65536u
+/* What a thread may have below its stack pointer (128), and then some. */
+#define STACK_GAP 8192u
 
 struct process {
 	pid_t pid;
@@ -188,8 +188,21 @@ static uint64_t choose_scratch(const struct process *proc)
 	return at && own == main ? at : 0;
 }
 
+/* An earlier visit leaves zeroes where nothing was. */
+static bool is_zero(const struct process *proc, uint64_t start)
+{
+	auto_free uint8_t *buf = malloc(PLACE_SCRATCH);
+
+	if (!buf || read_memory(proc->pid, start, buf, PLACE_SCRATCH) !=
+			    PLACE_SCRATCH)
+		return false;
+	return buf[0] == 0 && memcmp(buf, buf + 1, PLACE_SCRATCH - 1) == 0;
+}
+
 /* The far end of any private anonymous mapping. */
-static uint64_t choose_elsewhere(const struct process *proc)
+static uint64_t choose_elsewhere(const struct process *proc,
+				 bool (*is_free)(const struct process *proc,
+						 uint64_t start))
 {
 	struct vma_list vmas = { 0 };
 	struct err ignored;
@@ -202,7 +215,7 @@ static uint64_t choose_elsewhere(const struct process *proc)
 		const struct vma *v = &vmas.v[i];
 
 		if (is_plain(v) && (!*v->path || !strcmp(v->path, "[heap]")) &&
-		    is_untouched(proc, v->end - PLACE_SCRATCH))
+		    is_free(proc, v->end - PLACE_SCRATCH))
 			at = v->end - PLACE_SCRATCH;
 	}
 	maps_done(&vmas);
@@ -216,7 +229,9 @@ static int find_scratch(const struct process *proc, struct place *p,
 
 	p->scratch = choose_scratch(proc);
 	if (!p->scratch)
-		p->scratch = choose_elsewhere(proc);
+		p->scratch = choose_elsewhere(proc, is_untouched);
+	if (!p->scratch)
+		p->scratch = choose_elsewhere(proc, is_zero);
 	if (!p->scratch)
 		return err_set(err, -ENOTSUP,
 			       "no memory that jobcr could use for a moment "
