@@ -3,6 +3,7 @@
 
 #include <cpuid.h>
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "util/cleanup.h"
@@ -163,7 +164,14 @@ static void read_words(uint32_t *w)
 		w[W_D1A] = a;
 }
 
-void cpu_info_read(struct cpu_info *ret)
+/*
+ * Asked once in the life of a process: in a virtual machine each CPUID is an
+ * exit to the hypervisor, and a dump needs this for every thread.
+ */
+static struct cpu_info node_cpu;
+static pthread_once_t node_cpu_once = PTHREAD_ONCE_INIT;
+
+static void ask_cpu(void)
 {
 	struct cpu_info info = { 0 };
 	uint32_t a, b, c, d;
@@ -187,7 +195,13 @@ void cpu_info_read(struct cpu_info *ret)
 		if (a + b > info.xstate_size)
 			info.xstate_size = a + b;
 	}
-	*ret = info;
+	node_cpu = info;
+}
+
+void cpu_info_read(struct cpu_info *ret)
+{
+	(void)pthread_once(&node_cpu_once, ask_cpu);
+	*ret = node_cpu;
 }
 
 int cpu_check(const struct cpu_info *here, uint64_t xcr0,
