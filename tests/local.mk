@@ -272,6 +272,12 @@ VICTIMS += %D%/victims/thread.victim
 %C%_victims_thread_victim_SOURCES = %D%/victims/thread.c
 %C%_victims_thread_victim_LDADD = $(VICTIM_LIBS)
 
+check_PROGRAMS += %D%/victims/refused_memory
+%C%_victims_refused_memory_SOURCES = %D%/victims/refused_memory.c
+%C%_victims_refused_memory_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_refused_memory_LDADD = $(VICTIM_LIBS)
+T_TESTS += %D%/t/refused_memory.t
+
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 

@@ -131,13 +131,19 @@ static int open_ns(pid_t pid, const char *name)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+/* Programs that use this lie two folders below the top of the build tree. */
 static int open_puppet(void)
 {
 	const char *libexec = getenv("JOBCR_LIBEXEC");
-	char path[4096];
+	char path[4096] = "";
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 32);
 
-	snprintf(path, sizeof(path), "%s/jobcr-puppet",
-		 libexec ? libexec : JOBCR_LIBEXECDIR);
+	for (int up = 0; n > 0 && up < 3; up++)
+		if (strrchr(path, '/'))
+			*strrchr(path, '/') = '\0';
+	if (libexec)
+		snprintf(path, sizeof(path), "%s", libexec);
+	strncat(path, "/jobcr-puppet", sizeof(path) - strlen(path) - 1);
 	return open(path, O_PATH | O_CLOEXEC);
 }
 

@@ -327,25 +327,6 @@ static void run_round(char **argv, const char *user, const char *mode)
 	free(r);
 }
 
-/* Build tree: the puppet lies two folders above this program. */
-static void find_puppet(void)
-{
-	char path[4096];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-	int up;
-
-	if (n < 0 || getenv("JOBCR_LIBEXEC"))
-		return;
-	path[n] = '\0';
-	for (up = 0; up < 3; up++) {
-		char *slash = strrchr(path, '/');
-
-		if (slash)
-			*slash = '\0';
-	}
-	setenv("JOBCR_LIBEXEC", path, 1);
-}
-
 int main(int argc, char **argv)
 {
 	static const char *const all_modes[] = { "none", "plain", "resume",
@@ -372,7 +353,6 @@ int main(int argc, char **argv)
 	if (!path)
 		return 2;
 	argv[optind] = path;
-	find_puppet();
 	for (m = 0; nmodes == 0 && m < ARRAY_SIZE(all_modes); m++)
 		modes[m] = all_modes[m];
 	for (u = 0; nusers == 0 && u < ARRAY_SIZE(all_users); u++)

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * refused_memory KIND: has one thing that cannot be saved, expects that it is named,
+ * and goes on.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <linux/io_uring.h>
+#include <linux/perf_event.h>
+#include <linux/userfaultfd.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <linux/seccomp.h>
+#include <unistd.h>
+
+#include "mapping.h"
+#include "victim.h"
+
+#ifndef SYS_memfd_secret
+#define SYS_memfd_secret 447
+#endif
+#ifndef SYS_mseal
+#define SYS_mseal 462
+#endif
+#ifndef MFD_HUGETLB
+#define MFD_HUGETLB 4u
+#endif
+
+static void *map(int flags, int fd, size_t len)
+{
+	return mmap(NULL, len, PROT_READ | PROT_WRITE, flags, fd, 0);
+}
+
+static void *anonymous(void)
+{
+	return map(MAP_PRIVATE | MAP_ANONYMOUS, -1, 4 * PAGE);
+}
+
+/* What is not to be had here is no failure. */
+static void want(bool have, const char *what)
+{
+	if (!have)
+		victim_skip("%s: %s", what, strerror(errno));
+}
+
+static void secret_memory(void)
+{
+	int fd = (int)syscall(SYS_memfd_secret, 0);
+
+	want(fd >= 0 && ftruncate(fd, PAGE) == 0, "memfd_secret");
+	want(map(MAP_SHARED, fd, PAGE) != MAP_FAILED, "secret memory");
+	close(fd);
+}
+
+static void secret_file(void)
+{
+	want(syscall(SYS_memfd_secret, 0) >= 0, "memfd_secret");
+}
+
+static void aio(void)
+{
+	aio_context_t ctx = 0;
+
+	want(syscall(SYS_io_setup, 8, &ctx) == 0, "io_setup");
+}
+
+static void uring(void)
+{
+	struct io_uring_params p = { 0 };
+	int fd = (int)syscall(SYS_io_uring_setup, 8, &p);
+
+	want(fd >= 0, "io_uring_setup");
+	want(map(MAP_SHARED, fd, PAGE) != MAP_FAILED, "ring");
+	close(fd);
+}
+
+static void uring_file(void)
+{
+	struct io_uring_params p = { 0 };
+
+	want(syscall(SYS_io_uring_setup, 8, &p) >= 0, "io_uring_setup");
+}
+
+static void sysv(void)
+{
+	int id = shmget(IPC_PRIVATE, PAGE, IPC_CREAT | 0600);
+
+	want(id >= 0 && shmat(id, NULL, 0) != (void *)-1, "shmget");
+	shmctl(id, IPC_RMID, NULL);
+}
+
+static void uffd(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { .start = (uintptr_t)anonymous(), .len = PAGE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = (int)syscall(SYS_userfaultfd,
+			      O_CLOEXEC | UFFD_USER_MODE_ONLY);
+
+	want(fd >= 0 && ioctl(fd, UFFDIO_API, &api) == 0 &&
+		     ioctl(fd, UFFDIO_REGISTER, &reg) == 0, "userfaultfd");
+}
+
+static void sealed(void)
+{
+	want(syscall(SYS_mseal, anonymous(), PAGE, 0) == 0, "mseal");
+}
+
+static void key(void)
+{
+	int k = pkey_alloc(0, 0);
+
+	want(k >= 0 && pkey_mprotect(anonymous(), PAGE,
+				     PROT_READ | PROT_WRITE, k) == 0,
+	     "pkey_mprotect");
+}
+
+static void huge_memfd(void)
+{
+	want(memfd_create("huge", MFD_HUGETLB) >= 0, "memfd of huge pages");
+}
+
+static void perf(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_TASK_CLOCK,
+		.exclude_kernel = 1,
+	};
+
+	want(syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0) >= 0,
+	     "perf_event_open");
+}
+
+static void seccomp(void)
+{
+	struct sock_filter_like {
+		uint16_t code;
+		uint8_t jt, jf;
+		uint32_t k;
+	} allow = { 0x06, 0, 0, 0x7fff0000u };
+	struct {
+		unsigned short len;
+		void *filter;
+	} program = { 1, &allow };
+
+	want(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+		     syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0,
+			     &program) == 0, "seccomp");
+}
+
+static void own_namespace(void)
+{
+	want(unshare(CLONE_NEWUTS) == 0, "unshare");
+}
+
+/* Children must not outlive the victim. */
+static pid_t start(int flags, int (*fn)(void *))
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	pid_t pid = clone(fn, stack + sizeof(stack), flags | SIGCHLD, NULL);
+
+	want(pid > 0, "clone");
+	return pid;
+}
+
+static int wait_go(void *arg)
+{
+	(void)arg;
+	victim_wait_go();
+	_exit(0);
+}
+
+static void shared_vm(void)
+{
+	(void)start(CLONE_VM, wait_go);
+}
+
+static void shared_files(void)
+{
+	(void)start(CLONE_FILES, wait_go);
+}
+
+static void shared_fs(void)
+{
+	(void)start(CLONE_FS, wait_go);
+}
+
+static const struct kind {
+	const char *name, *text;
+	void (*make)(void);
+} kinds[] = {
+	{ "secret-memory", "secret memory", secret_memory },
+	{ "secret-file", "secret memory", secret_file },
+	{ "aio", "kernel AIO", aio },
+	{ "io_uring-ring", "io_uring", uring },
+	{ "io_uring-file", "io_uring", uring_file },
+	{ "sysv-shm", "System V shared memory", sysv },
+	{ "userfaultfd", "userfaultfd", uffd },
+	{ "sealed", "mseal", sealed },
+	{ "protection-key", "protection key", key },
+	{ "huge-memfd", "hugetlbfs", huge_memfd },
+	{ "perf", "perf", perf },
+	{ "seccomp", "seccomp", seccomp },
+	{ "namespace", "namespace of its own (uts)", own_namespace },
+	{ "shared-vm", "shares its memory", shared_vm },
+	{ "shared-files", "CLONE_FILES", shared_files },
+	{ "shared-fs", "CLONE_FS", shared_fs },
+};
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if (argc < 2)
+			puts(kinds[i].name);
+		if (argc < 2 || strcmp(kinds[i].name, argv[1]) != 0)
+			continue;
+		kinds[i].make();
+		victim_wait_refused(kinds[i].text);
+		while (wait(NULL) > 0)
+			;
+		victim_verdict(true, "%s is refused by name", argv[1]);
+	}
+	return argc < 2 ? 0 : 2;
+}
