@@ -50,11 +50,25 @@ static int open_job(const struct cli *cli, const char *id, int *ret,
 			      r;
 }
 
+/* A generation that was renamed, or copied from another job, is none. */
+static int check_identity(int dir_fd, const char *id, uint32_t generation,
+			  struct err *err)
+{
+	ManifestRecord *m;
+	int r = snapshot_manifest(dir_fd, NULL, &m, err);
+
+	if (r < 0)
+		return r;
+	r = snapshot_check_identity(m, id, generation, err);
+	manifest_record__free_unpacked(m, NULL);
+	return r;
+}
+
 /* The directory of the snapshot that is meant. */
 static int open_snapshot(const struct cli *cli, const char *text,
 			 const char *dir, int *ret, struct err *err)
 {
-	auto_close int job_fd = -EBADF;
+	auto_close int job_fd = -EBADF, fd = -EBADF;
 	char id[JOB_ID_MAX];
 	uint32_t generation;
 	int r;
@@ -69,7 +83,11 @@ static int open_snapshot(const struct cli *cli, const char *text,
 	if (r == 0 && !generation)
 		r = store_newest(job_fd, NULL, &generation, err);
 	if (r == 0)
-		r = store_open(job_fd, generation, NULL, ret, err);
+		r = store_open(job_fd, generation, NULL, &fd, err);
+	if (r == 0)
+		r = check_identity(fd, id, generation, err);
+	if (r == 0)
+		*ret = take_fd(&fd);
 	return r < 0 ? err_wrap(err, r, "%s", text) : 0;
 }
 
