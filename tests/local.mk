@@ -124,7 +124,8 @@ UNIT_TESTS += %D%/unit/family
 	images/libproto.a src/util/libutil.a $(PROTOBUF_C_LIBS)
 
 UNIT_TESTS += %D%/unit/restart
-%C%_unit_restart_SOURCES = %D%/unit/restart.c
+%C%_unit_restart_SOURCES = %D%/unit/restart.c %D%/lib/image.c \
+	%D%/lib/image.h %D%/lib/tiny.c %D%/lib/tiny.h
 %C%_unit_restart_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS)

@@ -14,9 +14,9 @@
  */
 struct building {
 	const struct restart_args *args;
-	const PartEntry *part;	 /* of the manifest */
+	const PartEntry *part; /* of the manifest */
 	const struct plan *plan;
-	struct puppet *puppets;	 /* by index of the plan's family */
+	struct puppet *puppets; /* by index of the plan's family */
 	size_t npuppets;
 	struct descriptors *fds;
 	struct restore_owner owner;
@@ -33,8 +33,7 @@ void building_done(struct building *b);
 void building_kill(struct building *b);
 
 /* stages.c: what resources do at a stage, in all tasks. */
-int build_stage(struct building *b, enum restore_stage stage,
-		struct err *err);
+int build_stage(struct building *b, enum restore_stage stage, struct err *err);
 
 /* tree.c: all processes, their sessions and groups. */
 int build_tree(struct building *b, struct err *err);

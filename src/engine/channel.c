@@ -42,13 +42,13 @@ static int raise_limit(struct puppet *p, int above, struct err *err)
 	r = puppet_call(p, "limit of open files", &value, err, __NR_prlimit64,
 			0, RLIMIT_NOFILE, 0, at, 0, 0);
 	if (r == 0)
-		r = remote_read(p->task.remote, at, &limit, sizeof(limit),
-				err);
+		r = remote_read(p->task.remote, at, &limit, sizeof(limit), err);
 	if (r < 0 || limit.rlim_cur >= wanted)
 		return r;
 	if (limit.rlim_max < (uint64_t)above + 3)
 		return err_set(err, -ENOTSUP,
-			       "pid %d: descriptor %d, but no more than %llu may be open here: raise the service's limit",
+			       "pid %d: descriptor %d, but no more than %llu "
+			       "may be open here: raise the service's limit",
 			       p->task.ns_pid, above - 1,
 			       (unsigned long long)limit.rlim_max);
 	limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
@@ -63,8 +63,8 @@ static int close_in(struct puppet *p, int fd, struct err *err)
 {
 	int64_t value;
 
-	return puppet_call(p, "close", &value, err, __NR_close, (uint64_t)fd,
-			   0, 0, 0, 0, 0);
+	return puppet_call(p, "close", &value, err, __NR_close, (uint64_t)fd, 0,
+			   0, 0, 0, 0);
 }
 
 static int take_end(struct puppet *p, int fd, struct err *err)
@@ -76,8 +76,7 @@ static int take_end(struct puppet *p, int fd, struct err *err)
 		return err_sys(err, "pid %d: pidfd", p->task.ns_pid);
 	own = pidfd_getfd(pidfd, fd, 0);
 	if (own < 0)
-		return err_sys(err, "pid %d: take descriptor",
-			       p->task.ns_pid);
+		return err_sys(err, "pid %d: take descriptor", p->task.ns_pid);
 	p->channel = own;
 	return 0;
 }
@@ -158,10 +157,10 @@ static int send_batch(const struct descriptors *d, struct puppet *p,
 	for (size_t i = 0; i < count; i++) {
 		own[i] = descriptors_get(d, batch[i]->object);
 		if (own[i] < 0)
-			return err_set(err, -ENOENT,
-				       "pid %d: fd %d: open file %u was not made",
-				       p->task.ns_pid, batch[i]->fd,
-				       batch[i]->object);
+			return err_set(
+				err, -ENOENT,
+				"pid %d: fd %d: open file %u was not made",
+				p->task.ns_pid, batch[i]->fd, batch[i]->object);
 	}
 	r = send_fds(p->channel, "", 1, own, count, err);
 	if (r < 0)
@@ -232,10 +231,11 @@ int channel_fill(const struct descriptors *d, struct puppet *p,
 	return r < 0 ? r : fill_kind(d, p, slots, count, true, err);
 }
 
-int channel_push(const struct descriptors *d, struct puppet *p,
-		 uint32_t object, int *ret_fd, struct err *err)
+int channel_push(const struct descriptors *d, struct puppet *p, uint32_t object,
+		 int *ret_fd, struct err *err)
 {
-	const struct slot slot = { .object = object, .fd = -1,
+	const struct slot slot = { .object = object,
+				   .fd = -1,
 				   .cloexec = true };
 	const struct slot *batch[] = { &slot };
 

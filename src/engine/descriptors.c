@@ -7,7 +7,7 @@
 
 #include "util/cleanup.h"
 
-#define NO_DATA	    -2 /* set_data was not called */
+#define NO_DATA     -2 /* set_data was not called */
 #define UNUSED_DATA -1 /* it was, with -1 */
 
 struct entry {
@@ -52,8 +52,8 @@ static int grow(struct descriptors *d, struct err *err)
 	return 0;
 }
 
-static int entry_of(struct descriptors *d, uint32_t object,
-		    struct entry **ret, struct err *err)
+static int entry_of(struct descriptors *d, uint32_t object, struct entry **ret,
+		    struct err *err)
 {
 	struct entry *e;
 	int r;

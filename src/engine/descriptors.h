@@ -45,8 +45,8 @@ int channel_fill(const struct descriptors *d, struct puppet *p,
 		 const struct slot *slots, size_t count, struct err *err);
 
 /* One descriptor into p, close-on-exec, at any number. */
-int channel_push(const struct descriptors *d, struct puppet *p,
-		 uint32_t object, int *ret_fd, struct err *err);
+int channel_push(const struct descriptors *d, struct puppet *p, uint32_t object,
+		 int *ret_fd, struct err *err);
 
 /* Nothing but the recorded descriptors is open in p afterwards. */
 int channel_close(struct puppet *p, struct err *err);

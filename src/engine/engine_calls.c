@@ -26,8 +26,7 @@ static int call_get_fd(void *arg, uint32_t object)
 	return descriptors_get(b->fds, object);
 }
 
-static int call_set_data_fd(void *arg, uint32_t object, int fd,
-			    struct err *err)
+static int call_set_data_fd(void *arg, uint32_t object, int fd, struct err *err)
 {
 	struct building *b = arg;
 
@@ -117,16 +116,24 @@ int building_init(struct building *b, struct err *err)
 	int r;
 
 	b->owner = (struct restore_owner){
-		.uid = args->owner->uid, .gid = args->owner->gid,
-		.groups = args->owner->groups, .ngroups = args->owner->ngroups,
+		.uid = args->owner->uid,
+		.gid = args->owner->gid,
+		.groups = args->owner->groups,
+		.ngroups = args->owner->ngroups,
 	};
 	b->engine = (struct restore_engine){
-		.arg = b, .set_fd = call_set_fd, .get_fd = call_get_fd,
-		.set_data_fd = call_set_data_fd, .find = call_find,
-		.push_fd = call_push_fd, .open_path = call_open_path,
+		.arg = b,
+		.set_fd = call_set_fd,
+		.get_fd = call_get_fd,
+		.set_data_fd = call_set_data_fd,
+		.find = call_find,
+		.push_fd = call_push_fd,
+		.open_path = call_open_path,
 	};
 	b->ctx = (struct restore_ctx){
-		.engine = &b->engine, .owner = &b->owner, .root_fd = -1,
+		.engine = &b->engine,
+		.owner = &b->owner,
+		.root_fd = -1,
 		.init_proc_fd = -1,
 		.stdio = { args->stdio[0], args->stdio[1], args->stdio[2] },
 		.monotonic_offset_ns = b->plan->part->monotonic_ns -

@@ -7,7 +7,7 @@
 
 #include "util/cleanup.h"
 
-#define ANY_SESSION -1
+#define ANY_SESSION    -1
 #define HIGHEST_HELPER 32767 /* the smallest pid_max in use */
 
 struct id {
@@ -20,8 +20,8 @@ struct work {
 	size_t count;
 	const int32_t *taken;
 	size_t ntaken;
-	struct id *ids; /* of tasks, ascending by pid */
-	int32_t *born;	/* session a task must be born in */
+	struct id *ids;                     /* of tasks, ascending by pid */
+	int32_t *born;                      /* session a task must be born in */
 	uint32_t *first_child, *next_child; /* in record order */
 	bool *visited;
 	uint32_t *queue;
@@ -87,7 +87,10 @@ static int add_step(struct work *w, enum family_op op, uint32_t who,
 		f->steps = steps;
 	}
 	f->steps[f->nsteps++] = (struct family_step){
-		.op = op, .who = who, .by = by, .pgid = pgid,
+		.op = op,
+		.who = who,
+		.by = by,
+		.pgid = pgid,
 	};
 	return 0;
 }
@@ -99,8 +102,8 @@ static int add_member(struct work *w, const struct family_member *member,
 	struct family_member *members;
 
 	if (f->nmembers == w->room_members) {
-		w->room_members = w->room_members ? 2 * w->room_members :
-						    w->count + 8;
+		w->room_members =
+			w->room_members ? 2 * w->room_members : w->count + 8;
 		members = reallocarray(f->members, w->room_members,
 				       sizeof(*members));
 		if (!members)
@@ -171,8 +174,7 @@ static int link_children(struct work *w, struct err *err)
 		if (t->ppid == 0) {
 			if (w->root != FAMILY_NOBODY)
 				return err_set(err, -EBADMSG,
-					       "pid %d: a second root",
-					       t->pid);
+					       "pid %d: a second root", t->pid);
 			w->root = (uint32_t)i;
 		}
 		if (t->ppid == 0 || t->ppid == 1)
@@ -195,8 +197,7 @@ static int link_children(struct work *w, struct err *err)
 	return 0;
 }
 
-static int check_ids(const struct work *w, const TaskRecord *t,
-		     struct err *err)
+static int check_ids(const struct work *w, const TaskRecord *t, struct err *err)
 {
 	uint32_t leader = find_task(w, t->sid), head = find_task(w, t->pgid);
 
@@ -238,10 +239,10 @@ static int task_birth(struct work *w, size_t i, struct err *err)
 		need = w->born[c];
 		if (need == ANY_SESSION || need == t->sid)
 			continue;
-		if (!leads ||
-		    (w->born[i] != ANY_SESSION && w->born[i] != need))
+		if (!leads || (w->born[i] != ANY_SESSION && w->born[i] != need))
 			return err_set(err, -ENOTSUP,
-				       "pid %d: session %d cannot be had from parent %d",
+				       "pid %d: session %d cannot be had from "
+				       "parent %d",
 				       w->tasks[c]->pid, need, t->pid);
 		w->born[i] = need;
 	}
@@ -313,7 +314,9 @@ static int new_helper(struct work *w, int32_t ns_pid, uint32_t parent,
 		      int32_t session, uint32_t *ret, struct err *err)
 {
 	struct family_member member = {
-		.ns_pid = ns_pid, .parent = parent, .session = session,
+		.ns_pid = ns_pid,
+		.parent = parent,
+		.session = session,
 	};
 	enum family_op op =
 		parent == FAMILY_NOBODY ? FAMILY_SPAWN : FAMILY_FORK;
@@ -358,8 +361,8 @@ static int bear_orphans(struct work *w, struct err *err)
 		for (size_t i = 0; i < w->count; i++) {
 			if (w->tasks[i]->ppid != 1 || w->visited[i])
 				continue;
-			leader = w->born[i] > 0 ? find_task(w, w->born[i]) :
-						  FAMILY_NOBODY;
+			leader = w->born[i] > 0 ? find_task(w, w->born[i])
+						: FAMILY_NOBODY;
 			if (leader != FAMILY_NOBODY && !w->visited[leader]) {
 				waiting = true;
 				continue;
@@ -384,9 +387,10 @@ static int all_born(const struct work *w, struct err *err)
 {
 	for (size_t i = 0; i < w->count; i++)
 		if (!w->visited[i])
-			return err_set(err, -ENOTSUP,
-				       "pid %d: session %d cannot be made again",
-				       w->tasks[i]->pid, w->tasks[i]->sid);
+			return err_set(
+				err, -ENOTSUP,
+				"pid %d: session %d cannot be made again",
+				w->tasks[i]->pid, w->tasks[i]->sid);
 	return 0;
 }
 
@@ -404,12 +408,11 @@ static int lead_groups(struct work *w, struct err *err)
 		leader = find_task(w, t->pgid);
 		if (leader == FAMILY_NOBODY)
 			leader = find_helper(w, t->pgid);
-		else if (t->pgid != t->pid &&
-			 w->tasks[leader]->pgid == t->pgid)
+		else if (t->pgid != t->pid && w->tasks[leader]->pgid == t->pgid)
 			continue; /* led when its turn comes */
 		if (leader == FAMILY_NOBODY)
-			r = new_helper(w, t->pgid, (uint32_t)i, t->sid,
-				       &leader, err);
+			r = new_helper(w, t->pgid, (uint32_t)i, t->sid, &leader,
+				       err);
 		else if (leader >= w->count)
 			continue; /* a helper leads it already */
 		else
@@ -492,8 +495,12 @@ int family_plan(const TaskRecord *const *tasks, size_t count,
 {
 	struct family out = { 0 };
 	struct work w = {
-		.tasks = tasks, .count = count, .taken = taken,
-		.ntaken = ntaken, .out = &out, .root = FAMILY_NOBODY,
+		.tasks = tasks,
+		.count = count,
+		.taken = taken,
+		.ntaken = ntaken,
+		.out = &out,
+		.root = FAMILY_NOBODY,
 		.last_helper = HIGHEST_HELPER + 1,
 	};
 	int r = 0;

@@ -20,11 +20,11 @@
  */
 
 enum family_op {
-	FAMILY_SPAWN,  /* who is born as a child of the supervisor */
-	FAMILY_FORK,   /* who is born as a child of by */
-	FAMILY_SETSID, /* who leads a session */
+	FAMILY_SPAWN,   /* who is born as a child of the supervisor */
+	FAMILY_FORK,    /* who is born as a child of by */
+	FAMILY_SETSID,  /* who leads a session */
 	FAMILY_SETPGID, /* who joins group pgid; its own number: leads it */
-	FAMILY_LEAVE,  /* helper who ends and is reaped by its parent */
+	FAMILY_LEAVE,   /* helper who ends and is reaped by its parent */
 };
 
 #define FAMILY_NOBODY UINT32_MAX

@@ -137,8 +137,8 @@ static int put_extent(void *arg, const struct read_piece *piece,
 			       " have not the hash they were saved with",
 			       part->streams[t->extent->stream]->name,
 			       piece->offset, piece->offset + piece->len);
-	return t->ns_pid ? put_memory(t, data, piece->len, err) :
-			   put_data(t, data, piece->len, err);
+	return t->ns_pid ? put_memory(t, data, piece->len, err)
+			 : put_data(t, data, piece->len, err);
 }
 
 static int fill_share(struct worker *w, struct err *err)
@@ -153,8 +153,7 @@ static int fill_share(struct worker *w, struct err *err)
 		return r;
 	r = snapshot_open_pages(reader, args->owner, w->b->part, err);
 	if (r == 0)
-		r = reader_run(reader, w->pieces, w->count, put_extent, w,
-			       err);
+		r = reader_run(reader, w->pieces, w->count, put_extent, w, err);
 	reader_free(reader);
 	return r;
 }
@@ -169,8 +168,7 @@ static void *worker_main(void *arg)
 
 /* Halves of the streams, so that each reads forward. */
 static int run_workers(const struct building *b, const struct target *targets,
-		       struct read_piece *pieces, size_t count,
-		       struct err *err)
+		       struct read_piece *pieces, size_t count, struct err *err)
 {
 	struct worker w[WORKERS] = { 0 };
 	size_t share = (count + WORKERS - 1) / WORKERS, first = 0, started;
@@ -254,7 +252,8 @@ static int list_pieces(const struct building *b, struct target *targets,
 			pieces[n] = (struct read_piece){
 				.stream = t.extent->stream - 1,
 				.len = t.extent->pages * IMAGE_PAGE,
-				.offset = t.extent->offset, .tag = n,
+				.offset = t.extent->offset,
+				.tag = n,
 			};
 			*ret_bytes += pieces[n].len;
 		}

@@ -47,8 +47,7 @@ static int check_task(const TaskRecord *t, struct err *err)
 			       t->ppid);
 	if (t->exit_signal < 0 || t->exit_signal > 64 || t->stop_signal < 0 ||
 	    t->stop_signal > 64)
-		return err_set(err, -EBADMSG, "pid %d: no such signal",
-			       t->pid);
+		return err_set(err, -EBADMSG, "pid %d: no such signal", t->pid);
 	if (t->state == TASK_RECORD__STATE__ZOMBIE)
 		return 0;
 	if (t->n_tids == 0 || t->n_tids > TASK_MAX_THREADS ||
@@ -92,8 +91,7 @@ static int collect_threads(struct plan *plan, struct err *err)
 	      order_threads);
 	for (size_t i = 1; i < plan->nthreads; i++)
 		if (plan->threads[i].tid == plan->threads[i - 1].tid)
-			return err_set(err, -EBADMSG,
-				       "thread %d appears twice",
+			return err_set(err, -EBADMSG, "thread %d appears twice",
 				       plan->threads[i].tid);
 	return 0;
 }
@@ -136,9 +134,11 @@ static int check_node(struct plan *plan, struct err *err)
 		return r;
 	if (part->vdso_digest.len != sizeof(digest) ||
 	    memcmp(part->vdso_digest.data, digest, sizeof(digest)) != 0)
-		return err_set(err, -ENOTSUP,
-			       "saved on node %s with kernel %s, whose vDSO is not this kernel's: restore on a node with that kernel",
-			       part->node, part->kernel_release);
+		return err_set(
+			err, -ENOTSUP,
+			"saved on node %s with kernel %s, whose vDSO is not "
+			"this kernel's: restore on a node with that kernel",
+			part->node, part->kernel_release);
 	return 0;
 }
 

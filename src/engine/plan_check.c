@@ -12,7 +12,7 @@
 #include "images/thread.pb-c.h"
 #include "resource/resource.h"
 
-#define ADDRESS_LIMIT 0x7ffffffff000ull
+#define ADDRESS_LIMIT  0x7ffffffff000ull
 #define XSTATE_NUMBERS 63
 
 /* Every record is about somebody that is there. */
@@ -28,16 +28,17 @@ static int check_record(const struct plan *plan, const struct meta_entry *e,
 	if (e->tag == TAG_PART || e->tag == TAG_PART_END || e->tag == TAG_TASK)
 		return 0;
 	if (!ops && e->tag != TAG_FD && e->tag != TAG_PAGES)
-		return err_set(err, -ENOTSUP,
-			       "record 0x%04x: no part of this jobcr restores it",
-			       e->tag);
+		return err_set(
+			err, -ENOTSUP,
+			"record 0x%04x: no part of this jobcr restores it",
+			e->tag);
 	if (pid < 0 || tid < 0)
 		return err_set(err, -EBADMSG, "%s: pid %d, thread %d", name,
 			       pid, tid);
 	thread = pid ? plan_thread(plan, pid) : NULL;
 	if (pid && (!thread || thread->thread != 0))
-		return err_set(err, -EBADMSG, "%s of pid %d, which is not there",
-			       name, pid);
+		return err_set(err, -EBADMSG,
+			       "%s of pid %d, which is not there", name, pid);
 	if (tid && (!plan_thread(plan, tid) ||
 		    (pid && plan_thread(plan, tid)->task != thread->task)))
 		return err_set(err, -EBADMSG,
@@ -102,9 +103,8 @@ static int check_vma(const struct plan *plan, const VmaRecord *v,
 			       (unsigned long long)v->end);
 	if (file && !(v->has_object && has_object(plan, v->object, false)))
 		return err_set(err, -EBADMSG,
-			       "pid %d: mapping at %#llx: no object %u",
-			       v->pid, (unsigned long long)v->start,
-			       v->object);
+			       "pid %d: mapping at %#llx: no object %u", v->pid,
+			       (unsigned long long)v->start, v->object);
 	return 0;
 }
 
@@ -118,8 +118,8 @@ static int check_memory(const struct plan *plan, int32_t pid, struct err *err)
 
 	(void)plan_find(plan, TAG_MM, (uint32_t)pid, &count);
 	if (count != 1)
-		return err_set(err, -EBADMSG, "pid %d: %zu address spaces",
-			       pid, count);
+		return err_set(err, -EBADMSG, "pid %d: %zu address spaces", pid,
+			       count);
 	recs = plan_find(plan, TAG_VMA, (uint32_t)pid, &count);
 	for (size_t i = 0; i < count; i++) {
 		v = (const VmaRecord *)recs[i].msg;
@@ -128,14 +128,15 @@ static int check_memory(const struct plan *plan, int32_t pid, struct err *err)
 			return r;
 		if (v->start < end)
 			return err_set(err, -EBADMSG,
-				       "pid %d: mappings overlap at %#llx",
-				       pid, (unsigned long long)v->start);
+				       "pid %d: mappings overlap at %#llx", pid,
+				       (unsigned long long)v->start);
 		end = v->end;
 		vdsos += v->kind == VMA_RECORD__KIND__VDSO;
 	}
 	if (vdsos != 1)
 		return err_set(err, -ENOTSUP,
-			       "pid %d: %llu vDSOs mapped: run it without tools that unmap it",
+			       "pid %d: %llu vDSOs mapped: run it without "
+			       "tools that unmap it",
 			       pid, (unsigned long long)vdsos);
 	return 0;
 }
@@ -160,7 +161,8 @@ static int check_regs(const struct plan *plan, int32_t tid, struct err *err)
 		if (number > XSTATE_NUMBERS ||
 		    !(plan->part->xcr0 >> number & 1))
 			return err_set(err, -EBADMSG,
-				       "thread %d: state component %u, which its node had not",
+				       "thread %d: state component %u, which "
+				       "its node had not",
 				       tid, number);
 	}
 	return 0;
@@ -184,8 +186,8 @@ static int check_creds(const struct plan *plan, int32_t tid,
 
 	recs = plan_find(plan, TAG_CREDS, (uint32_t)tid, &count);
 	if (count != 1)
-		return err_set(err, -EBADMSG, "thread %d: %zu credentials",
-			       tid, count);
+		return err_set(err, -EBADMSG, "thread %d: %zu credentials", tid,
+			       count);
 	c = (const CredsRecord *)recs[0].msg;
 	if (c->n_uids != 4 || c->n_gids != 4)
 		return err_set(err, -EBADMSG, "thread %d: half credentials",
@@ -194,9 +196,10 @@ static int check_creds(const struct plan *plan, int32_t tid,
 		return 0;
 	for (size_t i = 0; i < 4; i++)
 		if (c->uids[i] != owner->uid)
-			return err_set(err, -EPERM,
-				       "thread %d: uid %u is not the owner's, %u",
-				       tid, c->uids[i], owner->uid);
+			return err_set(
+				err, -EPERM,
+				"thread %d: uid %u is not the owner's, %u", tid,
+				c->uids[i], owner->uid);
 	for (size_t i = 0; i < 4 + c->n_groups; i++) {
 		uint32_t gid = i < 4 ? c->gids[i] : c->groups[i - 4];
 

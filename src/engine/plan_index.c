@@ -30,8 +30,8 @@ static uint32_t record_id(const ProtobufCMessage *msg)
 int32_t plan_number(const ProtobufCMessage *msg, const char *field)
 {
 	const ProtobufCFieldDescriptor *f =
-		protobuf_c_message_descriptor_get_field_by_name(
-			msg->descriptor, field);
+		protobuf_c_message_descriptor_get_field_by_name(msg->descriptor,
+								field);
 	int32_t n = 0;
 
 	if (f && f->type == PROTOBUF_C_TYPE_INT32 &&

@@ -15,7 +15,7 @@
 #include "util/cleanup.h"
 
 #define STOP_DEADLINE (10 * NSEC_PER_SEC)
-#define SIGNALS	      64
+#define SIGNALS       64
 #define ALL_SIGNALS   UINT64_MAX
 
 int puppet_init(struct puppet *p, pid_t ns_pid, const int32_t *tids,
@@ -130,11 +130,11 @@ int puppet_fork(struct puppet *parent, int exit_signal, struct puppet *ret,
 	r = puppet_enter(parent, &parent->task.threads[0], err);
 	if (r < 0)
 		return r;
-	r = remote_clone(parent->task.remote, 0, exit_signal,
-			 ret->task.ns_pid, t, err);
+	r = remote_clone(parent->task.remote, 0, exit_signal, ret->task.ns_pid,
+			 t, err);
 	if (r < 0)
-		return err_wrap(err, r, "pid %d: child %d",
-				parent->task.ns_pid, ret->task.ns_pid);
+		return err_wrap(err, r, "pid %d: child %d", parent->task.ns_pid,
+				ret->task.ns_pid);
 	ret->task.pid = t->tid;
 	ret->task.threads[0].tid = t->tid;
 	r = new_remote(ret, err);
@@ -171,8 +171,8 @@ int puppet_enter(struct puppet *p, struct restore_thread *thread,
 }
 
 int puppet_call(struct puppet *p, const char *what, int64_t *ret_value,
-		struct err *err, long nr, uint64_t a0, uint64_t a1,
-		uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+		struct err *err, long nr, uint64_t a0, uint64_t a1, uint64_t a2,
+		uint64_t a3, uint64_t a4, uint64_t a5)
 {
 	int r;
 
@@ -200,8 +200,8 @@ void puppet_kill(struct puppet *p)
 			continue;
 		do {
 			status = 0;
-			if (waitpid(p->task.threads[i].tid, &status,
-				    __WALL) < 0) {
+			if (waitpid(p->task.threads[i].tid, &status, __WALL) <
+			    0) {
 				if (errno == EINTR)
 					continue;
 				break;

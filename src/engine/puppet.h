@@ -15,12 +15,12 @@
  * under way, has all signals blocked, and dies with the worker.
  */
 struct puppet {
-	struct restore_task task; /* first: resources are given this */
-	bool helper;		  /* leaves before the end */
-	bool gone;		  /* left, or died its recorded death */
+	struct restore_task task;      /* first: resources are given this */
+	bool helper;                   /* leaves before the end */
+	bool gone;                     /* left, or died its recorded death */
 	struct restore_thread *inside; /* the remote is begun in it, or NULL */
-	int channel;  /* descriptors go to it through this; -1: none yet */
-	int far_end;  /* the number of the other end in it */
+	int channel; /* descriptors go to it through this; -1: none yet */
+	int far_end; /* the number of the other end in it */
 };
 
 static inline struct puppet *puppet_of(struct restore_task *task)
@@ -49,8 +49,8 @@ int puppet_leave(struct puppet *p, struct err *err);
 
 /* A remote call in its leader; a failure names the process and what. */
 int puppet_call(struct puppet *p, const char *what, int64_t *ret_value,
-		struct err *err, long nr, uint64_t a0, uint64_t a1,
-		uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+		struct err *err, long nr, uint64_t a0, uint64_t a1, uint64_t a2,
+		uint64_t a3, uint64_t a4, uint64_t a5);
 
 /* Kill and wait for it; in any state, twice too. */
 void puppet_kill(struct puppet *p);

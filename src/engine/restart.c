@@ -69,7 +69,10 @@ static int build_memories(struct building *b, struct restart_result *ret,
 static int finish(struct building *b, struct err *err)
 {
 	static const enum restore_stage last[] = {
-		STAGE_SIGNALS, STAGE_CREDS, STAGE_LAST, STAGE_ARM,
+		STAGE_SIGNALS,
+		STAGE_CREDS,
+		STAGE_LAST,
+		STAGE_ARM,
 	};
 	int r;
 
@@ -131,9 +134,8 @@ static int build_part(const struct restart_args *args, const PartEntry *part,
 	return r;
 }
 
-static int restart_part(const struct restart_args *args,
-			const PartEntry *part, struct restart_result *ret,
-			struct err *err)
+static int restart_part(const struct restart_args *args, const PartEntry *part,
+			struct restart_result *ret, struct err *err)
 {
 	struct meta meta = { 0 };
 	int r;
@@ -164,7 +166,8 @@ int restart_run(const struct restart_args *args, struct restart_result *ret,
 		return r;
 	if (manifest->n_parts != 1)
 		r = err_set(err, -ENOTSUP,
-			    "a snapshot of %zu nodes: this version restores jobs of one node",
+			    "a snapshot of %zu nodes: this version restores "
+			    "jobs of one node",
 			    manifest->n_parts);
 	if (r == 0 && manifest->uid != args->owner->uid)
 		r = err_set(err, -EPERM, "it is a job of uid %u, not of %u",

@@ -16,13 +16,13 @@ static bool comes_first(uint32_t tag)
 	return tag == TAG_GHOST || tag == TAG_SHMEM || tag == TAG_PIPE;
 }
 
-static int wrap_file(const struct meta_entry *e,
-		     const struct resource_ops *ops, int r, struct err *err)
+static int wrap_file(const struct meta_entry *e, const struct resource_ops *ops,
+		     int r, struct err *err)
 {
 	int32_t pid = plan_number(e->msg, "pid");
 
-	return pid ? err_wrap(err, r, "pid %d: %s", pid, ops->name) :
-		     err_wrap(err, r, "%s", ops->name);
+	return pid ? err_wrap(err, r, "pid %d: %s", pid, ops->name)
+		   : err_wrap(err, r, "%s", ops->name);
 }
 
 static int open_files(struct building *b, bool first, struct err *err)
@@ -120,7 +120,8 @@ static int call_restore(struct building *b, const struct meta_entry *e,
 		r = restore(&b->ctx, &p->task, tid ? thread : NULL, e->msg,
 			    err);
 	return r < 0 ? err_wrap(err, r, "pid %d: %s", tid ? tid : pid,
-				ops->name) : 0;
+				ops->name)
+		     : 0;
 }
 
 static int one_record(struct building *b, const struct meta_entry *e,
@@ -144,8 +145,7 @@ static int one_record(struct building *b, const struct meta_entry *e,
 	return r;
 }
 
-int build_stage(struct building *b, enum restore_stage stage,
-		struct err *err)
+int build_stage(struct building *b, enum restore_stage stage, struct err *err)
 {
 	const struct meta *meta = b->plan->meta;
 	int r = 0;

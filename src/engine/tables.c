@@ -22,8 +22,8 @@ static int build_table(struct building *b, struct puppet *p, struct err *err)
 			       p->task.ns_pid, count);
 	for (size_t i = 0; i < count; i++) {
 		fd = (const FdRecord *)recs[i].msg;
-		slots[i] = (struct slot){ fd->object, (int)fd->fd,
-					  fd->cloexec };
+		slots[i] =
+			(struct slot){ fd->object, (int)fd->fd, fd->cloexec };
 	}
 	r = channel_open(p, count ? slots[count - 1].fd + 1 : 0, err);
 	return r < 0 ? r : channel_fill(b->fds, p, slots, count, err);

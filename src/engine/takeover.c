@@ -22,8 +22,8 @@
 
 #define AGENT_BUFFER (64ull << 10)
 #define AGENT_CODE   ((uint64_t)IMAGE_PAGE)
-#define LOWEST	     (4ull << 30) /* away from old programs' addresses */
-#define HIGHEST	     0x7ffff0000000ull
+#define LOWEST       (4ull << 30) /* away from old programs' addresses */
+#define HIGHEST      0x7ffff0000000ull
 #define USER_END     0x7ffffffff000ull
 /* More than the gap the kernel wants below a stack, and room for growth. */
 #define MARGIN (16ull << 20)
@@ -71,7 +71,8 @@ static int count_specials(const struct plan_record *vmas, size_t nvmas,
 		for (size_t k = 0; k < SPECIALS; k++)
 			if (rec->kind == s[k].kind && rec->start != s[k].to)
 				return err_set(err, -ENOTSUP,
-					       "pid %d: %s is not as this kernel maps it",
+					       "pid %d: %s is not as this "
+					       "kernel maps it",
 					       rec->pid, s[k].path);
 	}
 	return 0;
@@ -84,9 +85,8 @@ static int order_ranges(const void *a, const void *b)
 	return (x->start > y->start) - (x->start < y->start);
 }
 
-static int find_gap(const struct vma_list *maps,
-		    const struct plan_record *vmas, size_t nvmas,
-		    uint64_t size, uint64_t *ret, struct err *err)
+static int find_gap(const struct vma_list *maps, const struct plan_record *vmas,
+		    size_t nvmas, uint64_t size, uint64_t *ret, struct err *err)
 {
 	auto_free struct range *busy = NULL;
 	uint64_t at = LOWEST;
@@ -96,8 +96,7 @@ static int find_gap(const struct vma_list *maps,
 	if (!busy)
 		return err_num(err, ENOMEM, "map of the address space");
 	for (size_t i = 0; i < maps->count; i++)
-		busy[n++] = (struct range){ maps->v[i].start,
-					    maps->v[i].end };
+		busy[n++] = (struct range){ maps->v[i].start, maps->v[i].end };
 	for (size_t i = 0; i < nvmas; i++)
 		busy[n++] = (struct range){
 			((const VmaRecord *)vmas[i].msg)->start,
@@ -193,8 +192,7 @@ static int leave_memory(struct puppet *p, const struct vma_list *maps,
 
 	for (size_t k = 0; k < SPECIALS && r == 0; k++)
 		if (s[k].to)
-			r = move_special(p, &s[k], s[k].from, s[k].parked,
-					 err);
+			r = move_special(p, &s[k], s[k].from, s[k].parked, err);
 	for (size_t i = 0; i < maps->count && r == 0; i++)
 		if (!is_special(s, maps->v[i].start) &&
 		    maps->v[i].start < USER_END)

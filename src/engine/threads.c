@@ -3,8 +3,8 @@
 
 #include "engine/building.h"
 
-#define THREAD_FLAGS                                                     \
-	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | \
+#define THREAD_FLAGS                                                           \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |    \
 	 CLONE_SYSVSEM)
 
 /* They share the leader's stack pointer, but run nothing before the end. */
@@ -16,8 +16,8 @@ static int build_one(struct puppet *p, struct restore_thread *t,
 	r = puppet_enter(p, &p->task.threads[0], err);
 	if (r < 0)
 		return r;
-	r = remote_clone(p->task.remote, THREAD_FLAGS, 0, t->ns_tid,
-			 &t->tracee, err);
+	r = remote_clone(p->task.remote, THREAD_FLAGS, 0, t->ns_tid, &t->tracee,
+			 err);
 	if (r < 0)
 		return err_wrap(err, r, "pid %d: thread %d", p->task.ns_pid,
 				t->ns_tid);

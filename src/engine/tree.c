@@ -105,7 +105,8 @@ static int check_ids(const struct puppet *p, const TaskRecord *rec,
 	if (st.ns_tgid != rec->pid || st.ns_pgid != rec->pgid ||
 	    st.ns_sid != rec->sid)
 		r = err_set(err, -EIO,
-			    "pid %d: became pid %d in group %d of session %d instead of group %d of session %d",
+			    "pid %d: became pid %d in group %d of session %d "
+			    "instead of group %d of session %d",
 			    rec->pid, st.ns_tgid, st.ns_pgid, st.ns_sid,
 			    rec->pgid, rec->sid);
 	proc_status_done(&st);

@@ -36,14 +36,14 @@ static int set_identity(struct building *b, struct puppet *p,
 	if (r == 0)
 		r = remote_write(p->task.remote, at, comm, sizeof(comm), err);
 	if (r == 0)
-		r = puppet_call(p, "name", &value, err, __NR_prctl,
-				PR_SET_NAME, at, 0, 0, 0, 0);
+		r = puppet_call(p, "name", &value, err, __NR_prctl, PR_SET_NAME,
+				at, 0, 0, 0, 0);
 	if (r == 0)
-		r = puppet_call(p, "gid", &value, err, __NR_setresgid, gid,
-				gid, gid, 0, 0, 0);
+		r = puppet_call(p, "gid", &value, err, __NR_setresgid, gid, gid,
+				gid, 0, 0, 0);
 	if (r == 0)
-		r = puppet_call(p, "uid", &value, err, __NR_setresuid, uid,
-				uid, uid, 0, 0, 0);
+		r = puppet_call(p, "uid", &value, err, __NR_setresuid, uid, uid,
+				uid, 0, 0, 0);
 	return r < 0 ? r : puppet_leave(p, err);
 }
 
@@ -110,8 +110,9 @@ static int take_signals_back(struct puppet *p, struct err *err)
 		uint64_t set;
 		struct timespec none;
 	} wait = { .set = UINT64_MAX };
-	const uint64_t args[6] = { at, 0, at + sizeof(wait.set),
-				   sizeof(wait.set), 0, 0 };
+	const uint64_t args[6] = {
+		at, 0, at + sizeof(wait.set), sizeof(wait.set), 0, 0
+	};
 	int64_t value;
 	int r;
 
@@ -120,9 +121,8 @@ static int take_signals_back(struct puppet *p, struct err *err)
 		r = remote_write(p->task.remote, at, &wait, sizeof(wait), err);
 	do {
 		if (r == 0)
-			r = remote_syscall(p->task.remote,
-					   __NR_rt_sigtimedwait, args, &value,
-					   err);
+			r = remote_syscall(p->task.remote, __NR_rt_sigtimedwait,
+					   args, &value, err);
 	} while (r == 0 && value > 0);
 	if (r == 0 && value != -EAGAIN)
 		r = err_num(err, (int)value, "rt_sigtimedwait");

@@ -15,8 +15,8 @@
 #include "resource/resource.h"
 #include "util/cleanup.h"
 
-#define GENERAL	       (sizeof(struct user_regs_struct) / 8)
-#define CODE_64	       0x33 /* selector of 64-bit user code */
+#define GENERAL        (sizeof(struct user_regs_struct) / 8)
+#define CODE_64        0x33 /* selector of 64-bit user code */
 #define COMPONENTS     63   /* bit 63 of XSTATE_BV says compacted */
 #define MXCSR_DEFAULT  0x1f80u
 #define XSTATE_BV      512
@@ -37,9 +37,8 @@ static int regs_check(const struct dump_ctx *ctx,
 	(void)ctx;
 	(void)err;
 	if (thread->regs && thread->regs->cs != CODE_64)
-		refusals_add(no, thread->task->ns_pid,
-			     thread->task->stat->comm, -1,
-			     "build the program for 64 bits",
+		refusals_add(no, thread->task->ns_pid, thread->task->stat->comm,
+			     -1, "build the program for 64 bits",
 			     "thread %d runs 32-bit code", thread->ns_tid);
 	return 0;
 }
@@ -160,7 +159,8 @@ static int put_together(const struct cpu_info *cpu, const RegsRecord *rec,
 		    !component_fits(cpu, c->number, len) ||
 		    c->data.len != component_size(cpu, c->number))
 			return err_set(err, -ENOTSUP,
-				       "CPU state component %u of %zu bytes is not as this CPU has it",
+				       "CPU state component %u of %zu bytes is "
+				       "not as this CPU has it",
 				       c->number, c->data.len);
 		component_copy(cpu, c->number, area, c->data.data, false);
 		present |= 1ull << c->number;
@@ -176,8 +176,7 @@ static int put_together(const struct cpu_info *cpu, const RegsRecord *rec,
 }
 
 /* The area that the thread has now gives length and software bytes. */
-static int set_xstate(struct tracee *t, const RegsRecord *rec,
-		      struct err *err)
+static int set_xstate(struct tracee *t, const RegsRecord *rec, struct err *err)
 {
 	auto_free uint8_t *area = malloc(XSTATE_MAX);
 	struct cpu_info cpu;
@@ -209,8 +208,7 @@ static int regs_restore(struct restore_ctx *ctx, struct restore_task *task,
 	(void)ctx;
 	(void)task;
 	if (rec->n_general != GENERAL)
-		return err_set(err, -EBADMSG, "%zu registers",
-			       rec->n_general);
+		return err_set(err, -EBADMSG, "%zu registers", rec->n_general);
 	memcpy(&thread->regs, rec->general, sizeof(thread->regs));
 	if (thread->regs.cs != CODE_64)
 		return err_set(err, -EBADMSG, "code segment %#llx",

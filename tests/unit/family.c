@@ -29,8 +29,7 @@ static bool in_use(const struct actor *a, size_t n, int32_t number)
 	return false;
 }
 
-static bool group_in(const struct actor *a, size_t n, int32_t pgid,
-		     int32_t sid)
+static bool group_in(const struct actor *a, size_t n, int32_t pgid, int32_t sid)
 {
 	for (size_t i = 0; i < n; i++)
 		if (a[i].alive && a[i].pgid == pgid && a[i].sid == sid)
@@ -47,8 +46,8 @@ static const char *play(struct actor *a, const struct family *f,
 	switch (s->op) {
 	case FAMILY_SPAWN:
 	case FAMILY_FORK:
-		if (who->pid || in_use(a, f->nmembers,
-				       f->members[s->who].ns_pid))
+		if (who->pid ||
+		    in_use(a, f->nmembers, f->members[s->who].ns_pid))
 			return "a number that is taken";
 		if (s->op == FAMILY_FORK && !a[s->by].alive)
 			return "a child of nobody";
@@ -125,8 +124,7 @@ static void expect_tree(const char *name, const struct person *p, size_t n)
 	for (size_t i = 0; i < f.nsteps && !why; i++) {
 		why = play(a, &f, &f.steps[i]);
 		if (why)
-			diag("step %zu: member %u: %s", i, f.steps[i].who,
-			     why);
+			diag("step %zu: member %u: %s", i, f.steps[i].who, why);
 	}
 	for (size_t i = 0; i < n; i++) {
 		bool same = a[i].alive && a[i].pid == p[i].pid &&
@@ -134,8 +132,8 @@ static void expect_tree(const char *name, const struct person *p, size_t n)
 			    a[i].pgid == p[i].pgid;
 
 		if (!same)
-			diag("%d became child %d group %d session %d",
-			     p[i].pid, a[i].ppid, a[i].pgid, a[i].sid);
+			diag("%d became child %d group %d session %d", p[i].pid,
+			     a[i].ppid, a[i].pgid, a[i].sid);
 		good = good && same;
 	}
 	for (size_t i = n; i < f.nmembers; i++)
@@ -157,15 +155,15 @@ static void expect_no(const char *name, const struct person *p, size_t n,
 	family_done(&f);
 }
 
-#define TREE(name, ...)                                                  \
-	do {                                                             \
-		const struct person list[] = { __VA_ARGS__ };            \
-		expect_tree(name, list, ARRAY_SIZE(list));               \
+#define TREE(name, ...)                                                        \
+	do {                                                                   \
+		const struct person list[] = { __VA_ARGS__ };                  \
+		expect_tree(name, list, ARRAY_SIZE(list));                     \
 	} while (0)
-#define NO_TREE(name, code, ...)                                         \
-	do {                                                             \
-		const struct person list[] = { __VA_ARGS__ };            \
-		expect_no(name, list, ARRAY_SIZE(list), code);           \
+#define NO_TREE(name, code, ...)                                               \
+	do {                                                                   \
+		const struct person list[] = { __VA_ARGS__ };                  \
+		expect_no(name, list, ARRAY_SIZE(list), code);                 \
 	} while (0)
 
 static void test_trees(void)
@@ -176,9 +174,8 @@ static void test_trees(void)
 	     { 9, 7, 8, 7 }, { 10, 7, 10, 7 }, { 11, 10, 10, 7 });
 	TREE("a child born before its parent's setsid", { 7, 0, 0, 0 },
 	     { 8, 7, 8, 8 }, { 9, 8, 0, 0 });
-	TREE("setsid by a grandchild, its child born before it",
-	     { 7, 0, 7, 7 }, { 8, 7, 8, 8 }, { 9, 8, 9, 9 },
-	     { 10, 9, 7, 7 });
+	TREE("setsid by a grandchild, its child born before it", { 7, 0, 7, 7 },
+	     { 8, 7, 8, 8 }, { 9, 8, 9, 9 }, { 10, 9, 7, 7 });
 	TREE("a daemon that led its session itself", { 7, 0, 7, 7 },
 	     { 9, 1, 9, 9 }, { 10, 9, 9, 9 });
 	TREE("a daemon whose session leader is dead", { 7, 0, 7, 7 },
@@ -212,8 +209,8 @@ static void test_refusals(void)
 		{ 8, 7, 8, 8 }, { 9, 8, 5, 5 }, { 10, 8, 6, 6 });
 	NO_TREE("a group across sessions", -ENOTSUP, { 7, 0, 7, 7 },
 		{ 8, 7, 8, 8 }, { 9, 7, 8, 7 });
-	NO_TREE("a session leader outside its group", -EBADMSG,
-		{ 7, 0, 7, 7 }, { 8, 7, 7, 8 });
+	NO_TREE("a session leader outside its group", -EBADMSG, { 7, 0, 7, 7 },
+		{ 8, 7, 7, 8 });
 	NO_TREE("a session its leader has left", -ENOTSUP, { 7, 0, 7, 7 },
 		{ 8, 7, 7, 7 }, { 9, 1, 8, 8 });
 }

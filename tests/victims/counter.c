@@ -33,12 +33,11 @@ int main(void)
 	victim_check(stack[0] == 4 &&
 			     !memcmp(stack, stack + 1, sizeof(stack) - 1),
 		     "stack");
-	victim_check(heap[0] == 5 && !memcmp(heap, heap + 1, HEAP - 1),
-		     "heap");
+	victim_check(heap[0] == 5 && !memcmp(heap, heap + 1, HEAP - 1), "heap");
 	victim_check(after.tv_sec >= before.tv_sec &&
 			     after.tv_sec - before.tv_sec < 60,
-		     "monotonic time went from %ld to %ld",
-		     (long)before.tv_sec, (long)after.tv_sec);
+		     "monotonic time went from %ld to %ld", (long)before.tv_sec,
+		     (long)after.tv_sec);
 	victim_check(victim_interrupts == 0, "%u interrupted sleeps",
 		     victim_interrupts);
 	victim_verdict(true, "memory and time go on");

@@ -60,7 +60,8 @@ static pid_t begin(int slot, int threads)
 	victim_until(counter[slot + threads] > 3);
 	victim_need(kill(pid, SIGSTOP) == 0, "stop");
 	victim_need(waitpid(pid, &status, WUNTRACED) == pid &&
-			    WIFSTOPPED(status), "stopped child");
+			    WIFSTOPPED(status),
+		    "stopped child");
 	return pid;
 }
 

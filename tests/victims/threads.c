@@ -84,12 +84,11 @@ static void *thread(void *arg)
 	}
 	victim_check(tid == (pid_t)syscall(SYS_gettid), "thread %u: id %d", n,
 		     tid);
-	victim_check(pthread_equal(self, pthread_self()), "thread %u: self",
-		     n);
+	victim_check(pthread_equal(self, pthread_self()), "thread %u: self", n);
 	victim_check(local_a == n && local_b[499] == n * 1000 + 499,
 		     "thread %u: thread-local memory", n);
-	victim_check(pthread_getspecific(key) == &dummy,
-		     "thread %u: specific", n);
+	victim_check(pthread_getspecific(key) == &dummy, "thread %u: specific",
+		     n);
 	pthread_barrier_wait(&barrier);
 	return arg;
 }
@@ -104,8 +103,8 @@ int main(void)
 	pthread_barrier_init(&barrier, NULL, THREADS + 1);
 	sem_init(&sem, 0, 0);
 	for (i = 0; i < THREADS; i++)
-		victim_need(pthread_create(&t[i], NULL, thread,
-					   (void *)i) == 0, "thread");
+		victim_need(pthread_create(&t[i], NULL, thread, (void *)i) == 0,
+			    "thread");
 	victim_until(__atomic_load_n(&waiting, __ATOMIC_SEQ_CST) == THREADS);
 
 	victim_wait();
@@ -118,7 +117,7 @@ int main(void)
 		sem_post(&sem);
 	pthread_barrier_wait(&barrier);
 	for (i = 0; i < THREADS; i++)
-		victim_check(pthread_join(t[i], &ret) == 0 &&
-				     ret == (void *)i, "thread %ld: join", i);
+		victim_check(pthread_join(t[i], &ret) == 0 && ret == (void *)i,
+			     "thread %ld: join", i);
 	victim_verdict(true, "threads, their memory and locks go on");
 }

@@ -42,8 +42,9 @@ int main(void)
 {
 	static const struct {
 		int code, sig;
-	} ways[] = { { 7, 0 }, { 0, 0 }, { 255, 0 }, { 0, SIGTERM },
-		     { 0, SIGKILL }, { 0, SIGSEGV }, { 0, SIGUSR1 } };
+	} ways[] = { { 7, 0 },       { 0, 0 },       { 255, 0 },
+		     { 0, SIGTERM }, { 0, SIGKILL }, { 0, SIGSEGV },
+		     { 0, SIGUSR1 } };
 	enum { WAYS = sizeof(ways) / sizeof(ways[0]) };
 	struct sigaction act = { .sa_handler = on_child };
 	pid_t pid[WAYS], got;
@@ -73,13 +74,15 @@ int main(void)
 			victim_check(got == pid[i] && WIFSIGNALED(status) &&
 					     WTERMSIG(status) == ways[i].sig,
 				     "zombie %d: status %#x instead of "
-				     "signal %d", i, status, ways[i].sig);
+				     "signal %d",
+				     i, status, ways[i].sig);
 		else
 			victim_check(got == pid[i] && WIFEXITED(status) &&
 					     WEXITSTATUS(status) ==
 						     ways[i].code,
 				     "zombie %d: status %#x instead of "
-				     "exit %d", i, status, ways[i].code);
+				     "exit %d",
+				     i, status, ways[i].code);
 	}
 	victim_check(waitpid(-1, &status, WNOHANG) < 0 && errno == ECHILD,
 		     "an unknown child");
