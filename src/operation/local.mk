@@ -1,5 +1,7 @@
 noinst_LIBRARIES += %D%/liboperation.a
 %C%_liboperation_a_SOURCES = \
+	%D%/aside.c \
+	%D%/aside.h \
 	%D%/authorise.c \
 	%D%/checkpoint.c \
 	%D%/checkpoint.h \

@@ -131,6 +131,7 @@ static int do_spawn(struct supervisor *s, struct client *c,
 	if (r < 0)
 		return fail(reply, r, err.text);
 	s->built = pid;
+	s->built_ended = false;
 	s->info.root_ns_pid = (int32_t)req->a;
 	c->spawned = true;
 	reply->value = pid;
@@ -148,22 +149,39 @@ static void close_stdio(struct supervisor *s)
 	}
 }
 
-static int do_running(struct supervisor *s, const struct control_request *req,
+void serve_root_ended(struct supervisor *s, int status)
+{
+	s->root = s->info.root_pid = 0;
+	s->over = true;
+	s->status = status;
+	if (s->info.state != CONTROL_LEFT)
+		s->info.state = CONTROL_ENDED;
+	if (s->init)
+		kill(s->init, SIGKILL);
+}
+
+static int do_running(struct supervisor *s, struct client *c,
+		      const struct control_request *req,
 		      struct control_reply *reply)
 {
-	int i;
-
-	if (!s->built || req->a != s->info.root_ns_pid)
+	if (!c->spawned || req->a != s->info.root_ns_pid ||
+	    (!s->built && !s->built_ended))
 		return fail(reply, -ESRCH, "no such process was made here");
+	c->spawned = false;
 	s->root = s->built;
 	s->built = 0;
 	s->info.root_pid = s->root;
 	s->info.state = CONTROL_ALIVE;
-	for (i = 0; i < CLIENTS_MAX; i++)
-		s->clients[i].spawned = false;
+	s->info.generation = (uint32_t)req->b;
+	if (!*s->info.name)
+		snprintf(s->info.name, sizeof(s->info.name), "%.127s",
+			 req->text);
 	/* The job has its own: a pipe's reader must see the job close it. */
 	close_stdio(s);
 	forward_held(s);
+	/* It may have had nothing left to do. */
+	if (s->built_ended)
+		serve_root_ended(s, s->built_status);
 	return 0;
 }
 
@@ -212,7 +230,7 @@ static int do_request(struct supervisor *s, struct client *c,
 	case CONTROL_SPAWN:
 		return do_spawn(s, c, req, reply);
 	case CONTROL_RUNNING:
-		return do_running(s, req, reply);
+		return do_running(s, c, req, reply);
 	case CONTROL_SIGNAL:
 		return do_signal(s, req, reply);
 	case CONTROL_LEAVE:

@@ -263,17 +263,6 @@ static void launch_read(struct supervisor *s)
 	s->launch_fd = -1;
 }
 
-static void root_ended(struct supervisor *s, int status)
-{
-	s->root = s->info.root_pid = 0;
-	s->over = true;
-	s->status = status;
-	if (s->info.state != CONTROL_LEFT)
-		s->info.state = CONTROL_ENDED;
-	if (s->init)
-		kill(s->init, SIGKILL);
-}
-
 static void reap(struct supervisor *s)
 {
 	int status;
@@ -281,13 +270,15 @@ static void reap(struct supervisor *s)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == s->root)
-			root_ended(s, status);
-		else if (pid == s->built)
+			serve_root_ended(s, status);
+		else if (pid == s->built) {
 			s->built = 0;
-		else if (pid == s->init)
+			s->built_ended = true;
+			s->built_status = status;
+		} else if (pid == s->init)
 			s->init = 0;
 		else if (pid == s->opt->child && !s->opt->restore)
-			root_ended(s, status);
+			serve_root_ended(s, status);
 	}
 	/* Without init no process can be made: a restore has no hope. */
 	if (s->have_spaces && !s->init && !s->root && !s->over) {
@@ -407,6 +398,7 @@ static void remove_dir(struct supervisor *s)
 	char path[512];
 
 	(void)unlinkat(s->dir_fd, "ended", 0);
+	(void)unlinkat(s->dir_fd, "lock", 0);
 	snprintf(path, sizeof(path), "%s/jobs/%s", s->opt->run_dir,
 		 s->opt->job_id);
 	(void)rmdir(path);

@@ -28,6 +28,8 @@ struct supervisor {
 	int stdio[3];	    /* restore: of the new step, until it runs */
 	pid_t root, init;   /* 0: not there (yet, or any more) */
 	pid_t built;	    /* puppet that is to become the root */
+	bool built_ended;   /* it has ended already, with built_status */
+	int built_status;
 	bool over;	    /* the root has ended, or there will be none */
 	int status;	    /* of the root, as wait(2) gives it */
 	int abort_status;   /* a restore failed: exit with this; -1: no */
@@ -45,6 +47,7 @@ int serve_listen(struct supervisor *s, struct err *err);
 void serve_accept(struct supervisor *s);
 void serve_client(struct supervisor *s, struct client *c);
 void serve_ended(struct supervisor *s);
+void serve_root_ended(struct supervisor *s, int status);
 bool serve_busy(const struct supervisor *s);
 
 /* A signal for the root: now, or when it is no longer held back. */

@@ -23,7 +23,9 @@ enum control_op {
 	CONTROL_RELEASE,
 	CONTROL_SET_TIME,  /* a, b: monotonic and boottime offsets */
 	CONTROL_SPAWN,	   /* a: inner pid.  reply.value: outer pid */
-	CONTROL_RUNNING,   /* a: inner pid of the restored root: supervise it */
+	CONTROL_RUNNING,   /* a: inner pid of the restored root: supervise it;
+			      it may have ended already.  b: generation,
+			      text: its name, if none is known */
 	CONTROL_SIGNAL,	   /* a: signal, to the root */
 	CONTROL_WAIT,	   /* reply comes when the job ends: wait status */
 	CONTROL_STDIO,	   /* reply carries three descriptors */

@@ -1,1 +1,23 @@
-# nothing yet
+pkglibexec_PROGRAMS += jobcr-worker
+jobcr_worker_SOURCES = \
+	%D%/checkpoint.c \
+	%D%/main.c \
+	%D%/restore.c \
+	%D%/talk.c \
+	%D%/worker.h
+jobcr_worker_LDADD = \
+	src/operation/liboperation.a \
+	src/engine/libengine.a \
+	src/resource/libresource.a \
+	src/snapshot/libsnapshot.a \
+	src/model/libmodel.a \
+	src/inject/libinject.a \
+	src/wire/libwire.a \
+	src/wire/libwireproto.a \
+	src/kernel/libkernel.a \
+	storage/libstorage.a \
+	images/libimages.a \
+	images/libproto.a \
+	src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) $(GCRYPT_LIBS) \
+	$(JSON_LIBS) $(CAP_LIBS)

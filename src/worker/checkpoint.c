@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "operation/aside.h"
+#include "storage/store.h"
+#include "util/cleanup.h"
+#include "worker/worker.h"
+
+/* The job's output files, NULL-terminated. */
+struct outputs {
+	const char *paths[3];
+};
+
+static void find_outputs(const struct work *w, struct outputs *ret)
+{
+	const struct control_info *i = &w->info;
+	size_t n = 0;
+
+	memset(ret, 0, sizeof(*ret));
+	if (*i->stdout_path)
+		ret->paths[n++] = i->stdout_path;
+	if (*i->stderr_path && strcmp(i->stderr_path, i->stdout_path) != 0)
+		ret->paths[n++] = i->stderr_path;
+}
+
+static void outputs_back(const struct work *w)
+{
+	struct outputs out;
+	struct err unused;
+	size_t i;
+
+	find_outputs(w, &out);
+	for (i = 0; out.paths[i]; i++)
+		(void)aside_take_back(out.paths[i], w->req->job_id, &w->owner,
+				      &unused);
+}
+
+static bool outputs_aside(const struct work *w)
+{
+	struct outputs out;
+	struct err err;
+	size_t i;
+
+	find_outputs(w, &out);
+	for (i = 0; out.paths[i]; i++)
+		if (aside_put(out.paths[i], w->req->job_id, &w->owner, &err) <
+		    0)
+			return false;
+	return true;
+}
+
+/* The snapshot is durable, the job stands still: does it end now? */
+static bool published(void *arg)
+{
+	struct work *w = arg;
+	const WorkerRequest *req = w->req;
+	bool aside = req->has_put_aside && req->put_aside;
+	struct control_reply reply;
+	struct err unused;
+
+	if (!req->has_kill || !req->kill)
+		return false;
+	/* From here on a deadline would do harm: it is nearly over. */
+	work_clear_deadline();
+	if (aside && !outputs_aside(w)) {
+		outputs_back(w);
+		return false;
+	}
+	if (req->has_ask && req->ask && !work_ask_published(w)) {
+		if (aside)
+			outputs_back(w);
+		return false;
+	}
+	if (w->control_fd >= 0)
+		(void)work_control(w, CONTROL_LEAVE, w->generation, 0, &reply,
+				   NULL, &unused);
+	return true;
+}
+
+/* A directory of the caller's choice: made if need be, empty of snapshots. */
+static int open_dir(struct work *w, int *ret, struct err *err)
+{
+	const char *dir = w->req->dir;
+	int fd, r = as_user(&w->owner, err);
+
+	if (r < 0)
+		return r;
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		r = err_sys(err, "%s", dir);
+	fd = r < 0 ? -1 : open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (r == 0 && fd < 0)
+		r = err_sys(err, "%s", dir);
+	if (r == 0 && faccessat(fd, "manifest", F_OK, 0) == 0)
+		r = err_set(err, -EEXIST,
+			    "%s: there is a snapshot in it: choose another",
+			    dir);
+	as_root();
+	if (r < 0 && fd >= 0)
+		close(fd);
+	if (r == 0)
+		*ret = fd;
+	return r;
+}
+
+static int open_store(struct work *w, int *ret_job, int *ret_dir,
+		      struct err *err)
+{
+	const WorkerRequest *req = w->req;
+	int r;
+
+	if (req->dir) {
+		w->generation = 1;
+		return open_dir(w, ret_dir, err);
+	}
+	r = store_open_job(req->store, req->cluster, req->job_id, true,
+			   &w->owner, ret_job, err);
+	return r < 0 ? r :
+		       store_begin(*ret_job, &w->owner, &w->generation,
+				   ret_dir, err);
+}
+
+static int fill_refusals(const struct refusals *no, Reply *reply,
+			 struct err *err)
+{
+	/* As many as fit into one message. */
+	size_t count = no->count < 150 ? no->count : 150, i;
+	RefusalEntry *entries = calloc(count, sizeof(*entries));
+
+	reply->refusals = calloc(count, sizeof(*reply->refusals));
+	if (!entries || !reply->refusals)
+		return err_num(err, ENOMEM, "refusals");
+	for (i = 0; i < count; i++) {
+		const struct refusal *r = &no->list[i];
+		RefusalEntry *e = &entries[i];
+
+		refusal_entry__init(e);
+		e->pid = r->pid;
+		e->fd = r->fd;
+		e->comm = strdup(r->comm);
+		e->what = strdup(r->what);
+		e->remedy = strdup(r->remedy);
+		if (!e->comm || !e->what || !e->remedy)
+			return err_num(err, ENOMEM, "refusals");
+		reply->refusals[i] = e;
+		reply->n_refusals = i + 1;
+	}
+	reply->has_refusals_total = 1;
+	reply->refusals_total = (uint32_t)no->total;
+	return 0;
+}
+
+static void fill_outcome(const struct work *w,
+			 const struct checkpoint_result *res, Outcome *o)
+{
+	o->has_generation = o->has_frozen_ns = o->has_total_ns = 1;
+	o->has_page_bytes = o->has_pages_ns = o->has_tasks = 1;
+	o->has_threads = o->has_killed = 1;
+	o->generation = w->generation;
+	o->frozen_ns = res->frozen_ns;
+	o->total_ns = res->total_ns;
+	o->page_bytes = res->page_bytes;
+	o->pages_ns = res->pages_ns;
+	o->tasks = res->tasks;
+	o->threads = res->threads;
+	o->killed = res->killed;
+}
+
+static int run_engine(struct work *w, int job_fd, int dir_fd, Reply *reply,
+		      struct err *err)
+{
+	const WorkerRequest *req = w->req;
+	const char *none[] = { NULL };
+	struct checkpoint_result res = { 0 };
+	struct refusals no = { 0 };
+	auto_free const char **carry = calloc(req->n_carry + 1,
+					      sizeof(*carry));
+	struct outputs out;
+	struct checkpoint_args args = {
+		.job_id = req->job_id,
+		.node = req->node,
+		.cluster = req->cluster,
+		.cause = req->cause ? req->cause : "request",
+		.name = req->name,
+		.init_pid = w->info.init_pid,
+		.root_pid = w->control_fd >= 0 ? w->info.root_pid :
+						 req->root_pid,
+		.generation = w->generation,
+		.job_fd = job_fd,
+		.dir_fd = dir_fd,
+		.owner = &w->owner,
+		.carry = carry ? carry : none,
+		.no_direct = req->has_no_direct && req->no_direct,
+		.readers = req->has_readers ? req->readers : 0,
+		.phase = work_phase,
+		.published = published,
+		.arg = w,
+	};
+	int r, other;
+
+	if (!carry)
+		return err_num(err, ENOMEM, "checkpoint");
+	memcpy(carry, req->carry, req->n_carry * sizeof(*carry));
+	find_outputs(w, &out);
+	args.stdio = out.paths;
+	r = checkpoint_run(&args, &res, &no, err);
+	if (r == 0)
+		fill_outcome(w, &res, reply->outcome);
+	other = no.count ? fill_refusals(&no, reply, err) : 0;
+	refusals_done(&no);
+	return r < 0 ? r : other;
+}
+
+int work_checkpoint(struct work *w, Reply *reply, struct err *err)
+{
+	auto_close int job_fd = -EBADF;
+	auto_close int dir_fd = -EBADF;
+	struct control_reply control;
+	struct err unused;
+	int r = 0;
+
+	if (w->req->run_dir) {
+		r = work_connect(w, err);
+		if (r == 0 && w->info.state != CONTROL_ALIVE)
+			r = err_set(err, -ESRCH, "the job does not run");
+		if (r == 0)
+			r = work_control(w, CONTROL_HOLD, 0, 0, &control, NULL,
+					 err);
+	}
+	if (r == 0)
+		r = open_store(w, &job_fd, &dir_fd, err);
+	if (r < 0)
+		return r;
+	r = run_engine(w, job_fd, dir_fd, reply, err);
+	if (job_fd < 0)
+		return r;
+	if (r < 0)
+		(void)store_discard(job_fd, w->generation, &w->owner, &unused);
+	else if (w->req->has_keep)
+		/* Old ones that stay cost room, and nothing else. */
+		(void)store_retire(job_fd, w->req->keep, &w->owner, &unused);
+	return r;
+}

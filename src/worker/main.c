@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * jobcr-worker: one checkpoint or one restore of one tree, then the end.
+ * Started by jobcrd and jobcr with a socket as descriptor 3: see worker.proto.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "util/log.h"
+#include "wire/frame.h"
+#include "worker/worker.h"
+
+#define PARENT_FD 3
+
+static int run(struct work *w, Reply *reply, struct err *err)
+{
+	const WorkerRequest *req = w->req;
+	int r = control_check_id(req->job_id, err);
+
+	if (r == 0 && !req->dir == !req->store)
+		r = err_set(err, -EINVAL, "either a store or a directory");
+	if (r == 0)
+		r = user_id_load(req->uid, req->gid, &w->owner, err);
+	if (r == 0)
+		r = work_drop_capabilities(err);
+	if (r < 0)
+		return r;
+	work_set_deadline(w);
+	return req->op == WORKER_REQUEST__OPERATION__CHECKPOINT ?
+		       work_checkpoint(w, reply, err) :
+		       work_restore(w, reply, err);
+}
+
+static int serve(const WorkerRequest *req)
+{
+	struct work w = { .req = req, .parent_fd = PARENT_FD,
+			  .control_fd = -1 };
+	WorkerMessage m = WORKER_MESSAGE__INIT;
+	Outcome outcome = OUTCOME__INIT;
+	Reply reply = REPLY__INIT;
+	struct err err = { 0 }, unused;
+
+	reply.outcome = &outcome;
+	reply.result = run(&w, &reply, &err);
+	if (reply.result < 0) {
+		reply.text = err.text;
+		reply.outcome = NULL;
+	}
+	m.reply = &reply;
+	if (frame_send(PARENT_FD, FRAME_WORKER_MESSAGE, &m.base, NULL, 0,
+		       &unused) < 0 &&
+	    reply.result < 0)
+		log_error(req->job_id, "%s", err.text);
+	return reply.result < 0;
+}
+
+int main(void)
+{
+	ProtobufCMessage *msg;
+	struct err err = { 0 };
+	int status;
+
+	log_init("jobcr-worker", LOG_LEVEL_INFO);
+	prctl(PR_SET_NAME, "jobcr-worker");
+	/* A core of this would hold the memory of somebody's job. */
+	prctl(PR_SET_DUMPABLE, 0);
+	signal(SIGPIPE, SIG_IGN);
+	if (frame_receive(PARENT_FD, FRAME_WORKER_REQUEST,
+			  &worker_request__descriptor, &msg, NULL, NULL,
+			  &err) < 0) {
+		fprintf(stderr, "jobcr-worker: %s: it is started by jobcr and "
+				"jobcrd, not by hand\n",
+			err.text);
+		return 2;
+	}
+	status = serve((WorkerRequest *)msg);
+	protobuf_c_message_free_unpacked(msg, NULL);
+	return status;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "images/part.pb-c.h"
+#include "images/tags.h"
+#include "operation/aside.h"
+#include "snapshot/snapshot.h"
+#include "storage/store.h"
+#include "util/cleanup.h"
+#include "worker/worker.h"
+
+static int set_time(void *arg, int64_t monotonic_ns, int64_t boottime_ns,
+		    struct err *err)
+{
+	struct control_reply reply;
+
+	return work_control(arg, CONTROL_SET_TIME, monotonic_ns, boottime_ns,
+			    &reply, NULL, err);
+}
+
+static int spawn(void *arg, pid_t ns_pid, pid_t *ret_pid, struct err *err)
+{
+	struct control_reply reply;
+	int r = work_control(arg, CONTROL_SPAWN, ns_pid, 0, &reply, NULL, err);
+
+	if (r == 0)
+		*ret_pid = (pid_t)reply.value;
+	return r;
+}
+
+/* The next step cannot be taken back: it must not be cut short. */
+static int ready(void *arg, pid_t root_ns_pid, struct err *err)
+{
+	(void)arg;
+	(void)root_ns_pid;
+	(void)err;
+	work_clear_deadline();
+	return 0;
+}
+
+static int open_snapshot(struct work *w, int *ret, struct err *err)
+{
+	const WorkerRequest *req = w->req;
+	auto_close int job_fd = -EBADF;
+	int fd, r;
+
+	if (req->dir) {
+		r = as_user(&w->owner, err);
+		if (r < 0)
+			return r;
+		fd = open(req->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		r = fd < 0 ? err_sys(err, "%s", req->dir) : 0;
+		as_root();
+		*ret = fd;
+		return r;
+	}
+	r = store_open_job(req->store, req->cluster, req->job_id, false,
+			   &w->owner, &job_fd, err);
+	w->generation = req->has_generation ? req->generation : 0;
+	if (r == 0 && !w->generation)
+		r = store_newest(job_fd, &w->owner, &w->generation, err);
+	return r < 0 ? r :
+		       store_open(job_fd, w->generation, &w->owner, ret, err);
+}
+
+/* The paths of the output files, as they were at the cut. */
+static int read_outputs(struct work *w, int dir_fd, char ***ret,
+			struct err *err)
+{
+	ManifestRecord *m;
+	struct meta meta;
+	char **list = NULL;
+	size_t i, n = 0, k;
+	int r = snapshot_manifest(dir_fd, &w->owner, &m, err);
+
+	if (r < 0)
+		return r;
+	r = m->n_parts ? snapshot_meta(dir_fd, &w->owner, m->parts[0], &meta,
+				       err) :
+			 err_set(err, -EBADMSG, "manifest: no part");
+	if (r == 0) {
+		for (i = 0; i < meta.count && !list; i++) {
+			const PartRecord *part = (void *)meta.entries[i].msg;
+
+			if (meta.entries[i].tag != TAG_PART)
+				continue;
+			list = calloc(part->n_stdio_path + 1, sizeof(*list));
+			for (k = 0; list && k < part->n_stdio_path; k++)
+				list[n++] = strdup(part->stdio_path[k]);
+		}
+		meta_done(&meta);
+		if (!list)
+			r = err_set(err, -EBADMSG, "no record of the node");
+	}
+	manifest_record__free_unpacked(m, NULL);
+	if (r == 0)
+		*ret = list;
+	return r;
+}
+
+static void outputs_free(char **list)
+{
+	char **p;
+
+	for (p = list; p && *p; p++)
+		free(*p);
+	free(list);
+}
+
+/* A restore that failed leaves everything as it found it. */
+static void outputs_aside_again(const struct work *w, char **list)
+{
+	struct err unused;
+
+	for (; list && *list; list++)
+		(void)aside_put(*list, w->req->job_id, &w->owner, &unused);
+}
+
+static int outputs_back(const struct work *w, char **list, struct err *err)
+{
+	int r = 0;
+
+	for (; r == 0 && *list; list++)
+		r = aside_take_back(*list, w->req->job_id, &w->owner, err);
+	return r;
+}
+
+static void fill_outcome(const struct work *w,
+			 const struct restart_result *res, Outcome *o)
+{
+	o->has_generation = o->has_total_ns = o->has_page_bytes = 1;
+	o->has_pages_ns = o->has_tasks = o->has_threads = 1;
+	o->has_root_ns_pid = 1;
+	o->generation = w->generation;
+	o->total_ns = res->total_ns;
+	o->page_bytes = res->page_bytes;
+	o->pages_ns = res->fill_ns;
+	o->tasks = res->tasks;
+	o->threads = res->threads;
+	o->root_ns_pid = res->root_ns_pid;
+}
+
+/* For listings; an image without a name is none the worse. */
+static void read_name(struct work *w, int dir_fd)
+{
+	ManifestRecord *m;
+	struct err unused;
+
+	if (snapshot_manifest(dir_fd, &w->owner, &m, &unused) < 0)
+		return;
+	if (m->name)
+		snprintf(w->name, sizeof(w->name), "%s", m->name);
+	manifest_record__free_unpacked(m, NULL);
+}
+
+static int tell_running(struct work *w, pid_t root_ns_pid, struct err *err)
+{
+	struct control_request req = { .op = CONTROL_RUNNING,
+				       .a = root_ns_pid,
+				       .b = w->generation };
+	struct control_reply reply;
+
+	snprintf(req.text, sizeof(req.text), "%s", w->name);
+	return control_call(w->control_fd, &req, &reply, NULL, err);
+}
+
+static int run_engine(struct work *w, int dir_fd, const int *stdio,
+		      Reply *reply, struct err *err)
+{
+	struct restart_result res = { 0 };
+	struct restart_args args = {
+		.job_id = w->req->job_id,
+		.dir_fd = dir_fd,
+		.owner = &w->owner,
+		.init_pid = w->info.init_pid,
+		.stdio = { stdio[0], stdio[1], stdio[2] },
+		.no_direct = w->req->has_no_direct && w->req->no_direct,
+		.set_time = set_time,
+		.spawn = spawn,
+		.ready = ready,
+		.phase = work_phase,
+		.arg = w,
+	};
+	int r = restart_run(&args, &res, err);
+
+	if (r < 0)
+		return r;
+	r = tell_running(w, res.root_ns_pid, err);
+	if (r == 0)
+		fill_outcome(w, &res, reply->outcome);
+	return r;
+}
+
+int work_restore(struct work *w, Reply *reply, struct err *err)
+{
+	bool aside = w->req->has_put_aside && w->req->put_aside;
+	auto_close int dir_fd = -EBADF;
+	struct control_reply control;
+	int stdio[3], r;
+	char **outputs = NULL;
+
+	r = work_connect(w, err);
+	if (r == 0 && w->info.state != CONTROL_RESTORING)
+		r = err_set(err, -EBUSY, "its supervisor waits for no restore");
+	if (r == 0)
+		r = work_control(w, CONTROL_STDIO, 0, 0, &control, stdio, err);
+	if (r == 0)
+		r = open_snapshot(w, &dir_fd, err);
+	if (r == 0 && aside)
+		r = read_outputs(w, dir_fd, &outputs, err);
+	if (r == 0 && aside)
+		r = outputs_back(w, outputs, err);
+	if (r == 0)
+		read_name(w, dir_fd);
+	if (r == 0)
+		r = run_engine(w, dir_fd, stdio, reply, err);
+	if (r < 0)
+		outputs_aside_again(w, outputs);
+	outputs_free(outputs);
+	return r;
+}

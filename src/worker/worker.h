@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_WORKER_WORKER_H
+#define JOBCR_WORKER_WORKER_H
+
+#include <stdbool.h>
+
+#include "engine/engine.h"
+#include "src/wire/worker.pb-c.h"
+#include "storage/as_user.h"
+#include "util/err.h"
+#include "wire/control.h"
+
+/* One operation. */
+struct work {
+	const WorkerRequest *req;
+	struct user_id owner;
+	int parent_fd;	/* who asked for it */
+	int control_fd; /* the supervisor; -1: none */
+	struct control_info info;
+	uint32_t generation;
+	char name[128]; /* restore: the command, as in the image */
+};
+
+/* Fill the reply, but for result and text of a failure. */
+int work_checkpoint(struct work *w, Reply *reply, struct err *err);
+int work_restore(struct work *w, Reply *reply, struct err *err);
+
+/* For the engine: tells the parent, waits for its answer when stepping. */
+void work_phase(void *arg, enum engine_phase phase);
+
+/* Ask the parent; no answer is a no. */
+bool work_ask_published(struct work *w);
+
+/* Connect to the job's supervisor and read what it knows. */
+int work_connect(struct work *w, struct err *err);
+int work_control(struct work *w, uint32_t op, int64_t a, int64_t b,
+		 struct control_reply *ret, int *ret_fds, struct err *err);
+
+/* Keep the capabilities that the operation needs, and no other. */
+int work_drop_capabilities(struct err *err);
+
+/* The deadline: a worker that runs into it is gone, its job goes on. */
+void work_set_deadline(const struct work *w);
+void work_clear_deadline(void);
+
+#endif
