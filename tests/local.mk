@@ -279,6 +279,11 @@ check_PROGRAMS += %D%/victims/refused_memory
 %C%_victims_refused_memory_LDADD = $(VICTIM_LIBS)
 T_TESTS += %D%/t/refused_memory.t
 
+UNIT_TESTS += %D%/unit/features
+%C%_unit_features_SOURCES = %D%/unit/features.c
+%C%_unit_features_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a
+
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 

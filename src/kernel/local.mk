@@ -1,5 +1,7 @@
 noinst_LIBRARIES += %D%/libkernel.a
 %C%_libkernel_a_SOURCES = \
+	%D%/features.c \
+	%D%/features.h \
 	%D%/kcmp.c \
 	%D%/kcmp.h \
 	%D%/maps.c \
