@@ -2,6 +2,8 @@
 #include "daemon/answer.h"
 
 #include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "storage/as_user.h"
 #include "storage/store.h"
@@ -15,8 +17,13 @@ static int find_newest(const struct conf *conf, const struct ask_question *q,
 {
 	auto_close int job_fd = -EBADF;
 	struct user_id user = { 0 };
+	struct stat st;
 	int r = control_check_id(q->job_id, err);
 
+	/* A store that is not mounted may hold anything. */
+	if (r == 0 && stat(conf->store_dir, &st) < 0)
+		return err_set(err, -EIO, "%s: %s", conf->store_dir,
+			       strerror(errno));
 	if (r == 0)
 		r = user_id_load(q->uid, q->gid, &user, err);
 	if (r == 0)
