@@ -121,6 +121,8 @@ int reader_open(struct reader *r, const char *name, uint32_t *ret_stream,
 		return err_set(err, -EMFILE, "%s: more than %u streams", name,
 			       STREAMS_MAX);
 	fd = open_stream(r, name, &s.direct);
+	if (fd < 0 && errno == ELOOP)
+		return err_set(err, -EBADMSG, "%s: a link, not a file", name);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(err, "%s", name);
 	if (!S_ISREG(st.st_mode))

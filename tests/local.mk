@@ -91,6 +91,12 @@ UNIT_TESTS += %D%/unit/publish
 %C%_unit_publish_SOURCES = %D%/unit/publish.c
 %C%_unit_publish_LDADD = $(SNAPSHOT_LIBS)
 
+UNIT_TESTS += %D%/unit/damaged
+%C%_unit_damaged_SOURCES = %D%/unit/damaged.c
+%C%_unit_damaged_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS) $(JSON_LIBS)
+
 UNIT_TESTS += %D%/unit/snapshot
 %C%_unit_snapshot_SOURCES = %D%/unit/snapshot.c
 %C%_unit_snapshot_LDADD = $(SNAPSHOT_LIBS)

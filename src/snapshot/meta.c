@@ -142,6 +142,9 @@ int snapshot_meta(int dir_fd, const struct user_id *user, const PartEntry *part,
 
 	r = stream_load(dir_fd, user, stream->name, stream->length,
 			META_MAX_BYTES, &data, &len, err);
+	/* The manifest says that it is there: not "no snapshot". */
+	if (r == -ENOENT)
+		r = err_set(err, -EBADMSG, "%s: missing", stream->name);
 	if (r < 0)
 		return r;
 	r = check_digest(stream, data, len, err);

@@ -25,6 +25,8 @@ int stream_open(int dir_fd, const struct user_id *user, const char *name,
 	num = errno;
 	if (user)
 		as_root();
+	if (fd < 0 && num == ELOOP)
+		return err_set(err, -EBADMSG, "%s: a link, not a file", name);
 	if (fd < 0)
 		return err_num(err, num, "%s", name);
 	if (fstat(fd, &st) < 0)

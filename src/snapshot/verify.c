@@ -23,6 +23,8 @@ static int open_streams(struct reader *reader, const PartEntry *part,
 		uint32_t number;
 		int r = reader_open(reader, s->name, &number, &length, err);
 
+		if (r == -ENOENT)
+			r = err_set(err, -EBADMSG, "%s: missing", s->name);
 		if (r < 0)
 			return r;
 		if (number != k - 1)
