@@ -289,6 +289,10 @@ UNIT_TESTS += %D%/unit/features
 %C%_unit_features_SOURCES = %D%/unit/features.c
 %C%_unit_features_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
 	src/util/libutil.a
+check_PROGRAMS += %D%/victims/refused_task
+%C%_victims_refused_task_SOURCES = %D%/victims/refused_task.c
+%C%_victims_refused_task_LDADD = $(VICTIM_LIBS)
+T_TESTS += %D%/t/refused_task.t
 
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t

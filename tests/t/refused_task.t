@@ -1,0 +1,25 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A process that cannot be saved whole is refused by name, and goes on.
+set -u
+top_builddir=${top_builddir:-.}
+roundtrip=$top_builddir/tests/lib/roundtrip
+victim=$top_builddir/tests/victims/refused_task
+
+if [ "$(id -u)" != 0 ]; then
+	echo "1..0 # SKIP needs root"
+	exit 0
+fi
+for kind in seccomp dispatch cpuid ldt ports undo traced chroot mounted \
+	namespace; do
+	"$roundtrip" -m resume "$victim" "$kind"
+done | awk '
+	/^(not )?ok / {
+		n++
+		if ($1 == "not") { bad = 1; $3 = n } else $2 = n
+		print
+		next
+	}
+	/^1\.\./ { next }
+	{ print }
+	END { print "1.." n; exit bad }'

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* refused_task KIND: a process that cannot be saved; must not be hurt. */
+#include <asm/ldt.h>
+#include <asm/prctl.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/io.h>
+#include <sys/ipc.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/sem.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/lib/victim.h"
+
+static int semaphores = -1;
+
+static bool in_seccomp(void)
+{
+	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K,
+					    SECCOMP_RET_ALLOW);
+	struct sock_fprog program = { 1, &allow };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static bool with_dispatch(void)
+{
+	static char selector; /* 0: calls pass */
+
+	return prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0,
+		     &selector) == 0;
+}
+
+static bool without_cpuid(void)
+{
+	return syscall(SYS_arch_prctl, ARCH_SET_CPUID, 0) == 0;
+}
+
+static bool with_ldt(void)
+{
+	struct user_desc entry = { .limit = 1, .useable = 1 };
+
+	return syscall(SYS_modify_ldt, 1, &entry, sizeof(entry)) == 0;
+}
+
+static bool with_ports(void)
+{
+	if (ioperm(0x80, 1, 1) < 0 && errno == ENOSYS)
+		victim_skip("this kernel has no ioperm(2)");
+	return ioperm(0x80, 1, 1) == 0;
+}
+
+static bool with_undo(void)
+{
+	struct sembuf up = { .sem_op = 1, .sem_flg = SEM_UNDO };
+
+	semaphores = semget(IPC_PRIVATE, 1, 0600);
+	return semaphores >= 0 && semop(semaphores, &up, 1) == 0;
+}
+
+/* A child of ours is traced by us. */
+static bool with_tracee(void)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	return waitpid(child, NULL, 0) == child;
+}
+
+static bool in_chroot(void)
+{
+	/* All names go on to be the same, but it is another root. */
+	return mkdir("root", 0700) == 0 &&
+	       mount("/", "root", NULL, MS_BIND, NULL) == 0 &&
+	       chroot("root") == 0 && chdir("/") == 0;
+}
+
+/* The directory's name leads elsewhere now. */
+static bool under_a_mount(void)
+{
+	return mkdir("below", 0700) == 0 && chdir("below") == 0 &&
+	       mount("none", "../below", "tmpfs", 0, NULL) == 0;
+}
+
+static bool in_user_namespace(void)
+{
+	return unshare(CLONE_NEWUSER) == 0;
+}
+
+static const struct kind {
+	const char *name, *text;
+	bool (*set)(void);
+	bool root;
+} kinds[] = {
+	{ "seccomp", "seccomp", in_seccomp, false },
+	{ "dispatch", "syscall user dispatch", with_dispatch, false },
+	{ "cpuid", "CPUID", without_cpuid, false },
+	{ "ldt", "segments", with_ldt, false },
+	{ "ports", "I/O ports", with_ports, true },
+	{ "undo", "SEM_UNDO", with_undo, false },
+	{ "traced", "traced", with_tracee, false },
+	{ "chroot", "root directory", in_chroot, true },
+	{ "mounted", "current directory", under_a_mount, true },
+	{ "namespace", "namespace", in_user_namespace, false },
+};
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		const struct kind *k = &kinds[i];
+
+		if (argc < 2 || strcmp(argv[1], k->name) != 0)
+			continue;
+		if (k->root && getuid() != 0)
+			victim_skip("%s needs root", k->name);
+		victim_need(k->set(), k->name);
+		victim_wait_refused(k->text);
+		if (semaphores >= 0)
+			semctl(semaphores, 0, IPC_RMID);
+		victim_verdict(victim_interrupts == 0,
+			       "%s: refused, and unharmed", k->name);
+	}
+	return 2;
+}
