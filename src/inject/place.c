@@ -144,6 +144,36 @@ static bool is_untouched(const struct process *proc, uint64_t start)
 	       n == 0 && next >= start + PLACE_SCRATCH;
 }
 
+/* The first hole in [start, end) that was never touched; 0: none. */
+static uint64_t find_hole(const struct process *proc, uint64_t start,
+			  uint64_t end)
+{
+	while (end > start && end - start >= PLACE_SCRATCH) {
+		struct page_run run;
+		struct err ignored;
+		uint64_t next;
+		size_t n;
+
+		if (pagemap_scan(proc->pagemap_fd, start, end, &run, 1, &n,
+				 &next, &ignored) < 0)
+			return 0;
+		if (n == 0 || run.start - start >= PLACE_SCRATCH)
+			return start;
+		start = run.end;
+	}
+	return 0;
+}
+
+static bool is_zero(const struct process *proc, uint64_t start)
+{
+	auto_free char *data = malloc(PLACE_SCRATCH);
+
+	return data &&
+	       read_memory(proc->pid, start, data, PLACE_SCRATCH) ==
+		       PLACE_SCRATCH &&
+	       !data[0] && !memcmp(data, data + 1, PLACE_SCRATCH - 1);
+}
+
 static bool is_plain(const struct vma *v)
 {
 	return v->prot == (PROT_READ | PROT_WRITE) && !v->shared &&
@@ -153,56 +183,41 @@ static bool is_plain(const struct vma *v)
 			     VMA_WIPEONFORK));
 }
 
-/* The low end of the mapping that the leader's stack pointer is in. */
-static uint64_t stack_end(const struct process *proc, const struct vma *v)
+/*
+ * The far end of the main stack.  Below the stack pointer nothing is alive,
+ * whatever is found there; when the pointer is elsewhere (an interpreter that
+ * switches stacks) only what holds nothing is taken.
+ */
+static uint64_t on_main_stack(const struct process *proc)
 {
-	if (!v || !is_plain(v))
+	for (size_t i = 0; i < proc->vmas.count; i++) {
+		const struct vma *v = &proc->vmas.v[i];
+
+		if (strcmp(v->path, "[stack]") || !is_plain(v))
+			continue;
+		if (proc->rsp >= v->start && proc->rsp < v->end)
+			return proc->rsp - v->start >=
+					       PLACE_SCRATCH + STACK_GAP ?
+				       v->start :
+				       0;
+		if (is_untouched(proc, v->start) || is_zero(proc, v->start))
+			return v->start;
+	}
+	return 0;
+}
+
+static uint64_t on_own_stack(const struct process *proc)
+{
+	const struct vma *v = maps_find(&proc->vmas, proc->rsp);
+
+	if (!v || !is_plain(v) || proc->rsp - v->start < STACK_GAP)
 		return 0;
-	if (proc->rsp >= v->start && proc->rsp < v->end &&
-	    proc->rsp - v->start < PLACE_SCRATCH + STACK_GAP)
-		return 0;
-	return v->start;
+	return find_hole(proc, v->start,
+			 (proc->rsp - STACK_GAP) & ~(uint64_t)4095);
 }
 
-static const struct vma *main_stack(const struct process *proc)
-{
-	for (size_t i = 0; i < proc->vmas.count; i++)
-		if (!strcmp(proc->vmas.v[i].path, "[stack]"))
-			return &proc->vmas.v[i];
-	return NULL;
-}
-
-static uint64_t choose_scratch(const struct process *proc)
-{
-	const struct vma *main = main_stack(proc);
-	const struct vma *own = maps_find(&proc->vmas, proc->rsp);
-	uint64_t at;
-
-	at = stack_end(proc, main);
-	if (at && is_untouched(proc, at))
-		return at;
-	at = stack_end(proc, own);
-	if (at && is_untouched(proc, at))
-		return at;
-	/* Was deep once: below the pointer nothing is alive. */
-	return at && own == main ? at : 0;
-}
-
-/* An earlier visit leaves zeroes where nothing was. */
-static bool is_zero(const struct process *proc, uint64_t start)
-{
-	auto_free uint8_t *buf = malloc(PLACE_SCRATCH);
-
-	if (!buf || read_memory(proc->pid, start, buf, PLACE_SCRATCH) !=
-			    PLACE_SCRATCH)
-		return false;
-	return buf[0] == 0 && memcmp(buf, buf + 1, PLACE_SCRATCH - 1) == 0;
-}
-
-/* The far end of any private anonymous mapping. */
-static uint64_t choose_elsewhere(const struct process *proc,
-				 bool (*is_free)(const struct process *proc,
-						 uint64_t start))
+/* A hole in any private anonymous mapping. */
+static uint64_t elsewhere(const struct process *proc)
 {
 	struct vma_list vmas = { 0 };
 	struct err ignored;
@@ -214,9 +229,8 @@ static uint64_t choose_elsewhere(const struct process *proc,
 	for (size_t i = vmas.count; i-- > 0 && !at;) {
 		const struct vma *v = &vmas.v[i];
 
-		if (is_plain(v) && (!*v->path || !strcmp(v->path, "[heap]")) &&
-		    is_free(proc, v->end - PLACE_SCRATCH))
-			at = v->end - PLACE_SCRATCH;
+		if (is_plain(v) && (!*v->path || !strcmp(v->path, "[heap]")))
+			at = find_hole(proc, v->start, v->end);
 	}
 	maps_done(&vmas);
 	return at;
@@ -227,11 +241,11 @@ static int find_scratch(const struct process *proc, struct place *p,
 {
 	uint8_t *saved;
 
-	p->scratch = choose_scratch(proc);
+	p->scratch = on_main_stack(proc);
 	if (!p->scratch)
-		p->scratch = choose_elsewhere(proc, is_untouched);
+		p->scratch = on_own_stack(proc);
 	if (!p->scratch)
-		p->scratch = choose_elsewhere(proc, is_zero);
+		p->scratch = elsewhere(proc);
 	if (!p->scratch)
 		return err_set(err, -ENOTSUP,
 			       "no memory that jobcr could use for a moment "
