@@ -42,6 +42,7 @@ static int request_here(const struct cli *cli, Request *req, const int *fds,
 				.caller = &who,
 				.req = req,
 				.nfds = nfds,
+				.peer_fd = -1,
 				.reply = collect,
 				.arg = sink };
 	size_t i;

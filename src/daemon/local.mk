@@ -1,1 +1,19 @@
-# nothing yet
+sbin_PROGRAMS += jobcrd
+jobcrd_SOURCES = \
+	%D%/main.c \
+	%D%/preempt.c \
+	%D%/preempt.h \
+	%D%/serve.c \
+	%D%/server.c \
+	%D%/server.h \
+	%D%/slurm.c \
+	%D%/slurm.h \
+	%D%/watch.c
+jobcrd_LDADD = \
+	src/operation/liboperation.a \
+	src/conf/libconf.a \
+	src/wire/libwire.a \
+	src/wire/libwireproto.a \
+	storage/libstorage.a \
+	src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(MUNGE_LIBS) $(CONFUSE_LIBS) $(URING_LIBS)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,6 +138,21 @@ static int send_end(const struct operation *op, int status, bool left)
 	return op->reply(op->arg, &reply);
 }
 
+/* The supervisor's reply, unless who asked has gone: then -EPIPE. */
+static int await_end(const struct operation *op, int fd,
+		     struct control_reply *ret, struct err *err)
+{
+	struct pollfd fds[2] = { { fd, POLLIN, 0 },
+				 { op->peer_fd, POLLRDHUP, 0 } };
+
+	while (poll(fds, 2, -1) < 0)
+		if (errno != EINTR)
+			return err_sys(err, "poll");
+	if (!fds[0].revents)
+		return err_set(err, -EPIPE, "nobody waits any more");
+	return control_receive(fd, ret, NULL, err);
+}
+
 int operation_wait(const struct operation *op, struct err *err)
 {
 	const struct control_request req = { .op = CONTROL_WAIT };
@@ -153,7 +169,9 @@ int operation_wait(const struct operation *op, struct err *err)
 	if (r == 0)
 		r = control_send(fd, &req, err);
 	if (r == 0)
-		r = control_receive(fd, &reply, NULL, err);
+		r = await_end(op, fd, &reply, err);
+	if (r == -EPIPE)
+		return r;
 	if (r == 0)
 		return send_end(op, (int)reply.value,
 				reply.info.state == CONTROL_LEFT);

@@ -32,6 +32,7 @@ struct operation {
 	const Request *req;
 	int fds[4]; /* that came with the request: borrowed */
 	size_t nfds;
+	int peer_fd; /* hung up: nobody waits any more; -1: none */
 	/* Told every reply; negative: nobody listens any more. */
 	int (*reply)(void *arg, const Reply *reply);
 	/* A worker waits at a phase (stepping): go on? */

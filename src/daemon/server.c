@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/server.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/preempt.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "wire/ask.h"
+#include "wire/notify.h"
+
+/* Children at a time: in all, of one user, of callers not yet known. */
+#define CHILDREN_MAX 1024
+#define USER_MAX     64
+#define REMOTE_MAX   64
+
+/* After a checkpoint that failed the job is left in peace for a while. */
+#define RETRY_AFTER  (10 * NSEC_PER_SEC)
+#define FAILED_MAX   64
+
+enum child_kind { CHILD_LOCAL = 1, CHILD_REMOTE, CHILD_SLURM, CHILD_WATCH };
+
+struct child {
+	pid_t pid; /* 0: free */
+	enum child_kind kind;
+	uid_t uid;
+	char job_id[JOB_ID_MAX]; /* CHILD_SLURM */
+};
+
+struct failed {
+	char job_id[JOB_ID_MAX];
+	uint64_t until;
+};
+
+struct server {
+	const struct conf *conf;
+	int signal_fd, local_fd, remote_fd, notify_fd, ask_fd;
+	struct child children[CHILDREN_MAX];
+	struct failed failed[FAILED_MAX]; /* a ring */
+	unsigned int nfailed;
+	uint64_t next_watch;
+	uint64_t next_warning; /* rate of "too many" in the log */
+	sigset_t old_mask;
+};
+
+static int listen_local(struct server *s, struct err *err)
+{
+	auto_close int fd = socket(
+		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int n = snprintf(at.sun_path, sizeof(at.sun_path), "%s/jobcrd.sock",
+			 s->conf->run_dir);
+	mode_t old;
+	int r;
+
+	if (fd < 0)
+		return err_sys(err, "socket");
+	if (n < 0 || (size_t)n >= sizeof(at.sun_path))
+		return err_num(err, ENAMETOOLONG, "%s", s->conf->run_dir);
+	if (unlink(at.sun_path) < 0 && errno != ENOENT)
+		return err_sys(err, "%s: unlink", at.sun_path);
+	/* Everybody may ask; who is told what is decided per request. */
+	old = umask(0111);
+	r = bind(fd, (struct sockaddr *)&at, sizeof(at));
+	umask(old);
+	if (r < 0 || listen(fd, 128) < 0)
+		return err_sys(err, "%s", at.sun_path);
+	s->local_fd = take_fd(&fd);
+	return 0;
+}
+
+static int listen_remote(struct server *s, struct err *err)
+{
+	auto_close int fd = socket(
+		AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_in6 at6 = { .sin6_family = AF_INET6,
+				    .sin6_port = htons(s->conf->port) };
+	struct sockaddr_in at4 = { .sin_family = AF_INET,
+				   .sin_port = htons(s->conf->port) };
+	int one = 1, zero = 0;
+	bool six = fd >= 0;
+	int r;
+
+	s->remote_fd = -1;
+	if (!s->conf->port)
+		return 0;
+	if (!six)
+		fd = socket(AF_INET,
+			    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_sys(err, "socket");
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (six)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
+	r = six ? bind(fd, (struct sockaddr *)&at6, sizeof(at6)) :
+		  bind(fd, (struct sockaddr *)&at4, sizeof(at4));
+	if (r < 0 || listen(fd, 128) < 0)
+		return err_sys(err, "TCP port %u (Port in jobcr.conf)",
+			       s->conf->port);
+	s->remote_fd = take_fd(&fd);
+	return 0;
+}
+
+/* The run directory is there before the sockets in it. */
+static int listen_hints(struct server *s, struct err *err)
+{
+	int r;
+
+	if (mkdir(s->conf->run_dir, 0755) < 0 && errno != EEXIST)
+		return err_sys(err, "%s", s->conf->run_dir);
+	r = notify_listen(s->conf->run_dir, &s->notify_fd, err);
+	return r < 0 ? r : ask_listen(s->conf->run_dir, &s->ask_fd, err);
+}
+
+static struct child *find_room(struct server *s, enum child_kind kind,
+			       uid_t uid)
+{
+	struct child *room = NULL;
+	unsigned int same = 0, i;
+
+	for (i = 0; i < CHILDREN_MAX; i++) {
+		struct child *c = &s->children[i];
+
+		if (!c->pid)
+			room = c;
+		else if (c->kind == kind && c->uid == uid)
+			same++;
+	}
+	if ((kind == CHILD_LOCAL && uid && same >= USER_MAX) ||
+	    (kind == CHILD_REMOTE && same >= REMOTE_MAX) ||
+	    (kind == CHILD_WATCH && same))
+		return NULL;
+	return room;
+}
+
+/*
+ * 1 in the child, 0 in the loop (also when there is no room).  The child has
+ * nothing of the loop's but the connection it was made for.
+ */
+static int fork_child(struct server *s, enum child_kind kind, uid_t uid,
+		      const char *job_id)
+{
+	struct child *c = find_room(s, kind, uid);
+	uint64_t now = clock_monotonic_ns();
+	pid_t pid;
+
+	if (c) {
+		pid = fork();
+		if (pid == 0) {
+			close(s->signal_fd);
+			close(s->local_fd);
+			close(s->notify_fd);
+			close(s->ask_fd);
+			if (s->remote_fd >= 0)
+				close(s->remote_fd);
+			sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
+			setsid();
+			return 1;
+		}
+		if (pid > 0) {
+			*c = (struct child){ .pid = pid, .kind = kind,
+					     .uid = uid };
+			if (job_id)
+				strcpy(c->job_id, job_id);
+			return 0;
+		}
+	}
+	if (kind != CHILD_WATCH && now >= s->next_warning) {
+		log_warning(NULL, "too many requests at a time of uid %u: one "
+				  "was turned away",
+			    uid);
+		s->next_warning = now + 10 * NSEC_PER_SEC;
+	}
+	return 0;
+}
+
+static void child_ended(struct server *s, struct child *c, int status)
+{
+	c->pid = 0;
+	if (c->kind == CHILD_SLURM && *c->job_id && status != 0) {
+		struct failed *f = &s->failed[s->nfailed++ % FAILED_MAX];
+
+		strcpy(f->job_id, c->job_id);
+		f->until = clock_monotonic_ns() + RETRY_AFTER;
+	}
+}
+
+static void reap(struct server *s)
+{
+	unsigned int i;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (i = 0; i < CHILDREN_MAX; i++)
+			if (s->children[i].pid == pid)
+				child_ended(s, &s->children[i], status);
+}
+
+static bool failed_lately(const struct server *s, const char *job_id)
+{
+	uint64_t now = clock_monotonic_ns();
+	unsigned int i;
+
+	for (i = 0; i < FAILED_MAX; i++)
+		if (s->failed[i].until > now &&
+		    !strcmp(s->failed[i].job_id, job_id))
+			return true;
+	return false;
+}
+
+static void accept_local(struct server *s)
+{
+	auto_close int fd = accept4(s->local_fd, NULL, NULL, SOCK_CLOEXEC);
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (fd < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return;
+	if (fork_child(s, CHILD_LOCAL, peer.uid, NULL))
+		_exit(serve_local(s->conf, fd));
+}
+
+static void accept_remote(struct server *s)
+{
+	auto_close int fd = accept4(s->remote_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd >= 0 && fork_child(s, CHILD_REMOTE, 0, NULL))
+		_exit(serve_remote(s->conf, fd));
+}
+
+static void accept_ask(struct server *s)
+{
+	struct ask_question question;
+	struct err unused;
+	int fd;
+
+	if (ask_accept(s->ask_fd, &question, &fd, &unused) < 0)
+		return;
+	if (fork_child(s, CHILD_SLURM, 0, NULL))
+		_exit(serve_ask(s->conf, &question, fd));
+	close(fd);
+}
+
+static void take_hint(struct server *s)
+{
+	struct notify n;
+	struct err unused;
+
+	while (notify_receive(s->notify_fd, &n, &unused) == 0) {
+		if (n.event == NOTIFY_ENDED ||
+		    (n.event == NOTIFY_PREEMPT && failed_lately(s, n.job_id)))
+			continue;
+		if (!fork_child(s, CHILD_SLURM, 0, n.job_id))
+			continue;
+		if (n.event == NOTIFY_RESTORE)
+			_exit(preempt_restore(s->conf, n.job_id));
+		_exit(preempt_checkpoint(s->conf, n.job_id));
+	}
+}
+
+static int watch_due(struct server *s)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (!s->conf->interval_s)
+		return -1;
+	if (now >= s->next_watch) {
+		s->next_watch = now + s->conf->interval_s * NSEC_PER_SEC;
+		if (watch_needed(s->conf) && fork_child(s, CHILD_WATCH, 0, NULL))
+			_exit(watch_slurm(s->conf));
+	}
+	return (int)((s->next_watch - now) / 1000000 + 1);
+}
+
+/* 1: told to end. */
+static int read_signals(struct server *s)
+{
+	struct signalfd_siginfo si;
+
+	while (read(s->signal_fd, &si, sizeof(si)) == sizeof(si)) {
+		if (si.ssi_signo == SIGCHLD)
+			reap(s);
+		else
+			return 1;
+	}
+	return 0;
+}
+
+static void loop(struct server *s)
+{
+	struct pollfd fds[5] = {
+		{ s->signal_fd, POLLIN, 0 }, { s->local_fd, POLLIN, 0 },
+		{ s->notify_fd, POLLIN, 0 }, { s->ask_fd, POLLIN, 0 },
+		{ s->remote_fd, POLLIN, 0 },
+	};
+
+	for (;;) {
+		int timeout = watch_due(s);
+
+		if (poll(fds, 5, timeout) <= 0)
+			continue;
+		if (fds[0].revents && read_signals(s))
+			return;
+		if (fds[1].revents)
+			accept_local(s);
+		if (fds[2].revents)
+			take_hint(s);
+		if (fds[3].revents)
+			accept_ask(s);
+		if (fds[4].revents)
+			accept_remote(s);
+	}
+}
+
+static int block_signals(struct server *s, struct err *err)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, &s->old_mask);
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return s->signal_fd < 0 ? err_sys(err, "signalfd") : 0;
+}
+
+static void remove_sockets(const struct server *s)
+{
+	static const char *const names[] = { "jobcrd.sock", "notify", "ask" };
+	char path[512];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", s->conf->run_dir,
+			 names[i]);
+		(void)unlink(path);
+	}
+}
+
+int server_run(const struct conf *conf, struct err *err)
+{
+	struct server s = { .conf = conf };
+	int r = block_signals(&s, err);
+
+	if (r == 0)
+		r = listen_remote(&s, err);
+	if (r == 0)
+		r = listen_hints(&s, err);
+	if (r == 0)
+		r = listen_local(&s, err);
+	if (r < 0)
+		return r;
+	log_info(NULL, "node %s, store %s, port %u: ready", conf->node,
+		 conf->store_dir, conf->port);
+	loop(&s);
+	remove_sockets(&s);
+	log_info(NULL, "ends; jobs and operations under way go on");
+	return 0;
+}

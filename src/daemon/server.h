@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_DAEMON_SERVER_H
+#define JOBCR_DAEMON_SERVER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "conf/conf.h"
+#include "util/err.h"
+
+/*
+ * jobcrd's loop.  It accepts and forks: whatever may wait or parse happens in
+ * a child of its own, which goes on when jobcrd ends.
+ */
+
+/* Run until SIGTERM or SIGINT. */
+int server_run(const struct conf *conf, struct err *err);
+
+/* In a child: one request of this node, or of another one (munge). */
+int serve_local(const struct conf *conf, int fd);
+int serve_remote(const struct conf *conf, int fd);
+
+/*
+ * In a child: is there a snapshot of a Slurm job to go on from?  Answers and
+ * closes fd.
+ */
+struct ask_question;
+int serve_ask(const struct conf *conf, const struct ask_question *question,
+	      int fd);
+
+/*
+ * In a child: ask slurmctld about each job of Slurm's on this node, and hint
+ * the loop at those that are preempted.
+ */
+int watch_slurm(const struct conf *conf);
+
+/* Are there any?  A look at names, no more. */
+int watch_needed(const struct conf *conf);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/server.h"
+#include "daemon/slurm.h"
+#include "storage/store.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/log.h"
+#include "wire/ask.h"
+#include "wire/notify.h"
+
+/* Jobs of Slurm's are numbers. */
+static bool is_slurm_id(const char *name)
+{
+	uint64_t v;
+
+	return parse_u64(name, UINT32_MAX, &v) == 0;
+}
+
+static DIR *open_jobs(const struct conf *conf)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/jobs", conf->run_dir);
+	return opendir(path);
+}
+
+int watch_needed(const struct conf *conf)
+{
+	auto_closedir DIR *dir = open_jobs(conf);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (is_slurm_id(entry->d_name))
+			return 1;
+	return 0;
+}
+
+static void look_at(const struct conf *conf, const char *job_id)
+{
+	struct control_info info;
+	struct slurm_job job;
+	struct err err;
+
+	if (control_read_info(conf->run_dir, job_id, &info, &err) < 0 ||
+	    !info.slurm || info.state != CONTROL_ALIVE)
+		return;
+	if (slurm_query(conf->libexec, info.slurm, &job, &err) < 0)
+		return;
+	if (job.reason == SLURM_REASON_PREEMPT)
+		(void)notify_send(conf->run_dir, job_id, NOTIFY_PREEMPT, 0,
+				  &err);
+}
+
+int watch_slurm(const struct conf *conf)
+{
+	auto_closedir DIR *dir = open_jobs(conf);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (is_slurm_id(entry->d_name))
+			look_at(conf, entry->d_name);
+	return 0;
+}
+
+/*
+ * Only a job that Slurm has started before can have left a snapshot: numbers
+ * of jobs begin again when a controller loses its state.
+ */
+static int find_snapshot(const struct conf *conf,
+			 const struct ask_question *q, uint32_t *ret,
+			 struct err *err)
+{
+	auto_close int job_fd = -EBADF;
+	struct user_id user = { 0 };
+	struct slurm_job job;
+	uint64_t id;
+	int r = control_check_id(q->job_id, err);
+
+	if (r == 0 && parse_u64(q->job_id, UINT32_MAX, &id) < 0)
+		r = err_set(err, -EINVAL, "job %s is not Slurm's", q->job_id);
+	if (r == 0)
+		r = user_id_load(q->uid, q->gid, &user, err);
+	if (r < 0)
+		return r;
+	r = store_open_job(conf->store_dir, conf->cluster, q->job_id, false,
+			   &user, &job_fd, err);
+	if (r == 0)
+		r = store_newest(job_fd, &user, ret, err);
+	user_id_done(&user);
+	if (r == -ENOENT) {
+		*ret = 0;
+		return 0;
+	}
+	if (r == 0)
+		r = slurm_query(conf->libexec, (uint32_t)id, &job, err);
+	if (r == 0 && !job.restarts) {
+		log_warning(q->job_id, "the snapshot in the store is of an "
+				       "earlier job of that number: not used");
+		*ret = 0;
+	}
+	return r;
+}
+
+int serve_ask(const struct conf *conf, const struct ask_question *question,
+	      int fd)
+{
+	uint32_t generation = 0;
+	struct err err = { 0 };
+	int r = find_snapshot(conf, question, &generation, &err);
+
+	if (r < 0)
+		log_error(question->job_id, "is there a snapshot? %s",
+			  err.text);
+	ask_reply(fd, r < 0 ? r : 0, generation, err.text);
+	return r < 0;
+}
