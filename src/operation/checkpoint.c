@@ -24,6 +24,18 @@ static void fill_common(const struct conf *conf, WorkerRequest *w)
 	w->timeout_s = conf->timeout_s;
 }
 
+/*
+ * The kernel says which groups a caller is in; the worker's own look-up may
+ * know of fewer (a group entered with a password, a login without an entry).
+ */
+static void take_groups(WorkerRequest *w, const struct caller *caller)
+{
+	if (!caller || caller->uid != w->uid)
+		return;
+	w->groups = caller->groups;
+	w->n_groups = caller->ngroups;
+}
+
 int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
 		   const struct worker_hooks *hooks, Reply **ret,
 		   struct err *err)
@@ -49,6 +61,7 @@ int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
 	w.store = conf->store_dir;
 	w.uid = info->uid;
 	w.gid = info->gid;
+	take_groups(&w, c->caller);
 	w.run_dir = conf->run_dir;
 	w.cause = (char *)c->cause;
 	w.name = (char *)info->name;
@@ -81,6 +94,7 @@ int restore_job(const struct conf *conf, const struct restore *p,
 		w.store = conf->store_dir;
 	w.uid = p->info->uid;
 	w.gid = p->info->gid;
+	take_groups(&w, p->caller);
 	w.run_dir = conf->run_dir;
 	w.has_generation = w.has_stepping = w.has_put_aside = 1;
 	w.generation = p->generation;
@@ -183,6 +197,7 @@ static int checkpoint_tree(const struct operation *op,
 	w.dir = req->dir;
 	w.uid = uid;
 	w.gid = gid;
+	take_groups(&w, op->caller);
 	w.has_root_pid = 1;
 	w.root_pid = req->pid;
 	w.cause = (char *)"request";
@@ -202,6 +217,7 @@ int operation_checkpoint(const struct operation *op, struct err *err)
 					    .arg = (void *)op };
 	const Request *req = op->req;
 	struct checkpoint c = { .cause = "request",
+				.caller = op->caller,
 				.kill = req->has_kill && req->kill,
 				.stepping = stepping(op),
 				.timeout_s = timeout_s(op) };

@@ -2,6 +2,7 @@
 #ifndef JOBCR_OPERATION_CHECKPOINT_H
 #define JOBCR_OPERATION_CHECKPOINT_H
 
+#include "operation/operation.h"
 #include "operation/worker.h"
 #include "wire/control.h"
 
@@ -9,6 +10,8 @@
 struct checkpoint {
 	const struct control_info *info;
 	const char *cause;
+	const struct caller *caller; /* the owner's groups are taken over
+					when it is the owner; or NULL */
 	bool kill, ask, stepping, put_aside;
 	unsigned int timeout_s;
 };
@@ -26,6 +29,7 @@ struct restore {
 	uint32_t generation; /* 0: the newest */
 	const char *dir;
 	const struct control_info *info;
+	const struct caller *caller; /* as above */
 	bool stepping, keep;
 	unsigned int timeout_s;
 };

@@ -143,6 +143,7 @@ static int fill_supervisor(const struct operation *op, struct plan *plan,
 		.generation = plan->generation,
 		.dir = plan->dir,
 		.info = &info,
+		.caller = op->caller,
 		.stepping = req->has_stepping && req->stepping &&
 			    op->caller->uid == 0,
 		.timeout_s = req->has_timeout_ms ?

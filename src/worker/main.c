@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -14,6 +15,28 @@
 #include "worker/worker.h"
 
 #define PARENT_FD 3
+
+/* The groups that the parent vouches for, beside those that are known here. */
+static int add_groups(const WorkerRequest *req, struct user_id *user,
+		      struct err *err)
+{
+	gid_t *more = reallocarray(user->groups,
+				   user->ngroups + req->n_groups + 1,
+				   sizeof(gid_t));
+	size_t i, k;
+
+	if (!more)
+		return err_num(err, ENOMEM, "groups");
+	user->groups = more;
+	for (i = 0; i < req->n_groups; i++) {
+		for (k = 0; k < user->ngroups; k++)
+			if (more[k] == req->groups[i])
+				break;
+		if (k == user->ngroups)
+			more[user->ngroups++] = req->groups[i];
+	}
+	return 0;
+}
 
 static int run(struct work *w, Reply *reply, struct err *err)
 {
@@ -24,6 +47,8 @@ static int run(struct work *w, Reply *reply, struct err *err)
 		r = err_set(err, -EINVAL, "either a store or a directory");
 	if (r == 0)
 		r = user_id_load(req->uid, req->gid, &w->owner, err);
+	if (r == 0)
+		r = add_groups(req, &w->owner, err);
 	if (r == 0)
 		r = work_drop_capabilities(err);
 	if (r < 0)
