@@ -4,7 +4,6 @@
  * error: a job must start without checkpoints rather than not at all, and a
  * job with a snapshot must never start again from its beginning.
  */
-#include <libgen.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -77,7 +76,7 @@ static bool is_step(spank_t spank, uint32_t step)
 /* The script's own directory below SlurmdSpoolDir is local to the node. */
 static void find_spool(spank_t spank, char *ret, size_t size)
 {
-	char **argv = NULL;
+	char **argv = NULL, *slash;
 	int argc = 0;
 
 	ret[0] = '\0';
@@ -85,7 +84,9 @@ static void find_spool(spank_t spank, char *ret, size_t size)
 	    argc < 1)
 		return;
 	snprintf(ret, size, "%s", argv[0]);
-	snprintf(ret, size, "%s", dirname(ret));
+	slash = strrchr(ret, '/');
+	if (slash)
+		*slash = '\0';
 }
 
 /* A run without jobcr is better than none, but nobody may be misled. */

@@ -112,12 +112,18 @@ static double rate(uint64_t bytes, uint64_t ns)
 static void log_outcome(const struct subject *s, const char *what,
 			const Outcome *o)
 {
+	char pause[64] = "";
+
+	if (o->has_frozen_ns && o->frozen_ns)
+		snprintf(pause, sizeof(pause), "stood still for %.0f ms, ",
+			 (double)o->frozen_ns / 1e6);
 	log_info(s->id,
-		 "%s: generation %u, %u processes, %u threads, %.1f MiB at "
-		 "%.0f MiB/s, stood still for %.0f ms, %.0f ms in all",
-		 what, o->generation, o->tasks, o->threads,
+		 "%s: generation %u, %u process%s with %u thread%s, %.1f MiB "
+		 "at %.0f MiB/s, %s%.0f ms in all",
+		 what, o->generation, o->tasks, o->tasks == 1 ? "" : "es",
+		 o->threads, o->threads == 1 ? "" : "s",
 		 (double)o->page_bytes / MIB, rate(o->page_bytes, o->pages_ns),
-		 (double)o->frozen_ns / 1e6, (double)o->total_ns / 1e6);
+		 pause, (double)o->total_ns / 1e6);
 }
 
 /*
