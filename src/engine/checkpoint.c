@@ -177,6 +177,12 @@ static int dump_all(struct checkpoint *c, struct err *err)
 	return r < 0 ? err_wrap(err, r, "pages") : 0;
 }
 
+static uint64_t frozen_so_far(const struct checkpoint *c)
+{
+	return c->result.frozen_ns ? c->result.frozen_ns :
+				     clock_monotonic_ns() - c->tree.started_ns;
+}
+
 static int publish(struct checkpoint *c, struct err *err)
 {
 	const struct checkpoint_args *args = c->args;
@@ -201,12 +207,22 @@ static int publish(struct checkpoint *c, struct err *err)
 		NULL
 	};
 	r = manifest_make(args, files, ARRAY_SIZE(files),
-			  clock_monotonic_ns() - c->tree.started_ns,
-			  total.bytes, &manifest, &len, err);
+			  frozen_so_far(c), total.bytes, &manifest, &len, err);
 	if (r == 0)
 		r = store_publish(args->job_fd, args->generation, args->dir_fd,
 				  manifest, len, args->owner, err);
 	return r < 0 ? err_wrap(err, r, "publish") : 0;
+}
+
+/* Everything was copied: a job that is to go on need not wait for disks. */
+static int let_go_on(struct checkpoint *c, struct err *err)
+{
+	int r;
+
+	collection_done(&c->collection);
+	r = tree_thaw(&c->tree, err);
+	c->result.frozen_ns = clock_monotonic_ns() - c->tree.started_ns;
+	return r;
 }
 
 /* The snapshot is durable: its maker decides what becomes of the tree. */
@@ -215,11 +231,13 @@ static int end(struct checkpoint *c, struct err *err)
 	int r;
 
 	enter(c, PHASE_END);
-	c->result.killed =
-		c->args->published && c->args->published(c->args->arg);
+	if (!c->args->published)
+		return 0;
+	c->result.killed = c->args->published(c->args->arg);
+	if (!c->result.killed)
+		return let_go_on(c, err);
 	collection_done(&c->collection);
-	r = c->result.killed ? tree_kill(&c->tree, err) :
-			       tree_thaw(&c->tree, err);
+	r = tree_kill(&c->tree, err);
 	c->result.frozen_ns = clock_monotonic_ns() - c->tree.started_ns;
 	return r;
 }
@@ -235,6 +253,8 @@ static int run_frozen(struct checkpoint *c, struct err *err)
 	r = collect_frozen(c, err);
 	if (r == 0)
 		r = dump_all(c, err);
+	if (r == 0 && !c->args->published)
+		r = let_go_on(c, err);
 	if (r == 0)
 		r = publish(c, err);
 	if (r == 0)

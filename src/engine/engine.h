@@ -51,7 +51,8 @@ struct checkpoint_args {
 	void (*phase)(void *arg, enum engine_phase phase);
 	/*
 	 * The snapshot is durable and the tree still frozen: true kills the
-	 * tree, false lets it go on.  NULL: goes on.
+	 * tree, false lets it go on.  NULL: it goes on as soon as all is
+	 * copied, and does not stand still until all is durable.
 	 */
 	bool (*published)(void *arg);
 	void *arg;

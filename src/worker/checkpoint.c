@@ -62,8 +62,6 @@ static bool published(void *arg)
 	struct control_reply reply;
 	struct err unused;
 
-	if (!req->has_kill || !req->kill)
-		return false;
 	/* From here on a deadline would do harm: it is nearly over. */
 	work_clear_deadline();
 	if (aside && !outputs_aside(w)) {
@@ -196,7 +194,7 @@ static int run_engine(struct work *w, int job_fd, int dir_fd, Reply *reply,
 		.no_direct = req->has_no_direct && req->no_direct,
 		.readers = req->has_readers ? req->readers : 0,
 		.phase = work_phase,
-		.published = published,
+		.published = req->has_kill && req->kill ? published : NULL,
 		.arg = w,
 	};
 	int r, other;

@@ -488,7 +488,7 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 		.dir_fd = w->dir_fd,
 		.owner = owner,
 		.phase = worker_phase,
-		.published = worker_published,
+		.published = w->kill ? worker_published : NULL,
 		.arg = w,
 	};
 
