@@ -161,6 +161,9 @@ VICTIMS += %D%/victims/memfd.victim
 %C%_victims_memfd_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
 %C%_victims_memfd_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/amx.victim
+%C%_victims_amx_victim_SOURCES = %D%/victims/amx.c
+%C%_victims_amx_victim_LDADD = $(VICTIM_LIBS)
 VICTIMS += %D%/victims/counter.victim
 %C%_victims_counter_victim_SOURCES = %D%/victims/counter.c
 %C%_victims_counter_victim_LDADD = $(VICTIM_LIBS)

@@ -692,6 +692,56 @@ int drive_restore(const struct drive_place *place, const char *dir,
 	return 0;
 }
 
+/* Processes in the pid namespace of a job, but for its init. */
+static size_t count_left(const struct drive_job *job)
+{
+	char path[300], init_ns[64] = "", ns[64];
+	auto_closedir DIR *proc = opendir("/proc");
+	struct dirent *e;
+	size_t n = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)job->init_pid);
+	if (!proc || readlink(path, init_ns, sizeof(init_ns) - 1) < 0)
+		return SIZE_MAX;
+	while ((e = readdir(proc))) {
+		memset(ns, 0, sizeof(ns));
+		snprintf(path, sizeof(path), "/proc/%s/ns/pid", e->d_name);
+		if (atoi(e->d_name) == job->init_pid ||
+		    readlink(path, ns, sizeof(ns) - 1) < 0)
+			continue;
+		n += strcmp(ns, init_ns) == 0;
+	}
+	return n;
+}
+
+int drive_restore_killed(const struct drive_place *place, const char *dir,
+			 enum engine_phase phase, uint64_t delay_ns,
+			 size_t *ret_left, struct drive_outcome *outcome)
+{
+	auto_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct worker w = { .out = outcome, .dir_fd = fd,
+			    .die_phase = (int)phase,
+			    .die_delay = delay_ns };
+	struct timespec nap = { .tv_nsec = 10000000 };
+	int r;
+
+	memset(outcome, 0, sizeof(*outcome));
+	if (fd < 0)
+		return err_sys(&outcome->err, "%s", dir);
+	r = job_new(place, NULL, NULL, &w.job, &outcome->err);
+	if (r < 0)
+		return r;
+	r = run_worker(&w);
+	for (int i = 0; i < 200 && r < 0; i++) {
+		*ret_left = count_left(w.job);
+		if (*ret_left == 0)
+			break;
+		nanosleep(&nap, NULL);
+	}
+	drive_end(w.job);
+	return r;
+}
+
 pid_t drive_root_pid(const struct drive_job *job)
 {
 	return job->root_pid;

@@ -64,6 +64,14 @@ int drive_checkpoint_killed(struct drive_job *job, const char *dir,
 int drive_restore(const struct drive_place *place, const char *dir,
 		  struct drive_job **ret, struct drive_outcome *outcome);
 
+/*
+ * The same, but the worker is killed delay_ns after the phase begins: then
+ * -ECANCELED, and how many processes of the job are left 2 s later.
+ */
+int drive_restore_killed(const struct drive_place *place, const char *dir,
+			 enum engine_phase phase, uint64_t delay_ns,
+			 size_t *ret_left, struct drive_outcome *outcome);
+
 /* Outer pids. */
 pid_t drive_root_pid(const struct drive_job *job);
 pid_t drive_init_pid(const struct drive_job *job);

@@ -141,6 +141,37 @@ static void test_damage(const char *dir, const char *stream)
 	(void)!pwrite(fd, &byte, 1, 60);
 }
 
+/*
+ * Half a job is worse than none.  One that the supervisor has just made and
+ * nobody holds yet is the supervisor's to end.
+ */
+static void test_killed(const char *dir)
+{
+	static const enum engine_phase phases[] = { PHASE_PREFLIGHT,
+						    PHASE_BUILD, PHASE_FILL,
+						    PHASE_GO };
+	static const uint64_t delays[] = { 0, 500000, 3000000, 10000000 };
+	struct drive_place place = { 0 };
+	struct drive_outcome outcome;
+	size_t left, killed = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(phases); i++)
+		for (size_t k = 0; k < ARRAY_SIZE(delays); k++) {
+			left = SIZE_MAX;
+			if (drive_restore_killed(&place, dir, phases[i],
+						 delays[k], &left,
+						 &outcome) != -ECANCELED)
+				continue;
+			killed++;
+			ok(left == 0 || left == ARRAY_SIZE(tree) ||
+				   (left == 1 && i < 2),
+			   "worker killed %llu us into %s: %zu are left",
+			   (unsigned long long)delays[k] / 1000,
+			   engine_phase_name(phases[i]), left);
+		}
+	ok(killed > 4, "it was killed %zu times", killed);
+}
+
 int main(void)
 {
 	struct err err = { 0 };
@@ -154,6 +185,7 @@ int main(void)
 		ok(false, "an image by hand: %s", err.text);
 	} else {
 		test_restore(dir);
+		test_killed(dir);
 		test_damage(dir, "n1.pages.1");
 		test_damage(dir, "n1.meta");
 		test_damage(dir, "manifest");
