@@ -297,6 +297,8 @@ check_PROGRAMS += %D%/victims/refused_task
 %C%_victims_refused_task_LDADD = $(VICTIM_LIBS)
 T_TESTS += %D%/t/refused_task.t
 
+T_TESTS += %D%/t/killed.t
+
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 

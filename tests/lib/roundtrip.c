@@ -6,7 +6,9 @@
  * an ordinary user, and prints TAP.  Modes: none (undisturbed: is the victim
  * itself right?), plain (checkpoint, kill, restore), resume (checkpointed
  * twice, goes on), twice (a restored job is checkpointed and restored), node
- * (came from a node with another clock, restored under another host name).
+ * (came from a node with another clock, restored under another host name),
+ * killed (only when asked for: many checkpoints whose worker is killed at any
+ * moment, then as plain).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +22,7 @@
 #include <unistd.h>
 
 #include "drive.h"
+#include "snapshot/snapshot.h"
 #include "tap.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -216,10 +219,60 @@ static bool restore(struct round *r)
 	return good;
 }
 
+/* What has a manifest must be whole. */
+static bool whole_or_none(struct round *r, const char *path)
+{
+	auto_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct err err = { 0 };
+
+	if (fd < 0 || faccessat(fd, "manifest", F_OK, 0) < 0)
+		return true;
+	if (snapshot_verify(fd, NULL, true, &err) < 0)
+		return failed(r, "half a snapshot has a manifest: %s",
+			      err.text);
+	return true;
+}
+
+/*
+ * The worker dies in the middle of everything, as often as is needed to hit
+ * most places.
+ */
+static bool checkpoint_dies(struct round *r, enum engine_phase phase,
+			    uint64_t delay_ns)
+{
+	struct drive_outcome *o = calloc(1, sizeof(*o));
+	char path[300];
+	int result;
+	bool good;
+
+	r->generation++;
+	image_dir(r, path);
+	result = drive_checkpoint_killed(r->job, path, phase, delay_ns, o);
+	good = result == 0 || result == -ECANCELED;
+	if (!good)
+		failed(r, "checkpoint to be killed: %s", o->err.text);
+	free(o);
+	return good && whole_or_none(r, path);
+}
+
+static bool dies_everywhere(struct round *r)
+{
+	static const uint64_t delays[] = { 0, 300000, 1000000, 4000000 };
+
+	for (int phase = PHASE_PREFLIGHT; phase <= PHASE_END; phase++)
+		for (size_t i = 0; i < ARRAY_SIZE(delays); i++)
+			if (!checkpoint_dies(r, (enum engine_phase)phase,
+					     delays[i]))
+				return false;
+	return true;
+}
+
 static bool disturb(struct round *r)
 {
 	if (strcmp(r->mode, "none") == 0)
 		return true;
+	if (strcmp(r->mode, "killed") == 0 && !dies_everywhere(r))
+		return false;
 	if (strcmp(r->mode, "resume") == 0)
 		return checkpoint(r, false) && checkpoint(r, false);
 	if (!checkpoint(r, true) || !restore(r))
