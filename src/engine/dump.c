@@ -338,6 +338,12 @@ static int dump_task(struct dump *d, struct collected_task *t, struct err *err)
 		if (r < 0)
 			err_wrap(err, r, "thread %d", t->threads[i].ns_tid);
 	}
+	/* Puts its memory back: what it used must not be saved with pages. */
+	remote_free(f->remote);
+	f->remote = NULL;
+	t->view.remote = NULL;
+	for (size_t i = 0; i < t->nthreads; i++)
+		t->threads[i].remote = NULL;
 	return r;
 }
 
