@@ -36,11 +36,12 @@ static int build_processes(struct building *b, struct err *err)
 {
 	int r;
 
-	r = build_stage(b, STAGE_OPEN, err);
-	if (r == 0)
-		r = set_clocks(b, err);
+	r = set_clocks(b, err);
 	if (r == 0)
 		r = build_tree(b, err);
+	/* Files of /proc may be those of processes: these come first. */
+	if (r == 0)
+		r = build_stage(b, STAGE_OPEN, err);
 	if (r == 0)
 		r = build_tables(b, err);
 	if (r == 0)

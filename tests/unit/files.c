@@ -713,6 +713,53 @@ static void test_outside(void)
 	close(ends[1]);
 }
 
+static int put_and_restore(struct rig *rig, const ProtobufCMessage *first,
+			   const ProtobufCMessage *second, uint32_t tag,
+			   struct err *err)
+{
+	struct img_sink sink = { .write = sink_write, .arg = rig };
+
+	memset(err, 0, sizeof(*err));
+	if (img_put(&sink, TAG_FILE, first, err) < 0 ||
+	    img_put(&sink, tag, second, err) < 0)
+		return -EIO;
+	return restore_all(rig, err);
+}
+
+/* What we open with our rights must be ours: an image may say otherwise. */
+static void test_crafted(void)
+{
+	FileRecord file = FILE_RECORD__INIT, ghost = FILE_RECORD__INIT;
+	OpenFile target = OPEN_FILE__INIT, opened = OPEN_FILE__INIT;
+	PipeEndRecord end = PIPE_END_RECORD__INIT;
+	struct rig rig;
+	struct err err;
+	int r;
+
+	target.object = 1;
+	target.flags = O_PATH;
+	file.open = ghost.open = &target;
+	file.path.data = ghost.path.data = (uint8_t *)"/etc/passwd";
+	file.path.len = ghost.path.len = strlen("/etc/passwd");
+	file.mode = S_IFREG;
+	opened.object = 2;
+	opened.flags = O_RDWR;
+	end.open = ghost.open = &opened;
+	end.pipe = 1;
+	rig_init(&rig);
+	r = put_and_restore(&rig, &file.base, &end.base, TAG_PIPE_END, &err);
+	ok(r == -EBADMSG && rig.made[2] < 0,
+	   "a file is not opened as an end of a pipe: %s", err.text);
+	rig_done(&rig);
+	ghost.has_ghost = 1;
+	ghost.ghost = 1;
+	rig_init(&rig);
+	r = put_and_restore(&rig, &file.base, &ghost.base, TAG_FILE, &err);
+	ok(r == -EBADMSG && rig.made[2] < 0,
+	   "nor as contents that travelled: %s", err.text);
+	rig_done(&rig);
+}
+
 int main(void)
 {
 	char dir[] = "/tmp/jobcr-files.XXXXXX";
@@ -736,6 +783,7 @@ int main(void)
 	test_chardev();
 	test_refusals(dir);
 	test_outside();
+	test_crafted();
 	for (size_t i = 0; i < 3; i++) {
 		static const char *const names[] = { "file", "input", "link" };
 
