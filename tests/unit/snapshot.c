@@ -118,17 +118,25 @@ static void test_missing(int dir_fd, const char *name, int expect)
 	ok(check(dir_fd, &err) == 0, "%s is back", name);
 }
 
+/* In three steps: not all file systems exchange names. */
+static void swap(int dir_fd, const char *a, const char *b)
+{
+	renameat(dir_fd, a, dir_fd, "aside");
+	renameat(dir_fd, b, dir_fd, a);
+	renameat(dir_fd, "aside", dir_fd, b);
+}
+
 static void test_swapped(int dir_fd)
 {
 	struct err err = { 0 };
 
-	renameat2(dir_fd, SAMPLE_PAGES, dir_fd, SAMPLE_MORE, RENAME_EXCHANGE);
+	swap(dir_fd, SAMPLE_PAGES, SAMPLE_MORE);
 	ok(check(dir_fd, &err) == -EBADMSG && strstr(err.text, SAMPLE_PAGES),
 	   "two streams that changed names: %s", err.text);
-	renameat2(dir_fd, SAMPLE_PAGES, dir_fd, SAMPLE_MORE, RENAME_EXCHANGE);
-	renameat2(dir_fd, SAMPLE_META, dir_fd, "manifest", RENAME_EXCHANGE);
+	swap(dir_fd, SAMPLE_PAGES, SAMPLE_MORE);
+	swap(dir_fd, SAMPLE_META, "manifest");
 	ok(check(dir_fd, &err) == -EBADMSG, "meta and manifest: %s", err.text);
-	renameat2(dir_fd, SAMPLE_META, dir_fd, "manifest", RENAME_EXCHANGE);
+	swap(dir_fd, SAMPLE_META, "manifest");
 }
 
 /* One thing wrong in records whose frames, digests and hashes are right. */
