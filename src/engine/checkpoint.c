@@ -38,6 +38,7 @@ struct checkpoint {
 	char meta_name[NAME_BYTES], pages_name[NAME_BYTES];
 	uint32_t meta_stream, page_streams[1];
 	unsigned int created; /* streams, in this order */
+	bool durable;	      /* published: never to be taken back */
 };
 
 static void enter(const struct checkpoint *c, enum engine_phase phase)
@@ -211,6 +212,7 @@ static int publish(struct checkpoint *c, struct err *err)
 	if (r == 0)
 		r = store_publish(args->job_fd, args->generation, args->dir_fd,
 				  manifest, len, args->owner, err);
+	c->durable = r == 0;
 	return r < 0 ? err_wrap(err, r, "publish") : 0;
 }
 
@@ -323,7 +325,7 @@ int checkpoint_run(const struct checkpoint_args *args,
 	pages_free(c->pages);
 	meta_stream_done(&c->meta);
 	writer_free(c->writer);
-	if (r < 0)
+	if (r < 0 && !c->durable)
 		discard(c);
 	tree_free(&c->tree);
 	free(c);

@@ -48,9 +48,31 @@ static const struct {
 	{ VMA_MERGEABLE, MADV_MERGEABLE, "MADV_MERGEABLE" },
 };
 
+static bool lockable(enum mapping_kind kind)
+{
+	return kind == MAPPING_ANON || kind == MAPPING_FILE ||
+	       kind == MAPPING_SHMEM;
+}
+
+/*
+ * mlockall shows in every mapping there is; whether it is for those to come
+ * too (MCL_FUTURE) the kernel tells nobody.
+ */
+static void check_all_locked(const struct task_view *task,
+			     const struct vma *unlocked, struct refusals *no)
+{
+	if (!unlocked && task->vmas->count)
+		refusals_add(no, task->ns_pid, task->stat->comm, -1,
+			     "lock single ranges (mlock), or unlock before a "
+			     "checkpoint",
+			     "all memory is locked (mlockall), perhaps that "
+			     "of the future too");
+}
+
 static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 		     struct refusals *no, struct err *err)
 {
+	const struct vma *unlocked = NULL;
 	const char *why, *remedy;
 	dev_t dev;
 	int r;
@@ -61,8 +83,12 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 		return r;
 	for (size_t i = 0; i < task->vmas->count; i++) {
 		const struct vma *v = &task->vmas->v[i];
+		enum mapping_kind kind =
+			mapping_classify(v, dev, &why, &remedy);
 
-		if (mapping_classify(v, dev, &why, &remedy) != MAPPING_REFUSED)
+		if (lockable(kind) && !(v->flags & VMA_LOCKED))
+			unlocked = v;
+		if (kind != MAPPING_REFUSED)
 			continue;
 		refusals_add(no, task->ns_pid, task->stat->comm, -1, remedy,
 			     "%s at %#llx-%#llx%s%s", why,
@@ -70,6 +96,7 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 			     (unsigned long long)v->end, *v->path ? " " : "",
 			     v->path);
 	}
+	check_all_locked(task, unlocked, no);
 	return 0;
 }
 

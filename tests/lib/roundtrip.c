@@ -7,8 +7,8 @@
  * itself right?), plain (checkpoint, kill, restore), resume (checkpointed
  * twice, goes on), twice (a restored job is checkpointed and restored), node
  * (came from a node with another clock, restored under another host name),
- * killed (only when asked for: many checkpoints whose worker is killed at any
- * moment, then as plain).
+ * killed (only when asked for: a checkpoint without room, many whose worker
+ * is killed at any moment, then as plain).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -267,11 +268,33 @@ static bool dies_everywhere(struct round *r)
 	return true;
 }
 
+/* A store without room: an error that says so, and nothing is left. */
+static bool no_room(struct round *r)
+{
+	struct drive_outcome *o = calloc(1, sizeof(*o));
+	char path[300], dir[320];
+	int result;
+
+	r->generation++;
+	image_dir(r, path);
+	snprintf(dir, sizeof(dir), "%s/small", path);
+	if (mkdir(path, 0755) < 0 ||
+	    mount("none", path, "tmpfs", 0, "size=64k,mode=0777") < 0)
+		return failed(r, "%s", "no small file system");
+	result = drive_checkpoint(r->job, dir, true, o);
+	(void)umount2(path, MNT_DETACH);
+	if (result != -ENOSPC)
+		failed(r, "checkpoint without room: %s", o->err.text);
+	free(o);
+	return result == -ENOSPC;
+}
+
 static bool disturb(struct round *r)
 {
 	if (strcmp(r->mode, "none") == 0)
 		return true;
-	if (strcmp(r->mode, "killed") == 0 && !dies_everywhere(r))
+	if (strcmp(r->mode, "killed") == 0 &&
+	    (!no_room(r) || !dies_everywhere(r)))
 		return false;
 	if (strcmp(r->mode, "resume") == 0)
 		return checkpoint(r, false) && checkpoint(r, false);

@@ -133,6 +133,11 @@ static void huge_memfd(void)
 	want(memfd_create("huge", MFD_HUGETLB) >= 0, "memfd of huge pages");
 }
 
+static void lock_all(void)
+{
+	want(mlockall(MCL_CURRENT | MCL_FUTURE) == 0, "mlockall");
+}
+
 static void perf(void)
 {
 	struct perf_event_attr attr = {
@@ -214,6 +219,7 @@ static const struct kind {
 	{ "sealed", "mseal", sealed },
 	{ "protection-key", "protection key", key },
 	{ "huge-memfd", "hugetlbfs", huge_memfd },
+	{ "mlockall", "mlockall", lock_all },
 	{ "perf", "perf", perf },
 	{ "seccomp", "seccomp", seccomp },
 	{ "namespace", "namespace of its own (uts)", own_namespace },
