@@ -305,6 +305,20 @@ T_TESTS += %D%/t/refused_task.t
 
 T_TESTS += %D%/t/killed.t
 
+# Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.
+check_PROGRAMS += %D%/lib/survive %D%/programs/openmp
+%C%_lib_survive_SOURCES = %D%/lib/survive.c
+%C%_lib_survive_LDADD = %D%/lib/libdrive.a %D%/lib/libtap.a \
+	$(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) \
+	$(GCRYPT_LIBS)
+%C%_programs_openmp_SOURCES = %D%/programs/openmp.c
+%C%_programs_openmp_CFLAGS = $(AM_CFLAGS) -fopenmp
+%C%_programs_openmp_LDADD =
+T_TESTS += %D%/t/programs.t
+EXTRA_DIST += %D%/programs/gzip.sh %D%/programs/perl.sh \
+	%D%/programs/pipeline.sh %D%/programs/python.sh \
+	%D%/programs/sqlite.sh
+
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 
