@@ -93,6 +93,8 @@ int main(void)
 	/* A core of this would hold the memory of somebody's job. */
 	prctl(PR_SET_DUMPABLE, 0);
 	signal(SIGPIPE, SIG_IGN);
+	/* A limit on the size of files is an error of the write, then. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (frame_receive(PARENT_FD, FRAME_WORKER_REQUEST,
 			  &worker_request__descriptor, &msg, NULL, NULL,
 			  &err) < 0) {

@@ -145,17 +145,24 @@ static void fill_outcome(const struct work *w,
 	o->root_ns_pid = res->root_ns_pid;
 }
 
-/* For listings; an image without a name is none the worse. */
-static void read_name(struct work *w, int dir_fd)
+/*
+ * In the store a snapshot is of this job and generation, or it was put there
+ * by mistake.  The name is for listings.
+ */
+static int check_identity(struct work *w, int dir_fd, struct err *err)
 {
 	ManifestRecord *m;
-	struct err unused;
+	int r = snapshot_manifest(dir_fd, &w->owner, &m, err);
 
-	if (snapshot_manifest(dir_fd, &w->owner, &m, &unused) < 0)
-		return;
+	if (r < 0)
+		return r;
+	if (!w->req->dir)
+		r = snapshot_check_identity(m, w->req->job_id, w->generation,
+					    err);
 	if (m->name)
 		snprintf(w->name, sizeof(w->name), "%s", m->name);
 	manifest_record__free_unpacked(m, NULL);
+	return r;
 }
 
 static int tell_running(struct work *w, pid_t root_ns_pid, struct err *err)
@@ -211,12 +218,12 @@ int work_restore(struct work *w, Reply *reply, struct err *err)
 		r = work_control(w, CONTROL_STDIO, 0, 0, &control, stdio, err);
 	if (r == 0)
 		r = open_snapshot(w, &dir_fd, err);
+	if (r == 0)
+		r = check_identity(w, dir_fd, err);
 	if (r == 0 && aside)
 		r = read_outputs(w, dir_fd, &outputs, err);
 	if (r == 0 && aside)
 		r = outputs_back(w, outputs, err);
-	if (r == 0)
-		read_name(w, dir_fd);
 	if (r == 0)
 		r = run_engine(w, dir_fd, stdio, reply, err);
 	if (r < 0)
