@@ -319,6 +319,7 @@ EXTRA_DIST += %D%/programs/gzip.sh %D%/programs/perl.sh \
 	%D%/programs/pipeline.sh %D%/programs/python.sh \
 	%D%/programs/sqlite.sh
 
+T_TESTS += %D%/t/snapshots.t
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 

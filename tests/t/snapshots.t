@@ -1,0 +1,139 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Snapshots in a store, by the commands: shown, verified, damaged, in the
+# wrong place, seen by somebody else.  What is damaged names itself, the exit
+# status is 5, and nothing is started.
+set -u
+if [ "$(id -u)" != 0 ]; then
+	echo "1..0 # SKIP checkpoints need root"
+	exit 0
+fi
+top_builddir=${top_builddir:-.}
+JOBCR_LIBEXEC=${JOBCR_LIBEXEC:-$top_builddir}
+jobcr=$top_builddir/jobcr
+tmp=$(mktemp -d /tmp/jobcr-snapshots.XXXXXX) || exit 1
+chmod 755 "$tmp"
+JOBCR_CONF=$tmp/jobcr.conf
+export JOBCR_LIBEXEC JOBCR_CONF
+id=
+finish() {
+	[ -z "$id" ] || "$jobcr" kill "$id" KILL >/dev/null 2>&1
+	[ -z "$id" ] || timeout 10 "$jobcr" wait "$id" >/dev/null 2>&1
+	rm -rf "$tmp"
+}
+trap finish EXIT
+mkdir "$tmp/store" "$tmp/run"
+cat >"$JOBCR_CONF" <<EOF
+StoreDir = "$tmp/store"
+RunDir = "$tmp/run"
+NodeName = "node-a"
+EOF
+
+n=0
+fail=0
+ok() { # status message
+	n=$((n + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $n - $2"
+	else
+		fail=1
+		echo "not ok $n - $2"
+		sed 's/^/# /' "$tmp/said"
+	fi
+}
+# Run a command; true when it exits with a status and says a word.
+says() { # status word command...
+	want=$1
+	word=$2
+	shift 2
+	timeout 60 "$@" >"$tmp/said" 2>&1
+	got=$?
+	[ "$got" = "$want" ] && grep -q -- "$word" "$tmp/said" && return 0
+	echo "exit status $got" >>"$tmp/said"
+	return 1
+}
+lines() {
+	wc -l <"$tmp/out"
+}
+# Wait until the job has written more than a number of lines.
+grows() {
+	tries=0
+	while [ "$(lines)" -le "$1" ]; do
+		tries=$((tries + 1))
+		[ "$tries" -le 500 ] || return 1
+		sleep 0.02
+	done
+}
+flip() { # file byte: flip its lowest bit
+	byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+	byte=$((byte ^ 1))
+	# shellcheck disable=SC2059 # an octal escape
+	printf "\\$(printf %03o "$byte")" |
+		dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
+}
+
+: >"$tmp/out"
+: >"$tmp/said"
+id=$("$jobcr" run --detach --output "$tmp/out" -- /bin/sh -c \
+	'i=0; while :; do i=$((i + 1)); echo $i; sleep 0.02; done')
+grows 3
+ok $? "a job runs"
+says 0 "generation 1" "$jobcr" checkpoint "$id" --kill
+ok $? "it is checkpointed and ends"
+job=$tmp/store/local/$id
+gen=$job/0000000001
+
+says 0 "Generation: 1" "$jobcr" show "$id"
+ok $? "show tells of it"
+says 0 '"generation":1' "$jobcr" show "$id" --json
+ok $? "as JSON too"
+says 0 RegsRecord "$jobcr" show "$id" --records
+ok $? "and every record"
+says 0 "whole and undamaged" "$jobcr" verify "$id"
+ok $? "verify finds it whole"
+says 0 "whole and undamaged" "$jobcr" verify --dir "$gen"
+ok $? "by its directory too"
+says 4 "no snapshot" "$jobcr" verify local-9999
+ok $? "a job without snapshots has none"
+
+before=$(lines)
+for f in manifest node-a.meta node-a.pages.0; do
+	at=$(($(wc -c <"$gen/$f") / 2))
+	flip "$gen/$f" $at
+	says 5 "$f" "$jobcr" verify "$id"
+	ok $? "verify names the damaged $f"
+	says 5 "$f" "$jobcr" restore "$id" --detach
+	ok $? "a restore from a damaged $f is refused by name"
+	flip "$gen/$f" $at
+done
+mv "$gen" "$job/0000000007"
+says 5 "generation 1, not of 7" "$jobcr" restore "$id" --detach
+ok $? "a generation that was renamed is refused"
+mv "$job/0000000007" "$gen"
+mkdir -m 700 "$tmp/store/local/local-77"
+cp -a "$gen" "$tmp/store/local/local-77/"
+says 5 "of job $id, not of local-77" "$jobcr" verify local-77
+ok $? "so is one that was copied from another job"
+rm -r "$tmp/store/local/local-77"
+mv "$gen" "$gen.new"
+says 4 "no complete snapshot" "$jobcr" restore "$id" --detach
+ok $? "one that is not published is none"
+mv "$gen.new" "$gen"
+if command -v setpriv >/dev/null 2>&1; then
+	says 6 "ermission" setpriv --reuid 65534 --regid 65534 \
+		--clear-groups "$jobcr" verify "$id"
+	ok $? "another user cannot read it"
+else
+	n=$((n + 1))
+	echo "ok $n # SKIP no setpriv"
+fi
+[ "$(lines)" = "$before" ]
+ok $? "all this time nothing of the job has run"
+says 0 restored "$jobcr" restore "$id" --detach && grows "$before"
+ok $? "put back as it was it is restored and goes on"
+count=$(lines)
+head -n "$count" "$tmp/out" >"$tmp/head"
+seq "$count" | cmp -s - "$tmp/head"
+ok $? "without a gap in what it wrote"
+echo "1..$n"
+exit $fail
