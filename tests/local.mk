@@ -303,6 +303,11 @@ check_PROGRAMS += %D%/victims/refused_task
 %C%_victims_refused_task_LDADD = $(VICTIM_LIBS)
 T_TESTS += %D%/t/refused_task.t
 
+VICTIMS += %D%/victims/many.victim
+%C%_victims_many_victim_SOURCES = %D%/victims/many.c
+%C%_victims_many_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_many_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+
 T_TESTS += %D%/t/killed.t
 
 # Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.

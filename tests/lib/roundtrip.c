@@ -197,7 +197,11 @@ static bool checkpoint(struct round *r, bool kill)
 	if (!good) {
 		failed(r, "checkpoint: %s", o->err.text);
 		log_outcome(o);
-	}
+	} else
+		diag("%u processes, %u threads: stood still %.1f ms of %.1f ms",
+		     o->checkpoint.tasks, o->checkpoint.threads,
+		     (double)o->checkpoint.frozen_ns / 1e6,
+		     (double)o->checkpoint.total_ns / 1e6);
 	free(o);
 	return good;
 }
@@ -216,6 +220,8 @@ static bool restore(struct round *r)
 	good = drive_restore(&r->place, path, &r->job, o) == 0;
 	if (!good)
 		failed(r, "restore: %s", o->err.text);
+	else
+		diag("restored in %.1f ms", (double)o->restart.total_ns / 1e6);
 	free(o);
 	return good;
 }
