@@ -1,6 +1,7 @@
 noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES = %D%/resource.h %D%/restore.h %D%/table.c
 %C%_libresource_a_SOURCES += %D%/open_file.c %D%/open_file.h
+%C%_libresource_a_SOURCES += %D%/holder.c %D%/holder.h
 %C%_libresource_a_SOURCES += %D%/build_id.c %D%/build_id.h
 %C%_libresource_a_SOURCES += %D%/file_image.c %D%/file_image.h
 %C%_libresource_a_SOURCES += %D%/file_lock.c %D%/file_lock.h

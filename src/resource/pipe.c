@@ -15,11 +15,10 @@
 
 #include "images/limits.h"
 #include "images/tags.h"
+#include "resource/holder.h"
 #include "resource/open_file.h"
 #include "resource/resource.h"
 #include "util/cleanup.h"
-
-#define DEPTH_MAX 1000 /* of a tree of processes, when it is walked up */
 
 static bool is_tty(const struct stat *st)
 {
@@ -46,51 +45,9 @@ static bool is_named(const struct fd_view *fd)
 	return fd->link[0] == '/';
 }
 
-/* A child that was born after a running tree was listed, or gone again. */
-static bool is_newborn(const struct dump_ctx *ctx, pid_t pid)
-{
-	const struct dump_engine *e = ctx->engine;
-	struct err ignored;
-
-	for (int depth = 0; depth < DEPTH_MAX && pid > 1; depth++) {
-		auto_close int proc = -EBADF;
-		struct proc_stat st;
-
-		if (proc_open(pid, 0, &proc, &ignored) < 0 ||
-		    proc_read_stat(proc, &st, &ignored) < 0)
-			return true;
-		pid = st.ppid;
-		if (e->ns_pid(e->arg, pid))
-			return true;
-	}
-	return false;
-}
-
-static pid_t holder_outside(const struct dump_ctx *ctx,
-			    const struct fd_view *fd)
-{
-	pid_t pid = ctx->engine->held_outside(ctx->engine->arg, fd->link);
-
-	return pid && !fd->task->leader && is_newborn(ctx, pid) ? 0 : pid;
-}
-
 static bool reads(uint32_t flags)
 {
 	return !(flags & O_PATH) && (flags & O_ACCMODE) != O_WRONLY;
-}
-
-/* pid (comm), for people; the process may be gone by now. */
-static void name_process(pid_t pid, char *ret, size_t room)
-{
-	auto_close int proc = -EBADF;
-	struct proc_stat st = { 0 };
-	struct err ignored;
-
-	if (proc_open(pid, 0, &proc, &ignored) < 0 ||
-	    proc_read_stat(proc, &st, &ignored) < 0)
-		snprintf(ret, room, "process %d", (int)pid);
-	else
-		snprintf(ret, room, "process %d (%s)", (int)pid, st.comm);
 }
 
 static void check_tty(const struct dump_ctx *ctx, const struct fd_view *fd,
@@ -112,8 +69,8 @@ static int check_external(const struct dump_ctx *ctx, const struct fd_view *fd,
 	char who[96];
 	int unread = 0;
 
-	name_process(holder, who, sizeof(who));
-	if (is_named(fd) || open_file_stdio(ctx, fd) < 0) {
+	holder_name(holder, who, sizeof(who));
+	if (open_file_stdio(ctx, fd) < 0) {
 		refusals_add(no, fd->task->ns_pid, comm, fd->fd,
 			     "run that process inside the job, or close the "
 			     "descriptor",

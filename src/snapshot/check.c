@@ -245,6 +245,19 @@ static int check_pages(const struct index *x, const PagesRecord *p,
 	return p->object ? need(x, ID_DATA, p->object, err) : 0;
 }
 
+/* What the step gave the job has no pipe here: the next step gives another. */
+static int check_pipe_end(const struct index *x, const PipeEndRecord *end,
+			  struct err *err)
+{
+	if (!end->external)
+		return need(x, ID_PIPE, end->pipe, err);
+	if (end->pipe || end->stdio > 2)
+		return err_set(err, -EBADMSG,
+			       "pipe %u, standard descriptor %u of a step",
+			       end->pipe, end->stdio);
+	return 0;
+}
+
 static int check_objects(const struct index *x, const struct meta_entry *e,
 			 struct err *err)
 {
@@ -257,8 +270,7 @@ static int check_objects(const struct index *x, const struct meta_entry *e,
 	case TAG_FILE:
 		return file->has_ghost ? need(x, ID_DATA, file->ghost, err) : 0;
 	case TAG_PIPE_END:
-		return need(x, ID_PIPE, ((const PipeEndRecord *)e->msg)->pipe,
-			    err);
+		return check_pipe_end(x, (const PipeEndRecord *)e->msg, err);
 	case TAG_MEMFD:
 		return need(x, ID_DATA, ((const MemfdRecord *)e->msg)->shmem,
 			    err);

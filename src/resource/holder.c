@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "resource/holder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+
+#define DEPTH_MAX 1000 /* of a tree of processes, when it is walked up */
+
+/* A child that was born after a running tree was listed, or gone again. */
+static bool is_newborn(const struct dump_ctx *ctx, pid_t pid)
+{
+	const struct dump_engine *e = ctx->engine;
+	struct err ignored;
+
+	for (int depth = 0; depth < DEPTH_MAX && pid > 1; depth++) {
+		auto_close int proc = -EBADF;
+		struct proc_stat st;
+
+		if (proc_open(pid, 0, &proc, &ignored) < 0 ||
+		    proc_read_stat(proc, &st, &ignored) < 0)
+			return true;
+		pid = st.ppid;
+		if (e->ns_pid(e->arg, pid))
+			return true;
+	}
+	return false;
+}
+
+static bool has_link(pid_t pid, const char *link)
+{
+	auto_close int proc = -EBADF;
+	auto_free int *fds = NULL;
+	struct err ignored;
+	bool found = false;
+	size_t count = 0;
+
+	if (proc_open(pid, 0, &proc, &ignored) < 0 ||
+	    proc_read_fds(proc, &fds, &count, &ignored) < 0)
+		return false;
+	for (size_t i = 0; i < count && !found; i++) {
+		auto_free char *text = NULL;
+		char name[32];
+
+		snprintf(name, sizeof(name), "fd/%d", fds[i]);
+		found = proc_read_link(proc, name, &text, &ignored) == 0 &&
+			!strcmp(text, link);
+	}
+	return found;
+}
+
+/* Fifos are few: look through all processes for each. */
+static pid_t find_by_path(const struct dump_ctx *ctx, const char *link)
+{
+	const struct dump_engine *e = ctx->engine;
+	auto_closedir DIR *dir = opendir("/proc");
+	struct dirent *d;
+
+	while (dir && (d = readdir(dir))) {
+		pid_t pid = (pid_t)atoi(d->d_name);
+
+		if (pid > 0 && pid != getpid() && !e->ns_pid(e->arg, pid) &&
+		    has_link(pid, link))
+			return pid;
+	}
+	return 0;
+}
+
+pid_t holder_outside(const struct dump_ctx *ctx, const struct fd_view *fd)
+{
+	const struct dump_engine *e = ctx->engine;
+	pid_t pid = fd->link[0] == '/' ? find_by_path(ctx, fd->link) :
+					 e->held_outside(e->arg, fd->link);
+
+	return pid && !fd->task->leader && is_newborn(ctx, pid) ? 0 : pid;
+}
+
+void holder_name(pid_t pid, char *ret, size_t room)
+{
+	auto_close int proc = -EBADF;
+	struct proc_stat st = { 0 };
+	struct err ignored;
+
+	if (proc_open(pid, 0, &proc, &ignored) < 0 ||
+	    proc_read_stat(proc, &st, &ignored) < 0)
+		snprintf(ret, room, "process %d", (int)pid);
+	else
+		snprintf(ret, room, "process %d (%s)", (int)pid, st.comm);
+}

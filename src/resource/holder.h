@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_RESOURCE_HOLDER_H
+#define JOBCR_RESOURCE_HOLDER_H
+
+#include <stddef.h>
+
+#include "resource/resource.h"
+
+/*
+ * Who outside the job has a pipe or a fifo open too.  A helper of the
+ * resource for pipes, none itself.
+ */
+
+/* One of them, 0: nobody.  Children of a running job are not outside. */
+pid_t holder_outside(const struct dump_ctx *ctx, const struct fd_view *fd);
+
+/* "process PID (comm)", for people; it may be gone by now. */
+void holder_name(pid_t pid, char *ret, size_t room);
+
+#endif
