@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -162,10 +163,15 @@ int dump_failure(const struct dump *d, struct err *err)
 	return err->code;
 }
 
-/* A group or session that is led from outside the tree is nobody's: 0. */
-static pid_t led_inside(const struct dump *d, pid_t leader)
+/*
+ * A group or session whose leader is alive outside the tree is none of ours:
+ * 0.  One whose leader has ended keeps its number.
+ */
+static pid_t led_inside(const struct dump *d, pid_t ns_leader, pid_t leader)
 {
-	return leader == 1 && d->args->init_pid ? 0 : leader;
+	if (!ns_leader || collection_ns_pid(d->collection, leader))
+		return ns_leader;
+	return kill(leader, 0) == 0 || errno != ESRCH ? 0 : ns_leader;
 }
 
 static pid_t parent_of(const struct dump *d, const struct frozen_task *f)
@@ -189,8 +195,8 @@ static int put_task(struct dump *d, const struct collected_task *t,
 		return err_set(err, -ENOMEM, "process");
 	rec.pid = f->ns_pid;
 	rec.ppid = parent_of(d, f);
-	rec.pgid = led_inside(d, f->status.ns_pgid);
-	rec.sid = led_inside(d, f->status.ns_sid);
+	rec.pgid = led_inside(d, f->status.ns_pgid, f->stat.pgid);
+	rec.sid = led_inside(d, f->status.ns_sid, f->stat.sid);
 	rec.state = TASK_RECORD__STATE__RUNNING;
 	rec.comm = (char *)f->stat.comm;
 	rec.has_exit_signal = 1;
