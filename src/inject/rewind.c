@@ -135,9 +135,11 @@ static long number_in_text(struct tracee *t, uint64_t rip)
 }
 
 /* By arguments that only one of the four calls with a restart block takes. */
-static long number_by_args(const struct user_regs_struct *regs)
+static long number_by_args(struct tracee *t,
+			   const struct user_regs_struct *regs)
 {
 	const uint64_t lowest_pointer = 0x10000;
+	uint64_t word;
 
 	if (regs->rdi && regs->rdi < lowest_pointer)
 		return SYS_clock_nanosleep;
@@ -146,9 +148,13 @@ static long number_by_args(const struct user_regs_struct *regs)
 						     SYS_poll;
 	if (regs->rsi >= lowest_pointer)
 		return SYS_nanosleep;
-	if (regs->rsi & 0x80 && regs->r10 >= lowest_pointer)
-		return SYS_futex; /* FUTEX_PRIVATE_FLAG */
-	return -1;
+	if (regs->r10 < lowest_pointer)
+		return regs->rsi ? SYS_poll : SYS_nanosleep;
+	/* FUTEX_WAIT with a timeout: then the word is what it waits to change. */
+	errno = 0;
+	word = (uint64_t)ptrace(PTRACE_PEEKDATA, t->tid, regs->rdi, NULL);
+	return !errno && (uint32_t)word == (uint32_t)regs->rdx ? SYS_futex :
+								  -1;
 }
 
 void syscall_identify(struct tracee *t, struct user_regs_struct *regs)
@@ -165,7 +171,7 @@ void syscall_identify(struct tracee *t, struct user_regs_struct *regs)
 	case SYS_futex:
 		break;
 	default:
-		nr = number_by_args(regs);
+		nr = number_by_args(t, regs);
 	}
 	if (nr >= 0)
 		regs->orig_rax = (unsigned long long)nr;

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -19,78 +18,9 @@
 #include <unistd.h>
 
 #include "engine/freeze.h"
+#include "tests/lib/children.h"
 #include "tests/lib/tap.h"
-#include "util/cleanup.h"
 #include "util/clock.h"
-
-#define DEADLINE (10 * NSEC_PER_SEC)
-
-/* What the processes tell the test. */
-static volatile uint64_t *counters;
-#define COUNTERS 4096
-
-static void nap_ms(long ms)
-{
-	nanosleep(&(struct timespec){ .tv_sec = ms / 1000,
-				      .tv_nsec = ms % 1000 * 1000000 },
-		  NULL);
-}
-
-static bool await_count(int i, uint64_t min)
-{
-	uint64_t deadline = clock_monotonic_ns() + DEADLINE;
-
-	while (counters[i] < min) {
-		if (clock_monotonic_ns() > deadline)
-			return false;
-		nap_ms(1);
-	}
-	return true;
-}
-
-static char state_of(pid_t pid)
-{
-	auto_close int fd = -EBADF;
-	struct proc_stat st;
-	struct err err;
-
-	if (proc_open(pid, 0, &fd, &err) < 0 ||
-	    proc_read_stat(fd, &st, &err) < 0)
-		return '-';
-	return st.state;
-}
-
-static bool await_state(pid_t pid, char state)
-{
-	uint64_t deadline = clock_monotonic_ns() + DEADLINE;
-
-	while (state_of(pid) != state) {
-		if (clock_monotonic_ns() > deadline)
-			return false;
-		nap_ms(1);
-	}
-	return true;
-}
-
-static pid_t fork_bound(void)
-{
-	pid_t pid = fork();
-
-	if (pid == 0)
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	return pid;
-}
-
-static void end(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
-static void reset(void)
-{
-	memset((void *)counters, 0, COUNTERS * sizeof(*counters));
-}
 
 static void *wait_thread(void *arg)
 {
@@ -608,13 +538,9 @@ static void test_bare(void)
 
 int main(void)
 {
-	counters = mmap(NULL, COUNTERS * sizeof(*counters),
-			PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-			0);
-	if (counters == MAP_FAILED)
-		return 1;
 	if (geteuid() != 0)
 		skip_all("freezing trees and namespaces needs root");
+	children_init();
 	test_size(3, 2);
 	test_size(64, 4);
 	test_stopped();

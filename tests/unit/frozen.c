@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What happens to a tree from elsewhere while it is frozen, and at its end. */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "engine/freeze.h"
+#include "tests/lib/children.h"
+#include "tests/lib/tap.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+
+static void *wait_thread(void *arg)
+{
+	__atomic_add_fetch(&counters[0], 1, __ATOMIC_SEQ_CST);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/*
+ * A signal with a handler that comes while its process is frozen: the call
+ * that was going to be made again must fail with EINTR, as it would have.
+ */
+static void count_signal(int sig)
+{
+	counters[1]++;
+}
+
+static void test_signal(void)
+{
+	struct tree_members members = { 0 };
+	struct frozen_tree tree;
+	struct err err = { 0 };
+	pid_t root;
+
+	reset();
+	root = fork_bound();
+	if (root == 0) {
+		struct epoll_event ev;
+		int fd = epoll_create1(0);
+
+		signal(SIGUSR1, count_signal);
+		counters[0] = 1;
+		for (;;) {
+			if (epoll_wait(fd, &ev, 1, -1) < 0 && errno == EINTR)
+				counters[2]++;
+		}
+	}
+	members.root_pid = root;
+	await_count(0, 1);
+	await_state(root, 'S');
+	if (ok(tree_freeze(&members, DEADLINE, &tree, &err) == 0,
+	       "a process in epoll_wait is frozen: %s", err.text)) {
+		kill(root, SIGUSR1);
+		ok(tree_thaw(&tree, &err) == 0, "and thawed: %s", err.text);
+		tree_free(&tree);
+	}
+	ok(await_count(1, 1) && await_count(2, 1) && counters[1] == 1 &&
+		   counters[2] == 1,
+	   "a signal that came meanwhile is handled and ends the call");
+	end(root);
+}
+
+/* SIGSTOP and SIGCONT from elsewhere while calls are being injected. */
+static void test_stop_signals(void)
+{
+	struct tree_members members = { 0 };
+	struct frozen_tree tree;
+	struct err err = { 0 };
+	pid_t root = fork_bound();
+
+	if (root == 0)
+		for (;;)
+			pause();
+	members.root_pid = root;
+	await_state(root, 'S');
+	if (ok(tree_freeze(&members, DEADLINE, &tree, &err) == 0,
+	       "a process is frozen: %s", err.text)) {
+		struct frozen_task *task = &tree.tasks[0];
+		struct tracee *t = &task->threads[0].tracee;
+		int64_t v = 0;
+		int r;
+
+		r = remote_new(root, t, &task->remote, &err);
+		r = r < 0 ? r : remote_begin(task->remote, t, &err);
+		for (int i = 0; i < 20 && r == 0; i++) {
+			if (i == 5 || i == 15)
+				kill(root, SIGSTOP);
+			if (i == 10)
+				kill(root, SIGCONT);
+			r = remote_call(task->remote, "getpid", &v, &err,
+					SYS_getpid, 0, 0, 0, 0, 0, 0);
+			r = r == 0 && v != root ? -1 : r;
+		}
+		r = r < 0 ? r : remote_end(task->remote, &err);
+		ok(r == 0, "calls work while it is stopped: %s", err.text);
+		ok(tree_thaw(&tree, &err) == 0, "it is thawed: %s", err.text);
+		tree_free(&tree);
+	}
+	ok(await_state(root, 'T'), "then it stops, as it was told");
+	kill(root, SIGCONT);
+	ok(await_state(root, 'S'), "and can be continued");
+	end(root);
+}
+
+/* Killed while it holds a robust mutex: the word keeps its owner. */
+static void test_robust(void)
+{
+	struct tree_members members = { 0 };
+	struct frozen_tree tree;
+	struct err err = { 0 };
+	pthread_mutex_t *mutex = (void *)&counters[64];
+	pthread_mutexattr_t attr;
+	int before;
+	pid_t root;
+
+	reset();
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	pthread_mutex_init(mutex, &attr);
+	root = fork_bound();
+	if (root == 0) {
+		pthread_mutex_lock(mutex);
+		counters[0] = 1;
+		for (;;)
+			pause();
+	}
+	members.root_pid = root;
+	await_count(0, 1);
+	before = mutex->__data.__lock;
+	if (ok(tree_freeze(&members, DEADLINE, &tree, &err) == 0,
+	       "the holder of a mutex is frozen: %s", err.text)) {
+		ok(tree_kill(&tree, &err) == 0 &&
+			   mutex->__data.__lock == before && before == root,
+		   "and killed: its mutex is still held, for the restore");
+		tree_free(&tree);
+	}
+	end(root);
+}
+
+/* A filter that kills at every call but a few does not hinder us. */
+static void test_seccomp(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pause, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_fprog prog = { ARRAY_SIZE(code), code };
+	struct tree_members members = { 0 };
+	struct frozen_tree tree;
+	struct err err = { 0 };
+	pid_t root = fork_bound();
+
+	if (root == 0) {
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
+		for (;;)
+			pause();
+	}
+	members.root_pid = root;
+	await_state(root, 'S');
+	if (ok(tree_freeze(&members, DEADLINE, &tree, &err) == 0,
+	       "a process behind a filter is frozen: %s", err.text)) {
+		struct frozen_task *task = &tree.tasks[0];
+		struct tracee *t = &task->threads[0].tracee;
+		int64_t v = 0;
+
+		ok(remote_new(root, t, &task->remote, &err) == 0 &&
+			   remote_begin(task->remote, t, &err) == 0 &&
+			   remote_call(task->remote, "getpid", &v, &err,
+				       SYS_getpid, 0, 0, 0, 0, 0, 0) == 0 &&
+			   remote_end(task->remote, &err) == 0 && v == root,
+		   "it answers calls that the filter forbids: %s", err.text);
+		tree_thaw(&tree, &err);
+		tree_free(&tree);
+	}
+	ok(await_state(root, 'S'), "it goes on behind its filter");
+	end(root);
+}
+
+/*
+ * Stopped twice, a thread is in restart_syscall; its image must still name
+ * the call that it is in.
+ */
+static void test_image(long nr, void (*wait_in)(void))
+{
+	struct tree_members members = { 0 };
+	struct err err = { 0 };
+	int right = 0;
+	pid_t root = fork_bound();
+
+	if (root == 0) {
+		wait_in();
+		_exit(1);
+	}
+	members.root_pid = root;
+	for (int i = 0; i < 3; i++) {
+		struct frozen_tree tree;
+		const struct user_regs_struct *regs;
+
+		await_state(root, 'S');
+		if (tree_freeze(&members, DEADLINE, &tree, &err) < 0)
+			break;
+		regs = &tree.tasks[0].threads[0].regs_image;
+		right += (long)regs->rax == nr && (long)regs->orig_rax == -1;
+		tree_thaw(&tree, &err);
+		tree_free(&tree);
+	}
+	ok(right == 3 && await_state(root, 'S'),
+	   "images of call %ld make it again, at every stop: %d of 3", nr,
+	   right);
+	end(root);
+}
+
+static void in_nanosleep(void)
+{
+	syscall(SYS_nanosleep, &(struct timespec){ .tv_sec = 60 }, NULL);
+}
+
+static void in_sleep(void)
+{
+	sleep(60);
+}
+
+static void in_poll(void)
+{
+	poll(NULL, 0, 60000);
+}
+
+static void in_futex(void)
+{
+	static int word;
+
+	syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0,
+		&(struct timespec){ .tv_sec = 60 }, NULL, 0);
+}
+
+/* A thread in each of many: numbers, not times. */
+static void test_many_threads(void)
+{
+	struct tree_members members = { 0 };
+	struct frozen_tree tree;
+	struct err err = { 0 };
+	size_t threads = 1000;
+	pthread_attr_t attr;
+	pid_t root;
+
+	reset();
+	root = fork_bound();
+	if (root == 0) {
+		pthread_attr_init(&attr);
+		pthread_attr_setstacksize(&attr, 65536);
+		for (size_t i = 1; i < threads; i++) {
+			pthread_t id;
+
+			pthread_create(&id, &attr, wait_thread, NULL);
+		}
+		wait_thread(NULL);
+	}
+	members.root_pid = root;
+	await_count(0, threads);
+	if (ok(tree_freeze(&members, DEADLINE, &tree, &err) == 0 &&
+		       tree.nthreads == threads,
+	       "a process with %zu threads is frozen: %s", threads,
+	       err.text)) {
+		diag("frozen in %lu us",
+		     (unsigned long)(tree.stopped_ns - tree.started_ns) / 1000);
+		ok(tree_thaw(&tree, &err) == 0, "and thawed: %s", err.text);
+		tree_free(&tree);
+	}
+	end(root);
+}
+
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int main(void)
+{
+	if (geteuid() != 0)
+		skip_all("freezing trees needs root");
+	children_init();
+	test_signal();
+	test_stop_signals();
+	test_robust();
+	test_seccomp();
+	test_image(SYS_nanosleep, in_nanosleep);
+	test_image(SYS_clock_nanosleep, in_sleep);
+	test_image(SYS_poll, in_poll);
+	test_image(SYS_futex, in_futex);
+	raise_file_limit();
+	test_many_threads();
+	return done_testing();
+}
