@@ -332,6 +332,13 @@ EXTRA_DIST += %D%/programs/gzip.sh %D%/programs/perl.sh \
 	%D%/programs/sqlite.sh
 
 T_TESTS += %D%/t/snapshots.t
+EXTRA_DIST += %D%/lib/jobs.sh
+T_TESTS += %D%/t/local.t
+T_TESTS += %D%/t/checkpoint.t
+T_TESTS += %D%/t/daemon.t
+T_TESTS += %D%/t/munge.t
+T_TESTS += %D%/t/stepped.t
+
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 

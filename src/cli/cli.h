@@ -16,6 +16,7 @@ struct cli {
 	const char *node; /* --node: another one; NULL: this */
 	const char *host; /* --host: where it is, if not at its name */
 	bool json;
+	bool step; /* wait for a line on standard input at each phase */
 };
 
 /*

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "kernel/features.h"
 #include "util/cleanup.h"
 #include "wire/auth.h"
 #include "wire/client.h"
@@ -143,6 +144,35 @@ static void check_munge(struct checks *c)
 		note("munge", "%s; needed between nodes only", err.text);
 }
 
+static void check_kernel(struct checks *c)
+{
+	auto_free struct feature_result *list = NULL;
+	struct err err = { 0 };
+	size_t count, i;
+
+	if (geteuid() != 0) {
+		note("kernel", "only root can try its features");
+		return;
+	}
+	if (features_probe(&list, &count, &err) < 0) {
+		missing(c, "kernel", "%s", err.text);
+		return;
+	}
+	for (i = 0; i < count; i++) {
+		const struct feature *f = &list[i].feature;
+
+		if (!list[i].error)
+			good(f->name, "%s", f->purpose);
+		else if (f->needed)
+			missing(c, f->name, "%s (%s): %s",
+				strerror(list[i].error), f->purpose,
+				f->remedy);
+		else
+			note(f->name, "%s (%s): %s", strerror(list[i].error),
+			     f->purpose, f->remedy);
+	}
+}
+
 int cmd_check(const struct cli *cli, int argc, char **argv)
 {
 	struct checks c = { .cli = cli };
@@ -154,6 +184,7 @@ int cmd_check(const struct cli *cli, int argc, char **argv)
 	     access(cli->conf->path, F_OK) < 0 ? " is not there: defaults" :
 						 "");
 	check_programs(&c);
+	check_kernel(&c);
 	check_store(&c);
 	check_daemon(&c);
 	check_munge(&c);

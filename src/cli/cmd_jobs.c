@@ -77,8 +77,11 @@ static int on_result(void *arg, const Reply *reply)
 {
 	struct result *res = arg;
 
-	if (reply->has_more && reply->more)
+	if (reply->has_more && reply->more) {
+		printf("phase %s\n", reply->phase ? reply->phase : "");
+		fflush(stdout);
 		return 0;
+	}
 	if (reply->result < 0) {
 		res->status = cli_fail_reply(reply);
 		return 0;
@@ -121,12 +124,20 @@ static int parse_number(const char *text, uint64_t max, const char *what,
 	return -EINVAL;
 }
 
+static void step(struct cli *cli, Request *req)
+{
+	cli->step = true;
+	req->has_events = req->events = 1;
+	req->has_stepping = req->stepping = 1;
+}
+
 int cmd_checkpoint(const struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "leave-running", no_argument, NULL, 'l' },
 		{ "kill", no_argument, NULL, 'k' },
 		{ "json", no_argument, NULL, 'j' },
+		{ "step", no_argument, NULL, 's' },
 		{ "pid", required_argument, NULL, 'p' },
 		{ "dir", required_argument, NULL, 'd' },
 		{ NULL, 0, NULL, 0 },
@@ -149,6 +160,8 @@ int cmd_checkpoint(const struct cli *cli, int argc, char **argv)
 			kill = true;
 		else if (c == 'j')
 			own.json = true;
+		else if (c == 's')
+			step(&own, &req);
 		else if (c == 'p') {
 			if (parse_number(optarg, INT_MAX, "--pid", &pid) < 0)
 				return STATUS_USAGE;
@@ -170,7 +183,7 @@ int cmd_checkpoint(const struct cli *cli, int argc, char **argv)
 		req.job_id = argv[optind];
 	req.has_kill = 1;
 	req.kill = kill;
-	if (cli_request(cli, &req, NULL, 0, on_result, &res, &err) < 0)
+	if (cli_request(&own, &req, NULL, 0, on_result, &res, &err) < 0)
 		return cli_fail(&err);
 	return res.status;
 }
@@ -180,6 +193,7 @@ int cmd_restore(const struct cli *cli, int argc, char **argv)
 	static const struct option options[] = {
 		{ "generation", required_argument, NULL, 'g' },
 		{ "detach", no_argument, NULL, 'd' },
+		{ "step", no_argument, NULL, 's' },
 		{ "dir", required_argument, NULL, 'D' },
 		{ "json", no_argument, NULL, 'j' },
 		{ NULL, 0, NULL, 0 },
@@ -201,6 +215,8 @@ int cmd_restore(const struct cli *cli, int argc, char **argv)
 			detach = true;
 		else if (c == 'j')
 			own.json = true;
+		else if (c == 's')
+			step(&own, &req);
 		else if (c == 'g') {
 			if (parse_number(optarg, INT_MAX, "--generation",
 					 &generation) < 0)
@@ -223,7 +239,7 @@ int cmd_restore(const struct cli *cli, int argc, char **argv)
 	req.attached = !detach;
 	/* In the foreground stdout is the job's; in the background, ours. */
 	res.quiet = !detach;
-	if (cli_request(cli, &req, fds, detach ? 0 : 3, on_result, &res,
+	if (cli_request(&own, &req, fds, detach ? 0 : 3, on_result, &res,
 			&err) < 0)
 		return cli_fail(&err);
 	if (res.status != STATUS_OK || detach)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -26,7 +27,18 @@ static int collect(void *arg, const Reply *reply)
 	return 0;
 }
 
-/* SIGPIPE is ignored here, and a job must not inherit that: see launch. */
+/* --step: somebody wants to look at, or kill, what waits here. */
+static bool read_line(void *arg)
+{
+	char byte;
+
+	(void)arg;
+	while (read(STDIN_FILENO, &byte, 1) == 1)
+		if (byte == '\n')
+			return true;
+	return false;
+}
+
 static int request_here(const struct cli *cli, Request *req, const int *fds,
 			size_t nfds, struct sink *sink, struct err *err)
 {
@@ -44,6 +56,7 @@ static int request_here(const struct cli *cli, Request *req, const int *fds,
 				.nfds = nfds,
 				.peer_fd = -1,
 				.reply = collect,
+				.proceed = cli->step ? read_line : NULL,
 				.arg = sink };
 	size_t i;
 
@@ -76,7 +89,8 @@ bool cli_has_daemon(const struct cli *cli)
 	return true;
 }
 
-static int talk(struct client *c, struct sink *sink, struct err *err)
+static int talk(const struct cli *cli, struct client *c, struct sink *sink,
+		struct err *err)
 {
 	bool more = true;
 
@@ -92,6 +106,8 @@ static int talk(struct client *c, struct sink *sink, struct err *err)
 			return r;
 		more = reply->has_more && reply->more;
 		(void)collect(sink, reply);
+		if (reply->phase && cli->step && read_line(NULL))
+			(void)!send(client_fd(c), "y", 1, MSG_NOSIGNAL);
 		reply__free_unpacked(reply, NULL);
 	}
 	return 0;
@@ -109,7 +125,7 @@ int cli_request(const struct cli *cli, Request *req, const int *fds,
 	else if (r == 0) {
 		r = client_send(c, req, fds, nfds, err);
 		if (r == 0)
-			r = talk(c, &sink, err);
+			r = talk(cli, c, &sink, err);
 		client_free(c);
 	}
 	return r < 0 ? r : sink.last;

@@ -149,6 +149,14 @@ static void close_stdio(struct supervisor *s)
 	}
 }
 
+void serve_alive(struct supervisor *s)
+{
+	s->info.root_pid = s->root;
+	s->info.state = CONTROL_ALIVE;
+	/* Of an earlier run: it is not how this one ends. */
+	(void)unlinkat(s->dir_fd, "ended", 0);
+}
+
 void serve_root_ended(struct supervisor *s, int status)
 {
 	s->root = s->info.root_pid = 0;
@@ -170,8 +178,7 @@ static int do_running(struct supervisor *s, struct client *c,
 	c->spawned = false;
 	s->root = s->built;
 	s->built = 0;
-	s->info.root_pid = s->root;
-	s->info.state = CONTROL_ALIVE;
+	serve_alive(s);
 	s->info.generation = (uint32_t)req->b;
 	if (!*s->info.name)
 		snprintf(s->info.name, sizeof(s->info.name), "%.127s",

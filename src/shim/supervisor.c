@@ -64,7 +64,6 @@ static int claim(struct supervisor *s, struct err *err)
 		return err_set(err, -EEXIST,
 			       "job %s runs on this node already",
 			       s->opt->job_id);
-	(void)unlinkat(s->dir_fd, "ended", 0);
 	return serve_listen(s, err);
 }
 
@@ -133,9 +132,8 @@ static void null_stdio(void)
 static void alive(struct supervisor *s, pid_t root, pid_t ns_pid)
 {
 	s->root = root;
-	s->info.root_pid = root;
 	s->info.root_ns_pid = ns_pid;
-	s->info.state = CONTROL_ALIVE;
+	serve_alive(s);
 }
 
 static int make_spaces(struct supervisor *s, struct err *err)
@@ -393,11 +391,11 @@ static void write_ended(struct supervisor *s)
 		(void)renameat(s->dir_fd, "ended.new", s->dir_fd, "ended");
 }
 
+/* A restore that failed leaves the record of the job's last end. */
 static void remove_dir(struct supervisor *s)
 {
 	char path[512];
 
-	(void)unlinkat(s->dir_fd, "ended", 0);
 	(void)unlinkat(s->dir_fd, "lock", 0);
 	snprintf(path, sizeof(path), "%s/jobs/%s", s->opt->run_dir,
 		 s->opt->job_id);

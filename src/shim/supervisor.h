@@ -47,6 +47,7 @@ int serve_listen(struct supervisor *s, struct err *err);
 void serve_accept(struct supervisor *s);
 void serve_client(struct supervisor *s, struct client *c);
 void serve_ended(struct supervisor *s);
+void serve_alive(struct supervisor *s);
 void serve_root_ended(struct supervisor *s, int status);
 bool serve_busy(const struct supervisor *s);
 

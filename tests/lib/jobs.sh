@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# For tests of the commands as an administrator uses them: a configuration,
+# store and run directory of their own, TAP, and nothing left at the end.
+# Sourced; the caller sets -u.
+
+top_builddir=${top_builddir:-.}
+top_srcdir=${top_srcdir:-.}
+if [ "$(id -u)" != 0 ]; then
+	echo "1..0 # SKIP needs root"
+	exit 0
+fi
+top_builddir=$(cd "$top_builddir" && pwd)
+tmp=$(mktemp -d /tmp/jobcr-t.XXXXXX) || exit 1
+chmod 0755 "$tmp"
+mkdir "$tmp/store"
+JOBCR_CONF=$tmp/jobcr.conf
+JOBCR_LIBEXEC=$top_builddir
+export JOBCR_CONF JOBCR_LIBEXEC
+cat >"$JOBCR_CONF" <<CONF
+StoreDir = "$tmp/store"
+RunDir = "$tmp/run"
+Port = 0
+NodeName = "here"
+CONF
+daemon=
+count=0
+failed=0
+
+jobcr() {
+	timeout 60 "$top_builddir/jobcr" "$@"
+}
+
+# as UID COMMAND...: without root's groups and capabilities.
+as() {
+	_uid=$1
+	shift
+	timeout 60 setpriv --reuid "$_uid" --regid "$_uid" --clear-groups "$@"
+}
+
+result() { # status message
+	count=$((count + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $count - $2"
+	else
+		failed=1
+		echo "not ok $count - $2"
+	fi
+}
+
+is() { # got wanted message
+	if [ "$1" = "$2" ]; then
+		result 0 "$3"
+	else
+		result 1 "$3"
+		echo "# got '$1', not '$2'"
+	fi
+}
+
+matches() { # got pattern message
+	case $1 in
+	$2) result 0 "$3" ;;
+	*)
+		result 1 "$3"
+		echo "# got '$1'"
+		;;
+	esac
+}
+
+# wait_for SECONDS COMMAND...: until it succeeds.
+wait_for() {
+	_n=$(($1 * 20))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		_n=$((_n - 1))
+		[ $_n -gt 0 ] || return 1
+		sleep 0.05
+	done
+}
+
+start_daemon() {
+	"$top_builddir/jobcrd" --debug "$@" >>"$tmp/jobcrd.log" 2>&1 &
+	daemon=$!
+	wait_for 10 test -S "$tmp/run/jobcrd.sock"
+}
+
+stop_daemon() { # [signal]
+	[ -z "$daemon" ] || kill "-${1:-TERM}" "$daemon" 2>/dev/null
+	[ -z "$daemon" ] || wait "$daemon" 2>/dev/null
+	daemon=
+}
+
+children() { # of a pid
+	cat /proc/"$1"/task/*/children 2>/dev/null
+}
+
+# A job that writes 0, 1, 2 ... and ends with 6; one number per line.
+counter='i=0; while [ $i -lt N ]; do echo $i; i=$((i+1)); sleep 0.02; done
+exit 6'
+
+count_to() {
+	echo "$counter" | sed "s/N/$1/"
+}
+
+lines() {
+	wc -l <"$1" 2>/dev/null || echo 0
+}
+
+has_lines() { # file number
+	[ "$(lines "$1")" -ge "$2" ]
+}
+
+# Every number once and in order, up to the last.
+whole() { # file numbers
+	awk -v n="$2" '$1 != NR - 1 { bad = 1 } END { exit bad || NR != n }' \
+		"$1"
+}
+
+finish() {
+	echo "1..$count"
+	exit $failed
+}
+
+clean_up() {
+	stop_daemon
+	for _job in $(jobcr list 2>/dev/null | awk 'NR > 1 && $3 != "ended" &&
+		$3 != "checkpointed" { print $1 }'); do
+		jobcr kill "$_job" KILL 2>/dev/null
+		jobcr wait "$_job" 2>/dev/null
+	done
+	rm -rf "$tmp"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM HUP
+cd "$tmp" || exit 1

@@ -1,0 +1,95 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# checkpoint, restore, show and verify of local jobs, without a daemon.
+set -u
+. "${top_srcdir:-.}/tests/lib/jobs.sh"
+
+job=$(jobcr run --detach --output o.txt -- sh -c "$(count_to 200)")
+wait_for 10 has_lines o.txt 20
+jobcr checkpoint "$job" --leave-running >out
+is "$?" 0 "a running job is checkpointed"
+matches "$(cat out)" "$job: generation 1: *" "which says what it did"
+wait_for 10 has_lines o.txt 60
+jobcr checkpoint "$job" --kill --json >out
+is "$?" 0 "a second time, and ended"
+is "$(python3 -c 'import json; d = json.load(open("out"))
+print(d["generation"], d["killed"])')" "2 True" "--json says so"
+jobcr wait "$job" 2>err
+is "$?" 75 "wait tells that it ended by a checkpoint"
+matches "$(cat err)" "*jobcr restore $job*" "and how to go on"
+cut=$(lines o.txt)
+
+jobcr verify "$job" >/dev/null
+is "$?" 0 "the snapshot is whole"
+matches "$(jobcr show "$job")" "*Generation: 2*" "it is shown"
+jobcr show --json "$job" | python3 -m json.tool >/dev/null
+is "$?" 0 "also as JSON"
+jobcr show "$job.1" >/dev/null
+is "$?" 0 "an older generation is there"
+jobcr show "$job.7" >/dev/null 2>&1
+is "$?" 4 "one that is not: 4"
+
+echo "not of the job" >>o.txt
+jobcr restore "$job" --detach >out
+is "$?" 0 "it is restored"
+jobcr checkpoint "$job" --leave-running >out
+is "$?" 0 "a restored job is checkpointed"
+matches "$(cat out)" "$job: generation 3: *" "as the next generation"
+jobcr restore "$job" --detach 2>err
+is "$?" 1 "a job that runs is not restored a second time"
+jobcr wait "$job"
+is "$?" 6 "and ends as an undisturbed one"
+whole o.txt 200
+result $? "with its output whole, cut at the checkpoint (line $cut)"
+
+# From an older generation, in the foreground.
+jobcr restore "$job" --generation 2 >out
+is "$?" 6 "jobcr restore in the foreground ends with the job's status"
+whole o.txt 200
+result $? "with the output as from there"
+
+# A damaged snapshot starts nothing.
+pages=$(echo store/local/"$job"/0000000003/*.pages.0)
+printf '\377\000\377' | dd of="$pages" bs=1 seek=5000 conv=notrunc 2>/dev/null
+jobcr verify "$job" >/dev/null 2>err
+is "$?" 5 "a damaged snapshot is found: 5"
+jobcr restore "$job" --detach >/dev/null 2>err
+is "$?" 5 "and not restored: 5"
+matches "$(jobcr list | grep "$job")" "*ended*" "nothing runs"
+
+# A tree that jobcr did not start.
+setsid python3 -c 'import os, sys
+os.closerange(3, 1024)
+os.execvp("sh", ["sh", "-c", sys.argv[1]])' "$(count_to 150)" \
+	>tree.txt 2>&1 </dev/null &
+pid=$!
+wait_for 10 has_lines tree.txt 20
+jobcr checkpoint --pid "$pid" --dir snap --kill >out
+is "$?" 0 "any tree is checkpointed into a directory"
+wait "$pid" 2>/dev/null
+jobcr verify --dir snap >/dev/null
+is "$?" 0 "that snapshot is whole"
+jobcr checkpoint --pid $$ --dir snap >/dev/null 2>&1
+is "$?" 1 "a directory with a snapshot is not taken again"
+jobcr restore --dir snap
+is "$?" 6 "it is restored from there"
+whole tree.txt 150
+result $? "and its output is whole"
+
+# Refused by name.
+job=$(jobcr run --detach --output r.txt -- python3 -c 'import socket, time
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+s.listen()
+print("up", flush=True)
+time.sleep(1000)')
+wait_for 10 grep -q up r.txt
+jobcr checkpoint "$job" --kill >/dev/null 2>err
+is "$?" 3 "what cannot be saved is refused: 3"
+matches "$(cat err)" "*PID*FD*python3*socket*" "by pid, descriptor and name"
+matches "$(jobcr list | grep "$job")" "*running*" "and the job goes on"
+jobcr kill "$job" KILL
+jobcr wait "$job"
+jobcr show "$job" >/dev/null 2>&1
+is "$?" 4 "no snapshot of it is left"
+finish

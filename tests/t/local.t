@@ -1,0 +1,84 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Local jobs of root, without a daemon.
+set -u
+. "${top_srcdir:-.}/tests/lib/jobs.sh"
+
+out=$(jobcr run -- sh -c 'echo out; exit 4')
+is "$?" 4 "an attached job's exit status is that of jobcr run"
+is "$out" out "its output is on stdout"
+is "$(echo in | jobcr run -- cat)" in "its input is stdin"
+is "$(jobcr run -- sh -c 'echo err >&2' 2>&1 >/dev/null)" err \
+	"its errors are on stderr"
+(cd /usr && jobcr run -- pwd) >here
+is "$(cat here)" /usr "it runs where jobcr run was called"
+is "$(umask 027 && jobcr run -- sh -c umask)" 0027 "with its umask"
+is "$(A=b jobcr run -- sh -c 'echo $A')" b "with its environment"
+is "$(ulimit -n 100 && jobcr run -- sh -c 'ulimit -n')" 100 "with its limits"
+is "$(jobcr run -- sh -c 'echo $$')" 2 "it is not pid 1 of its namespace"
+is "$(jobcr run -- sh -c 'ls /proc | grep -c "^[0-9]"')" 4 \
+	"it sees the processes of the job and no others"
+
+jobcr run -- sh -c 'kill -KILL $$' 2>/dev/null
+is "$?" 137 "a job killed by a signal ends jobcr run by that signal"
+jobcr run -- /nonexistent 2>err
+is "$?" 127 "a command that is not there: 127"
+matches "$(cat err)" '*/nonexistent*No such file*' "and it is named"
+jobcr run -- /etc/passwd 2>/dev/null
+is "$?" 126 "a command that cannot be executed: 126"
+jobcr frobnicate 2>/dev/null
+is "$?" 2 "an unknown command is a usage error: 2"
+jobcr wait local-999 2>/dev/null
+is "$?" 4 "an unknown job: 4"
+jobcr restore local-1 2>/dev/null
+is "$?" 4 "no snapshot: 4"
+
+# Signals pass through.  The shell ignores INT in the background: use TERM.
+"$top_builddir/jobcr" run -- sh -c 'trap "echo term; exit 9" TERM
+	echo up; while :; do sleep 0.02; done' >trap.out &
+pid=$!
+wait_for 10 grep -q up trap.out
+kill -TERM $pid
+wait $pid
+is "$?" 9 "a signal to jobcr run reaches the job"
+is "$(tail -n 1 trap.out)" term "once"
+
+# What daemonised is not left behind.
+jobcr run -- sh -c 'setsid sleep 4711 & sleep 0.1; exit 5'
+is "$?" 5 "the job's status is its root's"
+is "$(pgrep -fx 'sleep 4711')" "" "no process outlives the job"
+
+# Detached.
+job=$(jobcr run --detach --output o.txt -- sh -c "$(count_to 100)")
+matches "$job" 'local-[0-9]*' "a detached job prints its id alone"
+matches "$(jobcr list)" "*$job*running*" "it is listed"
+jobcr wait "$job"
+is "$?" 6 "jobcr wait ends with the job's status"
+whole o.txt 100
+result $? "its output is in the file"
+jobcr wait "$job"
+is "$?" 6 "also when it has ended long ago"
+
+job=$(jobcr run --detach --output k.txt -- sh -c 'trap "exit 8" USR1
+	echo up; while :; do sleep 0.02; done')
+wait_for 10 grep -q up k.txt
+jobcr kill "$job" USR1
+jobcr wait "$job"
+is "$?" 8 "jobcr kill sends a signal by name"
+job=$(jobcr run --detach --output k.txt -- sleep 1000)
+jobcr kill "$job"
+jobcr wait "$job"
+is "$?" 143 "TERM by default; wait says 128 + 15"
+
+# A supervisor that is killed takes its job along.
+job=$(jobcr run --detach -- sh -c 'sleep 4712 & sleep 4712')
+wait_for 10 pgrep -fx "sleep 4712"
+super=$(jobcr list --json | python3 -c 'import json, sys
+print([j["supervisor_pid"] for j in json.load(sys.stdin)
+	if j["job_id"] == "'"$job"'"][0])')
+kill -KILL "$super"
+wait_for 10 sh -c '! pgrep -fx "sleep 4712"'
+result $? "a killed supervisor leaves no process of its job"
+jobcr wait "$job" 2>/dev/null
+is "$?" 4 "and its job runs no more"
+finish

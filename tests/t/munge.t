@@ -1,0 +1,187 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Requests between nodes: two jobcrd with a munged each, on the loopback of a
+# network namespace of their own.
+set -u
+if [ "${JOBCR_MUNGE_T:-}" != inside ]; then
+	JOBCR_MUNGE_T=inside
+	export JOBCR_MUNGE_T
+	command -v munged >/dev/null || {
+		echo "1..0 # SKIP needs munged (Debian: munge)"
+		exit 0
+	}
+	unshare --net true 2>/dev/null || {
+		echo "1..0 # SKIP needs a network namespace"
+		exit 0
+	}
+	exec unshare --net "${SHELL:-/bin/sh}" "$0"
+fi
+. "${top_srcdir:-.}/tests/lib/jobs.sh"
+ip link set lo up
+
+munges=
+start_munged() { # name key
+	mkdir -p "munge-$1"
+	chmod 0755 "munge-$1"
+	munged --force --foreground --key-file="$2" \
+		--socket="$tmp/munge-$1/socket" \
+		--pid-file="$tmp/munge-$1/pid" \
+		--log-file="$tmp/munge-$1/log" \
+		--seed-file="$tmp/munge-$1/seed" --num-threads=1 \
+		>/dev/null 2>&1 &
+	munges="$munges $!"
+	wait_for 10 test -S "munge-$1/socket"
+}
+node_conf() { # name port munge
+	cat >"$1.conf" <<CONF
+StoreDir = "$tmp/store"
+RunDir = "$tmp/run-$1"
+NodeName = "$1"
+Port = $2
+MungeSocket = "$tmp/munge-$3/socket"
+CONF
+}
+daemons=
+start_node() { # name
+	"$top_builddir/jobcrd" --config "$tmp/$1.conf" >"$1.log" 2>&1 &
+	daemons="$daemons $!"
+	wait_for 10 test -S "run-$1/jobcrd.sock"
+}
+leave() {
+	for pid in $daemons $munges; do
+		kill "$pid" 2>/dev/null
+	done
+	for node in one two; do
+		JOBCR_CONF=$tmp/$node.conf
+		export JOBCR_CONF
+		for job in $(jobcr list 2>/dev/null |
+			awk 'NR > 1 && $3 == "running" { print $1 }'); do
+			jobcr kill "$job" KILL
+		done
+	done
+	rm -rf "$tmp"
+}
+trap leave EXIT
+
+dd if=/dev/urandom of=key bs=1 count=128 2>/dev/null
+dd if=/dev/urandom of=other bs=1 count=128 2>/dev/null
+chmod 0400 key other
+start_munged one "$tmp/key" && start_munged two "$tmp/key" &&
+	start_munged alien "$tmp/other"
+result $? "three munged run"
+node_conf one 7371 one
+node_conf two 7372 two
+node_conf at-two 7372 one
+node_conf alien 7372 alien
+start_node one
+start_node two
+result $? "two jobcrd listen"
+
+alice=52001
+bob=52002
+on() { # uid conf arguments...
+	_uid=$1
+	_conf=$2
+	shift 2
+	as "$_uid" env JOBCR_CONF="$tmp/$_conf.conf" "$top_builddir/jobcr" \
+		--host 127.0.0.1 "$@"
+}
+if ! as $alice test -x "$top_builddir/jobcr"; then
+	skip=1
+fi
+if [ -n "${skip:-}" ]; then
+	echo "1..$count # users cannot reach $top_builddir"
+	exit $failed
+fi
+mkdir a
+chown $alice a
+job=$(cd a && as $alice env JOBCR_CONF="$tmp/two.conf" "$top_builddir/jobcr" \
+	run --detach --output o.txt -- sh -c "$(count_to 200)")
+wait_for 10 has_lines a/o.txt 10
+
+matches "$(on $alice at-two --node two list)" "*$job*running*" \
+	"a user sees their job on another node"
+[ "$(on $bob at-two --node two list | wc -l)" = 1 ]
+result $? "another user does not"
+on $bob at-two --node two checkpoint "$job" 2>err
+is "$?" 6 "and may not checkpoint it: 6"
+on $alice at-two --node two checkpoint "$job" --kill >out 2>err
+is "$?" 0 "its owner may"
+on $alice at-two --node two wait "$job" 2>err
+is "$?" 75 "wait works between nodes"
+on $alice at-two --node two restore "$job" --detach >out
+is "$?" 0 "restore, too"
+on $alice at-two --node two wait "$job"
+is "$?" 6 "and the job ends as it would"
+whole a/o.txt 200
+result $? "with its output whole"
+
+on $alice at-two --node three list >out 2>err
+is "$?" 6 "a request for another node is refused"
+matches "$(cat err)" "*node three*" "by name"
+on $alice alien --node two list >out 2>err
+matches "$?" "[167]" "a credential of another key is worth nothing"
+matches "$(cat two.log)" "*warning*munge*" "and is logged"
+on $alice at-two --node two run -- id >out 2>err
+is "$?" 2 "jobs are started on their own node"
+printf 'GET / HTTP/1.0\r\n\r\n' | timeout 5 python3 -c 'import socket, sys
+s = socket.create_connection(("127.0.0.1", 7372))
+s.sendall(sys.stdin.buffer.read())
+s.settimeout(4)
+try:
+	print(len(s.recv(10)))
+except ConnectionResetError:
+	print(0)' >out
+is "$(cat out)" 0 "what is no request of jobcr is hung up on"
+matches "$(on $alice at-two --node two list)" "*JOBID*" "jobcrd goes on"
+
+# The same credential twice: taken from the wire, sent again.
+python3 - "$tmp" "$top_builddir" <<'PY' >out
+import os, socket, subprocess, sys, threading
+tmp, top = sys.argv[1:]
+listener = socket.create_server(("127.0.0.1", 7373))
+seen = bytearray()
+def relay():
+    a, _ = listener.accept()
+    b = socket.create_connection(("127.0.0.1", 7372))
+    def copy(src, dst, keep):
+        while True:
+            d = src.recv(65536)
+            if not d:
+                break
+            if keep:
+                seen.extend(d)
+            dst.sendall(d)
+        try:
+            dst.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+    t = threading.Thread(target=copy, args=(b, a, False))
+    t.start()
+    copy(a, b, True)
+    t.join()
+    a.close()
+t = threading.Thread(target=relay, daemon=True)
+t.start()
+conf = open(tmp + "/at-two.conf").read().replace("7372", "7373")
+open(tmp + "/relay.conf", "w").write(conf)
+env = dict(os.environ, JOBCR_CONF=tmp + "/relay.conf")
+r = subprocess.run([top + "/jobcr", "--host", "127.0.0.1", "--node", "two",
+                    "list"], env=env, capture_output=True, timeout=20)
+t.join(5)
+s = socket.create_connection(("127.0.0.1", 7372))
+s.sendall(bytes(seen))
+s.settimeout(10)
+body = b""
+while True:
+    try:
+        d = s.recv(65536)
+    except ConnectionResetError:
+        break
+    if not d:
+        break
+    body += d
+print(r.returncode, len(seen) > 100, len(body))
+PY
+is "$(cat out)" "0 True 0" "a replayed credential gets no answer"
+finish

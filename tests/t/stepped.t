@@ -1,0 +1,134 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# kill -9 of the worker, of who asked, and of jobcrd at each phase: the job
+# goes on as if nothing had happened, and no half snapshot counts.
+set -u
+. "${top_srcdir:-.}/tests/lib/jobs.sh"
+
+phases="preflight freeze collect dump pages publish end"
+
+# begin JOB WHAT...: jobcr in the background, one line of input per phase.
+begin() {
+	rm -f in
+	mkfifo in
+	: >steps
+	"$top_builddir/jobcr" "$@" --step <in >steps 2>err &
+	asker=$!
+	exec 9>in
+}
+
+at_phase() {
+	[ "$(tail -n 1 steps)" = "phase $1" ]
+}
+
+# lead_to PHASE: answer until it has begun; 1 when it never does.
+lead_to() {
+	_last=0
+	while :; do
+		wait_for 10 has_lines steps $((_last + 1)) || return 1
+		_last=$(lines steps)
+		at_phase "$1" && return 0
+		kill -0 "$asker" 2>/dev/null || return 1
+		echo >&9
+	done
+}
+
+# The worker is a child of whoever carries the request out.
+worker_of() {
+	for _c in $(children "$1"); do
+		if [ "$(cat /proc/"$_c"/comm 2>/dev/null)" = jobcr-worker ]; then
+			echo "$_c"
+			return
+		fi
+	done
+}
+
+goes_on() { # file what
+	_now=$(lines "$1")
+	wait_for 10 has_lines "$1" $((_now + 10))
+	result $? "the job goes on: $2"
+}
+
+try() { # phase victim
+	job=$(jobcr run --detach --output o.txt -- sh -c "$(count_to 150)")
+	wait_for 10 has_lines o.txt 5
+	begin checkpoint "$job"
+	if ! lead_to "$1"; then
+		result 1 "phase $1 is reached"
+		cat err
+	fi
+	worker=$(worker_of "$asker")
+	case $2 in
+	worker) kill -KILL "$worker" ;;
+	asker) kill -KILL "$asker" ;;
+	esac
+	exec 9>&-
+	wait "$asker" 2>/dev/null
+	goes_on o.txt "$2 killed at $1"
+	wait_for 20 test ! -d "/proc/$worker"
+	jobcr checkpoint "$job" >out 2>&1
+	is "$?" 0 "and can be checkpointed"
+	jobcr wait "$job"
+	is "$?" 6 "it ends as an undisturbed one"
+	whole o.txt 150
+	result $? "with its output whole"
+}
+
+for phase in $phases; do
+	try $phase worker
+done
+for phase in freeze pages; do
+	try $phase asker
+done
+
+# A restore whose worker dies leaves nothing, and can be tried again.
+job=$(jobcr run --detach --output o.txt -- sh -c "$(count_to 100)")
+wait_for 10 has_lines o.txt 20
+jobcr checkpoint "$job" --kill >/dev/null
+jobcr wait "$job" 2>/dev/null
+for phase in build fill; do
+	begin restore "$job" --detach
+	lead_to $phase
+	result $? "a restore reaches $phase"
+	kill -KILL "$(worker_of "$asker")"
+	exec 9>&-
+	wait "$asker"
+	is "$?" 1 "its worker killed: failed"
+	matches "$(jobcr list | grep "$job")" "*checkpointed*" "nothing runs"
+	cp o.txt before
+	sleep 0.2
+	cmp -s o.txt before
+	result $? "nothing writes"
+done
+jobcr restore "$job" >/dev/null
+is "$?" 6 "the next restore succeeds"
+whole o.txt 100
+result $? "with the output whole"
+
+# jobcrd: killed while its child works, the operation ends by itself.
+start_daemon
+for phase in freeze pages publish; do
+	job=$(jobcr run --detach --output d.txt -- sh -c "$(count_to 150)")
+	wait_for 10 has_lines d.txt 5
+	begin checkpoint "$job"
+	lead_to $phase
+	result $? "through jobcrd: $phase is reached"
+	stop_daemon KILL
+	goes=0
+	while kill -0 "$asker" 2>/dev/null && [ $goes -lt 20 ]; do
+		echo >&9
+		goes=$((goes + 1))
+		sleep 0.05
+	done 2>/dev/null
+	exec 9>&-
+	wait "$asker"
+	is "$?" 0 "jobcrd killed at $phase: the checkpoint is made all the same"
+	jobcr verify "$job" >/dev/null
+	is "$?" 0 "and is whole"
+	start_daemon
+	jobcr wait "$job"
+	is "$?" 6 "the job ends as an undisturbed one"
+	whole d.txt 150
+	result $? "with its output whole"
+done
+finish
