@@ -12,6 +12,9 @@
 #include "storage/as_user.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
+#include "wire/frame.h"
+
+#define ABORT_MS 10000
 
 /* What is to be restored, and whose it is. */
 struct plan {
@@ -125,8 +128,12 @@ static void abort_supervisor(const struct operation *op, const char *id,
 	struct control_reply reply;
 	struct err unused;
 
-	if (control_connect(op->conf->run_dir, id, &fd, &unused) == 0)
-		(void)control_call(fd, &req, &reply, NULL, &unused);
+	if (control_connect(op->conf->run_dir, id, &fd, &unused) < 0 ||
+	    frame_timeout(fd, ABORT_MS, &unused) < 0 ||
+	    control_call(fd, &req, &reply, NULL, &unused) < 0)
+		return;
+	/* The caller is told when nothing is left: the connection ends. */
+	(void)control_receive(fd, &reply, NULL, &unused);
 }
 
 /* The supervisor is there: let a worker build the job into it. */

@@ -11,7 +11,11 @@
 
 #include "shim/supervisor.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/io.h"
+
+/* A killed tree of many processes takes a moment to die. */
+#define LEAVE_WAIT (10 * NSEC_PER_SEC)
 
 int serve_listen(struct supervisor *s, struct err *err)
 {
@@ -89,8 +93,8 @@ static void client_drop(struct supervisor *s, struct client *c)
 		kill(s->built, SIGKILL);
 		s->info.state = CONTROL_RESTORING;
 	}
-	if (c->left && s->info.state == CONTROL_LEFT && s->root && !s->over)
-		s->info.state = CONTROL_ALIVE;
+	if (c->left && s->info.state == CONTROL_LEFT && !s->over)
+		s->left_until = clock_monotonic_ns() + LEAVE_WAIT;
 	if (c->holds)
 		release(s, c);
 }

@@ -330,11 +330,28 @@ static uint64_t restore_due(struct supervisor *s, uint64_t now)
 	return s->idle_since + RESTORE_IDLE;
 }
 
+/* The worker died between its word that the job ends and the deed. */
+static uint64_t leave_due(struct supervisor *s, uint64_t now)
+{
+	if (!s->left_until || s->over)
+		return 0;
+	if (s->left_until <= now) {
+		s->left_until = 0;
+		s->info.state = CONTROL_ALIVE;
+	}
+	return s->left_until;
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
 static int poll_timeout(struct supervisor *s)
 {
 	uint64_t now = clock_monotonic_ns();
-	uint64_t a = forward_due(s, now), b = restore_due(s, now);
-	uint64_t next = !a || (b && b < a) ? b : a;
+	uint64_t next = sooner(sooner(forward_due(s, now), leave_due(s, now)),
+			       restore_due(s, now));
 
 	if (!next)
 		return -1;

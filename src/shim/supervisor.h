@@ -36,6 +36,7 @@ struct supervisor {
 	unsigned int holders; /* connections that hold signals back */
 	uint64_t held;	    /* signals to be forwarded later: bit n - 1 */
 	uint64_t hold_until; /* monotonic ns: until jobcrd knows why */
+	uint64_t left_until; /* who announced the end is gone: it is to come */
 	uint64_t idle_since; /* restore: nobody has come since; 0: not idle */
 	uint64_t next_notify;
 	uint64_t pending[65]; /* Slurm's signal: when to forward it; 0: none */
