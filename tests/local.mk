@@ -221,6 +221,8 @@ check_PROGRAMS += %D%/victims/refused
 %C%_victims_refused_SOURCES = %D%/victims/refused.c
 %C%_victims_refused_LDADD = $(VICTIM_LIBS)
 T_TESTS += %D%/t/refused.t
+T_TESTS += %D%/t/stdio.t
+T_TESTS += %D%/t/files.t
 
 UNIT_TESTS += %D%/unit/eintr
 %C%_unit_eintr_SOURCES = %D%/unit/eintr.c

@@ -1,0 +1,101 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Files between a checkpoint and a restore: carried, changed, removed, cut.
+set -u
+top_builddir=${top_builddir:-.}
+jobcr=$top_builddir/jobcr
+JOBCR_LIBEXEC=${JOBCR_LIBEXEC:-$top_builddir}
+tmp=$(mktemp -d /tmp/jobcr-files.XXXXXX) || exit 1
+JOBCR_CONF=$tmp/conf
+export JOBCR_CONF JOBCR_LIBEXEC
+cleanup() {
+	for id in $("$jobcr" list | awk 'NR > 1 { print $1 }'); do
+		"$jobcr" kill "$id" KILL >/dev/null 2>&1
+	done
+	rm -rf "$tmp"
+}
+trap cleanup EXIT
+if [ "$(id -u)" != 0 ]; then
+	echo "1..0 # SKIP needs root"
+	exit 0
+fi
+n=0
+bad=0
+ok() { # status message
+	n=$((n + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $n - $2"
+	else
+		bad=1
+		echo "not ok $n - $2"
+		sed 's/^/# /' "$tmp/log"
+	fi
+}
+until_true() { # command...: at most 20 s
+	i=0
+	while ! "$@" 2>/dev/null; do
+		i=$((i + 1))
+		[ $i -lt 400 ] || return 1
+		sleep 0.05
+	done
+}
+mkdir "$tmp/run" "$tmp/store" "$tmp/node"
+cat >"$JOBCR_CONF" <<END
+StoreDir = "$tmp/store"
+RunDir = "$tmp/run"
+CarryFiles = { "$tmp/node" }
+END
+: >"$tmp/log"
+
+# A script that reads itself as it goes, from a directory of the node, and
+# an input; both open while it waits.
+cat >"$tmp/node/script" <<'END'
+exec 5<"$1/input"
+read a <&5
+echo "$a"
+while ! [ -e "$1/go" ]; do sleep 0.05; done
+read b <&5
+echo "$b"
+END
+start() { # output
+	rm -f "$tmp/go"
+	printf 'one\ntwo\n' >"$tmp/input"
+	id=$("$jobcr" run --detach --output "$1" -- /bin/bash \
+		"$tmp/node/script" "$tmp" 2>"$tmp/log")
+	until_true grep -q one "$1"
+	"$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
+}
+
+start "$tmp/out"
+ok $? "a job with files is saved"
+rm -r "$tmp/node"
+echo "printed after the snapshot" >>"$tmp/out"
+: >"$tmp/go"
+"$jobcr" restore "$id" >"$tmp/log" 2>&1
+ok $? "it goes on where its script is missing"
+printf 'one\ntwo\n' | cmp -s - "$tmp/out"
+ok $? "its output is cut to what it had printed, and goes on"
+
+mkdir "$tmp/node"
+cat >"$tmp/node/script" <<'END'
+exec 5<"$1/input"
+read a <&5
+echo "$a"
+while ! [ -e "$1/go" ]; do sleep 0.05; done
+END
+start "$tmp/out2"
+echo three >>"$tmp/input"
+"$jobcr" restore "$id" >"$tmp/log" 2>&1
+[ $? != 0 ] && grep -q "$tmp/input: has 14 bytes now, not 8" "$tmp/log"
+ok $? "an input that grew is refused, with its name"
+rm "$tmp/input"
+"$jobcr" restore "$id" >"$tmp/log" 2>&1
+[ $? != 0 ] && grep -q "$tmp/input: No such file" "$tmp/log"
+ok $? "an input that is gone is refused, with its name"
+start "$tmp/out3"
+: >"$tmp/out3"
+"$jobcr" restore "$id" >"$tmp/log" 2>&1
+[ $? != 0 ] && grep -q "$tmp/out3: has only 0 of 4 bytes" "$tmp/log"
+ok $? "an output that lost bytes is refused, with its name"
+echo "1..$n"
+exit $bad
