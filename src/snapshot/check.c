@@ -258,17 +258,27 @@ static int check_pipe_end(const struct index *x, const PipeEndRecord *end,
 	return 0;
 }
 
+static int check_file(const struct index *x, const FileRecord *f,
+		      struct err *err)
+{
+	int r = f->has_ghost ? need(x, ID_DATA, f->ghost, err) : 0;
+	size_t i;
+
+	for (i = 0; i < f->n_locks && r == 0; i++)
+		if (f->locks[i]->has_pid)
+			r = need(x, ID_TASK, (uint64_t)f->locks[i]->pid, err);
+	return r;
+}
+
 static int check_objects(const struct index *x, const struct meta_entry *e,
 			 struct err *err)
 {
-	const FileRecord *file = (const FileRecord *)e->msg;
-
 	switch (e->tag) {
 	case TAG_FD:
 		return need(x, ID_OPEN, ((const FdRecord *)e->msg)->object,
 			    err);
 	case TAG_FILE:
-		return file->has_ghost ? need(x, ID_DATA, file->ghost, err) : 0;
+		return check_file(x, (const FileRecord *)e->msg, err);
 	case TAG_PIPE_END:
 		return check_pipe_end(x, (const PipeEndRecord *)e->msg, err);
 	case TAG_MEMFD:
@@ -296,8 +306,7 @@ static int check_record(const struct index *x, const struct meta_entry *e,
 	/* Only pages of an object have no pid. */
 	if (field(e->msg, "pid") && (pid || e->tag != TAG_PAGES))
 		r = need(x, ID_TASK, (uint64_t)pid, err);
-	/* Only the queue of a whole process has no tid. */
-	if (r == 0 && field(e->msg, "tid") && (tid || e->tag != TAG_SIGQUEUE))
+	if (r == 0 && field(e->msg, "tid"))
 		r = need(x, ID_THREAD, (uint64_t)tid, err);
 	return r < 0 ? r : check_objects(x, e, err);
 }

@@ -101,6 +101,7 @@ static void put_files(struct sample *s)
 	PipeRecord pipe = PIPE_RECORD__INIT;
 	PipeEndRecord end = PIPE_END_RECORD__INIT;
 	FdRecord fd = FD_RECORD__INIT;
+	FileLock lock = FILE_LOCK__INIT, *locks[] = { &lock };
 
 	ghost.object = 9;
 	ghost.path = (ProtobufCBinaryData)TEXT("/tmp/gone");
@@ -111,6 +112,11 @@ static void put_files(struct sample *s)
 	file.path = ghost.path;
 	file.has_ghost = 1;
 	file.ghost = 9;
+	lock.kind = FILE_LOCK__KIND__POSIX;
+	lock.has_pid = 1;
+	lock.pid = 5;
+	file.n_locks = 1;
+	file.locks = locks;
 	put(s, TAG_FILE, &file.base);
 	pipe.pipe = 3;
 	pipe.capacity = 65536;

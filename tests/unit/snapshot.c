@@ -175,6 +175,7 @@ LIE(fd_pid, FdRecord, rec->pid = 77)
 LIE(file_object, FileRecord, rec->open->object = 2)
 LIE(file_zero, FileRecord, rec->open->object = 0)
 LIE(file_ghost, FileRecord, rec->ghost = 1)
+LIE(file_lock, FileRecord, rec->locks[0]->pid = 77)
 LIE(end_pipe, PipeEndRecord, rec->pipe = 1)
 LIE(mm_exe, MmRecord, rec->exe_object = 9)
 LIE(vma_object, VmaRecord, rec->object = 9)
@@ -214,6 +215,7 @@ static struct lie lies[] = {
 	{ "two files with one number", TAG_FILE, 0, file_object },
 	{ "a file without a number", TAG_FILE, 0, file_zero },
 	{ "a ghost that is not there", TAG_FILE, 0, file_ghost },
+	{ "a lock of nobody", TAG_FILE, 0, file_lock },
 	{ "a pipe that is not there", TAG_PIPE_END, 0, end_pipe },
 	{ "a program that is no open file", TAG_MM, 0, mm_exe },
 	{ "a mapped file that is none", TAG_VMA, 1, vma_object },
