@@ -46,6 +46,8 @@ int build_memory(struct building *b, struct err *err);
 int build_contents(struct building *b, uint64_t *ret_bytes, struct err *err);
 /* threads.c */
 int build_threads(struct building *b, struct err *err);
+/* stops.c: stopped tasks are so again. */
+int build_stops(struct building *b, struct err *err);
 /* zombies.c: they die; signals that building caused are taken back. */
 int build_zombies(struct building *b, struct err *err);
 /* go.c: registers; nothing of ours is left; then all of them run. */

@@ -208,6 +208,8 @@ static int put_task(struct dump *d, const struct collected_task *t,
 		rec.state = TASK_RECORD__STATE__STOPPED;
 		rec.has_stop_signal = 1;
 		rec.stop_signal = f->threads[0].tracee.stop_signal;
+		/* Until the parent has asked, stat shows the signal. */
+		rec.exit_status = f->stat.exit_status;
 	}
 	for (size_t i = 0; i < t->nthreads; i++)
 		tids[i] = t->threads[i].ns_tid;

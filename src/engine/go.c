@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
-#include <signal.h>
 #include <sys/syscall.h>
 
 #include "engine/building.h"
@@ -75,22 +74,6 @@ int build_registers(struct building *b, struct err *err)
 	return r;
 }
 
-/*
- * A stopped task gets its signal while it still cannot run, so the stop is
- * the first thing that happens to it.  Terminal stops can be caught or are
- * ignored in an orphaned group: SIGSTOP does for all.
- */
-static int stop_again(struct building *b, size_t i, struct err *err)
-{
-	const TaskRecord *rec = b->plan->tasks[i];
-
-	if (rec->state != TASK_RECORD__STATE__STOPPED)
-		return 0;
-	if (kill(b->puppets[i].task.pid, SIGSTOP) < 0)
-		return err_sys(err, "pid %d: stop", rec->pid);
-	return 0;
-}
-
 int let_go(struct building *b, struct err *err)
 {
 	struct puppet *p;
@@ -99,8 +82,6 @@ int let_go(struct building *b, struct err *err)
 	/* Ours would keep pipes open whose last reader or writer is gone. */
 	descriptors_free(b->fds);
 	b->fds = NULL;
-	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++)
-		r = stop_again(b, i, err);
 	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++) {
 		p = &b->puppets[i];
 		if (p->task.zombie)

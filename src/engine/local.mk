@@ -35,6 +35,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/puppet.h
 %C%_libengine_a_SOURCES += %D%/restart.c
 %C%_libengine_a_SOURCES += %D%/stages.c
+%C%_libengine_a_SOURCES += %D%/stops.c
 %C%_libengine_a_SOURCES += %D%/tables.c
 %C%_libengine_a_SOURCES += %D%/takeover.c
 %C%_libengine_a_SOURCES += %D%/threads.c

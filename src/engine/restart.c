@@ -81,6 +81,8 @@ static int finish(struct building *b, struct err *err)
 	if (r == 0)
 		r = build_stage(b, STAGE_THREAD, err);
 	if (r == 0)
+		r = build_stops(b, err);
+	if (r == 0)
 		r = build_zombies(b, err);
 	if (r == 0)
 		r = build_stage(b, STAGE_LATE, err);

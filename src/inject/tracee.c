@@ -110,6 +110,14 @@ int tracee_wait_stop(struct tracee *t, uint64_t deadline, struct err *err)
 	}
 }
 
+int tracee_continue(struct tracee *t, struct err *err)
+{
+	if (ptrace(PTRACE_CONT, t->tid, NULL, NULL) < 0)
+		return err_sys(err, "thread %d: continue", (int)t->tid);
+	t->stopped = false;
+	return 0;
+}
+
 int tracee_detach(struct tracee *t, struct err *err)
 {
 	if (t->death >= 0)

@@ -31,6 +31,9 @@ int tracee_seize(struct tracee *t, pid_t tid, bool puppet, struct err *err);
 int tracee_interrupt(struct tracee *t, struct err *err);
 int tracee_wait_stop(struct tracee *t, uint64_t deadline, struct err *err);
 
+/* Run on from a stop; tracee_wait_stop collects the next one. */
+int tracee_continue(struct tracee *t, struct err *err);
+
 /* Let go.  A group stop that was there stays. */
 int tracee_detach(struct tracee *t, struct err *err);
 

@@ -37,13 +37,21 @@ static char state_of(pid_t pid)
 	return end ? end[2] : '?';
 }
 
+static volatile int told;
+
+static void on_child(int sig)
+{
+	(void)sig;
+	told++;
+}
+
 static void on_term(int sig)
 {
 	(void)sig;
 	_exit(5);
 }
 
-static pid_t begin(int slot, int threads)
+static pid_t begin(int slot, int threads, bool ask)
 {
 	pid_t pid = fork();
 	pthread_t thread;
@@ -59,45 +67,56 @@ static pid_t begin(int slot, int threads)
 	}
 	victim_until(counter[slot + threads] > 3);
 	victim_need(kill(pid, SIGSTOP) == 0, "stop");
-	victim_need(waitpid(pid, &status, WUNTRACED) == pid &&
-			    WIFSTOPPED(status),
-		    "stopped child");
+	if (ask)
+		victim_need(waitpid(pid, &status, WUNTRACED) == pid &&
+				    WIFSTOPPED(status),
+			    "stopped child");
+	victim_until(state_of(pid) == 'T');
 	return pid;
 }
 
-static void check_one(pid_t pid, int slot, int threads)
+static void check_one(pid_t pid, int slot, int threads, bool asked)
 {
 	unsigned long before = counter[slot + threads];
 	int status = -1;
+	pid_t got = waitpid(pid, &status, WUNTRACED | WNOHANG);
 
 	victim_check(state_of(pid) == 'T', "state %c", state_of(pid));
+	victim_check(asked ? got == 0
+			   : got == pid && WIFSTOPPED(status) &&
+				     WSTOPSIG(status) == SIGSTOP,
+		     "wait says %d, status %#x", got, status);
 	victim_nap(20000000);
 	victim_check(counter[slot + threads] == before, "it runs");
 	victim_need(kill(pid, SIGCONT) == 0, "continue");
 	victim_check(victim_until(counter[slot + threads] > before),
 		     "does not go on after SIGCONT");
 	victim_need(kill(pid, SIGTERM) == 0, "end");
-	/* Whether the stop is told once more is not checked here. */
-	do
-		victim_need(waitpid(pid, &status, 0) == pid, "wait");
-	while (WIFSTOPPED(status));
+	victim_need(waitpid(pid, &status, 0) == pid, "wait");
 	victim_check(WIFEXITED(status) && WEXITSTATUS(status) == 5,
 		     "status %#x after the end", status);
 }
 
 int main(void)
 {
-	pid_t single, many;
+	struct sigaction act = { .sa_handler = on_child };
+	pid_t single, many, silent;
+	int before;
 
 	counter = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	victim_need(counter != MAP_FAILED, "mmap");
-	single = begin(0, 0);
-	many = begin(1, 4);
+	sigaction(SIGCHLD, &act, NULL);
+	single = begin(0, 0, true);
+	many = begin(1, 4, true);
+	silent = begin(6, 0, false);
+	before = told;
 
 	victim_wait();
 
-	check_one(single, 0, 0);
-	check_one(many, 1, 4);
+	victim_check(told == before, "%d more SIGCHLD", told - before);
+	check_one(single, 0, 0, true);
+	check_one(many, 1, 4, true);
+	check_one(silent, 6, 0, false);
 	victim_verdict(true, "stopped children stay stopped, and go on");
 }
