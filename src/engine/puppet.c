@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,6 +93,23 @@ static int wait_for_program(pid_t pid, struct err *err)
 	return 0;
 }
 
+/* Who possesses root's session keyring may use what is in it. */
+static int leave_keyring(struct puppet *p, struct err *err)
+{
+	const uint64_t args[6] = { KEYCTL_JOIN_SESSION_KEYRING };
+	int64_t value;
+	int r;
+
+	r = remote_syscall(p->task.remote, __NR_keyctl, args, &value, err);
+	if (r < 0)
+		return r;
+	/* A kernel without keys has none to lose. */
+	if (value < 0 && value != -ENOSYS)
+		return err_num(err, (int)value, "pid %d: session keyring",
+			       p->task.ns_pid);
+	return 0;
+}
+
 int puppet_seize(struct puppet *p, pid_t pid, struct err *err)
 {
 	struct tracee *t = &p->task.threads[0].tracee;
@@ -117,8 +135,9 @@ int puppet_seize(struct puppet *p, pid_t pid, struct err *err)
 	r = default_actions(p, err);
 	if (r < 0)
 		return r;
-	return puppet_call(p, "close_range", &value, err, __NR_close_range, 0,
-			   UINT32_MAX, 0, 0, 0, 0);
+	r = puppet_call(p, "close_range", &value, err, __NR_close_range, 0,
+			UINT32_MAX, 0, 0, 0, 0);
+	return r < 0 ? r : leave_keyring(p, err);
 }
 
 int puppet_fork(struct puppet *parent, int exit_signal, struct puppet *ret,
