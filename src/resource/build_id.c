@@ -72,8 +72,7 @@ size_t build_id_read(int fd, uint8_t ret[BUILD_ID_MAX])
 	if (!read_at(fd, &head, sizeof(head), 0) ||
 	    memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 ||
 	    head.e_ident[EI_CLASS] != ELFCLASS64 ||
-	    head.e_phentsize != sizeof(segment) ||
-	    head.e_phnum > SEGMENTS_MAX)
+	    head.e_phentsize != sizeof(segment) || head.e_phnum > SEGMENTS_MAX)
 		return 0;
 	for (unsigned int i = 0; i < head.e_phnum && !len; i++)
 		if (read_at(fd, &segment, sizeof(segment),

@@ -13,8 +13,14 @@
 /* Memory devices without state, the same on every Linux. */
 static bool is_stateless(unsigned int major, unsigned int minor)
 {
-	enum { MEM_MAJOR = 1, NULL_MINOR = 3, ZERO_MINOR = 5, FULL_MINOR = 7,
-	       RANDOM_MINOR = 8, URANDOM_MINOR = 9 };
+	enum {
+		MEM_MAJOR = 1,
+		NULL_MINOR = 3,
+		ZERO_MINOR = 5,
+		FULL_MINOR = 7,
+		RANDOM_MINOR = 8,
+		URANDOM_MINOR = 9
+	};
 
 	if (major != MEM_MAJOR)
 		return false;
@@ -90,8 +96,8 @@ static int chardev_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 {
 	const ChardevRecord *rec = (const ChardevRecord *)msg;
 	const struct restore_engine *e = ctx->engine;
-	auto_free char *path = strndup((const char *)rec->path.data,
-				       rec->path.len);
+	auto_free char *path =
+		strndup((const char *)rec->path.data, rec->path.len);
 	int fd;
 
 	if (!path)

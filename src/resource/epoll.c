@@ -38,8 +38,8 @@ struct entries {
 static int add_entry(struct entries *all, const EpollEntry *entry,
 		     struct err *err)
 {
-	EpollEntry *more = reallocarray(all->list, all->count + 1,
-					sizeof(*more));
+	EpollEntry *more =
+		reallocarray(all->list, all->count + 1, sizeof(*more));
 
 	if (!more)
 		return err_num(err, ENOMEM, "entries");
@@ -114,8 +114,8 @@ static int epoll_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		r = find_targets(ctx, fd, &all, err);
 	for (size_t i = 0; r == 0 && i < all.count; i++)
 		if (!all.list[i].object)
-			refusals_add(no, fd->task->ns_pid,
-				     fd->task->stat->comm, fd->fd,
+			refusals_add(no, fd->task->ns_pid, fd->task->stat->comm,
+				     fd->fd,
 				     "remove it with EPOLL_CTL_DEL before it "
 				     "is closed",
 				     "epoll entry %u, a file that no "
@@ -186,7 +186,7 @@ struct job {
 	const int *targets; /* by entry */
 	int epoll;
 	uint32_t allowed; /* flags */
-	size_t failed; /* which entry */
+	size_t failed;    /* which entry */
 	int error;
 	const char *call;
 };
@@ -344,8 +344,9 @@ static int add_entries(struct restore_ctx *ctx, const EpollRecord *rec,
 		       struct err *err)
 {
 	auto_free int *targets = calloc(rec->n_entries + 1, sizeof(*targets));
-	struct job job = { .rec = rec, .targets = targets, .epoll = -1,
-			   .allowed = ~0u };
+	struct job job = {
+		.rec = rec, .targets = targets, .epoll = -1, .allowed = ~0u
+	};
 	struct rlimit old;
 	int r;
 

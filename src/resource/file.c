@@ -50,8 +50,8 @@ static bool is_on(const struct fd_view *fd, long magic)
 static bool proc_file_kept(const struct fd_view *fd)
 {
 	static const char *const kept[] = {
-		"", "task", "stat", "statm", "status", "cmdline", "comm",
-		"limits", "cgroup", "cpuset", "loginuid", "oom_score",
+		"",     "task",   "stat",   "statm",  "status",   "cmdline",
+		"comm", "limits", "cgroup", "cpuset", "loginuid", "oom_score",
 	};
 	int pid, end = 0;
 
@@ -209,13 +209,11 @@ static int verify_input(int fd, const FileRecord *rec, const struct stat *st,
 		return err_set(err, -ESTALE,
 			       "is another build than the one that ran");
 	if ((uint64_t)st->st_size != rec->size)
-		return err_set(err, -ESTALE,
-			       "has %lld bytes now, not %llu",
+		return err_set(err, -ESTALE, "has %lld bytes now, not %llu",
 			       (long long)st->st_size,
 			       (unsigned long long)rec->size);
 	if (!rec->has_build_id && mtime != rec->mtime_ns)
-		return err_set(err, -ESTALE,
-			       "was changed after the snapshot");
+		return err_set(err, -ESTALE, "was changed after the snapshot");
 	return 0;
 }
 
@@ -227,9 +225,10 @@ static int verify_output(int fd, const FileRecord *rec, const struct stat *st,
 	if (fstatfs(fd, &fs) < 0)
 		return err_sys(err, "fstatfs");
 	if ((uint32_t)fs.f_type != rec->fs_magic)
-		return err_set(err, -ESTALE, "is on a file system of another "
-			       "kind (%#x, not %#x)", (uint32_t)fs.f_type,
-			       rec->fs_magic);
+		return err_set(err, -ESTALE,
+			       "is on a file system of another "
+			       "kind (%#x, not %#x)",
+			       (uint32_t)fs.f_type, rec->fs_magic);
 	if ((uint64_t)st->st_size < rec->size)
 		return err_set(err, -ESTALE, "has only %lld of %llu bytes",
 			       (long long)st->st_size,
@@ -251,8 +250,9 @@ static int verify(int fd, const FileRecord *rec, struct err *err)
 		return err_sys(err, "fstat");
 	if ((st.st_mode & S_IFMT) != (rec->mode & S_IFMT))
 		return err_set(err, -ESTALE, "is no %s any more",
-			       S_ISREG(rec->mode) ? "regular file" :
-			       S_ISDIR(rec->mode) ? "directory" : "link");
+			       S_ISREG(rec->mode)   ? "regular file"
+			       : S_ISDIR(rec->mode) ? "directory"
+						    : "link");
 	if (!S_ISREG(rec->mode) || (rec->open->flags & O_PATH) ||
 	    rec->fs_magic == PROC_SUPER_MAGIC || rec->fs_magic == SYSFS_MAGIC)
 		return 0;
@@ -322,15 +322,15 @@ static int file_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 {
 	const FileRecord *rec = (const FileRecord *)msg;
 	const struct restore_engine *e = ctx->engine;
-	auto_free char *path = strndup((const char *)rec->path.data,
-				       rec->path.len);
+	auto_free char *path =
+		strndup((const char *)rec->path.data, rec->path.len);
 	auto_close int fd = -EBADF;
 	int r;
 
 	if (!path)
 		return err_num(err, ENOMEM, "path");
-	fd = rec->has_ghost ? open_ghost(ctx, rec, path, err) :
-			      open_named(ctx, rec, path, err);
+	fd = rec->has_ghost ? open_ghost(ctx, rec, path, err)
+			    : open_named(ctx, rec, path, err);
 	if (fd < 0)
 		return fd;
 	r = file_lock_restore(fd, rec, err);

@@ -181,8 +181,7 @@ bool file_path_in(const char *const *list, const char *path)
 	return false;
 }
 
-static int digest_feed(struct digest *d, int fd, uint64_t size,
-		       struct err *err)
+static int digest_feed(struct digest *d, int fd, uint64_t size, struct err *err)
 {
 	uint8_t buf[65536];
 	uint64_t at = 0;
@@ -223,8 +222,7 @@ static int64_t mtime_ns(const struct stat *st)
 }
 
 /* The reader may fail where root may not read; then there is no id. */
-static size_t read_build_id(const struct fd_view *fd,
-			    uint8_t id[BUILD_ID_MAX])
+static size_t read_build_id(const struct fd_view *fd, uint8_t id[BUILD_ID_MAX])
 {
 	auto_close int reader = -EBADF;
 	struct err ignored;

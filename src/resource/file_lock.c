@@ -91,8 +91,8 @@ int file_lock_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 static int add(FileRecord *rec, FileLock__Kind kind, const struct line *line,
 	       pid_t pid, struct err *err)
 {
-	FileLock **more = reallocarray(rec->locks, rec->n_locks + 1,
-				       sizeof(*more));
+	FileLock **more =
+		reallocarray(rec->locks, rec->n_locks + 1, sizeof(*more));
 	FileLock *lock;
 
 	if (!more)
@@ -203,8 +203,8 @@ int file_lock_restore(int fd, const FileRecord *rec, struct err *err)
 		int r = 0;
 
 		if (lock->kind == FILE_LOCK__KIND__FLOCK)
-			r = flock(fd, (lock->write ? LOCK_EX : LOCK_SH) |
-					      LOCK_NB);
+			r = flock(fd,
+				  (lock->write ? LOCK_EX : LOCK_SH) | LOCK_NB);
 		else if (lock->kind == FILE_LOCK__KIND__OPEN_FILE)
 			r = fcntl(fd, F_OFD_SETLK, &range);
 		if (r < 0)

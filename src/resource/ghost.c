@@ -32,8 +32,8 @@ static char *directory_of(const char *path)
 
 	if (!slash)
 		return NULL;
-	return slash == path ? strdup("/") :
-			       strndup(path, (size_t)(slash - path));
+	return slash == path ? strdup("/")
+			     : strndup(path, (size_t)(slash - path));
 }
 
 static void check_owner(const struct dump_ctx *ctx, const struct fd_view *fd,
@@ -133,8 +133,8 @@ static int make_and_unlink(const struct restore_ctx *ctx, const char *dir,
 		path = NULL;
 		return err_num(err, ENOMEM, "path");
 	}
-	fd = e->open_path(e->arg, path,
-			  O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600, err);
+	fd = e->open_path(e->arg, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+			  0600, err);
 	if (fd < 0)
 		return fd;
 	r = unlink_as_owner(ctx, dir, name, err);
@@ -145,8 +145,8 @@ static int make_nameless(const struct restore_ctx *ctx, const char *dir,
 			 struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
-	int fd = e->open_path(e->arg, dir, O_TMPFILE | O_RDWR | O_CLOEXEC,
-			      0600, err);
+	int fd = e->open_path(e->arg, dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600,
+			      err);
 
 	if (fd != -EOPNOTSUPP && fd != -EISDIR && fd != -EINVAL)
 		return fd;
@@ -184,9 +184,10 @@ static int set_owner(const struct restore_ctx *ctx, int fd,
 		return 0;
 	if ((ctx->owner->uid && rec->uid != ctx->owner->uid) ||
 	    !may_have_group(ctx->owner, rec->gid))
-		return err_set(err, -EPERM, "belonged to user %u, group %u, "
-			       "which user %u may not give", rec->uid, rec->gid,
-			       ctx->owner->uid);
+		return err_set(err, -EPERM,
+			       "belonged to user %u, group %u, "
+			       "which user %u may not give",
+			       rec->uid, rec->gid, ctx->owner->uid);
 	if (fchown(fd, rec->uid, rec->gid) < 0)
 		return err_sys(err, "fchown");
 	return 0;
@@ -236,8 +237,8 @@ static int make(const struct restore_ctx *ctx, const GhostRecord *rec,
 
 	if (!dir)
 		return err_set(err, -EBADMSG, "is no absolute path");
-	fd = rec->linked ? make_in_scratch(ctx, err) :
-			   make_nameless(ctx, dir, err);
+	fd = rec->linked ? make_in_scratch(ctx, err)
+			 : make_nameless(ctx, dir, err);
 	if (fd < 0)
 		return err_wrap(err, fd, "make an unlinked file again");
 	if (ftruncate(fd, (off_t)rec->size) < 0)
@@ -283,8 +284,8 @@ static int ghost_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 			 struct err *err)
 {
 	const GhostRecord *rec = (const GhostRecord *)msg;
-	auto_free char *path = strndup((const char *)rec->path.data,
-				       rec->path.len);
+	auto_free char *path =
+		strndup((const char *)rec->path.data, rec->path.len);
 	int r = 0;
 
 	if (!path)

@@ -74,8 +74,8 @@ static pid_t find_by_path(const struct dump_ctx *ctx, const char *link)
 pid_t holder_outside(const struct dump_ctx *ctx, const struct fd_view *fd)
 {
 	const struct dump_engine *e = ctx->engine;
-	pid_t pid = fd->link[0] == '/' ? find_by_path(ctx, fd->link) :
-					 e->held_outside(e->arg, fd->link);
+	pid_t pid = fd->link[0] == '/' ? find_by_path(ctx, fd->link)
+				       : e->held_outside(e->arg, fd->link);
 
 	return pid && !fd->task->leader && is_newborn(ctx, pid) ? 0 : pid;
 }

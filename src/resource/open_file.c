@@ -12,7 +12,7 @@
 #define SETTABLE_FLAGS (O_APPEND | O_DIRECT | O_NOATIME | O_NONBLOCK)
 
 /* Asked for by an open, and meaningful when it is done again. */
-#define OPEN_FLAGS \
+#define OPEN_FLAGS                                                             \
 	(O_ACCMODE | O_DIRECTORY | O_NOFOLLOW | O_PATH | O_SYNC | O_LARGEFILE)
 
 /* A mapped file has no description; one of O_PATH has no owner. */
@@ -22,8 +22,7 @@ static bool has_owner(const struct fd_view *fd)
 }
 
 static int read_owner(const struct dump_ctx *ctx, const struct fd_view *fd,
-		      struct f_owner_ex *ret, pid_t *ret_inner,
-		      struct err *err)
+		      struct f_owner_ex *ret, pid_t *ret_inner, struct err *err)
 {
 	*ret = (struct f_owner_ex){ 0 };
 	*ret_inner = 0;

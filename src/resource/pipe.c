@@ -22,8 +22,13 @@
 
 static bool is_tty(const struct stat *st)
 {
-	enum { TTY_MAJOR = 4, TTYAUX_MAJOR = 5, PTS_FIRST = 136,
-	       PTS_LAST = 143, PTMX_MINOR = 2 };
+	enum {
+		TTY_MAJOR = 4,
+		TTYAUX_MAJOR = 5,
+		PTS_FIRST = 136,
+		PTS_LAST = 143,
+		PTMX_MINOR = 2
+	};
 	unsigned int number = major(st->st_rdev);
 
 	if (!S_ISCHR(st->st_mode))
@@ -36,8 +41,7 @@ static bool is_tty(const struct stat *st)
 
 static bool pipe_match(const struct fd_view *fd)
 {
-	return fd->fd >= 0 &&
-	       (S_ISFIFO(fd->stat->st_mode) || is_tty(fd->stat));
+	return fd->fd >= 0 && (S_ISFIFO(fd->stat->st_mode) || is_tty(fd->stat));
 }
 
 static bool is_named(const struct fd_view *fd)
@@ -58,7 +62,8 @@ static void check_tty(const struct dump_ctx *ctx, const struct fd_view *fd,
 			     "close it, or run the job without a terminal "
 			     "(jobcr run --output FILE)",
 			     "terminal %s, which is not standard input, output "
-			     "or error", fd->link);
+			     "or error",
+			     fd->link);
 }
 
 /* The other end, or another opener of a fifo, is not of the job. */
@@ -84,7 +89,8 @@ static int check_external(const struct dump_ctx *ctx, const struct fd_view *fd,
 		refusals_add(no, fd->task->ns_pid, comm, fd->fd,
 			     "let the job read its input from a file",
 			     "%d bytes of standard input from %s are not read "
-			     "yet", unread, who);
+			     "yet",
+			     unread, who);
 	return 0;
 }
 
@@ -232,9 +238,9 @@ static int dump_pipe(const struct dump_ctx *ctx, const struct fd_view *fd,
 
 	/* A write end, opened once more, can read. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd->own_fd);
-	reader = reads(fd->flags) ?
-			 fcntl(fd->own_fd, F_DUPFD_CLOEXEC, 3) :
-			 open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	reader = reads(fd->flags)
+			 ? fcntl(fd->own_fd, F_DUPFD_CLOEXEC, 3)
+			 : open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (reader < 0)
 		return err_sys(err, "open for reading");
 	r = fcntl(reader, F_GETPIPE_SZ);
@@ -256,8 +262,10 @@ static int dump_stdio(const struct dump_ctx *ctx, const struct fd_view *fd,
 	int number = open_file_stdio(ctx, fd);
 
 	if (number < 0)
-		return err_set(err, -ENOTSUP, "%s is shared with a process "
-			       "outside the job", fd->link);
+		return err_set(err, -ENOTSUP,
+			       "%s is shared with a process "
+			       "outside the job",
+			       fd->link);
 	rec->has_external = 1;
 	rec->external = 1;
 	rec->has_stdio = 1;
@@ -312,8 +320,8 @@ static int open_fifo(const struct restore_ctx *ctx, const PipeRecord *rec,
 		     struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
-	auto_free char *path = strndup((const char *)rec->path.data,
-				       rec->path.len);
+	auto_free char *path =
+		strndup((const char *)rec->path.data, rec->path.len);
 	auto_close int fd = -EBADF;
 	struct stat st;
 	int used = 0;
@@ -339,9 +347,9 @@ static int fill_pipe(int fd, const PipeRecord *rec, struct err *err)
 		return err_sys(err, "packet mode");
 	for (size_t i = 0; done < rec->data.len; i++) {
 		len = rec->data.len - done;
-		if (rec->packets && (i >= rec->n_packet_sizes ||
-				     !rec->packet_sizes[i] ||
-				     rec->packet_sizes[i] > len))
+		if (rec->packets &&
+		    (i >= rec->n_packet_sizes || !rec->packet_sizes[i] ||
+		     rec->packet_sizes[i] > len))
 			return err_set(err, -EBADMSG, "packets do not add up");
 		if (rec->packets)
 			len = rec->packet_sizes[i];
@@ -392,9 +400,11 @@ static int take_stdio(const struct restore_ctx *ctx, const PipeEndRecord *rec,
 			       rec->stdio);
 	fd = ctx->stdio[rec->stdio];
 	if (fd < 0)
-		return err_set(err, -ENOTSUP, "the job had its standard %s "
+		return err_set(err, -ENOTSUP,
+			       "the job had its standard %s "
 			       "from the step that started it, and now there "
-			       "is none", names[rec->stdio]);
+			       "is none",
+			       names[rec->stdio]);
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fstat(fd, &st) < 0)
 		return err_sys(err, "standard %s", names[rec->stdio]);
@@ -403,8 +413,8 @@ static int take_stdio(const struct restore_ctx *ctx, const PipeEndRecord *rec,
 	    (flags & kept) != ((int)rec->open->flags & kept))
 		return open_file_again(fd, rec->open, err);
 	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	return fd < 0 ? err_sys(err, "duplicate standard %s",
-				names[rec->stdio]) : fd;
+	return fd < 0 ? err_sys(err, "duplicate standard %s", names[rec->stdio])
+		      : fd;
 }
 
 /*
@@ -433,8 +443,8 @@ static int pipe_end_restore(struct restore_ctx *ctx,
 {
 	const PipeEndRecord *rec = (const PipeEndRecord *)msg;
 	const struct restore_engine *e = ctx->engine;
-	int fd = rec->external ? take_stdio(ctx, rec, err) :
-				 make_end(ctx, rec, err);
+	int fd = rec->external ? take_stdio(ctx, rec, err)
+			       : make_end(ctx, rec, err);
 
 	if (fd < 0)
 		return fd;

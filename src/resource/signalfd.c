@@ -41,8 +41,7 @@ static int signalfd_restore(struct restore_ctx *ctx,
 	int r;
 
 	/* The kernel's 64 bits; libc's sigset_t is longer. */
-	fd = (int)syscall(__NR_signalfd4, -1, &mask, sizeof(mask),
-			  SFD_CLOEXEC);
+	fd = (int)syscall(__NR_signalfd4, -1, &mask, sizeof(mask), SFD_CLOEXEC);
 	if (fd < 0)
 		return err_sys(err, "signalfd");
 	r = open_file_apply(fd, rec->open, err);

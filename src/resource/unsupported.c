@@ -125,13 +125,14 @@ static const char *family_name(int family, int type)
 {
 	switch (family) {
 	case AF_UNIX:
-		return type == SOCK_DGRAM ? "Unix datagram socket" :
-		       type == SOCK_SEQPACKET ? "Unix packet socket" :
-						"Unix socket";
+		return type == SOCK_DGRAM       ? "Unix datagram socket"
+		       : type == SOCK_SEQPACKET ? "Unix packet socket"
+						: "Unix socket";
 	case AF_INET:
 	case AF_INET6:
-		return type == SOCK_STREAM ? "TCP socket" :
-		       type == SOCK_DGRAM ? "UDP socket" : "raw socket";
+		return type == SOCK_STREAM  ? "TCP socket"
+		       : type == SOCK_DGRAM ? "UDP socket"
+					    : "raw socket";
 	case AF_NETLINK:
 		return "netlink socket";
 	case AF_PACKET:
@@ -171,8 +172,9 @@ static void describe_socket(const struct fd_view *fd, struct reason *ret)
 			 "%s (%s, connected to %s)", name, here, there);
 	} else {
 		snprintf(ret->what, sizeof(ret->what), "%s (%s%s)", name, here,
-			 socket_option(fd->own_fd, SO_ACCEPTCONN) > 0 ?
-				 ", listening" : "");
+			 socket_option(fd->own_fd, SO_ACCEPTCONN) > 0
+				 ? ", listening"
+				 : "");
 	}
 }
 

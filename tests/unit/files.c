@@ -47,8 +47,8 @@ int remote_write(struct remote *r, uint64_t addr, const void *buf, size_t len,
 }
 
 int remote_call(struct remote *r, const char *what, int64_t *ret_value,
-		struct err *err, long nr, uint64_t a0, uint64_t a1,
-		uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+		struct err *err, long nr, uint64_t a0, uint64_t a1, uint64_t a2,
+		uint64_t a3, uint64_t a4, uint64_t a5)
 {
 	(void)r;
 	*ret_value = syscall(nr, a0, a1, a2, a3, a4, a5);
@@ -176,8 +176,8 @@ static int open_path(void *arg, const char *path, int flags, unsigned int mode,
 }
 
 static const struct resource_ops *const rows[] = {
-	&res_eventfd, &res_timerfd, &res_signalfd, &res_chardev,
-	&res_epoll,   &res_pipe,    &res_pipe_end, &res_ghost,
+	&res_eventfd, &res_timerfd,     &res_signalfd, &res_chardev,
+	&res_epoll,   &res_pipe,        &res_pipe_end, &res_ghost,
 	&res_file,    &res_unsupported,
 };
 
@@ -231,11 +231,15 @@ static int save_one(struct rig *rig, uint32_t object, struct err *err)
 	auto_close int proc = open("/proc/self", O_DIRECTORY | O_CLOEXEC);
 	struct proc_stat task_stat = { .comm = "files" };
 	struct tracee leader = { 0 };
-	struct task_view task = { .pid = getpid(), .ns_pid = getpid(),
-				  .proc_fd = proc, .stat = &task_stat,
+	struct task_view task = { .pid = getpid(),
+				  .ns_pid = getpid(),
+				  .proc_fd = proc,
+				  .stat = &task_stat,
 				  .leader = &leader };
-	struct fd_view view = { .task = &task, .fd = rig->fds[object],
-				.own_fd = rig->fds[object], .object = object };
+	struct fd_view view = { .task = &task,
+				.fd = rig->fds[object],
+				.own_fd = rig->fds[object],
+				.object = object };
 	auto_free char *fdinfo = NULL;
 	char name[64], link[PATH_MAX] = "";
 	uint64_t flags = 0, pos = 0;
@@ -279,10 +283,13 @@ static int restore_all(struct rig *rig, struct err *err)
 		.open_path = open_path,
 	};
 	struct restore_owner owner = { .uid = getuid(), .gid = getgid() };
-	struct restore_ctx ctx = { .engine = &engine, .owner = &owner,
-				   .root_fd = -1, .init_proc_fd = -1,
+	struct restore_ctx ctx = { .engine = &engine,
+				   .owner = &owner,
+				   .root_fd = -1,
+				   .init_proc_fd = -1,
 				   .stdio = { 0, 1, 2 } };
-	struct restore_task task = { .pid = getpid(), .ns_pid = getpid(),
+	struct restore_task task = { .pid = getpid(),
+				     .ns_pid = getpid(),
 				     .remote = &remote };
 	size_t pos = 0;
 	int r;
@@ -405,8 +412,8 @@ static void test_timerfd_absolute(void)
 static void test_signalfd(void)
 {
 	uint64_t want = 1ull << 63 | 1ull << 9, mask = 0;
-	auto_close int fd = (int)syscall(__NR_signalfd4, -1, &want, 8,
-					 SFD_NONBLOCK);
+	auto_close int fd =
+		(int)syscall(__NR_signalfd4, -1, &want, 8, SFD_NONBLOCK);
 	auto_free char *text = NULL;
 	char name[64];
 	struct rig rig;
@@ -499,7 +506,8 @@ static void test_file(const char *dir)
 	fds[1] = twin;
 	rig_init(&rig);
 	r = round_trip(&rig, fds, 2, &err);
-	ok(r == -EAGAIN && strstr(err.text, "lock"), "a lock that another holds now is told: %s", err.text);
+	ok(r == -EAGAIN && strstr(err.text, "lock"),
+	   "a lock that another holds now is told: %s", err.text);
 	rig_done(&rig);
 	flock(fd, LOCK_UN);
 	rig_init(&rig);
@@ -643,7 +651,8 @@ static void refused(int fd, const char *what)
 	rig_init(&rig);
 	rig.fds[1] = fd;
 	r = save_one(&rig, 1, &err);
-	ok(r == -ENOTSUP && rig.no.count == 1 && strstr(rig.no.list[0].what, what) &&
+	ok(r == -ENOTSUP && rig.no.count == 1 &&
+		   strstr(rig.no.list[0].what, what) &&
 		   rig.no.list[0].remedy[0],
 	   "%s is refused: %s (%s)", what,
 	   rig.no.count ? rig.no.list[0].what : err.text,

@@ -17,8 +17,7 @@ static void add(int ep, int fd, uint32_t events, uint64_t data)
 {
 	struct epoll_event e = { .events = events, .data.u64 = data };
 
-	victim_need(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e) == 0,
-		    "EPOLL_CTL_ADD");
+	victim_need(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e) == 0, "EPOLL_CTL_ADD");
 }
 
 /* Exactly one event, with this data. */
@@ -37,8 +36,7 @@ static void silent(int ep, const char *what)
 {
 	struct epoll_event e;
 
-	victim_check(epoll_wait(ep, &e, 1, 0) == 0, "%s: must be silent",
-		     what);
+	victim_check(epoll_wait(ep, &e, 1, 0) == 0, "%s: must be silent", what);
 }
 
 static void signal_event(int fd)
@@ -109,8 +107,7 @@ static void check(const struct set *s)
 	silent(s->reused, "a number that is another's");
 	signal_event(s->kept2);
 	tells(s->reused, EPOLLIN, 6, "an entry whose number is another's");
-	victim_check(write(s->number, "file", 4) == 4,
-		     "that number is a file");
+	victim_check(write(s->number, "file", 4) == 4, "that number is a file");
 	signal_event(s->other);
 	tells(s->outer, EPOLLIN, 8, "an instance in an instance");
 	tells(s->inner, EPOLLIN, 7, "the inner one");

@@ -12,7 +12,7 @@
 
 #include "../lib/victim.h"
 
-#define HIGH 900
+#define HIGH             900
 #define KERNEL_LARGEFILE 0100000 /* libc says it is 0 */
 
 static int make(const char *name, int flags, mode_t mode)
@@ -69,8 +69,7 @@ static void check_owner(int fd)
 	struct f_owner_ex owner = { 0 };
 
 	victim_check(fcntl(fd, F_GETOWN_EX, &owner) == 0 &&
-			     owner.type == F_OWNER_PID &&
-			     owner.pid == getpid(),
+			     owner.type == F_OWNER_PID && owner.pid == getpid(),
 		     "the owner is process %d", owner.pid);
 	victim_check(fcntl(fd, F_GETSIG) == SIGRTMIN + 3,
 		     "the owner's signal is %d", fcntl(fd, F_GETSIG));

@@ -79,12 +79,12 @@ int main(void)
 	pid_t child;
 
 	fill(big, 0, odd);
-	victim_need(ftruncate(big, 64 * MIB + 17) == 0 &&
-			    fallocate(big,
-				      FALLOC_FL_PUNCH_HOLE |
-					      FALLOC_FL_KEEP_SIZE,
-				      4 * MIB, MIB) == 0,
-		    "a hole");
+	victim_need(
+		ftruncate(big, 64 * MIB + 17) == 0 &&
+			fallocate(big,
+				  FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				  4 * MIB, MIB) == 0,
+		"a hole");
 	again = open("/proc/self/fd/3", O_RDONLY);
 	map = mmap(NULL, 2 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED, big, MIB);
 	victim_need(map != MAP_FAILED, "mmap");
@@ -99,7 +99,8 @@ int main(void)
 	only = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, status, 0);
 	victim_need(only != MAP_FAILED && close(status) == 0, "mapped");
 	victim_need(futimens(big, (struct timespec[2]){ { 1, 2 }, { 3, 4 } }) ==
-			    0 && fstat(big, &st) == 0,
+				    0 &&
+			    fstat(big, &st) == 0,
 		    "times");
 	child = start_child(big);
 
@@ -131,9 +132,8 @@ int main(void)
 			     write(again, "x", 1) < 0,
 		     "the second description only reads");
 	lseek(big, 4321, SEEK_SET);
-	victim_check(lseek(tmp, 0, SEEK_CUR) == 7 &&
-			     fstat(tmp, &now) == 0 && now.st_size == 7 &&
-			     (now.st_mode & 0777) == 0640,
+	victim_check(lseek(tmp, 0, SEEK_CUR) == 7 && fstat(tmp, &now) == 0 &&
+			     now.st_size == 7 && (now.st_mode & 0777) == 0640,
 		     "the nameless file");
 	victim_check(fstat(empty, &now) == 0 && now.st_size == 0,
 		     "an empty one stays empty");

@@ -59,12 +59,11 @@ static void set_up(struct pipes *p)
 {
 	char path[32];
 
-	victim_need(pipe(p->full) == 0 && pipe2(p->packets, O_DIRECT) == 0 &&
-			    pipe(p->no_writer) == 0 &&
-			    pipe(p->no_reader) == 0 &&
-			    pipe2(p->empty, O_NONBLOCK) == 0 &&
-			    pipe(p->child) == 0,
-		    "pipes");
+	victim_need(
+		pipe(p->full) == 0 && pipe2(p->packets, O_DIRECT) == 0 &&
+			pipe(p->no_writer) == 0 && pipe(p->no_reader) == 0 &&
+			pipe2(p->empty, O_NONBLOCK) == 0 && pipe(p->child) == 0,
+		"pipes");
 	fill(p);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", p->full[READ]);
 	p->second = open(path, O_RDONLY | O_NONBLOCK);
@@ -88,8 +87,8 @@ static void check_full(const struct pipes *p)
 	size_t got = 0, wrong = 0;
 	ssize_t n;
 
-	victim_check(fcntl(p->full[READ], F_GETPIPE_SZ) == 1 << 17,
-		     "size %d", fcntl(p->full[READ], F_GETPIPE_SZ));
+	victim_check(fcntl(p->full[READ], F_GETPIPE_SZ) == 1 << 17, "size %d",
+		     fcntl(p->full[READ], F_GETPIPE_SZ));
 	victim_check(fcntl(p->full[WRITE], F_GETFL) & O_NONBLOCK &&
 			     !(fcntl(p->full[READ], F_GETFL) & O_NONBLOCK) &&
 			     fcntl(p->second, F_GETFL) & O_NONBLOCK,
@@ -112,8 +111,7 @@ static void check_rest(const struct pipes *p)
 	victim_check(fcntl(p->packets[WRITE], F_GETFL) & O_DIRECT,
 		     "packet mode goes on");
 	take(p->no_writer[READ], "last words", "a pipe without writer");
-	victim_check(read(p->no_writer[READ], &byte, 1) == 0,
-		     "then it ends");
+	victim_check(read(p->no_writer[READ], &byte, 1) == 0, "then it ends");
 	signal(SIGPIPE, SIG_IGN);
 	victim_check(write(p->no_reader[WRITE], "x", 1) < 0 && errno == EPIPE,
 		     "a pipe without reader breaks");

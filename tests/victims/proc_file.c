@@ -35,8 +35,8 @@ int main(void)
 			     pid == getpid(),
 		     "it speaks of process %d: %s", pid, text);
 	n = (int)read(memory, text, 20);
-	victim_check(n == 20 && strstr(text, "kB"),
-		     "a position is kept: %.20s", text);
+	victim_check(n == 20 && strstr(text, "kB"), "a position is kept: %.20s",
+		     text);
 	snprintf(name, sizeof(name), "%d", getpid());
 	victim_check(fstatat(task, name, &st, 0) == 0, "threads are listed");
 	victim_check(fstatat(directory, "status", &st, 0) == 0,

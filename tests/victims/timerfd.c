@@ -71,9 +71,9 @@ int main(void)
 		deadline[i] = now(clocks[i]) + 2000 * SECOND;
 		absolute[i] = arm(clocks[i],
 				  TFD_TIMER_ABSTIME |
-					  (clocks[i] == CLOCK_REALTIME ?
-						   TFD_TIMER_CANCEL_ON_SET :
-						   0),
+					  (clocks[i] == CLOCK_REALTIME
+						   ? TFD_TIMER_CANCEL_ON_SET
+						   : 0),
 				  deadline[i], 0);
 	}
 	periodic = arm(CLOCK_MONOTONIC, 0, 1, SECOND / 1000);
@@ -103,15 +103,13 @@ int main(void)
 	victim_check(read(periodic, &ticks, 8) == 8 && ticks >= before - 2,
 		     "%llu ticks, at least %llu expected",
 		     (unsigned long long)ticks, (unsigned long long)before);
-	victim_check(fires(periodic, &ticks),
-		     "a periodic timer goes on");
+	victim_check(fires(periodic, &ticks), "a periodic timer goes on");
 	victim_check(read(fired, &ticks, 8) == 8 && ticks == 1 &&
 			     remaining(fired, NULL) == 0,
 		     "one that fired and was not read");
 	victim_check(read(off, &ticks, 8) < 0 && errno == EAGAIN &&
 			     remaining(off, NULL) == 0,
 		     "one that is off");
-	victim_check(fires(soon, &ticks) && ticks == 1,
-		     "one that fires soon");
+	victim_check(fires(soon, &ticks) && ticks == 1, "one that fires soon");
 	victim_verdict(true, "timers go on");
 }
