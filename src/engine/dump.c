@@ -335,9 +335,12 @@ static int dump_task(struct dump *d, struct collected_task *t, struct err *err)
 {
 	struct frozen_task *f = &d->collection->tree->tasks[t -
 						d->collection->tasks];
+	/* Most processes of a tree run the same library. */
+	const struct remote *like =
+		f > d->collection->tree->tasks ? f[-1].remote : NULL;
 	int r;
 
-	r = remote_new(f->pid, &f->threads[0].tracee, &f->remote, err);
+	r = remote_new(f->pid, &f->threads[0].tracee, like, &f->remote, err);
 	if (r < 0)
 		return r;
 	t->view.remote = f->remote;

@@ -47,26 +47,41 @@ static ssize_t read_memory(pid_t pid, uint64_t addr, void *buf, size_t len)
 	return process_vm_readv(pid, &here, 1, &there, 1, 0);
 }
 
-static void search(const uint8_t *data, size_t len, uint64_t addr,
-		   struct place *p)
+static const uint8_t code_call[] = { 0x0f, 0x05, 0xc3 };
+static const uint8_t code_back_long[] = { 0x48, 0xc7, 0xc0, 0x0f, 0,
+					  0,	0,    0x0f, 0x05 };
+static const uint8_t code_back[] = { 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05 };
+
+static void set_code(struct place_code *code, const struct vma *v,
+		     uint64_t addr)
 {
-	static const uint8_t call[] = { 0x0f, 0x05, 0xc3 };
-	static const uint8_t back_long[] = { 0x48, 0xc7, 0xc0, 0x0f, 0,
-					     0,	   0,	 0x0f, 0x05 };
-	static const uint8_t back[] = { 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05 };
+	*code = (struct place_code){
+		.addr = addr,
+		.inode = v->inode,
+		.offset = v->offset + (addr - v->start),
+		.dev_major = v->dev_major,
+		.dev_minor = v->dev_minor,
+	};
+}
+
+static void search(const uint8_t *data, size_t len, uint64_t addr,
+		   const struct vma *v, struct place *p)
+{
 	const uint8_t *hit;
 
-	if (!p->syscall_addr) {
-		hit = memmem(data, len, call, sizeof(call));
+	if (!p->call.addr) {
+		hit = memmem(data, len, code_call, sizeof(code_call));
 		if (hit)
-			p->syscall_addr = addr + (uint64_t)(hit - data);
+			set_code(&p->call, v, addr + (uint64_t)(hit - data));
 	}
-	if (!p->restorer_addr) {
-		hit = memmem(data, len, back_long, sizeof(back_long));
+	if (!p->restorer.addr) {
+		hit = memmem(data, len, code_back_long,
+			     sizeof(code_back_long));
 		if (!hit)
-			hit = memmem(data, len, back, sizeof(back));
+			hit = memmem(data, len, code_back, sizeof(code_back));
 		if (hit)
-			p->restorer_addr = addr + (uint64_t)(hit - data);
+			set_code(&p->restorer, v,
+				 addr + (uint64_t)(hit - data));
 	}
 }
 
@@ -75,13 +90,13 @@ static void search_vma(pid_t pid, const struct vma *v, uint8_t *buf,
 {
 	uint64_t addr = v->start;
 
-	while (addr < v->end && !(p->syscall_addr && p->restorer_addr)) {
+	while (addr < v->end && !(p->call.addr && p->restorer.addr)) {
 		size_t want = v->end - addr < CHUNK ? v->end - addr : CHUNK;
 		ssize_t n = read_memory(pid, addr, buf, want);
 
 		if (n <= (ssize_t)OVERLAP)
 			return;
-		search(buf, (size_t)n, addr, p);
+		search(buf, (size_t)n, addr, v, p);
 		addr += (size_t)n;
 		if (addr < v->end)
 			addr -= OVERLAP;
@@ -105,11 +120,60 @@ static bool is_libc(const struct vma *v)
 			!strncmp(base, "/ld-musl", 8));
 }
 
-static int find_code(const struct process *proc, struct place *p,
-		     struct err *err)
+static bool is_at(const struct process *proc, uint64_t addr,
+		  const uint8_t *code, size_t len)
 {
-	auto_free uint8_t *buf = malloc(CHUNK);
+	uint8_t buf[sizeof(code_back_long)];
 
+	return read_memory(proc->pid, addr, buf, len) == (ssize_t)len &&
+	       !memcmp(buf, code, len);
+}
+
+/* The same instruction of the same file in this process; 0: it has none. */
+static uint64_t same_code(const struct process *proc,
+			  const struct place_code *c)
+{
+	for (size_t i = 0; i < proc->vmas.count; i++) {
+		const struct vma *v = &proc->vmas.v[i];
+
+		if (v->inode == c->inode && v->dev_major == c->dev_major &&
+		    v->dev_minor == c->dev_minor && is_code(v) &&
+		    c->offset >= v->offset &&
+		    c->offset - v->offset < v->end - v->start)
+			return v->start + (c->offset - v->offset);
+	}
+	return 0;
+}
+
+static bool find_like(const struct process *proc, const struct place *like,
+		      struct place *p)
+{
+	uint64_t call, back;
+
+	if (!like || !like->call.inode || !like->restorer.inode)
+		return false;
+	call = same_code(proc, &like->call);
+	back = same_code(proc, &like->restorer);
+	if (!call || !back ||
+	    !is_at(proc, call, code_call, sizeof(code_call)) ||
+	    !(is_at(proc, back, code_back_long, sizeof(code_back_long)) ||
+	      is_at(proc, back, code_back, sizeof(code_back))))
+		return false;
+	p->call = like->call;
+	p->call.addr = call;
+	p->restorer = like->restorer;
+	p->restorer.addr = back;
+	return true;
+}
+
+static int find_code(const struct process *proc, const struct place *like,
+		     struct place *p, struct err *err)
+{
+	auto_free uint8_t *buf = NULL;
+
+	if (find_like(proc, like, p))
+		return 0;
+	buf = malloc(CHUNK);
 	if (!buf)
 		return err_num(err, ENOMEM, "code for remote calls");
 	/* The likely ones first: other text may be huge. */
@@ -121,11 +185,11 @@ static int find_code(const struct process *proc, struct place *p,
 				search_vma(proc->pid, v, buf, p);
 		}
 	}
-	if (!p->syscall_addr)
+	if (!p->call.addr)
 		return err_set(err, -ENOTSUP,
 			       "no `syscall; ret` in its code: it has no C "
 			       "library that jobcr could use");
-	if (!p->restorer_addr)
+	if (!p->restorer.addr)
 		return err_set(err, -ENOTSUP,
 			       "no call of rt_sigreturn in its code: it has no "
 			       "C library that jobcr could use");
@@ -264,7 +328,8 @@ static int find_scratch(const struct process *proc, struct place *p,
 	return 0;
 }
 
-int place_find(pid_t pid, uint64_t rsp, struct place *ret, struct err *err)
+int place_find(pid_t pid, uint64_t rsp, const struct place *like,
+	       struct place *ret, struct err *err)
 {
 	struct process proc = { .pid = pid, .rsp = rsp, .pagemap_fd = -EBADF };
 	auto_close int proc_fd = -EBADF;
@@ -281,7 +346,7 @@ int place_find(pid_t pid, uint64_t rsp, struct place *ret, struct err *err)
 	proc.pagemap_fd = openat(proc_fd, "pagemap", O_RDONLY | O_CLOEXEC);
 	if (proc.pagemap_fd < 0)
 		r = err_sys(err, "pagemap");
-	r = r < 0 ? r : find_code(&proc, &p, err);
+	r = r < 0 ? r : find_code(&proc, like, &p, err);
 	r = r < 0 ? r : find_scratch(&proc, &p, err);
 	if (proc.pagemap_fd >= 0)
 		close(proc.pagemap_fd);

@@ -8,11 +8,18 @@
 
 #include "util/err.h"
 
+/* An instruction, and where the file it was mapped from has it. */
+struct place_code {
+	uint64_t addr;
+	uint64_t inode, offset;
+	uint32_t dev_major, dev_minor;
+};
+
 /* Code and memory of a process that remote calls can use as they are. */
 struct place {
-	uint64_t syscall_addr;	/* syscall; ret */
-	uint64_t restorer_addr; /* mov $15, %eax; syscall */
-	uint64_t scratch;	/* a multiple of 4096 */
+	struct place_code call;	    /* syscall; ret */
+	struct place_code restorer; /* mov $15, %eax; syscall */
+	uint64_t scratch;	    /* a multiple of 4096 */
 	uint8_t *saved;		/* what was there: owned, PLACE_SCRATCH bytes */
 };
 
@@ -20,9 +27,12 @@ struct place {
 
 /*
  * Look, and change nothing.  All threads of pid are stopped, and rsp is the
- * leader's stack pointer.  -ENOTSUP names what the process does not have.
+ * leader's stack pointer.  like: the place of a process that may run the
+ * same library, where to look first; or NULL.  -ENOTSUP names what the
+ * process does not have.
  */
-int place_find(pid_t pid, uint64_t rsp, struct place *ret, struct err *err);
+int place_find(pid_t pid, uint64_t rsp, const struct place *like,
+	       struct place *ret, struct err *err);
 void place_done(struct place *p);
 
 #endif

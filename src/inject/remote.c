@@ -68,8 +68,8 @@ static int read_seccomp(pid_t pid, bool *ret, struct err *err)
 	return 0;
 }
 
-int remote_new(pid_t pid, struct tracee *leader, struct remote **ret,
-	       struct err *err)
+int remote_new(pid_t pid, struct tracee *leader, const struct remote *like,
+	       struct remote **ret, struct err *err)
 {
 	auto_free struct remote *r = calloc(1, sizeof(*r));
 	struct user_regs_struct regs;
@@ -81,10 +81,11 @@ int remote_new(pid_t pid, struct tracee *leader, struct remote **ret,
 	cpu_info_read(&r->cpu);
 	e = tracee_get_regs(leader, &regs, err);
 	e = e < 0 ? e : read_seccomp(pid, &r->seccomp, err);
-	e = e < 0 ? e : place_find(pid, regs.rsp, &r->place, err);
+	e = e < 0 ? e : place_find(pid, regs.rsp, like ? &like->place : NULL,
+				   &r->place, err);
 	if (e < 0)
 		return e;
-	r->syscall_addr = r->place.syscall_addr;
+	r->syscall_addr = r->place.call.addr;
 	r->buffer = r->place.scratch;
 	r->buffer_len = PLACE_SCRATCH - FRAME_MAX;
 	r->stack = r->buffer + r->buffer_len;
@@ -148,7 +149,7 @@ static int write_frame(struct remote *r, struct err *err)
 		.regs = &regs,
 		.sigmask = r->saved_mask,
 		.xstate = xstate,
-		.restorer = r->place.restorer_addr,
+		.restorer = r->place.restorer.addr,
 	};
 	size_t len = 0;
 	int e;

@@ -18,9 +18,13 @@
  */
 struct remote;
 
-/* For a process of a job.  leader is stopped.  Nothing is changed yet. */
-int remote_new(pid_t pid, struct tracee *leader, struct remote **ret,
-	       struct err *err);
+/*
+ * For a process of a job.  leader is stopped.  Nothing is changed yet.  like:
+ * that of another process, which often runs the same C library: then there is
+ * nothing to search for; borrowed for this call, or NULL.
+ */
+int remote_new(pid_t pid, struct tracee *leader, const struct remote *like,
+	       struct remote **ret, struct err *err);
 
 /*
  * For a puppet (restore): syscall_addr is a `syscall` instruction in it and

@@ -150,7 +150,7 @@ static long number_by_args(struct tracee *t,
 		return SYS_nanosleep;
 	if (regs->r10 < lowest_pointer)
 		return regs->rsi ? SYS_poll : SYS_nanosleep;
-	/* FUTEX_WAIT with a timeout: then the word is what it waits to change. */
+	/* FUTEX_WAIT with a timeout: the word is what it waits to change. */
 	errno = 0;
 	word = (uint64_t)ptrace(PTRACE_PEEKDATA, t->tid, regs->rdi, NULL);
 	return !errno && (uint32_t)word == (uint32_t)regs->rdx ? SYS_futex :

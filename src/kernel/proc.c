@@ -232,15 +232,21 @@ static int status_signals(const char *text, struct proc_status *st,
 {
 	static const char *const caps[] = { "CapInh", "CapPrm", "CapEff",
 					    "CapBnd", "CapAmb" };
+	const struct {
+		const char *key;
+		uint64_t *value;
+	} sets[] = {
+		{ "SigPnd", &st->sig_pending },
+		{ "ShdPnd", &st->shared_pending },
+		{ "SigBlk", &st->sig_blocked },
+		{ "SigIgn", &st->sig_ignored },
+		{ "SigCgt", &st->sig_caught },
+	};
 	int r = 0;
 
-	r = r < 0 ? r : proc_text_u64(text, "SigPnd", 16, &st->sig_pending, err);
-	r = r < 0 ? r :
-		    proc_text_u64(text, "ShdPnd", 16, &st->shared_pending, err);
-	r = r < 0 ? r : proc_text_u64(text, "SigBlk", 16, &st->sig_blocked, err);
-	r = r < 0 ? r : proc_text_u64(text, "SigIgn", 16, &st->sig_ignored, err);
-	r = r < 0 ? r : proc_text_u64(text, "SigCgt", 16, &st->sig_caught, err);
-	for (size_t i = 0; i < ARRAY_SIZE(caps) && r >= 0; i++)
+	for (size_t i = 0; i < ARRAY_SIZE(sets) && r == 0; i++)
+		r = proc_text_u64(text, sets[i].key, 16, sets[i].value, err);
+	for (size_t i = 0; i < ARRAY_SIZE(caps) && r == 0; i++)
 		r = proc_text_u64(text, caps[i], 16, &st->caps[i], err);
 	return r;
 }

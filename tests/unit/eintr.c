@@ -553,7 +553,8 @@ static void await_blocked(struct scene *scenes)
 			nanosleep(&t, NULL);
 }
 
-static int inject(struct frozen_task *task, bool end, struct err *err)
+static int inject(struct frozen_task *task, const struct remote *like,
+		  bool end, struct err *err)
 {
 	static const long calls[] = { SYS_getppid, SYS_sched_yield,
 				      SYS_getuid };
@@ -561,7 +562,7 @@ static int inject(struct frozen_task *task, bool end, struct err *err)
 	int64_t value;
 	int r;
 
-	r = remote_new(task->pid, t, &task->remote, err);
+	r = remote_new(task->pid, t, like, &task->remote, err);
 	r = r < 0 ? r : remote_begin(task->remote, t, err);
 	for (size_t i = 0; i < ARRAY_SIZE(calls) && r == 0; i++)
 		r = remote_call(task->remote, "call", &value, err, calls[i], 0,
@@ -583,7 +584,8 @@ static int freeze_once(pid_t root, enum mode mode, struct err *err)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < tree.ntasks && r == 0 && mode != STOP; i++)
-		r = inject(&tree.tasks[i], mode != DIE, err);
+		r = inject(&tree.tasks[i], i ? tree.tasks[i - 1].remote : NULL,
+			   mode != DIE, err);
 	if (r == 0 && mode == DIE)
 		raise(SIGKILL);
 	if (r == 0)

@@ -123,7 +123,7 @@ static void test_stopped(void)
 		struct tracee *t = &task->threads[0].tracee;
 		int64_t v = 0;
 
-		ok(remote_new(root, t, &task->remote, &err) == 0 &&
+		ok(remote_new(root, t, NULL, &task->remote, &err) == 0 &&
 			   remote_begin(task->remote, t, &err) == 0 &&
 			   remote_call(task->remote, "getpid", &v, &err,
 				       SYS_getpid, 0, 0, 0, 0, 0, 0) == 0 &&
@@ -418,8 +418,8 @@ static void test_killed(void)
 		int64_t v;
 		int r;
 
-		r = remote_new(root, &task->threads[0].tracee, &task->remote,
-			       &err);
+		r = remote_new(root, &task->threads[0].tracee, NULL,
+			       &task->remote, &err);
 		r = r < 0 ? r :
 			    remote_begin(task->remote,
 					 &task->threads[1].tracee, &err);
@@ -525,7 +525,7 @@ static void test_bare(void)
 	if (ok(tree_freeze(&members, DEADLINE, &tree, &err) == 0,
 	       "a program without a C library is frozen: %s", err.text)) {
 		int r = remote_new(root, &tree.tasks[0].threads[0].tracee,
-				   &tree.tasks[0].remote, &err);
+				   NULL, &tree.tasks[0].remote, &err);
 
 		ok(r == -ENOTSUP && strstr(err.text, "C library"),
 		   "and refused by name: %s", err.text);

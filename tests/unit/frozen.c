@@ -92,7 +92,7 @@ static void test_stop_signals(void)
 		int64_t v = 0;
 		int r;
 
-		r = remote_new(root, t, &task->remote, &err);
+		r = remote_new(root, t, NULL, &task->remote, &err);
 		r = r < 0 ? r : remote_begin(task->remote, t, &err);
 		for (int i = 0; i < 20 && r == 0; i++) {
 			if (i == 5 || i == 15)
@@ -180,7 +180,7 @@ static void test_seccomp(void)
 		struct tracee *t = &task->threads[0].tracee;
 		int64_t v = 0;
 
-		ok(remote_new(root, t, &task->remote, &err) == 0 &&
+		ok(remote_new(root, t, NULL, &task->remote, &err) == 0 &&
 			   remote_begin(task->remote, t, &err) == 0 &&
 			   remote_call(task->remote, "getpid", &v, &err,
 				       SYS_getpid, 0, 0, 0, 0, 0, 0) == 0 &&

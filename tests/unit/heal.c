@@ -274,7 +274,7 @@ static int trace(pid_t pid, enum point point, struct err *err)
 		return r;
 	die_at(point, FROZEN);
 	task = &tree.tasks[0];
-	r = remote_new(pid, &task->threads[0].tracee, &task->remote, err);
+	r = remote_new(pid, &task->threads[0].tracee, NULL, &task->remote, err);
 	for (size_t i = 0; i < task->nthreads && r == 0; i++)
 		r = inject(task, &task->threads[i], point, err);
 	remote_free(task->remote);
