@@ -32,6 +32,7 @@ run() {
 	run sqlite3 "$programs/sqlite.sh"
 	run perl "$programs/perl.sh"
 	run sh "$top_builddir/tests/programs/openmp"
+	run gmx "$programs/gromacs.sh"
 } | awk '
 	/^(not )?ok / {
 		n++
