@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/server.h"
@@ -79,9 +80,14 @@ static int find_snapshot(const struct conf *conf,
 	auto_close int job_fd = -EBADF;
 	struct user_id user = { 0 };
 	struct slurm_job job;
+	struct stat st;
 	uint64_t id;
 	int r = control_check_id(q->job_id, err);
 
+	/* A store that is away is not an empty one. */
+	if (r == 0 && stat(conf->store_dir, &st) < 0)
+		r = err_set(err, -EIO, "%s: %s", conf->store_dir,
+			    strerror(errno));
 	if (r == 0 && parse_u64(q->job_id, UINT32_MAX, &id) < 0)
 		r = err_set(err, -EINVAL, "job %s is not Slurm's", q->job_id);
 	if (r == 0)
