@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -44,7 +45,18 @@ static int status_number(const char *status, const char *key)
 	return at ? at[strlen(key)] - '0' : 0;
 }
 
-static int check_caller(pid_t pid, bool *ret_no_new_privs, struct err *err)
+/* The number may be another process's by now: then it is nobody's word. */
+static int check_uid(const char *status, uid_t uid, struct err *err)
+{
+	const char *at = strstr(status, "\nUid:\t");
+
+	if (at && strtoul(at + 6, NULL, 10) == uid)
+		return 0;
+	return err_set(err, -EACCES, "the process that asked has gone");
+}
+
+static int check_caller(pid_t pid, uid_t uid, bool *ret_no_new_privs,
+			struct err *err)
 {
 	static const char *const spaces[] = { "user", "mnt", "pid", "net",
 					      "uts", "ipc" };
@@ -59,6 +71,9 @@ static int check_caller(pid_t pid, bool *ret_no_new_privs, struct err *err)
 		return r;
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
 	r = read_file_at(AT_FDCWD, path, 65536, &status, NULL, err);
+	if (r < 0)
+		return r;
+	r = check_uid(status, uid, err);
 	if (r < 0)
 		return r;
 	if (status_number(status, "\nSeccomp:\t") != 0)
@@ -96,7 +111,7 @@ int operation_start(const struct operation *op, struct err *err)
 	memcpy(l.stdio, op->fds, sizeof(l.stdio));
 	r = launch_check_spec(l.spec_fd, err);
 	if (r == 0 && !who->embedded)
-		r = check_caller(who->pid, &l.no_new_privs, err);
+		r = check_caller(who->pid, who->uid, &l.no_new_privs, err);
 	if (r == 0)
 		r = launch_new_id(op->conf, id, err);
 	if (r < 0)
