@@ -317,6 +317,11 @@ VICTIMS += %D%/victims/many.victim
 %C%_victims_many_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
 %C%_victims_many_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/mapped_file.victim
+%C%_victims_mapped_file_victim_SOURCES = %D%/victims/mapped_file.c
+%C%_victims_mapped_file_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_mapped_file_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+
 T_TESTS += %D%/t/killed.t
 
 # Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.
