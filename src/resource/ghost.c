@@ -118,17 +118,14 @@ static int unlink_as_owner(const struct restore_ctx *ctx, const char *dir,
 	return r;
 }
 
-/* Where O_TMPFILE does not exist. */
 static int make_and_unlink(const struct restore_ctx *ctx, const char *dir,
-			   struct err *err)
+			   const char *name, struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
 	auto_close int fd = -EBADF;
 	auto_free char *path = NULL;
-	char name[64];
 	int r;
 
-	snprintf(name, sizeof(name), ".jobcr-unlinked-%d", (int)getpid());
 	if (asprintf(&path, "%s/%s", dir, name) < 0) {
 		path = NULL;
 		return err_num(err, ENOMEM, "path");
@@ -147,10 +144,21 @@ static int make_nameless(const struct restore_ctx *ctx, const char *dir,
 	const struct restore_engine *e = ctx->engine;
 	int fd = e->open_path(e->arg, dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600,
 			      err);
+	char name[64];
 
 	if (fd != -EOPNOTSUPP && fd != -EISDIR && fd != -EINVAL)
 		return fd;
-	return make_and_unlink(ctx, dir, err);
+	snprintf(name, sizeof(name), ".jobcr-unlinked-%d", (int)getpid());
+	return make_and_unlink(ctx, dir, name, err);
+}
+
+/* Under its old name for a moment if that is free: /proc still shows it. */
+static int make_unlinked(const struct restore_ctx *ctx, const char *dir,
+			 const char *path, struct err *err)
+{
+	int fd = make_and_unlink(ctx, dir, strrchr(path, '/') + 1, err);
+
+	return fd < 0 ? make_nameless(ctx, dir, err) : fd;
 }
 
 static int make_in_scratch(const struct restore_ctx *ctx, struct err *err)
@@ -238,7 +246,7 @@ static int make(const struct restore_ctx *ctx, const GhostRecord *rec,
 	if (!dir)
 		return err_set(err, -EBADMSG, "is no absolute path");
 	fd = rec->linked ? make_in_scratch(ctx, err)
-			 : make_nameless(ctx, dir, err);
+			 : make_unlinked(ctx, dir, path, err);
 	if (fd < 0)
 		return err_wrap(err, fd, "make an unlinked file again");
 	if (ftruncate(fd, (off_t)rec->size) < 0)

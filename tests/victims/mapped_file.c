@@ -70,7 +70,9 @@ int main(void)
 
 	victim_need(readlink("/proc/self/exe", exe, sizeof(exe) - 1) > 0,
 		    "exe");
-	unlink(exe);
+	/* A program that belongs to another user cannot be carried. */
+	if (stat(exe, &st) == 0 && st.st_uid == geteuid())
+		unlink(exe);
 	pid = fork();
 	if (pid == 0) {
 		victim_wait_go();
