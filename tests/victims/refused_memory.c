@@ -138,6 +138,12 @@ static void lock_all(void)
 	want(mlockall(MCL_CURRENT | MCL_FUTURE) == 0, "mlockall");
 }
 
+static void policy(void)
+{
+	want(syscall(SYS_set_mempolicy, 4 /* local */, NULL, 0) == 0,
+	     "set_mempolicy");
+}
+
 static void perf(void)
 {
 	struct perf_event_attr attr = {
@@ -220,6 +226,7 @@ static const struct kind {
 	{ "protection-key", "protection key", key },
 	{ "huge-memfd", "hugetlbfs", huge_memfd },
 	{ "mlockall", "mlockall", lock_all },
+	{ "mempolicy", "NUMA memory policy", policy },
 	{ "perf", "perf", perf },
 	{ "seccomp", "seccomp", seccomp },
 	{ "namespace", "namespace of its own (uts)", own_namespace },
