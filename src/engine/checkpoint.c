@@ -20,9 +20,9 @@
 #include "util/clock.h"
 
 #define FREEZE_DEADLINE (10 * NSEC_PER_SEC)
-#define BUFFER_BYTES	(4u << 20)
-#define BUFFERS		10u
-#define NAME_BYTES	320
+#define BUFFER_BYTES    (4u << 20)
+#define BUFFERS         10u
+#define NAME_BYTES      320
 
 struct checkpoint {
 	const struct checkpoint_args *args;
@@ -38,7 +38,7 @@ struct checkpoint {
 	char meta_name[NAME_BYTES], pages_name[NAME_BYTES];
 	uint32_t meta_stream, page_streams[1];
 	unsigned int created; /* streams, in this order */
-	bool durable;	      /* published: never to be taken back */
+	bool durable;         /* published: never to be taken back */
 };
 
 static void enter(const struct checkpoint *c, enum engine_phase phase)
@@ -53,8 +53,8 @@ static int check(struct checkpoint *c, struct dump *d, struct err *err)
 	r = dump_init(d, c->args, &c->collection, c->pages,
 		      c->pages ? &c->meta.sink : NULL, err);
 	if (r == 0)
-		r = preflight(&c->collection, &d->ctx, c->args->init_pid,
-			      c->no, err);
+		r = preflight(&c->collection, &d->ctx, c->args->init_pid, c->no,
+			      err);
 	if (r == 0)
 		r = dump_failure(d, err);
 	if (r == 0 && c->no->total)
@@ -120,8 +120,7 @@ static int prepare(struct checkpoint *c, struct err *err)
 	int r;
 
 	(void)snprintf(c->meta_name, NAME_BYTES, "%s.meta", c->args->node);
-	(void)snprintf(c->pages_name, NAME_BYTES, "%s.pages.0",
-		       c->args->node);
+	(void)snprintf(c->pages_name, NAME_BYTES, "%s.pages.0", c->args->node);
 	r = open_streams(c, err);
 	if (r < 0)
 		return r;
@@ -180,8 +179,8 @@ static int dump_all(struct checkpoint *c, struct err *err)
 
 static uint64_t frozen_so_far(const struct checkpoint *c)
 {
-	return c->result.frozen_ns ? c->result.frozen_ns :
-				     clock_monotonic_ns() - c->tree.started_ns;
+	return c->result.frozen_ns ? c->result.frozen_ns
+				   : clock_monotonic_ns() - c->tree.started_ns;
 }
 
 static int publish(struct checkpoint *c, struct err *err)
@@ -200,15 +199,15 @@ static int publish(struct checkpoint *c, struct err *err)
 		r = writer_finish(c->writer, err);
 	if (r < 0)
 		return r;
-	files[0] = (struct meta_file){
-		c->meta_name, writer_length(c->writer, c->meta_stream), digest
-	};
+	files[0] = (struct meta_file){ c->meta_name,
+				       writer_length(c->writer, c->meta_stream),
+				       digest };
 	files[1] = (struct meta_file){
 		c->pages_name, writer_length(c->writer, c->page_streams[0]),
 		NULL
 	};
-	r = manifest_make(args, files, ARRAY_SIZE(files),
-			  frozen_so_far(c), total.bytes, &manifest, &len, err);
+	r = manifest_make(args, files, ARRAY_SIZE(files), frozen_so_far(c),
+			  total.bytes, &manifest, &len, err);
 	if (r == 0)
 		r = store_publish(args->job_fd, args->generation, args->dir_fd,
 				  manifest, len, args->owner, err);
@@ -275,8 +274,8 @@ static void discard(struct checkpoint *c)
 
 	if (args->job_fd >= 0) {
 		/* A leftover is no snapshot: the next retire removes it. */
-		(void)store_discard(args->job_fd, args->generation,
-				    args->owner, &ignored);
+		(void)store_discard(args->job_fd, args->generation, args->owner,
+				    &ignored);
 		return;
 	}
 	if (as_user(args->owner, &ignored) < 0)

@@ -105,12 +105,12 @@ static int collect_ids(struct collection *c, struct err *err)
 		const struct frozen_task *f = &c->tree->tasks[i];
 
 		if (!f->nthreads)
-			c->ids[c->nids++] = (struct collected_id){ f->pid,
-								   f->ns_pid };
+			c->ids[c->nids++] =
+				(struct collected_id){ f->pid, f->ns_pid };
 		for (size_t n = 0; n < f->nthreads; n++)
-			c->ids[c->nids++] = (struct collected_id){
-				f->threads[n].tid, f->threads[n].ns_tid
-			};
+			c->ids[c->nids++] =
+				(struct collected_id){ f->threads[n].tid,
+						       f->threads[n].ns_tid };
 	}
 	qsort(c->ids, c->nids, sizeof(*c->ids), compare_ids);
 	return 0;

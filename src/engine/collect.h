@@ -22,8 +22,8 @@
 /* An open file description; or a file that is mapped or executed only. */
 struct collected_file {
 	uint32_t object;
-	uint32_t task;	 /* index of the first holder */
-	int fd;		 /* there; -1: mapped only */
+	uint32_t task;   /* index of the first holder */
+	int fd;          /* there; -1: mapped only */
 	char *open_path; /* fd < 0: what to open below the task's /proc */
 	uint64_t ino;
 	dev_t dev;

@@ -149,7 +149,7 @@ static int classify(struct collection *c, uint32_t *class_of, struct err *err)
 	qsort_r(order, c->nslots, sizeof(*order), compare_indices, &sorting);
 	for (size_t i = 0; i < c->nslots; i++) {
 		if (i && compare_slots(&sorting, order[i - 1], order[i]) != 0)
-			class++;
+			class ++;
 		class_of[order[i]] = class;
 	}
 	return sorting.result;

@@ -19,8 +19,7 @@ static int add_mapped(struct collection *c, uint32_t task, const char *path,
 		      const struct collected_file *like, uint32_t *ret_object,
 		      struct err *err)
 {
-	enum object_kind kind =
-		like->shmem ? OBJECT_SHMEM : OBJECT_MAPPED_FILE;
+	enum object_kind kind = like->shmem ? OBJECT_SHMEM : OBJECT_MAPPED_FILE;
 	struct collected_file file = *like;
 	bool is_new;
 	int r;
@@ -44,9 +43,8 @@ static int add_mapped(struct collection *c, uint32_t task, const char *path,
 	return r;
 }
 
-static int collect_vma(struct collection *c, uint32_t task,
-		       const struct vma *v, uint32_t *ret_object,
-		       struct err *err)
+static int collect_vma(struct collection *c, uint32_t task, const struct vma *v,
+		       uint32_t *ret_object, struct err *err)
 {
 	const char *why, *remedy;
 	enum mapping_kind kind =

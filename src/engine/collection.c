@@ -81,8 +81,7 @@ static int open_view(const struct collected_task *t,
 		fd = (int)syscall(SYS_pidfd_getfd, t->view.pidfd, f->fd, 0);
 	} else {
 		/* Without O_PATH a device would notice. */
-		fd = openat(t->view.proc_fd, f->open_path,
-			    O_PATH | O_CLOEXEC);
+		fd = openat(t->view.proc_fd, f->open_path, O_PATH | O_CLOEXEC);
 	}
 	if (fd < 0)
 		return err_sys(err, "%s", f->fd >= 0 ? name : f->open_path);
@@ -176,8 +175,7 @@ uint32_t collection_vma_object(const struct collection *c,
 
 int collection_epoll_target(const struct collection *c,
 			    const struct task_view *task, int epfd, int tfd,
-			    uint32_t nth, uint32_t *ret_object,
-			    struct err *err)
+			    uint32_t nth, uint32_t *ret_object, struct err *err)
 {
 	uint32_t likely = collection_fd_object(c, task->ns_pid, tfd);
 	int order, r;
@@ -209,5 +207,6 @@ int collection_epoll_target(const struct collection *c,
 	}
 	return err_set(err, -ENOENT,
 		       "epoll %d waits for a file that no process of the job "
-		       "has open (registered as %d)", epfd, tfd);
+		       "has open (registered as %d)",
+		       epfd, tfd);
 }

@@ -99,8 +99,8 @@ static int engine_pages_of_task(void *arg, const struct task_view *task,
 	return pages_add_range(d->pages, &range, err);
 }
 
-static int engine_pages_of_fd(void *arg, uint32_t object, int fd,
-			      uint64_t size, struct err *err)
+static int engine_pages_of_fd(void *arg, uint32_t object, int fd, uint64_t size,
+			      struct err *err)
 {
 	const struct dump *d = arg;
 
@@ -227,8 +227,8 @@ static int dump_view(void *arg, struct collected_file *file,
 	if (!file->ops || !file->ops->dump_file)
 		return err_set(err, -ENOTSUP, "%s cannot be saved", view->link);
 	r = file->ops->dump_file(&d->ctx, view, err);
-	return r < 0 ? err_wrap(err, r, "%s: %s", file->ops->name,
-				view->link) : 0;
+	return r < 0 ? err_wrap(err, r, "%s: %s", file->ops->name, view->link)
+		     : 0;
 }
 
 static int dump_file(struct dump *d, struct collected_file *f, struct err *err)
@@ -291,8 +291,7 @@ static int dump_task_resources(struct dump *d, const struct task_view *view,
 	return 0;
 }
 
-static int dump_thread_resources(struct dump *d,
-				 const struct thread_view *view,
+static int dump_thread_resources(struct dump *d, const struct thread_view *view,
 				 struct err *err)
 {
 	for (size_t i = 0; resource_table[i]; i++) {
@@ -333,8 +332,8 @@ static int dump_thread(struct dump *d, struct collected_task *t, size_t i,
 
 static int dump_task(struct dump *d, struct collected_task *t, struct err *err)
 {
-	struct frozen_task *f = &d->collection->tree->tasks[t -
-						d->collection->tasks];
+	struct frozen_task *f =
+		&d->collection->tree->tasks[t - d->collection->tasks];
 	/* Most processes of a tree run the same library. */
 	const struct remote *like =
 		f > d->collection->tree->tasks ? f[-1].remote : NULL;
@@ -374,8 +373,7 @@ int dump_records(struct dump *d, struct err *err)
 			continue;
 		r = dump_task(d, &c->tasks[i], err);
 		if (r < 0)
-			err_wrap(err, r, "process %d",
-				 c->tasks[i].view.ns_pid);
+			err_wrap(err, r, "process %d", c->tasks[i].view.ns_pid);
 	}
 	return r;
 }

@@ -11,7 +11,7 @@
 struct dump {
 	const struct checkpoint_args *args;
 	struct collection *collection; /* borrowed */
-	struct pages *pages;	       /* borrowed; NULL while checking */
+	struct pages *pages;           /* borrowed; NULL while checking */
 	struct dump_options options;
 	struct dump_engine engine;
 	struct dump_ctx ctx;

@@ -61,8 +61,8 @@ static int fill_clocks(PartRecord *rec, const struct frozen_tree *tree,
 		       struct err *err)
 {
 	int64_t monotonic, boottime;
-	int64_t suspended = (int64_t)(clock_ns(CLOCK_BOOTTIME) -
-				      clock_monotonic_ns());
+	int64_t suspended =
+		(int64_t)(clock_ns(CLOCK_BOOTTIME) - clock_monotonic_ns());
 	int r;
 
 	r = proc_read_timens(tree->tasks[0].proc_fd, &monotonic, &boottime,

@@ -117,8 +117,8 @@ static int look_at_maps(struct outside *o, pid_t pid, int proc_fd,
 	for (size_t i = 0; r == 0 && i < vmas.count; i++) {
 		const struct vma *v = &vmas.v[i];
 
-		if (v->inode && makedev(v->dev_major, v->dev_minor) ==
-					o->shmem_device)
+		if (v->inode &&
+		    makedev(v->dev_major, v->dev_minor) == o->shmem_device)
 			r = add(o, HOLDS_SHMEM, v->inode, pid, err);
 	}
 	maps_done(&vmas);
@@ -176,8 +176,8 @@ int outside_new(const pid_t *members, size_t count, dev_t shmem_device,
 		pid_t pid = (pid_t)atoi(d->d_name);
 
 		if (pid <= 0 || pid == getpid() ||
-		    (count && bsearch(&pid, members, count, sizeof(pid),
-				      compare_pids)))
+		    (count &&
+		     bsearch(&pid, members, count, sizeof(pid), compare_pids)))
 			continue;
 		r = look_at(o, pid, err);
 	}

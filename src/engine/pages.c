@@ -22,10 +22,10 @@
 #include "kernel/maps.h"
 #include "util/cleanup.h"
 
-#define PAGE	      ((uint64_t)IMAGE_PAGE)
-#define RUNS	      256
-#define IN_HAND	      6 /* slices; the writer has more buffers than that */
-#define READERS_MAX   16
+#define PAGE           ((uint64_t)IMAGE_PAGE)
+#define RUNS           256
+#define IN_HAND        6 /* slices; the writer has more buffers than that */
+#define READERS_MAX    16
 #define RECORD_EXTENTS 1024
 
 struct source {
@@ -112,8 +112,7 @@ static int add_source(struct pages *p, const struct source *source,
 {
 	if (p->nsources == p->room) {
 		size_t room = p->room ? p->room * 2 : 256;
-		struct source *list =
-			realloc(p->sources, room * sizeof(*list));
+		struct source *list = realloc(p->sources, room * sizeof(*list));
 
 		if (!list)
 			return err_set(err, -ENOMEM, "pages");
@@ -183,8 +182,7 @@ static int file_runs(struct pages *p, const struct source *s, struct err *err)
 	return 0;
 }
 
-static int memory_runs(struct pages *p, const struct source *s,
-		       struct err *err)
+static int memory_runs(struct pages *p, const struct source *s, struct err *err)
 {
 	size_t kept = 0;
 	int r;
@@ -240,9 +238,9 @@ static int next_run(struct pages *p, bool *ret_more, struct err *err)
 			*ret_more = false;
 			return 0;
 		}
-		r = p->sources[p->at].range.pid ?
-			    memory_runs(p, &p->sources[p->at], err) :
-			    file_runs(p, &p->sources[p->at], err);
+		r = p->sources[p->at].range.pid
+			    ? memory_runs(p, &p->sources[p->at], err)
+			    : file_runs(p, &p->sources[p->at], err);
 		if (r < 0)
 			return r;
 	}

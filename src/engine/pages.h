@@ -20,10 +20,10 @@
 struct pages;
 
 struct pages_config {
-	struct writer *writer;	       /* borrowed */
-	const struct img_sink *meta;   /* borrowed: PagesRecords go there */
-	const uint32_t *streams;       /* of the writer; borrowed */
-	unsigned int nstreams;	       /* they are streams 1.. of the part */
+	struct writer *writer;       /* borrowed */
+	const struct img_sink *meta; /* borrowed: PagesRecords go there */
+	const uint32_t *streams;     /* of the writer; borrowed */
+	unsigned int nstreams;       /* they are streams 1.. of the part */
 	unsigned int readers;
 };
 

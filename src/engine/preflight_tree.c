@@ -13,8 +13,15 @@
 #define PF_IO_WORKER 0x00000010u
 
 static const char *const namespaces[] = {
-	"user", "mnt", "net", "ipc", "uts", "cgroup", "pid_for_children",
-	"time", "time_for_children",
+	"user",
+	"mnt",
+	"net",
+	"ipc",
+	"uts",
+	"cgroup",
+	"pid_for_children",
+	"time",
+	"time_for_children",
 };
 #define NS_USER 0
 #define NS_TIME 7 /* and what follows */
@@ -118,8 +125,7 @@ static int check_threads(const struct collection *c,
 			 const struct collected_task *t, struct refusals *no,
 			 struct err *err)
 {
-	static const enum kcmp_kind kinds[] = { KCMP_KIND_FILES,
-						KCMP_KIND_FS };
+	static const enum kcmp_kind kinds[] = { KCMP_KIND_FILES, KCMP_KIND_FS };
 	static const char *const what[] = {
 		"a thread with descriptors of its own (unshare)",
 		"a thread with a current directory of its own (unshare)",
@@ -176,8 +182,7 @@ static int compare_tasks(const void *a, const void *b, void *arg)
 }
 
 static int check_sharing(const struct collection *c, enum kcmp_kind kind,
-			 const char *what, struct refusals *no,
-			 struct err *err)
+			 const char *what, struct refusals *no, struct err *err)
 {
 	struct sharing s = { .c = c, .kind = kind, .err = err };
 	auto_free uint32_t *order = calloc(c->ntasks, sizeof(*order));

@@ -80,7 +80,8 @@ static int read_process(struct slice *s)
 			got = 0;
 		/* Whole pieces that came; the next one is read by force. */
 		for (; i < s->npieces && n &&
-		       (size_t)got >= s->pieces[i].pages * PAGE; n--) {
+		       (size_t)got >= s->pieces[i].pages * PAGE;
+		     n--) {
 			got -= (ssize_t)(s->pieces[i].pages * PAGE);
 			to += s->pieces[i].pages * PAGE;
 			i++;

@@ -56,8 +56,7 @@ static const struct refused_flag refused_flags[] = {
 	{ VMA_HUGETLB, "huge pages of hugetlbfs",
 	  "use transparent huge pages (madvise)" },
 	{ VMA_SYNC, "persistent memory (DAX)", "use ordinary files" },
-	{ VMA_UFFD, "memory watched by userfaultfd",
-	  "close the userfaultfd" },
+	{ VMA_UFFD, "memory watched by userfaultfd", "close the userfaultfd" },
 	{ VMA_SEALED, "sealed memory (mseal)", "run without mseal" },
 	{ VMA_SHADOW_STACK, "a shadow stack",
 	  "set GLIBC_TUNABLES=glibc.cpu.hwcaps=-SHSTK" },
@@ -100,12 +99,10 @@ static bool starts(const char *text, const char *with)
 	return strncmp(text, with, strlen(with)) == 0;
 }
 
-static enum mapping_kind shmem_kind(const struct vma *vma,
-				    const char **ret_why,
+static enum mapping_kind shmem_kind(const struct vma *vma, const char **ret_why,
 				    const char **ret_remedy)
 {
-	if (starts(vma->path, "/memfd:") ||
-	    starts(vma->path, "/dev/zero") ||
+	if (starts(vma->path, "/memfd:") || starts(vma->path, "/dev/zero") ||
 	    starts(vma->path, "[anon_shmem:"))
 		return MAPPING_SHMEM;
 	if (starts(vma->path, "/SYSV")) {

@@ -10,15 +10,15 @@
 
 /* What a mapping is: decided from its line and its flags alone. */
 enum mapping_kind {
-	MAPPING_ANON,	    /* private memory of one process */
-	MAPPING_FILE,	    /* of a file, shared or private */
-	MAPPING_SHMEM,	    /* shared anonymous memory, or a memfd */
+	MAPPING_ANON,  /* private memory of one process */
+	MAPPING_FILE,  /* of a file, shared or private */
+	MAPPING_SHMEM, /* shared anonymous memory, or a memfd */
 	MAPPING_VDSO,
 	MAPPING_VVAR,
 	MAPPING_VVAR_VCLOCK,
-	MAPPING_DROPPABLE,  /* may vanish at any time: comes back empty */
-	MAPPING_SKIP,	    /* the kernel's own, in every process */
-	MAPPING_REFUSED,    /* cannot be saved: *ret_why says what it is */
+	MAPPING_DROPPABLE, /* may vanish at any time: comes back empty */
+	MAPPING_SKIP,      /* the kernel's own, in every process */
+	MAPPING_REFUSED,   /* cannot be saved: *ret_why says what it is */
 };
 
 /* Device number of the kernel's own tmpfs, where shared memory lives. */

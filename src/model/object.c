@@ -8,7 +8,7 @@
 
 /* An open hash table with linear probing; at most half of it is in use. */
 struct object {
-	uint32_t kind; /* enum object_kind */
+	uint32_t kind;   /* enum object_kind */
 	uint32_t number; /* 0: a free place */
 	uint64_t a, b, c;
 };

@@ -13,12 +13,12 @@
  * two objects apart hands in the key.
  */
 enum object_kind {
-	OBJECT_OPEN_FILE, /* a = leader of a kcmp class (given by collect) */
+	OBJECT_OPEN_FILE,   /* a = leader of a kcmp class (given by collect) */
 	OBJECT_MAPPED_FILE, /* a = dev, b = inode, c = access mode */
-	OBJECT_SHMEM,	  /* a = dev, b = inode */
-	OBJECT_GHOST,	  /* a = dev, b = inode */
-	OBJECT_PIPE,	  /* a = inode */
-	OBJECT_WRITTEN,	  /* a = dev, b = inode: open for writing somewhere */
+	OBJECT_SHMEM,       /* a = dev, b = inode */
+	OBJECT_GHOST,       /* a = dev, b = inode */
+	OBJECT_PIPE,        /* a = inode */
+	OBJECT_WRITTEN,     /* a = dev, b = inode: open for writing somewhere */
 };
 
 struct object_table;

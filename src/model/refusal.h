@@ -10,16 +10,16 @@
  * anything is touched and printed together: pid, object, what, remedy.
  */
 struct refusal {
-	pid_t pid;	 /* inner */
-	int fd;		 /* -1: not about a descriptor */
+	pid_t pid; /* inner */
+	int fd;    /* -1: not about a descriptor */
 	char comm[32];
-	char what[256];	 /* "perf event", "shared memory shared with pid 7" */
+	char what[256];   /* "perf event", "shared memory shared with pid 7" */
 	char remedy[256]; /* what the user can do */
 };
 
 struct refusals {
 	struct refusal *list; /* owned: refusals_done */
-	size_t count;	      /* at most REFUSALS_MAX are kept */
+	size_t count;         /* at most REFUSALS_MAX are kept */
 	size_t total;
 	int nomem;
 };

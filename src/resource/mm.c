@@ -26,8 +26,7 @@ static int read_auxv(int proc_fd, uint64_t **ret, size_t *ret_words,
 	size_t len;
 	int r;
 
-	r = read_file_at(proc_fd, "auxv", AUXV_MAX_WORDS * 8, &data, &len,
-			 err);
+	r = read_file_at(proc_fd, "auxv", AUXV_MAX_WORDS * 8, &data, &len, err);
 	if (r < 0)
 		return r;
 	if (len == 0 || len % 16)
@@ -46,8 +45,8 @@ static int mm_dump(const struct dump_ctx *ctx, const struct task_view *task,
 	int64_t brk;
 	int r;
 
-	r = remote_call(task->remote, "brk", &brk, err, __NR_brk, 0, 0, 0, 0,
-			0, 0);
+	r = remote_call(task->remote, "brk", &brk, err, __NR_brk, 0, 0, 0, 0, 0,
+			0);
 	if (r < 0)
 		return r;
 	r = read_auxv(task->proc_fd, &auxv, &rec.n_auxv, err);

@@ -18,8 +18,8 @@
 #include "resource/resource.h"
 #include "util/cleanup.h"
 
-#define DELETED	     " (deleted)"
-#define MEMFD	     "/memfd:"
+#define DELETED        " (deleted)"
+#define MEMFD          "/memfd:"
 #define MEMFD_NAME_MAX 249
 
 #ifndef MFD_EXEC
@@ -33,8 +33,7 @@ static bool shmem_match(const struct fd_view *fd)
 	dev_t dev;
 
 	return fd->mapped && S_ISREG(fd->stat->st_mode) &&
-	       mapping_shmem_device(&dev, &err) == 0 &&
-	       fd->stat->st_dev == dev;
+	       mapping_shmem_device(&dev, &err) == 0 && fd->stat->st_dev == dev;
 }
 
 static bool is_memfd(const char *link)
@@ -47,15 +46,16 @@ static int shmem_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		       struct refusals *no, struct err *err)
 {
 	const struct dump_options *opt = ctx->options;
-	pid_t other = ctx->engine->shmem_outside(ctx->engine->arg,
-						 fd->stat->st_ino);
+	pid_t other =
+		ctx->engine->shmem_outside(ctx->engine->arg, fd->stat->st_ino);
 
 	(void)err;
 	if (other)
 		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, -1,
 			     "end the other process, or run it in the job",
 			     "memory shared with process %d outside the job: "
-			     "%s", other, fd->link);
+			     "%s",
+			     other, fd->link);
 	if (opt->owner_uid && fd->stat->st_uid != opt->owner_uid &&
 	    is_memfd(fd->link))
 		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, -1,
@@ -176,12 +176,12 @@ static int set_owner(const struct restore_ctx *ctx, int fd,
 {
 	const struct restore_owner *o = ctx->owner;
 
-	if (o->uid != 0 && (rec->uid != o->uid ||
-			    !owner_has_group(o, rec->gid)))
+	if (o->uid != 0 &&
+	    (rec->uid != o->uid || !owner_has_group(o, rec->gid)))
 		return err_set(err, -EPERM,
 			       "shared memory %u belongs to %u:%u, not to "
-			       "the job's owner", rec->object, rec->uid,
-			       rec->gid);
+			       "the job's owner",
+			       rec->object, rec->uid, rec->gid);
 	if (fchown(fd, rec->uid, rec->gid) < 0)
 		return err_sys(err, "shared memory: owner");
 	if (fchmod(fd, rec->mode & 07777) < 0)
@@ -200,8 +200,7 @@ static int shmem_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 	if (!rec->memfd && rec->size == 0)
 		return err_set(err, -EBADMSG, "shared memory %u is empty",
 			       rec->object);
-	fd = rec->memfd ? make_memfd(rec, err) :
-			  make_anonymous(rec->size, err);
+	fd = rec->memfd ? make_memfd(rec, err) : make_anonymous(rec->size, err);
 	if (fd < 0)
 		return fd;
 	if (rec->memfd) {
@@ -217,8 +216,8 @@ static int shmem_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 
 /* Contents are in and all tasks have mapped it: now it may be sealed. */
 static int shmem_finish(struct restore_ctx *ctx, struct restore_task *task,
-		      struct restore_thread *thread,
-		      const ProtobufCMessage *msg, struct err *err)
+			struct restore_thread *thread,
+			const ProtobufCMessage *msg, struct err *err)
 {
 	const ShmemRecord *rec = (const ShmemRecord *)msg;
 	int fd = ctx->engine->get_fd(ctx->engine->arg, rec->object);

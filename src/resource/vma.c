@@ -31,9 +31,9 @@
 #define MLOCK_ONFAULT 1
 #endif
 
-#define PAGE	     4096ull
-#define USER_END     0x7ffffffff000ull
-#define GUARDS_MAX   (1u << 18) /* numbers in one record */
+#define PAGE          4096ull
+#define USER_END      0x7ffffffff000ull
+#define GUARDS_MAX    (1u << 18) /* numbers in one record */
 #define ANON_NAME_MAX 80
 #define NUMA_MAPS_MAX (256u << 20)
 
@@ -115,8 +115,8 @@ static int vma_check_thread(const struct dump_ctx *ctx,
 			    const struct thread_view *thread,
 			    struct refusals *no, struct err *err)
 {
-	auto_close int fd = openat(thread->proc_fd, "numa_maps",
-				   O_RDONLY | O_CLOEXEC);
+	auto_close int fd =
+		openat(thread->proc_fd, "numa_maps", O_RDONLY | O_CLOEXEC);
 	char line[128] = "";
 	ssize_t n;
 
@@ -128,9 +128,8 @@ static int vma_check_thread(const struct dump_ctx *ctx,
 		return err_sys(err, "numa_maps");
 	line[strcspn(line, "\n")] = '\0';
 	if (has_policy(line))
-		refusals_add(no, thread->task->ns_pid,
-			     thread->task->stat->comm, -1,
-			     "run without numactl, mbind or --mem-bind",
+		refusals_add(no, thread->task->ns_pid, thread->task->stat->comm,
+			     -1, "run without numactl, mbind or --mem-bind",
 			     "thread %d has a NUMA memory policy: %.80s",
 			     thread->ns_tid, line);
 	return 0;
@@ -171,11 +170,11 @@ static VmaRecord__Kind record_kind(const struct vma *v, enum mapping_kind kind)
 {
 	switch (kind) {
 	case MAPPING_FILE:
-		return v->shared ? VMA_RECORD__KIND__FILE_SHARED :
-				   VMA_RECORD__KIND__FILE_PRIVATE;
+		return v->shared ? VMA_RECORD__KIND__FILE_SHARED
+				 : VMA_RECORD__KIND__FILE_PRIVATE;
 	case MAPPING_SHMEM:
-		return v->shared ? VMA_RECORD__KIND__SHMEM_SHARED :
-				   VMA_RECORD__KIND__SHMEM_PRIVATE;
+		return v->shared ? VMA_RECORD__KIND__SHMEM_SHARED
+				 : VMA_RECORD__KIND__SHMEM_PRIVATE;
 	case MAPPING_VDSO:
 		return VMA_RECORD__KIND__VDSO;
 	case MAPPING_VVAR:
@@ -284,9 +283,9 @@ static int dump_one(const struct dump_ctx *ctx, const struct task_view *task,
 		r = img_put(ctx->out, TAG_VMA, &rec.base, err);
 	}
 	free(guards.v);
-	if (r < 0 || (kind != MAPPING_ANON &&
-		      (v->shared || (kind != MAPPING_FILE &&
-				     kind != MAPPING_SHMEM))))
+	if (r < 0 ||
+	    (kind != MAPPING_ANON &&
+	     (v->shared || (kind != MAPPING_FILE && kind != MAPPING_SHMEM))))
 		return r;
 	return ctx->engine->pages_of_task(ctx->engine->arg, task, v, err);
 }
@@ -533,7 +532,8 @@ static int set_lock(struct remote *remote, const VmaRecord *rec,
 		    struct err *err)
 {
 	const uint64_t args[6] = {
-		rec->start, rec->end - rec->start,
+		rec->start,
+		rec->end - rec->start,
 		rec->flags & VMA_LOCKONFAULT ? MLOCK_ONFAULT : 0,
 	};
 	int64_t value;

@@ -28,7 +28,7 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 
-#define NOBODY	   65534
+#define NOBODY     65534
 #define PATIENCE   (20 * NSEC_PER_SEC)
 #define NODE_CLOCK (123456789 * (int64_t)NSEC_PER_SEC)
 
@@ -105,8 +105,8 @@ static bool failed(const struct round *r, const char *fmt, const char *text)
 static int copy_program(const char *from, const char *to)
 {
 	auto_close int in = open(from, O_RDONLY | O_CLOEXEC);
-	auto_close int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-				  0755);
+	auto_close int out =
+		open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
 	ssize_t n;
 
 	if (in < 0 || out < 0)
@@ -163,10 +163,11 @@ static bool await_ready(struct round *r)
 		    !read_text(r, "ready")) {
 			char how[16];
 
-			snprintf(how, sizeof(how), "%#x",
-				 (unsigned int)status);
-			return failed(r, "ended before it was ready, status "
-				      "%s", how);
+			snprintf(how, sizeof(how), "%#x", (unsigned int)status);
+			return failed(r,
+				      "ended before it was ready, status "
+				      "%s",
+				      how);
 		}
 	}
 	return failed(r, "%s", "is not ready in time");

@@ -15,16 +15,16 @@
 #include "victim.h"
 
 #define PROCESSES 60
-#define THREADS	  3
-#define EVENTS	  600
-#define FILES	  300
+#define THREADS   3
+#define EVENTS    600
+#define FILES     300
 #define MAPPINGS  3000
 
 static struct shared {
 	atomic_int ready;
 	atomic_long turns[PROCESSES][THREADS];
 	atomic_int go;
-} *s;
+} * s;
 
 static int events[EVENTS], files[FILES], twins[FILES];
 static char *maps;
@@ -50,7 +50,8 @@ static void process_main(int n)
 	pattern_fill(own, 64 * PAGE, (uint64_t)n);
 	for (int i = 0; i < THREADS; i++)
 		victim_need(pthread_create(&t[i], NULL, thread_main,
-					   &s->turns[n][i]) == 0, "thread");
+					   &s->turns[n][i]) == 0,
+			    "thread");
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(t[i], NULL);
 	_exit(pattern_holds(own, 64 * PAGE, (uint64_t)n) ? 0 : 1);
@@ -94,8 +95,8 @@ static void check_files(void)
 	uint64_t value;
 
 	for (uint64_t i = 0; i < EVENTS; i++)
-		good &= i == 0 || (read(events[i], &value, 8) == 8 &&
-				   value == i);
+		good &= i == 0 ||
+			(read(events[i], &value, 8) == 8 && value == i);
 	victim_check(good, "an eventfd has another count");
 	good = true;
 	for (int i = 0; i < FILES; i++) {
@@ -125,8 +126,8 @@ int main(void)
 	}
 	make_files();
 	make_mappings();
-	victim_need(victim_until(atomic_load(&s->ready) ==
-				 PROCESSES * THREADS), "threads");
+	victim_need(victim_until(atomic_load(&s->ready) == PROCESSES * THREADS),
+		    "threads");
 
 	victim_wait();
 

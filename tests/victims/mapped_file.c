@@ -26,7 +26,8 @@ static int make(const char *name)
 
 	pattern_fill(data, sizeof(data), 1);
 	victim_need(fd >= 0 && write(fd, data, sizeof(data)) ==
-				       (ssize_t)sizeof(data), name);
+				       (ssize_t)sizeof(data),
+		    name);
 	return fd;
 }
 
@@ -95,8 +96,7 @@ int main(void)
 	victim_check(mprotect(reader, PAGE, RW) < 0,
 		     "a file opened for reading can be written");
 	victim_check(pattern_holds(gone + PAGE, 4088, 1) == false &&
-			     memcmp(gone + PAGE, named + PAGE,
-				    19 * PAGE) == 0,
+			     memcmp(gone + PAGE, named + PAGE, 19 * PAGE) == 0,
 		     "a removed file's data differ");
 	victim_check(pattern_holds(copy + 2 * PAGE, PAGE, 2) &&
 			     memcmp(copy + 3 * PAGE, named + 3 * PAGE,
@@ -107,8 +107,8 @@ int main(void)
 			     gone[10 * PAGE] == 'c' && copy[10 * PAGE] == 'c',
 		     "a removed file is no longer shared");
 	victim_check(pwrite(twin, "t", 1, 5 * PAGE) == 1 &&
-			     table[5 * PAGE] == 't' &&
-			     fstat(twin, &st) == 0 && st.st_nlink == 0,
+			     table[5 * PAGE] == 't' && fstat(twin, &st) == 0 &&
+			     st.st_nlink == 0,
 		     "descriptor and mapping of a removed file differ");
 	waitpid(pid, &status, 0);
 	victim_verdict(status == 0, "mapped files are as they were");

@@ -45,8 +45,8 @@ static int make(const char *name, unsigned int flags, size_t len)
 
 int main(void)
 {
-	const int seals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW |
-			  F_SEAL_SEAL;
+	const int seals =
+		F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 	int plain, twin, reader, sealed, future, odd, gone;
 	char *mapped, *private, *fixed, *only;
 	struct stat st;
@@ -108,8 +108,7 @@ int main(void)
 	mapped[3 * PAGE] = 'x';
 	victim_check(pread(reader, data, 1, 3 * PAGE) == 1 && data[0] == 'x',
 		     "mapping and descriptor are not the same file");
-	victim_check(all_zero(private + PAGE, PAGE) &&
-			     private[2 * PAGE] == 7 &&
+	victim_check(all_zero(private + PAGE, PAGE) && private[2 * PAGE] == 7 &&
 			     private[3 * PAGE] == 'x',
 		     "a private mapping of a memfd differs");
 	victim_check(fcntl(sealed, F_GET_SEALS) == seals &&

@@ -63,7 +63,8 @@ int main(int argc, char **argv, char **envp)
 	argv[0][0] = 'V';
 	envp[0][0] = 'E';
 	victim_need(readlink("/proc/self/exe", exe, sizeof(exe) - 1) > 0 &&
-			    stat("/proc/self/exe", &st) == 0, "exe");
+			    stat("/proc/self/exe", &st) == 0,
+		    "exe");
 	for (int i = 0; i < 3; i++)
 		read_text(name[i], &before[i]);
 	read_fields(fields);
@@ -77,8 +78,8 @@ int main(int argc, char **argv, char **envp)
 					    (size_t)after[i].len) == 0,
 			     "%s differs", name[i]);
 	}
-	victim_check(readlink("/proc/self/exe", exe_now,
-			      sizeof(exe_now) - 1) > 0 &&
+	victim_check(readlink("/proc/self/exe", exe_now, sizeof(exe_now) - 1) >
+				     0 &&
 			     strcmp(exe, exe_now) == 0,
 		     "exe is %s, was %s", exe_now, exe);
 	victim_check(stat("/proc/self/exe", &st_now) == 0 &&

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * refused_memory KIND: has one thing that cannot be saved, expects that it is named,
- * and goes on.
+ * refused_memory KIND: has one thing that cannot be saved, expects that it is
+ * named, and goes on.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -107,11 +107,11 @@ static void uffd(void)
 		.range = { .start = (uintptr_t)anonymous(), .len = PAGE },
 		.mode = UFFDIO_REGISTER_MODE_MISSING,
 	};
-	int fd = (int)syscall(SYS_userfaultfd,
-			      O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
 
 	want(fd >= 0 && ioctl(fd, UFFDIO_API, &api) == 0 &&
-		     ioctl(fd, UFFDIO_REGISTER, &reg) == 0, "userfaultfd");
+		     ioctl(fd, UFFDIO_REGISTER, &reg) == 0,
+	     "userfaultfd");
 }
 
 static void sealed(void)
@@ -123,8 +123,8 @@ static void key(void)
 {
 	int k = pkey_alloc(0, 0);
 
-	want(k >= 0 && pkey_mprotect(anonymous(), PAGE,
-				     PROT_READ | PROT_WRITE, k) == 0,
+	want(k >= 0 && pkey_mprotect(anonymous(), PAGE, PROT_READ | PROT_WRITE,
+				     k) == 0,
 	     "pkey_mprotect");
 }
 
@@ -171,7 +171,8 @@ static void seccomp(void)
 
 	want(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
 		     syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0,
-			     &program) == 0, "seccomp");
+			     &program) == 0,
+	     "seccomp");
 }
 
 static void own_namespace(void)

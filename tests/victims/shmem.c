@@ -19,9 +19,9 @@ struct shared {
 /* Parent and child must still share it, at other addresses too. */
 static int child(struct shared *s, char *data)
 {
-	char *moved = mremap(data, PAGES * PAGE, PAGES * PAGE,
-			     MREMAP_MAYMOVE | MREMAP_FIXED,
-			     (void *)0x600000000000ul);
+	char *moved =
+		mremap(data, PAGES * PAGE, PAGES * PAGE,
+		       MREMAP_MAYMOVE | MREMAP_FIXED, (void *)0x600000000000ul);
 	bool good;
 
 	atomic_store(&s->turn, 1);

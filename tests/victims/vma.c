@@ -36,8 +36,10 @@ static struct {
 	bool guards, named;
 } m;
 
-static const int advice[6] = { MADV_SEQUENTIAL, MADV_RANDOM,   MADV_DONTFORK,
-			       MADV_DONTDUMP,	MADV_WIPEONFORK, MADV_MERGEABLE };
+static const int advice[6] = {
+	MADV_SEQUENTIAL, MADV_RANDOM,     MADV_DONTFORK,
+	MADV_DONTDUMP,   MADV_WIPEONFORK, MADV_MERGEABLE
+};
 
 /* Every third page of 3000, the rest never touched; zeroes among them. */
 static void set_sparse(void)
@@ -53,8 +55,8 @@ static void check_sparse(void)
 	bool good = true;
 
 	for (size_t i = 0; i < 3000; i++)
-		good &= i % 3 ? all_zero(m.sparse + i * PAGE, PAGE) :
-				pattern_holds(m.sparse + i * PAGE, PAGE, i);
+		good &= i % 3 ? all_zero(m.sparse + i * PAGE, PAGE)
+			      : pattern_holds(m.sparse + i * PAGE, PAGE, i);
 	victim_check(good, "scattered pages differ");
 }
 
@@ -104,10 +106,9 @@ static void set_kinds(void)
 	m.onfault = map(4, PROT_READ | PROT_WRITE, 0);
 	victim_need(mlock2(m.onfault, 4 * PAGE, MLOCK_ONFAULT) == 0, "mlock2");
 	/* Where nothing comes near its guard gap. */
-	m.down = mmap((void *)0x620000000000ul, 8 * PAGE,
-		      PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN,
-		      -1, 0);
+	m.down = mmap(
+		(void *)0x620000000000ul, 8 * PAGE, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN, -1, 0);
 	victim_need(m.down != MAP_FAILED, "MAP_GROWSDOWN");
 	pattern_fill(m.down, 8 * PAGE, 6);
 	for (int i = 0; i < 6; i++) {
@@ -116,7 +117,8 @@ static void set_kinds(void)
 		pattern_fill(m.advised[i], 3 * PAGE, 20 + (uint64_t)i);
 	}
 	m.named = prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, m.huge, 512 * PAGE,
-			"a name: with [signs]") == 0 || errno == EINVAL;
+			"a name: with [signs]") == 0 ||
+		  errno == EINVAL;
 	if (prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, m.locked, PAGE, "arena"))
 		m.named = false;
 	m.droppable = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
@@ -137,9 +139,9 @@ static void check_kinds(void)
 		     "a growing mapping differs");
 	m.down[-1] = 1; /* grows by a page */
 	for (int i = 0; i < 6; i++)
-		victim_check(pattern_holds(m.advised[i], 3 * PAGE,
-					   20 + (uint64_t)i),
-			     "advised memory %d differs", i);
+		victim_check(
+			pattern_holds(m.advised[i], 3 * PAGE, 20 + (uint64_t)i),
+			"advised memory %d differs", i);
 }
 
 static void set_guards(void)
@@ -190,7 +192,8 @@ static void set_file(void)
 
 	pattern_fill(data, sizeof(data), 8);
 	victim_need(fd >= 0 && write(fd, data, sizeof(data)) ==
-				       (ssize_t)sizeof(data), "file");
+				       (ssize_t)sizeof(data),
+		    "file");
 	m.file = mmap(NULL, sizeof(data), PROT_READ | PROT_WRITE, MAP_PRIVATE,
 		      fd, 0);
 	victim_need(m.file != MAP_FAILED, "mmap of a file");
