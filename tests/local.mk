@@ -340,6 +340,16 @@ EXTRA_DIST += %D%/programs/gromacs.sh %D%/programs/gzip.sh \
 	%D%/programs/sqlite.sh
 
 T_TESTS += %D%/t/snapshots.t
+UNIT_TESTS += %D%/unit/frame
+%C%_unit_frame_SOURCES = %D%/unit/frame.c
+%C%_unit_frame_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
+	src/wire/libwireproto.a src/util/libutil.a $(PROTOBUF_C_LIBS)
+
+UNIT_TESTS += %D%/unit/conf
+%C%_unit_conf_SOURCES = %D%/unit/conf.c
+%C%_unit_conf_LDADD = %D%/lib/libtap.a src/conf/libconf.a \
+	src/util/libutil.a $(CONFUSE_LIBS)
+
 EXTRA_DIST += %D%/lib/jobs.sh
 T_TESTS += %D%/t/local.t
 T_TESTS += %D%/t/checkpoint.t

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "tests/lib/tap.h"
+
+static int load(const char *path, const char *text, struct conf **ret,
+		struct err *err)
+{
+	FILE *f = fopen(path, "w");
+
+	if (!f)
+		return -errno;
+	fputs(text, f);
+	fclose(f);
+	err->code = 0;
+	return conf_load(path, ret, err);
+}
+
+static void test_good(const char *path)
+{
+	struct conf *c;
+	struct err err = { 0 };
+
+	ok(load(path,
+		"# ours\nclustername = \"emmy\"\nKeep = 7\nDirectIO = false\n"
+		"Operators = {\"0\", \"1234\"}\nCarryFiles = {\"/var/x\"}\n",
+		&c, &err) == 0,
+	   "a good file is read: %s", err.text);
+	ok(!strcmp(c->cluster, "emmy") && c->keep == 7 && !c->direct_io,
+	   "with what it says, keys in any case");
+	ok(c->noperators == 2 && c->operators[1] == 1234 &&
+		   !strcmp(c->carry[0], "/var/x") && !c->carry[1],
+	   "lists, too");
+	ok(c->port == CONF_DEFAULT_PORT && *c->node && !strchr(c->node, '.'),
+	   "and defaults for the rest");
+	conf_free(c);
+}
+
+static void test_bad(const char *path)
+{
+	static const struct {
+		const char *text, *line, *why;
+	} cases[] = {
+		{ "Keep = 1\nNoSuchKey = 3\n", "line 2", "NoSuchKey" },
+		{ "Keep = 0\n", "line 1", "1 to 1000" },
+		{ "\nPort = 70000\n", "line 2", "0 to 65535" },
+		{ "Keep = many\n", "line 1", "Keep" },
+		{ "StoreDir = \"relative\"\n", "line 1", "begin with /" },
+		{ "ClusterName = \"../x\"\n", "line 1", "file name" },
+		{ "Operators = {\"nobody-of-that-name\"}\n", "Operators",
+		  "nobody-of-that-name" },
+		{ "StoreDir = \"\"\n", "StoreDir", "empty" },
+		{ "Keep = \n= 3", "line", "" },
+	};
+	struct err err = { 0 };
+	struct conf *c;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int r = load(path, cases[i].text, &c, &err);
+
+		ok(r < 0 && strstr(err.text, path) &&
+			   strstr(err.text, cases[i].line) &&
+			   strstr(err.text, cases[i].why),
+		   "refused, with file, line and reason: %s", err.text);
+		if (r == 0)
+			conf_free(c);
+	}
+	unlink(path);
+	ok(conf_load(path, &c, &err) == -ENOENT,
+	   "a file that was asked for must be there: %s", err.text);
+}
+
+int main(void)
+{
+	char path[] = "/tmp/jobcr-conf-XXXXXX";
+	int fd = mkstemp(path);
+
+	if (fd < 0)
+		return 1;
+	close(fd);
+	unsetenv("JOBCR_CONF");
+	test_good(path);
+	test_bad(path);
+	unlink(path);
+	return done_testing();
+}
