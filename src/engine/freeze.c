@@ -23,6 +23,12 @@
 
 /* How long a pass waits for one thread before it looks for others. */
 #define PATIENCE_NS (20 * 1000 * 1000ull)
+/*
+ * And when a thread is first asked to stop.  Most do at once, and then what
+ * the stop did to them is mended at once: if we died, who has stopped without
+ * being mended would see an EINTR.
+ */
+#define QUICK_NS    (200 * 1000ull)
 /* Between passes that wait for a vfork child to exec. */
 #define PAUSE_NS    (200 * 1000)
 
@@ -102,6 +108,31 @@ static bool is_dead(int proc_fd)
 	       st.state == 'Z' || st.state == 'X';
 }
 
+/* *ret tells whether it stands; one that died is taken out of the list. */
+static int await_thread(struct freezer *f, struct frozen_task *task, size_t i,
+			uint64_t patience_ns, bool *ret, struct err *err)
+{
+	struct frozen_thread *th = &task->threads[i];
+	uint64_t until = clock_monotonic_ns() + patience_ns;
+	int r;
+
+	if (until > f->deadline)
+		until = f->deadline;
+	r = tracee_wait_stop(&th->tracee, until, err);
+	if (r == 0)
+		r = stopped_settle(task, th, f->deadline, err);
+	*ret = r != -ETIMEDOUT;
+	if (r == -ETIMEDOUT)
+		return 0;
+	if (r == -ESRCH || r == -ECHILD) {
+		forget_thread(task, i);
+		/* An exec takes the leader's place: look again. */
+		f->fresh++;
+		return 0;
+	}
+	return r;
+}
+
 /* A leader stays in the list until its whole process is gone. */
 static int find_dead(struct freezer *f, struct frozen_task *task, pid_t tid)
 {
@@ -116,6 +147,8 @@ static int seize_thread(struct freezer *f, struct frozen_task *task, pid_t tid,
 			struct err *err)
 {
 	struct frozen_thread th = { .tid = tid, .proc_fd = -EBADF };
+	bool stands;
+	size_t at;
 	int r;
 
 	r = proc_open(task->pid, tid, &th.proc_fd, err);
@@ -136,7 +169,10 @@ static int seize_thread(struct freezer *f, struct frozen_task *task, pid_t tid,
 		return r;
 	}
 	f->fresh++;
-	r = tracee_interrupt(&find_thread(task, tid)->tracee, err);
+	at = (size_t)(find_thread(task, tid) - task->threads);
+	r = tracee_interrupt(&task->threads[at].tracee, err);
+	if (r == 0)
+		return await_thread(f, task, at, QUICK_NS, &stands, err);
 	return r == -ESRCH ? 0 : r;
 }
 
@@ -253,31 +289,6 @@ static int visit_all(struct freezer *f, struct err *err)
 	return r;
 }
 
-static int await_thread(struct freezer *f, struct frozen_task *task, size_t i,
-			struct err *err)
-{
-	struct frozen_thread *th = &task->threads[i];
-	uint64_t until = clock_monotonic_ns() + PATIENCE_NS;
-	int r;
-
-	if (until > f->deadline)
-		until = f->deadline;
-	r = tracee_wait_stop(&th->tracee, until, err);
-	if (r == 0)
-		r = stopped_settle(task, th, f->deadline, err);
-	if (r == -ETIMEDOUT) {
-		f->waiting++;
-		return 0;
-	}
-	if (r == -ESRCH || r == -ECHILD) {
-		forget_thread(task, i);
-		/* An exec takes the leader's place: look again. */
-		f->fresh++;
-		return 0;
-	}
-	return r;
-}
-
 static int await_all(struct freezer *f, struct err *err)
 {
 	for (size_t i = 0; i < f->tree->ntasks; i++) {
@@ -285,10 +296,13 @@ static int await_all(struct freezer *f, struct err *err)
 
 		/* From behind: the dead are taken out of the list. */
 		for (size_t k = task->nthreads; k-- > 0;) {
+			bool stands = true;
 			int r = 0;
 
 			if (!task->threads[k].tracee.stopped)
-				r = await_thread(f, task, k, err);
+				r = await_thread(f, task, k, PATIENCE_NS,
+						 &stands, err);
+			f->waiting += !stands;
 			if (r < 0)
 				return err_wrap(err, r, "process %d (%s)",
 						(int)task->pid,
