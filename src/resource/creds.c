@@ -314,8 +314,8 @@ static int verify(const CredsRecord *rec, const struct proc_status *here,
 	if (memcmp(here->uids, rec->uids, sizeof(here->uids)) ||
 	    memcmp(here->gids, rec->gids, sizeof(here->gids)) ||
 	    here->ngroups != rec->n_groups ||
-	    memcmp(here->groups, rec->groups,
-		   here->ngroups * sizeof(*here->groups)))
+	    (rec->n_groups && memcmp(here->groups, rec->groups,
+				     rec->n_groups * sizeof(*rec->groups))))
 		return err_set(err, -EPERM, "user or group ids were not set");
 	if (here->caps[CAP_INH] != rec->cap_inheritable ||
 	    here->caps[CAP_PRM] != rec->cap_permitted ||

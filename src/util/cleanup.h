@@ -9,7 +9,8 @@
 
 /*
  * Release at the end of the scope.  Initialise every such variable where it
- * is declared: descriptors with -EBADF, pointers with NULL.
+ * is declared: descriptors with -EBADF, pointers with NULL.  One that is only
+ * there to be released is not unused.
  */
 static inline void cleanup_close(int *fd)
 {
@@ -34,10 +35,10 @@ static inline void cleanup_closedir(DIR **d)
 		closedir(*d);
 }
 
-#define auto_close    __attribute__((cleanup(cleanup_close)))
-#define auto_free     __attribute__((cleanup(cleanup_free)))
-#define auto_fclose   __attribute__((cleanup(cleanup_fclose)))
-#define auto_closedir __attribute__((cleanup(cleanup_closedir)))
+#define auto_close    __attribute__((cleanup(cleanup_close), unused))
+#define auto_free     __attribute__((cleanup(cleanup_free), unused))
+#define auto_fclose   __attribute__((cleanup(cleanup_fclose), unused))
+#define auto_closedir __attribute__((cleanup(cleanup_closedir), unused))
 
 /* Hand a descriptor over: the scope no longer closes it. */
 static inline int take_fd(int *fd)

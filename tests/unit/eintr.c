@@ -571,9 +571,9 @@ static int inject(struct frozen_task *task, const struct remote *like,
 }
 
 enum mode { STOP, CALL, TWICE, DIE, MODES };
-static const char *const mode_names[] = { "stopped", "called",
-					  "called twice", "left by a tracer "
-							  "that was killed" };
+static const char *const mode_names[] = {
+	"stopped", "called", "called twice", "left by a tracer that was killed"
+};
 
 static int freeze_once(pid_t root, enum mode mode, struct err *err)
 {
