@@ -36,23 +36,69 @@ static char *directory_of(const char *path)
 			     : strndup(path, (size_t)(slash - path));
 }
 
-static void check_owner(const struct dump_ctx *ctx, const struct fd_view *fd,
-			struct refusals *no)
+static bool is_owners(const struct dump_ctx *ctx, const struct fd_view *fd)
 {
-	if (!ctx->options->owner_uid ||
-	    fd->stat->st_uid == ctx->options->owner_uid)
-		return;
-	refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
-		     "close it", "unlinked file %s belongs to user %u",
-		     fd->link, (unsigned int)fd->stat->st_uid);
+	return !ctx->options->owner_uid ||
+	       fd->stat->st_uid == ctx->options->owner_uid;
+}
+
+/* Such as a library that was replaced by a newer one: all may have it. */
+static bool is_public(const struct fd_view *fd)
+{
+	return (fd->flags & O_ACCMODE) == O_RDONLY &&
+	       (fd->stat->st_mode & S_IROTH);
+}
+
+/* May the user make files there again?  0, or a negative errno. */
+static int try_directory(const struct fd_view *fd, const char *dir,
+			 struct err *err)
+{
+	const struct proc_status *st = fd->task->status;
+	struct user_id user = {
+		.uid = st->uids[1],
+		.gid = st->gids[1],
+		.ngroups = st->ngroups,
+		.groups = (gid_t *)st->groups,
+	};
+	auto_close int dir_fd = -EBADF;
+	int r;
+
+	dir_fd = file_open_for_task(fd->task, dir, O_PATH | O_DIRECTORY, err);
+	if (dir_fd < 0)
+		return dir_fd;
+	r = as_user(&user, err);
+	if (r < 0)
+		return r;
+	if (faccessat(dir_fd, "", W_OK | X_OK, AT_EMPTY_PATH | AT_EACCESS) < 0)
+		r = err_sys(err, "%s", dir);
+	as_root();
+	return r;
+}
+
+static int check_directory(const struct fd_view *fd, const char *path,
+			   struct refusals *no, struct err *err)
+{
+	auto_free char *dir = directory_of(path);
+	struct err why = { 0 };
+	int r;
+
+	if (!dir)
+		return err_num(err, ENOMEM, "path");
+	r = try_directory(fd, dir, &why);
+	if (r < 0 && r != -ESRCH)
+		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
+			     "close it, or make the directory again, for its "
+			     "user to write",
+			     "unlinked file %s, which cannot be made again "
+			     "(%s)",
+			     fd->link, why.text);
+	return 0;
 }
 
 static int ghost_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		       struct refusals *no, struct err *err)
 {
-	auto_free char *path = NULL, *dir = NULL;
-	auto_close int dir_fd = -EBADF;
-	struct err ignored;
+	auto_free char *path = NULL;
 	bool there;
 	int r;
 
@@ -63,17 +109,12 @@ static int ghost_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		r = file_lock_check(ctx, fd, no, err);
 	if (r < 0)
 		return r;
-	check_owner(ctx, fd, no);
-	dir = directory_of(path);
-	if (!dir)
-		return err_num(err, ENOMEM, "path");
-	dir_fd = file_open_for_task(fd->task, dir, O_PATH | O_DIRECTORY,
-				    &ignored);
-	if (dir_fd < 0 && dir_fd != -ESRCH)
+	if (is_owners(ctx, fd))
+		return check_directory(fd, path, no, err);
+	if (!is_public(fd))
 		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
-			     "close it, or make the directory again",
-			     "unlinked file %s whose directory is gone too",
-			     fd->link);
+			     "close it", "unlinked file %s belongs to user %u",
+			     fd->link, (unsigned int)fd->stat->st_uid);
 	return 0;
 }
 
@@ -86,8 +127,9 @@ static int ghost_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 	int r;
 
 	r = file_find(fd, &path, &there, err);
+	/* What is another's is carried like files of the node: anywhere. */
 	if (r == 0)
-		r = ghost_put(ctx, fd, path, false, &ghost, err);
+		r = ghost_put(ctx, fd, path, !is_owners(ctx, fd), &ghost, err);
 	if (r < 0)
 		return r;
 	return file_put(ctx, fd, path, ghost, err);

@@ -230,11 +230,13 @@ static int save_one(struct rig *rig, uint32_t object, struct err *err)
 	struct dump_ctx ctx = { &sink, rig->objects, &engine, &options };
 	auto_close int proc = open("/proc/self", O_DIRECTORY | O_CLOEXEC);
 	struct proc_stat task_stat = { .comm = "files" };
+	struct proc_status status = { 0 };
 	struct tracee leader = { 0 };
 	struct task_view task = { .pid = getpid(),
 				  .ns_pid = getpid(),
 				  .proc_fd = proc,
 				  .stat = &task_stat,
+				  .status = &status,
 				  .leader = &leader };
 	struct fd_view view = { .task = &task,
 				.fd = rig->fds[object],
