@@ -28,17 +28,17 @@
  * the stop did to them is mended at once: if we died, who has stopped without
  * being mended would see an EINTR.
  */
-#define QUICK_NS    (200 * 1000ull)
+#define QUICK_NS (200 * 1000ull)
 /* Between passes that wait for a vfork child to exec. */
-#define PAUSE_NS    (200 * 1000)
+#define PAUSE_NS (200 * 1000)
 
 struct freezer {
 	const struct tree_members *members;
 	struct frozen_tree *tree;
 	uint64_t deadline;
-	size_t fresh;	/* what this pass found, dead or alive */
+	size_t fresh;   /* what this pass found, dead or alive */
 	size_t waiting; /* threads that do not stand yet */
-	bool whole;	/* this pass looks through all of /proc */
+	bool whole;     /* this pass looks through all of /proc */
 };
 
 static struct frozen_task *find_task(struct frozen_tree *tree, pid_t pid)
@@ -73,8 +73,8 @@ static int add_task(struct frozen_tree *tree, const struct frozen_task *task,
 static int add_thread(struct frozen_task *task,
 		      const struct frozen_thread *thread, struct err *err)
 {
-	struct frozen_thread *more = reallocarray(
-		task->threads, task->nthreads + 1, sizeof(*more));
+	struct frozen_thread *more =
+		reallocarray(task->threads, task->nthreads + 1, sizeof(*more));
 
 	if (!more)
 		return err_num(err, ENOMEM, "list of threads");
@@ -104,8 +104,8 @@ static bool is_dead(int proc_fd)
 	struct proc_stat st;
 	struct err ignored;
 
-	return proc_read_stat(proc_fd, &st, &ignored) < 0 ||
-	       st.state == 'Z' || st.state == 'X';
+	return proc_read_stat(proc_fd, &st, &ignored) < 0 || st.state == 'Z' ||
+	       st.state == 'X';
 }
 
 /* *ret tells whether it stands; one that died is taken out of the list. */
@@ -561,8 +561,8 @@ static int scan_all(struct freezer *f, struct err *err)
 		if (r == 0)
 			r = add_task(f->tree, &task, err);
 		if (r == 0)
-			r = scan_threads(
-				&f->tree->tasks[f->tree->ntasks - 1], err);
+			r = scan_threads(&f->tree->tasks[f->tree->ntasks - 1],
+					 err);
 		if (r == -ESRCH || r == -ENOENT)
 			r = 0;
 	}

@@ -26,11 +26,11 @@ struct frozen_thread {
 	struct user_regs_struct regs_resume; /* what the thread goes on with;
 						already set in it */
 	struct user_regs_struct regs_image;  /* for a restored thread */
-	uint64_t sigmask;		     /* the real one, not ppoll's */
-	bool eintr_hidden;		     /* regs_resume make a call again
+	uint64_t sigmask;                    /* the real one, not ppoll's */
+	bool eintr_hidden;                   /* regs_resume make a call again
 						that had failed with EINTR */
-	struct rseq_config rseq;	     /* address 0: none */
-	uint8_t *siginfo;		     /* private queue, 128 bytes each */
+	struct rseq_config rseq;             /* address 0: none */
+	uint8_t *siginfo;                    /* private queue, 128 bytes each */
 	size_t nsiginfo;
 };
 
@@ -51,7 +51,7 @@ struct frozen_task {
 	 * tree_thaw, tree_kill and tree_free. */
 	struct remote *remote;
 
-	uint64_t vdso;	  /* where it is, 0: unknown */
+	uint64_t vdso;    /* where it is, 0: unknown */
 	bool leader_dead; /* seen to have ended, at the freeze */
 };
 

@@ -146,8 +146,7 @@ int members_open(pid_t pid, struct frozen_task *ret, struct err *err)
 	if (r == 0)
 		r = proc_read_stat(t.proc_fd, &t.stat, err);
 	/* Still there: so the directory is no other process of that pid. */
-	if (r == 0 &&
-	    syscall(SYS_pidfd_send_signal, t.pidfd, 0, NULL, 0) < 0)
+	if (r == 0 && syscall(SYS_pidfd_send_signal, t.pidfd, 0, NULL, 0) < 0)
 		r = err_sys(err, "process %d", (int)pid);
 	if (r < 0) {
 		close(t.pidfd);

@@ -141,9 +141,9 @@ static int read_memory(pid_t pid, uint64_t addr, void *buf, size_t len)
 	struct iovec here = { buf, len };
 	struct iovec there = { (void *)(uintptr_t)addr, len };
 
-	return process_vm_readv(pid, &here, 1, &there, 1, 0) == (ssize_t)len ?
-		       0 :
-		       -EFAULT;
+	return process_vm_readv(pid, &here, 1, &there, 1, 0) == (ssize_t)len
+		       ? 0
+		       : -EFAULT;
 }
 
 /*
@@ -180,8 +180,8 @@ static void find_vdso(struct frozen_task *task)
 
 	/* 1 is no address: looked for in vain. */
 	task->vdso = 1;
-	if (read_file_at(task->proc_fd, "auxv", 65536, &data, &len,
-			 &ignored) < 0)
+	if (read_file_at(task->proc_fd, "auxv", 65536, &data, &len, &ignored) <
+	    0)
 		return;
 	for (size_t i = 0; i + sizeof(Elf64_auxv_t) <= len;
 	     i += sizeof(Elf64_auxv_t)) {
@@ -252,8 +252,8 @@ int stopped_take(struct frozen_task *task, struct frozen_thread *th,
 
 	r = tracee_get_regs(&th->tracee, &th->regs_resume, err);
 	r = r < 0 ? r : tracee_get_sigmask(&th->tracee, &th->sigmask, err);
-	r = r < 0 ? r :
-		    tracee_peek_signals(&th->tracee, false, &th->siginfo,
+	r = r < 0 ? r
+		  : tracee_peek_signals(&th->tracee, false, &th->siginfo,
 					&th->nsiginfo, err);
 	/* What a handler waits for may have come after the thread stopped. */
 	if (r == 0 && !th->tracee.handler_pending &&

@@ -18,7 +18,7 @@
 /* A thread that is being killed ends within this, or hangs in the kernel. */
 #define DEATH_NS (10 * NSEC_PER_SEC)
 /* For one that did not stop in time: perhaps it does now. */
-#define LATE_NS	 (NSEC_PER_SEC / 2)
+#define LATE_NS (NSEC_PER_SEC / 2)
 
 /*
  * Collect the end of a thread.  Until its tracer has done that for every

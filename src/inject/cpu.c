@@ -123,10 +123,26 @@ static const struct {
 };
 
 static const char *const components[] = {
-	"x87", "sse", "avx", "mpx bndregs", "mpx bndcsr", "avx512 opmask",
-	"avx512 zmm_hi256", "avx512 hi16_zmm", "pt", "pkru", "pasid",
-	"cet user", "cet kernel", "hdc", "uintr", "lbr", "hwp", "amx tilecfg",
-	"amx tiledata", "apx",
+	"x87",
+	"sse",
+	"avx",
+	"mpx bndregs",
+	"mpx bndcsr",
+	"avx512 opmask",
+	"avx512 zmm_hi256",
+	"avx512 hi16_zmm",
+	"pt",
+	"pkru",
+	"pasid",
+	"cet user",
+	"cet kernel",
+	"hdc",
+	"uintr",
+	"lbr",
+	"hwp",
+	"amx tilecfg",
+	"amx tiledata",
+	"apx",
 };
 
 static uint64_t read_xcr0(void)
@@ -204,8 +220,8 @@ void cpu_info_read(struct cpu_info *ret)
 	*ret = node_cpu;
 }
 
-int cpu_check(const struct cpu_info *here, uint64_t xcr0,
-	      const uint32_t *words, size_t count, struct err *err)
+int cpu_check(const struct cpu_info *here, uint64_t xcr0, const uint32_t *words,
+	      size_t count, struct err *err)
 {
 	uint64_t missing = xcr0 & ~here->xcr0;
 
@@ -225,8 +241,8 @@ int cpu_check(const struct cpu_info *here, uint64_t xcr0,
 		return err_set(err, -ENOTSUP,
 			       "this node has no register state %s, which the "
 			       "job may be using",
-			       i < ARRAY_SIZE(components) ? components[i] :
-							    "of a newer CPU");
+			       i < ARRAY_SIZE(components) ? components[i]
+							  : "of a newer CPU");
 	}
 	return 0;
 }

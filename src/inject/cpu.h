@@ -18,7 +18,7 @@ struct cpu_info {
 void cpu_info_read(struct cpu_info *ret);
 
 /* -ENOTSUP naming the first feature of saved that here lacks. */
-int cpu_check(const struct cpu_info *here, uint64_t xcr0,
-	      const uint32_t *words, size_t count, struct err *err);
+int cpu_check(const struct cpu_info *here, uint64_t xcr0, const uint32_t *words,
+	      size_t count, struct err *err);
 
 #endif

@@ -30,17 +30,17 @@ struct frame {
 	uint8_t siginfo[128];
 };
 
-#define UC_FP_XSTATE	     1
+#define UC_FP_XSTATE         1
 #define UC_SIGCONTEXT_SS     2
 #define UC_STRICT_RESTORE_SS 4
 
 /* Software bytes inside the XSAVE area, and what follows it. */
-#define SW_OFFSET   464
-#define BV_OFFSET   512
-#define HEADER_END  576
-#define FP_MAGIC1   0x46505853u
-#define FP_MAGIC2   0x46505845u
-#define TILE_DATA   (1ull << 18)
+#define SW_OFFSET  464
+#define BV_OFFSET  512
+#define HEADER_END 576
+#define FP_MAGIC1  0x46505853u
+#define FP_MAGIC2  0x46505845u
+#define TILE_DATA  (1ull << 18)
 
 struct frame_sw {
 	uint32_t magic1, extended_size;
@@ -57,13 +57,28 @@ struct frame_sw {
 static void put_regs(const struct user_regs_struct *u, struct frame_regs *f)
 {
 	*f = (struct frame_regs){
-		.r8 = u->r8,   .r9 = u->r9,   .r10 = u->r10, .r11 = u->r11,
-		.r12 = u->r12, .r13 = u->r13, .r14 = u->r14, .r15 = u->r15,
-		.di = u->rdi,  .si = u->rsi,  .bp = u->rbp,  .bx = u->rbx,
-		.dx = u->rdx,  .ax = u->rax,  .cx = u->rcx,  .sp = u->rsp,
-		.ip = u->rip,  .flags = u->eflags,
-		.cs = (uint16_t)u->cs, .gs = (uint16_t)u->gs,
-		.fs = (uint16_t)u->fs, .ss = (uint16_t)u->ss,
+		.r8 = u->r8,
+		.r9 = u->r9,
+		.r10 = u->r10,
+		.r11 = u->r11,
+		.r12 = u->r12,
+		.r13 = u->r13,
+		.r14 = u->r14,
+		.r15 = u->r15,
+		.di = u->rdi,
+		.si = u->rsi,
+		.bp = u->rbp,
+		.bx = u->rbx,
+		.dx = u->rdx,
+		.ax = u->rax,
+		.cx = u->rcx,
+		.sp = u->rsp,
+		.ip = u->rip,
+		.flags = u->eflags,
+		.cs = (uint16_t)u->cs,
+		.gs = (uint16_t)u->gs,
+		.fs = (uint16_t)u->fs,
+		.ss = (uint16_t)u->ss,
 	};
 }
 
@@ -117,8 +132,8 @@ int frame_build(const struct frame_context *ctx, uint64_t addr,
 	const size_t at = (sizeof(struct frame) + 63) & ~(size_t)63;
 	struct frame f = {
 		.restorer = ctx->restorer,
-		.uc_flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS |
-			    UC_STRICT_RESTORE_SS,
+		.uc_flags =
+			UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS,
 		.altstack.flags = ALTSTACK_KEEP,
 		.sigmask = ctx->sigmask,
 	};

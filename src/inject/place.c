@@ -27,8 +27,8 @@
 #include "kernel/proc.h"
 #include "util/cleanup.h"
 
-#define CHUNK	  65536u
-#define OVERLAP	  16u
+#define CHUNK   65536u
+#define OVERLAP 16u
 /* What a thread may have below its stack pointer (128), and then some. */
 #define STACK_GAP 8192u
 
@@ -49,7 +49,7 @@ static ssize_t read_memory(pid_t pid, uint64_t addr, void *buf, size_t len)
 
 static const uint8_t code_call[] = { 0x0f, 0x05, 0xc3 };
 static const uint8_t code_back_long[] = { 0x48, 0xc7, 0xc0, 0x0f, 0,
-					  0,	0,    0x0f, 0x05 };
+					  0,    0,    0x0f, 0x05 };
 static const uint8_t code_back[] = { 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05 };
 
 static void set_code(struct place_code *code, const struct vma *v,
@@ -75,8 +75,7 @@ static void search(const uint8_t *data, size_t len, uint64_t addr,
 			set_code(&p->call, v, addr + (uint64_t)(hit - data));
 	}
 	if (!p->restorer.addr) {
-		hit = memmem(data, len, code_back_long,
-			     sizeof(code_back_long));
+		hit = memmem(data, len, code_back_long, sizeof(code_back_long));
 		if (!hit)
 			hit = memmem(data, len, code_back, sizeof(code_back));
 		if (hit)
@@ -115,9 +114,9 @@ static bool is_libc(const struct vma *v)
 {
 	const char *base = strrchr(v->path, '/');
 
-	return base && (!strncmp(base, "/libc.", 6) ||
-			!strncmp(base, "/libc-", 6) ||
-			!strncmp(base, "/ld-musl", 8));
+	return base &&
+	       (!strncmp(base, "/libc.", 6) || !strncmp(base, "/libc-", 6) ||
+		!strncmp(base, "/ld-musl", 8));
 }
 
 static bool is_at(const struct process *proc, uint64_t addr,
@@ -240,11 +239,11 @@ static bool is_zero(const struct process *proc, uint64_t start)
 
 static bool is_plain(const struct vma *v)
 {
-	return v->prot == (PROT_READ | PROT_WRITE) && !v->shared &&
-	       !v->inode && v->end - v->start >= PLACE_SCRATCH &&
-	       !(v->flags & (VMA_UFFD | VMA_DROPPABLE | VMA_HUGETLB |
-			     VMA_SHADOW_STACK | VMA_IO | VMA_PFNMAP |
-			     VMA_WIPEONFORK));
+	return v->prot == (PROT_READ | PROT_WRITE) && !v->shared && !v->inode &&
+	       v->end - v->start >= PLACE_SCRATCH &&
+	       !(v->flags &
+		 (VMA_UFFD | VMA_DROPPABLE | VMA_HUGETLB | VMA_SHADOW_STACK |
+		  VMA_IO | VMA_PFNMAP | VMA_WIPEONFORK));
 }
 
 /*
@@ -260,10 +259,9 @@ static uint64_t on_main_stack(const struct process *proc)
 		if (strcmp(v->path, "[stack]") || !is_plain(v))
 			continue;
 		if (proc->rsp >= v->start && proc->rsp < v->end)
-			return proc->rsp - v->start >=
-					       PLACE_SCRATCH + STACK_GAP ?
-				       v->start :
-				       0;
+			return proc->rsp - v->start >= PLACE_SCRATCH + STACK_GAP
+				       ? v->start
+				       : 0;
 		if (is_untouched(proc, v->start) || is_zero(proc, v->start))
 			return v->start;
 	}

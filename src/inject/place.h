@@ -17,10 +17,10 @@ struct place_code {
 
 /* Code and memory of a process that remote calls can use as they are. */
 struct place {
-	struct place_code call;	    /* syscall; ret */
+	struct place_code call;     /* syscall; ret */
 	struct place_code restorer; /* mov $15, %eax; syscall */
-	uint64_t scratch;	    /* a multiple of 4096 */
-	uint8_t *saved;		/* what was there: owned, PLACE_SCRATCH bytes */
+	uint64_t scratch;           /* a multiple of 4096 */
+	uint8_t *saved; /* what was there: owned, PLACE_SCRATCH bytes */
 };
 
 #define PLACE_SCRATCH 32768

@@ -26,10 +26,10 @@
 #include "util/clock.h"
 
 #define SUSPEND_SECCOMP (1ul << 21)
-#define EFLAGS_TRAP	(1ull << 8)
-#define EFLAGS_DOWN	(1ull << 10)
-#define SYSCALL_STOP	(SIGTRAP | 0x80)
-#define ALL_SIGNALS	UINT64_MAX
+#define EFLAGS_TRAP     (1ull << 8)
+#define EFLAGS_DOWN     (1ull << 10)
+#define SYSCALL_STOP    (SIGTRAP | 0x80)
+#define ALL_SIGNALS     UINT64_MAX
 /* A stop that we ask for while all signals are blocked comes at once. */
 #define STOP_PATIENCE_NS (10 * NSEC_PER_SEC)
 /* Kernel codes that mean "make the call again". */
@@ -81,8 +81,9 @@ int remote_new(pid_t pid, struct tracee *leader, const struct remote *like,
 	cpu_info_read(&r->cpu);
 	e = tracee_get_regs(leader, &regs, err);
 	e = e < 0 ? e : read_seccomp(pid, &r->seccomp, err);
-	e = e < 0 ? e : place_find(pid, regs.rsp, like ? &like->place : NULL,
-				   &r->place, err);
+	e = e < 0 ? e
+		  : place_find(pid, regs.rsp, like ? &like->place : NULL,
+			       &r->place, err);
 	if (e < 0)
 		return e;
 	r->syscall_addr = r->place.call.addr;
@@ -363,8 +364,8 @@ int remote_syscall(struct remote *r, long nr, const uint64_t args[6],
 }
 
 int remote_call(struct remote *r, const char *what, int64_t *ret_value,
-		struct err *err, long nr, uint64_t a0, uint64_t a1,
-		uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+		struct err *err, long nr, uint64_t a0, uint64_t a1, uint64_t a2,
+		uint64_t a3, uint64_t a4, uint64_t a5)
 {
 	const uint64_t args[6] = { a0, a1, a2, a3, a4, a5 };
 	int64_t value = 0;
@@ -433,11 +434,10 @@ static int mem_access(const struct remote *r, uint64_t addr, void *buf,
 	fd = open(path, (out ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(err, "%s", path);
-	n = out ? pwrite(fd, buf, len, (off_t)addr) :
-		  pread(fd, buf, len, (off_t)addr);
+	n = out ? pwrite(fd, buf, len, (off_t)addr)
+		: pread(fd, buf, len, (off_t)addr);
 	if (n < 0)
-		return err_sys(err, "memory at %llx",
-			       (unsigned long long)addr);
+		return err_sys(err, "memory at %llx", (unsigned long long)addr);
 	if ((size_t)n != len)
 		return err_set(err, -EFAULT, "memory at %llx: short",
 			       (unsigned long long)addr);

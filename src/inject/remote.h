@@ -57,8 +57,8 @@ int remote_syscall(struct remote *r, long nr, const uint64_t args[6],
 
 /* The same, where a negative value is an error that names what. */
 int remote_call(struct remote *r, const char *what, int64_t *ret_value,
-		struct err *err, long nr, uint64_t a0, uint64_t a1,
-		uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+		struct err *err, long nr, uint64_t a0, uint64_t a1, uint64_t a2,
+		uint64_t a3, uint64_t a4, uint64_t a5);
 
 /*
  * clone3 in a puppet: a child process, or with CLONE_THREAD in flags a

@@ -11,9 +11,9 @@
 #include "inject/tracee.h"
 
 /* The kernel's own codes; programs never see them. */
-#define RESTARTSYS	    512
-#define RESTARTNOINTR	    513
-#define RESTARTNOHAND	    514
+#define RESTARTSYS           512
+#define RESTARTNOINTR        513
+#define RESTARTNOHAND        514
 #define RESTART_RESTARTBLOCK 516
 
 /*
@@ -144,8 +144,8 @@ static long number_by_args(struct tracee *t,
 	if (regs->rdi && regs->rdi < lowest_pointer)
 		return SYS_clock_nanosleep;
 	if (!regs->rdi)
-		return regs->rdx >= lowest_pointer ? SYS_clock_nanosleep :
-						     SYS_poll;
+		return regs->rdx >= lowest_pointer ? SYS_clock_nanosleep
+						   : SYS_poll;
 	if (regs->rsi >= lowest_pointer)
 		return SYS_nanosleep;
 	if (regs->r10 < lowest_pointer)
@@ -153,8 +153,7 @@ static long number_by_args(struct tracee *t,
 	/* FUTEX_WAIT with a timeout: the word is what it waits to change. */
 	errno = 0;
 	word = (uint64_t)ptrace(PTRACE_PEEKDATA, t->tid, regs->rdi, NULL);
-	return !errno && (uint32_t)word == (uint32_t)regs->rdx ? SYS_futex :
-								  -1;
+	return !errno && (uint32_t)word == (uint32_t)regs->rdx ? SYS_futex : -1;
 }
 
 void syscall_identify(struct tracee *t, struct user_regs_struct *regs)

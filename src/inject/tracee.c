@@ -210,8 +210,8 @@ int tracee_peek_signals(struct tracee *t, bool shared, uint8_t **ret,
 	size_t count = 0;
 
 	for (;;) {
-		uint8_t *more = reallocarray(list, count + PEEK_BATCH,
-					     SIGINFO_BYTES);
+		uint8_t *more =
+			reallocarray(list, count + PEEK_BATCH, SIGINFO_BYTES);
 		long n;
 
 		if (!more) {
@@ -237,8 +237,7 @@ int tracee_peek_signals(struct tracee *t, bool shared, uint8_t **ret,
 	return 0;
 }
 
-int tracee_get_rseq(struct tracee *t, struct rseq_config *ret,
-		    struct err *err)
+int tracee_get_rseq(struct tracee *t, struct rseq_config *ret, struct err *err)
 {
 	struct rseq_answer a = { 0 };
 	long n = ptrace((enum __ptrace_request)GET_RSEQ_CONFIGURATION, t->tid,

@@ -21,7 +21,7 @@ struct tracee {
 	bool exit_kill;
 	int stop_signal; /* group stop: the job was stopped by this signal */
 	bool handler_pending; /* a signal with a handler is about to run it */
-	int death;	 /* wait status once it died, else -1 */
+	int death;            /* wait status once it died, else -1 */
 };
 
 /* Seize without stopping.  puppet: it dies with the tracer. */
@@ -59,8 +59,7 @@ struct rseq_config {
 	uint64_t address;
 	uint32_t size, signature, flags;
 };
-int tracee_get_rseq(struct tracee *t, struct rseq_config *ret,
-		    struct err *err);
+int tracee_get_rseq(struct tracee *t, struct rseq_config *ret, struct err *err);
 
 /*
  * restart_syscall hides which call is being continued (a thread that was

@@ -31,10 +31,10 @@
 #define PAGE_BYTES    4096
 
 /* Newer than the headers of the distributions that jobcr builds on. */
-#define GET_RSEQ_CONFIGURATION	0x420f
-#define SUSPEND_SECCOMP		(1ul << 21)
+#define GET_RSEQ_CONFIGURATION   0x420f
+#define SUSPEND_SECCOMP          (1ul << 21)
 #define TIMER_CREATE_RESTORE_IDS 77
-#define GUARD_INSTALL		102
+#define GUARD_INSTALL            102
 #ifndef SYS_io_uring_setup
 #define SYS_io_uring_setup 425
 #endif
@@ -89,8 +89,8 @@ static int ask_rseq(pid_t pid)
 {
 	uint64_t answer[4];
 
-	return failed(ptrace((enum __ptrace_request)GET_RSEQ_CONFIGURATION,
-			     pid, sizeof(answer), answer));
+	return failed(ptrace((enum __ptrace_request)GET_RSEQ_CONFIGURATION, pid,
+			     sizeof(answer), answer));
 }
 
 static int ask_nothing(pid_t pid)
@@ -131,8 +131,7 @@ static int probe_kcmp_epoll(void)
 		return errno;
 	slot.efd = (uint32_t)ep;
 	slot.tfd = (uint32_t)fd;
-	return failed(syscall(SYS_kcmp, self, self, KCMP_EPOLL_TFD, fd,
-			      &slot));
+	return failed(syscall(SYS_kcmp, self, self, KCMP_EPOLL_TFD, fd, &slot));
 }
 
 static int probe_pidfd(void)
@@ -141,15 +140,14 @@ static int probe_pidfd(void)
 
 	if (fd < 0)
 		return errno;
-	return failed(syscall(SYS_pidfd_getfd, fd, 0, 0)) == EBADF ?
-		       0 :
-		       failed(syscall(SYS_pidfd_getfd, fd, 2, 0));
+	return failed(syscall(SYS_pidfd_getfd, fd, 0, 0)) == EBADF
+		       ? 0
+		       : failed(syscall(SYS_pidfd_getfd, fd, 2, 0));
 }
 
 static int probe_children(void)
 {
-	return failed(open("/proc/thread-self/children",
-			   O_RDONLY | O_CLOEXEC));
+	return failed(open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC));
 }
 
 static int probe_memory(void)
@@ -181,8 +179,8 @@ static int probe_pagemap(bool guard)
 	*p = 1;
 	if (guard && madvise(p, PAGE_BYTES, GUARD_INSTALL) < 0)
 		return errno;
-	r = pagemap_scan(fd, (uint64_t)p, (uint64_t)p + PAGE_BYTES, &run, 1,
-			 &n, &next, &err);
+	r = pagemap_scan(fd, (uint64_t)p, (uint64_t)p + PAGE_BYTES, &run, 1, &n,
+			 &next, &err);
 	if (r < 0)
 		return -r;
 	return n == 1 && run.guard == guard ? 0 : ENODATA;
@@ -288,13 +286,13 @@ static int probe_vdso(void)
 
 		if (strcmp(v->path, "[vdso]"))
 			continue;
-		to = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
-			  -1, 0);
+		to = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			  0);
 		/* Only raw calls from here on: libc would use the old one. */
 		e = syscall(SYS_mremap, v->start, len, len,
-			    MREMAP_MAYMOVE | MREMAP_FIXED, to) < 0 ?
-			    errno :
-			    0;
+			    MREMAP_MAYMOVE | MREMAP_FIXED, to) < 0
+			    ? errno
+			    : 0;
 	}
 	return e;
 }
@@ -309,8 +307,8 @@ static int probe_ticks(void)
 	uint64_t ticks = 1;
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
 
-	return fd < 0 ? errno :
-			failed(ioctl(fd, _IOW('T', 0, uint64_t), &ticks));
+	return fd < 0 ? errno
+		      : failed(ioctl(fd, _IOW('T', 0, uint64_t), &ticks));
 }
 
 static int probe_uring(void)
@@ -321,8 +319,9 @@ static int probe_uring(void)
 }
 
 #define KERNEL_OPTION(o) "a kernel built with " o
-#define RIGHTS "root with CAP_SYS_ADMIN, CAP_SYS_PTRACE and " \
-	       "CAP_CHECKPOINT_RESTORE"
+#define RIGHTS                                                                 \
+	"root with CAP_SYS_ADMIN, CAP_SYS_PTRACE and "                         \
+	"CAP_CHECKPOINT_RESTORE"
 
 static const struct {
 	struct feature feature;
@@ -335,8 +334,7 @@ static const struct {
 	    "Linux 5.13 with CONFIG_RSEQ", true },
 	  probe_rseq },
 	{ { "ptrace-seccomp", "checkpoints processes with seccomp filters",
-	    KERNEL_OPTION("CONFIG_CHECKPOINT_RESTORE") " and " RIGHTS,
-	    false },
+	    KERNEL_OPTION("CONFIG_CHECKPOINT_RESTORE") " and " RIGHTS, false },
 	  probe_seccomp },
 	{ { "kcmp", "finds descriptors and memory that are shared",
 	    KERNEL_OPTION("CONFIG_KCMP or CONFIG_CHECKPOINT_RESTORE"), true },
@@ -344,8 +342,8 @@ static const struct {
 	{ { "kcmp-epoll", "saves epoll descriptors",
 	    KERNEL_OPTION("CONFIG_KCMP or CONFIG_CHECKPOINT_RESTORE"), true },
 	  probe_kcmp_epoll },
-	{ { "pidfd", "reaches descriptors of the job",
-	    "Linux 5.6 and " RIGHTS, true },
+	{ { "pidfd", "reaches descriptors of the job", "Linux 5.6 and " RIGHTS,
+	    true },
 	  probe_pidfd },
 	{ { "children", "finds all processes of a job",
 	    KERNEL_OPTION("CONFIG_PROC_CHILDREN"), true },
@@ -365,8 +363,7 @@ static const struct {
 	{ { "pid-namespaces", "gives restored processes their old pids",
 	    "Linux 5.5 with CONFIG_PID_NS, and " RIGHTS, true },
 	  probe_pids },
-	{ { "mount-namespaces", "gives jobs their own /proc",
-	    RIGHTS, true },
+	{ { "mount-namespaces", "gives jobs their own /proc", RIGHTS, true },
 	  probe_mounts },
 	{ { "time-namespaces", "lets monotonic clocks go on after a restore",
 	    "Linux 5.6 with CONFIG_TIME_NS, and " RIGHTS, true },
@@ -379,10 +376,13 @@ static const struct {
 	  probe_tid_address },
 	{ { "vdso-move", "puts the vDSO where the job had it",
 	    "a kernel without sealed system mappings "
-	    "(CONFIG_MSEAL_SYSTEM_MAPPINGS)", true },
+	    "(CONFIG_MSEAL_SYSTEM_MAPPINGS)",
+	    true },
 	  probe_vdso },
-	{ { "timer-ids", "gives timers their old numbers at once (else by "
-	    "trying)", "Linux 6.16", false },
+	{ { "timer-ids",
+	    "gives timers their old numbers at once (else by "
+	    "trying)",
+	    "Linux 6.16", false },
 	  probe_timer_ids },
 	{ { "timerfd-ticks", "keeps expirations of timer descriptors",
 	    KERNEL_OPTION("CONFIG_CHECKPOINT_RESTORE"), true },
@@ -408,8 +408,7 @@ static int run_probe(int (*probe)(void))
 int features_probe(struct feature_result **ret, size_t *ret_count,
 		   struct err *err)
 {
-	struct feature_result *list = calloc(ARRAY_SIZE(probes),
-					     sizeof(*list));
+	struct feature_result *list = calloc(ARRAY_SIZE(probes), sizeof(*list));
 
 	if (!list)
 		return err_num(err, ENOMEM, "probe of features");

@@ -15,12 +15,12 @@ struct feature {
 	const char *name;
 	const char *purpose; /* what jobcr does with it */
 	const char *remedy;  /* when it is missing */
-	bool needed;	     /* else jobcr does without, as purpose says */
+	bool needed;         /* else jobcr does without, as purpose says */
 };
 
 struct feature_result {
 	struct feature feature; /* strings are constants */
-	int error;		/* 0: it works; else a positive errno */
+	int error;              /* 0: it works; else a positive errno */
 };
 
 /* Owned by the caller: free.  Needs the rights of jobcr-worker (root). */

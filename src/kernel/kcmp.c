@@ -15,16 +15,12 @@ static int finish(long v, const char *what, int *ret, struct err *err)
 	return 0;
 }
 
-int kcmp_tasks(pid_t a, pid_t b, enum kcmp_kind kind, int *ret,
-	       struct err *err)
+int kcmp_tasks(pid_t a, pid_t b, enum kcmp_kind kind, int *ret, struct err *err)
 {
 	static const int types[] = {
-		[KCMP_KIND_FILE] = KCMP_FILE,
-		[KCMP_KIND_VM] = KCMP_VM,
-		[KCMP_KIND_FILES] = KCMP_FILES,
-		[KCMP_KIND_FS] = KCMP_FS,
-		[KCMP_KIND_SIGHAND] = KCMP_SIGHAND,
-		[KCMP_KIND_IO] = KCMP_IO,
+		[KCMP_KIND_FILE] = KCMP_FILE,       [KCMP_KIND_VM] = KCMP_VM,
+		[KCMP_KIND_FILES] = KCMP_FILES,     [KCMP_KIND_FS] = KCMP_FS,
+		[KCMP_KIND_SIGHAND] = KCMP_SIGHAND, [KCMP_KIND_IO] = KCMP_IO,
 		[KCMP_KIND_SYSVSEM] = KCMP_SYSVSEM,
 	};
 	long v = syscall(SYS_kcmp, a, b, types[kind], 0, 0);
@@ -32,8 +28,7 @@ int kcmp_tasks(pid_t a, pid_t b, enum kcmp_kind kind, int *ret,
 	return finish(v, "of tasks", ret, err);
 }
 
-int kcmp_files(pid_t a, int fd_a, pid_t b, int fd_b, int *ret,
-	       struct err *err)
+int kcmp_files(pid_t a, int fd_a, pid_t b, int fd_b, int *ret, struct err *err)
 {
 	long v = syscall(SYS_kcmp, a, b, KCMP_FILE, fd_a, fd_b);
 

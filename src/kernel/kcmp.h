@@ -12,13 +12,13 @@
  * answers are stable while both are stopped.
  */
 enum kcmp_kind { /* as in linux/kcmp.h */
-	KCMP_KIND_FILE,
-	KCMP_KIND_VM,
-	KCMP_KIND_FILES,
-	KCMP_KIND_FS,
-	KCMP_KIND_SIGHAND,
-	KCMP_KIND_IO,
-	KCMP_KIND_SYSVSEM,
+		 KCMP_KIND_FILE,
+		 KCMP_KIND_VM,
+		 KCMP_KIND_FILES,
+		 KCMP_KIND_FS,
+		 KCMP_KIND_SIGHAND,
+		 KCMP_KIND_IO,
+		 KCMP_KIND_SYSVSEM,
 };
 
 /*
@@ -29,8 +29,7 @@ int kcmp_tasks(pid_t a, pid_t b, enum kcmp_kind kind, int *ret,
 	       struct err *err);
 
 /* Two descriptors, each in its process. */
-int kcmp_files(pid_t a, int fd_a, pid_t b, int fd_b, int *ret,
-	       struct err *err);
+int kcmp_files(pid_t a, int fd_a, pid_t b, int fd_b, int *ret, struct err *err);
 
 /*
  * A descriptor of process a with what epoll descriptor epfd of process b

@@ -15,24 +15,41 @@ static const struct {
 	char name[3];
 	uint64_t flag;
 } vm_flags[] = {
-	{ "gd", VMA_GROWSDOWN },  { "lo", VMA_LOCKED },
-	{ "lf", VMA_LOCKONFAULT }, { "nr", VMA_NORESERVE },
-	{ "sr", VMA_SEQUENTIAL }, { "rr", VMA_RANDOM },
-	{ "dc", VMA_DONTFORK },	  { "dd", VMA_DONTDUMP },
-	{ "wf", VMA_WIPEONFORK }, { "mg", VMA_MERGEABLE },
-	{ "hg", VMA_HUGEPAGE },	  { "nh", VMA_NOHUGEPAGE },
-	{ "ht", VMA_HUGETLB },	  { "dp", VMA_DROPPABLE },
-	{ "sf", VMA_SYNC },	  { "um", VMA_UFFD },
-	{ "uw", VMA_UFFD },	  { "ui", VMA_UFFD },
-	{ "sl", VMA_SEALED },	  { "ss", VMA_SHADOW_STACK },
-	{ "io", VMA_IO },	  { "pf", VMA_PFNMAP },
-	{ "mm", VMA_MIXEDMAP },	  { "de", VMA_DONTEXPAND },
-	{ "ac", VMA_ACCOUNT },	  { "mr", VMA_MAYREAD },
-	{ "mw", VMA_MAYWRITE },	  { "me", VMA_MAYEXEC },
-	{ "ms", VMA_MAYSHARE },	  { "gu", VMA_GUARD },
+	{ "gd", VMA_GROWSDOWN },
+	{ "lo", VMA_LOCKED },
+	{ "lf", VMA_LOCKONFAULT },
+	{ "nr", VMA_NORESERVE },
+	{ "sr", VMA_SEQUENTIAL },
+	{ "rr", VMA_RANDOM },
+	{ "dc", VMA_DONTFORK },
+	{ "dd", VMA_DONTDUMP },
+	{ "wf", VMA_WIPEONFORK },
+	{ "mg", VMA_MERGEABLE },
+	{ "hg", VMA_HUGEPAGE },
+	{ "nh", VMA_NOHUGEPAGE },
+	{ "ht", VMA_HUGETLB },
+	{ "dp", VMA_DROPPABLE },
+	{ "sf", VMA_SYNC },
+	{ "um", VMA_UFFD },
+	{ "uw", VMA_UFFD },
+	{ "ui", VMA_UFFD },
+	{ "sl", VMA_SEALED },
+	{ "ss", VMA_SHADOW_STACK },
+	{ "io", VMA_IO },
+	{ "pf", VMA_PFNMAP },
+	{ "mm", VMA_MIXEDMAP },
+	{ "de", VMA_DONTEXPAND },
+	{ "ac", VMA_ACCOUNT },
+	{ "mr", VMA_MAYREAD },
+	{ "mw", VMA_MAYWRITE },
+	{ "me", VMA_MAYEXEC },
+	{ "ms", VMA_MAYSHARE },
+	{ "gu", VMA_GUARD },
 	/* The first line says these already; sd says nothing that lasts. */
-	{ "rd", 0 },		  { "wr", 0 },
-	{ "ex", 0 },		  { "sh", 0 },
+	{ "rd", 0 },
+	{ "wr", 0 },
+	{ "ex", 0 },
+	{ "sh", 0 },
 	{ "sd", 0 },
 };
 
@@ -68,8 +85,8 @@ static int vma_parse(char *line, struct vma *ret)
 	struct vma v = { 0 };
 	int used = 0;
 
-	if (sscanf(line, "%llx-%llx %4s %llx %x:%x %llu%n", &start, &end,
-		   perms, &offset, &major, &minor, &inode, &used) != 7)
+	if (sscanf(line, "%llx-%llx %4s %llx %x:%x %llu%n", &start, &end, perms,
+		   &offset, &major, &minor, &inode, &used) != 7)
 		return 0;
 	if (end <= start || strlen(perms) != 4)
 		return 0;
@@ -128,8 +145,7 @@ static int line_take(struct vma_list *list, size_t *room, char *line)
 	r = vma_parse(line, &v);
 	if (r <= 0)
 		return r < 0 ? r : -EBADMSG;
-	r = last && v.start < last->end ? -EBADMSG :
-					  vma_append(list, room, &v);
+	r = last && v.start < last->end ? -EBADMSG : vma_append(list, room, &v);
 	if (r < 0)
 		free(v.path);
 	return r;
@@ -156,10 +172,10 @@ static int list_read(int proc_fd, const char *name, struct vma_list *ret,
 		r = errno ? -errno : -EIO;
 	if (r < 0) {
 		maps_done(&list);
-		return r == -EBADMSG ?
-			       err_set(err, r, "%s: not in the known format",
-				       name) :
-			       err_num(err, r, "%s", name);
+		return r == -EBADMSG
+			       ? err_set(err, r, "%s: not in the known format",
+					 name)
+			       : err_num(err, r, "%s", name);
 	}
 	*ret = list;
 	return 0;

@@ -8,35 +8,35 @@
 #include "util/err.h"
 
 /* What smaps' VmFlags line says, and the image's VmaRecord.flags. */
-#define VMA_GROWSDOWN	 (1ull << 0) /* gd */
-#define VMA_LOCKED	 (1ull << 1) /* lo */
-#define VMA_LOCKONFAULT	 (1ull << 2) /* lf */
-#define VMA_NORESERVE	 (1ull << 3) /* nr */
-#define VMA_SEQUENTIAL	 (1ull << 4) /* sr */
-#define VMA_RANDOM	 (1ull << 5) /* rr */
-#define VMA_DONTFORK	 (1ull << 6) /* dc */
-#define VMA_DONTDUMP	 (1ull << 7) /* dd */
-#define VMA_WIPEONFORK	 (1ull << 8) /* wf */
-#define VMA_MERGEABLE	 (1ull << 9) /* mg */
-#define VMA_HUGEPAGE	 (1ull << 10) /* hg */
-#define VMA_NOHUGEPAGE	 (1ull << 11) /* nh */
-#define VMA_HUGETLB	 (1ull << 12) /* ht */
-#define VMA_DROPPABLE	 (1ull << 13) /* dp */
-#define VMA_SYNC	 (1ull << 14) /* sf */
-#define VMA_UFFD	 (1ull << 15) /* um uw ui */
-#define VMA_SEALED	 (1ull << 16) /* sl */
+#define VMA_GROWSDOWN    (1ull << 0)  /* gd */
+#define VMA_LOCKED       (1ull << 1)  /* lo */
+#define VMA_LOCKONFAULT  (1ull << 2)  /* lf */
+#define VMA_NORESERVE    (1ull << 3)  /* nr */
+#define VMA_SEQUENTIAL   (1ull << 4)  /* sr */
+#define VMA_RANDOM       (1ull << 5)  /* rr */
+#define VMA_DONTFORK     (1ull << 6)  /* dc */
+#define VMA_DONTDUMP     (1ull << 7)  /* dd */
+#define VMA_WIPEONFORK   (1ull << 8)  /* wf */
+#define VMA_MERGEABLE    (1ull << 9)  /* mg */
+#define VMA_HUGEPAGE     (1ull << 10) /* hg */
+#define VMA_NOHUGEPAGE   (1ull << 11) /* nh */
+#define VMA_HUGETLB      (1ull << 12) /* ht */
+#define VMA_DROPPABLE    (1ull << 13) /* dp */
+#define VMA_SYNC         (1ull << 14) /* sf */
+#define VMA_UFFD         (1ull << 15) /* um uw ui */
+#define VMA_SEALED       (1ull << 16) /* sl */
 #define VMA_SHADOW_STACK (1ull << 17) /* ss */
-#define VMA_IO		 (1ull << 18) /* io */
-#define VMA_PFNMAP	 (1ull << 19) /* pf */
-#define VMA_MIXEDMAP	 (1ull << 20) /* mm */
-#define VMA_DONTEXPAND	 (1ull << 21) /* de */
-#define VMA_ACCOUNT	 (1ull << 22) /* ac */
-#define VMA_MAYREAD	 (1ull << 23) /* mr */
-#define VMA_MAYWRITE	 (1ull << 24) /* mw */
-#define VMA_MAYEXEC	 (1ull << 25) /* me */
-#define VMA_MAYSHARE	 (1ull << 26) /* ms */
-#define VMA_GUARD	 (1ull << 27) /* gu */
-#define VMA_UNKNOWN	 (1ull << 63) /* a letter pair not listed here */
+#define VMA_IO           (1ull << 18) /* io */
+#define VMA_PFNMAP       (1ull << 19) /* pf */
+#define VMA_MIXEDMAP     (1ull << 20) /* mm */
+#define VMA_DONTEXPAND   (1ull << 21) /* de */
+#define VMA_ACCOUNT      (1ull << 22) /* ac */
+#define VMA_MAYREAD      (1ull << 23) /* mr */
+#define VMA_MAYWRITE     (1ull << 24) /* mw */
+#define VMA_MAYEXEC      (1ull << 25) /* me */
+#define VMA_MAYSHARE     (1ull << 26) /* ms */
+#define VMA_GUARD        (1ull << 27) /* gu */
+#define VMA_UNKNOWN      (1ull << 63) /* a letter pair not listed here */
 
 struct vma {
 	uint64_t start, end, offset, inode, flags;

@@ -36,10 +36,10 @@ struct scan_arg {
 /* Bits of an entry of /proc/PID/pagemap. */
 #define PM_PRESENT (1ull << 63)
 #define PM_SWAPPED (1ull << 62)
-#define PM_FILE	   (1ull << 61)
+#define PM_FILE    (1ull << 61)
 #define PM_GUARD   (1ull << 58)
 
-#define PAGE 4096ull
+#define PAGE  4096ull
 #define BATCH 512
 
 /*
@@ -84,8 +84,8 @@ static int scan_fast(int fd, uint64_t start, uint64_t end,
 		.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
 		.category_inverted = SCAN_PFNZERO,
 		.category_mask = SCAN_PFNZERO,
-		.return_mask = SCAN_FILE | SCAN_PRESENT | SCAN_SWAPPED |
-			       SCAN_GUARD,
+		.return_mask =
+			SCAN_FILE | SCAN_PRESENT | SCAN_SWAPPED | SCAN_GUARD,
 	};
 	bool no_guard = false;
 	int n = scan_ioctl(fd, &arg, &no_guard);

@@ -71,8 +71,8 @@ static int stat_fields(const char *p, uint64_t *field)
 			continue;
 		}
 		errno = 0;
-		field[i] = *p == '-' ? (uint64_t)strtoll(p, &end, 10) :
-				       strtoull(p, &end, 10);
+		field[i] = *p == '-' ? (uint64_t)strtoll(p, &end, 10)
+				     : strtoull(p, &end, 10);
 		if (end == p || errno)
 			return -EINVAL;
 		p = end;
@@ -279,8 +279,8 @@ static void status_optional(const char *text, struct proc_status *st)
 	st->thp_disabled = thp && *thp == '0';
 	st->kernel_thread = text_or_zero(text, "Kthread", 10) != 0;
 	st->spec_store_bypass = restricted(text, "Speculation_Store_Bypass");
-	st->spec_indirect_branch = restricted(text,
-					      "SpeculationIndirectBranch");
+	st->spec_indirect_branch =
+		restricted(text, "SpeculationIndirectBranch");
 	st->umask = (uint32_t)text_or_zero(text, "Umask", 8);
 	st->threads = (uint32_t)text_or_zero(text, "Threads", 10);
 	st->no_new_privs = (uint32_t)text_or_zero(text, "NoNewPrivs", 10);
@@ -367,8 +367,8 @@ static int compare_ints(const void *a, const void *b)
 static int read_numbers(int dir_fd, const char *name, int **ret,
 			size_t *ret_count, struct err *err)
 {
-	auto_close int fd = openat(dir_fd, name,
-				   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_close int fd =
+		openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_closedir DIR *dir = NULL;
 	auto_free int *list = NULL;
 	size_t n = 0, room = 0;
@@ -442,8 +442,8 @@ static int timens_line(const char *text, const char *name, int64_t *ret)
 	return 0;
 }
 
-int proc_read_timens(int proc_fd, int64_t *ret_monotonic,
-		     int64_t *ret_boottime, struct err *err)
+int proc_read_timens(int proc_fd, int64_t *ret_monotonic, int64_t *ret_boottime,
+		     struct err *err)
 {
 	auto_free char *text = NULL;
 	int64_t mono, boot;

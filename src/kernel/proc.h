@@ -37,9 +37,9 @@ enum speculation { SPECULATION_FREE, SPECULATION_OFF, SPECULATION_FORCED_OFF };
 struct proc_status { /* /proc/PID/status */
 	pid_t tgid, tracer;
 	pid_t ns_tgid, ns_pid, ns_pgid, ns_sid; /* innermost */
-	unsigned int ns_levels;	/* pid namespaces from the reader's down */
+	unsigned int ns_levels;    /* pid namespaces from the reader's down */
 	uint32_t uids[4], gids[4]; /* real, effective, saved, fs */
-	uint32_t *groups; /* owned: proc_status_done */
+	uint32_t *groups;          /* owned: proc_status_done */
 	size_t ngroups;
 	uint32_t umask;
 	uint32_t threads;
@@ -75,7 +75,7 @@ int proc_text_u64(const char *text, const char *key, int base, uint64_t *ret,
 		  struct err *err);
 
 /* Offsets of the time namespace that a task is in, nanoseconds. */
-int proc_read_timens(int proc_fd, int64_t *ret_monotonic,
-		     int64_t *ret_boottime, struct err *err);
+int proc_read_timens(int proc_fd, int64_t *ret_monotonic, int64_t *ret_boottime,
+		     struct err *err);
 
 #endif

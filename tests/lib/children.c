@@ -17,9 +17,9 @@ volatile uint64_t *counters;
 
 void children_init(void)
 {
-	void *p = mmap(NULL, COUNTERS * sizeof(*counters),
-		       PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-		       0);
+	void *p =
+		mmap(NULL, COUNTERS * sizeof(*counters), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED)
 		abort();

@@ -15,7 +15,7 @@
 extern volatile uint64_t *counters;
 
 void children_init(void); /* once; all counters are 0 */
-void reset(void);	  /* all counters are 0 again */
+void reset(void);         /* all counters are 0 again */
 
 /* fork; the child dies with its parent. */
 pid_t fork_bound(void);

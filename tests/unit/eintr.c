@@ -50,8 +50,8 @@ struct test_case {
 	const char *name;
 	long (*wait)(struct scene *s);
 	void (*wake)(struct scene *s); /* NULL: it ends by its own timeout */
-	long value; /* expected */
-	int error;  /* expected with value -1 */
+	long value;                    /* expected */
+	int error;                     /* expected with value -1 */
 };
 
 static const struct timespec sleep_time = { .tv_nsec = SLEEP_MS * 1000000l };
@@ -553,8 +553,8 @@ static void await_blocked(struct scene *scenes)
 			nanosleep(&t, NULL);
 }
 
-static int inject(struct frozen_task *task, const struct remote *like,
-		  bool end, struct err *err)
+static int inject(struct frozen_task *task, const struct remote *like, bool end,
+		  struct err *err)
 {
 	static const long calls[] = { SYS_getppid, SYS_sched_yield,
 				      SYS_getuid };
@@ -571,9 +571,8 @@ static int inject(struct frozen_task *task, const struct remote *like,
 }
 
 enum mode { STOP, CALL, TWICE, DIE, MODES };
-static const char *const mode_names[] = {
-	"stopped", "called", "called twice", "left by a tracer that was killed"
-};
+static const char *const mode_names[] = { "stopped", "called", "called twice",
+					  "left by a tracer that was killed" };
 
 static int freeze_once(pid_t root, enum mode mode, struct err *err)
 {
@@ -611,8 +610,8 @@ static bool freeze(pid_t root, enum mode mode)
 		_exit(r == 0 ? 0 : 1);
 	}
 	waitpid(pid, &status, 0);
-	return mode == DIE ? WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL :
-			     status == 0;
+	return mode == DIE ? WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL
+			   : status == 0;
 }
 
 static bool await_done(struct scene *s)
@@ -669,9 +668,9 @@ static void run(enum mode mode, struct scene *scenes)
 
 int main(void)
 {
-	struct scene *scenes = mmap(NULL, MAX_CASES * sizeof(*scenes),
-				    PROT_READ | PROT_WRITE,
-				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct scene *scenes =
+		mmap(NULL, MAX_CASES * sizeof(*scenes), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (scenes == MAP_FAILED)
 		return 1;

@@ -37,9 +37,9 @@ static void test_unprivileged(void)
 		_exit(error_of(list, n, "pid-namespaces") == EPERM &&
 				      error_of(list, n, "time-namespaces") ==
 					      EPERM &&
-				      error_of(list, n, "children") == 0 ?
-			      0 :
-			      2);
+				      error_of(list, n, "children") == 0
+			      ? 0
+			      : 2);
 	}
 	waitpid(pid, &status, 0);
 	ok(status == 0, "an ordinary user is told what is not permitted");

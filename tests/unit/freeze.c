@@ -235,9 +235,9 @@ static void test_deadline(void)
 		diag("%s", err.text);
 		_exit(r == -ETIMEDOUT && strstr(err.text, "does not stop") &&
 				      clock_monotonic_ns() - began <
-					      5 * NSEC_PER_SEC ?
-			      0 :
-			      1);
+					      5 * NSEC_PER_SEC
+			      ? 0
+			      : 1);
 	}
 	waitpid(tracer, &status, 0);
 	ok(status == 0, "who does not stop within the deadline is named");
@@ -381,8 +381,8 @@ static void test_vdso(void)
 			failed++;
 			continue;
 		}
-		inside += in_vdso(root,
-				  tree.tasks[0].threads[0].regs_image.rip);
+		inside +=
+			in_vdso(root, tree.tasks[0].threads[0].regs_image.rip);
 		tree_thaw(&tree, &err);
 		tree_free(&tree);
 	}
@@ -420,12 +420,12 @@ static void test_killed(void)
 
 		r = remote_new(root, &task->threads[0].tracee, NULL,
 			       &task->remote, &err);
-		r = r < 0 ? r :
-			    remote_begin(task->remote,
-					 &task->threads[1].tracee, &err);
+		r = r < 0 ? r
+			  : remote_begin(task->remote, &task->threads[1].tracee,
+					 &err);
 		kill(root, SIGKILL);
-		r = r < 0 ? r :
-			    remote_call(task->remote, "getpid", &v, &err,
+		r = r < 0 ? r
+			  : remote_call(task->remote, "getpid", &v, &err,
 					SYS_getpid, 0, 0, 0, 0, 0, 0);
 		ok(r == -ESRCH, "a call into a killed process says so: %s",
 		   err.text);
@@ -524,8 +524,8 @@ static void test_bare(void)
 	await_state(root, 'S');
 	if (ok(tree_freeze(&members, DEADLINE, &tree, &err) == 0,
 	       "a program without a C library is frozen: %s", err.text)) {
-		int r = remote_new(root, &tree.tasks[0].threads[0].tracee,
-				   NULL, &tree.tasks[0].remote, &err);
+		int r = remote_new(root, &tree.tasks[0].threads[0].tracee, NULL,
+				   &tree.tasks[0].remote, &err);
 
 		ok(r == -ENOTSUP && strstr(err.text, "C library"),
 		   "and refused by name: %s", err.text);

@@ -276,8 +276,7 @@ static void test_many_threads(void)
 	await_count(0, threads);
 	if (ok(tree_freeze(&members, DEADLINE, &tree, &err) == 0 &&
 		       tree.nthreads == threads,
-	       "a process with %zu threads is frozen: %s", threads,
-	       err.text)) {
+	       "a process with %zu threads is frozen: %s", threads, err.text)) {
 		diag("frozen in %lu us",
 		     (unsigned long)(tree.stopped_ns - tree.started_ns) / 1000);
 		ok(tree_thaw(&tree, &err) == 0, "and thawed: %s", err.text);

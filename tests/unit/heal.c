@@ -22,11 +22,11 @@
 #include "tests/lib/tap.h"
 #include "util/clock.h"
 
-#define THREADS	    3
-#define ROUNDS	    400
-#define SPIN	    2000
+#define THREADS     3
+#define ROUNDS      400
+#define SPIN        2000
 #define ZMM_BYTES   64
-#define VECTORS	    32
+#define VECTORS     32
 #define HEAP_WORDS  16384
 #define GPR_PATTERN 0x5aa5000000000000ull
 
@@ -47,45 +47,47 @@ struct shared {
 	char what[128];
 };
 
-#define LOAD(n)	 "vmovups " #n "*64(%[l]), %%zmm" #n "\n"
-#define STORE(n) "vmovups %%zmm" #n ", 2048+" #n "*64(%[l])\n"
+#define LOAD(n)    "vmovups " #n "*64(%[l]), %%zmm" #n "\n"
+#define STORE(n)   "vmovups %%zmm" #n ", 2048+" #n "*64(%[l])\n"
 #define LOAD_Y(n)  "vmovups " #n "*64(%[l]), %%ymm" #n "\n"
 #define STORE_Y(n) "vmovups %%ymm" #n ", 2048+" #n "*64(%[l])\n"
-#define ALL16(F)                                                             \
-	F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12)  \
-	F(13) F(14) F(15)
-#define ALL32(F)                                                             \
-	ALL16(F) F(16) F(17) F(18) F(19) F(20) F(21) F(22) F(23) F(24) F(25) \
-	F(26) F(27) F(28) F(29) F(30) F(31)
+#define ALL16(F)                                                               \
+	F(0)                                                                   \
+	F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13)   \
+		F(14) F(15)
+#define ALL32(F)                                                               \
+	ALL16(F)                                                               \
+	F(16) F(17) F(18) F(19) F(20) F(21) F(22) F(23) F(24) F(25) F(26)      \
+		F(27) F(28) F(29) F(30) F(31)
 
 /*
  * Between load and store nothing is touched but a counter; every register
  * that holds a pattern is stored as it is found.  The direction flag is set,
  * which no other code expects.
  */
-#define BODY(LOADS, STORES)                                                  \
-	LOADS                                                                \
-	"fninit\n fldl %c[x87_in](%[l])\n ldmxcsr %c[mxcsr_in](%[l])\n"      \
-	"movabs $0x5aa5000000000001, %%r8\n mov %%r8, %%r9\n inc %%r9\n"     \
-	"mov %%r9, %%r10\n inc %%r10\n mov %%r10, %%r11\n inc %%r11\n"       \
-	"mov %%r11, %%r12\n inc %%r12\n mov %%r12, %%r13\n inc %%r13\n"      \
-	"mov %%r13, %%r14\n inc %%r14\n mov %%r14, %%r15\n inc %%r15\n"      \
-	"mov %%r15, %%rdx\n inc %%rdx\n"                                     \
-	"movq $0x11223344, -8(%%rsp)\n movq $0x55667788, -120(%%rsp)\n"      \
-	"mov %c[spin](%[l]), %%rcx\n std\n stc\n"                            \
-	"1: lea -1(%%rcx), %%rcx\n jrcxz 2f\n jmp 1b\n"                      \
-	"2: mov %%r8, %c[gpr]+0(%[l])\n mov %%r9, %c[gpr]+8(%[l])\n"         \
-	"mov %%r10, %c[gpr]+16(%[l])\n mov %%r11, %c[gpr]+24(%[l])\n"        \
-	"mov %%r12, %c[gpr]+32(%[l])\n mov %%r13, %c[gpr]+40(%[l])\n"        \
-	"mov %%r14, %c[gpr]+48(%[l])\n mov %%r15, %c[gpr]+56(%[l])\n"        \
-	"mov %%rdx, %c[gpr]+64(%[l])\n"                                      \
-	"mov -8(%%rsp), %%r8\n mov %%r8, %c[red](%[l])\n"                    \
-	"mov -120(%%rsp), %%r8\n mov %%r8, %c[red]+8(%[l])\n"                \
-	"lea -256(%%rsp), %%rsp\n pushfq\n pop %%r8\n"                       \
-	"lea 256(%%rsp), %%rsp\n mov %%r8, %c[flags](%[l])\n cld\n"          \
+#define BODY(LOADS, STORES)                                                    \
+	LOADS                                                                  \
+	"fninit\n fldl %c[x87_in](%[l])\n ldmxcsr %c[mxcsr_in](%[l])\n"        \
+	"movabs $0x5aa5000000000001, %%r8\n mov %%r8, %%r9\n inc %%r9\n"       \
+	"mov %%r9, %%r10\n inc %%r10\n mov %%r10, %%r11\n inc %%r11\n"         \
+	"mov %%r11, %%r12\n inc %%r12\n mov %%r12, %%r13\n inc %%r13\n"        \
+	"mov %%r13, %%r14\n inc %%r14\n mov %%r14, %%r15\n inc %%r15\n"        \
+	"mov %%r15, %%rdx\n inc %%rdx\n"                                       \
+	"movq $0x11223344, -8(%%rsp)\n movq $0x55667788, -120(%%rsp)\n"        \
+	"mov %c[spin](%[l]), %%rcx\n std\n stc\n"                              \
+	"1: lea -1(%%rcx), %%rcx\n jrcxz 2f\n jmp 1b\n"                        \
+	"2: mov %%r8, %c[gpr]+0(%[l])\n mov %%r9, %c[gpr]+8(%[l])\n"           \
+	"mov %%r10, %c[gpr]+16(%[l])\n mov %%r11, %c[gpr]+24(%[l])\n"          \
+	"mov %%r12, %c[gpr]+32(%[l])\n mov %%r13, %c[gpr]+40(%[l])\n"          \
+	"mov %%r14, %c[gpr]+48(%[l])\n mov %%r15, %c[gpr]+56(%[l])\n"          \
+	"mov %%rdx, %c[gpr]+64(%[l])\n"                                        \
+	"mov -8(%%rsp), %%r8\n mov %%r8, %c[red](%[l])\n"                      \
+	"mov -120(%%rsp), %%r8\n mov %%r8, %c[red]+8(%[l])\n"                  \
+	"lea -256(%%rsp), %%rsp\n pushfq\n pop %%r8\n"                         \
+	"lea 256(%%rsp), %%rsp\n mov %%r8, %c[flags](%[l])\n cld\n"            \
 	"fstpl %c[x87_out](%[l])\n stmxcsr %c[mxcsr_out](%[l])\n" STORES
 
-#define OPERANDS                                                             \
+#define OPERANDS                                                               \
 	: : [l] "r"(l), [x87_in] "i"(offsetof(struct look, x87_in)),         \
 	  [x87_out] "i"(offsetof(struct look, x87_out)),                     \
 	  [mxcsr_in] "i"(offsetof(struct look, mxcsr_in)),                   \
@@ -343,9 +345,9 @@ int main(void)
 {
 	static const char *const names[] = { "frozen", "begun", "called",
 					     "ended",  "freed", "thawed" };
-	struct shared *shared = mmap(NULL, sizeof(*shared),
-				     PROT_READ | PROT_WRITE,
-				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct shared *shared =
+		mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	unsigned int seed = 12345;
 	int bad = 0, rounds = 0;
 	pid_t victim;

@@ -23,8 +23,8 @@ static int fake(const char *text)
 {
 	struct err err;
 	int dir = open(dir_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_close int fd = openat(dir, "smaps", O_WRONLY | O_CREAT | O_TRUNC,
-				   0600);
+	auto_close int fd =
+		openat(dir, "smaps", O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
 	if (fd < 0 || write_all(fd, text, strlen(text), &err) < 0)
 		abort();
@@ -59,7 +59,8 @@ static void test_parse(void)
 			       VMA_NORESERVE | VMA_HUGEPAGE | VMA_GUARD) &&
 		   list.v[1].prot == 0 && !*list.v[1].path,
 	   "exactly the flags of its line");
-	ok(list.v[2].flags == 0 && !strcmp(list.v[2].path, "[anon:VmFlags: io]"),
+	ok(list.v[2].flags == 0 &&
+		   !strcmp(list.v[2].path, "[anon:VmFlags: io]"),
 	   "a mapping's name cannot play a flags line");
 	ok(maps_find(&list, 0x2fff) == &list.v[0] &&
 		   maps_find(&list, 0x3000) == &list.v[1] &&
@@ -72,7 +73,8 @@ static void test_parse(void)
 static void test_broken(void)
 {
 	static const char *const bad[] = {
-		"garbage\n", "3000-1000 rw-p 0 0:0 0 \n",
+		"garbage\n",
+		"3000-1000 rw-p 0 0:0 0 \n",
 		"1000-3000 rw-p 0 0:0 0\n2000-4000 rw-p 0 0:0 0\n",
 		"1000-2000 rw 0 0:0 0\n",
 	};
@@ -98,7 +100,8 @@ static void test_self(int proc_fd, char *area)
 		   maps_read_fast(proc_fd, &fast, &err) == 0,
 	   "this process reads its own maps: %s", err.text);
 	v = maps_find(&full, (uint64_t)area);
-	ok(v && (v->flags & VMA_DONTFORK) && v->prot == (PROT_READ | PROT_WRITE),
+	ok(v && (v->flags & VMA_DONTFORK) &&
+		   v->prot == (PROT_READ | PROT_WRITE),
 	   "a mapping has the advice that was given");
 	v = maps_find(&full, (uint64_t)&full);
 	ok(v && (v->flags & VMA_GROWSDOWN) && !strcmp(v->path, "[stack]"),
@@ -123,7 +126,8 @@ static void test_pages(int proc_fd, char *area)
 	(void)*(volatile char *)&area[4 * PAGE];
 	guards = madvise(area + 6 * PAGE, PAGE, MADV_GUARD_INSTALL) == 0;
 	ok(pagemap_scan(fd, start, start + 8 * PAGE, runs, 8, &n, &next,
-			&err) == 0 && next == start + 8 * PAGE,
+			&err) == 0 &&
+		   next == start + 8 * PAGE,
 	   "the pages of an area are scanned: %s", err.text);
 	ok(n == (guards ? 2u : 1u) && runs[0].start == start + PAGE &&
 		   runs[0].end == start + 3 * PAGE && !runs[0].file &&
@@ -138,14 +142,14 @@ static void test_pages(int proc_fd, char *area)
 
 	area[7 * PAGE] = 1;
 	ok(pagemap_scan(fd, start, start + 8 * PAGE, runs, 1, &n, &next,
-			&err) == 0 && n == 1 && next > start &&
-		   next <= start + 7 * PAGE,
+			&err) == 0 &&
+		   n == 1 && next > start && next <= start + 7 * PAGE,
 	   "without room the scan says where to go on");
 	size_t total = 1;
 
 	while (next < start + 8 * PAGE && n) {
-		if (pagemap_scan(fd, next, start + 8 * PAGE, runs, 1, &n,
-				 &next, &err) < 0)
+		if (pagemap_scan(fd, next, start + 8 * PAGE, runs, 1, &n, &next,
+				 &err) < 0)
 			break;
 		total += n;
 	}

@@ -21,16 +21,17 @@ static int fake(const char *name, const char *text)
 {
 	struct err err;
 	int dir = open(dir_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_close int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC,
-				   0600);
+	auto_close int fd =
+		openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
 	if (fd < 0 || write_all(fd, text, strlen(text), &err) < 0)
 		abort();
 	return dir;
 }
 
-#define REST " S 7 8 9 34816 9 4194560 1 2 3 4 5 6 7 8 20 0 1 0 12345 99 " \
-	"7 18446744073709551615 4096 8192 140737488351000 0 0 0 0 0 0 0 0 0 " \
+#define REST                                                                   \
+	" S 7 8 9 34816 9 4194560 1 2 3 4 5 6 7 8 20 0 1 0 12345 99 "          \
+	"7 18446744073709551615 4096 8192 140737488351000 0 0 0 0 0 0 0 0 0 "  \
 	"17 1 0 0 0 0 0 11 12 13 14 15 16 17 1792\n"
 
 static void test_stat(const char *comm)
@@ -75,9 +76,10 @@ static void test_stat_broken(void)
 	   "brackets in the wrong order are an error");
 }
 
-#define STATUS_TAIL "SigPnd:\t0000000000000100\nShdPnd:\t0000000000000200\n" \
-	"SigBlk:\t0000000000010000\nSigIgn:\t8000000000000001\n" \
-	"SigCgt:\t0000000180000000\nCapInh:\t1\nCapPrm:\t2\nCapEff:\t3\n" \
+#define STATUS_TAIL                                                            \
+	"SigPnd:\t0000000000000100\nShdPnd:\t0000000000000200\n"               \
+	"SigBlk:\t0000000000010000\nSigIgn:\t8000000000000001\n"               \
+	"SigCgt:\t0000000180000000\nCapInh:\t1\nCapPrm:\t2\nCapEff:\t3\n"      \
 	"CapBnd:\t000001ffffffffff\nCapAmb:\t5\n"
 
 static void test_status(void)
@@ -154,15 +156,15 @@ static void test_lists(void)
 
 static void test_text(void)
 {
-	static const char text[] = "pos:\t0\nflags:\t02004002\n"
-				   "eventfd-count:               ff\nneg:\t-1\n";
+	static const char text[] =
+		"pos:\t0\nflags:\t02004002\n"
+		"eventfd-count:               ff\nneg:\t-1\n";
 	struct err err;
 	uint64_t v = 1;
 
 	ok(proc_text_u64(text, "flags", 8, &v, &err) == 0 && v == 02004002,
 	   "an octal value");
-	ok(proc_text_u64(text, "eventfd-count", 16, &v, &err) == 0 &&
-		   v == 0xff,
+	ok(proc_text_u64(text, "eventfd-count", 16, &v, &err) == 0 && v == 0xff,
 	   "a hexadecimal one, padded");
 	ok(proc_text_u64(text, "count", 16, &v, &err) == -ENODATA,
 	   "a key is matched whole, at the start of a line");
