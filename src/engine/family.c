@@ -117,7 +117,8 @@ static int add_member(struct work *w, const struct family_member *member,
 
 static bool is_taken(const struct work *w, int32_t pid)
 {
-	return bsearch(&pid, w->taken, w->ntaken, sizeof(pid), order_numbers);
+	return w->ntaken &&
+	       bsearch(&pid, w->taken, w->ntaken, sizeof(pid), order_numbers);
 }
 
 /* A number that nothing in the image uses. */
