@@ -129,6 +129,13 @@ UNIT_TESTS += %D%/unit/family
 %C%_unit_family_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
 	images/libproto.a src/util/libutil.a $(PROTOBUF_C_LIBS)
 
+UNIT_TESTS += %D%/unit/plan
+%C%_unit_plan_SOURCES = %D%/unit/plan.c %D%/lib/image.c \
+	%D%/lib/image.h %D%/lib/tiny.c %D%/lib/tiny.h
+%C%_unit_plan_LDADD = %D%/lib/libsample.a %D%/lib/libtap.a \
+	$(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+
 UNIT_TESTS += %D%/unit/restart
 %C%_unit_restart_SOURCES = %D%/unit/restart.c %D%/lib/image.c \
 	%D%/lib/image.h %D%/lib/tiny.c %D%/lib/tiny.h

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a restore refuses before anything is made: images that nobody could
+ * have saved, nodes that lack something, and owners who would gain rights.
+ */
+#include "engine/plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../lib/sample.h"
+#include "../lib/tap.h"
+#include "../lib/tiny.h"
+#include "images/mm.pb-c.h"
+#include "images/tags.h"
+#include "images/thread.pb-c.h"
+#include "util/cleanup.h"
+
+static const struct tiny_person tree[] = {
+	{ 7, 0, 7, 7, 8, TASK_RECORD__STATE__RUNNING },
+	{ 9, 7, 7, 7, 0, TASK_RECORD__STATE__RUNNING },
+	{ 10, 7, 7, 7, 0, TASK_RECORD__STATE__ZOMBIE },
+};
+
+static struct user_id owner;
+
+static ProtobufCMessage *record(const struct meta *meta, uint32_t tag)
+{
+	for (size_t i = 0; i < meta->count; i++)
+		if (meta->entries[i].tag == tag)
+			return meta->entries[i].msg;
+	abort();
+}
+
+static void expect(const struct meta *meta, int code, const char *part,
+		   const char *name)
+{
+	struct plan plan = { 0 };
+	struct err err = { 0 };
+	int r = plan_make(meta, &owner, &plan, &err);
+
+	ok(r == code && strstr(err.text, part), "%s: %s", name, err.text);
+	if (r == 0)
+		plan_done(&plan);
+}
+
+/* Change one thing, look, and change it back. */
+#define WITH(lvalue, value, code, part, name)                                  \
+	do {                                                                   \
+		__typeof__(lvalue) old = (lvalue);                             \
+		(lvalue) = (value);                                            \
+		expect(meta, code, part, name);                                \
+		(lvalue) = old;                                                \
+	} while (0)
+
+static void test_owner(const struct meta *meta)
+{
+	CredsRecord *c = (CredsRecord *)record(meta, TAG_CREDS);
+
+	owner.uid = owner.gid = 1000;
+	expect(meta, -EPERM, "uid 0", "a process of root in a user's job");
+	for (size_t i = 0; i < meta->count; i++) {
+		CredsRecord *each = (CredsRecord *)meta->entries[i].msg;
+
+		if (meta->entries[i].tag != TAG_CREDS)
+			continue;
+		for (size_t k = 0; k < 4; k++)
+			each->uids[k] = each->gids[k] = 1000;
+	}
+	expect(meta, 0, "", "a user's own job");
+	WITH(c->uids[2], 0, -EPERM, "uid 0", "a saved uid of root");
+	WITH(c->gids[1], 4, -EPERM, "group 4", "a group the user is not in");
+	WITH(c->cap_permitted, 1, -EPERM, "capabilities", "a capability");
+	WITH(c->cap_ambient, 1, -EPERM, "capabilities", "an ambient one");
+	owner.uid = owner.gid = 0;
+}
+
+static void test_node(const struct meta *meta)
+{
+	PartRecord *p = (PartRecord *)record(meta, TAG_PART);
+	uint32_t *words = (uint32_t *)(void *)p->cpu_features.data;
+
+	WITH(p->vdso_digest.data[3], p->vdso_digest.data[3] ^ 1, -ENOTSUP,
+	     "vDSO", "another kernel's vDSO");
+	WITH(words[4], UINT32_MAX, -ENOTSUP, "n1", "a CPU with more features");
+	WITH(p->xcr0, UINT64_MAX, -ENOTSUP, "n1", "more register state");
+	WITH(p->page_size, 65536, -ENOTSUP, "65536", "larger pages");
+	WITH(p->cpu_features.len, 3, -EBADMSG, "features", "few features");
+}
+
+static void test_records(const struct meta *meta)
+{
+	TaskRecord *t = (TaskRecord *)record(meta, TAG_TASK);
+	RegsRecord *g = (RegsRecord *)record(meta, TAG_REGS);
+	VmaRecord *v = (VmaRecord *)record(meta, TAG_VMA);
+	MmRecord *m = (MmRecord *)record(meta, TAG_MM);
+
+	WITH(t->tids[1], 9, -EBADMSG, "thread 9", "a thread that is a task");
+	WITH(t->tids[0], 11, -EBADMSG, "pid 7", "a leader of another name");
+	WITH(t->pid, 1, -EBADMSG, "pid 1", "a task that is init");
+	WITH(t->n_tids, 0, -EBADMSG, "pid 7", "no threads");
+	WITH(t->exit_signal, 99, -EBADMSG, "signal", "signal 99");
+	WITH(g->tid, 8, -EBADMSG, "register sets", "registers twice");
+	WITH(g->tid, 77, -EBADMSG, "thread 77", "registers of nobody");
+	WITH(g->n_general, 26, -EBADMSG, "26 registers", "too few registers");
+	WITH(v->end, v->start, -EBADMSG, "mapping at", "an empty mapping");
+	WITH(v->start, v->start + 1, -EBADMSG, "mapping at", "an odd one");
+	WITH(v->end, 0x700000, -EBADMSG, "overlap", "two at one place");
+	WITH(v->end, 0xffffffffff600000, -EBADMSG, "mapping at",
+	     "one of the kernel's");
+	WITH(v->kind, VMA_RECORD__KIND__FILE_PRIVATE, -EBADMSG, "no object",
+	     "a mapped file without a file");
+	WITH(v->kind, VMA_RECORD__KIND__VDSO, -ENOTSUP, "2 vDSOs", "two vDSOs");
+	WITH(v->pid, 10, -EBADMSG, "pid 10", "memory of a zombie");
+	WITH(m->pid, 9, -EBADMSG, "address spaces", "two address spaces");
+	WITH(meta->entries[0].tag, TAG_TASK, -EBADMSG, "part", "no part");
+}
+
+/* No answer but yes or a reason, whatever is in a number. */
+static void test_any(const struct meta *meta)
+{
+	static const uint64_t values[] = { 0,          1,
+					   7,          8,
+					   10,         1u << 31,
+					   UINT32_MAX, UINT64_MAX >> 1,
+					   UINT64_MAX, 4096 };
+	const ProtobufCFieldDescriptor *f;
+	size_t tried = 0, silent = 0;
+
+	for (size_t i = 0; i < meta->count; i++) {
+		ProtobufCMessage *msg = meta->entries[i].msg;
+
+		for (unsigned int k = 0; k < msg->descriptor->n_fields; k++) {
+			uint64_t old;
+			uint8_t *at;
+
+			f = &msg->descriptor->fields[k];
+			at = (uint8_t *)msg + f->offset;
+			if (f->type >= PROTOBUF_C_TYPE_FLOAT ||
+			    f->label == PROTOBUF_C_LABEL_REPEATED)
+				continue;
+			for (size_t n = 0; n < ARRAY_SIZE(values); n++) {
+				bool wide =
+					f->type == PROTOBUF_C_TYPE_FIXED64 ||
+					f->type == PROTOBUF_C_TYPE_SFIXED64 ||
+					f->type == PROTOBUF_C_TYPE_UINT64;
+				size_t len = wide ? 8 : 4;
+				struct plan plan = { 0 };
+				struct err err = { 0 };
+
+				memcpy(&old, at, len);
+				memcpy(at, &values[n], len);
+				if (plan_make(meta, &owner, &plan, &err) == 0)
+					plan_done(&plan);
+				else
+					silent += !err.text[0];
+				memcpy(at, &old, len);
+				tried++;
+			}
+		}
+	}
+	ok(silent == 0 && tried > 1000,
+	   "each of %zu changed numbers is taken or refused with a reason",
+	   tried);
+}
+
+int main(void)
+{
+	struct meta meta = { 0 };
+	ManifestRecord *m = NULL;
+	struct err err = { 0 };
+	char dir[64];
+	auto_close int dir_fd = temp_dir(dir);
+	int r;
+
+	r = tiny_write(dir_fd, tree, ARRAY_SIZE(tree), &err);
+	if (r == 0)
+		r = snapshot_manifest(dir_fd, NULL, &m, &err);
+	if (r == 0)
+		r = snapshot_meta(dir_fd, NULL, m->parts[0], &meta, &err);
+	if (r == 0) {
+		expect(&meta, 0, "", "an image that is right");
+		test_node(&meta);
+		test_records(&meta);
+		test_any(&meta);
+		test_owner(&meta);
+	} else {
+		ok(false, "image: %s", err.text);
+	}
+	meta_done(&meta);
+	if (m)
+		manifest_record__free_unpacked(m, NULL);
+	temp_dir_remove(dir);
+	return done_testing();
+}
