@@ -35,6 +35,7 @@ struct checkpoint {
 	struct writer *writer;
 	struct meta_stream meta;
 	struct pages *pages;
+	struct sync_list syncs;
 	char meta_name[NAME_BYTES], pages_name[NAME_BYTES];
 	uint32_t meta_stream, page_streams[1];
 	unsigned int created; /* streams, in this order */
@@ -52,6 +53,7 @@ static int check(struct checkpoint *c, struct dump *d, struct err *err)
 
 	r = dump_init(d, c->args, &c->collection, c->pages,
 		      c->pages ? &c->meta.sink : NULL, err);
+	d->syncs = &c->syncs;
 	if (r == 0)
 		r = preflight(&c->collection, &d->ctx, c->args->init_pid, c->no,
 			      err);
@@ -197,6 +199,8 @@ static int publish(struct checkpoint *c, struct err *err)
 	r = meta_put_end(&c->meta, total.bytes, total.extents, digest, err);
 	if (r == 0)
 		r = writer_finish(c->writer, err);
+	if (r == 0)
+		r = sync_run(&c->syncs, err);
 	if (r < 0)
 		return r;
 	files[0] = (struct meta_file){ c->meta_name,
@@ -322,6 +326,7 @@ int checkpoint_run(const struct checkpoint_args *args,
 	c->result.total_ns = clock_monotonic_ns() - start;
 	*ret = c->result;
 	pages_free(c->pages);
+	sync_done(&c->syncs);
 	meta_stream_done(&c->meta);
 	writer_free(c->writer);
 	if (r < 0 && !c->durable)

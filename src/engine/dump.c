@@ -107,6 +107,13 @@ static int engine_pages_of_fd(void *arg, uint32_t object, int fd, uint64_t size,
 	return pages_add_file(d->pages, object, fd, size, err);
 }
 
+static int engine_sync_later(void *arg, int fd, struct err *err)
+{
+	const struct dump *d = arg;
+
+	return sync_add(d->syncs, fd, err);
+}
+
 /* The allocation's CPUs: nothing of the job changes those of its init. */
 static int read_allowed_cpus(struct dump *d, struct err *err)
 {
@@ -147,6 +154,7 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 		.epoll_target = engine_epoll_target,
 		.pages_of_task = engine_pages_of_task,
 		.pages_of_fd = engine_pages_of_fd,
+		.sync_later = engine_sync_later,
 	};
 	d->ctx.out = out;
 	d->ctx.objects = collection->objects;

@@ -5,6 +5,7 @@
 #include "engine/collect.h"
 #include "engine/engine.h"
 #include "engine/pages.h"
+#include "engine/sync.h"
 #include "resource/resource.h"
 
 /* Dumping one tree: what resources see, and what they call. */
@@ -12,6 +13,7 @@ struct dump {
 	const struct checkpoint_args *args;
 	struct collection *collection; /* borrowed */
 	struct pages *pages;           /* borrowed; NULL while checking */
+	struct sync_list *syncs;       /* borrowed */
 	struct dump_options options;
 	struct dump_engine engine;
 	struct dump_ctx ctx;

@@ -15,6 +15,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/outside.c %D%/outside.h
 %C%_libengine_a_SOURCES += %D%/pages.c %D%/pages.h
 %C%_libengine_a_SOURCES += %D%/slice.c %D%/slice.h
+%C%_libengine_a_SOURCES += %D%/sync.c %D%/sync.h
 
 # Restore.
 %C%_libengine_a_SOURCES += %D%/building.h

@@ -20,6 +20,9 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 
+/* Of OBJECT_WRITTEN: not only known to be written, but on the list. */
+#define TO_SYNC 1
+
 static bool file_match(const struct fd_view *fd)
 {
 	mode_t mode = fd->stat->st_mode;
@@ -89,16 +92,34 @@ static void check_name(const struct fd_view *fd, bool there,
 			     fd->link);
 }
 
-static int write_back(const struct fd_view *fd, struct err *err)
+/* Most is written back before the job is stopped; nobody waits for it. */
+static int begin_write_back(const struct fd_view *fd, struct err *err)
 {
-	/* Not by the job's own description: it would lose write errors. */
 	auto_close int reader = file_open_reader(fd, err);
 
 	if (reader < 0)
 		return reader;
-	if (fsync(reader) < 0 && errno != EINVAL)
-		return err_sys(err, "%s: fsync", fd->link);
+	/* Where it cannot be begun, the sync will do it. */
+	(void)sync_file_range(reader, 0, 0, SYNC_FILE_RANGE_WRITE);
 	return 0;
+}
+
+/* Not by the job's own description: it would lose its write errors. */
+static int sync_once(const struct dump_ctx *ctx, const struct fd_view *fd,
+		     struct err *err)
+{
+	const struct dump_engine *e = ctx->engine;
+	auto_close int reader = -EBADF;
+	uint32_t number;
+	bool first;
+	int r;
+
+	r = object_get(ctx->objects, OBJECT_WRITTEN, fd->stat->st_dev,
+		       fd->stat->st_ino, TO_SYNC, &number, &first, err);
+	if (r < 0 || !first)
+		return r;
+	reader = file_open_reader(fd, err);
+	return reader < 0 ? reader : e->sync_later(e->arg, reader, err);
 }
 
 static int note_written(const struct dump_ctx *ctx, const struct fd_view *fd,
@@ -159,8 +180,7 @@ static int file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 	check_name(fd, there, no);
 	if (!is_written(fd))
 		return 0;
-	/* Most is written back before the job is stopped. */
-	r = write_back(fd, err);
+	r = fd->task->leader ? 0 : begin_write_back(fd, err);
 	return r < 0 ? r : note_written(ctx, fd, err);
 }
 
@@ -179,7 +199,7 @@ static int file_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 		return err_set(err, -ENOTSUP, "%s is not there any more",
 			       fd->link);
 	if (is_written(fd)) {
-		r = write_back(fd, err);
+		r = sync_once(ctx, fd, err);
 		if (r < 0)
 			return r;
 	}

@@ -246,7 +246,6 @@ int file_put(const struct dump_ctx *ctx, const struct fd_view *fd,
 	r = open_file_fill(ctx, fd, &open, err);
 	if (r < 0)
 		return r;
-	/* Once more: what was written back may have changed the time. */
 	if (fstat(fd->own_fd, &st) < 0)
 		return err_sys(err, "fstat");
 	rec.path.data = (uint8_t *)path;

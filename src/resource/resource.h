@@ -117,6 +117,8 @@ struct dump_engine {
 	/* Save the data of a file (holes stay holes); fd is duplicated. */
 	int (*pages_of_fd)(void *arg, uint32_t object, int fd, uint64_t size,
 			   struct err *err);
+	/* Must be durable before the snapshot exists; fd is duplicated. */
+	int (*sync_later)(void *arg, int fd, struct err *err);
 };
 
 enum resource_scope { SCOPE_FILE, SCOPE_TASK, SCOPE_THREAD };

@@ -128,6 +128,12 @@ static int pages_of_fd(void *arg, uint32_t object, int fd, uint64_t size,
 	return 0;
 }
 
+static int sync_later(void *arg, int fd, struct err *err)
+{
+	(void)arg;
+	return fsync(fd) < 0 ? err_sys(err, "fsync") : 0;
+}
+
 static int set_fd(void *arg, uint32_t object, int fd, struct err *err)
 {
 	struct rig *rig = arg;
@@ -225,6 +231,7 @@ static int save_one(struct rig *rig, uint32_t object, struct err *err)
 		.held_outside = held_outside,
 		.epoll_target = epoll_target,
 		.pages_of_fd = pages_of_fd,
+		.sync_later = sync_later,
 	};
 	struct dump_options options = { .carry = rig->carry };
 	struct dump_ctx ctx = { &sink, rig->objects, &engine, &options };
