@@ -319,8 +319,12 @@ static int write_number(int proc_fd, const char *name, const char *fmt,
 	return write_all(fd, text, strlen(text), err);
 }
 
-/* Lowering it below what the launcher had takes CAP_SYS_RESOURCE. */
-static int set_oom_score(int proc_fd, int32_t wanted, struct err *err)
+/*
+ * Lowering it below what the launcher had takes CAP_SYS_RESOURCE, and is
+ * nothing that a snapshot, which its user may have edited, can ask for.
+ */
+static int set_oom_score(const struct restore_owner *owner, int proc_fd,
+			 int32_t wanted, struct err *err)
 {
 	long here;
 	int r;
@@ -328,7 +332,10 @@ static int set_oom_score(int proc_fd, int32_t wanted, struct err *err)
 	r = read_number(proc_fd, "oom_score_adj", 10, &here, err);
 	if (r < 0 || here == wanted)
 		return r;
-	r = write_number(proc_fd, "oom_score_adj", "%ld", wanted, err);
+	if (wanted < here && owner->uid != 0)
+		r = err_num(err, EPERM, "write");
+	else
+		r = write_number(proc_fd, "oom_score_adj", "%ld", wanted, err);
 	return r < 0 ? err_wrap(err, r, "oom_score_adj: the job had %d, the "
 				"launcher here has %ld: let slurmd run with no "
 				"more than the job's (OOMScoreAdjust)",
@@ -387,7 +394,7 @@ static int process_restore(struct restore_ctx *ctx, struct restore_task *task,
 
 	r = proc_open(task->pid, 0, &proc_fd, err);
 	if (r == 0)
-		r = set_oom_score(proc_fd, rec->oom_score_adj, err);
+		r = set_oom_score(ctx->owner, proc_fd, rec->oom_score_adj, err);
 	if (r == 0)
 		r = write_number(proc_fd, "coredump_filter", "0x%lx",
 				 (long)rec->coredump_filter, err);

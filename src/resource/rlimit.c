@@ -174,6 +174,10 @@ static int rlimit_restore(struct restore_ctx *ctx, struct restore_task *task,
 		if (rec->soft[i] == here.soft[i] &&
 		    rec->hard[i] == here.hard[i])
 			continue;
+		/* Only root's snapshot may ask for more than its launcher
+		 * has: a user may have edited theirs. */
+		if (rec->hard[i] > here.hard[i] && ctx->owner->uid != 0)
+			return too_high(i, rec->hard[i], here.hard[i], err);
 		r = set_limit(task->remote, i, rec->soft[i], rec->hard[i],
 			      here.hard[i], err);
 		if (r < 0)

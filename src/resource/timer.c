@@ -234,9 +234,16 @@ static int timer_dump(const struct dump_ctx *ctx, const struct task_view *task,
 	return r;
 }
 
-/* Numbers come from an image: times that cannot be are damage. */
-static int check_timer(const PosixTimerEntry *e, struct err *err)
+/*
+ * Numbers come from an image: times that cannot be are damage, and a clock
+ * that wakes a sleeping machine is only root's to use.
+ */
+static int check_timer(const struct restore_owner *owner,
+		       const PosixTimerEntry *e, struct err *err)
 {
+	if ((e->clock == CLOCK_REALTIME_ALARM ||
+	     e->clock == CLOCK_BOOTTIME_ALARM) && owner->uid != 0)
+		return err_set(err, -EPERM, "timer %d: an alarm clock", e->id);
 	if (e->id < 0 || e->interval_ns < 0 || e->value_ns < 0)
 		return err_set(err, -EBADMSG, "timer %d: impossible numbers",
 			       e->id);
@@ -320,7 +327,8 @@ static int by_id(const void *a, const void *b)
 	return ((*x)->id > (*y)->id) - ((*x)->id < (*y)->id);
 }
 
-static int create_all(struct remote *remote, const TimerRecord *rec,
+static int create_all(const struct restore_owner *owner,
+		      struct remote *remote, const TimerRecord *rec,
 		      bool exact, struct err *err)
 {
 	size_t i;
@@ -328,7 +336,7 @@ static int create_all(struct remote *remote, const TimerRecord *rec,
 	int r;
 
 	for (i = 0; i < rec->n_timers; i++) {
-		r = check_timer(rec->timers[i], err);
+		r = check_timer(owner, rec->timers[i], err);
 		if (r == 0)
 			r = exact ? create_timer(remote, rec->timers[i], &id,
 						 err) :
@@ -358,7 +366,7 @@ static int timer_restore(struct restore_ctx *ctx, struct restore_task *task,
 	r = set_restore_ids(task->remote, true, &exact, err);
 	if (r < 0)
 		return r;
-	r = create_all(task->remote, rec, exact, err);
+	r = create_all(ctx->owner, task->remote, rec, exact, err);
 	if (r < 0 || !exact)
 		return r;
 	return set_restore_ids(task->remote, false, &exact, err);

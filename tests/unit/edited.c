@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A snapshot is a file of the job's user, who edits it well, hashes and all:
+ * no right can be gained by restoring it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../lib/drive.h"
+#include "../lib/sample.h"
+#include "../lib/tap.h"
+#include "images/process.pb-c.h"
+#include "images/signal.pb-c.h"
+#include "images/tags.h"
+#include "images/thread.pb-c.h"
+#include "snapshot/snapshot.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+
+#define USER 65534
+
+static void uid_root(ProtobufCMessage *msg)
+{
+	((CredsRecord *)msg)->uids[1] = 0;
+}
+
+static void saved_uid_root(ProtobufCMessage *msg)
+{
+	((CredsRecord *)msg)->uids[2] = 0;
+}
+
+static void fsuid_other(ProtobufCMessage *msg)
+{
+	((CredsRecord *)msg)->uids[3] = 1000;
+}
+
+static void gid_shadow(ProtobufCMessage *msg)
+{
+	((CredsRecord *)msg)->gids[3] = 42;
+}
+
+static void group_root(ProtobufCMessage *msg)
+{
+	CredsRecord *rec = (CredsRecord *)msg;
+
+	free(rec->groups);
+	rec->groups = calloc(1, sizeof(*rec->groups));
+	rec->n_groups = 1;
+}
+
+static void few_ids(ProtobufCMessage *msg)
+{
+	((CredsRecord *)msg)->n_uids = 3;
+}
+
+static void capabilities(ProtobufCMessage *msg)
+{
+	((CredsRecord *)msg)->cap_permitted = 1 << 21;
+}
+
+static void ambient(ProtobufCMessage *msg)
+{
+	CredsRecord *rec = (CredsRecord *)msg;
+
+	rec->cap_permitted = rec->cap_inheritable = rec->cap_ambient = 2;
+}
+
+static void securebits(ProtobufCMessage *msg)
+{
+	((CredsRecord *)msg)->securebits = 1;
+}
+
+static void limit(ProtobufCMessage *msg)
+{
+	((RlimitRecord *)msg)->hard[7] = 1u << 30;
+}
+
+static void soft_above_hard(ProtobufCMessage *msg)
+{
+	RlimitRecord *rec = (RlimitRecord *)msg;
+
+	rec->hard[4] = 0;
+	rec->soft[4] = 1;
+}
+
+static void oom_immune(ProtobufCMessage *msg)
+{
+	((ProcessRecord *)msg)->oom_score_adj = -1000;
+}
+
+static void nice_high(ProtobufCMessage *msg)
+{
+	((SchedRecord *)msg)->nice = -20;
+}
+
+static void realtime(ProtobufCMessage *msg)
+{
+	((SchedRecord *)msg)->policy = SCHED_FIFO;
+	((SchedRecord *)msg)->priority = 99;
+}
+
+static void chroot_away(ProtobufCMessage *msg)
+{
+	FsRecord *rec = (FsRecord *)msg;
+
+	free(rec->root.data);
+	rec->root.data = (uint8_t *)strdup("/tmp");
+	rec->root.len = 4;
+}
+
+static void cwd_of_root(ProtobufCMessage *msg)
+{
+	FsRecord *rec = (FsRecord *)msg;
+
+	free(rec->cwd.data);
+	rec->cwd.data = (uint8_t *)strdup("/root");
+	rec->cwd.len = 5;
+}
+
+static void io_first(ProtobufCMessage *msg)
+{
+	((ThreadRecord *)msg)->ioprio = 1 << 13;
+}
+
+static void alarm_clock(ProtobufCMessage *msg)
+{
+	TimerRecord *rec = (TimerRecord *)msg;
+
+	rec->timers = calloc(1, sizeof(*rec->timers));
+	rec->timers[0] = calloc(1, sizeof(**rec->timers));
+	rec->n_timers = 1;
+	posix_timer_entry__init(rec->timers[0]);
+	rec->timers[0]->clock = CLOCK_BOOTTIME_ALARM;
+	rec->timers[0]->notify = SIGEV_NONE;
+}
+
+static void signal_stop(ProtobufCMessage *msg)
+{
+	SigactionRecord *rec = (SigactionRecord *)msg;
+	SigactionEntry *e = calloc(1, sizeof(*e));
+
+	sigaction_entry__init(e);
+	e->signal = SIGKILL;
+	e->handler = (uint64_t)(uintptr_t)SIG_IGN;
+	rec->actions = realloc(rec->actions,
+			       (rec->n_actions + 1) * sizeof(*rec->actions));
+	rec->actions[rec->n_actions++] = e;
+}
+
+static const struct edit {
+	const char *what;
+	uint32_t tag;
+	void (*apply)(ProtobufCMessage *msg);
+	const char *error; /* part of the text */
+} edits[] = {
+	{ "effective user root", TAG_CREDS, uid_root, "uid 0" },
+	{ "saved user root", TAG_CREDS, saved_uid_root, "uid 0" },
+	{ "another's fsuid", TAG_CREDS, fsuid_other, "uid 1000" },
+	{ "another's group", TAG_CREDS, gid_shadow, "group 42" },
+	{ "a supplementary group", TAG_CREDS, group_root, "group 0" },
+	{ "three user ids", TAG_CREDS, few_ids, "credentials" },
+	{ "a capability", TAG_CREDS, capabilities, "capabilities" },
+	{ "an ambient capability", TAG_CREDS, ambient, "capabilities" },
+	{ "securebits", TAG_CREDS, securebits, "securebits" },
+	{ "a higher hard limit", TAG_RLIMIT, limit, "LimitNOFILE" },
+	{ "a soft limit above the hard", TAG_RLIMIT, soft_above_hard, "soft" },
+	{ "immunity from the OOM killer", TAG_PROCESS, oom_immune,
+	  "oom_score_adj" },
+	{ "nice -20", TAG_SCHED, nice_high, "nice -20" },
+	{ "real-time priority", TAG_SCHED, realtime, "priority 99" },
+	{ "another root directory", TAG_FS, chroot_away, "root directory" },
+	{ "a directory of root", TAG_FS, cwd_of_root, "/root" },
+	{ "real-time I/O priority", TAG_THREAD, io_first, "ioprio" },
+	{ "an alarm clock", TAG_TIMER, alarm_clock, "alarm clock" },
+	{ "an action for SIGKILL", TAG_SIGACTION, signal_stop, "signal 9" },
+};
+
+struct bytes {
+	uint8_t *data;
+	size_t len;
+};
+
+static int append(void *arg, const void *data, size_t len, struct err *err)
+{
+	struct bytes *b = arg;
+	uint8_t *more = realloc(b->data, b->len + len);
+
+	if (!more)
+		return err_set(err, -ENOMEM, "out of memory");
+	memcpy(more + b->len, data, len);
+	b->data = more;
+	b->len += len;
+	return 0;
+}
+
+static int put_file(int dir_fd, const char *name, const uint8_t *data,
+		    size_t len, struct err *err)
+{
+	auto_close int fd =
+		openat(dir_fd, name, O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	return fd < 0 ? err_sys(err, "%s", name)
+		      : write_all(fd, data, len, err);
+}
+
+/* The meta stream again, edited, and a manifest that fits it. */
+static int rewrite(int dir_fd, const struct edit *edit, ManifestRecord *m,
+		   const struct meta *meta, struct err *err)
+{
+	StreamEntry *stream = m->parts[0]->streams[0];
+	struct bytes text = { 0 };
+	const struct img_sink sink = { .write = append, .arg = &text };
+	struct digest *digest = NULL;
+	auto_free uint8_t *packed = NULL;
+	size_t i, len = 0;
+	int r = 0;
+
+	for (i = 0; i < meta->count && r == 0; i++) {
+		if (edit && meta->entries[i].tag == edit->tag)
+			edit->apply(meta->entries[i].msg);
+		r = img_put(&sink, meta->entries[i].tag, meta->entries[i].msg,
+			    err);
+	}
+	r = r < 0 ? r : digest_new(&digest, err);
+	if (r == 0) {
+		digest_add(digest, text.data, text.len);
+		digest_end(digest, stream->digest.data);
+		stream->length = text.len;
+		r = put_file(dir_fd, stream->name, text.data, text.len, err);
+	}
+	digest_free(digest);
+	r = r < 0 ? r : snapshot_manifest_pack(m, &packed, &len, err);
+	r = r < 0 ? r : put_file(dir_fd, "manifest", packed, len, err);
+	free(text.data);
+	return r;
+}
+
+static int edit_snapshot(const char *dir, const struct edit *edit,
+			 struct err *err)
+{
+	auto_close int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ManifestRecord *m = NULL;
+	struct meta meta = { 0 };
+	int r = snapshot_manifest(dir_fd, NULL, &m, err);
+
+	r = r < 0 ? r : snapshot_meta(dir_fd, NULL, m->parts[0], &meta, err);
+	r = r < 0 ? r : rewrite(dir_fd, edit, m, &meta, err);
+	meta_done(&meta);
+	if (m)
+		manifest_record__free_unpacked(m, NULL);
+	return r;
+}
+
+static int snapshot_of_sleep(const struct drive_place *place, const char *dir,
+			     struct err *err)
+{
+	char *argv[] = { (char *)"/bin/sleep", (char *)"1000", NULL };
+	char *envp[] = { NULL };
+	struct drive_outcome *o = calloc(1, sizeof(*o));
+	struct drive_job *job = NULL;
+	int r = drive_start(place, argv, envp, &job, err);
+
+	if (r == 0) {
+		/* Until it is what it is to be: no more the test's child. */
+		usleep(200000);
+		r = drive_checkpoint(job, dir, true, o);
+		*err = o->err;
+	}
+	drive_end(job);
+	free(o);
+	return r;
+}
+
+static void restore(const struct drive_place *place, const char *dir,
+		    const struct edit *edit)
+{
+	struct drive_outcome *o = calloc(1, sizeof(*o));
+	struct drive_job *job = NULL;
+	int r = drive_restore(place, dir, &job, o);
+
+	if (!edit)
+		ok(r == 0, "written again but not edited, it is restored: %s",
+		   r < 0 ? o->err.text : "yes");
+	else
+		ok(r < 0 && strstr(o->err.text, edit->error),
+		   "%s is not to be had: %s", edit->what,
+		   r < 0 ? o->err.text : "restored");
+	drive_end(job);
+	free(o);
+}
+
+static void run(const struct drive_place *place, const char *dir)
+{
+	const struct edit *last = edits + ARRAY_SIZE(edits);
+	const struct edit *edit = NULL;
+	struct err err = { 0 };
+	char path[100], copy[400];
+
+	snprintf(path, sizeof(path), "%s/image", dir);
+	if (!ok(snapshot_of_sleep(place, path, &err) == 0,
+		"a user's job is saved: %s", err.text))
+		return;
+	snprintf(copy, sizeof(copy), "cp -a %s %s.whole", path, path);
+	if (!ok(system(copy) == 0, "its snapshot is copied"))
+		return;
+	snprintf(copy, sizeof(copy), "rm -r %s && cp -a %s.whole %s", path,
+		 path, path);
+	do {
+		if (edit_snapshot(path, edit, &err) < 0)
+			ok(false, "edit: %s", err.text);
+		else
+			restore(place, path, edit);
+		edit = edit ? edit + 1 : edits;
+	} while (edit < last && system(copy) == 0);
+	ok(edit == last, "all was tried");
+}
+
+int main(void)
+{
+	const struct drive_place place = { .uid = USER, .gid = USER,
+					   .cwd = "/" };
+	auto_close int dir_fd = -EBADF;
+	char dir[64];
+
+	if (geteuid() != 0)
+		skip_all("needs root");
+	dir_fd = temp_dir(dir);
+	if (chmod(dir, 0755) < 0)
+		return 1;
+	run(&place, dir);
+	temp_dir_remove(dir);
+	return done_testing();
+}
