@@ -17,7 +17,7 @@ enum { READ, WRITE };
 struct pipes {
 	int full[2], packets[2], no_writer[2], no_reader[2], empty[2];
 	int second; /* another description of full's read end */
-	int fifo[2], child[2];
+	int fifo[2], child[2], watched[2];
 	size_t written;
 };
 
@@ -55,16 +55,33 @@ static void fill(struct pipes *p)
 	victim_need(errno == EAGAIN && p->written > 100000, "full pipe");
 }
 
+/* Tell this process by a signal of its choice when there is something. */
+static void watch(int fd)
+{
+	struct f_owner_ex self = { F_OWNER_TID, getpid() };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN + 1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	victim_need(fcntl(fd, F_SETOWN_EX, &self) == 0 &&
+			    fcntl(fd, F_SETSIG, SIGRTMIN + 1) == 0 &&
+			    fcntl(fd, F_SETFL, O_ASYNC | O_NONBLOCK) == 0,
+		    "O_ASYNC");
+}
+
 static void set_up(struct pipes *p)
 {
 	char path[32];
 
-	victim_need(
-		pipe(p->full) == 0 && pipe2(p->packets, O_DIRECT) == 0 &&
-			pipe(p->no_writer) == 0 && pipe(p->no_reader) == 0 &&
-			pipe2(p->empty, O_NONBLOCK) == 0 && pipe(p->child) == 0,
-		"pipes");
+	victim_need(pipe(p->full) == 0 && pipe2(p->packets, O_DIRECT) == 0 &&
+			    pipe(p->no_writer) == 0 &&
+			    pipe(p->no_reader) == 0 &&
+			    pipe2(p->empty, O_NONBLOCK) == 0 &&
+			    pipe(p->child) == 0 && pipe(p->watched) == 0,
+		    "pipes");
 	fill(p);
+	watch(p->watched[READ]);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", p->full[READ]);
 	p->second = open(path, O_RDONLY | O_NONBLOCK);
 	victim_need(p->second >= 0, "second description");
@@ -79,6 +96,23 @@ static void set_up(struct pipes *p)
 	p->fifo[WRITE] = open(victim_path("fifo"), O_WRONLY);
 	victim_need(p->fifo[READ] >= 0 && p->fifo[WRITE] >= 0, "open fifo");
 	put(p->fifo[WRITE], "through a fifo");
+}
+
+static void check_watched(const struct pipes *p)
+{
+	struct timespec none = { 0 };
+	siginfo_t info = { 0 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN + 1);
+	victim_check(fcntl(p->watched[READ], F_GETFL) & O_ASYNC,
+		     "O_ASYNC is kept");
+	victim_check(sigtimedwait(&set, &info, &none) < 0, "nothing is told");
+	put(p->watched[WRITE], "x");
+	victim_check(sigtimedwait(&set, &info, &none) == SIGRTMIN + 1 &&
+			     info.si_fd == p->watched[READ],
+		     "a signal tells of descriptor %d", info.si_fd);
 }
 
 static void check_full(const struct pipes *p)
@@ -148,6 +182,7 @@ int main(void)
 		     "it ends with the child");
 	check_full(&p);
 	check_rest(&p);
+	check_watched(&p);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", p.empty[READ]);
 	again = open(path, O_RDONLY | O_NONBLOCK);
 	victim_check(again >= 0, "it can be opened once more by its user");
