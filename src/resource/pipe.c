@@ -204,8 +204,12 @@ static int put_pipe(const struct dump_ctx *ctx, int from, PipeRecord *rec,
 	auto_free uint32_t *sizes = NULL;
 	auto_free uint8_t *data = NULL;
 	bool packets;
-	int r;
+	int r, there;
 
+	if (ioctl(from, FIONREAD, &there) < 0)
+		return err_sys(err, "FIONREAD");
+	if (!there)
+		return img_put(ctx->out, TAG_PIPE, &rec->base, err);
 	r = holds_packets(from, (int)rec->capacity, &packets, err);
 	if (r == 0)
 		r = copy_make(from, (int)rec->capacity, &c, err);
