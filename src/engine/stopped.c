@@ -11,13 +11,14 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "inject/place.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
 /* Enough for every vDSO there is; one page too far costs an instant. */
 #define VDSO_BYTES 0x4000u
 /* A thread that does nothing but read clocks is inside nine times of ten. */
-#define VDSO_TRIES 200
+#define RUN_TRIES 200
 
 #define RESTART_LOW  (-516)
 #define RESTART_HIGH (-512)
@@ -193,40 +194,68 @@ static void find_vdso(struct frozen_task *task)
 	}
 }
 
+static int run_on(struct frozen_thread *th, struct user_regs_struct *regs,
+		  int try, uint64_t deadline, struct err *err)
+{
+	int r;
+
+	if (ptrace(PTRACE_CONT, th->tracee.tid, NULL, NULL) < 0)
+		return err_sys(err, "thread %d: run on", (int)th->tracee.tid);
+	/* Asked too early it would stop before it has run at all. */
+	if (try < RUN_TRIES / 10)
+		sched_yield();
+	else
+		nanosleep(&(struct timespec){ .tv_nsec = 1000 }, NULL);
+	r = tracee_interrupt(&th->tracee, err);
+	r = r < 0 ? r : tracee_wait_stop(&th->tracee, deadline, err);
+	return r < 0 ? r : tracee_get_regs(&th->tracee, regs, err);
+}
+
 /*
- * Run a thread that is in the vDSO until it is met elsewhere.  Not by single
- * steps: should we die between two, the thread would be killed by a trap.
+ * Run a thread that is in the vDSO until it is met elsewhere; a few cannot
+ * be, and stay.  Not by single steps: should we die between two, the thread
+ * would be killed by a trap.
  */
 static int leave_vdso(struct frozen_task *task, struct frozen_thread *th,
 		      struct user_regs_struct *regs, uint64_t deadline,
 		      struct err *err)
 {
+	int r = 0;
+
 	if (!task->vdso)
 		find_vdso(task);
-	for (int i = 0; i < VDSO_TRIES; i++) {
-		int r;
-
+	for (int i = 0; i < RUN_TRIES && r == 0; i++) {
 		if (regs->rip - task->vdso >= VDSO_BYTES ||
 		    th->tracee.stop_signal)
 			return 0;
-		if (ptrace(PTRACE_CONT, th->tracee.tid, NULL, NULL) < 0)
-			return err_sys(err, "thread %d: leave the vDSO",
-				       (int)th->tracee.tid);
-		/* Asked too early it would stop before it has run at all. */
-		if (i < VDSO_TRIES / 10)
-			sched_yield();
-		else
-			nanosleep(&(struct timespec){ .tv_nsec = 1000 }, NULL);
-		r = tracee_interrupt(&th->tracee, err);
-		if (r < 0)
-			return r;
-		r = tracee_wait_stop(&th->tracee, deadline, err);
-		if (r == 0)
-			r = tracee_get_regs(&th->tracee, regs, err);
-		if (r < 0)
-			return r;
+		r = run_on(th, regs, i, deadline, err);
 	}
-	return 0;
+	return r;
+}
+
+/* A worker died in the middle of its calls, and the next one is here. */
+static int come_home(struct frozen_task *task, struct frozen_thread *th,
+		     struct user_regs_struct *regs, uint64_t deadline,
+		     struct err *err)
+{
+	int r = 0;
+
+	for (int i = 0; i < RUN_TRIES && r == 0; i++) {
+		if (!place_is_returning(task->pid, regs))
+			return 0;
+		if (th->tracee.stop_signal)
+			return err_set(err, -EAGAIN,
+				       "thread %d was stopped while a "
+				       "checkpoint that was killed was at it: "
+				       "let it continue first (SIGCONT)",
+				       (int)th->tracee.tid);
+		r = run_on(th, regs, i, deadline, err);
+	}
+	return r < 0 ? r
+		     : err_set(err, -EAGAIN,
+			       "thread %d does not come back from a checkpoint "
+			       "that was killed: try again",
+			       (int)th->tracee.tid);
 }
 
 int stopped_settle(struct frozen_task *task, struct frozen_thread *th,
@@ -238,6 +267,7 @@ int stopped_settle(struct frozen_task *task, struct frozen_thread *th,
 	r = tracee_get_regs(&th->tracee, &regs, err);
 	/* An EINTR must not wait: if we die it is seen. */
 	r = r < 0 ? r : settle_call(task, th, &regs, err);
+	r = r < 0 ? r : come_home(task, th, &regs, deadline, err);
 	if (r == 0 && !th->eintr_hidden)
 		r = leave_vdso(task, th, &regs, deadline, err);
 	if (r == 0 && !th->eintr_hidden)

@@ -359,3 +359,33 @@ void place_done(struct place *p)
 	free(p->saved);
 	p->saved = NULL;
 }
+
+static bool is_restorer(pid_t pid, uint64_t addr)
+{
+	uint8_t buf[sizeof(code_back_long)];
+
+	return read_memory(pid, addr, buf, sizeof(buf)) ==
+		       (ssize_t)sizeof(buf) &&
+	       (!memcmp(buf, code_back_long, sizeof(code_back_long)) ||
+		!memcmp(buf, code_back, sizeof(code_back)));
+}
+
+bool place_is_returning(pid_t pid, const struct user_regs_struct *regs)
+{
+	uint8_t around[sizeof(code_call) + 2];
+	uint64_t back;
+
+	/* At the call, behind it, or about to make rt_sigreturn. */
+	if (read_memory(pid, regs->rip - 2, around, sizeof(around)) !=
+	    (ssize_t)sizeof(around))
+		return false;
+	if (!memcmp(around + 2, code_call, sizeof(code_call)) ||
+	    !memcmp(around, code_call, sizeof(code_call)))
+		return read_memory(pid, regs->rsp, &back, sizeof(back)) ==
+			       (ssize_t)sizeof(back) &&
+		       is_restorer(pid, back);
+	if (around[2] == code_call[0] && around[3] == code_call[1])
+		return is_restorer(pid, regs->rip - 7) ||
+		       is_restorer(pid, regs->rip - 5);
+	return is_restorer(pid, regs->rip);
+}

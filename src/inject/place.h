@@ -2,9 +2,11 @@
 #ifndef JOBCR_INJECT_PLACE_H
 #define JOBCR_INJECT_PLACE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/user.h>
 
 #include "util/err.h"
 
@@ -34,5 +36,12 @@ struct place {
 int place_find(pid_t pid, uint64_t rsp, const struct place *like,
 	       struct place *ret, struct err *err);
 void place_done(struct place *p);
+
+/*
+ * Is a thread with these registers still on its way out of a remote call
+ * whose tracer has died?  Its frame lies where the next one would, so it has
+ * to get home before anything is done to its process.
+ */
+bool place_is_returning(pid_t pid, const struct user_regs_struct *regs);
 
 #endif
