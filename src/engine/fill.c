@@ -21,7 +21,9 @@
 #include "storage/reader.h"
 #include "util/cleanup.h"
 
-#define WORKERS 2
+#define WORKERS     2
+#define BUFFER      (4ull << 20)
+#define BUFFERS_MAX 8
 
 struct target {
 	const Extent *extent;
@@ -141,10 +143,23 @@ static int put_extent(void *arg, const struct read_piece *piece,
 			 : put_data(t, data, piece->len, err);
 }
 
+/* A small job does not wait for memory that it does not need. */
+static unsigned int buffers_for(const struct worker *w)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < w->count; i++)
+		bytes += w->pieces[i].len;
+	bytes = bytes / BUFFER + 1;
+	return bytes < BUFFERS_MAX ? (unsigned int)bytes : BUFFERS_MAX;
+}
+
 static int fill_share(struct worker *w, struct err *err)
 {
 	const struct restart_args *args = w->b->args;
-	struct reader_limits limits = { .no_direct = args->no_direct };
+	struct reader_limits limits = { .buffer_bytes = BUFFER,
+					.buffers = buffers_for(w),
+					.no_direct = args->no_direct };
 	struct reader *reader = NULL;
 	int r;
 
@@ -168,13 +183,15 @@ static void *worker_main(void *arg)
 
 /* Halves of the streams, so that each reads forward. */
 static int run_workers(const struct building *b, const struct target *targets,
-		       struct read_piece *pieces, size_t count, struct err *err)
+		       struct read_piece *pieces, size_t count, uint64_t bytes,
+		       struct err *err)
 {
 	struct worker w[WORKERS] = { 0 };
-	size_t share = (count + WORKERS - 1) / WORKERS, first = 0, started;
+	size_t workers = bytes > BUFFER ? WORKERS : 1;
+	size_t share = (count + workers - 1) / workers, first = 0, started;
 	int r = 0;
 
-	for (started = 0; started < WORKERS && first < count; started++) {
+	for (started = 0; started < workers && first < count; started++) {
 		w[started].b = b;
 		w[started].targets = targets;
 		w[started].pieces = pieces + first;
@@ -282,7 +299,7 @@ int build_contents(struct building *b, uint64_t *ret_bytes, struct err *err)
 	if (r < 0)
 		return r;
 	qsort(pieces, count, sizeof(*pieces), order_pieces);
-	r = run_workers(b, targets, pieces, count, err);
+	r = run_workers(b, targets, pieces, count, bytes, err);
 	if (r < 0)
 		return r;
 	descriptors_close_data(b->fds);

@@ -11,6 +11,15 @@
 static int data = 1;
 static unsigned char bss[100000];
 
+/* The stack grows by page faults, where the kernel knows it as a stack. */
+__attribute__((noinline)) static unsigned int deep(unsigned int depth)
+{
+	volatile unsigned char frame[4096];
+
+	frame[0] = (unsigned char)depth;
+	return depth ? deep(depth - 1) + frame[0] : 0;
+}
+
 int main(void)
 {
 	unsigned char stack[50000], *heap = malloc(HEAP);
@@ -38,6 +47,8 @@ int main(void)
 			     after.tv_sec - before.tv_sec < 60,
 		     "monotonic time went from %ld to %ld", (long)before.tv_sec,
 		     (long)after.tv_sec);
+	victim_check(deep(256) > 0, "a deeper stack");
+	victim_check(malloc(100000) != NULL, "a larger heap");
 	victim_check(victim_interrupts == 0, "%u interrupted sleeps",
 		     victim_interrupts);
 	victim_verdict(true, "memory and time go on");
