@@ -201,11 +201,14 @@ static int run_on(struct frozen_thread *th, struct user_regs_struct *regs,
 
 	if (ptrace(PTRACE_CONT, th->tracee.tid, NULL, NULL) < 0)
 		return err_sys(err, "thread %d: run on", (int)th->tracee.tid);
-	/* Asked too early it would stop before it has run at all. */
+	/*
+	 * Asked too early it would stop before it has run at all, and on a
+	 * busy node it has to wait for its turn.
+	 */
 	if (try < RUN_TRIES / 10)
 		sched_yield();
 	else
-		nanosleep(&(struct timespec){ .tv_nsec = 1000 }, NULL);
+		nanosleep(&(struct timespec){ .tv_nsec = try * 10000 }, NULL);
 	r = tracee_interrupt(&th->tracee, err);
 	r = r < 0 ? r : tracee_wait_stop(&th->tracee, deadline, err);
 	return r < 0 ? r : tracee_get_regs(&th->tracee, regs, err);
