@@ -4,6 +4,7 @@ CLUSTER_TESTS = \
 	%D%/launch.t \
 	%D%/preempt.t \
 	%D%/preempt-cgroup.t \
+	%D%/preempt-watch.t \
 	%D%/output.t \
 	%D%/restored.t \
 	%D%/held.t
