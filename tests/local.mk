@@ -106,6 +106,11 @@ UNIT_TESTS += %D%/unit/files
 %C%_unit_files_LDADD = src/resource/libresource.a src/model/libmodel.a \
 	src/kernel/libkernel.a $(SNAPSHOT_LIBS)
 
+UNIT_TESTS += %D%/unit/sync
+%C%_unit_sync_SOURCES = %D%/unit/sync.c
+%C%_unit_sync_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
+	src/util/libutil.a
+
 UNIT_TESTS += %D%/fuzz/records
 %C%_fuzz_records_SOURCES = %D%/fuzz/main.c %D%/fuzz/records.c %D%/fuzz/fuzz.h
 %C%_fuzz_records_LDADD = $(SNAPSHOT_LIBS)
