@@ -215,13 +215,19 @@ static int parse(int argc, char **argv, struct shim_options *opt,
 	return control_check_id(opt->job_id, err);
 }
 
-static int give_up(int ready_fd, int status, const struct err *err)
+/*
+ * No handlers at the end: one that makes a thread (a leak checker's) would
+ * never come back, since our children belong to another pid namespace.
+ */
+static void give_up(int ready_fd, int status, const struct err *err)
+	__attribute__((noreturn));
+static void give_up(int ready_fd, int status, const struct err *err)
 {
 	if (ready_fd >= 0)
 		dprintf(ready_fd, "%d %s", status, err->text);
 	else
 		log_error(NULL, "%s", err->text);
-	return status;
+	_exit(status);
 }
 
 int main(int argc, char **argv)
@@ -239,11 +245,11 @@ int main(int argc, char **argv)
 	prctl(PR_SET_NAME, "jobcr-supervis");
 	log_init("jobcr", LOG_LEVEL_INFO);
 	if (parse(argc, argv, &opt, &err) < 0)
-		return give_up(opt.ready_fd, EXIT_SHIM, &err);
+		give_up(opt.ready_fd, EXIT_SHIM, &err);
 	if (geteuid() != 0) {
 		err_set(&err, -EPERM, "jobcr-supervisor: only for root");
-		return give_up(opt.ready_fd, EXIT_SHIM, &err);
+		give_up(opt.ready_fd, EXIT_SHIM, &err);
 	}
 	status = supervisor_run(&opt, &mask, &err);
-	return give_up(opt.ready_fd, status, &err);
+	give_up(opt.ready_fd, status, &err);
 }

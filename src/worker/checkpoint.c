@@ -198,10 +198,12 @@ static int run_engine(struct work *w, int job_fd, int dir_fd, Reply *reply,
 		.arg = w,
 	};
 	int r, other;
+	size_t i;
 
 	if (!carry)
 		return err_num(err, ENOMEM, "checkpoint");
-	memcpy(carry, req->carry, req->n_carry * sizeof(*carry));
+	for (i = 0; i < req->n_carry; i++)
+		carry[i] = req->carry[i];
 	find_outputs(w, &out);
 	args.stdio = out.paths;
 	r = checkpoint_run(&args, &res, &no, err);

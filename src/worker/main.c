@@ -79,6 +79,7 @@ static int serve(const WorkerRequest *req)
 		       &unused) < 0 &&
 	    reply.result < 0)
 		log_error(req->job_id, "%s", err.text);
+	user_id_done(&w.owner);
 	return reply.result < 0;
 }
 
