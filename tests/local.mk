@@ -382,6 +382,11 @@ UNIT_TESTS += %D%/unit/edited
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 
+check_PROGRAMS += %D%/victims/affinity
+%C%_victims_affinity_SOURCES = %D%/victims/affinity.c
+%C%_victims_affinity_LDADD = $(VICTIM_LIBS)
+T_TESTS += %D%/t/affinity.t
+
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 

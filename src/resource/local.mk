@@ -21,6 +21,7 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/sigaction.c
 %C%_libresource_a_SOURCES += %D%/signalfd.c
 %C%_libresource_a_SOURCES += %D%/sigqueue.c
+%C%_libresource_a_SOURCES += %D%/sysv_ipc.c
 %C%_libresource_a_SOURCES += %D%/thread.c
 %C%_libresource_a_SOURCES += %D%/timer.c
 %C%_libresource_a_SOURCES += %D%/timerfd.c

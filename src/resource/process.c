@@ -15,10 +15,8 @@
 
 #include "images/process.pb-c.h"
 #include "images/tags.h"
-#include "kernel/kcmp.h"
 #include "resource/resource.h"
 #include "util/cleanup.h"
-#include "util/clock.h"
 #include "util/io.h"
 
 #ifndef PR_SET_MDWE
@@ -58,77 +56,6 @@ static bool is_32bit(const struct task_view *task)
 	       ident[EI_CLASS] == ELFCLASS32;
 }
 
-struct semaphore_set { /* a line of /proc/sysvipc/sem */
-	unsigned int mode, uid, gid, cuid, cgid;
-	unsigned long long last_used; /* s since 1970, 0: never */
-};
-
-static bool may_alter(const struct semaphore_set *s, const struct user_id *user)
-{
-	size_t i;
-
-	if (user->uid == 0 || s->mode & 0002)
-		return true;
-	if (s->mode & 0200 && (s->uid == user->uid || s->cuid == user->uid))
-		return true;
-	if (!(s->mode & 0020))
-		return false;
-	for (i = 0; i < user->ngroups; i++)
-		if (s->gid == user->groups[i] || s->cgid == user->groups[i])
-			return true;
-	return s->gid == user->gid || s->cgid == user->gid;
-}
-
-/* When a process was started, s since 1970, rather too early than too late. */
-static unsigned long long started(const struct task_view *task)
-{
-	const uint64_t up = clock_ns(CLOCK_BOOTTIME) / NSEC_PER_SEC;
-	const uint64_t at = task->stat->start_time /
-			    (uint64_t)sysconf(_SC_CLK_TCK);
-	const uint64_t age = up > at ? up - at : 0;
-
-	return clock_ns(CLOCK_REALTIME) / NSEC_PER_SEC - age - 2;
-}
-
-/* Is there any System V semaphore that this process may have used? */
-static bool semaphores_used(const struct task_view *task,
-			    const struct user_id *user)
-{
-	auto_fclose FILE *f = fopen("/proc/sysvipc/sem", "re");
-	const unsigned long long since = started(task);
-	struct semaphore_set s;
-	char line[256];
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%*d %*d %o %*u %u %u %u %u %llu", &s.mode,
-			   &s.uid, &s.gid, &s.cuid, &s.cgid,
-			   &s.last_used) == 6 &&
-		    s.last_used >= since && may_alter(&s, user))
-			return true;
-	return false;
-}
-
-/*
- * What a list of semaphore undos holds cannot be read, and the kernel applies
- * it when the task is killed.  Threads make a list that may be empty: it is
- * so for certain where no semaphore was used since the process began.
- */
-static int check_undo(const struct dump_ctx *ctx,
-		      const struct task_view *task, struct refusals *no,
-		      struct err *err)
-{
-	int same, r;
-
-	r = kcmp_tasks(getpid(), task->pid, KCMP_KIND_SYSVSEM, &same, err);
-	if (r < 0)
-		return err_wrap(err, r, "semaphore undo list");
-	if (same == 0 || !semaphores_used(task, ctx->options->owner))
-		return 0;
-	return refuse(task, no, "do without SEM_UNDO, or remove left-over "
-		      "System V semaphores (ipcs -s)",
-		      "it may have System V semaphore adjustments (SEM_UNDO)");
-}
-
 static int process_check(const struct dump_ctx *ctx,
 			 const struct task_view *task, struct refusals *no,
 			 struct err *err)
@@ -144,7 +71,7 @@ static int process_check(const struct dump_ctx *ctx,
 	if (is_32bit(task))
 		refuse(task, no, "use a 64-bit build of it",
 		       "it is a 32-bit program");
-	return check_undo(ctx, task, no, err);
+	return 0;
 }
 
 static int get(struct remote *remote, const char *what, int option,

@@ -216,6 +216,7 @@ extern const struct resource_ops res_unsupported;
 
 /* one process */
 extern const struct resource_ops res_process;
+extern const struct resource_ops res_sysv_ipc;
 extern const struct resource_ops res_fs;
 extern const struct resource_ops res_rlimit;
 extern const struct resource_ops res_sigaction;

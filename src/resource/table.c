@@ -25,6 +25,7 @@ const struct resource_ops *const resource_table[] = {
 
 	/* one process */
 	&res_process,
+	&res_sysv_ipc,
 	&res_fs,
 	&res_rlimit,
 	&res_sigaction,

@@ -306,6 +306,9 @@ static void supervisor_main(struct supervisor *s)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "supervisor");
+	if (s->place->cpus)
+		syscall(SYS_sched_setaffinity, 0, sizeof(s->place->cpus),
+			&s->place->cpus);
 	r = make_init(s->place, &init);
 	hello.value = r < 0 ? r : init;
 	s->pid_ns = open_ns(init, "pid");

@@ -29,6 +29,7 @@ struct drive_place { /* where, and as whom, a job runs */
 	gid_t gid;
 	const char *output; /* file appended to by stdout and stderr */
 	const char *cwd;    /* NULL: stays */
+	unsigned long cpus; /* of the allocation, a bitmap; 0: the test's */
 };
 
 /* Start argv (with env) as a new job. */

@@ -8,7 +8,8 @@
  * twice, goes on), twice (a restored job is checkpointed and restored), node
  * (came from a node with another clock, restored under another host name),
  * killed (only when asked for: a checkpoint without room, many whose worker
- * is killed at any moment, then as plain).
+ * is killed at any moment, then as plain), cpus (only when asked for: restored
+ * where the allocation is of another CPU).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -218,6 +219,8 @@ static bool restore(struct round *r)
 	image_dir(r, path);
 	if (strcmp(r->mode, "node") == 0)
 		r->place.hostname = "other-node";
+	if (strcmp(r->mode, "cpus") == 0)
+		r->place.cpus = 1 << 0;
 	good = drive_restore(&r->place, path, &r->job, o) == 0;
 	if (!good)
 		failed(r, "restore: %s", o->err.text);
@@ -406,6 +409,8 @@ static void run_round(char **argv, const char *user, const char *mode)
 	}
 	if (strcmp(mode, "node") == 0)
 		r->place.monotonic_ahead = NODE_CLOCK;
+	if (strcmp(mode, "cpus") == 0)
+		r->place.cpus = 1 << 1;
 	run(r);
 	free(r);
 }

@@ -10,8 +10,8 @@ if [ "$(id -u)" != 0 ]; then
 	echo "1..0 # SKIP needs root"
 	exit 0
 fi
-for kind in seccomp dispatch cpuid ldt ports undo traced chroot mounted \
-	namespace; do
+for kind in seccomp dispatch cpuid ldt ports undo semaphore shm msg \
+	traced chroot mounted namespace; do
 	"$roundtrip" -m resume "$victim" "$kind"
 done | awk '
 	/^(not )?ok / {

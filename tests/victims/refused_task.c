@@ -12,10 +12,12 @@
 #include <sys/io.h>
 #include <sys/ipc.h>
 #include <sys/mount.h>
+#include <sys/msg.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -23,7 +25,7 @@
 
 #include "tests/lib/victim.h"
 
-static int semaphores = -1;
+static int semaphores = -1, segment = -1, queue = -1;
 
 static bool in_seccomp(void)
 {
@@ -70,6 +72,31 @@ static bool with_undo(void)
 	return semaphores >= 0 && semop(semaphores, &up, 1) == 0;
 }
 
+static bool with_semaphore(void)
+{
+	struct sembuf up = { .sem_op = 1 };
+
+	semaphores = semget(IPC_PRIVATE, 3, 0600);
+	return semaphores >= 0 && semop(semaphores, &up, 1) == 0;
+}
+
+static bool with_shm(void)
+{
+	segment = shmget(IPC_PRIVATE, 4096, 0600);
+	return segment >= 0;
+}
+
+static bool with_msg(void)
+{
+	struct {
+		long type;
+		char text[8];
+	} m = { 1, "hello" };
+
+	queue = msgget(IPC_PRIVATE, 0600);
+	return queue >= 0 && msgsnd(queue, &m, sizeof(m.text), 0) == 0;
+}
+
 /* A child of ours is traced by us. */
 static bool with_tracee(void)
 {
@@ -114,6 +141,9 @@ static const struct kind {
 	{ "ldt", "segments", with_ldt, false },
 	{ "ports", "I/O ports", with_ports, true },
 	{ "undo", "SEM_UNDO", with_undo, false },
+	{ "semaphore", "semaphores", with_semaphore, false },
+	{ "shm", "shared memory", with_shm, false },
+	{ "msg", "message queue", with_msg, false },
 	{ "traced", "traced", with_tracee, false },
 	{ "chroot", "root directory", in_chroot, true },
 	{ "mounted", "current directory", under_a_mount, true },
@@ -135,6 +165,10 @@ int main(int argc, char **argv)
 		victim_wait_refused(k->text);
 		if (semaphores >= 0)
 			semctl(semaphores, 0, IPC_RMID);
+		if (segment >= 0)
+			shmctl(segment, IPC_RMID, NULL);
+		if (queue >= 0)
+			msgctl(queue, IPC_RMID, NULL);
 		victim_verdict(victim_interrupts == 0,
 			       "%s: refused, and unharmed", k->name);
 	}
