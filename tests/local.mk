@@ -102,7 +102,7 @@ UNIT_TESTS += %D%/unit/snapshot
 %C%_unit_snapshot_LDADD = $(SNAPSHOT_LIBS)
 
 UNIT_TESTS += %D%/unit/files
-%C%_unit_files_SOURCES = %D%/unit/files.c
+%C%_unit_files_SOURCES = %D%/unit/files.c %D%/lib/rig.c %D%/lib/rig.h
 %C%_unit_files_LDADD = src/resource/libresource.a src/model/libmodel.a \
 	src/kernel/libkernel.a $(SNAPSHOT_LIBS)
 

@@ -82,9 +82,8 @@ static int read_state(int own_fd, TimerfdRecord *rec, struct err *err)
 	return read_fdinfo(text, rec, err);
 }
 
-/* What a clock shows to the task, whose time namespace may not be ours. */
-static int task_clock(const struct task_view *task, int clock, int64_t *ret,
-		      struct err *err)
+/* What a clock shows to a process, whose time namespace may not be ours. */
+static int task_clock(int proc_fd, int clock, int64_t *ret, struct err *err)
 {
 	auto_close int self = open("/proc/self", O_DIRECTORY | O_CLOEXEC);
 	int64_t here[2], there[2];
@@ -97,10 +96,21 @@ static int task_clock(const struct task_view *task, int clock, int64_t *ret,
 		return 0;
 	r = proc_read_timens(self, &here[0], &here[1], err);
 	if (r == 0)
-		r = proc_read_timens(task->proc_fd, &there[0], &there[1], err);
+		r = proc_read_timens(proc_fd, &there[0], &there[1], err);
 	if (r == 0)
 		*ret += there[i] - here[i];
 	return r;
+}
+
+/*
+ * Clocks that go on where they were at the cut keep deadlines, so that no
+ * time is lost or won; of the wall clock only what was asked for as one.
+ */
+static bool is_deadline(const TimerfdRecord *rec)
+{
+	return (rec->settime_flags & TFD_TIMER_ABSTIME) ||
+	       (rec->clock != CLOCK_REALTIME &&
+		rec->clock != CLOCK_REALTIME_ALARM);
 }
 
 static int timerfd_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
@@ -119,10 +129,10 @@ static int timerfd_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 	if (r == 0 && !rec.value_ns && !rec.ticks)
 		r = read_state(fd->own_fd, &rec, err);
 	if (r == 0)
-		r = task_clock(fd->task, rec.clock, &now, err);
+		r = task_clock(fd->task->proc_fd, rec.clock, &now, err);
 	if (r < 0)
 		return r;
-	if (rec.value_ns && (rec.settime_flags & TFD_TIMER_ABSTIME))
+	if (rec.value_ns && is_deadline(&rec))
 		rec.value_ns += now;
 	return img_put(ctx->out, TAG_TIMERFD, &rec.base, err);
 }
@@ -149,13 +159,35 @@ static int timerfd_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 	return e->set_fd(e->arg, rec->open->object, take_fd(&fd), err);
 }
 
+/* As timerfd_settime wants it: a relative timer gets what remains now. */
+static int value_now(const struct restore_task *task, const TimerfdRecord *rec,
+		     int64_t *ret, struct err *err)
+{
+	auto_close int proc = -EBADF;
+	int64_t now;
+	int r;
+
+	*ret = rec->value_ns;
+	if (!rec->value_ns || (rec->settime_flags & TFD_TIMER_ABSTIME) ||
+	    !is_deadline(rec))
+		return 0;
+	r = proc_open(task->pid, 0, &proc, err);
+	if (r == 0)
+		r = task_clock(proc, rec->clock, &now, err);
+	if (r < 0)
+		return r;
+	/* Due already: at once, not never. */
+	*ret = rec->value_ns > now ? rec->value_ns - now : 1;
+	return 0;
+}
+
 /* In the task, because a deadline is one of the task's own clocks. */
 static int arm(struct restore_task *task, int fd, const TimerfdRecord *rec,
-	       struct err *err)
+	       int64_t value, struct err *err)
 {
 	const int64_t second = NSEC_PER_SEC;
 	struct itimerspec its = {
-		.it_value = { rec->value_ns / second, rec->value_ns % second },
+		.it_value = { value / second, value % second },
 		.it_interval = { rec->interval_ns / second,
 				 rec->interval_ns % second },
 	};
@@ -176,10 +208,12 @@ static int timerfd_late(struct restore_ctx *ctx, struct restore_task *task,
 {
 	const TimerfdRecord *rec = (const TimerfdRecord *)msg;
 	uint64_t buf = remote_buffer(task->remote), ticks = rec->ticks;
-	int64_t v;
+	int64_t v, value = 0;
 	int r;
 
-	r = arm(task, fd, rec, err);
+	r = value_now(task, rec, &value, err);
+	if (r == 0)
+		r = arm(task, fd, rec, value, err);
 	if (r == 0 && ticks)
 		r = remote_write(task->remote, buf, &ticks, sizeof(ticks), err);
 	if (r == 0 && ticks)

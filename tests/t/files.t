@@ -66,6 +66,18 @@ start() { # output
 	"$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
 }
 
+# The words may come after the command has ended; wait for them.
+refused() { # text
+	until_true try_restore || return 1
+	[ $status != 0 ] && until_true grep -q "$1" "$tmp/log"
+}
+try_restore() {
+	"$jobcr" restore "$id" >"$tmp/log" 2>&1
+	status=$?
+	until_true test -s "$tmp/log"
+	! grep -q "on this node already" "$tmp/log"
+}
+
 start "$tmp/out"
 ok $? "a job with files is saved"
 rm -r "$tmp/node"
@@ -85,17 +97,14 @@ while ! [ -e "$1/go" ]; do sleep 0.05; done
 END
 start "$tmp/out2"
 echo three >>"$tmp/input"
-"$jobcr" restore "$id" >"$tmp/log" 2>&1
-[ $? != 0 ] && grep -q "$tmp/input: has 14 bytes now, not 8" "$tmp/log"
+refused "$tmp/input: has 14 bytes now, not 8"
 ok $? "an input that grew is refused, with its name"
 rm "$tmp/input"
-"$jobcr" restore "$id" >"$tmp/log" 2>&1
-[ $? != 0 ] && grep -q "$tmp/input: No such file" "$tmp/log"
+refused "$tmp/input: No such file"
 ok $? "an input that is gone is refused, with its name"
 start "$tmp/out3"
 : >"$tmp/out3"
-"$jobcr" restore "$id" >"$tmp/log" 2>&1
-[ $? != 0 ] && grep -q "$tmp/out3: has only 0 of 4 bytes" "$tmp/log"
+refused "$tmp/out3: has only 0 of 4 bytes"
 ok $? "an output that lost bytes is refused, with its name"
 echo "1..$n"
 exit $bad

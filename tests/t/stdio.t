@@ -93,6 +93,7 @@ if command -v script >/dev/null; then
 	id=$(newest)
 	"$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
 	ok $? "a job in a terminal is saved"
+	wait $!
 	script -qec "'$jobcr' restore $id" /dev/null \
 		</dev/null >"$tmp/second" 2>&1
 	seq 40 >"$tmp/numbers"
