@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 
 #include "operation/launch.h"
 #include "operation/parts.h"
@@ -210,6 +211,27 @@ static int checkpoint_tree(const struct operation *op,
 	return worker_run(op->conf, &w, hooks, ret, err);
 }
 
+/* One at a time; the same lock keeps jobcrd's own checkpoints apart. */
+static int lock_job(const struct conf *conf, const char *job_id, int *ret,
+		    struct err *err)
+{
+	auto_close int fd = -EBADF;
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/jobs/%s/lock", conf->run_dir,
+		 job_id);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_sys(err, "%s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return err_set(err, -EBUSY,
+			       "a checkpoint of job %s is under way: wait for "
+			       "its end",
+			       job_id);
+	*ret = take_fd(&fd);
+	return 0;
+}
+
 int operation_checkpoint(const struct operation *op, struct err *err)
 {
 	const struct worker_hooks hooks = { .phase = tell_phase,
@@ -221,6 +243,7 @@ int operation_checkpoint(const struct operation *op, struct err *err)
 				.kill = req->has_kill && req->kill,
 				.stepping = stepping(op),
 				.timeout_s = timeout_s(op) };
+	auto_close int lock = -EBADF;
 	struct control_info info;
 	Reply *reply = NULL;
 	int r;
@@ -239,6 +262,8 @@ int operation_checkpoint(const struct operation *op, struct err *err)
 		r = err_set(err, -ESRCH, "job %s does not run (any more)",
 			    req->job_id);
 	c.info = &info;
+	if (r == 0)
+		r = lock_job(op->conf, req->job_id, &lock, err);
 	if (r == 0)
 		r = checkpoint_job(op->conf, &c, &hooks, &reply, err);
 	return r < 0 ? r : pass_on(op, reply, req->job_id);

@@ -3,10 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "operation/launch.h"
 #include "util/cleanup.h"
 #include "util/io.h"
+
+#define KEEP_ENDED_S (7 * 24 * 3600)
 
 /* More have not been seen to be started at the same instant. */
 #define TRIES 1000
@@ -29,6 +33,28 @@ static void scan(const char *path, uint64_t *highest)
 			      UINT32_MAX, &n) == 0 &&
 		    n > *highest)
 			*highest = n;
+}
+
+/* What is known of jobs that ended long ago is forgotten. */
+static void forget_old(const char *jobs)
+{
+	auto_closedir DIR *dir = opendir(jobs);
+	time_t before = time(NULL) - KEEP_ENDED_S;
+	struct dirent *entry;
+	char path[1024];
+	struct stat st;
+
+	while (dir && (entry = readdir(dir))) {
+		if (!launch_is_local(entry->d_name))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s/ended", jobs,
+			 entry->d_name);
+		if (stat(path, &st) < 0 || st.st_mtime >= before)
+			continue;
+		(void)unlink(path);
+		*strrchr(path, '/') = '\0';
+		(void)rmdir(path);
+	}
 }
 
 static int make_parents(const struct conf *conf, char *path, size_t room,
@@ -56,6 +82,7 @@ int launch_new_id(const struct conf *conf, char ret[JOB_ID_MAX],
 	if (r < 0)
 		return r;
 	snprintf(store, sizeof(store), "%s/" LOCAL_CLUSTER, conf->store_dir);
+	forget_old(jobs);
 	scan(jobs, &highest);
 	scan(store, &highest);
 	for (i = 0; i < TRIES; i++) {

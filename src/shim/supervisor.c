@@ -413,7 +413,6 @@ static void remove_dir(struct supervisor *s)
 {
 	char path[512];
 
-	(void)unlinkat(s->dir_fd, "lock", 0);
 	snprintf(path, sizeof(path), "%s/jobs/%s", s->opt->run_dir,
 		 s->opt->job_id);
 	(void)rmdir(path);
@@ -450,6 +449,7 @@ static void finish(struct supervisor *s)
 	if (!s->opt->slurm && s->abort_status < 0)
 		write_ended(s);
 	(void)unlinkat(s->dir_fd, "control", 0);
+	(void)unlinkat(s->dir_fd, "lock", 0);
 	if (s->opt->slurm || s->abort_status >= 0)
 		remove_dir(s);
 	serve_ended(s);

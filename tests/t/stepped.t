@@ -81,6 +81,48 @@ for phase in freeze pages; do
 	try $phase asker
 done
 
+# Signals are kept back while a checkpoint is under way, and come after it.
+trapper='trap "echo term; exit 9" TERM
+i=0; while :; do echo $i; i=$((i+1)); sleep 0.02; done'
+for end in end killed; do
+	job=$(jobcr run --detach --output s.txt -- sh -c "$trapper")
+	wait_for 10 has_lines s.txt 5
+	begin checkpoint "$job"
+	lead_to preflight
+	jobcr kill "$job" TERM
+	is "$?" 0 "a signal during a checkpoint is taken"
+	n=$(lines s.txt)
+	wait_for 10 has_lines s.txt $((n + 10))
+	[ "$(tail -n 1 s.txt)" != term ]
+	result $? "and kept back"
+	jobcr checkpoint "$job" >out 2>second
+	is "$?" 1 "a second checkpoint at the same time fails"
+	matches "$(cat second)" "*under way*" "and says why"
+	[ $end = end ] || kill -KILL "$(worker_of "$asker")"
+	lead_to end || true
+	exec 9>&-
+	wait "$asker"
+	jobcr wait "$job"
+	is "$?" 9 "it comes when the checkpoint is over ($end)"
+done
+job=$(jobcr run --detach --output s.txt -- sh -c "$trapper")
+wait_for 10 has_lines s.txt 5
+begin checkpoint "$job"
+lead_to pages
+root=$(jobcr list --json | python3 -c 'import json, sys
+print([j["root_pid"] for j in json.load(sys.stdin)
+	if j["job_id"] == "'"$job"'"][0])')
+jobcr kill "$job" KILL
+wait_for 10 grep -q '^State:.[ZX]' "/proc/$root/status"
+exec 9>&-
+wait "$asker"
+[ $? != 0 ]
+result $? "a job that is killed meanwhile is not saved"
+jobcr wait "$job"
+is "$?" 137 "KILL is not kept back"
+jobcr show "$job" >/dev/null 2>&1
+is "$?" 4 "nothing of it counts as a snapshot"
+
 # A restore whose worker dies leaves nothing, and can be tried again.
 job=$(jobcr run --detach --output o.txt -- sh -c "$(count_to 100)")
 wait_for 10 has_lines o.txt 20
