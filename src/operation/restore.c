@@ -136,9 +136,17 @@ static void abort_supervisor(const struct operation *op, const char *id,
 	(void)control_receive(fd, &reply, NULL, &unused);
 }
 
+static void tell_result(const struct operation *op, const struct plan *plan,
+			Reply *reply)
+{
+	reply->job_id = (char *)plan->id;
+	(void)op->reply(op->arg, reply);
+	reply->job_id = NULL;
+}
+
 /* The supervisor is there: let a worker build the job into it. */
 static int fill_supervisor(const struct operation *op, struct plan *plan,
-			   struct err *err)
+			   bool foreground, struct err *err)
 {
 	const struct worker_hooks hooks = { .phase = tell_phase,
 					    .proceed = ask_proceed,
@@ -164,15 +172,19 @@ static int fill_supervisor(const struct operation *op, struct plan *plan,
 	info.gid = plan->owner.gid;
 	r = restore_job(op->conf, &p, &hooks, &reply, err);
 	result = r < 0 ? r : reply->result;
+	/* The end of the foreground's supervisor is the end of the command:
+	 * it comes after the words. */
+	if (r == 0 && foreground)
+		tell_result(op, plan, reply);
+	if (r < 0 && foreground)
+		(void)operation_reply_error(op, r, err->text);
 	if (result < 0)
 		abort_supervisor(op, plan->id, result);
-	if (r < 0)
-		return r;
-	reply->job_id = plan->id;
-	(void)op->reply(op->arg, reply);
-	reply->job_id = NULL;
-	reply__free_unpacked(reply, NULL);
-	return 0;
+	if (r == 0 && !foreground)
+		tell_result(op, plan, reply);
+	if (r == 0)
+		reply__free_unpacked(reply, NULL);
+	return r;
 }
 
 static void make_launch(const struct operation *op, const struct plan *plan,
@@ -223,10 +235,10 @@ static int restore_here(const struct operation *op, struct plan *plan,
 	setsid();
 	close(fds[1]);
 	r = launch_await(fds[0], &status, err);
-	if (r == 0)
-		r = fill_supervisor(op, plan, err);
 	if (r < 0)
 		(void)operation_reply_error(op, r, err->text);
+	else
+		(void)fill_supervisor(op, plan, true, err);
 	_exit(0);
 }
 
@@ -248,7 +260,7 @@ int operation_restore(const struct operation *op, struct err *err)
 		make_launch(op, &plan, &l);
 		r = launch_start(op->conf, &l, &status, err);
 		if (r == 0)
-			r = fill_supervisor(op, &plan, err);
+			r = fill_supervisor(op, &plan, false, err);
 	}
 	user_id_done(&plan.owner);
 	return r;
