@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "cli/check.h"
 #include "cli/cli.h"
 #include "kernel/features.h"
 #include "util/cleanup.h"
@@ -22,25 +23,6 @@ struct checks {
 	int missing;
 };
 
-static void line(const char *state, const char *what, const char *fmt,
-		 va_list ap)
-{
-	printf("%-8s %-22s ", state, what);
-	vprintf(fmt, ap);
-	putchar('\n');
-}
-
-static void good(const char *what, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-static void good(const char *what, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	line("ok", what, fmt, ap);
-	va_end(ap);
-}
-
 static void missing(struct checks *c, const char *what, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 static void missing(struct checks *c, const char *what, const char *fmt, ...)
@@ -49,18 +31,7 @@ static void missing(struct checks *c, const char *what, const char *fmt, ...)
 
 	c->missing++;
 	va_start(ap, fmt);
-	line("MISSING", what, fmt, ap);
-	va_end(ap);
-}
-
-static void note(const char *what, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-static void note(const char *what, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	line("note", what, fmt, ap);
+	check_line("MISSING", what, fmt, ap);
 	va_end(ap);
 }
 
@@ -75,7 +46,7 @@ static void check_programs(struct checks *c)
 		snprintf(path, sizeof(path), "%s/%s", c->cli->conf->libexec,
 			 names[i]);
 		if (access(path, X_OK) == 0)
-			good(names[i], "%s", path);
+			check_good(names[i], "%s", path);
 		else
 			missing(c, names[i], "%s: %s; install jobcr whole",
 				path, strerror(errno));
@@ -105,11 +76,11 @@ static void check_store(struct checks *c)
 			store);
 		return;
 	}
-	good("store", "%s, %.1f GiB free", store,
+	check_good("store", "%s, %.1f GiB free", store,
 	     (double)vfs.f_bavail * (double)vfs.f_frsize / (1ull << 30));
 	/* TMPFS_MAGIC: gone with the node, and with it all snapshots. */
 	if (fs.f_type == 0x01021994)
-		note("store", "%s is a tmpfs: other nodes do not see it, and "
+		check_note("store", "%s is a tmpfs: other nodes do not see it, and "
 			      "a reboot empties it",
 		     store);
 }
@@ -121,12 +92,12 @@ static void check_daemon(struct checks *c)
 
 	if (client_local(c->cli->conf->run_dir, &client, &err) == 0) {
 		client_free(client);
-		good("jobcrd", "answers at %s/jobcrd.sock",
+		check_good("jobcrd", "answers at %s/jobcrd.sock",
 		     c->cli->conf->run_dir);
 		return;
 	}
 	if (geteuid() == 0)
-		note("jobcrd", "does not run: fine for local jobs of root, "
+		check_note("jobcrd", "does not run: fine for local jobs of root, "
 			       "needed for users and Slurm");
 	else
 		missing(c, "jobcrd", "%s", err.text);
@@ -139,9 +110,9 @@ static void check_munge(struct checks *c)
 	struct err err = { 0 };
 
 	if (auth_encode(socket, "", 0, &credential, &err) == 0)
-		good("munge", "%s", socket ? socket : "default socket");
+		check_good("munge", "%s", socket ? socket : "default socket");
 	else
-		note("munge", "%s; needed between nodes only", err.text);
+		check_note("munge", "%s; needed between nodes only", err.text);
 }
 
 static void check_kernel(struct checks *c)
@@ -151,7 +122,7 @@ static void check_kernel(struct checks *c)
 	size_t count, i;
 
 	if (geteuid() != 0) {
-		note("kernel", "only root can try its features");
+		check_note("kernel", "only root can try its features");
 		return;
 	}
 	if (features_probe(&list, &count, &err) < 0) {
@@ -162,13 +133,13 @@ static void check_kernel(struct checks *c)
 		const struct feature *f = &list[i].feature;
 
 		if (!list[i].error)
-			good(f->name, "%s", f->purpose);
+			check_good(f->name, "%s", f->purpose);
 		else if (f->needed)
 			missing(c, f->name, "%s (%s): %s",
 				strerror(list[i].error), f->purpose,
 				f->remedy);
 		else
-			note(f->name, "%s (%s): %s", strerror(list[i].error),
+			check_note(f->name, "%s (%s): %s", strerror(list[i].error),
 			     f->purpose, f->remedy);
 	}
 }
@@ -180,7 +151,7 @@ int cmd_check(const struct cli *cli, int argc, char **argv)
 	(void)argv;
 	if (argc > 1)
 		return cli_usage("check takes no arguments");
-	good("configuration", "%s%s", cli->conf->path,
+	check_good("configuration", "%s%s", cli->conf->path,
 	     access(cli->conf->path, F_OK) < 0 ? " is not there: defaults" :
 						 "");
 	check_programs(&c);
@@ -188,6 +159,7 @@ int cmd_check(const struct cli *cli, int argc, char **argv)
 	check_store(&c);
 	check_daemon(&c);
 	check_munge(&c);
+	check_slurm();
 	if (c.missing)
 		printf("\n%d thing%s missing: no checkpoints here.\n",
 		       c.missing, c.missing == 1 ? " is" : "s are");

@@ -1,5 +1,8 @@
 bin_PROGRAMS += jobcr
 jobcr_SOURCES = \
+	%D%/check.c \
+	%D%/check.h \
+	%D%/check_slurm.c \
 	%D%/cli.h \
 	%D%/cmd_check.c \
 	%D%/cmd_jobs.c \

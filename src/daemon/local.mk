@@ -17,3 +17,11 @@ jobcrd_LDADD = \
 	storage/libstorage.a \
 	src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(MUNGE_LIBS) $(CONFUSE_LIBS) $(URING_LIBS)
+
+# An example for systemd; where units live is the distribution's affair.
+pkgdata_DATA = %D%/jobcrd.service
+%D%/jobcrd.service: %D%/jobcrd.service.in
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && \
+	sed 's,@sbindir[@],$(sbindir),' $(srcdir)/%D%/jobcrd.service.in >$@
+EXTRA_DIST += %D%/jobcrd.service.in
+CLEANFILES += %D%/jobcrd.service

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_CLI_CHECK_H
+#define JOBCR_CLI_CHECK_H
+
+#include <stdarg.h>
+
+void check_line(const char *state, const char *what, const char *fmt,
+		va_list ap);
+
+/* A line of `jobcr check`: all is well, or something worth knowing. */
+void check_good(const char *what, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+void check_note(const char *what, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Slurm's configuration, where there is one. */
+void check_slurm(void);
+
+#endif
