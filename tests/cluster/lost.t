@@ -1,0 +1,60 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A node fails under jobs that were restored once: they go on from that
+# snapshot, or are held when Slurm has truncated what belongs to it.
+. "$(dirname "$0")/lib.sh"
+
+cluster_begin CLUSTER_TRACK="${TRACK:-linuxproc}" CLUSTER_KILL_WAIT=5
+
+script job <<'EOT'
+echo "begin"
+progress 150 100 2 2 4
+EOT
+plain=$(cluster as alice ctl sbatch --parsable -n1 -w n3 -o %j.out job)
+cut=$(submit -x n3 --jobcr job)
+kept=$(submit -x n3 --jobcr --open-mode=append job)
+for job in $cut $kept; do
+	wait_until 30 printed "$job" 'round 5 of' ||
+		bail "job $job does not run"
+	preempt "$(field "$job" NodeList)" 2 >/dev/null
+done
+for job in $cut $kept; do
+	wait_until 60 restarted "$job"
+	ok $? "job $job is preempted and restored"
+	wait_until 60 printed "$job" 'round 50 of' ||
+		bail "job $job does not go on"
+done
+
+for node in n1 n2; do
+	slurm scontrol update nodename=$node state=down reason=test
+done
+off_its_node() {
+	has_state "$1" PENDING && [ "$(field "$1" NodeList)" = "" ]
+}
+for job in $cut $kept; do
+	wait_until 30 off_its_node "$job"
+	ok $? "job $job is requeued when its node fails"
+done
+# ReturnToService may have done it already.
+for node in n1 n2; do
+	slurm scontrol update nodename=$node state=resume 2>/dev/null
+done
+for job in $cut $kept; do
+	slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$job"
+done
+wait_until 90 has_ended "$kept"
+is "$(field "$kept" JobState)" COMPLETED \
+	"with an output that is appended to it goes on and completes"
+wait_until 60 has_ended "$plain"
+cmp "$home/$plain.out" "$home/$kept.out" >/dev/null
+ok $? "what it had printed after the snapshot is there once" \
+	"$(diff "$home/$plain.out" "$home/$kept.out")"
+
+held() {
+	has_state "$1" PENDING && [ "$(field "$1" Priority)" = 0 ]
+}
+wait_until 30 held "$cut"
+ok $? "with an output that Slurm has truncated the job is held"
+slurm scontrol show job "$cut" | grep -q "AdminComment=.*$cut.out: has only 0"
+ok $? "and the reason says so" "$(slurm scontrol show job "$cut")"
+done_testing
