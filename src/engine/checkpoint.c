@@ -55,8 +55,8 @@ static int check(struct checkpoint *c, struct dump *d, struct err *err)
 		      c->pages ? &c->meta.sink : NULL, err);
 	d->syncs = &c->syncs;
 	if (r == 0)
-		r = preflight(&c->collection, &d->ctx, c->args->init_pid, c->no,
-			      err);
+		r = preflight(&c->collection, &d->ctx, c->args->init_pid,
+			      c->args->root_pid, c->no, err);
 	if (r == 0)
 		r = dump_failure(d, err);
 	if (r == 0 && c->no->total)

@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "engine/kin.h"
 #include "engine/outside.h"
 #include "images/files.pb-c.h"
 #include "images/tags.h"
@@ -171,27 +171,6 @@ int dump_failure(const struct dump *d, struct err *err)
 	return err->code;
 }
 
-/*
- * A group or session whose leader is alive outside the tree is none of ours:
- * 0.  One whose leader has ended keeps its number.
- */
-static pid_t led_inside(const struct dump *d, pid_t ns_leader, pid_t leader)
-{
-	if (!ns_leader || collection_ns_pid(d->collection, leader))
-		return ns_leader;
-	return kill(leader, 0) == 0 || errno != ESRCH ? 0 : ns_leader;
-}
-
-static pid_t parent_of(const struct dump *d, const struct frozen_task *f)
-{
-	pid_t ns;
-
-	if (f->pid == d->args->root_pid)
-		return 0;
-	ns = collection_ns_pid(d->collection, f->stat.ppid);
-	return ns ? ns : 1;
-}
-
 static int put_task(struct dump *d, const struct collected_task *t,
 		    struct err *err)
 {
@@ -201,16 +180,11 @@ static int put_task(struct dump *d, const struct collected_task *t,
 
 	if (!tids)
 		return err_set(err, -ENOMEM, "process");
-	rec.pid = f->ns_pid;
-	rec.ppid = parent_of(d, f);
-	rec.pgid = led_inside(d, f->status.ns_pgid, f->stat.pgid);
-	rec.sid = led_inside(d, f->status.ns_sid, f->stat.sid);
-	rec.state = TASK_RECORD__STATE__RUNNING;
+	kin_fill(d->collection, d->args->root_pid, f, &rec);
 	rec.comm = (char *)f->stat.comm;
 	rec.has_exit_signal = 1;
 	rec.exit_signal = (int32_t)f->stat.exit_signal;
 	if (f->zombie) {
-		rec.state = TASK_RECORD__STATE__ZOMBIE;
 		rec.exit_status = f->stat.exit_status;
 	} else if (f->threads[0].tracee.stop_signal) {
 		rec.state = TASK_RECORD__STATE__STOPPED;

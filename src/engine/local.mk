@@ -27,6 +27,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/family.h
 %C%_libengine_a_SOURCES += %D%/fill.c
 %C%_libengine_a_SOURCES += %D%/go.c
+%C%_libengine_a_SOURCES += %D%/kin.c %D%/kin.h
 %C%_libengine_a_SOURCES += %D%/plan.c
 %C%_libengine_a_SOURCES += %D%/plan.h
 %C%_libengine_a_SOURCES += %D%/plan_check.c

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "engine/kin.h"
 #include "engine/preflight.h"
 
 #include <errno.h>
@@ -88,12 +89,15 @@ static int check_tasks(struct checking *k, struct err *err)
 }
 
 int preflight(struct collection *c, const struct dump_ctx *ctx, pid_t init_pid,
-	      struct refusals *no, struct err *err)
+	      pid_t root_pid, struct refusals *no, struct err *err)
 {
 	struct checking k = { .c = c, .ctx = ctx, .no = no };
 	int r;
 
 	r = preflight_tree(c, init_pid, no, err);
+	/* A tree that changes meanwhile makes no sense. */
+	if (r == 0 && c->frozen)
+		r = kin_check(c, root_pid, no, err);
 	if (r == 0)
 		r = check_files(&k, err);
 	if (r == 0)

@@ -12,7 +12,7 @@
  * resource each open file belongs to.
  */
 int preflight(struct collection *c, const struct dump_ctx *ctx, pid_t init_pid,
-	      struct refusals *no, struct err *err);
+	      pid_t root_pid, struct refusals *no, struct err *err);
 
 /* The part of it that is about processes and how they hang together. */
 int preflight_tree(const struct collection *c, pid_t init_pid,

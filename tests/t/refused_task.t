@@ -11,7 +11,7 @@ if [ "$(id -u)" != 0 ]; then
 	exit 0
 fi
 for kind in seccomp dispatch cpuid ldt ports undo semaphore shm msg \
-	traced chroot mounted namespace; do
+	traced chroot mounted namespace adopted; do
 	"$roundtrip" -m resume "$victim" "$kind"
 done | awk '
 	/^(not )?ok / {

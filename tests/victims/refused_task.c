@@ -125,6 +125,26 @@ static bool under_a_mount(void)
 	       mount("none", "../below", "tmpfs", 0, NULL) == 0;
 }
 
+/* An adopted child of a session that its new parent never was in. */
+static bool with_adopted(void)
+{
+	pid_t self = getpid(), leader;
+
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return false;
+	leader = fork();
+	if (leader == 0) {
+		setsid();
+		if (fork() == 0) {
+			victim_until(getppid() == self);
+			victim_wait_go();
+			_exit(0);
+		}
+		_exit(0);
+	}
+	return leader > 0 && waitpid(leader, NULL, 0) == leader;
+}
+
 static bool in_user_namespace(void)
 {
 	return unshare(CLONE_NEWUSER) == 0;
@@ -148,6 +168,7 @@ static const struct kind {
 	{ "chroot", "root directory", in_chroot, true },
 	{ "mounted", "current directory", under_a_mount, true },
 	{ "namespace", "namespace", in_user_namespace, false },
+	{ "adopted", "cannot be born again", with_adopted, false },
 };
 
 int main(int argc, char **argv)
