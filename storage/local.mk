@@ -5,6 +5,8 @@ noinst_LIBRARIES += %D%/libstorage.a
 	%D%/catalog.c \
 	%D%/catalog.h \
 	%D%/publish.c \
+	%D%/pump.c \
+	%D%/pump.h \
 	%D%/reader.c \
 	%D%/reader.h \
 	%D%/ring.c \

@@ -74,7 +74,8 @@ int ring_init(struct ring *ring, size_t buffer_bytes, unsigned int buffers,
 		return r;
 	}
 	*ring = fresh;
-	r = io_uring_queue_init(buffers, &ring->uring, 0);
+	/* And one for what is watched. */
+	r = io_uring_queue_init(buffers + 1, &ring->uring, 0);
 	ring->have_uring = r == 0;
 	if (ring->have_uring)
 		ring->registered = register_buffers(ring);
@@ -126,18 +127,10 @@ static void prepare(struct io_uring_sqe *sqe, const struct ring *ring,
 	sqe->user_data = req->index;
 }
 
-int ring_start(struct ring *ring, const struct ring_request *req,
-	       struct err *err)
+static int submit(struct ring *ring, struct err *err)
 {
-	struct io_uring_sqe *sqe;
 	int r;
 
-	if (!ring->have_uring)
-		return do_now(ring, req);
-	sqe = io_uring_get_sqe(&ring->uring);
-	if (!sqe)
-		return err_set(err, -EBUSY, "io_uring: queue is full");
-	prepare(sqe, ring, req);
 	do
 		r = io_uring_submit(&ring->uring);
 	while (r == -EINTR || r == -EAGAIN);
@@ -147,20 +140,69 @@ int ring_start(struct ring *ring, const struct ring_request *req,
 	return 0;
 }
 
+int ring_start(struct ring *ring, const struct ring_request *req,
+	       struct err *err)
+{
+	struct io_uring_sqe *sqe;
+
+	if (!ring->have_uring)
+		return do_now(ring, req);
+	sqe = io_uring_get_sqe(&ring->uring);
+	if (!sqe)
+		return err_set(err, -EBUSY, "io_uring: queue is full");
+	prepare(sqe, ring, req);
+	return submit(ring, err);
+}
+
+int ring_watch(struct ring *ring, int fd, struct err *err)
+{
+	struct io_uring_sqe *sqe;
+
+	ring->watch_fd = fd;
+	ring->watching = true;
+	if (!ring->have_uring)
+		return 0;
+	sqe = io_uring_get_sqe(&ring->uring);
+	if (!sqe)
+		return err_set(err, -EBUSY, "io_uring: queue is full");
+	io_uring_prep_read(sqe, fd, &ring->watched, sizeof(ring->watched), 0);
+	sqe->user_data = RING_WATCH;
+	return submit(ring, err);
+}
+
+/* Without io_uring: results first, they are there already. */
+static int wait_plain(struct ring *ring, unsigned int *ret_index, int *ret_res,
+		      struct err *err)
+{
+	ssize_t n;
+
+	if (ring->in_flight) {
+		ring->in_flight--;
+		*ret_index = ring->results[ring->in_flight].index;
+		*ret_res = ring->results[ring->in_flight].res;
+		return 0;
+	}
+	do
+		n = read(ring->watch_fd, &ring->watched, sizeof(ring->watched));
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_sys(err, "eventfd");
+	ring->watching = false;
+	*ret_index = RING_WATCH;
+	*ret_res = 0;
+	return 0;
+}
+
 int ring_wait(struct ring *ring, unsigned int *ret_index, int *ret_res,
 	      struct err *err)
 {
 	struct io_uring_cqe *cqe = NULL;
 	int r;
 
-	if (!ring->in_flight)
+	if (!ring->in_flight && !ring->watching)
 		return err_set(err, -EBUSY, "all I/O buffers are in use");
-	if (!ring->have_uring) {
-		ring->in_flight--;
-		*ret_index = ring->results[ring->in_flight].index;
-		*ret_res = ring->results[ring->in_flight].res;
-		return 0;
-	}
+	if (!ring->have_uring)
+		return wait_plain(ring, ret_index, ret_res, err);
 	do
 		r = io_uring_wait_cqe(&ring->uring, &cqe);
 	while (r == -EINTR || r == -EAGAIN);
@@ -169,7 +211,10 @@ int ring_wait(struct ring *ring, unsigned int *ret_index, int *ret_res,
 	*ret_index = (unsigned int)cqe->user_data;
 	*ret_res = cqe->res;
 	io_uring_cqe_seen(&ring->uring, cqe);
-	ring->in_flight--;
+	if (*ret_index == RING_WATCH)
+		ring->watching = false;
+	else
+		ring->in_flight--;
 	return 0;
 }
 

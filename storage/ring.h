@@ -2,6 +2,7 @@
 #ifndef JOBCR_STORAGE_RING_H
 #define JOBCR_STORAGE_RING_H
 
+#include <limits.h>
 #include <liburing.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,6 +24,9 @@ struct ring {
 	unsigned int in_flight;
 	bool have_uring;
 	bool registered;
+	bool watching;
+	int watch_fd;
+	uint64_t watched; /* where the eventfd's value goes */
 	/* Without io_uring: results that nobody has waited for yet. */
 	struct ring_result {
 		unsigned int index;
@@ -57,6 +61,13 @@ int ring_start(struct ring *ring, const struct ring_request *req,
 /* Wait for any request: which buffer, and bytes moved or negative errno. */
 int ring_wait(struct ring *ring, unsigned int *ret_index, int *ret_res,
 	      struct err *err);
+
+/*
+ * Let ring_wait answer RING_WATCH, once, when an eventfd has been written to;
+ * it is read then.
+ */
+#define RING_WATCH UINT_MAX
+int ring_watch(struct ring *ring, int fd, struct err *err);
 
 /*
  * Whether files below dir_fd take aligned O_DIRECT writes, tried on a file

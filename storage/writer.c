@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "storage/ring.h"
+#include "storage/pump.h"
 #include "util/cleanup.h"
 
 #define BUFFER_BYTES (4u << 20)
@@ -43,7 +43,9 @@ struct slot {
 struct writer {
 	int dir_fd;
 	bool direct, probed, finished;
-	struct ring ring;
+	struct pump *pump;
+	size_t buffer_bytes;
+	unsigned int buffers;
 	struct slot *slots;
 	struct stream streams[STREAMS_MAX];
 	uint32_t nstreams;
@@ -68,8 +70,10 @@ int writer_new(int dir_fd, const struct writer_limits *limits,
 		return err_num(err, ENOMEM, "writer");
 	w->dir_fd = dir_fd;
 	w->probed = limits && limits->no_direct;
+	w->buffer_bytes = bytes;
+	w->buffers = buffers;
 	w->slots = calloc(buffers, sizeof(*w->slots));
-	r = w->slots ? ring_init(&w->ring, bytes, buffers, err)
+	r = w->slots ? pump_new(bytes, buffers, &w->pump, err)
 		     : err_num(err, ENOMEM, "writer");
 	if (r < 0) {
 		writer_free(w);
@@ -85,7 +89,7 @@ void writer_free(struct writer *w)
 
 	if (!w)
 		return;
-	ring_done(&w->ring);
+	pump_free(w->pump);
 	for (i = 0; i < w->nstreams; i++) {
 		close(w->streams[i].fd);
 		free(w->streams[i].name);
@@ -174,7 +178,7 @@ static void allocate(struct stream *s, uint64_t offset, size_t len)
 	s->allocated = end + more;
 }
 
-static int start(struct writer *w, uint32_t index, struct err *err)
+static void start(struct writer *w, uint32_t index)
 {
 	struct slot *slot = &w->slots[index];
 	struct ring_request req = {
@@ -185,14 +189,9 @@ static int start(struct writer *w, uint32_t index, struct err *err)
 		.len = slot->len - slot->done,
 		.offset = slot->offset + slot->done,
 	};
-	int r = ring_start(&w->ring, &req, err);
 
-	if (r < 0) {
-		err_wrap(err, r, "%s", w->streams[slot->stream].name);
-		return fail(w, err);
-	}
 	slot->state = SLOT_IN_FLIGHT;
-	return 0;
+	pump_start(w->pump, &req);
 }
 
 /*
@@ -225,8 +224,10 @@ static int complete(struct writer *w, uint32_t index, int res, struct err *err)
 	if (slot->done == slot->len)
 		return 0;
 	again = leave_direct(s, slot->done, res);
-	if (again || res > 0 || res == -EINTR || res == -EAGAIN)
-		return start(w, index, err);
+	if (again || res > 0 || res == -EINTR || res == -EAGAIN) {
+		start(w, index);
+		return 0;
+	}
 	err_num(err, res < 0 ? res : EIO, "%s: write of %zu bytes at %llu",
 		s->name, slot->len - slot->done,
 		(unsigned long long)(slot->offset + slot->done));
@@ -236,7 +237,7 @@ static int complete(struct writer *w, uint32_t index, int res, struct err *err)
 static int wait_one(struct writer *w, struct err *err)
 {
 	unsigned int index;
-	int res, r = ring_wait(&w->ring, &index, &res, err);
+	int res, r = pump_wait(w->pump, &index, &res, err);
 
 	return r < 0 ? fail(w, err) : complete(w, index, res, err);
 }
@@ -247,7 +248,7 @@ static int take_buffer(struct writer *w, uint32_t *ret, struct err *err)
 	int r;
 
 	for (;;) {
-		for (i = 0; i < w->ring.buffers; i++) {
+		for (i = 0; i < w->buffers; i++) {
 			if (w->slots[i].state != SLOT_FREE)
 				continue;
 			w->slots[i].state = SLOT_HELD;
@@ -260,15 +261,15 @@ static int take_buffer(struct writer *w, uint32_t *ret, struct err *err)
 	}
 }
 
-static int submit(struct writer *w, uint32_t stream, uint32_t index,
-		  uint64_t offset, size_t len, struct err *err)
+static void submit(struct writer *w, uint32_t stream, uint32_t index,
+		   uint64_t offset, size_t len)
 {
 	w->slots[index] = (struct slot){ .state = SLOT_HELD,
 					 .stream = stream,
 					 .len = len,
 					 .offset = offset };
 	allocate(&w->streams[stream], offset, len);
-	return start(w, index, err);
+	start(w, index);
 }
 
 int writer_put(struct writer *w, uint32_t stream, const void *data, size_t len,
@@ -287,17 +288,16 @@ int writer_put(struct writer *w, uint32_t stream, const void *data, size_t len,
 			if (r < 0)
 				return r;
 		}
-		room = w->ring.buffer_bytes - s->filled;
+		room = w->buffer_bytes - s->filled;
 		n = len < room ? len : room;
-		memcpy(ring_buffer(&w->ring, s->buffer) + s->filled, p, n);
+		memcpy(pump_buffer(w->pump, s->buffer) + s->filled, p, n);
 		s->filled += n;
 		s->length += n;
 		p += n;
 		len -= n;
-		if (s->filled < w->ring.buffer_bytes)
+		if (s->filled < w->buffer_bytes)
 			continue;
-		r = submit(w, stream, s->buffer, s->length - s->filled,
-			   s->filled, err);
+		submit(w, stream, s->buffer, s->length - s->filled, s->filled);
 		s->buffer = NO_BUFFER;
 	}
 	return r;
@@ -314,8 +314,8 @@ int writer_get_buffer(struct writer *w, struct writer_buffer *ret,
 	r = take_buffer(w, &index, err);
 	if (r < 0)
 		return r;
-	ret->data = ring_buffer(&w->ring, index);
-	ret->room = w->ring.buffer_bytes;
+	ret->data = pump_buffer(w->pump, index);
+	ret->room = w->buffer_bytes;
 	ret->index = index;
 	return 0;
 }
@@ -331,9 +331,9 @@ int writer_submit(struct writer *w, uint32_t stream,
 	if (r < 0)
 		return r;
 	s = &w->streams[stream];
-	if (buffer->index >= w->ring.buffers ||
+	if (buffer->index >= w->buffers ||
 	    w->slots[buffer->index].state != SLOT_HELD ||
-	    len > w->ring.buffer_bytes || len % RING_ALIGN ||
+	    len > w->buffer_bytes || len % RING_ALIGN ||
 	    s->length % RING_ALIGN || s->buffer != NO_BUFFER)
 		return err_set(err, -EINVAL, "%s: %zu bytes of buffer %u",
 			       s->name, len, buffer->index);
@@ -343,10 +343,10 @@ int writer_submit(struct writer *w, uint32_t stream,
 	}
 	offset = s->length;
 	s->length += len;
-	r = submit(w, stream, buffer->index, offset, len, err);
-	if (r == 0 && ret_offset)
+	submit(w, stream, buffer->index, offset, len);
+	if (ret_offset)
 		*ret_offset = offset;
-	return r;
+	return 0;
 }
 
 uint64_t writer_length(const struct writer *w, uint32_t stream)
@@ -355,17 +355,17 @@ uint64_t writer_length(const struct writer *w, uint32_t stream)
 }
 
 /* The last block of writer_put goes out padded; its stream is cut later. */
-static int flush(struct writer *w, uint32_t stream, struct err *err)
+static void flush(struct writer *w, uint32_t stream)
 {
 	struct stream *s = &w->streams[stream];
 	uint32_t index = s->buffer;
 	size_t len = (s->filled + RING_ALIGN - 1) / RING_ALIGN * RING_ALIGN;
 
 	if (index == NO_BUFFER)
-		return 0;
+		return;
 	s->buffer = NO_BUFFER;
-	memset(ring_buffer(&w->ring, index) + s->filled, 0, len - s->filled);
-	return submit(w, stream, index, s->length - s->filled, len, err);
+	memset(pump_buffer(w->pump, index) + s->filled, 0, len - s->filled);
+	submit(w, stream, index, s->length - s->filled, len);
 }
 
 static int settle(struct writer *w, struct stream *s, struct err *err)
@@ -387,9 +387,9 @@ int writer_finish(struct writer *w, struct err *err)
 
 	if (w->failure.code || w->finished)
 		return usable(w, 0, err);
-	for (i = 0; i < w->nstreams && r == 0; i++)
-		r = flush(w, i, err);
-	while (w->ring.in_flight && r == 0)
+	for (i = 0; i < w->nstreams; i++)
+		flush(w, i);
+	while (pump_in_flight(w->pump) && r == 0)
 		r = wait_one(w, err);
 	for (i = 0; i < w->nstreams && r == 0; i++)
 		r = settle(w, &w->streams[i], err);

@@ -13,6 +13,8 @@
  * (probed per directory).  A writer belongs to one thread; only the bytes of
  * a buffer that it handed out may be filled by others.  It knows files and
  * offsets, not records.  After a failure every call fails with the same text.
+ * Requests are made by a thread of the writer's: the caller can be killed at
+ * any time, also while storage hangs.
  */
 struct writer;
 

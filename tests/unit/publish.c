@@ -91,7 +91,7 @@ static bool describe(pid_t pid, const struct user_regs_struct *regs,
 	case SYS_write:
 		file_name(pid, regs->rdi, a);
 		snprintf(text, 160, "write %s", a);
-		return true;
+		return strncmp(a, "anon_inode", 10) != 0;
 	case SYS_fsync:
 		file_name(pid, regs->rdi, a);
 		snprintf(text, 160, "fsync %s",

@@ -331,7 +331,8 @@ static int full_disk(const char *path)
 		return 1;
 	r = write_streams(dir_fd, NULL, 100, 20 * MIB, &err);
 	diag("%s", err.text);
-	if (r != -ENOSPC || !strstr(err.text, "b: write"))
+	/* Whichever stream comes first. */
+	if (r != -ENOSPC || !strstr(err.text, ": write of "))
 		return 2;
 	if (store_newest(job_fd, NULL, &number, &err) != -ENOENT)
 		return 3;

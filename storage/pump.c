@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/pump.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct pump {
+	struct ring ring;                /* the thread's alone */
+	unsigned int buffers, in_flight; /* the caller's alone */
+	pthread_t thread;
+	bool running;
+	int wake_fd; /* written by the caller for each request and the end */
+
+	pthread_mutex_t lock; /* of all below */
+	pthread_cond_t finished;
+	struct ring_request *queue;
+	unsigned int queued;
+	struct ring_result *results;
+	unsigned int nresults;
+	int broken; /* negative errno: the thread has given up */
+	bool stop;
+};
+
+static void post(struct pump *p, unsigned int index, int res)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	p->results[p->nresults++] = (struct ring_result){ index, res };
+	(void)pthread_cond_signal(&p->finished);
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+/* Hand what the caller has queued to the kernel; false at the end. */
+static bool take_queue(struct pump *p)
+{
+	struct ring_request req;
+	struct err err;
+	bool stop;
+	int r;
+
+	for (;;) {
+		(void)pthread_mutex_lock(&p->lock);
+		stop = p->stop;
+		if (!p->queued || stop) {
+			(void)pthread_mutex_unlock(&p->lock);
+			return !stop;
+		}
+		req = p->queue[0];
+		memmove(p->queue, p->queue + 1, --p->queued * sizeof(req));
+		(void)pthread_mutex_unlock(&p->lock);
+		r = ring_start(&p->ring, &req, &err);
+		if (r < 0)
+			post(p, req.index, r);
+	}
+}
+
+static void *pump_main(void *arg)
+{
+	struct pump *p = arg;
+	unsigned int index;
+	struct err err;
+	int res, r = ring_watch(&p->ring, p->wake_fd, &err);
+
+	while (r == 0) {
+		r = ring_wait(&p->ring, &index, &res, &err);
+		if (r < 0)
+			break;
+		if (index != RING_WATCH) {
+			post(p, index, res);
+			continue;
+		}
+		if (!take_queue(p))
+			return NULL;
+		r = ring_watch(&p->ring, p->wake_fd, &err);
+	}
+	(void)pthread_mutex_lock(&p->lock);
+	p->broken = r;
+	(void)pthread_cond_signal(&p->finished);
+	(void)pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+/* Signals are for the caller's threads. */
+static int start_thread(struct pump *p, struct err *err)
+{
+	sigset_t all, old;
+	int r;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&p->thread, NULL, pump_main, p);
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r)
+		return err_num(err, r, "thread that writes");
+	p->running = true;
+	return 0;
+}
+
+int pump_new(size_t buffer_bytes, unsigned int buffers, struct pump **ret,
+	     struct err *err)
+{
+	struct pump *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return err_num(err, ENOMEM, "I/O buffers");
+	(void)pthread_mutex_init(&p->lock, NULL);
+	(void)pthread_cond_init(&p->finished, NULL);
+	p->buffers = buffers;
+	p->wake_fd = eventfd(0, EFD_CLOEXEC);
+	p->queue = calloc(buffers, sizeof(*p->queue));
+	p->results = calloc(buffers, sizeof(*p->results));
+	r = p->queue && p->results && p->wake_fd >= 0
+		    ? ring_init(&p->ring, buffer_bytes, buffers, err)
+		    : err_num(err, ENOMEM, "I/O buffers");
+	if (r == 0)
+		r = start_thread(p, err);
+	if (r < 0) {
+		pump_free(p);
+		return r;
+	}
+	*ret = p;
+	return 0;
+}
+
+static void wake(struct pump *p)
+{
+	uint64_t one = 1;
+
+	/* Cannot fail: the counter has room for 2^64 - 2. */
+	if (write(p->wake_fd, &one, sizeof(one)) != sizeof(one))
+		abort();
+}
+
+void pump_free(struct pump *p)
+{
+	if (!p)
+		return;
+	if (p->running) {
+		(void)pthread_mutex_lock(&p->lock);
+		p->stop = true;
+		(void)pthread_mutex_unlock(&p->lock);
+		wake(p);
+		(void)pthread_join(p->thread, NULL);
+	}
+	ring_done(&p->ring);
+	if (p->wake_fd >= 0)
+		close(p->wake_fd);
+	(void)pthread_cond_destroy(&p->finished);
+	(void)pthread_mutex_destroy(&p->lock);
+	free(p->queue);
+	free(p->results);
+	free(p);
+}
+
+uint8_t *pump_buffer(const struct pump *p, unsigned int index)
+{
+	return ring_buffer(&p->ring, index);
+}
+
+void pump_start(struct pump *p, const struct ring_request *req)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	p->queue[p->queued++] = *req;
+	(void)pthread_mutex_unlock(&p->lock);
+	p->in_flight++;
+	wake(p);
+}
+
+int pump_wait(struct pump *p, unsigned int *ret_index, int *ret_res,
+	      struct err *err)
+{
+	int r = 0;
+
+	if (!p->in_flight)
+		return err_set(err, -EBUSY, "all I/O buffers are in use");
+	(void)pthread_mutex_lock(&p->lock);
+	while (!p->nresults && !p->broken)
+		(void)pthread_cond_wait(&p->finished, &p->lock);
+	if (p->nresults) {
+		p->nresults--;
+		*ret_index = p->results[p->nresults].index;
+		*ret_res = p->results[p->nresults].res;
+		p->in_flight--;
+	} else {
+		r = err_num(err, p->broken, "io_uring");
+	}
+	(void)pthread_mutex_unlock(&p->lock);
+	return r;
+}
+
+unsigned int pump_in_flight(const struct pump *p)
+{
+	return p->in_flight;
+}
