@@ -7,6 +7,7 @@ CLUSTER_TESTS = \
 	%D%/preempt-watch.t \
 	%D%/lost.t \
 	%D%/output.t \
+	%D%/refused.t \
 	%D%/restored.t \
 	%D%/held.t
 
