@@ -388,6 +388,22 @@ static int pipe_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 }
 
 /*
+ * A terminal is one description for all three.  Where the new step has none,
+ * what the job writes is more than what it reads.
+ */
+static int choose_stdio(const struct restore_ctx *ctx,
+			const PipeEndRecord *rec)
+{
+	int fd = ctx->stdio[rec->stdio];
+	int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+
+	if (flags < 0 || (rec->open->flags & O_ACCMODE) != O_RDWR ||
+	    (flags & O_ACCMODE) == O_RDWR || ctx->stdio[1] < 0)
+		return fd;
+	return ctx->stdio[1];
+}
+
+/*
  * The new step's own.  Its description may be shared with others outside the
  * job: flags are only changed in a new one.
  */
@@ -402,7 +418,7 @@ static int take_stdio(const struct restore_ctx *ctx, const PipeEndRecord *rec,
 	if (rec->stdio >= ARRAY_SIZE(names))
 		return err_set(err, -EBADMSG, "no standard descriptor %u",
 			       rec->stdio);
-	fd = ctx->stdio[rec->stdio];
+	fd = choose_stdio(ctx, rec);
 	if (fd < 0)
 		return err_set(err, -ENOTSUP,
 			       "the job had its standard %s "

@@ -76,6 +76,20 @@ is "$?" 6 "it is restored from there"
 whole tree.txt 150
 result $? "and its output is whole"
 
+# A job on a terminal, restored where there is none.
+script -qc "$top_builddir/jobcr run -- sh -c 'echo up; while
+	[ ! -e go ]; do sleep 0.02; done; echo end; exit 3'" /dev/null \
+	>tty.txt 2>&1 </dev/null &
+wait_for 10 grep -q up tty.txt
+job=$(jobcr list | awk '$3 == "running" { print $1 }')
+jobcr checkpoint "$job" --kill >out
+is "$?" 0 "a job on a terminal is checkpointed"
+wait
+: >go
+jobcr restore "$job" </dev/null >tty.txt
+is "$?" 3 "and restored where there is none"
+is "$(cat tty.txt)" end "its output goes where the new one's goes"
+
 # Refused by name.
 job=$(jobcr run --detach --output r.txt -- python3 -c 'import socket, time
 s = socket.socket()
