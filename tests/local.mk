@@ -53,6 +53,11 @@ UNIT_TESTS += %D%/unit/model
 %C%_unit_model_LDADD = %D%/lib/libtap.a src/model/libmodel.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/outside
+%C%_unit_outside_SOURCES = %D%/unit/outside.c
+%C%_unit_outside_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
+	src/model/libmodel.a src/kernel/libkernel.a src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/proc
 %C%_unit_proc_SOURCES = %D%/unit/proc.c
 %C%_unit_proc_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \

@@ -13,6 +13,7 @@
 #include "engine/dump.h"
 #include "engine/engine.h"
 #include "engine/meta.h"
+#include "engine/outside.h"
 #include "engine/pages.h"
 #include "engine/preflight.h"
 #include "storage/store.h"
@@ -36,6 +37,7 @@ struct checkpoint {
 	struct meta_stream meta;
 	struct pages *pages;
 	struct sync_list syncs;
+	struct outside *outside;
 	char meta_name[NAME_BYTES], pages_name[NAME_BYTES];
 	uint32_t meta_stream, page_streams[1];
 	unsigned int created; /* streams, in this order */
@@ -52,7 +54,7 @@ static int check(struct checkpoint *c, struct dump *d, struct err *err)
 	int r;
 
 	r = dump_init(d, c->args, &c->collection, c->pages,
-		      c->pages ? &c->meta.sink : NULL, err);
+		      c->pages ? &c->meta.sink : NULL, &c->outside, err);
 	d->syncs = &c->syncs;
 	if (r == 0)
 		r = preflight(&c->collection, &d->ctx, c->args->init_pid,
@@ -327,6 +329,7 @@ int checkpoint_run(const struct checkpoint_args *args,
 	*ret = c->result;
 	pages_free(c->pages);
 	sync_done(&c->syncs);
+	outside_free(c->outside);
 	meta_stream_done(&c->meta);
 	writer_free(c->writer);
 	if (r < 0 && !c->durable)

@@ -61,8 +61,6 @@ struct collected_id { /* of a thread or process, sorted by tid */
 	pid_t tid, ns_tid;
 };
 
-struct outside;
-
 struct collection {
 	struct frozen_tree *tree; /* borrowed */
 	bool frozen;
@@ -76,7 +74,6 @@ struct collection {
 	size_t nids;
 	struct object_table *objects;
 	dev_t shmem_device;
-	struct outside *outside; /* made when first asked for */
 };
 
 int collect(struct frozen_tree *tree, bool frozen, struct collection *ret,

@@ -10,7 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "engine/outside.h"
 #include "kernel/kcmp.h"
 #include "util/cleanup.h"
 
@@ -45,7 +44,6 @@ void collection_done(struct collection *c)
 	free(c->slots);
 	free(c->files);
 	free(c->ids);
-	outside_free(c->outside);
 	object_table_free(c->objects);
 	memset(c, 0, sizeof(*c));
 }

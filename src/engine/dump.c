@@ -38,24 +38,28 @@ static pid_t engine_ns_pid(void *arg, pid_t pid)
 	return collection_ns_pid(d->collection, pid);
 }
 
-/* Looked for when the first resource asks; NULL: that failed. */
-static struct outside *look_outside(struct dump *d)
+static int look_at_others(struct dump *d, struct err *err)
 {
-	struct collection *c = d->collection;
+	const struct collection *c = d->collection;
 	auto_free pid_t *pids = calloc(c->nids + 1, sizeof(*pids));
-	int r;
+	int r = 0;
 
-	if (c->outside || d->outside_failure.code)
-		return c->outside;
-	if (!pids) {
-		(void)err_set(&d->outside_failure, -ENOMEM, "processes");
-		return NULL;
-	}
+	if (!pids)
+		return err_set(err, -ENOMEM, "processes");
 	for (size_t i = 0; i < c->nids; i++)
 		pids[i] = c->ids[i].tid;
-	r = outside_new(pids, c->nids, c->shmem_device, &c->outside,
-			&d->outside_failure);
-	return r < 0 ? NULL : c->outside;
+	if (!*d->outside)
+		r = outside_new(c->shmem_device, d->outside, err);
+	return r < 0 ? r : outside_look(*d->outside, pids, c->nids, err);
+}
+
+/* Looked for when the first resource asks; NULL: that failed. */
+static const struct outside *look_outside(struct dump *d)
+{
+	if (!d->looked_outside)
+		(void)look_at_others(d, &d->outside_failure);
+	d->looked_outside = true;
+	return d->outside_failure.code ? NULL : *d->outside;
 }
 
 static pid_t engine_held_outside(void *arg, const char *link)
@@ -134,12 +138,14 @@ static int read_allowed_cpus(struct dump *d, struct err *err)
 
 int dump_init(struct dump *d, const struct checkpoint_args *args,
 	      struct collection *collection, struct pages *pages,
-	      const struct img_sink *out, struct err *err)
+	      const struct img_sink *out, struct outside **outside,
+	      struct err *err)
 {
 	memset(d, 0, sizeof(*d));
 	d->args = args;
 	d->collection = collection;
 	d->pages = pages;
+	d->outside = outside;
 	d->options.carry = args->carry;
 	d->options.stdio = args->stdio;
 	d->options.owner_uid = args->owner->uid;

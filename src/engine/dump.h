@@ -18,13 +18,19 @@ struct dump {
 	struct dump_engine engine;
 	struct dump_ctx ctx;
 	uint8_t allowed_cpus[1024];
+	struct outside **outside; /* borrowed; made when first asked for */
+	bool looked_outside;
 	struct err outside_failure; /* code 0: none */
 };
 
-/* out may be NULL for checks.  Do not move *d. */
+/*
+ * out may be NULL for checks.  *outside outlives the dump, and is for the
+ * caller to free.  Do not move *d.
+ */
 int dump_init(struct dump *d, const struct checkpoint_args *args,
 	      struct collection *collection, struct pages *pages,
-	      const struct img_sink *out, struct err *err);
+	      const struct img_sink *out, struct outside **outside,
+	      struct err *err);
 
 /* A callback that cannot tell an error had one. */
 int dump_failure(const struct dump *d, struct err *err);

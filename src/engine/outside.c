@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,8 @@ struct holding {
 struct outside {
 	struct holding *list; /* sorted by kind and inode when complete */
 	size_t count, room;
+	pid_t *seen; /* looked at; ascending when complete */
+	size_t nseen, seen_room;
 	dev_t shmem_device;
 };
 
@@ -158,37 +161,89 @@ static int compare_holdings(const void *a, const void *b)
 	return x->inode < y->inode ? -1 : x->inode > y->inode;
 }
 
-int outside_new(const pid_t *members, size_t count, dev_t shmem_device,
-		struct outside **ret, struct err *err)
+int outside_new(dev_t shmem_device, struct outside **ret, struct err *err)
+{
+	struct outside *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return err_set(err, -ENOMEM, "other processes");
+	o->shmem_device = shmem_device;
+	*ret = o;
+	return 0;
+}
+
+static bool is_in(const pid_t *pids, size_t count, pid_t pid)
+{
+	return count &&
+	       bsearch(&pid, pids, count, sizeof(pid), compare_pids) != NULL;
+}
+
+/* Children born while a running tree was listed looked like strangers. */
+static void forget_members(struct outside *o, const pid_t *members,
+			   size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < o->count; i++) {
+		pid_t pid = o->list[i].pid;
+
+		if (!is_in(members, count, pid) &&
+		    (kill(pid, 0) == 0 || errno != ESRCH))
+			o->list[kept++] = o->list[i];
+	}
+	o->count = kept;
+}
+
+static int note_seen(struct outside *o, pid_t pid, struct err *err)
+{
+	if (o->nseen == o->seen_room) {
+		size_t room = o->seen_room ? o->seen_room * 2 : 1024;
+		pid_t *seen = reallocarray(o->seen, room, sizeof(*seen));
+
+		if (!seen)
+			return err_set(err, -ENOMEM, "other processes");
+		o->seen = seen;
+		o->seen_room = room;
+	}
+	o->seen[o->nseen++] = pid;
+	return 0;
+}
+
+static int look_at_new(struct outside *o, const pid_t *members, size_t count,
+		       struct err *err)
 {
 	auto_closedir DIR *dir = opendir("/proc");
-	struct outside *o;
+	size_t before = o->nseen;
 	struct dirent *d;
 	int r = 0;
 
 	if (!dir)
 		return err_sys(err, "/proc");
-	o = calloc(1, sizeof(*o));
-	if (!o)
-		return err_set(err, -ENOMEM, "other processes");
-	o->shmem_device = shmem_device;
 	while (r == 0 && (d = readdir(dir))) {
 		pid_t pid = (pid_t)atoi(d->d_name);
 
-		if (pid <= 0 || pid == getpid() ||
-		    (count &&
-		     bsearch(&pid, members, count, sizeof(pid), compare_pids)))
+		if (pid <= 0 || pid == getpid() || is_in(members, count, pid) ||
+		    is_in(o->seen, before, pid))
 			continue;
 		r = look_at(o, pid, err);
+		if (r == 0)
+			r = note_seen(o, pid, err);
 	}
-	if (r < 0) {
-		outside_free(o);
-		return r;
-	}
+	return r;
+}
+
+int outside_look(struct outside *o, const pid_t *members, size_t count,
+		 struct err *err)
+{
+	int r;
+
+	forget_members(o, members, count);
+	r = look_at_new(o, members, count, err);
+	if (o->nseen)
+		qsort(o->seen, o->nseen, sizeof(*o->seen), compare_pids);
 	if (o->count)
 		qsort(o->list, o->count, sizeof(*o->list), compare_holdings);
-	*ret = o;
-	return 0;
+	return r;
 }
 
 void outside_free(struct outside *o)
@@ -196,6 +251,7 @@ void outside_free(struct outside *o)
 	if (!o)
 		return;
 	free(o->list);
+	free(o->seen);
 	free(o);
 }
 

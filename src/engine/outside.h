@@ -10,13 +10,20 @@
 
 /*
  * Who outside the tree holds pipes, sockets and shared memory: the kernel
- * does not tell, so all other processes are looked at, once.
+ * does not tell, so all other processes are looked at.
  */
 struct outside;
 
-/* members: outer pids of the tree, ascending; this process is left out. */
-int outside_new(const pid_t *members, size_t count, dev_t shmem_device,
-		struct outside **ret, struct err *err);
+int outside_new(dev_t shmem_device, struct outside **ret, struct err *err);
+
+/*
+ * Look at every process that is no member (outer pids, ascending), is not
+ * this one, and was not looked at before.  Called while the tree runs and
+ * again when it stands still: what came up in between can be held by nobody
+ * who was there before, but for members that have left the tree.
+ */
+int outside_look(struct outside *o, const pid_t *members, size_t count,
+		 struct err *err);
 void outside_free(struct outside *o);
 
 /* A holder's pid, or 0.  link is "pipe:[INODE]" or "socket:[INODE]". */
