@@ -19,16 +19,17 @@ static int raise_own_limit(struct err *err)
 	return 0;
 }
 
-/* The job's clocks go on where they stood at the cut. */
+/*
+ * The job's clocks go on where they stood at the cut.  Resources compute
+ * with the same offset, to the nanosecond.
+ */
 static int set_clocks(const struct building *b, struct err *err)
 {
-	const PartRecord *part = b->plan->part;
-	int64_t monotonic = (int64_t)clock_ns(CLOCK_MONOTONIC);
 	int64_t boottime = (int64_t)clock_ns(CLOCK_BOOTTIME);
 	int r;
 
-	r = b->args->set_time(b->args->arg, part->monotonic_ns - monotonic,
-			      part->boottime_ns - boottime, err);
+	r = b->args->set_time(b->args->arg, b->ctx.monotonic_offset_ns,
+			      b->plan->part->boottime_ns - boottime, err);
 	return r < 0 ? err_wrap(err, r, "time namespace") : 0;
 }
 

@@ -140,6 +140,7 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 {
 	const struct vma *unlocked = NULL;
 	const char *why, *remedy;
+	unsigned int vdsos = 0;
 	dev_t dev;
 	int r;
 
@@ -154,6 +155,7 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 
 		if (lockable(kind) && !(v->flags & VMA_LOCKED))
 			unlocked = v;
+		vdsos += kind == MAPPING_VDSO;
 		if (kind != MAPPING_REFUSED)
 			continue;
 		refusals_add(no, task->ns_pid, task->stat->comm, -1, remedy,
@@ -163,6 +165,11 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 			     v->path);
 	}
 	check_all_locked(task, unlocked, no);
+	/* A restore makes its last call there.  An exec maps it late. */
+	if (task->leader && vdsos != 1)
+		refusals_add(no, task->ns_pid, task->stat->comm, -1,
+			     "run it without tools that unmap the vDSO",
+			     "%u vDSOs mapped", vdsos);
 	return task->leader ? 0 : check_policy(task, no, err);
 }
 

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -66,6 +67,13 @@ static void secret_memory(void)
 static void secret_file(void)
 {
 	want(syscall(SYS_memfd_secret, 0) >= 0, "memfd_secret");
+}
+
+static void unmap_vdso(void)
+{
+	void *vdso = (void *)getauxval(AT_SYSINFO_EHDR);
+
+	want(vdso && munmap(vdso, 2 * PAGE) == 0, "munmap of the vDSO");
 }
 
 static void aio(void)
@@ -227,6 +235,7 @@ static const struct kind {
 	{ "protection-key", "protection key", key },
 	{ "huge-memfd", "hugetlbfs", huge_memfd },
 	{ "mlockall", "mlockall", lock_all },
+	{ "vdso", "0 vDSOs mapped", unmap_vdso },
 	{ "mempolicy", "NUMA memory policy", policy },
 	{ "perf", "perf", perf },
 	{ "seccomp", "seccomp", seccomp },
