@@ -503,7 +503,7 @@ int tree_freeze(const struct tree_members *members, uint64_t deadline_ns,
 		r = err_set(err, -ESRCH, "the job has no process any more");
 	if (r < 0) {
 		tree_free(&tree);
-		return err_wrap(err, r, "freeze");
+		return r;
 	}
 	*ret = tree;
 	return 0;

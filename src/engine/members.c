@@ -93,7 +93,8 @@ static int add_namespace(pid_t init_pid, struct pid_list *l, struct err *err)
 	if (!dir)
 		return err_sys(err, "/proc");
 	if (pid_namespace(init_pid, &own) < 0)
-		return err_sys(err, "pid namespace of %d", (int)init_pid);
+		return err_num(err, errno == ENOENT ? ESRCH : errno,
+			       "init of the job, process %d", (int)init_pid);
 	while ((e = readdir(dir))) {
 		uint64_t pid;
 		int r;
