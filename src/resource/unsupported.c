@@ -81,13 +81,15 @@ static void print_inet(const char *host, uint16_t port, char *ret, size_t room)
 	snprintf(ret, room, "%s port %u", host, ntohs(port));
 }
 
+static const char no_name[] = "no name";
+
 static void print_unix(const struct sockaddr_un *un, size_t len, char *ret,
 		       size_t room)
 {
 	size_t head = offsetof(struct sockaddr_un, sun_path);
 
 	if (len <= head)
-		snprintf(ret, room, "no name");
+		snprintf(ret, room, "%s", no_name);
 	else if (!un->sun_path[0])
 		snprintf(ret, room, "@%.*s", (int)(len - head - 1),
 			 un->sun_path + 1);
@@ -168,8 +170,13 @@ static void describe_socket(const struct fd_view *fd, struct reason *ret)
 		print_address(&local, local_len, here, sizeof(here));
 	if (getpeername(fd->own_fd, &peer.any, &peer_len) == 0) {
 		print_address(&peer, peer_len, there, sizeof(there));
-		snprintf(ret->what, sizeof(ret->what),
-			 "%s (%s, connected to %s)", name, here, there);
+		if (local.any.sa_family == AF_UNIX && !strcmp(here, no_name) &&
+		    !strcmp(there, no_name))
+			snprintf(ret->what, sizeof(ret->what),
+				 "%s, one of a pair", name);
+		else
+			snprintf(ret->what, sizeof(ret->what),
+				 "%s (%s, connected to %s)", name, here, there);
 	} else {
 		snprintf(ret->what, sizeof(ret->what), "%s (%s%s)", name, here,
 			 socket_option(fd->own_fd, SO_ACCEPTCONN) > 0
