@@ -347,6 +347,7 @@ VICTIMS += %D%/victims/mapped_file.victim
 %C%_victims_mapped_file_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
 
 T_TESTS += %D%/t/killed.t
+T_TESTS += %D%/t/harassed.t
 
 # Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.
 check_PROGRAMS += %D%/lib/survive %D%/programs/openmp
