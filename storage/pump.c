@@ -2,6 +2,7 @@
 #include "storage/pump.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -52,6 +53,10 @@ static bool take_queue(struct pump *p)
 		req = p->queue[0];
 		memmove(p->queue, p->queue + 1, --p->queued * sizeof(req));
 		(void)pthread_mutex_unlock(&p->lock);
+		/* No room for that much: the write itself will tell. */
+		if (req.allocate)
+			(void)fallocate(req.fd, 0, (off_t)req.offset,
+					(off_t)req.allocate);
 		r = ring_start(&p->ring, &req, &err);
 		if (r < 0)
 			post(p, req.index, r);

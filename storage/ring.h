@@ -40,7 +40,8 @@ struct ring_request {
 	unsigned int index; /* of the buffer */
 	size_t from;        /* first byte in the buffer */
 	size_t len;
-	uint64_t offset; /* in the file */
+	uint64_t offset;   /* in the file */
+	uint64_t allocate; /* by the pump: blocks from offset on, at first */
 };
 
 #define RING_ALIGN 4096u

@@ -164,32 +164,34 @@ int writer_open(struct writer *w, const char *name, uint32_t *ret_stream,
  * wait for each other.  A file system that cannot, or has no room for that
  * much, gets its answer from the write itself.
  */
-static void allocate(struct stream *s, uint64_t offset, size_t len)
+static uint64_t blocks_ahead(struct stream *s, uint64_t offset, size_t len)
 {
 	uint64_t end = offset + len, more = end;
 
 	if (!s->direct || !offset || end <= s->allocated)
-		return;
+		return 0;
 	if (more < ALLOCATE_MIN)
 		more = ALLOCATE_MIN;
 	if (more > ALLOCATE_MAX)
 		more = ALLOCATE_MAX;
-	(void)fallocate(s->fd, 0, (off_t)offset, (off_t)(len + more));
 	s->allocated = end + more;
+	return len + more;
 }
 
 static void start(struct writer *w, uint32_t index)
 {
 	struct slot *slot = &w->slots[index];
+	struct stream *s = &w->streams[slot->stream];
 	struct ring_request req = {
 		.write = true,
-		.fd = w->streams[slot->stream].fd,
+		.fd = s->fd,
 		.index = index,
 		.from = slot->done,
 		.len = slot->len - slot->done,
 		.offset = slot->offset + slot->done,
 	};
 
+	req.allocate = blocks_ahead(s, req.offset, req.len);
 	slot->state = SLOT_IN_FLIGHT;
 	pump_start(w->pump, &req);
 }
@@ -268,7 +270,6 @@ static void submit(struct writer *w, uint32_t stream, uint32_t index,
 					 .stream = stream,
 					 .len = len,
 					 .offset = offset };
-	allocate(&w->streams[stream], offset, len);
 	start(w, index);
 }
 

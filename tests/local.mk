@@ -102,6 +102,10 @@ UNIT_TESTS += %D%/unit/damaged
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS) $(JSON_LIBS)
 
+UNIT_TESTS += %D%/unit/hang
+%C%_unit_hang_SOURCES = %D%/unit/hang.c
+%C%_unit_hang_LDADD = $(SNAPSHOT_LIBS)
+
 UNIT_TESTS += %D%/unit/snapshot
 %C%_unit_snapshot_SOURCES = %D%/unit/snapshot.c
 %C%_unit_snapshot_LDADD = $(SNAPSHOT_LIBS)
