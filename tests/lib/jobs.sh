@@ -13,6 +13,14 @@ top_builddir=$(cd "$top_builddir" && pwd)
 tmp=$(mktemp -d /tmp/jobcr-t.XXXXXX) || exit 1
 chmod 0755 "$tmp"
 mkdir "$tmp/store"
+# A checkout often lies in a home where other users cannot look.
+if ! setpriv --reuid 65534 --regid 65534 --clear-groups \
+	test -x "$top_builddir/jobcr"; then
+	mkdir "$tmp/programs"
+	cp "$top_builddir"/jobcr "$top_builddir"/jobcrd \
+		"$top_builddir"/jobcr-* "$tmp/programs"
+	top_builddir=$tmp/programs
+fi
 JOBCR_CONF=$tmp/jobcr.conf
 JOBCR_LIBEXEC=$top_builddir
 export JOBCR_CONF JOBCR_LIBEXEC

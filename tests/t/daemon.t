@@ -15,10 +15,6 @@ jobcr_a() {
 jobcr_b() {
 	as $bob "$top_builddir/jobcr" "$@"
 }
-if ! as $alice test -x "$top_builddir/jobcr"; then
-	echo "1..0 # SKIP users cannot reach $top_builddir"
-	exit 0
-fi
 
 printf 'Keep = 2000\n' | cat "$JOBCR_CONF" - >bad.conf
 "$top_builddir/jobcrd" --test --config bad.conf 2>err
