@@ -86,6 +86,11 @@ static bool refuse(const struct vma *vma, const char **ret_why,
 		*ret_remedy = refused_flags[i].remedy;
 		return true;
 	}
+	if (vma->start < MAPPING_LOWEST) {
+		*ret_why = "memory at the lowest addresses";
+		*ret_remedy = "run without mapping address zero";
+		return true;
+	}
 	if (vma->pkey) {
 		*ret_why = "memory with a protection key";
 		*ret_remedy = "run without pkey_mprotect";

@@ -21,6 +21,12 @@ enum mapping_kind {
 	MAPPING_REFUSED,   /* cannot be saved: *ret_why says what it is */
 };
 
+/*
+ * No ordinary program may map below (vm.mmap_min_addr), so that a null
+ * pointer in the kernel finds nothing there; a restore, which could, must not.
+ */
+#define MAPPING_LOWEST 65536u
+
 /* Device number of the kernel's own tmpfs, where shared memory lives. */
 int mapping_shmem_device(dev_t *ret, struct err *err);
 

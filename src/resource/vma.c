@@ -365,8 +365,11 @@ static int check_record(const VmaRecord *rec, struct err *err)
 	const char *what = NULL;
 
 	if (rec->start % PAGE || rec->end % PAGE || rec->start >= rec->end ||
-	    rec->end > USER_END)
+	    rec->start < MAPPING_LOWEST || rec->end > USER_END)
 		what = "bad range";
+	else if (rec->kind < VMA_RECORD__KIND__ANON_PRIVATE ||
+		 rec->kind > VMA_RECORD__KIND__DROPPABLE)
+		what = "unknown kind";
 	else if (rec->prot & ~(uint32_t)(PROT_READ | PROT_WRITE | PROT_EXEC))
 		what = "bad protection";
 	else if (has_object(rec) && (!rec->object || rec->offset % PAGE))

@@ -146,6 +146,13 @@ static void lock_all(void)
 	want(mlockall(MCL_CURRENT | MCL_FUTURE) == 0, "mlockall");
 }
 
+static void lowest(void)
+{
+	want(mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == NULL,
+	     "mmap at zero");
+}
+
 static void policy(void)
 {
 	want(syscall(SYS_set_mempolicy, 4 /* local */, NULL, 0) == 0,
@@ -237,6 +244,7 @@ static const struct kind {
 	{ "mlockall", "mlockall", lock_all },
 	{ "vdso", "0 vDSOs mapped", unmap_vdso },
 	{ "mempolicy", "NUMA memory policy", policy },
+	{ "lowest", "lowest addresses", lowest },
 	{ "perf", "perf", perf },
 	{ "seccomp", "seccomp", seccomp },
 	{ "namespace", "namespace of its own (uts)", own_namespace },
