@@ -86,6 +86,8 @@ wait_for() {
 }
 
 start_daemon() {
+	# One that was killed leaves its socket behind.
+	rm -f "$tmp/run/jobcrd.sock"
 	"$top_builddir/jobcrd" --debug "$@" >>"$tmp/jobcrd.log" 2>&1 &
 	daemon=$!
 	wait_for 10 test -S "$tmp/run/jobcrd.sock"
