@@ -16,10 +16,10 @@
 #include "resource/resource.h"
 #include "util/cleanup.h"
 
-#define GROUPS_MAX	 65536
+#define GROUPS_MAX       65536
 #define SECUREBITS_KNOWN 0xfffu
-#define SECUREBITS_USER	 SECBIT_KEEP_CAPS /* what an ordinary user can set */
-#define ANY_UID		 0 /* an owner who may be anybody */
+#define SECUREBITS_USER  SECBIT_KEEP_CAPS /* what an ordinary user can set */
+#define ANY_UID          0                /* an owner who may be anybody */
 
 enum { CAP_INH, CAP_PRM, CAP_EFF, CAP_BND, CAP_AMB }; /* proc_status.caps */
 
@@ -46,7 +46,8 @@ static void refuse_ids(const struct thread_view *thread,
 			refusals_add(no, pid, comm, -1,
 				     "run no set-user-ID program in the job",
 				     "thread %d has user id %u, the job's is "
-				     "%u", (int)thread->ns_tid, st->uids[i],
+				     "%u",
+				     (int)thread->ns_tid, st->uids[i],
 				     owner->uid);
 			break;
 		}
@@ -58,7 +59,8 @@ static void refuse_ids(const struct thread_view *thread,
 		refusals_add(no, pid, comm, -1,
 			     "run no set-group-ID program in the job",
 			     "thread %d has group id %u, which its user is "
-			     "no member of", (int)thread->ns_tid, gid);
+			     "no member of",
+			     (int)thread->ns_tid, gid);
 		break;
 	}
 }
@@ -74,9 +76,8 @@ static int creds_check(const struct dump_ctx *ctx,
 		return 0;
 	refuse_ids(thread, owner, no);
 	if (st->caps[CAP_PRM] | st->caps[CAP_INH] | st->caps[CAP_AMB])
-		refusals_add(no, thread->task->ns_pid,
-			     thread->task->stat->comm, -1,
-			     "run no program with file capabilities",
+		refusals_add(no, thread->task->ns_pid, thread->task->stat->comm,
+			     -1, "run no program with file capabilities",
 			     "thread %d holds capabilities (%#llx)",
 			     (int)thread->ns_tid,
 			     (unsigned long long)(st->caps[CAP_PRM] |
@@ -99,8 +100,10 @@ static int creds_dump(const struct dump_ctx *ctx,
 		return r;
 	if (ctx->options->owner->uid != ANY_UID &&
 	    (uint64_t)bits & ~(uint64_t)SECUREBITS_USER)
-		return err_set(err, -ENOTSUP, "securebits %#llx, which only "
-			       "root can set", (unsigned long long)bits);
+		return err_set(err, -ENOTSUP,
+			       "securebits %#llx, which only "
+			       "root can set",
+			       (unsigned long long)bits);
 	rec.tid = thread->ns_tid;
 	rec.uids = (uint32_t *)st->uids;
 	rec.n_uids = 4;
@@ -127,25 +130,28 @@ static int check_owner(const CredsRecord *rec,
 		return 0;
 	for (i = 0; i < rec->n_uids; i++)
 		if (rec->uids[i] != owner->uid)
-			return err_set(err, -EPERM, "the snapshot names user "
-				       "id %u, the job's is %u", rec->uids[i],
-				       owner->uid);
+			return err_set(err, -EPERM,
+				       "the snapshot names user "
+				       "id %u, the job's is %u",
+				       rec->uids[i], owner->uid);
 	for (i = 0; i < rec->n_gids + rec->n_groups; i++) {
-		gid_t gid = i < rec->n_gids ? rec->gids[i] :
-					      rec->groups[i - rec->n_gids];
+		gid_t gid = i < rec->n_gids ? rec->gids[i]
+					    : rec->groups[i - rec->n_gids];
 
-		if (!has_group(gid, owner->gid, owner->groups,
-			       owner->ngroups))
-			return err_set(err, -EPERM, "the snapshot names group "
+		if (!has_group(gid, owner->gid, owner->groups, owner->ngroups))
+			return err_set(err, -EPERM,
+				       "the snapshot names group "
 				       "id %u, which user %u is no member of",
 				       gid, owner->uid);
 	}
 	if (rec->cap_permitted | rec->cap_effective | rec->cap_inheritable |
 	    rec->cap_ambient)
-		return err_set(err, -EPERM, "the snapshot names capabilities, "
+		return err_set(err, -EPERM,
+			       "the snapshot names capabilities, "
 			       "but the job's user is not root");
 	if (rec->securebits & ~SECUREBITS_USER)
-		return err_set(err, -EPERM, "the snapshot names securebits "
+		return err_set(err, -EPERM,
+			       "the snapshot names securebits "
 			       "that only root can set");
 	return 0;
 }
@@ -167,8 +173,7 @@ static int call(struct remote *remote, struct err *err, const char *what,
 {
 	int64_t value;
 
-	return remote_call(remote, what, &value, err, nr, a0, a1, a2, a3, 0,
-			   0);
+	return remote_call(remote, what, &value, err, nr, a0, a1, a2, a3, 0, 0);
 }
 
 static int set_ids(struct remote *remote, const CredsRecord *rec,
@@ -194,14 +199,12 @@ static int set_ids(struct remote *remote, const CredsRecord *rec,
 		r = call(remote, err, "setresgid", __NR_setresgid, g[0], g[1],
 			 g[2], 0);
 	if (r == 0)
-		r = call(remote, err, "setfsgid", __NR_setfsgid, g[3], 0, 0,
-			 0);
+		r = call(remote, err, "setfsgid", __NR_setfsgid, g[3], 0, 0, 0);
 	if (r == 0)
 		r = call(remote, err, "setresuid", __NR_setresuid, u[0], u[1],
 			 u[2], 0);
 	if (r == 0)
-		r = call(remote, err, "setfsuid", __NR_setfsuid, u[3], 0, 0,
-			 0);
+		r = call(remote, err, "setfsuid", __NR_setfsuid, u[3], 0, 0, 0);
 	return r;
 }
 
@@ -225,8 +228,9 @@ static int set_caps(struct remote *remote, uint64_t effective,
 	int r;
 
 	r = remote_write(remote, at, &arg, sizeof(arg), err);
-	return r < 0 ? r : call(remote, err, "capset", __NR_capset, at,
-				at + sizeof(arg.head), 0, 0);
+	return r < 0 ? r
+		     : call(remote, err, "capset", __NR_capset, at,
+			    at + sizeof(arg.head), 0, 0);
 }
 
 static int for_each_cap(struct remote *remote, uint64_t caps, const char *what,
@@ -237,11 +241,11 @@ static int for_each_cap(struct remote *remote, uint64_t caps, const char *what,
 	for (cap = 0; cap < 64; cap++) {
 		if (!(caps & 1ull << cap))
 			continue;
-		r = option == PR_CAP_AMBIENT ?
-			    call(remote, err, what, __NR_prctl, option, sub,
-				 (uint64_t)cap, 0) :
-			    call(remote, err, what, __NR_prctl, option,
-				 (uint64_t)cap, 0, 0);
+		r = option == PR_CAP_AMBIENT
+			    ? call(remote, err, what, __NR_prctl, option, sub,
+				   (uint64_t)cap, 0)
+			    : call(remote, err, what, __NR_prctl, option,
+				   (uint64_t)cap, 0, 0);
 		if (r < 0)
 			return err_wrap(err, r, "capability %d", cap);
 	}
@@ -281,8 +285,7 @@ static int shape_caps(struct remote *remote, const CredsRecord *rec,
 				 "PR_CAP_AMBIENT_RAISE", PR_CAP_AMBIENT,
 				 PR_CAP_AMBIENT_RAISE, err);
 	if (r == 0)
-		r = for_each_cap(remote,
-				 here->caps[CAP_BND] & ~bound,
+		r = for_each_cap(remote, here->caps[CAP_BND] & ~bound,
 				 "PR_CAPBSET_DROP", PR_CAPBSET_DROP, 0, err);
 	if (r == 0)
 		r = call(remote, err, "PR_SET_SECUREBITS", __NR_prctl,
@@ -334,9 +337,11 @@ static int check_caps_here(const CredsRecord *rec,
 				 ~here->caps[CAP_PRM];
 
 	if (lacking)
-		return err_set(err, -EPERM, "capabilities %#llx of the job "
+		return err_set(err, -EPERM,
+			       "capabilities %#llx of the job "
 			       "cannot be given here: the launcher has lost "
-			       "them", (unsigned long long)lacking);
+			       "them",
+			       (unsigned long long)lacking);
 	return 0;
 }
 

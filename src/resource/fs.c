@@ -94,7 +94,8 @@ static int fs_check(const struct dump_ctx *ctx, const struct task_view *task,
 		refusals_add(no, task->ns_pid, task->stat->comm, -1,
 			     "start it in a directory that stays mounted",
 			     "its current directory cannot be reached by its "
-			     "name %s", cwd.path);
+			     "name %s",
+			     cwd.path);
 	free(cwd.path);
 	return 0;
 }
@@ -141,8 +142,9 @@ static int enter(struct remote *remote, const char *path, struct err *err)
 	r = path_call(remote, __NR_chdir, path, 0, &value, err);
 	if (r < 0)
 		return r;
-	return value < 0 ? err_num(err, (int)value, "current directory %s",
-				   path) : 0;
+	return value < 0
+		       ? err_num(err, (int)value, "current directory %s", path)
+		       : 0;
 }
 
 /*
@@ -180,8 +182,9 @@ static int enter_deleted(struct remote *remote, const char *path,
 		r = path_call(remote, __NR_rmdir, places[i], 0, &value, err);
 		if (r < 0)
 			return r;
-		return value < 0 ? err_num(err, (int)value, "rmdir %s",
-					   places[i]) : 0;
+		return value < 0
+			       ? err_num(err, (int)value, "rmdir %s", places[i])
+			       : 0;
 	}
 	return err_set(err, -EACCES,
 		       "no place for the deleted current directory %s", path);
@@ -214,8 +217,8 @@ static int fs_restore(struct restore_ctx *ctx, struct restore_task *task,
 	r = unpack_path(&rec->cwd, &cwd, err);
 	if (r < 0)
 		return r;
-	r = rec->cwd_deleted ? enter_deleted(task->remote, cwd, err) :
-			       enter(task->remote, cwd, err);
+	r = rec->cwd_deleted ? enter_deleted(task->remote, cwd, err)
+			     : enter(task->remote, cwd, err);
 	if (r < 0)
 		return r;
 	return remote_call(task->remote, "umask", &value, err, __NR_umask,

@@ -33,8 +33,8 @@
 #endif
 
 #define MEMBARRIER_GET_REGISTRATIONS (1 << 9) /* Linux 6.3 */
-#define XFEATURE_TILE_DATA	     18	      /* what must be asked for */
-#define XCOMP_OPTIONAL		     (1u << XFEATURE_TILE_DATA)
+#define XFEATURE_TILE_DATA           18       /* what must be asked for */
+#define XCOMP_OPTIONAL               (1u << XFEATURE_TILE_DATA)
 
 static int refuse(const struct task_view *task, struct refusals *no,
 		  const char *remedy, const char *what)
@@ -47,13 +47,11 @@ static int refuse(const struct task_view *task, struct refusals *no,
 /* 32-bit programs have other calls, registers and signal frames. */
 static bool is_32bit(const struct task_view *task)
 {
-	auto_close int fd =
-		openat(task->proc_fd, "exe", O_RDONLY | O_CLOEXEC);
+	auto_close int fd = openat(task->proc_fd, "exe", O_RDONLY | O_CLOEXEC);
 	unsigned char ident[EI_NIDENT];
 
 	return fd >= 0 && read(fd, ident, sizeof(ident)) == sizeof(ident) &&
-	       !memcmp(ident, ELFMAG, SELFMAG) &&
-	       ident[EI_CLASS] == ELFCLASS32;
+	       !memcmp(ident, ELFMAG, SELFMAG) && ident[EI_CLASS] == ELFCLASS32;
 }
 
 static int process_check(const struct dump_ctx *ctx,
@@ -80,8 +78,8 @@ static int get(struct remote *remote, const char *what, int option,
 	int64_t value;
 	int r;
 
-	r = remote_call(remote, what, &value, err, __NR_prctl,
-			(uint64_t)option, 0, 0, 0, 0, 0);
+	r = remote_call(remote, what, &value, err, __NR_prctl, (uint64_t)option,
+			0, 0, 0, 0, 0);
 	if (r == 0)
 		*ret = (uint32_t)value;
 	return r;
@@ -127,15 +125,13 @@ static int get_xcomp(struct remote *remote, uint32_t *ret, struct err *err)
 
 	r = remote_syscall(remote, __NR_arch_prctl, args, &value, err);
 	if (r == 0 && value == 0)
-		r = remote_read(remote, at, &permitted, sizeof(permitted),
-				err);
+		r = remote_read(remote, at, &permitted, sizeof(permitted), err);
 	if (r == 0)
 		*ret = (uint32_t)permitted & XCOMP_OPTIONAL;
 	return r;
 }
 
-static int get_membarrier(struct remote *remote, uint32_t *ret,
-			  struct err *err)
+static int get_membarrier(struct remote *remote, uint32_t *ret, struct err *err)
 {
 	const uint64_t args[6] = { MEMBARRIER_GET_REGISTRATIONS };
 	int64_t value;
@@ -145,7 +141,8 @@ static int get_membarrier(struct remote *remote, uint32_t *ret,
 	if (r < 0)
 		return r;
 	if (value < 0 && value != -ENOSYS)
-		return err_num(err, (int)value, "membarrier: registrations "
+		return err_num(err, (int)value,
+			       "membarrier: registrations "
 			       "cannot be read (Linux 6.3)");
 	*ret = value < 0 ? 0 : (uint32_t)value;
 	return 0;
@@ -160,8 +157,10 @@ static int refuse_ldt(struct remote *remote, struct err *err)
 	r = remote_syscall(remote, __NR_modify_ldt, args, &value, err);
 	if (r < 0)
 		return r;
-	return value > 0 ? err_set(err, -ENOTSUP, "it has segments of its own "
-				   "(modify_ldt), which are not saved") : 0;
+	return value > 0 ? err_set(err, -ENOTSUP,
+				   "it has segments of its own "
+				   "(modify_ldt), which are not saved")
+			 : 0;
 }
 
 static int read_inside(struct remote *remote, ProcessRecord *rec,
@@ -263,10 +262,12 @@ static int set_oom_score(const struct restore_owner *owner, int proc_fd,
 		r = err_num(err, EPERM, "write");
 	else
 		r = write_number(proc_fd, "oom_score_adj", "%ld", wanted, err);
-	return r < 0 ? err_wrap(err, r, "oom_score_adj: the job had %d, the "
+	return r < 0 ? err_wrap(err, r,
+				"oom_score_adj: the job had %d, the "
 				"launcher here has %ld: let slurmd run with no "
 				"more than the job's (OOMScoreAdjust)",
-				wanted, here) : 0;
+				wanted, here)
+		     : 0;
 }
 
 static int set(struct remote *remote, const char *what, int option,
@@ -296,8 +297,7 @@ static int set_membarrier(struct remote *remote, uint32_t registered,
 	return 0;
 }
 
-static int set_xcomp(struct remote *remote, uint32_t permitted,
-		     struct err *err)
+static int set_xcomp(struct remote *remote, uint32_t permitted, struct err *err)
 {
 	int64_t value;
 

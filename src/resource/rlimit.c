@@ -16,7 +16,7 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 
-#define LIMITS	       16
+#define LIMITS          16
 #define LIMITS_TEXT_MAX 65536
 
 /* In the order of RLIMIT_*; as /proc/PID/limits names them. */
@@ -68,8 +68,8 @@ static int read_limits(int proc_fd, struct limits *ret, struct err *err)
 		const char *line = strstr(data, limit_name[i].text);
 
 		if (!line ||
-		    sscanf(line + strlen(limit_name[i].text), "%23s %23s",
-			   soft, hard) != 2 ||
+		    sscanf(line + strlen(limit_name[i].text), "%23s %23s", soft,
+			   hard) != 2 ||
 		    parse_limit(soft, &ret->soft[i]) < 0 ||
 		    parse_limit(hard, &ret->hard[i]) < 0)
 			return err_set(err, -EIO, "/proc/PID/limits: no \"%s\"",
@@ -78,8 +78,8 @@ static int read_limits(int proc_fd, struct limits *ret, struct err *err)
 	return 0;
 }
 
-static int rlimit_dump(const struct dump_ctx *ctx,
-		       const struct task_view *task, struct err *err)
+static int rlimit_dump(const struct dump_ctx *ctx, const struct task_view *task,
+		       struct err *err)
 {
 	RlimitRecord rec = RLIMIT_RECORD__INIT;
 	struct limits limits;
@@ -134,8 +134,9 @@ static int set_limit(struct remote *remote, int which, uint64_t soft,
 		return r;
 	if (value == -EPERM)
 		return too_high(which, hard, hard_here, err);
-	return value < 0 ? err_num(err, (int)value, "%s",
-				   limit_name[which].text) : 0;
+	return value < 0
+		       ? err_num(err, (int)value, "%s", limit_name[which].text)
+		       : 0;
 }
 
 static int check_record(const RlimitRecord *rec, struct err *err)

@@ -110,8 +110,9 @@ static int sched_check(const struct dump_ctx *ctx,
 			     "give the job a limit that allows it "
 			     "(ulimit -e, -r), or no priority",
 			     "thread %d has a priority that its user may not "
-			     "set (policy %u, nice %d)", (int)thread->ns_tid,
-			     attr.sched_policy, attr.sched_nice);
+			     "set (policy %u, nice %d)",
+			     (int)thread->ns_tid, attr.sched_policy,
+			     attr.sched_nice);
 	return 0;
 }
 
@@ -125,8 +126,7 @@ static int sched_dump(const struct dump_ctx *ctx,
 
 	r = get_attr(thread->tid, &attr, err);
 	if (r == 0)
-		r = get_affinity(thread->tid, affinity, &rec.affinity.len,
-				 err);
+		r = get_affinity(thread->tid, affinity, &rec.affinity.len, err);
 	if (r < 0)
 		return r;
 	rec.tid = thread->ns_tid;
@@ -225,12 +225,11 @@ static int set_affinity(struct restore_ctx *ctx, struct remote *remote,
 		memcpy(wanted, ctx->allowed_cpus, ctx->allowed_cpus_len);
 	if (!memcmp(wanted, now, CPU_BYTES))
 		return 0;
-	r = remote_write(remote, remote_buffer(remote), wanted, CPU_BYTES,
-			 err);
-	return r < 0 ? r : remote_call(remote, "sched_setaffinity", &value,
-				       err, __NR_sched_setaffinity, 0,
-				       CPU_BYTES, remote_buffer(remote), 0, 0,
-				       0);
+	r = remote_write(remote, remote_buffer(remote), wanted, CPU_BYTES, err);
+	return r < 0 ? r
+		     : remote_call(remote, "sched_setaffinity", &value, err,
+				   __NR_sched_setaffinity, 0, CPU_BYTES,
+				   remote_buffer(remote), 0, 0, 0);
 }
 
 static void unpack(const SchedRecord *rec, struct sched_attr *ret)
@@ -292,7 +291,8 @@ static int set_attr(struct remote *remote, pid_t tid, const SchedRecord *rec,
 			__NR_sched_setattr, 0, remote_buffer(remote), 0, 0, 0,
 			0);
 	return r < 0 ? err_wrap(err, r, "policy %u, priority %u, nice %d",
-				rec->policy, rec->priority, rec->nice) : 0;
+				rec->policy, rec->priority, rec->nice)
+		     : 0;
 }
 
 static int sched_restore(struct restore_ctx *ctx, struct restore_task *task,

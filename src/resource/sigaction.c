@@ -127,8 +127,8 @@ static int set_action(struct remote *remote, int sig, uint64_t at,
 	int64_t value;
 	int r;
 
-	r = remote_call(remote, "rt_sigaction", &value, err,
-			__NR_rt_sigaction, (uint64_t)sig, at, 0, 8, 0, 0);
+	r = remote_call(remote, "rt_sigaction", &value, err, __NR_rt_sigaction,
+			(uint64_t)sig, at, 0, 8, 0, 0);
 	return r < 0 ? err_wrap(err, r, "signal %d", sig) : 0;
 }
 
@@ -150,8 +150,7 @@ static int discard_sigchld(struct remote *remote, struct err *err)
 	return set_action(remote, SIGCHLD, at, err);
 }
 
-static int sigaction_restore(struct restore_ctx *ctx,
-			     struct restore_task *task,
+static int sigaction_restore(struct restore_ctx *ctx, struct restore_task *task,
 			     struct restore_thread *thread,
 			     const ProtobufCMessage *msg, struct err *err)
 {

@@ -91,8 +91,8 @@ static int dump_queue(const struct dump_ctx *ctx, pid_t tid, bool shared,
 		return err_set(err, -ENOMEM, "out of memory");
 	for (i = 0; i < count + nbare; i++) {
 		list[i].len = SIGINFO_BYTES;
-		list[i].data = i < count ? queue + i * SIGINFO_BYTES :
-					   bare[i - count];
+		list[i].data =
+			i < count ? queue + i * SIGINFO_BYTES : bare[i - count];
 		/* It cannot be blocked: a restored copy would act on it
 		 * while it is being built. */
 		if (signal_of(list[i].data) == SIGSTOP)
@@ -170,8 +170,7 @@ static int sigqueue_restore(struct restore_ctx *ctx, struct restore_task *task,
 		if (sig < 1 || sig > LAST_SIGNAL || sig == SIGKILL ||
 		    sig == SIGSTOP)
 			return err_set(err, -EBADMSG, "pending signal %d", sig);
-		r = queue_one(task->remote, rec, task->ns_pid, info->data,
-			      err);
+		r = queue_one(task->remote, rec, task->ns_pid, info->data, err);
 		if (r == -EAGAIN)
 			return err_wrap(err, r,
 					"more signals than this user may have "

@@ -55,9 +55,11 @@ static void check_shm(const struct task_view *task, seconds since,
 	char line[512];
 
 	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%*d %d %*o %*u %d %d %*u %*u %*u %*u %*u "
-			   "%llu %llu %llu", &id, &creator, &last, &attached,
-			   &detached, &changed) == 6 &&
+		if (sscanf(line,
+			   "%*d %d %*o %*u %d %d %*u %*u %*u %*u %*u "
+			   "%llu %llu %llu",
+			   &id, &creator, &last, &attached, &detached,
+			   &changed) == 6 &&
 		    (creator == task->pid || last == task->pid) &&
 		    (attached >= since || detached >= since ||
 		     changed >= since))
@@ -73,9 +75,10 @@ static void check_msg(const struct task_view *task, seconds since,
 	char line[512];
 
 	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%*d %d %*o %*u %*u %d %d %*u %*u %*u %*u "
-			   "%llu %llu", &id, &sender, &receiver, &sent,
-			   &received) == 5 &&
+		if (sscanf(line,
+			   "%*d %d %*o %*u %*u %d %d %*u %*u %*u %*u "
+			   "%llu %llu",
+			   &id, &sender, &receiver, &sent, &received) == 5 &&
 		    ((sender == task->pid && sent >= since) ||
 		     (receiver == task->pid && received >= since)))
 			refuse(task, no, "message queue", id);
@@ -98,9 +101,8 @@ static bool may_alter(const struct semaphores *s, const struct user_id *user)
 }
 
 /* Who used one of them last: the task, a process that is dead, or others? */
-static void last_users(const struct task_view *task,
-		       const struct semaphores *s, bool *ret_task,
-		       bool *ret_dead)
+static void last_users(const struct task_view *task, const struct semaphores *s,
+		       bool *ret_task, bool *ret_dead)
 {
 	unsigned long i;
 
@@ -138,18 +140,22 @@ static int check_sem(const struct dump_ctx *ctx, const struct task_view *task,
 		bool by_task = false, by_dead = false;
 
 		if (sscanf(line, "%*d %d %o %lu %u %u %u %u %llu", &s.id,
-			   &s.mode, &s.count, &s.uid, &s.gid, &s.cuid,
-			   &s.cgid, &s.used) != 8 ||
+			   &s.mode, &s.count, &s.uid, &s.gid, &s.cuid, &s.cgid,
+			   &s.used) != 8 ||
 		    s.used < since || !may_alter(&s, ctx->options->owner))
 			continue;
 		last_users(task, &s, &by_task, &by_dead);
 		if (by_task)
-			refuse(task, no, same ? "semaphores, perhaps with "
-					       "SEM_UNDO" : "semaphores",
+			refuse(task, no,
+			       same ? "semaphores, perhaps with "
+				      "SEM_UNDO"
+				    : "semaphores",
 			       s.id);
 		else if (same && by_dead)
-			refuse(task, no, "semaphores, perhaps: SEM_UNDO cannot "
-			       "be ruled out", s.id);
+			refuse(task, no,
+			       "semaphores, perhaps: SEM_UNDO cannot "
+			       "be ruled out",
+			       s.id);
 	}
 	return 0;
 }

@@ -49,7 +49,8 @@ static bool dispatches_syscalls(pid_t tid)
 	struct dispatch_config config = { 0 };
 
 	return ptrace((enum __ptrace_request)GET_SYSCALL_USER_DISPATCH, tid,
-		      sizeof(config), &config) == 0 && config.mode != 0;
+		      sizeof(config), &config) == 0 &&
+	       config.mode != 0;
 }
 
 /* The register set exists only where ports were opened. */
@@ -62,8 +63,7 @@ static bool has_ports(pid_t tid)
 	       v.iov_len > 0;
 }
 
-static void check_stopped(const struct thread_view *thread,
-			  struct refusals *no)
+static void check_stopped(const struct thread_view *thread, struct refusals *no)
 {
 	const struct user_regs_struct *regs = thread->regs;
 
@@ -133,8 +133,8 @@ static int get_at(struct remote *remote, const char *what, int option,
 	int64_t value;
 	int r;
 
-	r = remote_call(remote, what, &value, err, __NR_prctl,
-			(uint64_t)option, at, 0, 0, 0, 0);
+	r = remote_call(remote, what, &value, err, __NR_prctl, (uint64_t)option,
+			at, 0, 0, 0, 0);
 	return r < 0 ? r : remote_read(remote, at, ret, len, err);
 }
 
@@ -146,8 +146,8 @@ static int read_altstack(struct remote *remote, ThreadRecord *rec,
 	int64_t value;
 	int r;
 
-	r = remote_call(remote, "sigaltstack", &value, err, __NR_sigaltstack,
-			0, at, 0, 0, 0, 0);
+	r = remote_call(remote, "sigaltstack", &value, err, __NR_sigaltstack, 0,
+			at, 0, 0, 0, 0);
 	if (r == 0)
 		r = remote_read(remote, at, &ss, sizeof(ss), err);
 	if (r < 0)
@@ -169,9 +169,10 @@ static int refuse_cpuid_fault(struct remote *remote, struct err *err)
 	r = remote_syscall(remote, __NR_arch_prctl, args, &value, err);
 	if (r < 0)
 		return r;
-	return value == 0 ? err_set(err, -ENOTSUP, "it lets CPUID fault "
-				    "(ARCH_SET_CPUID), which is not saved") :
-			    0;
+	return value == 0 ? err_set(err, -ENOTSUP,
+				    "it lets CPUID fault "
+				    "(ARCH_SET_CPUID), which is not saved")
+			  : 0;
 }
 
 static int read_inside(struct remote *remote, ThreadRecord *rec,
@@ -188,8 +189,8 @@ static int read_inside(struct remote *remote, ThreadRecord *rec,
 		r = get_at(remote, "PR_GET_PDEATHSIG", PR_GET_PDEATHSIG,
 			   &rec->pdeath_signal, 4, err);
 	if (r == 0)
-		r = get_at(remote, "PR_GET_TSC", PR_GET_TSC, &rec->tsc_mode,
-			   4, err);
+		r = get_at(remote, "PR_GET_TSC", PR_GET_TSC, &rec->tsc_mode, 4,
+			   err);
 	if (r == 0)
 		r = refuse_cpuid_fault(remote, err);
 	if (r == 0)
@@ -254,8 +255,7 @@ static int call(struct remote *remote, struct err *err, const char *what,
 {
 	int64_t value;
 
-	return remote_call(remote, what, &value, err, nr, a0, a1, a2, a3, 0,
-			   0);
+	return remote_call(remote, what, &value, err, nr, a0, a1, a2, a3, 0, 0);
 }
 
 static int set_name(struct remote *remote, const char *comm, struct err *err)
@@ -269,8 +269,9 @@ static int set_name(struct remote *remote, const char *comm, struct err *err)
 			       strlen(comm));
 	memcpy(name, comm, strlen(comm));
 	r = remote_write(remote, at, name, sizeof(name), err);
-	return r < 0 ? r : call(remote, err, "PR_SET_NAME", __NR_prctl,
-				PR_SET_NAME, at, 0, 0);
+	return r < 0 ? r
+		     : call(remote, err, "PR_SET_NAME", __NR_prctl, PR_SET_NAME,
+			    at, 0, 0);
 }
 
 static int set_altstack(struct remote *remote, const ThreadRecord *rec,
@@ -287,15 +288,16 @@ static int set_altstack(struct remote *remote, const ThreadRecord *rec,
 	if (rec->altstack_flags & SS_DISABLE)
 		return 0;
 	r = remote_write(remote, at, &ss, sizeof(ss), err);
-	return r < 0 ? r : call(remote, err, "sigaltstack", __NR_sigaltstack,
-				at, 0, 0, 0);
+	return r < 0 ? r
+		     : call(remote, err, "sigaltstack", __NR_sigaltstack, at, 0,
+			    0, 0);
 }
 
 static int set_speculation(struct remote *remote, const char *what,
 			   uint64_t which, uint32_t state, struct err *err)
 {
-	const uint64_t how = state == SPECULATION_OFF ? PR_SPEC_DISABLE :
-							PR_SPEC_FORCE_DISABLE;
+	const uint64_t how = state == SPECULATION_OFF ? PR_SPEC_DISABLE
+						      : PR_SPEC_FORCE_DISABLE;
 
 	if (state == SPECULATION_FREE)
 		return 0;
@@ -315,8 +317,7 @@ static int set_attributes(struct remote *remote, const ThreadRecord *rec,
 	if (r == 0 && rec->has_tsc_mode && rec->tsc_mode != PR_TSC_ENABLE)
 		r = call(remote, err, "PR_SET_TSC", __NR_prctl, PR_SET_TSC,
 			 rec->tsc_mode, 0, 0);
-	if (r == 0 && rec->has_mce_kill &&
-	    rec->mce_kill != PR_MCE_KILL_DEFAULT)
+	if (r == 0 && rec->has_mce_kill && rec->mce_kill != PR_MCE_KILL_DEFAULT)
 		r = call(remote, err, "PR_MCE_KILL", __NR_prctl, PR_MCE_KILL,
 			 PR_MCE_KILL_SET, rec->mce_kill, 0);
 	if (r == 0)

@@ -21,7 +21,7 @@
 #include "util/io.h"
 
 #define TIMERS_TEXT_MAX (64u << 20)
-#define ITIMERS		3
+#define ITIMERS         3
 
 #define PR_TIMER_CREATE_RESTORE_IDS 77 /* Linux 6.16 */
 /* Without it ids come in sequence: how many to try before giving up. */
@@ -52,7 +52,8 @@ static int parse_timer(const char **text, struct timer_text *ret)
 		   "ID: %d\nsignal: %d/%llx\nnotify: %7[a-z]/%3[a-z].%d\n"
 		   "ClockID: %d\n%n",
 		   &ret->id, &ret->signal, &ret->value, ret->notify,
-		   ret->target, &ret->pid, &ret->clock, &used) != 7 || !used)
+		   ret->target, &ret->pid, &ret->clock, &used) != 7 ||
+	    !used)
 		return -EIO;
 	*text += used;
 	return 0;
@@ -101,8 +102,8 @@ static int read_times(struct remote *remote, PosixTimerEntry *e,
 	r = remote_read(remote, at, &v, sizeof(v), err);
 	if (r < 0)
 		return r;
-	e->interval_ns = v.interval_sec * (int64_t)NSEC_PER_SEC +
-			 v.interval_sub;
+	e->interval_ns =
+		v.interval_sec * (int64_t)NSEC_PER_SEC + v.interval_sub;
 	e->value_ns = v.value_sec * (int64_t)NSEC_PER_SEC + v.value_sub;
 	r = remote_call(remote, "timer_getoverrun", &value, err,
 			__NR_timer_getoverrun, (uint64_t)e->id, 0, 0, 0, 0, 0);
@@ -181,8 +182,10 @@ static int read_posix_timers(const struct task_view *task, TimerRecord *rec,
 		struct timer_text t;
 
 		if (parse_timer(&text, &t) < 0)
-			return err_set(err, -EIO, "/proc/%d/timers: unknown "
-				       "format", (int)task->pid);
+			return err_set(err, -EIO,
+				       "/proc/%d/timers: unknown "
+				       "format",
+				       (int)task->pid);
 		r = add_timer(rec, task, &t, err);
 		if (r < 0)
 			return r;
@@ -242,7 +245,8 @@ static int check_timer(const struct restore_owner *owner,
 		       const PosixTimerEntry *e, struct err *err)
 {
 	if ((e->clock == CLOCK_REALTIME_ALARM ||
-	     e->clock == CLOCK_BOOTTIME_ALARM) && owner->uid != 0)
+	     e->clock == CLOCK_BOOTTIME_ALARM) &&
+	    owner->uid != 0)
 		return err_set(err, -EPERM, "timer %d: an alarm clock", e->id);
 	if (e->id < 0 || e->interval_ns < 0 || e->value_ns < 0)
 		return err_set(err, -EBADMSG, "timer %d: impossible numbers",
@@ -273,9 +277,8 @@ static int create_timer(struct remote *remote, const PosixTimerEntry *e,
 	r = remote_write(remote, at, &arg, sizeof(arg), err);
 	if (r < 0)
 		return r;
-	r = remote_call(remote, "timer_create", &value, err,
-			__NR_timer_create, (uint64_t)(int64_t)e->clock, at,
-			id_at, 0, 0, 0);
+	r = remote_call(remote, "timer_create", &value, err, __NR_timer_create,
+			(uint64_t)(int64_t)e->clock, at, id_at, 0, 0, 0);
 	if (r < 0)
 		return err_wrap(err, r, "timer %d: clock %d", e->id, e->clock);
 	return remote_read(remote, id_at, ret_id, sizeof(*ret_id), err);
@@ -290,15 +293,14 @@ static int create_by_trial(struct remote *remote, const PosixTimerEntry *e,
 	int r;
 
 	if (e->id > TIMER_ID_BOUND)
-		return err_set(err, -ENOTSUP,
-			       "timer id %d needs Linux 6.16", e->id);
+		return err_set(err, -ENOTSUP, "timer id %d needs Linux 6.16",
+			       e->id);
 	for (;;) {
 		r = create_timer(remote, e, &id, err);
 		if (r < 0 || id == e->id)
 			return r;
 		r = remote_call(remote, "timer_delete", &value, err,
-				__NR_timer_delete, (uint64_t)id, 0, 0, 0, 0,
-				0);
+				__NR_timer_delete, (uint64_t)id, 0, 0, 0, 0, 0);
 		if (r < 0)
 			return r;
 		if (id > e->id)
@@ -327,9 +329,8 @@ static int by_id(const void *a, const void *b)
 	return ((*x)->id > (*y)->id) - ((*x)->id < (*y)->id);
 }
 
-static int create_all(const struct restore_owner *owner,
-		      struct remote *remote, const TimerRecord *rec,
-		      bool exact, struct err *err)
+static int create_all(const struct restore_owner *owner, struct remote *remote,
+		      const TimerRecord *rec, bool exact, struct err *err)
 {
 	size_t i;
 	int32_t id;
@@ -339,8 +340,8 @@ static int create_all(const struct restore_owner *owner,
 		r = check_timer(owner, rec->timers[i], err);
 		if (r == 0)
 			r = exact ? create_timer(remote, rec->timers[i], &id,
-						 err) :
-				    create_by_trial(remote, rec->timers[i],
+						 err)
+				  : create_by_trial(remote, rec->timers[i],
 						    err);
 		if (r < 0)
 			return r;
@@ -426,8 +427,8 @@ static int arm_itimer(struct remote *remote, int which, const ItimerEntry *e,
 }
 
 static int timer_arm(struct restore_ctx *ctx, struct restore_task *task,
-		     struct restore_thread *thread,
-		     const ProtobufCMessage *msg, struct err *err)
+		     struct restore_thread *thread, const ProtobufCMessage *msg,
+		     struct err *err)
 {
 	const TimerRecord *rec = (const TimerRecord *)msg;
 	size_t i;

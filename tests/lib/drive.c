@@ -25,7 +25,7 @@
 #include "util/io.h"
 
 #define WORKER_DEADLINE (60 * NSEC_PER_SEC)
-#define MAX_SPAWNED	256
+#define MAX_SPAWNED     256
 
 struct drive_job {
 	struct drive_place place;
@@ -206,8 +206,7 @@ static int64_t spawn(struct supervisor *s, pid_t ns_pid)
 		return -errno;
 	if (pid == 0) {
 		enter(s);
-		syscall(SYS_execveat, s->puppet, "", argv, envp,
-			AT_EMPTY_PATH);
+		syscall(SYS_execveat, s->puppet, "", argv, envp, AT_EMPTY_PATH);
 		_exit(127);
 	}
 	s->spawned[s->nspawned].pid = pid;
@@ -320,8 +319,9 @@ static void supervisor_main(struct supervisor *s)
 		hello.value = -errno;
 	if (r == 0 && s->argv && s->place->monotonic_ahead)
 		hello.value = set_time(s->place->monotonic_ahead,
-				       s->place->monotonic_ahead) < 0 ?
-				      -EINVAL : init;
+				       s->place->monotonic_ahead) < 0
+				      ? -EINVAL
+				      : init;
 	if (send(s->sock, &hello, sizeof(hello), MSG_NOSIGNAL) < 0)
 		_exit(1);
 	for (;;) {
@@ -471,8 +471,8 @@ static void keep_findings(struct drive_outcome *out, const struct refusals *no)
 		const struct refusal *f = &no->list[i];
 
 		snprintf(out->finding[i], sizeof(out->finding[i]),
-			 "pid %d %s fd %d: %s: %s", (int)f->pid, f->comm,
-			 f->fd, f->what, f->remedy);
+			 "pid %d %s fd %d: %s: %s", (int)f->pid, f->comm, f->fd,
+			 f->what, f->remedy);
 	}
 }
 
@@ -495,8 +495,8 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 		.arg = w,
 	};
 
-	w->out->result = checkpoint_run(&args, &w->out->checkpoint, &no,
-					&w->out->err);
+	w->out->result =
+		checkpoint_run(&args, &w->out->checkpoint, &no, &w->out->err);
 	keep_findings(w->out, &no);
 	refusals_done(&no);
 }
@@ -683,8 +683,8 @@ int drive_restore(const struct drive_place *place, const char *dir,
 		return outcome->result = r;
 	r = run_worker(&w);
 	if (r == 0) {
-		r = ask(w.job->sock, OP_RUNNING,
-			outcome->restart.root_ns_pid, 0, &rep, &outcome->err);
+		r = ask(w.job->sock, OP_RUNNING, outcome->restart.root_ns_pid,
+			0, &rep, &outcome->err);
 		w.job->root_pid = (pid_t)rep.value;
 	}
 	if (r < 0) {
@@ -722,7 +722,8 @@ int drive_restore_killed(const struct drive_place *place, const char *dir,
 			 size_t *ret_left, struct drive_outcome *outcome)
 {
 	auto_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct worker w = { .out = outcome, .dir_fd = fd,
+	struct worker w = { .out = outcome,
+			    .dir_fd = fd,
 			    .die_phase = (int)phase,
 			    .die_delay = delay_ns };
 	struct timespec nap = { .tv_nsec = 10000000 };

@@ -21,8 +21,8 @@
  */
 struct drive_job;
 
-struct drive_place { /* where, and as whom, a job runs */
-	const char *hostname;	 /* NULL: the host's UTS namespace */
+struct drive_place {             /* where, and as whom, a job runs */
+	const char *hostname;    /* NULL: the host's UTS namespace */
 	int64_t monotonic_ahead; /* ns: this node's clock against the host's;
 				    for drive_start only */
 	uid_t uid;
@@ -39,7 +39,7 @@ int drive_start(const struct drive_place *place, char *const argv[],
 struct drive_outcome {
 	int result; /* of the engine: 0 or a negative errno */
 	struct err err;
-	size_t refused;	  /* findings */
+	size_t refused;        /* findings */
 	char finding[16][600]; /* "pid comm fd: what: remedy" */
 	struct checkpoint_result checkpoint;
 	struct restart_result restart;

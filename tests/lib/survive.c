@@ -26,9 +26,9 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 
-#define NOBODY	 65534
+#define NOBODY   65534
 #define PATIENCE (180 * NSEC_PER_SEC)
-#define TRIES	 10
+#define TRIES    10
 
 struct run {
 	char *argv[16];
@@ -65,8 +65,8 @@ static void end(struct run *r)
 static int copy_program(const char *from, const char *to)
 {
 	auto_close int in = open(from, O_RDONLY | O_CLOEXEC);
-	auto_close int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-				  0755);
+	auto_close int out =
+		open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
 	ssize_t n;
 
 	if (in < 0 || out < 0)
@@ -78,11 +78,11 @@ static int copy_program(const char *from, const char *to)
 
 static int begin(struct run *r, char **argv, bool root, struct err *err)
 {
-	static char *const envp[] = { (char *)"PATH=/usr/bin:/bin",
-				      (char *)"LC_ALL=C",
-				      (char *)"HOME=/nonexistent",
-				      (char *)"OMP_NUM_THREADS=3",
-				      (char *)"OPENBLAS_NUM_THREADS=2", NULL };
+	static char *const envp[] = {
+		(char *)"PATH=/usr/bin:/bin",     (char *)"LC_ALL=C",
+		(char *)"HOME=/nonexistent",      (char *)"OMP_NUM_THREADS=3",
+		(char *)"OPENBLAS_NUM_THREADS=2", NULL
+	};
 	static char program[80];
 	size_t i;
 

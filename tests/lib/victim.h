@@ -48,12 +48,12 @@ void victim_skip(const char *fmt, ...)
 void victim_need(bool done, const char *what);
 
 /* Wait (at most 10 s) until condition holds, in steps of a millisecond. */
-#define victim_until(condition)                                      \
-	({                                                           \
-		unsigned int victim_turns = 0;                       \
-		while (!(condition) && victim_turns++ < 10000)       \
-			victim_nap(1000000);                         \
-		(condition);                                         \
+#define victim_until(condition)                                                \
+	({                                                                     \
+		unsigned int victim_turns = 0;                                 \
+		while (!(condition) && victim_turns++ < 10000)                 \
+			victim_nap(1000000);                                   \
+		(condition);                                                   \
 	})
 void victim_nap(uint64_t ns);
 

@@ -325,7 +325,8 @@ static void run(const struct drive_place *place, const char *dir)
 
 int main(void)
 {
-	const struct drive_place place = { .uid = USER, .gid = USER,
+	const struct drive_place place = { .uid = USER,
+					   .gid = USER,
 					   .cwd = "/" };
 	auto_close int dir_fd = -EBADF;
 	char dir[64];

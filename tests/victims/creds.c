@@ -24,10 +24,10 @@ static volatile bool go;
 
 static void look(struct facts *f)
 {
-	static const char *const keys[] = { "Uid:", "Gid:", "Groups:",
-					    "CapInh:", "CapPrm:", "CapEff:",
-					    "CapBnd:", "CapAmb:",
-					    "NoNewPrivs:" };
+	static const char *const keys[] = {
+		"Uid:",    "Gid:",    "Groups:", "CapInh:",    "CapPrm:",
+		"CapEff:", "CapBnd:", "CapAmb:", "NoNewPrivs:"
+	};
 	char path[64], line[16384];
 	size_t i;
 	FILE *s;
@@ -54,8 +54,8 @@ static void compare(const char *who, const struct facts *a)
 
 	look(now);
 	for (i = 0; i < 12; i++)
-		victim_check(!strcmp(a->lines[i], now->lines[i]),
-			     "%s: %.60s", who, now->lines[i]);
+		victim_check(!strcmp(a->lines[i], now->lines[i]), "%s: %.60s",
+			     who, now->lines[i]);
 	victim_check(a->securebits == now->securebits, "%s: securebits %#x",
 		     who, (unsigned int)now->securebits);
 	victim_check(a->keepcaps == now->keepcaps, "%s: keepcaps", who);
@@ -63,9 +63,8 @@ static void compare(const char *who, const struct facts *a)
 
 static void set_caps(uint64_t eff, uint64_t prm, uint64_t inh)
 {
-	struct __user_cap_header_struct head = {
-		_LINUX_CAPABILITY_VERSION_3, 0
-	};
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3,
+						 0 };
 	struct __user_cap_data_struct data[2] = {
 		{ (uint32_t)eff, (uint32_t)prm, (uint32_t)inh },
 		{ (uint32_t)(eff >> 32), (uint32_t)(prm >> 32),
@@ -82,11 +81,12 @@ static void as_many(void)
 	victim_need(syscall(SYS_setresgid, 11, 12, 13) == 0 &&
 			    syscall(SYS_setfsgid, 14) >= 0 &&
 			    syscall(SYS_setresuid, 21, 22, 0xfffffffe) == 0 &&
-			    syscall(SYS_setfsuid, 24) >= 0, "ids");
+			    syscall(SYS_setfsuid, 24) >= 0,
+		    "ids");
 	set_caps(1 << CAP_SETPCAP, 1 << CAP_SETPCAP | 1 << CAP_SYS_NICE,
 		 1 << CAP_CHOWN | 1 << CAP_SYS_NICE);
-	prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP | SECBIT_KEEP_CAPS |
-					 SECBIT_NOROOT_LOCKED);
+	prctl(PR_SET_SECUREBITS,
+	      SECBIT_NO_SETUID_FIXUP | SECBIT_KEEP_CAPS | SECBIT_NOROOT_LOCKED);
 }
 
 static void as_ambient(void)
@@ -94,15 +94,17 @@ static void as_ambient(void)
 	uint64_t caps = 1 << CAP_KILL | 1ull << CAP_BPF;
 
 	victim_need(prctl(PR_CAPBSET_DROP, CAP_SYS_MODULE) == 0 &&
-			    prctl(PR_CAPBSET_DROP, CAP_CHOWN) == 0, "bset");
+			    prctl(PR_CAPBSET_DROP, CAP_CHOWN) == 0,
+		    "bset");
 	set_caps(caps | 1 << CAP_SETPCAP, caps | 1 << CAP_SETPCAP,
 		 caps | 1 << CAP_FOWNER);
 	victim_need(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_KILL, 0,
 			  0) == 0 &&
-			    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE,
-				  CAP_BPF, 0, 0) == 0, "ambient");
-	prctl(PR_SET_SECUREBITS, SECBIT_NO_CAP_AMBIENT_RAISE |
-					 SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED);
+			    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_BPF,
+				  0, 0) == 0,
+		    "ambient");
+	prctl(PR_SET_SECUREBITS,
+	      SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED);
 	set_caps(0, caps, caps | 1 << CAP_FOWNER);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
@@ -130,7 +132,8 @@ static void as_nobody(void)
 	victim_need(syscall(SYS_setgroups, MANY_GROUPS, groups) == 0,
 		    "setgroups");
 	victim_need(syscall(SYS_setresgid, 7, 7, 7) == 0 &&
-			    syscall(SYS_setresuid, 6, 6, 6) == 0, "ids");
+			    syscall(SYS_setresuid, 6, 6, 6) == 0,
+		    "ids");
 }
 
 static struct kind {

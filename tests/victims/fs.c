@@ -26,7 +26,8 @@ static int in_deleted(void)
 
 	umask(022);
 	victim_need(mkdir("gone", 0700) == 0 && chdir("gone") == 0 &&
-			    rmdir("../gone") == 0, "deleted directory");
+			    rmdir("../gone") == 0,
+		    "deleted directory");
 	umask(0777);
 	victim_wait_go();
 	good = victim_check(!getcwd(here, sizeof(here)) && errno == ENOENT,

@@ -14,19 +14,19 @@
 
 #include "tests/lib/victim.h"
 
-#define GET_MDWE 66
-#define SET_MDWE 65
-#define SET_MERGE 67
-#define GET_MERGE 68
+#define GET_MDWE      66
+#define SET_MDWE      65
+#define SET_MERGE     67
+#define GET_MERGE     68
 #define REGISTRATIONS 512
 
 static void write_file(const char *name, const char *text)
 {
 	int fd = open(name, O_WRONLY | O_CLOEXEC);
 
-	victim_need(fd >= 0 &&
-			    write(fd, text, strlen(text)) ==
-				    (ssize_t)strlen(text), name);
+	victim_need(fd >= 0 && write(fd, text, strlen(text)) ==
+				       (ssize_t)strlen(text),
+		    name);
 	close(fd);
 }
 
@@ -86,14 +86,13 @@ static void set_all(bool second)
 	prctl(PR_SET_CHILD_SUBREAPER, !second);
 	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	prctl(SET_MERGE, !second, 0, 0, 0);
-	syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0,
-		0);
+	syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0);
 	syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0,
 		0);
 	if (second)
 		victim_need(prctl(SET_MDWE, 1, 0, 0, 0) == 0, "MDWE");
-	personality(second ? 0x0020000 | ADDR_NO_RANDOMIZE :
-			     0x0400000 | ADDR_NO_RANDOMIZE | 0x8000000);
+	personality(second ? 0x0020000 | ADDR_NO_RANDOMIZE
+			   : 0x0400000 | ADDR_NO_RANDOMIZE | 0x8000000);
 	if (second)
 		prctl(PR_SET_DUMPABLE, 0);
 }

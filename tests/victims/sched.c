@@ -34,20 +34,46 @@ static struct wish {
 	bool root;
 } wishes[] = {
 	{ "leader", { .sched_nice = 3 }, 0, 3, 50000, false },
-	{ "nice", { .sched_nice = 19 }, IOPRIO_CLASS_BE << 13 | 7, 1,
-	  9876543, false },
-	{ "batch", { .sched_policy = 3, .sched_nice = 5 },
-	  IOPRIO_CLASS_IDLE << 13, 2, 1, false },
-	{ "idle", { .sched_policy = 5, .sched_nice = 7, .sched_flags = 1 },
-	  IOPRIO_CLASS_BE << 13, 3, 50001, false },
-	{ "fifo", { .sched_policy = 1, .sched_priority = 1 },
-	  IOPRIO_CLASS_RT << 13 | 4, 3, 0, true },
-	{ "rr", { .sched_policy = 2, .sched_priority = 99, .sched_flags = 1 },
-	  0, 1, 0, true },
+	{ "nice",
+	  { .sched_nice = 19 },
+	  IOPRIO_CLASS_BE << 13 | 7,
+	  1,
+	  9876543,
+	  false },
+	{ "batch",
+	  { .sched_policy = 3, .sched_nice = 5 },
+	  IOPRIO_CLASS_IDLE << 13,
+	  2,
+	  1,
+	  false },
+	{ "idle",
+	  { .sched_policy = 5, .sched_nice = 7, .sched_flags = 1 },
+	  IOPRIO_CLASS_BE << 13,
+	  3,
+	  50001,
+	  false },
+	{ "fifo",
+	  { .sched_policy = 1, .sched_priority = 1 },
+	  IOPRIO_CLASS_RT << 13 | 4,
+	  3,
+	  0,
+	  true },
+	{ "rr",
+	  { .sched_policy = 2, .sched_priority = 99, .sched_flags = 1 },
+	  0,
+	  1,
+	  0,
+	  true },
 	{ "favoured", { .sched_nice = -20 }, 0, 3, 70000, true },
-	{ "deadline", { .sched_policy = 6, .sched_runtime = 1000000,
-			.sched_deadline = 50000000,
-			.sched_period = 100000000 }, 0, 3, 0, true },
+	{ "deadline",
+	  { .sched_policy = 6,
+	    .sched_runtime = 1000000,
+	    .sched_deadline = 50000000,
+	    .sched_period = 100000000 },
+	  0,
+	  3,
+	  0,
+	  true },
 };
 #define COUNT (int)(sizeof(wishes) / sizeof(wishes[0]))
 
@@ -90,8 +116,8 @@ static void compare(const char *who, const struct facts *a)
 		     "%s: affinity %lx", who, b.affinity[0]);
 	victim_check(a->ioprio == b.ioprio, "%s: ioprio %lx became %lx", who,
 		     a->ioprio, b.ioprio);
-	victim_check(a->slack == b.slack, "%s: timer slack %ld became %ld",
-		     who, a->slack, b.slack);
+	victim_check(a->slack == b.slack, "%s: timer slack %ld became %ld", who,
+		     a->slack, b.slack);
 }
 
 static void *thread(void *arg)
@@ -116,8 +142,7 @@ int main(void)
 	pthread_barrier_init(&ready, NULL, getuid() ? 4 : COUNT);
 	for (i = 1; i < COUNT; i++)
 		if (getuid() == 0 || !wishes[i].root)
-			pthread_create(&threads[n++], NULL, thread,
-				       &wishes[i]);
+			pthread_create(&threads[n++], NULL, thread, &wishes[i]);
 	set(&wishes[0]);
 	look(&before);
 	pthread_barrier_wait(&ready);

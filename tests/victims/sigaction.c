@@ -51,10 +51,11 @@ static void set_all(void)
 	for (sig = 1; sig <= 64; sig++) {
 		if (sig == SIGKILL || sig == SIGSTOP)
 			continue;
-		fill(&a, sig, sig % 4 == 0 ? (uint64_t)(uintptr_t)SIG_IGN :
-			      sig % 4 == 1 ? (uint64_t)(uintptr_t)SIG_DFL :
-			      sig == 64 ? ~0ull - 1 :
-			      0x10000 + (uint64_t)sig);
+		fill(&a, sig,
+		     sig % 4 == 0   ? (uint64_t)(uintptr_t)SIG_IGN
+		     : sig % 4 == 1 ? (uint64_t)(uintptr_t)SIG_DFL
+		     : sig == 64    ? ~0ull - 1
+				    : 0x10000 + (uint64_t)sig);
 		victim_need(action(sig, &a, NULL) == 0, "rt_sigaction");
 	}
 	sigaddset(&real.sa_mask, SIGUSR2);
@@ -86,13 +87,13 @@ int main(void)
 	victim_wait();
 	for (sig = 1; sig <= 64; sig++) {
 		action(sig, NULL, &after[sig]);
-		victim_check(!memcmp(&before[sig], &after[sig],
-				     sizeof(after[sig])),
-			     "signal %d: %#llx %#llx %#llx %#llx", sig,
-			     (unsigned long long)after[sig].handler,
-			     (unsigned long long)after[sig].flags,
-			     (unsigned long long)after[sig].restorer,
-			     (unsigned long long)after[sig].mask);
+		victim_check(
+			!memcmp(&before[sig], &after[sig], sizeof(after[sig])),
+			"signal %d: %#llx %#llx %#llx %#llx", sig,
+			(unsigned long long)after[sig].handler,
+			(unsigned long long)after[sig].flags,
+			(unsigned long long)after[sig].restorer,
+			(unsigned long long)after[sig].mask);
 	}
 	kill(getpid(), SIGUSR1);
 	victim_check(caught == SIGUSR1 && nested, "the handler does not run");

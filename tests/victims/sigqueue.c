@@ -31,8 +31,8 @@ static void queue(pid_t tid, int sig, int code, uint64_t value)
 	si.si_pid = 0x12345678;
 	si.si_uid = 0xfffffffe;
 	si.si_value.sival_ptr = (void *)value;
-	r = tid ? syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, sig, &si) :
-		  syscall(SYS_rt_sigqueueinfo, getpid(), sig, &si);
+	r = tid ? syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, sig, &si)
+		: syscall(SYS_rt_sigqueueinfo, getpid(), sig, &si);
 	victim_need(r == 0, "rt_sigqueueinfo");
 }
 
@@ -139,8 +139,7 @@ static void check_process(void)
 	int i;
 
 	for (i = 0; i < MANY; i++)
-		expect("process", 34 + i % 3, SI_QUEUE,
-		       (uint64_t)i << 32 | 7);
+		expect("process", 34 + i % 3, SI_QUEUE, (uint64_t)i << 32 | 7);
 	expect("process", SIGUSR1, SI_MESGQ, ~0ull);
 	victim_check(take(SIGUSR2, &si) && si.si_code == SI_USER &&
 			     si.si_pid == getpid() && si.si_uid == getuid(),

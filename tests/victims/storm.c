@@ -39,7 +39,8 @@ static void start_timer(int sig)
 	ev.sigev_signo = sig;
 	ev._sigev_un._tid = (int)syscall(SYS_gettid);
 	victim_need(timer_create(CLOCK_MONOTONIC, &ev, &id) == 0 &&
-			    timer_settime(id, 0, &often, NULL) == 0, "timer");
+			    timer_settime(id, 0, &often, NULL) == 0,
+		    "timer");
 }
 
 /* The same sum of floating point numbers each time, in all registers. */

@@ -19,7 +19,7 @@
 
 #include "tests/lib/victim.h"
 
-#define THREADS	   4
+#define THREADS    4
 #define STACK_SIZE 65536
 
 struct facts {
@@ -52,14 +52,12 @@ static void compare(const struct facts *a)
 	struct facts b;
 
 	look(&b);
-	victim_check(!strcmp(a->name, b.name), "%s became %s", a->name,
-		     b.name);
+	victim_check(!strcmp(a->name, b.name), "%s became %s", a->name, b.name);
 	victim_check(a->stack.ss_sp == b.stack.ss_sp &&
 			     a->stack.ss_size == b.stack.ss_size &&
 			     a->stack.ss_flags == b.stack.ss_flags,
-		     "%s: alternate stack %p %zu %#x", a->name,
-		     b.stack.ss_sp, b.stack.ss_size,
-		     (unsigned int)b.stack.ss_flags);
+		     "%s: alternate stack %p %zu %#x", a->name, b.stack.ss_sp,
+		     b.stack.ss_size, (unsigned int)b.stack.ss_flags);
 	victim_check(a->robust == b.robust && a->robust_len == b.robust_len,
 		     "%s: robust list %p", a->name, b.robust);
 	victim_check(a->clear == b.clear, "%s: tid address %p", a->name,
@@ -88,8 +86,8 @@ static void check_rseq(const char *who)
 			continue;
 		syscall(SYS_getcpu, &cpu, NULL, NULL);
 		victim_check(area->cpu_id == cpu && cpu == i,
-			     "%s: rseq says CPU %u, not %u", who,
-			     area->cpu_id, cpu);
+			     "%s: rseq says CPU %u, not %u", who, area->cpu_id,
+			     cpu);
 	}
 	sched_setaffinity(0, sizeof(all), &all);
 }
@@ -179,8 +177,8 @@ static void without_tsc(void)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_TSC, PR_TSC_SIGSEGV);
 	while (syscall(SYS_faccessat, AT_FDCWD, victim_path("go"), F_OK) < 0)
-		syscall(SYS_nanosleep,
-			&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+		syscall(SYS_nanosleep, &(struct timespec){ .tv_nsec = 2000000 },
+			NULL);
 	prctl(PR_GET_TSC, &mode);
 	_exit(mode == PR_TSC_SIGSEGV ? 0 : 1);
 }
@@ -202,8 +200,7 @@ int main(void)
 	sigaction(SIGUSR1, &sa, NULL);
 	pthread_barrier_init(&ready, NULL, THREADS + 1);
 	for (i = 0; i < THREADS; i++)
-		pthread_create(&threads[i], NULL, thread,
-			       (void *)(intptr_t)i);
+		pthread_create(&threads[i], NULL, thread, (void *)(intptr_t)i);
 	prctl(PR_SET_NAME, "");
 	look(&before);
 	pthread_barrier_wait(&ready);
