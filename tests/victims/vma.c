@@ -32,7 +32,8 @@ static char *map(size_t pages, int prot, int flags)
 
 static struct {
 	char *sparse, *read_only, *hidden, *code, *reserve, *huge, *locked,
-		*onfault, *down, *guarded, *advised[6], *droppable, *file;
+		*onfault, *down, *guarded, *advised[6], *droppable, *file,
+		*zero;
 	bool guards, named;
 } m;
 
@@ -203,6 +204,26 @@ static void set_file(void)
 	mprotect(m.file + 3 * PAGE, 3 * PAGE, PROT_READ);
 }
 
+/* The old way to get memory. */
+static void set_zero(void)
+{
+	int fd = open("/dev/zero", O_RDWR | O_CLOEXEC);
+
+	m.zero = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd,
+		      0);
+	victim_need(fd >= 0 && m.zero != MAP_FAILED, "/dev/zero");
+	close(fd);
+	pattern_fill(m.zero + PAGE, PAGE, 11);
+}
+
+static void check_zero(void)
+{
+	victim_check(pattern_holds(m.zero + PAGE, PAGE, 11) &&
+			     all_zero(m.zero, PAGE) &&
+			     all_zero(m.zero + 2 * PAGE, 2 * PAGE),
+		     "memory from /dev/zero differs");
+}
+
 static void check_file(void)
 {
 	static char data[PAGE];
@@ -227,6 +248,7 @@ int main(void)
 	set_kinds();
 	set_guards();
 	set_file();
+	set_zero();
 	brk_before = sbrk(3 * PAGE);
 	pattern_fill(brk_before + PAGE, PAGE, 10);
 	mappings_note();
@@ -239,6 +261,7 @@ int main(void)
 	check_kinds();
 	check_guards();
 	check_file();
+	check_zero();
 	victim_check(sbrk(0) == brk_before + 3 * PAGE, "the break has moved");
 	victim_check((char *)sbrk(PAGE) == brk_before + 3 * PAGE,
 		     "the heap cannot grow");
