@@ -165,6 +165,7 @@ static int file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		      struct refusals *no, struct err *err)
 {
 	auto_free char *path = NULL;
+	size_t refused = no->total;
 	bool there;
 	int r;
 
@@ -178,7 +179,8 @@ static int file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 	if (r < 0)
 		return r;
 	check_name(fd, there, no);
-	if (!is_written(fd))
+	/* To open it would break a lease: the job must not notice. */
+	if (!is_written(fd) || no->total > refused)
 		return 0;
 	r = fd->task->leader ? 0 : begin_write_back(fd, err);
 	return r < 0 ? r : note_written(ctx, fd, err);

@@ -12,7 +12,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 for kind in tcp unix udp netlink inotify pidfd io_uring userfaultfd \
 	perf_event namespace terminal maps secretmem second_link \
-	removed_directory lease; do
+	removed_directory lease write_lease; do
 	"$roundtrip" -m resume "$victim" "$kind"
 done | awk '
 	/^(not )?ok / {

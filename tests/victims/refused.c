@@ -128,6 +128,14 @@ static int open_lease(void)
 	return fcntl(fd, F_SETLEASE, F_RDLCK) < 0 ? -1 : fd;
 }
 
+/* The owner of a lease gets SIGIO, and dies, when anybody opens the file. */
+static int open_write_lease(void)
+{
+	int fd = open(victim_path("a"), O_RDWR | O_CREAT, 0600);
+
+	return fcntl(fd, F_SETLEASE, F_WRLCK) < 0 ? -1 : fd;
+}
+
 static const struct {
 	const char *kind, *named;
 	int (*open)(void);
@@ -148,6 +156,7 @@ static const struct {
 	{ "second_link", "is not at that path any more", open_second_link },
 	{ "removed_directory", "removed directory", open_removed_directory },
 	{ "lease", "lease on", open_lease },
+	{ "write_lease", "lease on", open_write_lease },
 };
 
 int main(int argc, char **argv)
