@@ -44,9 +44,10 @@ is "$?" 9 "a signal to jobcr run reaches the job"
 is "$(tail -n 1 trap.out)" term "once"
 
 # What daemonised is not left behind.
-jobcr run -- sh -c 'setsid sleep 4711 & sleep 0.1; exit 5'
+long=4711.$$
+jobcr run -- sh -c "setsid sleep $long & sleep 0.1; exit 5"
 is "$?" 5 "the job's status is its root's"
-is "$(pgrep -fx 'sleep 4711')" "" "no process outlives the job"
+is "$(pgrep -fx "sleep $long")" "" "no process outlives the job"
 
 # Detached.
 job=$(jobcr run --detach --output o.txt -- sh -c "$(count_to 100)")
@@ -71,13 +72,13 @@ jobcr wait "$job"
 is "$?" 143 "TERM by default; wait says 128 + 15"
 
 # A supervisor that is killed takes its job along.
-job=$(jobcr run --detach -- sh -c 'sleep 4712 & sleep 4712')
-wait_for 10 pgrep -fx "sleep 4712"
+job=$(jobcr run --detach -- sh -c "sleep $long & sleep $long")
+wait_for 10 pgrep -fx "sleep $long"
 super=$(jobcr list --json | python3 -c 'import json, sys
 print([j["supervisor_pid"] for j in json.load(sys.stdin)
 	if j["job_id"] == "'"$job"'"][0])')
 kill -KILL "$super"
-wait_for 10 sh -c '! pgrep -fx "sleep 4712"'
+wait_for 10 sh -c "! pgrep -fx 'sleep $long'"
 result $? "a killed supervisor leaves no process of its job"
 jobcr wait "$job" 2>/dev/null
 is "$?" 4 "and its job runs no more"
