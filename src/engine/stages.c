@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 
 #include "engine/building.h"
 #include "images/files.pb-c.h"
 #include "images/tags.h"
+#include "util/cleanup.h"
 
 typedef int (*restore_fn)(struct restore_ctx *ctx, struct restore_task *task,
 			  struct restore_thread *thread,
@@ -64,39 +66,54 @@ static const struct plan_record *late_record(const struct building *b,
 	return NULL;
 }
 
-static bool seen_before(const struct plan_record *slots, size_t i)
+static int order_objects(const void *a, const void *b)
 {
-	const FdRecord *fd = (const FdRecord *)slots[i].msg;
+	const FdRecord *x = *(const FdRecord *const *)a;
+	const FdRecord *y = *(const FdRecord *const *)b;
 
-	for (size_t k = 0; k < i; k++)
-		if (((const FdRecord *)slots[k].msg)->object == fd->object)
-			return true;
-	return false;
+	if (x->object != y->object)
+		return x->object < y->object ? -1 : 1;
+	return (x->fd > y->fd) - (x->fd < y->fd);
+}
+
+/* Once for each open file of a task, under its lowest number. */
+static int late_file(struct building *b, struct puppet *p, const FdRecord *fd,
+		     struct err *err)
+{
+	const struct resource_ops *ops;
+	const struct plan_record *rec = late_record(b, fd->object, &ops);
+	int r;
+
+	if (!rec)
+		return 0;
+	r = puppet_enter(p, &p->task.threads[0], err);
+	if (r == 0)
+		r = ops->late_file(&b->ctx, &p->task, (int)fd->fd, rec->msg,
+				   err);
+	return r < 0 ? err_wrap(err, r, "pid %d: fd %u: %s", p->task.ns_pid,
+				fd->fd, ops->name)
+		     : 0;
 }
 
 static int late_files(struct building *b, struct puppet *p, struct err *err)
 {
-	const struct resource_ops *ops;
-	const struct plan_record *slots, *rec;
-	const FdRecord *fd;
+	const struct plan_record *slots;
+	auto_free const FdRecord **fds = NULL;
 	size_t count;
-	int r;
+	int r = 0;
 
 	slots = plan_find(b->plan, TAG_FD, (uint32_t)p->task.ns_pid, &count);
-	for (size_t i = 0; i < count; i++) {
-		fd = (const FdRecord *)slots[i].msg;
-		rec = late_record(b, fd->object, &ops);
-		if (!rec || seen_before(slots, i))
-			continue;
-		r = puppet_enter(p, &p->task.threads[0], err);
-		if (r == 0)
-			r = ops->late_file(&b->ctx, &p->task, (int)fd->fd,
-					   rec->msg, err);
-		if (r < 0)
-			return err_wrap(err, r, "pid %d: fd %u: %s",
-					p->task.ns_pid, fd->fd, ops->name);
-	}
-	return 0;
+	fds = calloc(count + 1, sizeof(*fds));
+	if (!fds)
+		return err_num(err, ENOMEM, "pid %d: %zu descriptors",
+			       p->task.ns_pid, count);
+	for (size_t i = 0; i < count; i++)
+		fds[i] = (const FdRecord *)slots[i].msg;
+	qsort(fds, count, sizeof(*fds), order_objects);
+	for (size_t i = 0; i < count && r == 0; i++)
+		if (i == 0 || fds[i]->object != fds[i - 1]->object)
+			r = late_file(b, p, fds[i], err);
+	return r;
 }
 
 static int call_restore(struct building *b, const struct meta_entry *e,
