@@ -43,8 +43,7 @@ void print_jobs_end(const struct cli *cli);
 const char *print_state(uint32_t state);
 
 /* The result of a checkpoint or a restore. */
-void print_outcome(const struct cli *cli, const char *verb,
-		   const Reply *reply);
+void print_outcome(const struct cli *cli, const char *verb, const Reply *reply);
 
 /* Commands: argv[0] is the command's name. */
 int cmd_run(const struct cli *cli, int argc, char **argv);

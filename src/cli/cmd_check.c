@@ -37,8 +37,8 @@ static void missing(struct checks *c, const char *what, const char *fmt, ...)
 
 static void check_programs(struct checks *c)
 {
-	static const char *const names[] = { "jobcr-supervisor",
-					     "jobcr-worker", "jobcr-puppet" };
+	static const char *const names[] = { "jobcr-supervisor", "jobcr-worker",
+					     "jobcr-puppet" };
 	char path[4096];
 	size_t i;
 
@@ -71,18 +71,20 @@ static void check_store(struct checks *c)
 		return;
 	}
 	if ((st.st_mode & 002) && !(st.st_mode & 01000)) {
-		missing(c, "store", "%s: all may write there: chmod 1777 or "
-				    "0755",
+		missing(c, "store",
+			"%s: all may write there: chmod 1777 or "
+			"0755",
 			store);
 		return;
 	}
 	check_good("store", "%s, %.1f GiB free", store,
-	     (double)vfs.f_bavail * (double)vfs.f_frsize / (1ull << 30));
+		   (double)vfs.f_bavail * (double)vfs.f_frsize / (1ull << 30));
 	/* TMPFS_MAGIC: gone with the node, and with it all snapshots. */
 	if (fs.f_type == 0x01021994)
-		check_note("store", "%s is a tmpfs: other nodes do not see it, and "
-			      "a reboot empties it",
-		     store);
+		check_note("store",
+			   "%s is a tmpfs: other nodes do not see it, and "
+			   "a reboot empties it",
+			   store);
 }
 
 static void check_daemon(struct checks *c)
@@ -93,12 +95,13 @@ static void check_daemon(struct checks *c)
 	if (client_local(c->cli->conf->run_dir, &client, &err) == 0) {
 		client_free(client);
 		check_good("jobcrd", "answers at %s/jobcrd.sock",
-		     c->cli->conf->run_dir);
+			   c->cli->conf->run_dir);
 		return;
 	}
 	if (geteuid() == 0)
-		check_note("jobcrd", "does not run: fine for local jobs of root, "
-			       "needed for users and Slurm");
+		check_note("jobcrd",
+			   "does not run: fine for local jobs of root, "
+			   "needed for users and Slurm");
 	else
 		missing(c, "jobcrd", "%s", err.text);
 }
@@ -136,11 +139,11 @@ static void check_kernel(struct checks *c)
 			check_good(f->name, "%s", f->purpose);
 		else if (f->needed)
 			missing(c, f->name, "%s (%s): %s",
-				strerror(list[i].error), f->purpose,
-				f->remedy);
+				strerror(list[i].error), f->purpose, f->remedy);
 		else
-			check_note(f->name, "%s (%s): %s", strerror(list[i].error),
-			     f->purpose, f->remedy);
+			check_note(f->name, "%s (%s): %s",
+				   strerror(list[i].error), f->purpose,
+				   f->remedy);
 	}
 }
 
@@ -152,8 +155,8 @@ int cmd_check(const struct cli *cli, int argc, char **argv)
 	if (argc > 1)
 		return cli_usage("check takes no arguments");
 	check_good("configuration", "%s%s", cli->conf->path,
-	     access(cli->conf->path, F_OK) < 0 ? " is not there: defaults" :
-						 "");
+		   access(cli->conf->path, F_OK) < 0 ? " is not there: defaults"
+						     : "");
 	check_programs(&c);
 	check_kernel(&c);
 	check_store(&c);

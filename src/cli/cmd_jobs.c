@@ -88,8 +88,7 @@ static int on_result(void *arg, const Reply *reply)
 	}
 	res->status = STATUS_OK;
 	if (reply->job_id)
-		snprintf(res->job_id, sizeof(res->job_id), "%s",
-			 reply->job_id);
+		snprintf(res->job_id, sizeof(res->job_id), "%s", reply->job_id);
 	if (!res->quiet)
 		print_outcome(res->cli, res->verb, reply);
 	return 0;
@@ -143,7 +142,8 @@ int cmd_checkpoint(const struct cli *cli, int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	struct cli own = *cli;
-	struct result res = { .cli = &own, .verb = "saved",
+	struct result res = { .cli = &own,
+			      .verb = "saved",
 			      .status = STATUS_FAILED };
 	Request req = REQUEST__INIT;
 	bool leave = false, kill = false;
@@ -175,8 +175,8 @@ int cmd_checkpoint(const struct cli *cli, int argc, char **argv)
 	}
 	if (leave && kill)
 		return cli_usage("--leave-running or --kill, not both");
-	if (req.has_pid ? optind != argc || !req.dir :
-			  optind + 1 != argc || req.dir)
+	if (req.has_pid ? optind != argc || !req.dir
+			: optind + 1 != argc || req.dir)
 		return cli_usage("checkpoint JOBID, or "
 				 "checkpoint --pid PID --dir DIR");
 	if (!req.has_pid)
@@ -199,7 +199,8 @@ int cmd_restore(const struct cli *cli, int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	struct cli own = *cli;
-	struct result res = { .cli = &own, .verb = "restored",
+	struct result res = { .cli = &own,
+			      .verb = "restored",
 			      .status = STATUS_FAILED };
 	Request req = REQUEST__INIT;
 	const int fds[3] = { 0, 1, 2 };

@@ -30,9 +30,9 @@ static int on_start(void *arg, const Reply *reply)
 
 	if (reply->result < 0) {
 		(void)cli_fail_reply(reply);
-		s->status = reply->has_status ?
-				    (int)WEXITSTATUS(reply->status) :
-				    operation_exit_status(reply->result);
+		s->status = reply->has_status
+				    ? (int)WEXITSTATUS(reply->status)
+				    : operation_exit_status(reply->result);
 		return 0;
 	}
 	if (reply->job_id)
@@ -128,8 +128,7 @@ int cmd_run(const struct cli *cli, int argc, char **argv)
 		join_name(argv + optind, name, sizeof(name));
 		req.name = name;
 	}
-	if (start(cli, &req, argv + optind, output, detach, &started, &err) <
-	    0)
+	if (start(cli, &req, argv + optind, output, detach, &started, &err) < 0)
 		return cli_fail(&err);
 	if (!*started.job_id)
 		return started.status;

@@ -40,14 +40,14 @@ static int split_id(const char *text, char id[JOB_ID_MAX],
 static int open_job(const struct cli *cli, const char *id, int *ret,
 		    struct err *err)
 {
-	const char *cluster = launch_is_local(id) ? LOCAL_CLUSTER :
-						    cli->conf->cluster;
+	const char *cluster =
+		launch_is_local(id) ? LOCAL_CLUSTER : cli->conf->cluster;
 	int r = store_open_job(cli->conf->store_dir, cluster, id, false, NULL,
 			       ret, err);
 
-	return r == -ENOENT ? err_set(err, r, "no snapshot of job %s in %s",
-				      id, cli->conf->store_dir) :
-			      r;
+	return r == -ENOENT ? err_set(err, r, "no snapshot of job %s in %s", id,
+				      cli->conf->store_dir)
+			    : r;
 }
 
 /* A generation that was renamed, or copied from another job, is none. */

@@ -146,9 +146,9 @@ static int follow(const struct cli *cli, const char *job_id, int signals,
 
 int follow_job(const struct cli *cli, const char *job_id)
 {
-	static const int passed[] = { SIGHUP,  SIGINT,	SIGQUIT, SIGTERM,
-				      SIGUSR1, SIGUSR2, SIGALRM, SIGCONT,
-				      SIGWINCH };
+	static const int passed[] = { SIGHUP,  SIGINT,  SIGQUIT,
+				      SIGTERM, SIGUSR1, SIGUSR2,
+				      SIGALRM, SIGCONT, SIGWINCH };
 	auto_close int fd = -EBADF;
 	sigset_t set;
 	size_t i;

@@ -9,30 +9,31 @@
 #include "util/log.h"
 
 static const char usage[] =
-"usage: jobcr [--config FILE] [--node NODE] COMMAND ...\n"
-"\n"
-"  run [--detach] [--output FILE] [--name NAME] -- COMMAND [ARGUMENT...]\n"
-"  wait JOBID                     until it has ended; its exit status\n"
-"  kill JOBID [SIGNAL]            TERM if none is given\n"
-"  list [--json]                  jobs on this node\n"
-"  checkpoint JOBID [--leave-running | --kill] [--json]\n"
-"  checkpoint --pid PID --dir DIR [--leave-running | --kill]\n"
-"  restore JOBID [--generation N] [--detach]\n"
-"  restore --dir DIR [--detach]\n"
-"  show JOBID[.GENERATION] [--records] [--json]\n"
-"  verify JOBID[.GENERATION] | --dir DIR\n"
-"  check                          can this node do it?\n"
-"\n"
-"See jobcr(1).\n";
+	"usage: jobcr [--config FILE] [--node NODE] COMMAND ...\n"
+	"\n"
+	"  run [--detach] [--output FILE] [--name NAME] -- COMMAND "
+	"[ARGUMENT...]\n"
+	"  wait JOBID                     until it has ended; its exit status\n"
+	"  kill JOBID [SIGNAL]            TERM if none is given\n"
+	"  list [--json]                  jobs on this node\n"
+	"  checkpoint JOBID [--leave-running | --kill] [--json]\n"
+	"  checkpoint --pid PID --dir DIR [--leave-running | --kill]\n"
+	"  restore JOBID [--generation N] [--detach]\n"
+	"  restore --dir DIR [--detach]\n"
+	"  show JOBID[.GENERATION] [--records] [--json]\n"
+	"  verify JOBID[.GENERATION] | --dir DIR\n"
+	"  check                          can this node do it?\n"
+	"\n"
+	"See jobcr(1).\n";
 
 static const struct {
 	const char *name;
 	int (*run)(const struct cli *cli, int argc, char **argv);
 } commands[] = {
-	{ "run", cmd_run },	    { "wait", cmd_wait },
-	{ "kill", cmd_kill },	    { "checkpoint", cmd_checkpoint },
+	{ "run", cmd_run },         { "wait", cmd_wait },
+	{ "kill", cmd_kill },       { "checkpoint", cmd_checkpoint },
 	{ "restore", cmd_restore }, { "list", cmd_list },
-	{ "show", cmd_show },	    { "verify", cmd_verify },
+	{ "show", cmd_show },       { "verify", cmd_verify },
 	{ "check", cmd_check },
 };
 

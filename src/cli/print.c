@@ -26,8 +26,8 @@ const char *print_state(uint32_t state)
 		[CONTROL_LEFT] = "checkpointed",
 	};
 
-	return state < ARRAY_SIZE(names) && names[state] ? names[state] :
-							   "unknown";
+	return state < ARRAY_SIZE(names) && names[state] ? names[state]
+							 : "unknown";
 }
 
 static void add_json_string(struct json_object *o, const char *key,
@@ -95,16 +95,16 @@ void print_jobs_begin(const struct cli *cli)
 	if (cli->json)
 		fputs("[\n", stdout);
 	else
-		printf("%-12s %-12s %-12s %-19s %s\n", "JOBID", "USER",
-		       "STATE", "STARTED", "NAME");
+		printf("%-12s %-12s %-12s %-19s %s\n", "JOBID", "USER", "STATE",
+		       "STARTED", "NAME");
 }
 
 /* Names come from users: nothing in them may reach a terminal as a command. */
 static void put_clean(const char *text)
 {
 	for (; text && *text; text++)
-		putchar((unsigned char)*text < 32 || *text == 127 ? '?' :
-								    *text);
+		putchar((unsigned char)*text < 32 || *text == 127 ? '?'
+								  : *text);
 }
 
 void print_job(const struct cli *cli, const JobEntry *j)
@@ -162,8 +162,7 @@ static void print_bytes(uint64_t bytes)
 		printf("%.1f MiB", (double)bytes / MIB);
 }
 
-void print_outcome(const struct cli *cli, const char *verb,
-		   const Reply *reply)
+void print_outcome(const struct cli *cli, const char *verb, const Reply *reply)
 {
 	const Outcome *o = reply->outcome;
 

@@ -38,8 +38,8 @@ static int check_range(cfg_t *cfg, cfg_opt_t *opt)
 		const char *name;
 		long min, max;
 	} ranges[] = {
-		{ "Port", 0, 65535 },	   { "Keep", 1, 1000 },
-		{ "Readers", 1, 64 },	   { "Timeout", 1, 604800 },
+		{ "Port", 0, 65535 },         { "Keep", 1, 1000 },
+		{ "Readers", 1, 64 },         { "Timeout", 1, 604800 },
 		{ "SlurmInterval", 0, 3600 },
 	};
 	long v = cfg_opt_getnint(opt, 0);
@@ -186,8 +186,7 @@ static int take(struct conf *conf, cfg_t *cfg, struct err *err)
 			 err);
 	if (r == 0)
 		r = copy(&conf->libexec,
-			 libexec && *libexec ? libexec : JOBCR_LIBEXECDIR,
-			 err);
+			 libexec && *libexec ? libexec : JOBCR_LIBEXECDIR, err);
 	if (r == 0)
 		r = take_node(conf, cfg_getstr(cfg, "NodeName"), err);
 	if (r == 0)
@@ -212,8 +211,8 @@ static int parse(cfg_t *cfg, const char *path, bool optional, struct err *err)
 		return 0;
 	if (r == CFG_FILE_ERROR)
 		return err_sys(err, "%s", path);
-	return err->code ? err->code :
-			   err_set(err, -EINVAL, "%s: cannot be read", path);
+	return err->code ? err->code
+			 : err_set(err, -EINVAL, "%s: cannot be read", path);
 }
 
 static void set_checks(cfg_t *cfg)

@@ -11,21 +11,21 @@
 
 /* jobcr.conf(5): read once, handed down as const.  Strings are its own. */
 struct conf {
-	char *path;	    /* the file it came from; NULL: none, defaults */
-	char *cluster;	    /* ClusterName: of Slurm jobs in the store */
-	char *node;	    /* NodeName; the host's name up to a dot */
-	char *store_dir;    /* StoreDir */
-	char *run_dir;	    /* RunDir */
-	char *munge_socket; /* MungeSocket; NULL: munge's own default */
-	char *libexec;	    /* where our programs are; JOBCR_LIBEXEC */
-	uint16_t port;	    /* Port; 0: no TCP */
-	unsigned int keep;  /* Keep: generations */
-	unsigned int readers;	 /* Readers */
-	unsigned int timeout_s;	 /* Timeout: of one operation */
+	char *path;           /* the file it came from; NULL: none, defaults */
+	char *cluster;        /* ClusterName: of Slurm jobs in the store */
+	char *node;           /* NodeName; the host's name up to a dot */
+	char *store_dir;      /* StoreDir */
+	char *run_dir;        /* RunDir */
+	char *munge_socket;   /* MungeSocket; NULL: munge's own default */
+	char *libexec;        /* where our programs are; JOBCR_LIBEXEC */
+	uint16_t port;        /* Port; 0: no TCP */
+	unsigned int keep;    /* Keep: generations */
+	unsigned int readers; /* Readers */
+	unsigned int timeout_s;  /* Timeout: of one operation */
 	unsigned int interval_s; /* SlurmInterval: own watch; 0: none */
-	bool direct_io;		 /* DirectIO */
-	uid_t slurm_uid;	 /* SlurmUser; 0: nobody but root */
-	uid_t *operators;	 /* Operators */
+	bool direct_io;          /* DirectIO */
+	uid_t slurm_uid;         /* SlurmUser; 0: nobody but root */
+	uid_t *operators;        /* Operators */
 	size_t noperators;
 	char **carry; /* CarryFiles, NULL-terminated */
 };

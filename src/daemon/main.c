@@ -7,14 +7,14 @@
 #include "util/log.h"
 
 static const char usage[] =
-"usage: jobcrd [--config FILE] [--test] [--syslog] [--debug]\n"
-"\n"
-"  -c, --config FILE   instead of the installed jobcr.conf\n"
-"  -t, --test          check the configuration and end\n"
-"  -s, --syslog        messages to syslog, not to standard error\n"
-"  -d, --debug         more of them\n"
-"\n"
-"It stays in the foreground.  See jobcrd(8).\n";
+	"usage: jobcrd [--config FILE] [--test] [--syslog] [--debug]\n"
+	"\n"
+	"  -c, --config FILE   instead of the installed jobcr.conf\n"
+	"  -t, --test          check the configuration and end\n"
+	"  -s, --syslog        messages to syslog, not to standard error\n"
+	"  -d, --debug         more of them\n"
+	"\n"
+	"It stays in the foreground.  See jobcrd(8).\n";
 
 static int test(const struct conf *conf)
 {

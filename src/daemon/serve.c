@@ -57,8 +57,8 @@ static int reply_remote(void *arg, const Reply *reply)
 	memcpy(body + sizeof(p->nonce), frame, len);
 	r = auth_encode(p->conf->munge_socket, body, sizeof(p->nonce) + len,
 			&credential, &unused);
-	return r < 0 ? r :
-		       frame_write(p->fd, FRAME_CREDENTIAL, credential,
+	return r < 0 ? r
+		     : frame_write(p->fd, FRAME_CREDENTIAL, credential,
 				   strlen(credential), &unused);
 }
 
@@ -145,8 +145,8 @@ int serve_local(const struct conf *conf, int fd)
 	if (r == 0)
 		r = identify(fd, &who, &err);
 	if (r == 0)
-		r = frame_receive(fd, FRAME_REQUEST, &request__descriptor,
-				  &msg, op.fds, &op.nfds, &err);
+		r = frame_receive(fd, FRAME_REQUEST, &request__descriptor, &msg,
+				  op.fds, &op.nfds, &err);
 	if (r < 0) {
 		if (r != -ENODATA)
 			log_info(NULL, "request of uid %u: %s", who.uid,
@@ -173,8 +173,8 @@ static int read_remote(struct peer *peer, struct caller *who, Request **ret,
 		r = auth_decode(conf->munge_socket, (char *)text, &body, &len,
 				&who->uid, &who->gid, err);
 	if (r == 0)
-		r = frame_unpack(body, len, FRAME_REQUEST,
-				 &request__descriptor, &msg, err);
+		r = frame_unpack(body, len, FRAME_REQUEST, &request__descriptor,
+				 &msg, err);
 	if (r < 0)
 		return r;
 	*ret = (Request *)msg;

@@ -27,8 +27,8 @@
 #define REMOTE_MAX   64
 
 /* After a checkpoint that failed the job is left in peace for a while. */
-#define RETRY_AFTER  (10 * NSEC_PER_SEC)
-#define FAILED_MAX   64
+#define RETRY_AFTER (10 * NSEC_PER_SEC)
+#define FAILED_MAX  64
 
 enum child_kind { CHILD_LOCAL = 1, CHILD_REMOTE, CHILD_SLURM, CHILD_WATCH };
 
@@ -83,8 +83,8 @@ static int listen_local(struct server *s, struct err *err)
 
 static int listen_remote(struct server *s, struct err *err)
 {
-	auto_close int fd = socket(
-		AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	auto_close int fd =
+		socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_in6 at6 = { .sin6_family = AF_INET6,
 				    .sin6_port = htons(s->conf->port) };
 	struct sockaddr_in at4 = { .sin_family = AF_INET,
@@ -97,15 +97,15 @@ static int listen_remote(struct server *s, struct err *err)
 	if (!s->conf->port)
 		return 0;
 	if (!six)
-		fd = socket(AF_INET,
-			    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			    0);
 	if (fd < 0)
 		return err_sys(err, "socket");
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (six)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
-	r = six ? bind(fd, (struct sockaddr *)&at6, sizeof(at6)) :
-		  bind(fd, (struct sockaddr *)&at4, sizeof(at4));
+	r = six ? bind(fd, (struct sockaddr *)&at6, sizeof(at6))
+		: bind(fd, (struct sockaddr *)&at4, sizeof(at4));
 	if (r < 0 || listen(fd, 128) < 0)
 		return err_sys(err, "TCP port %u (Port in jobcr.conf)",
 			       s->conf->port);
@@ -170,7 +170,8 @@ static int fork_child(struct server *s, enum child_kind kind, uid_t uid,
 			return 1;
 		}
 		if (pid > 0) {
-			*c = (struct child){ .pid = pid, .kind = kind,
+			*c = (struct child){ .pid = pid,
+					     .kind = kind,
 					     .uid = uid };
 			if (job_id)
 				strcpy(c->job_id, job_id);
@@ -178,8 +179,9 @@ static int fork_child(struct server *s, enum child_kind kind, uid_t uid,
 		}
 	}
 	if (kind != CHILD_WATCH && now >= s->next_warning) {
-		log_warning(NULL, "too many requests at a time of uid %u: one "
-				  "was turned away",
+		log_warning(NULL,
+			    "too many requests at a time of uid %u: one "
+			    "was turned away",
 			    uid);
 		s->next_warning = now + 10 * NSEC_PER_SEC;
 	}
@@ -227,8 +229,7 @@ static void accept_local(struct server *s)
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
-	if (fd < 0 ||
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return;
 	if (fork_child(s, CHILD_LOCAL, peer.uid, NULL))
 		_exit(serve_local(s->conf, fd));
@@ -280,7 +281,8 @@ static int watch_due(struct server *s)
 		return -1;
 	if (now >= s->next_watch) {
 		s->next_watch = now + s->conf->interval_s * NSEC_PER_SEC;
-		if (watch_needed(s->conf) && fork_child(s, CHILD_WATCH, 0, NULL))
+		if (watch_needed(s->conf) &&
+		    fork_child(s, CHILD_WATCH, 0, NULL))
 			_exit(watch_slurm(s->conf));
 	}
 	return (int)((s->next_watch - now) / 1000000 + 1);

@@ -14,9 +14,9 @@
  * the loop.
  */
 enum slurm_reason {
-	SLURM_REASON_NONE,	/* runs, nothing was asked of it */
-	SLURM_REASON_PREEMPT,	/* in its grace time, or over it */
-	SLURM_REASON_REQUEUE,	/* pending again: requeued by somebody */
+	SLURM_REASON_NONE,    /* runs, nothing was asked of it */
+	SLURM_REASON_PREEMPT, /* in its grace time, or over it */
+	SLURM_REASON_REQUEUE, /* pending again: requeued by somebody */
 	SLURM_REASON_CANCEL,
 	SLURM_REASON_TIMELIMIT,
 	SLURM_REASON_NODE,
@@ -25,7 +25,7 @@ enum slurm_reason {
 
 struct slurm_job {
 	enum slurm_reason reason;
-	bool requeue;	 /* Slurm may requeue it */
+	bool requeue;    /* Slurm may requeue it */
 	bool completing; /* its processes are being ended */
 	uid_t uid;
 	gid_t gid;

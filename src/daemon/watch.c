@@ -73,9 +73,8 @@ int watch_slurm(const struct conf *conf)
  * Only a job that Slurm has started before can have left a snapshot: numbers
  * of jobs begin again when a controller loses its state.
  */
-static int find_snapshot(const struct conf *conf,
-			 const struct ask_question *q, uint32_t *ret,
-			 struct err *err)
+static int find_snapshot(const struct conf *conf, const struct ask_question *q,
+			 uint32_t *ret, struct err *err)
 {
 	auto_close int job_fd = -EBADF;
 	struct user_id user = { 0 };

@@ -49,8 +49,8 @@ static int as_owner(const char *path, const char *job_id,
 	return r;
 }
 
-int aside_put(const char *path, const char *job_id,
-	      const struct user_id *user, struct err *err)
+int aside_put(const char *path, const char *job_id, const struct user_id *user,
+	      struct err *err)
 {
 	return as_owner(path, job_id, user, false, err);
 }

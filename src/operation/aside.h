@@ -12,8 +12,8 @@
  */
 
 /* No such file: nothing to do (an earlier attempt has done it). */
-int aside_put(const char *path, const char *job_id,
-	      const struct user_id *user, struct err *err);
+int aside_put(const char *path, const char *job_id, const struct user_id *user,
+	      struct err *err);
 
 /* Back over what Slurm made meanwhile.  None aside: nothing to do. */
 int aside_take_back(const char *path, const char *job_id,

@@ -57,8 +57,8 @@ int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
 	fill_common(conf, &w);
 	w.op = WORKER_REQUEST__OPERATION__CHECKPOINT;
 	w.job_id = (char *)info->job_id;
-	w.cluster = launch_is_local(info->job_id) ? (char *)LOCAL_CLUSTER :
-						    conf->cluster;
+	w.cluster = launch_is_local(info->job_id) ? (char *)LOCAL_CLUSTER
+						  : conf->cluster;
 	w.store = conf->store_dir;
 	w.uid = info->uid;
 	w.gid = info->gid;
@@ -79,16 +79,15 @@ int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
 }
 
 int restore_job(const struct conf *conf, const struct restore *p,
-		const struct worker_hooks *hooks, Reply **ret,
-		struct err *err)
+		const struct worker_hooks *hooks, Reply **ret, struct err *err)
 {
 	WorkerRequest w = WORKER_REQUEST__INIT;
 
 	fill_common(conf, &w);
 	w.op = WORKER_REQUEST__OPERATION__RESTORE;
 	w.job_id = (char *)p->job_id;
-	w.cluster = launch_is_local(p->job_id) ? (char *)LOCAL_CLUSTER :
-						 conf->cluster;
+	w.cluster = launch_is_local(p->job_id) ? (char *)LOCAL_CLUSTER
+					       : conf->cluster;
 	if (p->dir)
 		w.dir = (char *)p->dir;
 	else
@@ -154,8 +153,7 @@ static bool stepping(const struct operation *op)
 
 static unsigned int timeout_s(const struct operation *op)
 {
-	return op->req->has_timeout_ms ? (op->req->timeout_ms + 999) / 1000 :
-					 0;
+	return op->req->has_timeout_ms ? (op->req->timeout_ms + 999) / 1000 : 0;
 }
 
 /* What the worker said is what the caller is told. */
@@ -218,8 +216,7 @@ static int lock_job(const struct conf *conf, const char *job_id, int *ret,
 	auto_close int fd = -EBADF;
 	char path[512];
 
-	snprintf(path, sizeof(path), "%s/jobs/%s/lock", conf->run_dir,
-		 job_id);
+	snprintf(path, sizeof(path), "%s/jobs/%s/lock", conf->run_dir, job_id);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_sys(err, "%s", path);

@@ -34,7 +34,6 @@ struct restore {
 	unsigned int timeout_s;
 };
 int restore_job(const struct conf *conf, const struct restore *p,
-		const struct worker_hooks *hooks, Reply **ret,
-		struct err *err);
+		const struct worker_hooks *hooks, Reply **ret, struct err *err);
 
 #endif

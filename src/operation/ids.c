@@ -29,8 +29,8 @@ static void scan(const char *path, uint64_t *highest)
 
 	while (dir && (entry = readdir(dir)))
 		if (launch_is_local(entry->d_name) &&
-		    parse_u64(entry->d_name + strlen(LOCAL_PREFIX),
-			      UINT32_MAX, &n) == 0 &&
+		    parse_u64(entry->d_name + strlen(LOCAL_PREFIX), UINT32_MAX,
+			      &n) == 0 &&
 		    n > *highest)
 			*highest = n;
 }

@@ -88,8 +88,7 @@ int operation_list(const struct operation *op, struct err *err)
 static int read_info(const struct operation *op, struct control_info *ret,
 		     struct err *err)
 {
-	int r = control_read_info(op->conf->run_dir, op->req->job_id, ret,
-				  err);
+	int r = control_read_info(op->conf->run_dir, op->req->job_id, ret, err);
 
 	if (r < 0)
 		return r;

@@ -16,10 +16,10 @@
 #include "util/io.h"
 #include "util/place.h"
 
-#define ARGS_MAX    80
-#define TEXT_MAX    256
-#define SPEC_FD	    3
-#define READY_FD    4
+#define ARGS_MAX 80
+#define TEXT_MAX 256
+#define SPEC_FD  3
+#define READY_FD 4
 /* Columns of /proc/PID/limits. */
 #define LIMITS_SOFT 26
 #define LIMITS_HARD 47
@@ -58,16 +58,16 @@ static int add_groups(struct args *a, const struct launch *l, struct err *err)
 		return err_num(err, ENOMEM, "groups");
 	a->groups[0] = '\0';
 	for (i = 0; i < l->ngroups; i++)
-		used += (size_t)snprintf(a->groups + used, room - used,
-					 "%s%u", i ? "," : "", l->groups[i]);
+		used += (size_t)snprintf(a->groups + used, room - used, "%s%u",
+					 i ? "," : "", l->groups[i]);
 	add(a, "--groups", a->groups);
 	return 0;
 }
 
 static uint64_t limit_value(const char *text)
 {
-	return !strncmp(text, "unlimited", 9) ? RLIM_INFINITY :
-						strtoull(text, NULL, 10);
+	return !strncmp(text, "unlimited", 9) ? RLIM_INFINITY
+					      : strtoull(text, NULL, 10);
 }
 
 /*
@@ -253,8 +253,8 @@ int launch_start(const struct conf *conf, const struct launch *l,
 	if (pid == 0)
 		start_detached(conf, &with_ready);
 	close(fds[1]);
-	r = pid < 0 ? err_sys(err, "fork") :
-		      launch_await(fds[0], ret_status, err);
+	r = pid < 0 ? err_sys(err, "fork")
+		    : launch_await(fds[0], ret_status, err);
 	close(fds[0]);
 	return r;
 }
@@ -267,8 +267,8 @@ static int put_string(int fd, const char *text, struct err *err)
 int launch_make_spec(char *const *argv, char *const *envp, int *ret_fd,
 		     struct err *err)
 {
-	auto_close int fd = memfd_create("jobcr-command",
-					 MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	auto_close int fd =
+		memfd_create("jobcr-command", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	char number[24];
 	size_t argc = 0, i;
 	int r;

@@ -39,7 +39,7 @@ struct launch {
 	uint32_t generation;
 	int stdio[3];
 	bool own_session; /* detached from the caller's terminal */
-	int ready_fd;	  /* only for launch_become; -1 */
+	int ready_fd;     /* only for launch_become; -1 */
 };
 
 /* Become the supervisor; returns on failure only. */

@@ -43,8 +43,8 @@ static int find_owner(const struct operation *op, struct plan *plan,
 			return err_set(err, -ENOENT, "no snapshot in %s",
 				       plan->dir);
 	} else {
-		r = store_open_job(op->conf->store_dir, LOCAL_CLUSTER,
-				   plan->id, false, NULL, &fd, err);
+		r = store_open_job(op->conf->store_dir, LOCAL_CLUSTER, plan->id,
+				   false, NULL, &fd, err);
 		if (r == -ENOENT)
 			return err_set(err, r, "no snapshot of job %s in %s",
 				       plan->id, op->conf->store_dir);
@@ -55,10 +55,10 @@ static int find_owner(const struct operation *op, struct plan *plan,
 	}
 	r = operation_authorise(op->conf, who, st.st_uid,
 				plan->dir ? plan->dir : plan->id, err);
-	return r < 0 ? r :
-		       user_id_load(st.st_uid,
-				    st.st_uid == who->uid ? who->gid :
-							    st.st_gid,
+	return r < 0 ? r
+		     : user_id_load(st.st_uid,
+				    st.st_uid == who->uid ? who->gid
+							  : st.st_gid,
 				    &plan->owner, err);
 }
 
@@ -161,9 +161,9 @@ static int fill_supervisor(const struct operation *op, struct plan *plan,
 		.caller = op->caller,
 		.stepping = req->has_stepping && req->stepping &&
 			    op->caller->uid == 0,
-		.timeout_s = req->has_timeout_ms ?
-				     (req->timeout_ms + 999) / 1000 :
-				     0,
+		.timeout_s = req->has_timeout_ms
+				     ? (req->timeout_ms + 999) / 1000
+				     : 0,
 	};
 	Reply *reply = NULL;
 	int r, result;

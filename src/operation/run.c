@@ -58,8 +58,8 @@ static int check_uid(const char *status, uid_t uid, struct err *err)
 static int check_caller(pid_t pid, uid_t uid, bool *ret_no_new_privs,
 			struct err *err)
 {
-	static const char *const spaces[] = { "user", "mnt", "pid", "net",
-					      "uts", "ipc" };
+	static const char *const spaces[] = { "user", "mnt", "pid",
+					      "net",  "uts", "ipc" };
 	auto_free char *status = NULL;
 	char path[64];
 	size_t i;

@@ -14,7 +14,7 @@
 
 #define WORKER_FD 3
 /* A worker ends itself at its deadline; this is for one that cannot. */
-#define GRACE_MS  30000
+#define GRACE_MS 30000
 
 static void become_worker(const char *path, int fd) __attribute__((noreturn));
 static void become_worker(const char *path, int fd)
@@ -124,8 +124,9 @@ static int explain(int status, int r, struct err *err)
 			       "the operation ran out of time (Timeout in "
 			       "jobcr.conf)");
 	if (WIFSIGNALED(status))
-		return err_set(err, -ECHILD, "the worker was killed by signal "
-					     "%d; the job was not changed",
+		return err_set(err, -ECHILD,
+			       "the worker was killed by signal "
+			       "%d; the job was not changed",
 			       WTERMSIG(status));
 	if (WIFEXITED(status) && WEXITSTATUS(status))
 		return err_set(err, -ECHILD, "the worker ended with status %d",

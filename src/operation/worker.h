@@ -21,7 +21,6 @@ struct worker_hooks {
  * failure; the value is negative when there was none.
  */
 int worker_run(const struct conf *conf, const WorkerRequest *req,
-	       const struct worker_hooks *hooks, Reply **ret,
-	       struct err *err);
+	       const struct worker_hooks *hooks, Reply **ret, struct err *err);
 
 #endif

@@ -20,13 +20,12 @@
 /* Slurm sends SIGCONT together with SIGTERM, in either order. */
 #define CONT_WAIT (1 * NSEC_PER_SEC)
 
-#define BIT(sig) (1ull << ((sig) - 1))
-#define STOPS	 (BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU) | BIT(SIGSTOP))
+#define BIT(sig) (1ull << ((sig)-1))
+#define STOPS    (BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU) | BIT(SIGSTOP))
 
 static bool held_back(const struct supervisor *s)
 {
-	return !s->root || s->hold_until > clock_monotonic_ns() ||
-	       s->holders;
+	return !s->root || s->hold_until > clock_monotonic_ns() || s->holders;
 }
 
 void forward_signal(struct supervisor *s, int sig, bool group)

@@ -60,8 +60,7 @@ void init_run(int channel)
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	fds[0] = (struct pollfd){ channel, POLLIN, 0 };
-	fds[1] = (struct pollfd){ signalfd(-1, &all, SFD_NONBLOCK), POLLIN,
-				  0 };
+	fds[1] = (struct pollfd){ signalfd(-1, &all, SFD_NONBLOCK), POLLIN, 0 };
 	if (channel < 0 || fds[1].fd < 0 || chdir("/") < 0)
 		_exit(EXIT_SHIM);
 	make_mounts(channel);

@@ -14,37 +14,59 @@
 #include "wire/control.h"
 
 static const char usage[] =
-"jobcr-supervisor: the process that stands for a job outside its namespaces.\n"
-"Started by jobcr, jobcrd and spank_jobcr.so, not by hand.\n"
-"\n"
-"  --run-dir DIR         control socket: DIR/jobs/JOBID/control\n"
-"  --job JOBID\n"
-"  --uid UID --gid GID   the owner of the job\n"
-"  --name NAME           for listings\n"
-"  --libexec DIR         where jobcr-puppet is\n"
-"  --carry PREFIX        files below it are local to the node\n"
-"a local job:\n"
-"  --spec-fd FD          number of arguments, arguments, environment, each\n"
-"                        ended by a NUL; descriptors 0, 1, 2 are the job's\n"
-"  --groups GID,GID      supplementary groups\n"
-"  --cwd DIR --umask OCTAL --no-new-privs\n"
-"  --rlimit NUMBER:SOFT:HARD\n"
-"  --ready-fd FD         told \"ok\", or exit status and reason of a failure\n"
-"a restore:\n"
-"  --restore GENERATION  a worker will build the job through the socket\n"
-"a Slurm job: see launch.h\n"
-"  --slurm ID --child PID [--init PID]\n"
-"pid 1 of a job:\n"
-"  --init-process        descriptor 3 leads to the supervisor\n"
-"\n"
-"Ends as the job's root process does: with its exit status, or by its\n"
-"signal; with 75 when the job was ended by a checkpoint.\n";
+	"jobcr-supervisor: the process that stands for a job outside its "
+	"namespaces.\n"
+	"Started by jobcr, jobcrd and spank_jobcr.so, not by hand.\n"
+	"\n"
+	"  --run-dir DIR         control socket: DIR/jobs/JOBID/control\n"
+	"  --job JOBID\n"
+	"  --uid UID --gid GID   the owner of the job\n"
+	"  --name NAME           for listings\n"
+	"  --libexec DIR         where jobcr-puppet is\n"
+	"  --carry PREFIX        files below it are local to the node\n"
+	"a local job:\n"
+	"  --spec-fd FD          number of arguments, arguments, environment, "
+	"each\n"
+	"                        ended by a NUL; descriptors 0, 1, 2 are the "
+	"job's\n"
+	"  --groups GID,GID      supplementary groups\n"
+	"  --cwd DIR --umask OCTAL --no-new-privs\n"
+	"  --rlimit NUMBER:SOFT:HARD\n"
+	"  --ready-fd FD         told \"ok\", or exit status and reason of a "
+	"failure\n"
+	"a restore:\n"
+	"  --restore GENERATION  a worker will build the job through the "
+	"socket\n"
+	"a Slurm job: see launch.h\n"
+	"  --slurm ID --child PID [--init PID]\n"
+	"pid 1 of a job:\n"
+	"  --init-process        descriptor 3 leads to the supervisor\n"
+	"\n"
+	"Ends as the job's root process does: with its exit status, or by its\n"
+	"signal; with 75 when the job was ended by a checkpoint.\n";
 
-enum option_code { OPT_RUN_DIR = 256, OPT_JOB, OPT_UID, OPT_GID, OPT_NAME,
-		   OPT_LIBEXEC, OPT_CARRY, OPT_SPEC_FD, OPT_GROUPS, OPT_CWD,
-		   OPT_UMASK, OPT_NO_NEW_PRIVS, OPT_RLIMIT, OPT_READY_FD,
-		   OPT_RESTORE, OPT_SLURM, OPT_CHILD, OPT_INIT,
-		   OPT_INIT_PROCESS, OPT_HELP };
+enum option_code {
+	OPT_RUN_DIR = 256,
+	OPT_JOB,
+	OPT_UID,
+	OPT_GID,
+	OPT_NAME,
+	OPT_LIBEXEC,
+	OPT_CARRY,
+	OPT_SPEC_FD,
+	OPT_GROUPS,
+	OPT_CWD,
+	OPT_UMASK,
+	OPT_NO_NEW_PRIVS,
+	OPT_RLIMIT,
+	OPT_READY_FD,
+	OPT_RESTORE,
+	OPT_SLURM,
+	OPT_CHILD,
+	OPT_INIT,
+	OPT_INIT_PROCESS,
+	OPT_HELP
+};
 
 static const struct option options[] = {
 	{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
@@ -188,7 +210,8 @@ static int parse(int argc, char **argv, struct shim_options *opt,
 {
 	int c, r = 0;
 
-	while (r == 0 && (c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+	while (r == 0 &&
+	       (c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		if (c == '?')
 			return err_set(err, -EINVAL, "see --help");
 		if (c == OPT_HELP) {
@@ -232,7 +255,8 @@ static void give_up(int ready_fd, int status, const struct err *err)
 
 int main(int argc, char **argv)
 {
-	struct shim_options opt = { .umask = -1, .spec_fd = -1,
+	struct shim_options opt = { .umask = -1,
+				    .spec_fd = -1,
 				    .ready_fd = -1,
 				    .libexec = JOBCR_LIBEXECDIR };
 	sigset_t all, mask;

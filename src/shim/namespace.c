@@ -45,8 +45,7 @@ int spaces_adopt(pid_t init, int init_fd, struct shim_spaces *ret,
 		return err_sys(err, "init %d", init);
 	fcntl(pidfd, F_SETFD, FD_CLOEXEC);
 	if (setns(pidfd, CLONE_NEWPID) < 0)
-		return err_sys(err, "enter the pid namespace of init %d",
-			       init);
+		return err_sys(err, "enter the pid namespace of init %d", init);
 	ret->init = init;
 	ret->init_fd = init_fd;
 	ret->init_pidfd = take_fd(&pidfd);
@@ -97,8 +96,7 @@ static void split(int64_t ns, long long *ret_sec, long *ret_nsec)
 	}
 }
 
-int spaces_set_time(int64_t monotonic_ns, int64_t boottime_ns,
-		    struct err *err)
+int spaces_set_time(int64_t monotonic_ns, int64_t boottime_ns, struct err *err)
 {
 	auto_close int fd = -EBADF;
 	long long sec[2];
@@ -109,8 +107,8 @@ int spaces_set_time(int64_t monotonic_ns, int64_t boottime_ns,
 	split(monotonic_ns, &sec[0], &nsec[0]);
 	split(boottime_ns, &sec[1], &nsec[1]);
 	n = snprintf(text, sizeof(text),
-		     "monotonic %lld %ld\nboottime %lld %ld\n", sec[0],
-		     nsec[0], sec[1], nsec[1]);
+		     "monotonic %lld %ld\nboottime %lld %ld\n", sec[0], nsec[0],
+		     sec[1], nsec[1]);
 	if (unshare(CLONE_NEWTIME) < 0)
 		return err_sys(err, "make a time namespace");
 	fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);

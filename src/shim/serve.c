@@ -265,8 +265,8 @@ static void answer(struct supervisor *s, struct client *c,
 
 	reply->magic = CONTROL_MAGIC;
 	reply->info = s->info;
-	if (send_fds(c->fd, reply, sizeof(*reply), s->stdio,
-		     with_stdio ? 3 : 0, &unused) < 0)
+	if (send_fds(c->fd, reply, sizeof(*reply), s->stdio, with_stdio ? 3 : 0,
+		     &unused) < 0)
 		client_drop(s, c);
 }
 

@@ -27,7 +27,7 @@ struct shim_options {
 	bool no_new_privs;
 	bool restore;
 	uint32_t generation; /* to be restored */
-	int umask;	     /* -1: as it is */
+	int umask;           /* -1: as it is */
 	struct rlimit limits[RLIM_NLIMITS];
 	bool have_limit[RLIM_NLIMITS];
 	int spec_fd;  /* arguments and environment of the task; -1 */
@@ -37,15 +37,15 @@ struct shim_options {
 };
 
 /* Exit statuses of our own, as those of env(1) and nohup(1). */
-#define EXIT_SHIM     125 /* the supervisor could not do its work */
-#define EXIT_EXEC     126 /* the command could not be executed */
-#define EXIT_NO_FILE  127 /* there is no such command */
+#define EXIT_SHIM    125 /* the supervisor could not do its work */
+#define EXIT_EXEC    126 /* the command could not be executed */
+#define EXIT_NO_FILE 127 /* there is no such command */
 
 /* The job's namespaces. */
 struct shim_spaces {
-	pid_t init;	/* pid 1, as we see it */
+	pid_t init;     /* pid 1, as we see it */
 	int init_pidfd; /* by which children enter the mount namespace */
-	int init_fd;	/* closing it ends init and all that is left */
+	int init_fd;    /* closing it ends init and all that is left */
 };
 
 /* Init's part: never returns.  channel is its end of the socket pair. */
@@ -62,8 +62,7 @@ int spaces_adopt(pid_t init, int init_fd, struct shim_spaces *ret,
 int spaces_enter(const struct shim_spaces *spaces);
 
 /* Offsets for children born from now on. */
-int spaces_set_time(int64_t monotonic_ns, int64_t boottime_ns,
-		    struct err *err);
+int spaces_set_time(int64_t monotonic_ns, int64_t boottime_ns, struct err *err);
 
 /* A task that was started: in the spaces, not pid 1, leader of a session. */
 struct shim_task {
@@ -73,9 +72,8 @@ struct shim_task {
 };
 
 /* Start the command; mask is the signal mask that it begins with. */
-int task_start(const struct shim_options *opt,
-	       const struct shim_spaces *spaces, const sigset_t *mask,
-	       struct shim_task *ret, struct err *err);
+int task_start(const struct shim_options *opt, const struct shim_spaces *spaces,
+	       const sigset_t *mask, struct shim_task *ret, struct err *err);
 
 /* A puppet with the given pid inside; puppet_fd is its program (O_PATH). */
 int task_spawn_puppet(const struct shim_spaces *spaces, int puppet_fd,

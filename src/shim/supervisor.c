@@ -26,9 +26,9 @@
 #include "wire/notify.h"
 
 /* A local restore whose worker does not come ends by itself. */
-#define RESTORE_IDLE  (60 * NSEC_PER_SEC)
-#define RENOTIFY      (5 * NSEC_PER_SEC)
-#define NO_DIR	      0700
+#define RESTORE_IDLE (60 * NSEC_PER_SEC)
+#define RENOTIFY     (5 * NSEC_PER_SEC)
+#define NO_DIR       0700
 
 static int make_dirs(struct supervisor *s, struct err *err)
 {
@@ -59,10 +59,9 @@ static int claim(struct supervisor *s, struct err *err)
 
 	if (r < 0)
 		return r;
-	if (control_connect(s->opt->run_dir, s->opt->job_id, &other,
-			    &unused) == 0)
-		return err_set(err, -EEXIST,
-			       "job %s runs on this node already",
+	if (control_connect(s->opt->run_dir, s->opt->job_id, &other, &unused) ==
+	    0)
+		return err_set(err, -EEXIST, "job %s runs on this node already",
 			       s->opt->job_id);
 	return serve_listen(s, err);
 }
@@ -368,13 +367,13 @@ static void loop(struct supervisor *s)
 
 		fds[0] = (struct pollfd){ s->signal_fd, POLLIN, 0 };
 		fds[1] = (struct pollfd){ s->listen_fd, POLLIN, 0 };
-		fds[2] = (struct pollfd){
-			s->have_spaces ? s->spaces.init_fd : -1, POLLIN, 0
-		};
+		fds[2] = (struct pollfd){ s->have_spaces ? s->spaces.init_fd
+							 : -1,
+					  POLLIN, 0 };
 		fds[3] = (struct pollfd){ s->launch_fd, POLLIN, 0 };
 		for (i = 0; i < CLIENTS_MAX; i++)
-			fds[4 + i] = (struct pollfd){ s->clients[i].fd, POLLIN,
-						      0 };
+			fds[4 + i] =
+				(struct pollfd){ s->clients[i].fd, POLLIN, 0 };
 		if (poll(fds, 4 + CLIENTS_MAX, timeout) <= 0)
 			continue;
 		/* Init first: it tells which signals are for all. */
@@ -398,9 +397,9 @@ static void write_ended(struct supervisor *s)
 				       .wait_status = s->status,
 				       .ended_ns = clock_ns(CLOCK_REALTIME),
 				       .info = s->info };
-	auto_close int fd = openat(s->dir_fd, "ended.new",
-				   O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-				   0600);
+	auto_close int fd =
+		openat(s->dir_fd, "ended.new",
+		       O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	struct err unused;
 
 	/* Nobody is there to be told of a failure but the waiters. */
@@ -469,8 +468,10 @@ static void tell_ready(int fd)
 int supervisor_run(const struct shim_options *opt, const sigset_t *mask,
 		   struct err *err)
 {
-	struct supervisor s = { .opt = opt,	   .launch_fd = -1,
-				.puppet_fd = -1,   .abort_status = -1,
+	struct supervisor s = { .opt = opt,
+				.launch_fd = -1,
+				.puppet_fd = -1,
+				.abort_status = -1,
 				.stdio = { -1, -1, -1 } };
 	int i, r, status = EXIT_SHIM;
 	sigset_t all;

@@ -9,7 +9,7 @@
 #define CLIENTS_MAX 32
 
 struct client {
-	int fd; /* -1: free */
+	int fd;       /* -1: free */
 	bool holds;   /* signals are held back for it */
 	bool waits;   /* wants to know the end */
 	bool spawned; /* the root that is being built is its work */
@@ -25,19 +25,19 @@ struct supervisor {
 	struct client clients[CLIENTS_MAX];
 	int dir_fd; /* RUNDIR/jobs/JOBID */
 	int signal_fd, listen_fd, launch_fd, puppet_fd;
-	int stdio[3];	    /* restore: of the new step, until it runs */
-	pid_t root, init;   /* 0: not there (yet, or any more) */
-	pid_t built;	    /* puppet that is to become the root */
-	bool built_ended;   /* it has ended already, with built_status */
+	int stdio[3];     /* restore: of the new step, until it runs */
+	pid_t root, init; /* 0: not there (yet, or any more) */
+	pid_t built;      /* puppet that is to become the root */
+	bool built_ended; /* it has ended already, with built_status */
 	int built_status;
-	bool over;	    /* the root has ended, or there will be none */
-	int status;	    /* of the root, as wait(2) gives it */
-	int abort_status;   /* a restore failed: exit with this; -1: no */
+	bool over;            /* the root has ended, or there will be none */
+	int status;           /* of the root, as wait(2) gives it */
+	int abort_status;     /* a restore failed: exit with this; -1: no */
 	unsigned int holders; /* connections that hold signals back */
-	uint64_t held;	    /* signals to be forwarded later: bit n - 1 */
-	uint64_t hold_until; /* monotonic ns: until jobcrd knows why */
-	uint64_t left_until; /* who announced the end is gone: it is to come */
-	uint64_t idle_since; /* restore: nobody has come since; 0: not idle */
+	uint64_t held;        /* signals to be forwarded later: bit n - 1 */
+	uint64_t hold_until;  /* monotonic ns: until jobcrd knows why */
+	uint64_t left_until;  /* who announced the end is gone: it is to come */
+	uint64_t idle_since;  /* restore: nobody has come since; 0: not idle */
 	uint64_t next_notify;
 	uint64_t pending[65]; /* Slurm's signal: when to forward it; 0: none */
 	uint64_t seen[65];    /* when init got it */

@@ -23,7 +23,7 @@
 
 /* Arguments and environment, both in one block of memory. */
 struct spec {
-	char *text; /* owned */
+	char *text;          /* owned */
 	char **argv, **envp; /* owned */
 };
 
@@ -189,15 +189,14 @@ static int child_wait(int fd, const char *what, pid_t pid,
 		return 0;
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
-	ret->status = WIFEXITED(status) && WEXITSTATUS(status) ?
-			      WEXITSTATUS(status) :
-			      EXIT_SHIM;
+	ret->status = WIFEXITED(status) && WEXITSTATUS(status)
+			      ? WEXITSTATUS(status)
+			      : EXIT_SHIM;
 	return r;
 }
 
-int task_start(const struct shim_options *opt,
-	       const struct shim_spaces *spaces, const sigset_t *mask,
-	       struct shim_task *ret, struct err *err)
+int task_start(const struct shim_options *opt, const struct shim_spaces *spaces,
+	       const sigset_t *mask, struct shim_task *ret, struct err *err)
 {
 	struct spec spec = { 0 };
 	int fds[2] = { -1, -1 };

@@ -41,8 +41,8 @@ static bool cgroup_dir(char *line, const char *controllers, const char *path,
 	    sscanf(rest, " - %31s %*s %1023s", type, super) != 2)
 		return false;
 	if (*controllers ? strcmp(type, "cgroup") != 0 ||
-				   !has_item(super, controllers, first) :
-			   strcmp(type, "cgroup2") != 0)
+				   !has_item(super, controllers, first)
+			 : strcmp(type, "cgroup2") != 0)
 		return false;
 	if (strcmp(root, "/") != 0) {
 		size_t len = strlen(root);
@@ -55,8 +55,8 @@ static bool cgroup_dir(char *line, const char *controllers, const char *path,
 	return true;
 }
 
-static void join(const char *mounts, const char *controllers,
-		 const char *path, pid_t pid)
+static void join(const char *mounts, const char *controllers, const char *path,
+		 pid_t pid)
 {
 	char line[4096], file[2200], text[16];
 	const char *p, *end;
@@ -89,8 +89,7 @@ void place_like(pid_t pid, pid_t like)
 		sched_setaffinity(pid, sizeof(cpus), &cpus);
 	if (read_file_at(AT_FDCWD, "/proc/self/mountinfo", MOUNTS_MAX, &mounts,
 			 NULL, &unused) < 0 ||
-	    read_file_at(AT_FDCWD, path_of, 65536, &cgroups, NULL,
-			 &unused) < 0)
+	    read_file_at(AT_FDCWD, path_of, 65536, &cgroups, NULL, &unused) < 0)
 		return;
 	for (line = cgroups; *line; line = next) {
 		char *list, *path;

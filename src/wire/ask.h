@@ -24,9 +24,9 @@ struct ask_question {
 
 struct ask_answer {
 	uint32_t magic;
-	int32_t result;	     /* 0, or a negative errno: it cannot be told */
+	int32_t result;      /* 0, or a negative errno: it cannot be told */
 	uint32_t generation; /* newest complete snapshot; 0: there is none */
-	char text[256];	     /* of an error */
+	char text[256];      /* of an error */
 };
 
 /*

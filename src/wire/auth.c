@@ -11,8 +11,8 @@ static int make_context(const char *socket, munge_ctx_t *ret, struct err *err)
 
 	if (!ctx)
 		return err_num(err, ENOMEM, "munge");
-	if ((socket && munge_ctx_set(ctx, MUNGE_OPT_SOCKET, socket) !=
-			       EMUNGE_SUCCESS) ||
+	if ((socket &&
+	     munge_ctx_set(ctx, MUNGE_OPT_SOCKET, socket) != EMUNGE_SUCCESS) ||
 	    munge_ctx_set(ctx, MUNGE_OPT_TTL, AUTH_TTL) != EMUNGE_SUCCESS) {
 		munge_ctx_destroy(ctx);
 		return err_set(err, -EINVAL, "munge: %s",
@@ -55,8 +55,7 @@ int auth_decode(const char *socket, const char *credential, void **ret_data,
 	e = munge_decode(credential, ctx, &data, &len, &uid, &gid);
 	/* Data and uid are filled in for replayed and expired ones too. */
 	if (e != EMUNGE_SUCCESS) {
-		r = err_set(err, -EACCES, "munge: %s",
-			    munge_ctx_strerror(ctx));
+		r = err_set(err, -EACCES, "munge: %s", munge_ctx_strerror(ctx));
 		free(data);
 	}
 	munge_ctx_destroy(ctx);

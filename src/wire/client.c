@@ -60,8 +60,8 @@ static int connect_any(const struct addrinfo *list, int *ret, struct err *err)
 	const struct addrinfo *a;
 
 	for (a = list; a; a = a->ai_next) {
-		auto_close int fd = socket(
-			a->ai_family, a->ai_socktype | SOCK_CLOEXEC, 0);
+		auto_close int fd =
+			socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, 0);
 		struct err unused;
 
 		if (fd < 0)
@@ -116,18 +116,16 @@ static int send_remote(struct client *c, const Request *req, struct err *err)
 	int r = frame_pack(FRAME_REQUEST, &req->base, &packed, &len, err);
 
 	if (r == 0)
-		r = auth_encode(c->munge_socket, packed, len, &credential,
-				err);
-	return r < 0 ? r :
-		       frame_write(c->fd, FRAME_CREDENTIAL, credential,
+		r = auth_encode(c->munge_socket, packed, len, &credential, err);
+	return r < 0 ? r
+		     : frame_write(c->fd, FRAME_CREDENTIAL, credential,
 				   strlen(credential), err);
 }
 
 int client_send(struct client *c, Request *req, const int *fds, size_t nfds,
 		struct err *err)
 {
-	if (getrandom(&req->nonce, sizeof(req->nonce), 0) !=
-	    sizeof(req->nonce))
+	if (getrandom(&req->nonce, sizeof(req->nonce), 0) != sizeof(req->nonce))
 		return err_sys(err, "random");
 	c->nonce = req->nonce;
 	if (!c->node)

@@ -20,8 +20,7 @@ int control_check_id(const char *job_id, struct err *err)
 			continue;
 		break;
 	}
-	if (!*job_id || *job_id == '.' || *p ||
-	    strlen(job_id) >= JOB_ID_MAX)
+	if (!*job_id || *job_id == '.' || *p || strlen(job_id) >= JOB_ID_MAX)
 		return err_set(err, -EINVAL,
 			       "\"%.80s\" cannot be the id of a job", job_id);
 	return 0;
@@ -190,8 +189,8 @@ int control_list(const char *run_dir, struct control_info **ret,
 		struct err unused;
 
 		if (count == room) {
-			void *more = realloc(list, (room += 64) *
-							   sizeof(*list));
+			void *more =
+				realloc(list, (room += 64) * sizeof(*list));
 
 			if (!more)
 				return err_num(err, ENOMEM, "list of jobs");

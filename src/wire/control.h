@@ -17,22 +17,22 @@
 #define JOB_ID_MAX    64
 
 enum control_op {
-	CONTROL_INFO = 1,  /* reply: info */
-	CONTROL_HOLD,	   /* keep signals for the job back until RELEASE or
-			      until this connection ends */
+	CONTROL_INFO = 1, /* reply: info */
+	CONTROL_HOLD,     /* keep signals for the job back until RELEASE or
+			     until this connection ends */
 	CONTROL_RELEASE,
-	CONTROL_SET_TIME,  /* a, b: monotonic and boottime offsets */
-	CONTROL_SPAWN,	   /* a: inner pid.  reply.value: outer pid */
-	CONTROL_RUNNING,   /* a: inner pid of the restored root: supervise it;
-			      it may have ended already.  b: generation,
-			      text: its name, if none is known */
-	CONTROL_SIGNAL,	   /* a: signal, to the root */
-	CONTROL_WAIT,	   /* reply comes when the job ends: wait status */
-	CONTROL_STDIO,	   /* reply carries three descriptors */
-	CONTROL_LEAVE,	   /* the tree is about to be killed after a
-			      checkpoint; a: generation.  Forgotten when this
-			      connection ends and the job is still there */
-	CONTROL_ABORT,	   /* restore failed: end; a: exit status */
+	CONTROL_SET_TIME, /* a, b: monotonic and boottime offsets */
+	CONTROL_SPAWN,    /* a: inner pid.  reply.value: outer pid */
+	CONTROL_RUNNING,  /* a: inner pid of the restored root: supervise it;
+			     it may have ended already.  b: generation,
+			     text: its name, if none is known */
+	CONTROL_SIGNAL,   /* a: signal, to the root */
+	CONTROL_WAIT,     /* reply comes when the job ends: wait status */
+	CONTROL_STDIO,    /* reply carries three descriptors */
+	CONTROL_LEAVE,    /* the tree is about to be killed after a
+			     checkpoint; a: generation.  Forgotten when this
+			     connection ends and the job is still there */
+	CONTROL_ABORT,    /* restore failed: end; a: exit status */
 };
 
 struct control_request {
@@ -56,10 +56,10 @@ struct control_info {
 	int32_t supervisor_pid, init_pid, root_pid; /* outer */
 	int32_t root_ns_pid;
 	uint32_t uid, gid;
-	uint32_t slurm; /* a Slurm job: its numeric id, else 0 */
+	uint32_t slurm;      /* a Slurm job: its numeric id, else 0 */
 	uint32_t generation; /* restored from, 0: first run */
 	uint64_t started_ns; /* CLOCK_REALTIME */
-	char name[128];	     /* command, for listings */
+	char name[128];      /* command, for listings */
 	char stdout_path[512], stderr_path[512]; /* regular files, else "" */
 	char carry[256]; /* prefix of node-local files to carry, or "" */
 };

@@ -41,8 +41,8 @@ static int make(enum frame_kind kind, size_t len, uint8_t **ret,
 	return 0;
 }
 
-int frame_pack(enum frame_kind kind, const ProtobufCMessage *msg,
-	       uint8_t **ret, size_t *ret_len, struct err *err)
+int frame_pack(enum frame_kind kind, const ProtobufCMessage *msg, uint8_t **ret,
+	       size_t *ret_len, struct err *err)
 {
 	size_t len = protobuf_c_message_get_packed_size(msg);
 	int r = make(kind, len, ret, err);
@@ -94,8 +94,8 @@ int frame_check(const uint8_t *header, enum frame_kind kind, size_t *ret_len,
 }
 
 int frame_unpack(const uint8_t *data, size_t len, enum frame_kind kind,
-		 const ProtobufCMessageDescriptor *type,
-		 ProtobufCMessage **ret, struct err *err)
+		 const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret,
+		 struct err *err)
 {
 	size_t body;
 	int r;
@@ -107,10 +107,8 @@ int frame_unpack(const uint8_t *data, size_t len, enum frame_kind kind,
 		return r;
 	if (body != len - FRAME_HEADER)
 		return err_set(err, -EBADMSG, "message is not whole");
-	*ret = protobuf_c_message_unpack(type, NULL, body,
-					 data + FRAME_HEADER);
-	return *ret ? 0 :
-		      err_set(err, -EBADMSG, "not a %s", type->short_name);
+	*ret = protobuf_c_message_unpack(type, NULL, body, data + FRAME_HEADER);
+	return *ret ? 0 : err_set(err, -EBADMSG, "not a %s", type->short_name);
 }
 
 int frame_send(int fd, enum frame_kind kind, const ProtobufCMessage *msg,

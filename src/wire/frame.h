@@ -20,7 +20,7 @@
 
 enum frame_kind {
 	FRAME_REQUEST = 1,    /* Request */
-	FRAME_REPLY,	      /* Reply */
+	FRAME_REPLY,          /* Reply */
 	FRAME_WORKER_REQUEST, /* WorkerRequest */
 	FRAME_WORKER_MESSAGE, /* WorkerMessage */
 	FRAME_WORKER_ANSWER,  /* WorkerAnswer */
@@ -28,8 +28,8 @@ enum frame_kind {
 };
 
 /* Pack; owned by the caller (free).  Too long: -EMSGSIZE. */
-int frame_pack(enum frame_kind kind, const ProtobufCMessage *msg,
-	       uint8_t **ret, size_t *ret_len, struct err *err);
+int frame_pack(enum frame_kind kind, const ProtobufCMessage *msg, uint8_t **ret,
+	       size_t *ret_len, struct err *err);
 
 /* Put the header in front of raw bytes. */
 int frame_wrap(enum frame_kind kind, const void *body, size_t len,
@@ -45,8 +45,8 @@ int frame_check(const uint8_t *header, enum frame_kind kind, size_t *ret_len,
 
 /* A whole frame; owned by the caller: free_unpacked. */
 int frame_unpack(const uint8_t *data, size_t len, enum frame_kind kind,
-		 const ProtobufCMessageDescriptor *type,
-		 ProtobufCMessage **ret, struct err *err);
+		 const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret,
+		 struct err *err);
 
 /* The same through a SOCK_SEQPACKET socket, with descriptors. */
 int frame_send(int fd, enum frame_kind kind, const ProtobufCMessage *msg,

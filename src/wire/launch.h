@@ -45,7 +45,7 @@ enum launch_kind {
 	LAUNCH_READY = 1, /* job's side, in task_init; with descriptors 0-2.
 			     The sender's pid is --child (SCM_CREDENTIALS are
 			     not asked for) */
-	LAUNCH_GO,	  /* supervisor: placed, go on */
+	LAUNCH_GO,        /* supervisor: placed, go on */
 };
 
 struct launch_message {

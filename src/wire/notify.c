@@ -28,7 +28,8 @@ int notify_send(const char *run_dir, const char *job_id,
 		enum notify_event event, int64_t value, struct err *err)
 {
 	auto_close int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct notify n = { .magic = NOTIFY_MAGIC, .event = event,
+	struct notify n = { .magic = NOTIFY_MAGIC,
+			    .event = event,
 			    .value = value };
 	struct sockaddr_un to;
 	int r;
@@ -49,8 +50,8 @@ int notify_send(const char *run_dir, const char *job_id,
 
 int notify_listen(const char *run_dir, int *ret_fd, struct err *err)
 {
-	auto_close int fd = socket(
-		AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	auto_close int fd =
+		socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un at;
 	int r, one = 1;
 	mode_t old;
@@ -93,7 +94,8 @@ int notify_receive(int fd, struct notify *ret, struct err *err)
 	char control[CMSG_SPACE(sizeof(struct ucred))];
 	struct notify n;
 	struct iovec io = { &n, sizeof(n) };
-	struct msghdr msg = { .msg_iov = &io, .msg_iovlen = 1,
+	struct msghdr msg = { .msg_iov = &io,
+			      .msg_iovlen = 1,
 			      .msg_control = control,
 			      .msg_controllen = sizeof(control) };
 	ssize_t got = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);

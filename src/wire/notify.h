@@ -16,10 +16,10 @@
 
 enum notify_event {
 	NOTIFY_PREEMPT = 1, /* the extern step ended early: ask Slurm why */
-	NOTIFY_SIGNAL,	    /* the supervisor holds a signal back; value */
-	NOTIFY_RESTORE,	    /* the supervisor waits for a restore; value: its
+	NOTIFY_SIGNAL,      /* the supervisor holds a signal back; value */
+	NOTIFY_RESTORE,     /* the supervisor waits for a restore; value: its
 			       generation */
-	NOTIFY_ENDED,	    /* Slurm's epilog: nothing of the job is left */
+	NOTIFY_ENDED,       /* Slurm's epilog: nothing of the job is left */
 };
 
 struct notify {

@@ -116,9 +116,9 @@ static int open_store(struct work *w, int *ret_job, int *ret_dir,
 	}
 	r = store_open_job(req->store, req->cluster, req->job_id, true,
 			   &w->owner, ret_job, err);
-	return r < 0 ? r :
-		       store_begin(*ret_job, &w->owner, &w->generation,
-				   ret_dir, err);
+	return r < 0 ? r
+		     : store_begin(*ret_job, &w->owner, &w->generation, ret_dir,
+				   err);
 }
 
 static int fill_refusals(const struct refusals *no, Reply *reply,
@@ -174,8 +174,7 @@ static int run_engine(struct work *w, int job_fd, int dir_fd, Reply *reply,
 	const char *none[] = { NULL };
 	struct checkpoint_result res = { 0 };
 	struct refusals no = { 0 };
-	auto_free const char **carry = calloc(req->n_carry + 1,
-					      sizeof(*carry));
+	auto_free const char **carry = calloc(req->n_carry + 1, sizeof(*carry));
 	struct outputs out;
 	struct checkpoint_args args = {
 		.job_id = req->job_id,
@@ -184,8 +183,8 @@ static int run_engine(struct work *w, int job_fd, int dir_fd, Reply *reply,
 		.cause = req->cause ? req->cause : "request",
 		.name = req->name,
 		.init_pid = w->info.init_pid,
-		.root_pid = w->control_fd >= 0 ? w->info.root_pid :
-						 req->root_pid,
+		.root_pid =
+			w->control_fd >= 0 ? w->info.root_pid : req->root_pid,
 		.generation = w->generation,
 		.job_fd = job_fd,
 		.dir_fd = dir_fd,

@@ -20,9 +20,8 @@
 static int add_groups(const WorkerRequest *req, struct user_id *user,
 		      struct err *err)
 {
-	gid_t *more = reallocarray(user->groups,
-				   user->ngroups + req->n_groups + 1,
-				   sizeof(gid_t));
+	gid_t *more = reallocarray(
+		user->groups, user->ngroups + req->n_groups + 1, sizeof(gid_t));
 	size_t i, k;
 
 	if (!more)
@@ -54,14 +53,15 @@ static int run(struct work *w, Reply *reply, struct err *err)
 	if (r < 0)
 		return r;
 	work_set_deadline(w);
-	return req->op == WORKER_REQUEST__OPERATION__CHECKPOINT ?
-		       work_checkpoint(w, reply, err) :
-		       work_restore(w, reply, err);
+	return req->op == WORKER_REQUEST__OPERATION__CHECKPOINT
+		       ? work_checkpoint(w, reply, err)
+		       : work_restore(w, reply, err);
 }
 
 static int serve(const WorkerRequest *req)
 {
-	struct work w = { .req = req, .parent_fd = PARENT_FD,
+	struct work w = { .req = req,
+			  .parent_fd = PARENT_FD,
 			  .control_fd = -1 };
 	WorkerMessage m = WORKER_MESSAGE__INIT;
 	Outcome outcome = OUTCOME__INIT;
@@ -99,8 +99,9 @@ int main(void)
 	if (frame_receive(PARENT_FD, FRAME_WORKER_REQUEST,
 			  &worker_request__descriptor, &msg, NULL, NULL,
 			  &err) < 0) {
-		fprintf(stderr, "jobcr-worker: %s: it is started by jobcr and "
-				"jobcrd, not by hand\n",
+		fprintf(stderr,
+			"jobcr-worker: %s: it is started by jobcr and "
+			"jobcrd, not by hand\n",
 			err.text);
 		return 2;
 	}

@@ -64,8 +64,8 @@ static int open_snapshot(struct work *w, int *ret, struct err *err)
 	w->generation = req->has_generation ? req->generation : 0;
 	if (r == 0 && !w->generation)
 		r = store_newest(job_fd, &w->owner, &w->generation, err);
-	return r < 0 ? r :
-		       store_open(job_fd, w->generation, &w->owner, ret, err);
+	return r < 0 ? r
+		     : store_open(job_fd, w->generation, &w->owner, ret, err);
 }
 
 /* The paths of the output files, as they were at the cut. */
@@ -80,9 +80,9 @@ static int read_outputs(struct work *w, int dir_fd, char ***ret,
 
 	if (r < 0)
 		return r;
-	r = m->n_parts ? snapshot_meta(dir_fd, &w->owner, m->parts[0], &meta,
-				       err) :
-			 err_set(err, -EBADMSG, "manifest: no part");
+	r = m->n_parts
+		    ? snapshot_meta(dir_fd, &w->owner, m->parts[0], &meta, err)
+		    : err_set(err, -EBADMSG, "manifest: no part");
 	if (r == 0) {
 		for (i = 0; i < meta.count && !list; i++) {
 			const PartRecord *part = (void *)meta.entries[i].msg;
@@ -130,8 +130,8 @@ static int outputs_back(const struct work *w, char **list, struct err *err)
 	return r;
 }
 
-static void fill_outcome(const struct work *w,
-			 const struct restart_result *res, Outcome *o)
+static void fill_outcome(const struct work *w, const struct restart_result *res,
+			 Outcome *o)
 {
 	o->has_generation = o->has_total_ns = o->has_page_bytes = 1;
 	o->has_pages_ns = o->has_tasks = o->has_threads = 1;

@@ -62,8 +62,8 @@ int work_control(struct work *w, uint32_t op, int64_t a, int64_t b,
 int work_connect(struct work *w, struct err *err)
 {
 	struct control_reply reply;
-	int r = control_connect(w->req->run_dir, w->req->job_id,
-				&w->control_fd, err);
+	int r = control_connect(w->req->run_dir, w->req->job_id, &w->control_fd,
+				err);
 
 	if (r == 0)
 		r = work_control(w, CONTROL_INFO, 0, 0, &reply, NULL, err);
@@ -75,11 +75,11 @@ int work_connect(struct work *w, struct err *err)
 int work_drop_capabilities(struct err *err)
 {
 	static const cap_value_t wanted[] = {
-		CAP_CHOWN,	CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
-		CAP_FOWNER,	CAP_FSETID,	  CAP_KILL,
-		CAP_SETGID,	CAP_SETUID,	  CAP_IPC_LOCK,
-		CAP_SYS_CHROOT, CAP_SYS_PTRACE,	  CAP_SYS_ADMIN,
-		CAP_SYS_NICE,	CAP_SYS_RESOURCE, CAP_CHECKPOINT_RESTORE,
+		CAP_CHOWN,      CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
+		CAP_FOWNER,     CAP_FSETID,       CAP_KILL,
+		CAP_SETGID,     CAP_SETUID,       CAP_IPC_LOCK,
+		CAP_SYS_CHROOT, CAP_SYS_PTRACE,   CAP_SYS_ADMIN,
+		CAP_SYS_NICE,   CAP_SYS_RESOURCE, CAP_CHECKPOINT_RESTORE,
 	};
 	cap_t now = cap_get_proc(), then = cap_init();
 	size_t i;

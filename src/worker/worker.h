@@ -14,7 +14,7 @@
 struct work {
 	const WorkerRequest *req;
 	struct user_id owner;
-	int parent_fd;	/* who asked for it */
+	int parent_fd;  /* who asked for it */
 	int control_fd; /* the supervisor; -1: none */
 	struct control_info info;
 	uint32_t generation;

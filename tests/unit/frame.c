@@ -70,8 +70,7 @@ static void test_length(void)
 	text[FRAME_MAX + 1] = '\0';
 	req.op = REQUEST__OPERATION__RUN;
 	req.name = text;
-	ok(frame_pack(FRAME_REQUEST, &req.base, &data, &len, &err) ==
-		   -EMSGSIZE,
+	ok(frame_pack(FRAME_REQUEST, &req.base, &data, &len, &err) == -EMSGSIZE,
 	   "a message that is too long is not packed");
 	ok(frame_wrap(FRAME_CREDENTIAL, "x", 1, &data, &len, &err) == 0,
 	   "raw bytes get a header");
@@ -108,8 +107,8 @@ static void test_descriptors(void)
 
 static void test_ids(void)
 {
-	static const char *const bad[] = { "", ".", "..", ".x", "a/b", "a b",
-					   "a\n", "../x", "a\\b" };
+	static const char *const bad[] = { "",    ".",   "..",   ".x",  "a/b",
+					   "a b", "a\n", "../x", "a\\b" };
 	char longer[JOB_ID_MAX + 2];
 	struct err err = { 0 };
 	size_t i, refused = 0;
