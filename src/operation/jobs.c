@@ -169,7 +169,7 @@ int operation_wait(const struct operation *op, struct err *err)
 		r = control_send(fd, &req, err);
 	if (r == 0)
 		r = await_end(op, fd, &reply, err);
-	if (r == -EPIPE)
+	if (r == -EPIPE || r == -EBUSY)
 		return r;
 	if (r == 0)
 		return send_end(op, (int)reply.value,

@@ -270,6 +270,16 @@ static void answer(struct supervisor *s, struct client *c,
 		client_drop(s, c);
 }
 
+/* Users may wait as often as they like: room is kept for a checkpoint. */
+static bool may_wait(const struct supervisor *s)
+{
+	int i, waiting = 0;
+
+	for (i = 0; i < CLIENTS_MAX; i++)
+		waiting += s->clients[i].fd >= 0 && s->clients[i].waits;
+	return waiting < WAITERS_MAX;
+}
+
 void serve_client(struct supervisor *s, struct client *c)
 {
 	struct control_request req;
@@ -283,11 +293,13 @@ void serve_client(struct supervisor *s, struct client *c)
 		client_drop(s, c);
 		return;
 	}
-	if (req.op == CONTROL_WAIT) {
+	if (req.op == CONTROL_WAIT && may_wait(s)) {
 		c->waits = true;
 		return;
 	}
-	reply.result = do_request(s, c, &req, &reply);
+	reply.result = req.op == CONTROL_WAIT
+			       ? fail(&reply, -EBUSY, "too many wait for it")
+			       : do_request(s, c, &req, &reply);
 	stdio = req.op == CONTROL_STDIO && s->stdio[0] >= 0;
 	if (req.op == CONTROL_STDIO && !stdio)
 		reply.result = fail(&reply, -ENOENT,

@@ -7,6 +7,7 @@
 
 /* Connections at a time; more wait in the socket's queue. */
 #define CLIENTS_MAX 32
+#define WAITERS_MAX 24
 
 struct client {
 	int fd;       /* -1: free */

@@ -6,10 +6,14 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include "util/cleanup.h"
 #include "util/io.h"
+
+#define CALL_TIMEOUT_S 30
+#define INFO_TIMEOUT_S 3
 
 int control_check_id(const char *job_id, struct err *err)
 {
@@ -41,6 +45,17 @@ static int job_path(const char *run_dir, const char *job_id, const char *name,
 	return 0;
 }
 
+/* A supervisor that Slurm has suspended answers nobody. */
+static int set_timeout(int fd, int seconds, struct err *err)
+{
+	const struct timeval t = { .tv_sec = seconds };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t)) < 0)
+		return err_sys(err, "supervisor: timeout");
+	return 0;
+}
+
 int control_connect(const char *run_dir, const char *job_id, int *ret_fd,
 		    struct err *err)
 {
@@ -52,6 +67,9 @@ int control_connect(const char *run_dir, const char *job_id, int *ret_fd,
 		return err_sys(err, "socket");
 	r = job_path(run_dir, job_id, "control", at.sun_path,
 		     sizeof(at.sun_path), err);
+	if (r < 0)
+		return r;
+	r = set_timeout(fd, CALL_TIMEOUT_S, err);
 	if (r < 0)
 		return r;
 	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
@@ -85,6 +103,10 @@ int control_receive(int fd, struct control_reply *ret, int *ret_fds,
 	int r;
 
 	r = recv_fds(fd, &reply, sizeof(reply), &len, fds, &count, err);
+	if (r == -EAGAIN)
+		return err_set(err, -ETIMEDOUT,
+			       "the job's supervisor does not answer: is the "
+			       "job suspended?");
 	if (r < 0)
 		return err_wrap(err, r, "supervisor");
 	if (len != sizeof(reply) || reply.magic != CONTROL_MAGIC)
@@ -125,6 +147,8 @@ int control_read_info(const char *run_dir, const char *job_id,
 	int r;
 
 	r = control_connect(run_dir, job_id, &fd, err);
+	if (r == 0)
+		r = set_timeout(fd, INFO_TIMEOUT_S, err);
 	if (r == 0) {
 		r = control_call(fd, &req, &reply, NULL, err);
 		if (r == 0) {

@@ -71,6 +71,22 @@ jobcr kill "$job"
 jobcr wait "$job"
 is "$?" 143 "TERM by default; wait says 128 + 15"
 
+# Slurm suspends supervisors, too: nobody waits for one for ever.
+job=$(jobcr run --detach -- sleep 1000)
+super=$(jobcr list --json | python3 -c 'import json, sys
+print([j["supervisor_pid"] for j in json.load(sys.stdin)
+	if j["job_id"] == "'"$job"'"][0])')
+kill -STOP "$super"
+jobcr checkpoint "$job" >/dev/null 2>err
+is "$?" 8 "a supervisor that is stopped: timed out, 8"
+matches "$(cat err)" "*suspended*" "which says why"
+jobcr list >/dev/null
+is "$?" 0 "and hinders no list"
+kill -CONT "$super"
+jobcr kill "$job" KILL
+jobcr wait "$job"
+is "$?" 137 "it goes on afterwards"
+
 # A supervisor that is killed takes its job along.
 job=$(jobcr run --detach -- sh -c "sleep $long & sleep $long")
 wait_for 10 pgrep -fx "sleep $long"
