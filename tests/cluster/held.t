@@ -22,7 +22,7 @@ flip() {
 
 script job <<'EOT'
 echo "begin"
-progress 60 100 2 2 4
+progress 120 100 2 2 4
 EOT
 plain=$(submit job)
 job=$(submit --jobcr job)
@@ -46,7 +46,7 @@ for other in n1 n2 n3; do
 	[ "$other" = "$node" ] ||
 		slurm scontrol update nodename=$other state=resume
 done
-wait_until 60 has_ended "$plain"
+wait_until 90 has_ended "$plain"
 wait_until 40 held "$job"
 ok $? "a job whose snapshot is damaged is held" \
 	"$(slurm scontrol show job "$job")"
@@ -87,7 +87,7 @@ preempt "$node" 1000 >/dev/null
 wait_until 60 requeued "$job"
 ok $? "without jobcrd a preempted job is requeued by Slurm"
 slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$job"
-wait_until 60 has_ended "$job"
+wait_until 90 has_ended "$job"
 is "$(field "$job" JobState) $(field "$job" Restarts)" "COMPLETED 1" \
 	"it starts again elsewhere and completes"
 is "$(sed -n '1,2p' "$home/$job.out" | cut -d: -f1 | tr '\n' ' ')" \

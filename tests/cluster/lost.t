@@ -8,7 +8,7 @@ cluster_begin CLUSTER_TRACK="${TRACK:-linuxproc}" CLUSTER_KILL_WAIT=5
 
 script job <<'EOT'
 echo "begin"
-progress 150 100 2 2 4
+progress 180 100 2 2 4
 EOT
 plain=$(cluster as alice ctl sbatch --parsable -n1 -w n3 -o %j.out job)
 cut=$(submit -x n3 --jobcr job)
@@ -45,7 +45,7 @@ done
 wait_until 90 has_ended "$kept"
 is "$(field "$kept" JobState)" COMPLETED \
 	"with an output that is appended to it goes on and completes"
-wait_until 60 has_ended "$plain"
+wait_until 90 has_ended "$plain"
 cmp "$home/$plain.out" "$home/$kept.out" >/dev/null
 ok $? "what it had printed after the snapshot is there once" \
 	"$(diff "$home/$plain.out" "$home/$kept.out")"

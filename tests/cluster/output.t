@@ -11,7 +11,7 @@ cluster_begin CLUSTER_TRACK="${TRACK:-$track}"
 # Both streams from several processes, and a file of its own.
 script talks <<'EOT'
 exec 5>"own.$SLURM_JOB_ID"
-for i in $(seq 50); do
+for i in $(seq 120); do
 	echo "out $i"
 	(echo "error $i" >&2)
 	echo "own $i" >&5
@@ -46,7 +46,7 @@ for job in $one $two $three; do
 	ok $? "job $job is preempted and started again"
 done
 for job in $one $two $three $plain; do
-	wait_until 60 has_ended "$job"
+	wait_until 90 has_ended "$job"
 	is "$(field "$job" JobState)" COMPLETED "job $job completes"
 done
 

@@ -8,7 +8,7 @@ cluster_begin CLUSTER_TRACK="${TRACK:-linuxproc}"
 
 script job <<'EOT'
 echo "begin"
-progress 60 100 3 2 8
+progress 120 100 3 2 8
 echo "progress ended with $?"
 exit 7
 EOT
@@ -26,12 +26,12 @@ one_round() {
 	second=$(field "$job" NodeList)
 	[ "$first" != "$second" ]
 	ok $? "it is on another node ($first, then $second)"
-	wait_until 60 has_ended "$job"
+	wait_until 90 has_ended "$job"
 	ok $? "it ends"
 	is "$(field "$job" JobState)" FAILED "a non-zero exit is recorded"
 	is "$(field "$job" ExitCode)" 7:0 "with the exit code of the script"
 	is "$(field "$job" JobId)" "$job" "under the same job id"
-	wait_until 60 has_ended "$undisturbed"
+	wait_until 90 has_ended "$undisturbed"
 	cmp "$home/$undisturbed.out" "$home/$job.out" >/dev/null
 	ok $? "the output is that of an undisturbed run, byte for byte" \
 		"$(diff "$home/$undisturbed.out" "$home/$job.out")"

@@ -14,7 +14,7 @@ move() {
 }
 
 script twice <<'EOT'
-progress 90 100 2 2 4
+progress 160 100 2 2 4
 EOT
 plain=$(submit twice)
 job=$(submit --jobcr twice)
@@ -23,24 +23,24 @@ move "$job" 1
 wait_until 20 printed "$job" 'round 30 of'
 ok $? "it goes on"
 move "$job" 2
-wait_until 60 has_ended "$job"
+wait_until 90 has_ended "$job"
 is "$(field "$job" JobState) $(field "$job" ExitCode)" "COMPLETED 0:0" \
 	"it ends well after two preemptions"
-wait_until 60 has_ended "$plain"
+wait_until 90 has_ended "$plain"
 cmp "$home/$plain.out" "$home/$job.out" >/dev/null
 ok $? "with the output of an undisturbed run" \
 	"$(diff "$home/$plain.out" "$home/$job.out")"
 
 script dies <<'EOT'
 echo "begin"
-progress 40 100 2 2 4 -11
+progress 120 100 2 2 4 -11
 echo "progress ended with $?"
 exec progress 1 1 1 1 1 -10
 EOT
 job=$(submit --jobcr dies)
 wait_until 20 printed "$job" 'round 5 of' || bail "job $job does not run"
 move "$job" 1
-wait_until 40 has_ended "$job"
+wait_until 90 has_ended "$job"
 is "$(field "$job" JobState) $(field "$job" ExitCode)" "FAILED 0:10" \
 	"the signal that ends a restored job is recorded"
 grep -q 'progress ended with 139' "$home/$job.out"
