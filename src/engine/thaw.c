@@ -64,7 +64,9 @@ static int thaw_thread(struct frozen_task *task, struct frozen_thread *th,
 		return 0;
 	if (!t->stopped)
 		r = tracee_wait_stop(t, clock_monotonic_ns() + LATE_NS, err);
-	r = r < 0 ? r : stopped_release(task, th, err);
+	/* Who is not himself has no registers here that could be changed. */
+	if (r == 0 && !t->away)
+		r = stopped_release(task, th, err);
 	if (t->stopped && (r == 0 || r != -ESRCH)) {
 		struct err detach = { 0 };
 		int d = tracee_detach(t, &detach);

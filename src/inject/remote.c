@@ -46,6 +46,7 @@ struct remote {
 	struct place place;
 	struct cpu_info cpu;
 	bool dirty; /* scratch is to be put back */
+	bool stuck; /* a thread could not be given back: it needs its frame */
 
 	struct tracee *t; /* begun in it */
 	struct user_regs_struct saved;
@@ -217,11 +218,10 @@ int remote_begin(struct remote *r, struct tracee *t, struct err *err)
 		r->t = NULL;
 		return e;
 	}
+	t->away = true;
 	e = tracee_set_sigmask(t, ALL_SIGNALS, err);
 	if (e < 0) {
-		struct err ignored;
-
-		(void)tracee_set_regs(t, &r->saved, &ignored);
+		r->stuck = true;
 		r->t = NULL;
 	}
 	return e;
@@ -239,6 +239,7 @@ static int stop_again(struct remote *r, struct err *err)
 		return e;
 	if (ptrace(PTRACE_CONT, r->t->tid, NULL, NULL) < 0)
 		return err_sys(err, "thread %d: continue", (int)r->t->tid);
+	r->t->stopped = false;
 	return tracee_wait_stop(r->t, clock_monotonic_ns() + STOP_PATIENCE_NS,
 				err);
 }
@@ -260,6 +261,10 @@ int remote_end(struct remote *r, struct err *err)
 	e = e < 0 ? e : tracee_set_sigmask(t, r->saved_mask, err);
 	e = e < 0 ? e : tracee_set_regs(t, &r->saved, err);
 	r->t = NULL;
+	if (e < 0)
+		r->stuck = true;
+	else
+		t->away = false;
 	return e;
 }
 
@@ -479,7 +484,7 @@ void remote_free(struct remote *r)
 		return;
 	/* A process that was killed meanwhile needs neither. */
 	(void)remote_end(r, &ignored);
-	if (r->dirty)
+	if (r->dirty && !r->stuck)
 		(void)remote_write(r, r->place.scratch, r->place.saved,
 				   PLACE_SCRATCH, &ignored);
 	place_done(&r->place);

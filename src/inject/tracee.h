@@ -20,6 +20,7 @@ struct tracee {
 	bool stopped;
 	bool exit_kill;
 	int stop_signal; /* group stop: the job was stopped by this signal */
+	bool away; /* in remote calls: let go, it comes home by its frame */
 	bool handler_pending; /* a signal with a handler is about to run it */
 	int death;            /* wait status once it died, else -1 */
 };

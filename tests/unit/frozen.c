@@ -72,6 +72,53 @@ static void test_signal(void)
 	end(root);
 }
 
+/*
+ * A thread that could not be given back is let go where it is: on its frame,
+ * with all signals blocked and one of them pending.
+ */
+static void test_left_away(void)
+{
+	struct tree_members members = { 0 };
+	struct frozen_tree tree;
+	struct err err = { 0 };
+	pid_t root;
+
+	reset();
+	root = fork_bound();
+	if (root == 0) {
+		struct epoll_event ev;
+		int fd = epoll_create1(0);
+
+		signal(SIGUSR1, count_signal);
+		counters[0] = 1;
+		for (;;)
+			(void)epoll_wait(fd, &ev, 1, -1);
+	}
+	members.root_pid = root;
+	await_count(0, 1);
+	await_state(root, 'S');
+	if (ok(tree_freeze(&members, DEADLINE, &tree, &err) == 0,
+	       "a process is frozen: %s", err.text)) {
+		struct frozen_task *task = &tree.tasks[0];
+		struct tracee *t = &task->threads[0].tracee;
+		int64_t v = 0;
+
+		ok(remote_new(root, t, NULL, &task->remote, &err) == 0 &&
+			   remote_begin(task->remote, t, &err) == 0 &&
+			   remote_call(task->remote, "getpid", &v, &err,
+				       SYS_getpid, 0, 0, 0, 0, 0, 0) == 0,
+		   "and called: %s", err.text);
+		kill(root, SIGUSR1);
+		/* Forgotten, as after an end that failed. */
+		task->remote = NULL;
+		ok(tree_thaw(&tree, &err) == 0, "it is let go: %s", err.text);
+		tree_free(&tree);
+	}
+	ok(await_count(1, 1) && await_state(root, 'S'),
+	   "it comes home and handles its signal");
+	end(root);
+}
+
 /* SIGSTOP and SIGCONT from elsewhere while calls are being injected. */
 static void test_stop_signals(void)
 {
@@ -300,6 +347,7 @@ int main(void)
 		skip_all("freezing trees needs root");
 	children_init();
 	test_signal();
+	test_left_away();
 	test_stop_signals();
 	test_robust();
 	test_seccomp();
