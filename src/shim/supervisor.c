@@ -114,10 +114,16 @@ static void note_outputs(struct supervisor *s, int out, int errors)
 		    sizeof(s->info.stderr_path));
 }
 
-static void null_stdio(void)
+/*
+ * The terminal of jobcr run stays, for one last line.  A pipe does not: its
+ * reader must see the job close it.
+ */
+static void null_stdio(struct supervisor *s)
 {
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC), i;
 
+	if (isatty(2))
+		s->tty_fd = fcntl(2, F_DUPFD_CLOEXEC, 3);
 	for (i = 0; i < 3; i++) {
 		if (fd >= 0)
 			dup2(fd, i);
@@ -172,7 +178,7 @@ static int begin_run(struct supervisor *s, const sigset_t *mask,
 		return r;
 	}
 	alive(s, task.pid, task.ns_pid);
-	null_stdio();
+	null_stdio(s);
 	return 0;
 }
 
@@ -192,7 +198,7 @@ static int begin_restore(struct supervisor *s, struct err *err)
 		if (s->stdio[i] < 0)
 			s->stdio[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
 	}
-	null_stdio();
+	null_stdio(s);
 	s->info.state = CONTROL_RESTORING;
 	return 0;
 }
@@ -452,8 +458,14 @@ static void finish(struct supervisor *s)
 	if (s->opt->slurm || s->abort_status >= 0)
 		remove_dir(s);
 	serve_ended(s);
-	if (s->info.state == CONTROL_LEFT)
+	if (s->info.state == CONTROL_LEFT) {
+		if (s->tty_fd >= 0)
+			dprintf(s->tty_fd,
+				"jobcr: job %s was ended by a checkpoint; go "
+				"on with: jobcr restore %s\r\n",
+				s->info.job_id, s->info.job_id);
 		_exit(EXIT_LEFT);
+	}
 	end_like(s->status);
 }
 
@@ -472,6 +484,7 @@ int supervisor_run(const struct shim_options *opt, const sigset_t *mask,
 				.launch_fd = -1,
 				.puppet_fd = -1,
 				.abort_status = -1,
+				.tty_fd = -1,
 				.stdio = { -1, -1, -1 } };
 	int i, r, status = EXIT_SHIM;
 	sigset_t all;

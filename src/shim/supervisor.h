@@ -27,6 +27,7 @@ struct supervisor {
 	int dir_fd; /* RUNDIR/jobs/JOBID */
 	int signal_fd, listen_fd, launch_fd, puppet_fd;
 	int stdio[3];     /* restore: of the new step, until it runs */
+	int tty_fd;       /* where the caller can be told something; -1 */
 	pid_t root, init; /* 0: not there (yet, or any more) */
 	pid_t built;      /* puppet that is to become the root */
 	bool built_ended; /* it has ended already, with built_status */
