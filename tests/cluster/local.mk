@@ -5,6 +5,7 @@ CLUSTER_TESTS = \
 	%D%/preempt.t \
 	%D%/preempt-cgroup.t \
 	%D%/preempt-watch.t \
+	%D%/killed.t \
 	%D%/lost.t \
 	%D%/output.t \
 	%D%/refused.t \
