@@ -6,6 +6,9 @@
 #include "engine/vdso.h"
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
+#include "util/clock.h"
+
+#define INIT_DEADLINE (10 * NSEC_PER_SEC)
 
 /* The last call of a task is made with the job's own vDSO. */
 static int remove_agent(struct building *b, struct puppet *p, struct err *err)
@@ -74,14 +77,11 @@ int build_registers(struct building *b, struct err *err)
 	return r;
 }
 
-int let_go(struct building *b, struct err *err)
+static int detach_all(struct building *b, struct err *err)
 {
 	struct puppet *p;
 	int r = 0;
 
-	/* Ours would keep pipes open whose last reader or writer is gone. */
-	descriptors_free(b->fds);
-	b->fds = NULL;
 	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++) {
 		p = &b->puppets[i];
 		if (p->task.zombie)
@@ -92,4 +92,31 @@ int let_go(struct building *b, struct err *err)
 			return err_wrap(err, r, "pid %d", p->task.ns_pid);
 	}
 	return r;
+}
+
+/*
+ * All run, or none: while one after the other is let go, init is tied to our
+ * life, and with it everything in its namespace.
+ */
+int let_go(struct building *b, struct err *err)
+{
+	struct tracee init = { 0 };
+	int r;
+
+	/* Ours would keep pipes open whose last reader or writer is gone. */
+	descriptors_free(b->fds);
+	b->fds = NULL;
+	r = tracee_seize(&init, b->args->init_pid, true, err);
+	if (r < 0)
+		return err_wrap(err, r, "init");
+	r = detach_all(b, err);
+	if (r < 0)
+		return r;
+	r = tracee_interrupt(&init, err);
+	if (r == 0)
+		r = tracee_wait_stop(&init,
+				     clock_monotonic_ns() + INIT_DEADLINE, err);
+	if (r == 0)
+		r = tracee_detach(&init, err);
+	return r < 0 ? err_wrap(err, r, "init") : 0;
 }

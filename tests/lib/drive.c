@@ -704,8 +704,11 @@ static size_t count_left(const struct drive_job *job)
 	size_t n = 0;
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)job->init_pid);
-	if (!proc || readlink(path, init_ns, sizeof(init_ns) - 1) < 0)
+	if (!proc)
 		return SIZE_MAX;
+	/* Init ends last. */
+	if (readlink(path, init_ns, sizeof(init_ns) - 1) < 0)
+		return 0;
 	while ((e = readdir(proc))) {
 		memset(ns, 0, sizeof(ns));
 		snprintf(path, sizeof(path), "/proc/%s/ns/pid", e->d_name);
