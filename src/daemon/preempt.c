@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "daemon/slurm.h"
+#include "operation/aside.h"
 #include "operation/checkpoint.h"
 #include "operation/operation.h"
 #include "util/cleanup.h"
@@ -184,6 +185,24 @@ static int checkpoint(struct subject *s, struct err *err)
 	return r;
 }
 
+/* A worker that was killed may have left the output files put aside. */
+static void outputs_back(const struct subject *s)
+{
+	const char *paths[] = { s->info.stdout_path, s->info.stderr_path };
+	struct user_id user;
+	struct err err = { 0 };
+	size_t i;
+	int r = user_id_load(s->info.uid, s->info.gid, &user, &err);
+
+	for (i = 0; i < ARRAY_SIZE(paths) && r == 0; i++)
+		if (*paths[i])
+			r = aside_take_back(paths[i], s->id, &user, &err);
+	if (r < 0)
+		log_error(s->id, "%s", err.text);
+	else
+		user_id_done(&user);
+}
+
 static void log_failure(const struct subject *s, const struct err *err)
 {
 	if (s->requeued)
@@ -202,8 +221,10 @@ static int checkpoint_preempted(struct subject *s)
 	r = checkpoint(s, &err);
 	if (r < 0)
 		log_failure(s, &err);
-	if (!s->requeued)
+	if (!s->requeued) {
+		outputs_back(s);
 		return r;
+	}
 	r = slurm_start_job(s->conf->libexec, s->info.slurm, &err);
 	if (r < 0)
 		log_warning(s->id, "%s: it starts when Slurm lets it",
