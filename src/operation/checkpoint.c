@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #include "storage/as_user.h"
 #include "util/cleanup.h"
 #include "util/io.h"
+
+#define SUPERVISOR_END_MS 10000
 
 static void fill_common(const struct conf *conf, WorkerRequest *w)
 {
@@ -229,6 +232,18 @@ static int lock_job(const struct conf *conf, const char *job_id, int *ret,
 	return 0;
 }
 
+/*
+ * Its supervisor ends a moment after the job: until then a restore would be
+ * told that the job is there.  One that takes longer is not waited for.
+ */
+static void await_supervisor(int control_fd)
+{
+	struct pollfd gone = { .fd = control_fd, .events = POLLIN };
+
+	while (poll(&gone, 1, SUPERVISOR_END_MS) < 0 && errno == EINTR)
+		;
+}
+
 int operation_checkpoint(const struct operation *op, struct err *err)
 {
 	const struct worker_hooks hooks = { .phase = tell_phase,
@@ -241,6 +256,7 @@ int operation_checkpoint(const struct operation *op, struct err *err)
 				.stepping = stepping(op),
 				.timeout_s = timeout_s(op) };
 	auto_close int lock = -EBADF;
+	auto_close int control = -EBADF;
 	struct control_info info;
 	Reply *reply = NULL;
 	int r;
@@ -262,6 +278,11 @@ int operation_checkpoint(const struct operation *op, struct err *err)
 	if (r == 0)
 		r = lock_job(op->conf, req->job_id, &lock, err);
 	if (r == 0)
+		r = control_connect(op->conf->run_dir, req->job_id, &control,
+				    err);
+	if (r == 0)
 		r = checkpoint_job(op->conf, &c, &hooks, &reply, err);
+	if (r == 0 && reply->outcome && reply->outcome->killed)
+		await_supervisor(control);
 	return r < 0 ? r : pass_on(op, reply, req->job_id);
 }
