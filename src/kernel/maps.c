@@ -125,6 +125,27 @@ static int vma_append(struct vma_list *list, size_t *room, const struct vma *v)
 	return 0;
 }
 
+/*
+ * The kernel lets go of its lock between two reads: where a process that runs
+ * has merged or grown mappings meanwhile, one is told twice.  What it said
+ * last is how it is now.
+ */
+static void vma_supersede(struct vma_list *list, uint64_t start)
+{
+	while (list->count) {
+		struct vma *last = &list->v[list->count - 1];
+
+		if (last->end <= start)
+			return;
+		if (last->start < start) {
+			last->end = start;
+			return;
+		}
+		free(last->path);
+		list->count--;
+	}
+}
+
 static int line_take(struct vma_list *list, size_t *room, char *line)
 {
 	struct vma *last = list->count ? &list->v[list->count - 1] : NULL;
@@ -145,7 +166,8 @@ static int line_take(struct vma_list *list, size_t *room, char *line)
 	r = vma_parse(line, &v);
 	if (r <= 0)
 		return r < 0 ? r : -EBADMSG;
-	r = last && v.start < last->end ? -EBADMSG : vma_append(list, room, &v);
+	vma_supersede(list, v.start);
+	r = vma_append(list, room, &v);
 	if (r < 0)
 		free(v.path);
 	return r;

@@ -52,7 +52,10 @@ struct vma_list {
 	size_t count;
 };
 
-/* Parse smaps (with flags) or maps (flags 0) of an open /proc/PID. */
+/*
+ * Parse smaps (with flags) or maps (flags 0) of an open /proc/PID: ascending,
+ * without overlap.  Of a process that runs it is a picture of several moments.
+ */
 int maps_read(int proc_fd, struct vma_list *ret, struct err *err);
 int maps_read_fast(int proc_fd, struct vma_list *ret, struct err *err);
 void maps_done(struct vma_list *list);

@@ -75,7 +75,6 @@ static void test_broken(void)
 	static const char *const bad[] = {
 		"garbage\n",
 		"3000-1000 rw-p 0 0:0 0 \n",
-		"1000-3000 rw-p 0 0:0 0\n2000-4000 rw-p 0 0:0 0\n",
 		"1000-2000 rw 0 0:0 0\n",
 	};
 	struct vma_list list;
@@ -87,7 +86,27 @@ static void test_broken(void)
 
 		wrong += maps_read(dir, &list, &err) != -EBADMSG;
 	}
-	ok(wrong == 0, "lines that are none or overlap are errors");
+	ok(wrong == 0, "lines that are none are errors");
+}
+
+/* What is told of a process whose mappings grew and merged meanwhile. */
+static void test_moments(void)
+{
+	auto_close int dir = fake("1000-2000 r--p 00000000 00:00 0 \n"
+				  "3000-5000 rw-p 00000000 00:00 0 \n"
+				  "6000-7000 rw-p 00000000 00:00 0 \n"
+				  "4000-9000 rw-p 00000000 00:00 0 \n"
+				  "a000-b000 r--p 00000000 00:00 0 \n");
+	struct vma_list list = { 0 };
+	struct err err = { 0 };
+
+	ok(maps_read(dir, &list, &err) == 0 && list.count == 4,
+	   "a mapping that was told twice is no error: %s", err.text);
+	ok(list.v[0].start == 0x1000 && list.v[1].start == 0x3000 &&
+		   list.v[1].end == 0x4000 && list.v[2].start == 0x4000 &&
+		   list.v[2].end == 0x9000 && list.v[3].start == 0xa000,
+	   "what was told last counts, and nothing overlaps");
+	maps_done(&list);
 }
 
 static void test_self(int proc_fd, char *area)
@@ -169,6 +188,7 @@ int main(void)
 		return 1;
 	test_parse();
 	test_broken();
+	test_moments();
 	test_self(proc_fd, area);
 	test_pages(proc_fd, area);
 	if (asprintf(&cmd, "rm -rf '%s'", dir_path) < 0 || system(cmd))
