@@ -366,7 +366,8 @@ check_PROGRAMS += %D%/lib/survive %D%/programs/openmp
 %C%_programs_openmp_CFLAGS = $(AM_CFLAGS) -fopenmp
 %C%_programs_openmp_LDADD =
 T_TESTS += %D%/t/programs.t
-EXTRA_DIST += %D%/programs/gromacs.sh %D%/programs/gzip.sh \
+EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
+	%D%/programs/gzip.sh \
 	%D%/programs/perl.sh \
 	%D%/programs/pipeline.sh %D%/programs/python.sh \
 	%D%/programs/sqlite.sh

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 
 #include "engine/building.h"
@@ -42,6 +43,21 @@ static int remove_agent(struct building *b, struct puppet *p, struct err *err)
 	return r < 0 ? r : puppet_leave(p, err);
 }
 
+/*
+ * Only on the way out of a stop like this one is the kernel certain to look
+ * at an interrupted call, signal or not: it stops here before it takes one.
+ */
+static int stop_in_signals(struct tracee *t, struct err *err)
+{
+	int r = tracee_interrupt(t, err);
+
+	if (r < 0)
+		return r;
+	if (ptrace(PTRACE_CONT, t->tid, NULL, NULL) < 0)
+		return err_sys(err, "thread %d: continue", (int)t->tid);
+	return tracee_wait_stop(t, clock_monotonic_ns() + INIT_DEADLINE, err);
+}
+
 static int finish_thread(struct restore_thread *t, struct err *err)
 {
 	int r;
@@ -49,6 +65,9 @@ static int finish_thread(struct restore_thread *t, struct err *err)
 	if (!t->have_regs)
 		return err_set(err, -EBADMSG, "no registers");
 	r = tracee_set_regs(&t->tracee, &t->regs, err);
+	/* All signals are blocked until it stands there. */
+	if (r == 0 && regs_in_call(&t->regs))
+		r = stop_in_signals(&t->tracee, err);
 	return r < 0 ? r : tracee_set_sigmask(&t->tracee, t->sigmask, err);
 }
 

@@ -213,8 +213,13 @@ static int regs_restore(struct restore_ctx *ctx, struct restore_task *task,
 	if (thread->regs.cs != CODE_64)
 		return err_set(err, -EBADMSG, "code segment %#llx",
 			       thread->regs.cs);
-	/* No call is under way: nothing is to be made again. */
-	thread->regs.orig_rax = UINT64_MAX;
+	/*
+	 * No call is under way, unless a signal with a handler waits: then
+	 * the kernel decides, by the handler's flags, whether the call that
+	 * it interrupts is made again.
+	 */
+	if (!regs_in_call(&thread->regs))
+		thread->regs.orig_rax = UINT64_MAX;
 	thread->sigmask = rec->sigmask;
 	thread->have_regs = true;
 	return set_xstate(&thread->tracee, rec, err);

@@ -22,13 +22,21 @@ struct restore_thread {
 	bool have_regs;
 };
 
+/* A call that the kernel was about to make again, or to end with EINTR. */
+static inline bool regs_in_call(const struct user_regs_struct *regs)
+{
+	const int64_t code = (int64_t)regs->rax;
+
+	return (int64_t)regs->orig_rax >= 0 && code >= -516 && code <= -512;
+}
+
 struct restore_task {
 	pid_t pid; /* as the worker sees it */
 	pid_t ns_pid, ns_ppid;
 	bool zombie;
 	struct restore_thread *threads; /* [0] is the leader */
 	size_t nthreads;
-	struct remote *remote; /* a puppet's */
+	struct remote *remote;           /* a puppet's */
 	uint64_t agent_start, agent_end; /* the puppet's own last memory */
 };
 
@@ -43,9 +51,9 @@ struct restore_owner { /* whose job it is, as proved by others */
 struct restore_ctx {
 	const struct restore_engine *engine; /* its functions, below */
 	const struct restore_owner *owner;
-	int root_fd;	   /* "/" of the job's mount namespace */
-	int init_proc_fd;  /* /proc/PID of the job's init */
-	int stdio[3];	   /* the new step's, -1: none */
+	int root_fd;                 /* "/" of the job's mount namespace */
+	int init_proc_fd;            /* /proc/PID of the job's init */
+	int stdio[3];                /* the new step's, -1: none */
 	int64_t monotonic_offset_ns; /* job's clock minus the node's */
 	uint32_t allowed_cpus_len;   /* of the new allocation */
 	const uint8_t *allowed_cpus; /* bitmap */
@@ -64,15 +72,14 @@ struct restore_engine {
 	 * writing).  fd has its final size, nothing is written beyond it.
 	 * fd -1: what is there will do, the pages are not needed.
 	 */
-	int (*set_data_fd)(void *arg, uint32_t object, int fd,
-			   struct err *err);
+	int (*set_data_fd)(void *arg, uint32_t object, int fd, struct err *err);
 	/* A helper record by tag and object number (ghost, pipe, shmem). */
 	const ProtobufCMessage *(*find)(void *arg, uint32_t tag,
 					uint32_t object);
 	/* Bring descriptor of object into the puppet; *ret_fd is a number in
 	 * it, free for the caller to close by a remote call. */
-	int (*push_fd)(void *arg, struct restore_task *task,
-		       uint32_t object, int *ret_fd, struct err *err);
+	int (*push_fd)(void *arg, struct restore_task *task, uint32_t object,
+		       int *ret_fd, struct err *err);
 	/* Open with the owner's rights below the job's root. */
 	int (*open_path)(void *arg, const char *path, int flags,
 			 unsigned int mode, struct err *err);

@@ -16,5 +16,7 @@ exec perl -e '
 		print $out "$k $count{$k}\n";
 	}
 	close $out or die;
+	# It must not come when perl has put its handlers away.
+	alarm 0;
 	print "done\n";
 '

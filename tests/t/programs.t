@@ -28,6 +28,7 @@ run() {
 {
 	run /usr/bin/python3 "$programs/python.sh"
 	run bash "$programs/pipeline.sh"
+	run sh "$programs/forks.sh"
 	run gzip "$programs/gzip.sh"
 	run sqlite3 "$programs/sqlite.sh"
 	run perl "$programs/perl.sh"
