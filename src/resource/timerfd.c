@@ -132,6 +132,9 @@ static int timerfd_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 		r = task_clock(fd->task->proc_fd, rec.clock, &now, err);
 	if (r < 0)
 		return r;
+	/* A periodic one that fired since we looked: it is due, not off. */
+	if (!rec.value_ns && rec.interval_ns && rec.ticks)
+		rec.value_ns = 1;
 	if (rec.value_ns && is_deadline(&rec))
 		rec.value_ns += now;
 	return img_put(ctx->out, TAG_TIMERFD, &rec.base, err);

@@ -60,7 +60,7 @@ int main(void)
 {
 	static const clockid_t clocks[] = { CLOCK_MONOTONIC, CLOCK_REALTIME,
 					    CLOCK_BOOTTIME };
-	int relative[3], absolute[3], periodic, fired, off, soon;
+	int relative[3], absolute[3], periodic, fast, fired, off, soon;
 	int64_t deadline[3], left[3], began[3], interval;
 	uint64_t ticks = 0, before;
 
@@ -77,6 +77,8 @@ int main(void)
 				  deadline[i], 0);
 	}
 	periodic = arm(CLOCK_MONOTONIC, 0, 1, SECOND / 1000);
+	/* Fires again before anybody can look at it. */
+	fast = arm(CLOCK_MONOTONIC, 0, 1, 1000);
 	fired = arm(CLOCK_REALTIME, 0, 1, 0);
 	off = arm(CLOCK_BOOTTIME, 0, 0, 0);
 	victim_nap(30000000);
@@ -104,6 +106,8 @@ int main(void)
 		     "%llu ticks, at least %llu expected",
 		     (unsigned long long)ticks, (unsigned long long)before);
 	victim_check(fires(periodic, &ticks), "a periodic timer goes on");
+	victim_check(fires(fast, &ticks) && fires(fast, &ticks),
+		     "a periodic timer of a microsecond goes on");
 	victim_check(read(fired, &ticks, 8) == 8 && ticks == 1 &&
 			     remaining(fired, NULL) == 0,
 		     "one that fired and was not read");
