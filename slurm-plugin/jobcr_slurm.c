@@ -117,8 +117,11 @@ static int requeue(uint32_t id)
 						     : complain("requeue");
 }
 
-/* 1: pending and off its nodes; 0: not yet; below 0: it never will be. */
-static int is_pending(uint32_t id)
+/*
+ * 1: pending and off its nodes; 0: not yet; below 0: it never will be.
+ * *ret_changed: when slurmctld, by its own clock, last changed any job.
+ */
+static int is_pending(uint32_t id, time_t *ret_changed)
 {
 	job_info_msg_t *msg;
 	uint32_t state;
@@ -126,6 +129,7 @@ static int is_pending(uint32_t id)
 	if (load(id, &msg) != EXIT_OK)
 		return -1;
 	state = msg->job_array[0].job_state;
+	*ret_changed = msg->last_update;
 	slurm_free_job_info_msg(msg);
 	if ((state & JOB_STATE_BASE) != JOB_PENDING)
 		return -1;
@@ -136,15 +140,19 @@ static int is_pending(uint32_t id)
  * slurmctld lets a requeued job wait until the credential of its last run has
  * expired, two minutes by default.  It sets that time when the job leaves its
  * node, so that an earlier update would be overwritten.
+ * Not in the second in which it left: slurmd takes a credential of the second
+ * of the last revocation for a revoked one, and then Slurm ends the job as
+ * failed.  Both seconds are the controller's; the node's clock may differ.
  */
 static int start(uint32_t id)
 {
 	const struct timespec pause = { .tv_nsec = 100 * 1000 * 1000 };
 	time_t until = time(NULL) + PENDING_TIMEOUT_S;
 	job_desc_msg_t update;
+	time_t changed = 0;
 	int r;
 
-	while ((r = is_pending(id)) == 0) {
+	while ((r = is_pending(id, &changed)) == 0) {
 		if (time(NULL) > until) {
 			fprintf(stderr, "jobcr-slurm: the job does not leave "
 					"its node\n");
@@ -156,7 +164,7 @@ static int start(uint32_t id)
 		return EXIT_NOT_NOW;
 	slurm_init_job_desc_msg(&update);
 	update.job_id = id;
-	update.begin_time = time(NULL);
+	update.begin_time = changed + 1;
 	return slurm_update_job(&update) == SLURM_SUCCESS
 		       ? EXIT_OK
 		       : complain("set the start time");

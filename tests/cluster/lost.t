@@ -25,6 +25,12 @@ for job in $cut $kept; do
 		bail "job $job does not go on"
 done
 
+# All in one second, which is the unit of time of Slurm's credentials: a start
+# in the second of a revocation would be the job's end.
+second_begins() {
+	[ "$(date +%1N)" = 0 ]
+}
+wait_until 2 second_begins
 for node in n1 n2; do
 	slurm scontrol update nodename=$node state=down reason=test
 done
