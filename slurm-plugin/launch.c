@@ -212,13 +212,16 @@ static void become_supervisor(const struct launch *l, const struct family *f)
 {
 	const int fds[2] = { f->sock, f->init_sock };
 	struct number job, uid, gid, child, last;
+	char options[JOB_OPTIONS_TEXT];
 
 	keep_only(fds, f->init > 0 ? 2 : 1);
 	number(&job, l->job);
+	job_options_format(&l->options, options);
 	execl(f->program, "jobcr-supervisor", "--slurm", job.text, "--job",
 	      job.text, "--uid", number(&uid, l->uid), "--gid",
 	      number(&gid, l->gid), "--run-dir", l->run_dir, "--libexec",
-	      l->libexec, "--name", l->name, "--carry", l->carry, "--child",
+	      l->libexec, "--name", l->name, "--carry", l->carry,
+	      "--options", options, "--child",
 	      number(&child, f->job), l->generation ? "--restore" : "--init",
 	      number(&last, l->generation ? (long)l->generation : f->init),
 	      NULL);

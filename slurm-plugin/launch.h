@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "util/err.h"
+#include "wire/job_options.h"
 
 /*
  * Turns the task that slurmstepd has forked into the supervisor of a job;
@@ -21,6 +22,7 @@ struct launch {
 	const char *libexec;
 	const char *name;  /* for listings */
 	const char *carry; /* node-local directory of the job, or "" */
+	struct job_options options;
 };
 
 /*

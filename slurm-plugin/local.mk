@@ -11,6 +11,7 @@ spank_jobcr_la_SOURCES = \
 	src/util/io.c \
 	src/wire/ask.c \
 	src/wire/control.c \
+	src/wire/job_options.c \
 	src/wire/notify.c \
 	%D%/launch.c \
 	%D%/launch.h \

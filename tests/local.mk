@@ -44,6 +44,11 @@ UNIT_TESTS += %D%/unit/err
 %C%_unit_err_SOURCES = %D%/unit/err.c
 %C%_unit_err_LDADD = %D%/lib/libtap.a src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/job_facts
+%C%_unit_job_facts_SOURCES = %D%/unit/job_facts.c
+%C%_unit_job_facts_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
+	storage/libstorage.a src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/ask
 %C%_unit_ask_SOURCES = %D%/unit/ask.c
 %C%_unit_ask_LDADD = %D%/lib/libtap.a src/wire/libwire.a src/util/libutil.a

@@ -1,13 +1,19 @@
 sbin_PROGRAMS += jobcrd
 jobcrd_SOURCES = \
+	%D%/cut.c \
+	%D%/cut.h \
 	%D%/main.c \
 	%D%/preempt.c \
 	%D%/preempt.h \
+	%D%/revive.c \
+	%D%/revive.h \
 	%D%/serve.c \
 	%D%/server.c \
 	%D%/server.h \
 	%D%/slurm.c \
 	%D%/slurm.h \
+	%D%/subject.c \
+	%D%/subject.h \
 	%D%/watch.c
 jobcrd_LDADD = \
 	src/operation/liboperation.a \

@@ -18,10 +18,4 @@
  */
 int preempt_checkpoint(const struct conf *conf, const char *job_id);
 
-/*
- * A supervisor waits for its snapshot.  When it cannot be restored the job is
- * requeued and held with the reason; nothing of it is started.
- */
-int preempt_restore(const struct conf *conf, const char *job_id);
-
 #endif

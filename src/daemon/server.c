@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "daemon/preempt.h"
+#include "daemon/revive.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -268,7 +269,7 @@ static void take_hint(struct server *s)
 		if (!fork_child(s, CHILD_SLURM, 0, n.job_id))
 			continue;
 		if (n.event == NOTIFY_RESTORE)
-			_exit(preempt_restore(s->conf, n.job_id));
+			_exit(revive_job(s->conf, n.job_id));
 		_exit(preempt_checkpoint(s->conf, n.job_id));
 	}
 }

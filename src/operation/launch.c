@@ -100,6 +100,7 @@ static int add_limits(struct args *a, pid_t like, struct err *err)
 	return 0;
 }
 
+/* TEXT_MAX is above JOB_OPTIONS_TEXT. */
 static int make_args(const struct conf *conf, const struct launch *l,
 		     struct args *a, struct err *err)
 {
@@ -112,6 +113,12 @@ static int make_args(const struct conf *conf, const struct launch *l,
 	add(a, "--name", l->name);
 	add_number(a, "--uid", l->uid);
 	add_number(a, "--gid", l->gid);
+	if (l->options) {
+		char *text = a->text[a->count];
+
+		job_options_format(l->options, text);
+		add(a, "--options", text);
+	}
 	r = add_groups(a, l, err);
 	if (r < 0)
 		return r;

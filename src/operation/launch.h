@@ -37,6 +37,7 @@ struct launch {
 	bool no_new_privs;
 	int spec_fd; /* -1: a restore */
 	uint32_t generation;
+	const struct job_options *options; /* NULL: none */
 	int stdio[3];
 	bool own_session; /* detached from the caller's terminal */
 	int ready_fd;     /* only for launch_become; -1 */

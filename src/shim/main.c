@@ -24,6 +24,8 @@ static const char usage[] =
 	"  --name NAME           for listings\n"
 	"  --libexec DIR         where jobcr-puppet is\n"
 	"  --carry PREFIX        files below it are local to the node\n"
+	"  --options TEXT        what its user asked for, as\n"
+	"                        interval=30m,timelimit=5m,signal=USR1@30\n"
 	"a local job:\n"
 	"  --spec-fd FD          number of arguments, arguments, environment, "
 	"each\n"
@@ -62,6 +64,7 @@ enum option_code {
 	OPT_READY_FD,
 	OPT_RESTORE,
 	OPT_SLURM,
+	OPT_OPTIONS,
 	OPT_CHILD,
 	OPT_INIT,
 	OPT_INIT_PROCESS,
@@ -76,6 +79,7 @@ static const struct option options[] = {
 	{ "name", required_argument, NULL, OPT_NAME },
 	{ "libexec", required_argument, NULL, OPT_LIBEXEC },
 	{ "carry", required_argument, NULL, OPT_CARRY },
+	{ "options", required_argument, NULL, OPT_OPTIONS },
 	{ "spec-fd", required_argument, NULL, OPT_SPEC_FD },
 	{ "groups", required_argument, NULL, OPT_GROUPS },
 	{ "cwd", required_argument, NULL, OPT_CWD },
@@ -154,6 +158,9 @@ static int parse_string(int c, const char *text, struct shim_options *opt)
 		return 1;
 	case OPT_CARRY:
 		opt->carry = text;
+		return 1;
+	case OPT_OPTIONS:
+		opt->options = text;
 		return 1;
 	case OPT_CWD:
 		opt->cwd = text;

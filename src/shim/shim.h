@@ -16,6 +16,7 @@ struct shim_options {
 	const char *job_id;
 	const char *name;
 	const char *carry;
+	const char *options; /* wire/job_options.h */
 	const char *libexec;
 	const char *cwd;
 	uint32_t slurm; /* a Slurm job: its id */

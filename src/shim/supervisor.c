@@ -21,6 +21,7 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/io.h"
+#include "util/log.h"
 #include "util/place.h"
 #include "wire/launch.h"
 #include "wire/notify.h"
@@ -66,6 +67,16 @@ static int claim(struct supervisor *s, struct err *err)
 	return serve_listen(s, err);
 }
 
+/* What was checked at submit: a job is not lost over it now. */
+static void take_options(struct supervisor *s)
+{
+	struct err err = { 0 };
+
+	if (s->opt->options &&
+	    job_options_parse(s->opt->options, &s->info.options, &err) < 0)
+		log_warning(s->opt->job_id, "options not taken: %s", err.text);
+}
+
 static void fill_info(struct supervisor *s)
 {
 	const struct shim_options *opt = s->opt;
@@ -75,6 +86,7 @@ static void fill_info(struct supervisor *s)
 	snprintf(i->name, sizeof(i->name), "%s", opt->name ? opt->name : "");
 	snprintf(i->carry, sizeof(i->carry), "%s",
 		 opt->carry ? opt->carry : "");
+	take_options(s);
 	i->state = CONTROL_STARTING;
 	i->supervisor_pid = getpid();
 	i->uid = opt->uid;

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "util/err.h"
+#include "wire/job_options.h"
 
 /*
  * Talking to the supervisor of a job: SOCK_SEQPACKET at
@@ -62,6 +63,7 @@ struct control_info {
 	char name[128];      /* command, for listings */
 	char stdout_path[512], stderr_path[512]; /* regular files, else "" */
 	char carry[256]; /* prefix of node-local files to carry, or "" */
+	struct job_options options;
 };
 
 struct control_reply {

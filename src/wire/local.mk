@@ -9,8 +9,12 @@ noinst_LIBRARIES += %D%/libwire.a
 	%D%/ask.h \
 	%D%/control.h \
 	%D%/launch.h \
+	%D%/job_options.c \
+	%D%/job_options.h \
 	%D%/notify.c \
 	%D%/notify.h \
+	%D%/record.c \
+	%D%/record.h \
 	%D%/frame.c \
 	%D%/frame.h
 %C%_libwire_a_CFLAGS = $(AM_CFLAGS) $(MUNGE_CFLAGS)

@@ -335,7 +335,9 @@ int main(int argc, char **argv)
 	srand48(seed);
 	name = strrchr(argv[optind], '/');
 	name = name ? name + 1 : argv[optind];
-	if (undisturbed(argv + optind, root, &expect, name))
+	/* The first run also fetches it from the disk: its time is not taken. */
+	if (undisturbed(argv + optind, root, &expect, name) &&
+	    undisturbed(argv + optind, root, &expect, name))
 		while (rounds-- > 0)
 			round_once(argv + optind, root, &expect, name);
 	return done_testing();

@@ -12,9 +12,9 @@ TOP
 cat >run.mdp <<'MDP'
 integrator = md
 dt = 0.002
-nsteps = 500
-nstenergy = 100
-nstxout = 200
+nsteps = 5000
+nstenergy = 1000
+nstxout = 2000
 cutoff-scheme = Verlet
 coulombtype = PME
 rcoulomb = 0.8

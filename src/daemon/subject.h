@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_DAEMON_SUBJECT_H
+#define JOBCR_DAEMON_SUBJECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "src/wire/request.pb-c.h"
+#include "util/err.h"
+#include "wire/control.h"
+
+/*
+ * One job of Slurm's on this node, in the hands of one child of jobcrd: the
+ * lock keeps every other one away.
+ */
+struct subject {
+	const struct conf *conf;
+	struct control_info info;
+	const char *id;
+	int lock_fd;
+	int control_fd; /* held back are signals while it is open */
+};
+
+/*
+ * -EBUSY: another child has this job.  -ESRCH, -ENOENT: not a job of ours, or
+ * not in that state.
+ */
+int subject_open(const struct conf *conf, const char *job_id,
+		 enum control_state state, struct subject *ret,
+		 struct err *err);
+void subject_done(struct subject *s);
+
+/* One request to its supervisor. */
+int subject_tell(const struct subject *s, uint32_t op, int64_t a,
+		 struct err *err);
+
+/* What a worker's reply says, into the log. */
+void subject_log_refusals(const struct subject *s, const Reply *reply);
+void subject_log_outcome(const struct subject *s, const char *what,
+			 const Outcome *o);
+
+/* For worker_hooks: arg is the subject. */
+void subject_log_phase(void *arg, const char *phase);
+
+#endif
