@@ -49,6 +49,12 @@ UNIT_TESTS += %D%/unit/job_facts
 %C%_unit_job_facts_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
 	storage/libstorage.a src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/event
+%C%_unit_event_SOURCES = %D%/unit/event.c src/daemon/event.c
+%C%_unit_event_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/wire/libwire.a src/wire/libwireproto.a storage/libstorage.a \
+	src/util/libutil.a $(PROTOBUF_C_LIBS)
+
 UNIT_TESTS += %D%/unit/ask
 %C%_unit_ask_SOURCES = %D%/unit/ask.c
 %C%_unit_ask_LDADD = %D%/lib/libtap.a src/wire/libwire.a src/util/libutil.a

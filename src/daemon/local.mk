@@ -2,6 +2,8 @@ sbin_PROGRAMS += jobcrd
 jobcrd_SOURCES = \
 	%D%/cut.c \
 	%D%/cut.h \
+	%D%/event.c \
+	%D%/event.h \
 	%D%/main.c \
 	%D%/preempt.c \
 	%D%/preempt.h \

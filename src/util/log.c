@@ -21,6 +21,14 @@ void log_to_syslog(void)
 	log_syslog = 1;
 }
 
+/* Whatever a text quotes: it is one line, and no command to a terminal. */
+static void make_plain(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 32 || *text == 127)
+			*text = ' ';
+}
+
 void log_msg(enum log_level level, const char *job, const char *fmt, ...)
 {
 	static const int priority[] = { LOG_ERR, LOG_WARNING, LOG_INFO,
@@ -34,6 +42,7 @@ void log_msg(enum log_level level, const char *job, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	make_plain(text);
 	if (log_syslog)
 		syslog(priority[level], "%s%s%s", job ? job : "",
 		       job ? ": " : "", text);
