@@ -239,6 +239,10 @@ VICTIMS += %D%/victims/pipe.victim
 VICTIMS += %D%/victims/chardev.victim
 %C%_victims_chardev_victim_SOURCES = %D%/victims/chardev.c
 %C%_victims_chardev_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/passing.victim
+%C%_victims_passing_victim_SOURCES = %D%/victims/passing.c
+%C%_victims_passing_victim_LDADD = $(VICTIM_LIBS)
+
 VICTIMS += %D%/victims/eventfd.victim
 %C%_victims_eventfd_victim_SOURCES = %D%/victims/eventfd.c
 %C%_victims_eventfd_victim_LDADD = $(VICTIM_LIBS)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine/dump.h"
@@ -24,6 +25,13 @@
 #define BUFFER_BYTES    (4u << 20)
 #define BUFFERS         10u
 #define NAME_BYTES      320
+
+/*
+ * Much of what is refused passes: libraries look around at their start and
+ * have a file open for a moment that cannot be saved.
+ */
+#define LOOKS      9
+#define FIRST_STEP (3L * 1000 * 1000)
 
 struct checkpoint {
 	const struct checkpoint_args *args;
@@ -69,11 +77,11 @@ static int check(struct checkpoint *c, struct dump *d, struct err *err)
 }
 
 /* Look at the running tree. */
-static int look(struct checkpoint *c, struct err *err)
+static int look_once(struct checkpoint *c, struct err *err)
 {
 	int r;
 
-	enter(c, PHASE_PREFLIGHT);
+	refusals_done(c->no);
 	r = tree_scan(&c->members, &c->tree, err);
 	if (r < 0)
 		return r;
@@ -83,6 +91,37 @@ static int look(struct checkpoint *c, struct err *err)
 	collection_done(&c->collection);
 	tree_free(&c->tree);
 	return r;
+}
+
+static bool is_refused(const struct checkpoint *c, int r)
+{
+	return r == -ENOTSUP && c->no->total > 0;
+}
+
+/*
+ * Longer each time, up to 768 ms: whatever comes and goes at even intervals
+ * is not always met at the same point.
+ */
+static void let_it_pass(unsigned int looked)
+{
+	const struct timespec step = { .tv_nsec = FIRST_STEP << looked };
+
+	nanosleep(&step, NULL);
+}
+
+/* Until nothing is in the way, or for as long as such things may take. */
+static int look(struct checkpoint *c, struct err *err)
+{
+	unsigned int looked;
+	int r;
+
+	enter(c, PHASE_PREFLIGHT);
+	for (looked = 0;; looked++) {
+		r = look_once(c, err);
+		if (!is_refused(c, r) || looked + 1 == LOOKS)
+			return r;
+		let_it_pass(looked);
+	}
 }
 
 static int open_streams(struct checkpoint *c, struct err *err)
@@ -156,6 +195,7 @@ static int collect_frozen(struct checkpoint *c, struct err *err)
 	int r;
 
 	enter(c, PHASE_COLLECT);
+	refusals_done(c->no);
 	r = collect(&c->tree, true, &c->collection, err);
 	if (r < 0)
 		return err_wrap(err, r, "collect");
@@ -249,27 +289,52 @@ static int end(struct checkpoint *c, struct err *err)
 	return r;
 }
 
-static int run_frozen(struct checkpoint *c, struct err *err)
+static int give_back(struct checkpoint *c, int r)
 {
 	struct err ignored = { 0 };
+
+	collection_done(&c->collection);
+	/* The first failure is the one to be told. */
+	(void)tree_thaw(&c->tree, &ignored);
+	return r;
+}
+
+/* The tree stands still and everything in it can be saved. */
+static int stop(struct checkpoint *c, struct err *err)
+{
+	unsigned int looked;
 	int r;
 
-	r = freeze(c, err);
+	for (looked = 0;; looked++) {
+		r = freeze(c, err);
+		if (r < 0)
+			return r;
+		r = collect_frozen(c, err);
+		if (r == 0)
+			return 0;
+		r = give_back(c, r);
+		if (!is_refused(c, r) || looked + 1 == LOOKS)
+			return r;
+		tree_free(&c->tree);
+		let_it_pass(looked);
+	}
+}
+
+static int run_frozen(struct checkpoint *c, struct err *err)
+{
+	int r;
+
+	r = stop(c, err);
 	if (r < 0)
 		return r;
-	r = collect_frozen(c, err);
-	if (r == 0)
-		r = dump_all(c, err);
+	r = dump_all(c, err);
 	if (r == 0 && !c->args->published)
 		r = let_go_on(c, err);
 	if (r == 0)
 		r = publish(c, err);
 	if (r == 0)
 		return end(c, err);
-	collection_done(&c->collection);
-	/* The first failure is the one to be told. */
-	(void)tree_thaw(&c->tree, &ignored);
-	return r;
+	return give_back(c, r);
 }
 
 /* Leave nothing of an attempt; the job does not wait for this. */
