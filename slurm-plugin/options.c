@@ -3,35 +3,98 @@
 
 #include <string.h>
 
+#include "util/cleanup.h"
+
 #define RUN_DIR "/run/jobcr"
+
+/* spank.h has no names for them. */
+enum { ARGUMENT_NEEDED = 1, ARGUMENT_OPTIONAL = 2 };
+
+enum { SWITCH, INTERVAL, TIMELIMIT, SIGNAL, OPTIONS };
+
+/* As job_options_set has them. */
+static const char *const keys[OPTIONS] = {
+	[INTERVAL] = "interval",
+	[TIMELIMIT] = "timelimit",
+	[SIGNAL] = "signal",
+};
 
 /*
  * SPANK calls back without any argument of ours, and srun has no other way to
- * learn of an option it inherited: hence this one flag.
+ * learn of an option it inherited: hence this.
  */
-static bool seen;
+static struct {
+	bool asked, off;
+} seen;
 
-static int note_option(int value, const char *argument, int remote)
+/* Slurm sends the missing argument of an option as "(null)". */
+static int parse_switch(const char *argument, bool *ret_off)
 {
-	(void)value;
-	(void)argument;
-	(void)remote;
-	seen = true;
+	if (!argument || !*argument || strcmp(argument, "(null)") == 0 ||
+	    strcmp(argument, "on") == 0)
+		*ret_off = false;
+	else if (strcmp(argument, "off") == 0)
+		*ret_off = true;
+	else
+		return -1;
 	return 0;
 }
 
-static struct spank_option *the_option(void)
+/*
+ * sbatch ends with an error when this one returns one.  Not so the launch,
+ * which would end a job that may have a snapshot.
+ */
+static int note_option(int value, const char *argument, int remote)
 {
-	static char name[] = "jobcr";
-	static char usage[] = "Checkpoint the job when it is preempted and "
-			      "let it go on where it was, on any node.";
-	static struct spank_option option = {
-		.name = name,
-		.usage = usage,
-		.cb = note_option,
-	};
+	struct job_options scratch = { 0 };
+	struct err err = { 0 };
 
-	return &option;
+	if (remote)
+		return 0;
+	seen.asked = true;
+	if (value == SWITCH) {
+		if (parse_switch(argument, &seen.off) == 0)
+			return 0;
+		slurm_error("jobcr: --jobcr=%s: on or off", argument);
+		return -1;
+	}
+	if (job_options_set(&scratch, keys[value], argument ? argument : "",
+			    &err) == 0)
+		return 0;
+	slurm_error("jobcr: --jobcr-%s", err.text);
+	return -1;
+}
+
+/* SPANK wants them writable, and copies them. */
+static struct spank_option *all_options(void)
+{
+	static char names[OPTIONS][20] = { "jobcr", "jobcr-interval",
+					   "jobcr-timelimit", "jobcr-signal" };
+	static char arguments[OPTIONS][12] = { "on|off", "TIME|auto", "TIME",
+					       "SIG[@TIME]" };
+	static char usage[OPTIONS][120] = {
+		"Checkpoint the job when it is preempted and let it go on "
+		"where it was, on any node (off: not).",
+		"A snapshot every so often too, for when its node fails.",
+		"Snapshot and requeue so long before the time limit, to go "
+		"on with a new one.",
+		"Signal to the batch script so long before it is "
+		"checkpointed to be ended.",
+	};
+	static struct spank_option options[OPTIONS];
+	int i;
+
+	for (i = 0; i < OPTIONS; i++)
+		options[i] = (struct spank_option){
+			.name = names[i],
+			.arginfo = arguments[i],
+			.usage = usage[i],
+			.has_arg = i == SWITCH ? ARGUMENT_OPTIONAL
+					       : ARGUMENT_NEEDED,
+			.val = i,
+			.cb = note_option,
+		};
+	return options;
 }
 
 static const char *value_of(const char *word, const char *key)
@@ -42,39 +105,78 @@ static const char *value_of(const char *word, const char *key)
 							    : NULL;
 }
 
-void options_parse(int argc, char **argv, struct options *ret)
+static void parse_word(const char *word, struct options *ret)
 {
 	const char *value;
+	bool off;
+
+	if ((value = value_of(word, "run_dir")))
+		ret->run_dir = value;
+	else if ((value = value_of(word, "libexec")))
+		ret->libexec = value;
+	else if ((value = value_of(word, "default")) && *value &&
+		 parse_switch(value, &off) == 0)
+		ret->by_default = !off;
+	else
+		slurm_error("jobcr: plugstack.conf: %s: only run_dir=DIR, "
+			    "libexec=DIR and default=on or off are known",
+			    word);
+}
+
+void options_parse(int argc, char **argv, struct options *ret)
+{
 	int i;
 
-	ret->run_dir = RUN_DIR;
-	ret->libexec = JOBCR_LIBEXECDIR;
-	for (i = 0; i < argc; i++) {
-		value = value_of(argv[i], "run_dir");
-		if (value) {
-			ret->run_dir = value;
-			continue;
-		}
-		value = value_of(argv[i], "libexec");
-		if (value)
-			ret->libexec = value;
-		else
-			slurm_error("jobcr: plugstack.conf: %s: only run_dir="
-				    "DIR and libexec=DIR are known",
-				    argv[i]);
-	}
+	*ret = (struct options){ .run_dir = RUN_DIR,
+				 .libexec = JOBCR_LIBEXECDIR };
+	for (i = 0; i < argc; i++)
+		parse_word(argv[i], ret);
 }
 
 void options_register(spank_t spank)
 {
-	if (spank_option_register(spank, the_option()) != ESPANK_SUCCESS)
-		slurm_error("jobcr: --jobcr could not be registered");
+	struct spank_option *options = all_options();
+	int i;
+
+	for (i = 0; i < OPTIONS; i++)
+		if (spank_option_register(spank, &options[i]) != ESPANK_SUCCESS)
+			slurm_error("jobcr: --%s could not be registered",
+				    options[i].name);
 }
 
-bool options_wanted(spank_t spank)
+/* In a task: what sbatch was given, as Slurm kept it. */
+static void read_remote(spank_t spank, struct wish *ret, bool *ret_off)
 {
-	char *argument = NULL;
+	struct spank_option *options = all_options();
+	struct err err = { 0 };
+	char *argument;
+	int i;
 
-	return seen || spank_option_getopt(spank, the_option(), &argument) ==
-			       ESPANK_SUCCESS;
+	for (i = 0; i < OPTIONS; i++) {
+		argument = NULL;
+		if (spank_option_getopt(spank, &options[i], &argument) !=
+		    ESPANK_SUCCESS)
+			continue;
+		ret->asked = true;
+		if (i == SWITCH)
+			(void)parse_switch(argument, ret_off);
+		else if (job_options_set(&ret->options, keys[i],
+					 argument ? argument : "", &err) < 0)
+			slurm_error("jobcr: --jobcr-%s: not taken", err.text);
+	}
+}
+
+void options_wish(spank_t spank, const struct options *conf, struct wish *ret)
+{
+	bool off = false;
+
+	*ret = (struct wish){ .on = false };
+	if (spank_context() == S_CTX_REMOTE) {
+		read_remote(spank, ret, &off);
+	} else {
+		ret->asked = seen.asked;
+		off = seen.off;
+	}
+	ret->on = !off && (ret->asked || conf->by_default);
+	ret->asked = ret->on && ret->asked;
 }

@@ -47,13 +47,20 @@ int slurm_spank_init(spank_t spank, int argc, char **argv)
 
 /*
  * In srun: a step would need the checkpoint of srun itself and of tasks that
- * other nodes run.  Refused before the step exists; the batch job goes on.
+ * other nodes run.  Refused before the step exists; the batch job goes on.  A
+ * job that is to be checkpointed only by default keeps its steps: as long as
+ * one runs, its checkpoint is refused.
  */
 int slurm_spank_init_post_opt(spank_t spank, int argc, char **argv)
 {
-	(void)argc;
-	(void)argv;
-	if (spank_context() != S_CTX_LOCAL || !options_wanted(spank))
+	struct options options;
+	struct wish wish;
+
+	if (spank_context() != S_CTX_LOCAL)
+		return 0;
+	options_parse(argc, argv, &options);
+	options_wish(spank, &options, &wish);
+	if (!wish.asked)
 		return 0;
 	slurm_error("jobcr: srun: steps cannot be checkpointed yet; start the "
 		    "program in the batch script without srun, or submit the "
@@ -132,10 +139,15 @@ int slurm_spank_task_init_privileged(spank_t spank, int argc, char **argv)
 	struct launch launch = { 0 };
 	struct options options;
 	struct err err = { 0 };
+	struct wish wish;
 
-	if (!options_wanted(spank) || !is_step(spank, SLURM_BATCH_SCRIPT))
+	if (!is_step(spank, SLURM_BATCH_SCRIPT))
 		return 0;
 	options_parse(argc, argv, &options);
+	options_wish(spank, &options, &wish);
+	if (!wish.on)
+		return 0;
+	launch.options = wish.options;
 	if (!get_u32(spank, S_JOB_ID, &launch.job) ||
 	    !get_u32(spank, S_JOB_UID, &launch.uid) ||
 	    !get_u32(spank, S_JOB_GID, &launch.gid)) {

@@ -1,0 +1,65 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What sbatch accepts and refuses, what of it reaches the job, and default=on.
+. "$(dirname "$0")/lib.sh"
+
+cluster_begin CLUSTER_DEFAULT=on
+
+# refused WORDS OPTION...: sbatch says so, and submits nothing.
+refused() {
+	words=$1
+	shift
+	said=$(submit "$@" --wrap true 2>&1)
+	[ $? -ne 0 ] && printf '%s' "$said" | grep -q -- "$words"
+	ok $? "sbatch refuses $*" "$said"
+}
+refused 'interval "soon": a time like 30m, or auto' --jobcr-interval=soon
+refused 'interval "0"' --jobcr-interval=0
+refused 'timelimit "-1": a time like 5m' --jobcr-timelimit=-1
+refused 'signal "USR9@30": a signal and the seconds' --jobcr-signal=USR9@30
+refused 'signal "KILL@30"' --jobcr-signal=KILL@30
+refused 'jobcr=maybe: on or off' --jobcr=maybe
+is "$(slurm squeue -h)" "" "nothing of that was submitted"
+
+# A job that waits to be looked at, and ends when told.
+script wait <<'EOT'
+#SBATCH --jobcr-interval=30m
+echo $$
+while [ ! -e "go.$SLURM_JOB_ID" ]; do sleep 0.1; done
+EOT
+sed /SBATCH/d "$home/wait" >"$home/bare"
+chmod 0755 "$home/bare"
+
+# options_of NODE JOBID: what its supervisor was told, if it has one.
+options_of() {
+	cluster exec "$1" ps -eo args |
+		sed -n "s/^jobcr-supervisor --slurm $2 .*--options \(.*\) --child.*/(\1)/p"
+}
+
+# reaches WANTED TEXT SBATCH-ARGUMENTS...
+reaches() {
+	wanted=$1 text=$2
+	shift 2
+	j=$(submit -w n1 "$@")
+	wait_until 20 printed "$j" . || bail "job $j does not run"
+	is "$(options_of n1 "$j")" "$wanted" "$text"
+	touch "$home/go.$j"
+	wait_until 20 has_state "$j" COMPLETED || bail "job $j does not end"
+}
+reaches "(interval=1800)" "#SBATCH --jobcr-interval reaches the supervisor" \
+	wait
+reaches "(interval=auto,timelimit=300,signal=10@30)" \
+	"so do all options of the command line, which wins" \
+	--jobcr-interval=auto --jobcr-timelimit=5m --jobcr-signal=USR1@30 wait
+reaches "" "--jobcr=off wins over the script's options" --jobcr=off wait
+reaches "()" "default=on: a job without options has a supervisor" bare
+reaches "" "default=on: --jobcr=off has none" --jobcr=off bare
+
+j=$(submit --wrap 'srun echo a step')
+wait_until 20 has_ended "$j"
+grep -q '^a step$' "$home/$j.out"
+ok $? "default=on: a job that did not ask keeps its steps" \
+	"$(cat "$home/$j.out")"
+cluster as alice ctl srun -Q echo alone >"$cluster_dir/alone" 2>&1
+is "$(cat "$cluster_dir/alone")" alone "default=on: srun by itself works"
+done_testing
