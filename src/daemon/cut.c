@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "daemon/cut.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "daemon/slurm.h"
@@ -32,9 +33,9 @@ static bool requeue(void *arg, uint32_t generation)
 				     w->cut->reason, &err)
 		    : slurm_requeue_job(s->conf->libexec, s->info.slurm, &err);
 	if (r < 0) {
-		log_error(s->id,
-			  "snapshot %u is there, but: %s: the job goes on",
-			  generation, err.text);
+		subject_note(s, "failed", generation,
+			     "snapshot %u is there, but: %s: the job goes on",
+			     generation, err.text);
 		return false;
 	}
 	w->ret->requeued = true;
@@ -89,7 +90,8 @@ static int checkpoint(struct under_way *w, struct err *err)
 			    reply->text ? reply->text : "failed");
 	else if (reply->outcome) {
 		take_outcome(w->ret, reply->outcome);
-		subject_log_outcome(w->s, "checkpoint", reply->outcome);
+		subject_log_outcome(w->s, "checkpoint", w->cut->cause,
+				    reply->outcome);
 	}
 	reply__free_unpacked(reply, NULL);
 	return r;
@@ -121,7 +123,7 @@ static void start_again(const struct subject *s)
 		log_warning(s->id, "%s: it starts when Slurm lets it",
 			    err.text);
 	else
-		log_info(s->id, "requeued, may start at once");
+		subject_note(s, "requeued", 0, "requeued, may start at once");
 }
 
 int cut_job(struct subject *s, const struct cut *cut, struct cut_result *ret,
@@ -133,10 +135,11 @@ int cut_job(struct subject *s, const struct cut *cut, struct cut_result *ret,
 	memset(ret, 0, sizeof(*ret));
 	r = checkpoint(&w, err);
 	if (r < 0 && ret->requeued)
-		log_error(s->id, "%s", err->text);
+		subject_note(s, "failed", ret->generation, "%s", err->text);
 	else if (r < 0)
-		log_error(s->id, "no checkpoint, the job goes on: %s",
-			  err->text);
+		subject_note(s, r == -ENOTSUP ? "refused" : "failed", 0,
+			     "%s: no checkpoint, the job goes on: %s",
+			     cut->cause, err->text);
 	if (cut->after != CUT_GO_ON && !ret->requeued)
 		outputs_back(s);
 	if (ret->requeued && cut->after == CUT_REQUEUE)

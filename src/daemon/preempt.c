@@ -19,7 +19,7 @@ static int checkpoint_preempted(struct subject *s)
 	struct cut_result result;
 	struct err err = { 0 };
 
-	log_info(s->id, "preempted: checkpoint");
+	subject_note(s, "preempted", 0, "preempted: checkpoint");
 	return cut_job(s, &cut, &result, &err);
 }
 
@@ -37,8 +37,9 @@ int preempt_checkpoint(const struct conf *conf, const char *job_id)
 		log_error(s.id, "why it is signalled is not known: %s",
 			  err.text);
 	else if (job.reason == SLURM_REASON_PREEMPT && !job.requeue)
-		log_warning(s.id, "preempted, but submitted with "
-				  "--no-requeue: no checkpoint");
+		subject_note(&s, "warning", 0,
+			     "preempted, but submitted with --no-requeue: no "
+			     "checkpoint");
 	else if (job.reason == SLURM_REASON_PREEMPT)
 		r = checkpoint_preempted(&s);
 	let_go(&s);

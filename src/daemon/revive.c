@@ -54,7 +54,7 @@ static int restore(struct subject *s, struct err *err)
 		r = err_set(err, reply->result, "%s",
 			    reply->text ? reply->text : "failed");
 	else if (reply->outcome)
-		subject_log_outcome(s, "restore", reply->outcome);
+		subject_log_outcome(s, "restore", NULL, reply->outcome);
 	reply__free_unpacked(reply, NULL);
 	return r;
 }
@@ -74,7 +74,7 @@ int revive_job(const struct conf *conf, const char *job_id)
 			 "jobcr: restore of snapshot "
 			 "%u on %s: %s",
 			 s.info.generation, conf->node, err.text);
-		log_error(s.id, "held: %s", reason);
+		subject_note(&s, "held", s.info.generation, "held: %s", reason);
 		(void)hold(&s, reason);
 		(void)subject_tell(&s, CONTROL_ABORT, operation_exit_status(r),
 				   &err);

@@ -8,9 +8,11 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "operation/chronicle.h"
 #include "util/log.h"
 
-#define MIB (1024.0 * 1024.0)
+/* So many refusals go to the history; the log has them all. */
+#define REFUSALS_NOTED 8
 
 void subject_done(struct subject *s)
 {
@@ -77,31 +79,23 @@ void subject_log_refusals(const struct subject *s, const Reply *reply)
 	for (i = 0; i < reply->n_refusals; i++) {
 		const RefusalEntry *no = reply->refusals[i];
 
-		log_warning(s->id, "pid %d (%s) fd %d: %s; %s", no->pid,
-			    no->comm, no->fd, no->what, no->remedy);
+		if (i < REFUSALS_NOTED)
+			subject_note(s, "refused", 0,
+				     "pid %d (%s) fd %d: %s; %s", no->pid,
+				     no->comm, no->fd, no->what, no->remedy);
+		else
+			log_warning(s->id, "pid %d (%s) fd %d: %s; %s", no->pid,
+				    no->comm, no->fd, no->what, no->remedy);
 	}
 }
 
-static double rate(uint64_t bytes, uint64_t ns)
-{
-	return ns ? (double)bytes / MIB * 1e9 / (double)ns : 0;
-}
-
 void subject_log_outcome(const struct subject *s, const char *what,
-			 const Outcome *o)
+			 const char *cause, const Outcome *o)
 {
-	char pause[64] = "";
+	char text[CHRONICLE_TEXT];
 
-	if (o->has_frozen_ns && o->frozen_ns)
-		snprintf(pause, sizeof(pause), "stood still for %.0f ms, ",
-			 (double)o->frozen_ns / 1e6);
-	log_info(s->id,
-		 "%s: generation %u, %u process%s with %u thread%s, %.1f MiB "
-		 "at %.0f MiB/s, %s%.0f ms in all",
-		 what, o->generation, o->tasks, o->tasks == 1 ? "" : "es",
-		 o->threads, o->threads == 1 ? "" : "s",
-		 (double)o->page_bytes / MIB, rate(o->page_bytes, o->pages_ns),
-		 pause, (double)o->total_ns / 1e6);
+	chronicle_describe(what, cause, o, text);
+	subject_note(s, what, o->generation, "%s", text);
 }
 
 void subject_log_phase(void *arg, const char *phase)

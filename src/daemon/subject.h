@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "conf/conf.h"
+#include "daemon/event.h"
 #include "src/wire/request.pb-c.h"
 #include "util/err.h"
 #include "wire/control.h"
@@ -35,10 +36,16 @@ void subject_done(struct subject *s);
 int subject_tell(const struct subject *s, uint32_t op, int64_t a,
 		 struct err *err);
 
-/* What a worker's reply says, into the log. */
+/* Something happened to the job: see event.h. */
+#define subject_note(s, ...) event_note((s)->conf, &(s)->info, __VA_ARGS__)
+
+/*
+ * What a worker's reply says, into the log; an outcome is an event.  cause:
+ * of a checkpoint, else NULL.
+ */
 void subject_log_refusals(const struct subject *s, const Reply *reply);
 void subject_log_outcome(const struct subject *s, const char *what,
-			 const Outcome *o);
+			 const char *cause, const Outcome *o);
 
 /* For worker_hooks: arg is the subject. */
 void subject_log_phase(void *arg, const char *phase);

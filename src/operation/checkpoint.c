@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 
+#include "operation/chronicle.h"
 #include "operation/launch.h"
 #include "operation/parts.h"
 #include "storage/as_user.h"
@@ -244,6 +245,23 @@ static void await_supervisor(int control_fd)
 		;
 }
 
+static void note_outcome(const struct operation *op,
+			 const struct control_info *info, const Reply *reply)
+{
+	char text[CHRONICLE_TEXT];
+
+	if (reply->outcome) {
+		chronicle_describe("checkpoint", "request", reply->outcome,
+				   text);
+		chronicle_add(op->conf, info, "checkpoint",
+			      reply->outcome->generation, text);
+	} else if (reply->text) {
+		chronicle_add(op->conf, info,
+			      reply->result == -ENOTSUP ? "refused" : "failed",
+			      0, reply->text);
+	}
+}
+
 int operation_checkpoint(const struct operation *op, struct err *err)
 {
 	const struct worker_hooks hooks = { .phase = tell_phase,
@@ -282,6 +300,8 @@ int operation_checkpoint(const struct operation *op, struct err *err)
 				    err);
 	if (r == 0)
 		r = checkpoint_job(op->conf, &c, &hooks, &reply, err);
+	if (r == 0)
+		note_outcome(op, &info, reply);
 	if (r == 0 && reply->outcome && reply->outcome->killed)
 		await_supervisor(control);
 	return r < 0 ? r : pass_on(op, reply, req->job_id);

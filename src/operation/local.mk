@@ -5,6 +5,8 @@ noinst_LIBRARIES += %D%/liboperation.a
 	%D%/authorise.c \
 	%D%/checkpoint.c \
 	%D%/checkpoint.h \
+	%D%/chronicle.c \
+	%D%/chronicle.h \
 	%D%/ids.c \
 	%D%/jobs.c \
 	%D%/launch.c \

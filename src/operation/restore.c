@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "operation/checkpoint.h"
+#include "operation/chronicle.h"
 #include "operation/launch.h"
 #include "operation/parts.h"
 #include "storage/as_user.h"
@@ -144,6 +145,24 @@ static void tell_result(const struct operation *op, const struct plan *plan,
 	reply->job_id = NULL;
 }
 
+/* From a directory: of no job that the store knows. */
+static void note_outcome(const struct operation *op, struct control_info *info,
+			 const struct plan *plan, const Reply *reply)
+{
+	char text[CHRONICLE_TEXT];
+
+	if (plan->dir)
+		return;
+	snprintf(info->job_id, sizeof(info->job_id), "%s", plan->id);
+	if (reply->outcome)
+		chronicle_describe("restore", NULL, reply->outcome, text);
+	chronicle_add(op->conf, info, reply->outcome ? "restore" : "failed",
+		      plan->generation,
+		      reply->outcome ? text
+		      : reply->text  ? reply->text
+				     : "");
+}
+
 /* The supervisor is there: let a worker build the job into it. */
 static int fill_supervisor(const struct operation *op, struct plan *plan,
 			   bool foreground, struct err *err)
@@ -178,6 +197,8 @@ static int fill_supervisor(const struct operation *op, struct plan *plan,
 		tell_result(op, plan, reply);
 	if (r < 0 && foreground)
 		(void)operation_reply_error(op, r, err->text);
+	if (r == 0)
+		note_outcome(op, &info, plan, reply);
 	if (result < 0)
 		abort_supervisor(op, plan->id, result);
 	if (r == 0 && !foreground)

@@ -33,7 +33,7 @@ ok $? "for Slurm, too"
 ! grep -q signal "$home/$job.out"
 ok $? "no signal was passed on to it"
 is "$(find "$cluster_dir/shared/store" -name "$job" -type d \
-	-exec ls {} +)" "" "nothing of the attempt is left in the store"
+	-exec ls {} +)" "history" "of the attempt the store has its history only"
 slurm scancel "$job"
 wait_until 30 has_ended "$job"
 is "$(field "$job" JobState)" CANCELLED "and it can be cancelled"

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_OPERATION_CHRONICLE_H
+#define JOBCR_OPERATION_CHRONICLE_H
+
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "src/wire/request.pb-c.h"
+#include "wire/control.h"
+
+/*
+ * A line for the job's history in the store, written with the rights of its
+ * user by a process of its own.  A store that is away or hangs costs the
+ * caller a quarter of a second and fails nothing.  generation 0: none.
+ */
+void chronicle_add(const struct conf *conf, const struct control_info *info,
+		   const char *kind, uint32_t generation, const char *text);
+
+/*
+ * The outcome of a "checkpoint" (with its cause) or a "restore" (NULL) as one
+ * line.
+ */
+#define CHRONICLE_TEXT 256
+void chronicle_describe(const char *what, const char *cause, const Outcome *o,
+			char ret[CHRONICLE_TEXT]);
+
+#endif
