@@ -14,6 +14,7 @@
 #include <slurm/slurm.h>
 #include <slurm/slurm_errno.h>
 
+#include "slurm_node.h"
 #include "util/io.h"
 
 /* As sysexits(3) has them, so that jobcrd can tell them apart. */
@@ -190,7 +191,7 @@ static int usage(void)
 	fputs("usage: jobcr-slurm query JOBID\n"
 	      "       jobcr-slurm requeue JOBID\n"
 	      "       jobcr-slurm start JOBID\n"
-	      "       jobcr-slurm hold JOBID REASON\n",
+	      "       jobcr-slurm hold JOBID REASON\n" NODE_USAGE,
 	      stderr);
 	return EXIT_USAGE;
 }
@@ -213,10 +214,14 @@ int main(int argc, char **argv)
 	uint64_t id;
 	int r;
 
-	if (argc < 3 || parse_u64(argv[2], UINT32_MAX - 1, &id) < 0)
+	if (argc < 3)
 		return usage();
 	slurm_init(NULL);
-	r = run(argc, argv, (uint32_t)id);
+	r = node_verb(argc, argv);
+	if (r == NODE_NO_VERB)
+		r = parse_u64(argv[2], UINT32_MAX - 1, &id) == 0
+			    ? run(argc, argv, (uint32_t)id)
+			    : usage();
 	slurm_fini();
 	return r;
 }

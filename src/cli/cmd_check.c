@@ -147,13 +147,42 @@ static void check_kernel(struct checks *c)
 	}
 }
 
+static int on_job(void *arg, const Reply *reply)
+{
+	int *status = arg;
+
+	if (reply->has_more && reply->more)
+		return 0;
+	*status = reply->result < 0 ? cli_fail_reply(reply) : STATUS_OK;
+	return 0;
+}
+
+/* Would a checkpoint of this job be refused?  It is not touched. */
+static int check_job(const struct cli *cli, char *job_id)
+{
+	Request req = REQUEST__INIT;
+	struct err err = { 0 };
+	int status = STATUS_FAILED;
+
+	req.op = REQUEST__OPERATION__CHECKPOINT;
+	req.job_id = job_id;
+	req.has_look = req.look = 1;
+	if (cli_request(cli, &req, NULL, 0, on_job, &status, &err) < 0)
+		return cli_fail(&err);
+	if (status == STATUS_OK)
+		printf("%s: nothing stands in the way of a checkpoint\n",
+		       job_id);
+	return status;
+}
+
 int cmd_check(const struct cli *cli, int argc, char **argv)
 {
 	struct checks c = { .cli = cli };
 
-	(void)argv;
-	if (argc > 1)
-		return cli_usage("check takes no arguments");
+	if (argc == 2)
+		return check_job(cli, argv[1]);
+	if (argc > 2)
+		return cli_usage("check, or check JOBID");
 	check_good("configuration", "%s%s", cli->conf->path,
 		   access(cli->conf->path, F_OK) < 0 ? " is not there: defaults"
 						     : "");

@@ -22,7 +22,7 @@ static const char usage[] =
 	"  restore --dir DIR [--detach]\n"
 	"  show JOBID[.GENERATION] [--records] [--json]\n"
 	"  verify JOBID[.GENERATION] | --dir DIR\n"
-	"  check                          can this node do it?\n"
+	"  check [JOBID]                  can this node, can this job?\n"
 	"\n"
 	"See jobcr(1).\n";
 

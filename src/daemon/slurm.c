@@ -12,9 +12,6 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 
-/* What jobcr-slurm prints for one job, or complains, is far below this. */
-#define OUTPUT_MAX 8192
-
 /* Its exit statuses. */
 #define EXIT_NO_JOB 66
 
@@ -31,18 +28,19 @@ static const struct {
 	{ "ended", SLURM_REASON_ENDED },
 };
 
-struct output {
-	char text[OUTPUT_MAX];
-	size_t len;
-};
+/* Words of a call at most, with the program's name and the NULL. */
+#define WORDS_MAX 8
 
-static void run_child(const char *libexec, const char *const *args, int out)
+static void run_child(const char *libexec, const char *const *words, int out)
 {
-	const char *argv[5] = { "jobcr-slurm", args[0], args[1], args[2] };
+	const char *argv[WORDS_MAX] = { "jobcr-slurm" };
 	char program[4096];
 	int null = open("/dev/null", O_RDONLY);
 	sigset_t none;
+	size_t i;
 
+	for (i = 0; i + 2 < WORDS_MAX && words[i]; i++)
+		argv[i + 1] = words[i];
 	/* jobcrd blocks what it takes by signalfd. */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -55,7 +53,7 @@ static void run_child(const char *libexec, const char *const *args, int out)
 	_exit(127);
 }
 
-static int collect(int fd, struct output *ret, struct err *err)
+static int collect(int fd, struct slurm_output *ret, struct err *err)
 {
 	ret->len = 0;
 	for (;;) {
@@ -71,11 +69,13 @@ static int collect(int fd, struct output *ret, struct err *err)
 			break;
 	}
 	ret->text[ret->len] = '\0';
+	if (ret->len == sizeof(ret->text) - 1)
+		return err_set(err, -EFBIG, "too much output");
 	return 0;
 }
 
 /* Its complaint, on one line, is the error. */
-static int judge(int status, struct output *out, struct err *err)
+static int judge(int status, struct slurm_output *out, struct err *err)
 {
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
@@ -88,9 +88,8 @@ static int judge(int status, struct output *out, struct err *err)
 		       "%s", out->text);
 }
 
-/* args: up to three words. */
-static int run_slurm(const char *libexec, const char *const args[3],
-		     struct output *ret, struct err *err)
+int slurm_run(const char *libexec, const char *const *words,
+	      struct slurm_output *ret, struct err *err)
 {
 	auto_close int from = -EBADF;
 	int ends[2], status = 0, r;
@@ -101,7 +100,7 @@ static int run_slurm(const char *libexec, const char *const args[3],
 	from = ends[0];
 	pid = fork();
 	if (pid == 0)
-		run_child(libexec, args, ends[1]);
+		run_child(libexec, words, ends[1]);
 	close(ends[1]);
 	if (pid < 0)
 		return err_sys(err, "fork");
@@ -111,13 +110,12 @@ static int run_slurm(const char *libexec, const char *const args[3],
 			return err_sys(err, "wait");
 	if (r == 0)
 		r = judge(status, ret, err);
-	return r < 0 ? err_wrap(err, r, "jobcr-slurm %s %s", args[0], args[1])
+	return r < 0 ? err_wrap(err, r, "jobcr-slurm %s %s", words[0], words[1])
 		     : 0;
 }
 
-/* The value of "key=value" on a line of its own. */
-static int find(const struct output *out, const char *key, char *ret,
-		size_t room, struct err *err)
+int slurm_find(const struct slurm_output *out, const char *key, char *ret,
+	       size_t room, struct err *err)
 {
 	const char *p = out->text;
 	size_t n = strlen(key), len;
@@ -139,11 +137,11 @@ static int find(const struct output *out, const char *key, char *ret,
 	return 0;
 }
 
-static int find_u64(const struct output *out, const char *key, uint64_t max,
-		    uint64_t *ret, struct err *err)
+static int find_u64(const struct slurm_output *out, const char *key,
+		    uint64_t max, uint64_t *ret, struct err *err)
 {
 	char text[32];
-	int r = find(out, key, text, sizeof(text), err);
+	int r = slurm_find(out, key, text, sizeof(text), err);
 
 	if (r < 0)
 		return r;
@@ -152,12 +150,12 @@ static int find_u64(const struct output *out, const char *key, uint64_t max,
 	return 0;
 }
 
-static int find_reason(const struct output *out, enum slurm_reason *ret,
+static int find_reason(const struct slurm_output *out, enum slurm_reason *ret,
 		       struct err *err)
 {
 	char text[32];
 	size_t i;
-	int r = find(out, "reason", text, sizeof(text), err);
+	int r = slurm_find(out, "reason", text, sizeof(text), err);
 
 	if (r < 0)
 		return r;
@@ -174,12 +172,12 @@ int slurm_query(const char *libexec, uint32_t job, struct slurm_job *ret,
 {
 	uint64_t requeue, completing, uid, gid, nodes, restarts;
 	struct slurm_job found = { 0 };
-	struct output out;
+	struct slurm_output out;
 	char id[16];
 	int r;
 
 	snprintf(id, sizeof(id), "%u", job);
-	r = run_slurm(libexec, (const char *[]){ "query", id, NULL }, &out,
+	r = slurm_run(libexec, (const char *[]){ "query", id, NULL }, &out,
 		      err);
 	if (r < 0)
 		return r;
@@ -207,12 +205,12 @@ int slurm_query(const char *libexec, uint32_t job, struct slurm_job *ret,
 static int tell(const char *libexec, const char *what, uint32_t job,
 		const char *text, struct err *err)
 {
-	struct output out;
+	struct slurm_output out;
 	char id[16];
 
 	snprintf(id, sizeof(id), "%u", job);
-	return run_slurm(libexec, (const char *[]){ what, id, text }, &out,
-			 err);
+	return slurm_run(libexec, (const char *[]){ what, id, text, NULL },
+			 &out, err);
 }
 
 int slurm_requeue_job(const char *libexec, uint32_t job, struct err *err)

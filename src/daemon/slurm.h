@@ -33,6 +33,24 @@ struct slurm_job {
 	uint64_t preempt_time, end_time; /* Unix seconds, 0: none */
 };
 
+/* What jobcr-slurm printed; a node's jobs are the most of it. */
+#define SLURM_OUTPUT_MAX (256u << 10)
+struct slurm_output {
+	char text[SLURM_OUTPUT_MAX];
+	size_t len;
+};
+
+/*
+ * One call: words are its arguments, two or more, NULL-terminated.  What it
+ * complained of is the error; -ENOENT: no such job or node.
+ */
+int slurm_run(const char *libexec, const char *const *words,
+	      struct slurm_output *ret, struct err *err);
+
+/* The value of "key=value" on a line of its own. */
+int slurm_find(const struct slurm_output *out, const char *key, char *ret,
+	       size_t room, struct err *err);
+
 /* -ENOENT: slurmctld does not know the job (any more). */
 int slurm_query(const char *libexec, uint32_t job, struct slurm_job *ret,
 		struct err *err);

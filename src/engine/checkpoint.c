@@ -370,21 +370,46 @@ static void raise_file_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int checkpoint_run(const struct checkpoint_args *args,
-		   struct checkpoint_result *ret, struct refusals *no,
-		   struct err *err)
+static struct checkpoint *make(const struct checkpoint_args *args,
+			       struct refusals *no)
 {
 	struct checkpoint *c = calloc(1, sizeof(*c));
-	uint64_t start = clock_monotonic_ns();
-	int r;
 
 	if (!c)
-		return err_set(err, -ENOMEM, "checkpoint");
+		return NULL;
 	c->args = args;
 	c->no = no;
 	c->members.init_pid = args->init_pid;
 	c->members.root_pid = args->root_pid;
 	raise_file_limit();
+	return c;
+}
+
+int checkpoint_look(const struct checkpoint_args *args, struct refusals *no,
+		    struct err *err)
+{
+	struct checkpoint *c = make(args, no);
+	int r;
+
+	if (!c)
+		return err_set(err, -ENOMEM, "checkpoint");
+	r = look(c, err);
+	sync_done(&c->syncs);
+	outside_free(c->outside);
+	free(c);
+	return r;
+}
+
+int checkpoint_run(const struct checkpoint_args *args,
+		   struct checkpoint_result *ret, struct refusals *no,
+		   struct err *err)
+{
+	struct checkpoint *c = make(args, no);
+	uint64_t start = clock_monotonic_ns();
+	int r;
+
+	if (!c)
+		return err_set(err, -ENOMEM, "checkpoint");
 	r = look(c, err);
 	if (r == 0)
 		r = prepare(c, err);

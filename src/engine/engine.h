@@ -75,6 +75,14 @@ int checkpoint_run(const struct checkpoint_args *args,
 		   struct checkpoint_result *ret, struct refusals *no,
 		   struct err *err);
 
+/*
+ * The preflight alone: nothing of the tree is touched and nothing is written
+ * (dir_fd and published are not used).  Returns as checkpoint_run; what only
+ * shows when a tree stands still is not found.
+ */
+int checkpoint_look(const struct checkpoint_args *args, struct refusals *no,
+		    struct err *err);
+
 struct restart_args {
 	const char *job_id;
 	int dir_fd;

@@ -59,7 +59,8 @@ int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
 	if (*info->carry)
 		carry[n++] = (char *)info->carry;
 	fill_common(conf, &w);
-	w.op = WORKER_REQUEST__OPERATION__CHECKPOINT;
+	w.op = c->look ? WORKER_REQUEST__OPERATION__PREFLIGHT
+		       : WORKER_REQUEST__OPERATION__CHECKPOINT;
 	w.job_id = (char *)info->job_id;
 	w.cluster = launch_is_local(info->job_id) ? (char *)LOCAL_CLUSTER
 						  : conf->cluster;
@@ -271,6 +272,7 @@ int operation_checkpoint(const struct operation *op, struct err *err)
 	struct checkpoint c = { .cause = "request",
 				.caller = op->caller,
 				.kill = req->has_kill && req->kill,
+				.look = req->has_look && req->look,
 				.stepping = stepping(op),
 				.timeout_s = timeout_s(op) };
 	auto_close int lock = -EBADF;

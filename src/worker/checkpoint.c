@@ -167,6 +167,11 @@ static void fill_outcome(const struct work *w,
 	o->killed = res->killed;
 }
 
+static bool only_look(const struct work *w)
+{
+	return w->req->op == WORKER_REQUEST__OPERATION__PREFLIGHT;
+}
+
 static int run_engine(struct work *w, int job_fd, int dir_fd, Reply *reply,
 		      struct err *err)
 {
@@ -205,7 +210,8 @@ static int run_engine(struct work *w, int job_fd, int dir_fd, Reply *reply,
 		carry[i] = req->carry[i];
 	find_outputs(w, &out);
 	args.stdio = out.paths;
-	r = checkpoint_run(&args, &res, &no, err);
+	r = only_look(w) ? checkpoint_look(&args, &no, err)
+			 : checkpoint_run(&args, &res, &no, err);
 	if (r == 0)
 		fill_outcome(w, &res, reply->outcome);
 	other = no.count ? fill_refusals(&no, reply, err) : 0;
@@ -225,10 +231,12 @@ int work_checkpoint(struct work *w, Reply *reply, struct err *err)
 		r = work_connect(w, err);
 		if (r == 0 && w->info.state != CONTROL_ALIVE)
 			r = err_set(err, -ESRCH, "the job does not run");
-		if (r == 0)
+		if (r == 0 && !only_look(w))
 			r = work_control(w, CONTROL_HOLD, 0, 0, &control, NULL,
 					 err);
 	}
+	if (r == 0 && only_look(w))
+		return run_engine(w, -1, -1, reply, err);
 	if (r == 0)
 		r = open_store(w, &job_fd, &dir_fd, err);
 	if (r < 0)

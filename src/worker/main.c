@@ -53,9 +53,9 @@ static int run(struct work *w, Reply *reply, struct err *err)
 	if (r < 0)
 		return r;
 	work_set_deadline(w);
-	return req->op == WORKER_REQUEST__OPERATION__CHECKPOINT
-		       ? work_checkpoint(w, reply, err)
-		       : work_restore(w, reply, err);
+	return req->op == WORKER_REQUEST__OPERATION__RESTORE
+		       ? work_restore(w, reply, err)
+		       : work_checkpoint(w, reply, err);
 }
 
 static int serve(const WorkerRequest *req)

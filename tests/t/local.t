@@ -87,6 +87,26 @@ jobcr kill "$job" KILL
 jobcr wait "$job"
 is "$?" 137 "it goes on afterwards"
 
+# Would a checkpoint be refused?  Nothing is touched to say so.
+job=$(jobcr run --detach -- sleep 1000)
+matches "$(jobcr check "$job")" "$job: nothing stands in the way*" \
+	"nothing stands in the way of a checkpoint"
+[ -z "$(find "$tmp/store" -path "*/$job/*" -name '*.meta*')" ]
+result $? "and none was begun"
+jobcr kill "$job" KILL
+jobcr wait "$job"
+job=$(jobcr run --detach --output tcp.txt -- python3 -c 'import socket, time
+s = socket.create_server(("127.0.0.1", 0))
+print("up", flush=True)
+time.sleep(1000)')
+wait_for 10 grep -q up tcp.txt
+jobcr check "$job" 2>err
+is "$?" 3 "a job with a TCP socket: refused, 3"
+matches "$(cat err)" "*TCP socket*" "which names the socket"
+jobcr kill "$job" KILL
+jobcr wait "$job"
+is "$?" 137 "it went on"
+
 # A supervisor that is killed takes its job along.
 job=$(jobcr run --detach -- sh -c "sleep $long & sleep $long")
 wait_for 10 pgrep -fx "sleep $long"
