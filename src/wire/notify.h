@@ -20,6 +20,7 @@ enum notify_event {
 	NOTIFY_RESTORE,     /* the supervisor waits for a restore; value: its
 			       generation */
 	NOTIFY_ENDED,       /* Slurm's epilog: nothing of the job is left */
+	NOTIFY_TURN,        /* a snapshot of the job is due: see its plan */
 };
 
 struct notify {

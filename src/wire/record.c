@@ -15,8 +15,10 @@
 static int make_path(const char *run_dir, const char *job_id, const char *name,
 		     const char *suffix, char ret[PATH_SIZE], struct err *err)
 {
-	int n = snprintf(ret, PATH_SIZE, "%s/jobs/%s/%s.%s", run_dir, job_id,
-			 name, suffix);
+	int n = job_id ? snprintf(ret, PATH_SIZE, "%s/jobs/%s/%s.%s", run_dir,
+				  job_id, name, suffix)
+		       : snprintf(ret, PATH_SIZE, "%s/%s.%s", run_dir, name,
+				  suffix);
 
 	return n < 0 || n >= PATH_SIZE
 		       ? err_num(err, ENAMETOOLONG, "%s", run_dir)

@@ -24,9 +24,10 @@ struct record_last {
 	char cause[16];
 	uint64_t at_ns; /* CLOCK_REALTIME: when it was durable */
 	uint64_t frozen_ns, total_ns, pages_ns, page_bytes;
-	uint64_t failed_ns; /* CLOCK_REALTIME: of a later failure; 0 */
-	int32_t failed;     /* its errno */
-	char text[256];     /* and what it said */
+	uint64_t tree_bytes; /* of memory that the tree had just before */
+	uint64_t failed_ns;  /* CLOCK_REALTIME: of a later failure; 0 */
+	int32_t failed;      /* its errno */
+	char text[256];      /* and what it said */
 };
 
 /* A checkpoint or restore under way; gone when it is over. */
@@ -41,7 +42,68 @@ struct record_doing {
 	uint64_t expected_ns; /* how long the last one took; 0: not known */
 };
 
-/* magic must be the struct's first member; it is filled in. */
+/*
+ * What is meant to happen to the job, by the pass of jobcrd that looks at all
+ * jobs of the node; the times with _mono are of CLOCK_MONOTONIC and its own.
+ */
+#define RECORD_PLAN "plan"
+enum plan_source {
+	PLAN_NONE,   /* no snapshot is planned */
+	PLAN_USER,   /* the job's own --jobcr-interval */
+	PLAN_SITE,   /* Interval in jobcr.conf */
+	PLAN_WINDOW, /* the window is too short: WindowInterval */
+};
+#define PLAN_NEVER UINT32_MAX
+
+struct record_plan {
+	uint32_t magic;
+	uint32_t interval_s; /* in use; 0: none */
+	uint32_t source;     /* enum plan_source */
+	uint32_t automatic;  /* the interval is Young/Daly's */
+	uint32_t needed_s;   /* for a snapshot, at most; 0: not known yet */
+	uint32_t window_s;   /* GraceTime + KillWait; 0: not known, PLAN_NEVER:
+				nothing preempts this job */
+	uint64_t bytes;      /* of pages that it is reckoned with */
+	uint64_t next_ns;    /* CLOCK_REALTIME: next one due; 0: none */
+	uint64_t end_ns;     /* CLOCK_REALTIME of this node: the job's time
+				limit; 0: none or not known */
+	uint32_t skipped;    /* in a row: nothing had changed */
+	uint32_t failures;   /* in a row */
+	char text[256];      /* a warning for people, or "" */
+	uint64_t since_mono, due_mono, end_mono, look_mono;
+	uint32_t generation, seen; /* of record_last, of record_turn */
+};
+
+/*
+ * The last turn of a periodic snapshot, by the child that took it: what came
+ * of it, and how the tree looked when it had been let go.
+ */
+#define RECORD_TURN "turn"
+struct record_turn {
+	uint32_t magic;
+	uint32_t number;   /* counts turns */
+	int32_t result;    /* 0: made, 1: skipped, negative: failed */
+	uint32_t skipped;  /* in a row */
+	uint32_t failures; /* in a row */
+	uint32_t marked;   /* mark says something */
+	uint32_t generation;
+	uint64_t ended_mono;
+	uint64_t mark; /* see kernel/tree.h */
+};
+
+/* What the node has managed lately; a record of no job. */
+#define RECORD_RATE "rate"
+struct record_rate {
+	uint32_t magic;
+	uint32_t samples;
+	uint64_t bytes_per_s; /* of pages to the store */
+	uint64_t fixed_ns;    /* what a checkpoint takes besides */
+};
+
+/*
+ * magic must be the struct's first member; it is filled in.  job_id NULL: a
+ * record of the node, RUNDIR/NAME.rec.
+ */
 int record_write(const char *run_dir, const char *job_id, const char *name,
 		 void *record, size_t size, struct err *err);
 /* -ENOENT: none (of this build); *record is zeroed then. */
