@@ -74,6 +74,11 @@ UNIT_TESTS += %D%/unit/proc
 %C%_unit_proc_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/tree
+%C%_unit_tree_SOURCES = %D%/unit/tree.c
+%C%_unit_tree_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/maps
 %C%_unit_maps_SOURCES = %D%/unit/maps.c
 %C%_unit_maps_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \

@@ -22,6 +22,7 @@ jobcrd_LDADD = \
 	src/conf/libconf.a \
 	src/wire/libwire.a \
 	src/wire/libwireproto.a \
+	src/kernel/libkernel.a \
 	storage/libstorage.a \
 	src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(MUNGE_LIBS) $(CONFUSE_LIBS) $(URING_LIBS)

@@ -8,4 +8,6 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/maps.h \
 	%D%/pagemap.c \
 	%D%/proc.c \
-	%D%/proc.h
+	%D%/proc.h \
+	%D%/tree.c \
+	%D%/tree.h

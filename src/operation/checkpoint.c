@@ -12,6 +12,7 @@
 #include "operation/chronicle.h"
 #include "operation/launch.h"
 #include "operation/parts.h"
+#include "operation/progress.h"
 #include "storage/as_user.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -48,7 +49,9 @@ int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
 	const struct control_info *info = c->info;
 	auto_free char **carry = NULL;
 	WorkerRequest w = WORKER_REQUEST__INIT;
+	struct progress progress;
 	size_t n = 0;
+	int r;
 
 	while (conf->carry[n])
 		n++;
@@ -80,13 +83,18 @@ int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
 	w.n_carry = n;
 	if (c->timeout_s)
 		w.timeout_s = c->timeout_s;
-	return worker_run(conf, &w, hooks, ret, err);
+	progress_begin(&progress, conf, info, hooks, "checkpoint", c->cause);
+	r = worker_run(conf, &w, &progress.hooks, ret, err);
+	progress_end_checkpoint(&progress, r, r < 0 ? NULL : *ret, err);
+	return r;
 }
 
 int restore_job(const struct conf *conf, const struct restore *p,
 		const struct worker_hooks *hooks, Reply **ret, struct err *err)
 {
 	WorkerRequest w = WORKER_REQUEST__INIT;
+	struct progress progress;
+	int r;
 
 	fill_common(conf, &w);
 	w.op = WORKER_REQUEST__OPERATION__RESTORE;
@@ -107,7 +115,10 @@ int restore_job(const struct conf *conf, const struct restore *p,
 	w.put_aside = p->info->slurm != 0;
 	if (p->timeout_s)
 		w.timeout_s = p->timeout_s;
-	return worker_run(conf, &w, hooks, ret, err);
+	progress_begin(&progress, conf, p->info, hooks, "restore", "");
+	r = worker_run(conf, &w, &progress.hooks, ret, err);
+	progress_end_restore(&progress);
+	return r;
 }
 
 /* Of a process that is to be saved: its user, as /proc says. */

@@ -14,6 +14,8 @@ noinst_LIBRARIES += %D%/liboperation.a
 	%D%/operation.c \
 	%D%/operation.h \
 	%D%/parts.h \
+	%D%/progress.c \
+	%D%/progress.h \
 	%D%/restore.c \
 	%D%/run.c \
 	%D%/worker.c \
