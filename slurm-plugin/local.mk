@@ -13,6 +13,7 @@ spank_jobcr_la_SOURCES = \
 	src/wire/control.c \
 	src/wire/job_options.c \
 	src/wire/notify.c \
+	src/wire/record.c \
 	%D%/launch.c \
 	%D%/launch.h \
 	%D%/options.c \

@@ -264,6 +264,7 @@ VICTIMS += %D%/victims/epoll.victim
 check_PROGRAMS += %D%/victims/refused
 %C%_victims_refused_SOURCES = %D%/victims/refused.c
 %C%_victims_refused_LDADD = $(VICTIM_LIBS)
+T_TESTS += %D%/t/status.t
 T_TESTS += %D%/t/refused.t
 T_TESTS += %D%/t/stdio.t
 T_TESTS += %D%/t/files.t
@@ -361,6 +362,7 @@ UNIT_TESTS += %D%/unit/features
 check_PROGRAMS += %D%/victims/refused_task
 %C%_victims_refused_task_SOURCES = %D%/victims/refused_task.c
 %C%_victims_refused_task_LDADD = $(VICTIM_LIBS)
+T_TESTS += %D%/t/status.t
 T_TESTS += %D%/t/refused_task.t
 
 VICTIMS += %D%/victims/many.victim

@@ -24,6 +24,7 @@ const char *print_state(uint32_t state)
 		[CONTROL_ALIVE] = "running",
 		[CONTROL_ENDED] = "ended",
 		[CONTROL_LEFT] = "checkpointed",
+		[CONTROL_SUSPENDED] = "suspended",
 	};
 
 	return state < ARRAY_SIZE(names) && names[state] ? names[state]

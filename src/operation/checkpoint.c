@@ -302,6 +302,11 @@ int operation_checkpoint(const struct operation *op, struct err *err)
 	if (r == 0)
 		r = operation_authorise(op->conf, op->caller, info.uid,
 					req->job_id, err);
+	if (r == 0 && info.state == CONTROL_SUSPENDED)
+		r = err_set(err, -ETIMEDOUT,
+			    "job %s is suspended, its supervisor does not "
+			    "answer: resume it first",
+			    req->job_id);
 	if (r == 0 && info.state != CONTROL_ALIVE)
 		r = err_set(err, -ESRCH, "job %s does not run (any more)",
 			    req->job_id);

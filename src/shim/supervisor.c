@@ -25,6 +25,7 @@
 #include "util/place.h"
 #include "wire/launch.h"
 #include "wire/notify.h"
+#include "wire/record.h"
 
 /* A local restore whose worker does not come ends by itself. */
 #define RESTORE_IDLE (60 * NSEC_PER_SEC)
@@ -375,6 +376,19 @@ static int poll_timeout(struct supervisor *s)
 	return next <= now ? 0 : (int)((next - now) / 1000000 + 1);
 }
 
+/* For those who ask while we are suspended. */
+static void tell_record(struct supervisor *s)
+{
+	struct record_info record = { .info = s->info };
+	struct err unused;
+
+	if (memcmp(&s->told, &s->info, sizeof(s->told)) == 0)
+		return;
+	memcpy(&s->told, &s->info, sizeof(s->told));
+	(void)record_write(s->opt->run_dir, s->opt->job_id, RECORD_INFO,
+			   &record, sizeof(record), &unused);
+}
+
 static void loop(struct supervisor *s)
 {
 	struct pollfd fds[4 + CLIENTS_MAX];
@@ -383,6 +397,7 @@ static void loop(struct supervisor *s)
 	while (reap(s), !finished(s)) {
 		int timeout = poll_timeout(s);
 
+		tell_record(s);
 		fds[0] = (struct pollfd){ s->signal_fd, POLLIN, 0 };
 		fds[1] = (struct pollfd){ s->listen_fd, POLLIN, 0 };
 		fds[2] = (struct pollfd){ s->have_spaces ? s->spaces.init_fd
@@ -467,6 +482,7 @@ static void finish(struct supervisor *s)
 		write_ended(s);
 	(void)unlinkat(s->dir_fd, "control", 0);
 	(void)unlinkat(s->dir_fd, "lock", 0);
+	record_remove_all(s->opt->run_dir, s->opt->job_id);
 	if (s->opt->slurm || s->abort_status >= 0)
 		remove_dir(s);
 	serve_ended(s);

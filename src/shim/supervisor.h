@@ -21,6 +21,7 @@ struct client {
 struct supervisor {
 	const struct shim_options *opt;
 	struct control_info info;
+	struct control_info told; /* as the record has it */
 	struct shim_spaces spaces;
 	bool have_spaces;
 	struct client clients[CLIENTS_MAX];

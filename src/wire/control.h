@@ -49,6 +49,9 @@ enum control_state {
 	CONTROL_ALIVE,
 	CONTROL_ENDED,
 	CONTROL_LEFT, /* ended by a checkpoint */
+	/* Its supervisor does not answer, as Slurm has suspended it; the rest
+	 * is what was true when it last changed. */
+	CONTROL_SUSPENDED,
 };
 
 struct control_info {
@@ -101,7 +104,10 @@ int control_send(int fd, const struct control_request *req, struct err *err);
 int control_receive(int fd, struct control_reply *ret, int *ret_fds,
 		    struct err *err);
 
-/* How a job on this node stands; -ENOENT: never heard of. */
+/*
+ * How a job on this node stands; -ENOENT: never heard of.  A suspended one
+ * takes three seconds.
+ */
 int control_read_info(const char *run_dir, const char *job_id,
 		      struct control_info *ret, struct err *err);
 int control_read_ended(const char *run_dir, const char *job_id,
@@ -110,6 +116,7 @@ int control_read_ended(const char *run_dir, const char *job_id,
 /*
  * All jobs of this node, ended ones too (state CONTROL_ENDED or
  * CONTROL_LEFT), in the order of their start.  Owned by the caller: free.
+ * All suspended ones together take three seconds.
  */
 int control_list(const char *run_dir, struct control_info **ret,
 		 size_t *ret_count, struct err *err);

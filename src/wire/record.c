@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "wire/record.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -76,4 +78,24 @@ void record_remove(const char *run_dir, const char *job_id, const char *name)
 
 	if (make_path(run_dir, job_id, name, "rec", path, &unused) == 0)
 		(void)unlink(path);
+}
+
+static bool is_record(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return dot && (!strcmp(dot, ".rec") || !strcmp(dot, ".new"));
+}
+
+void record_remove_all(const char *run_dir, const char *job_id)
+{
+	auto_closedir DIR *dir = NULL;
+	struct dirent *entry;
+	char path[PATH_SIZE];
+
+	snprintf(path, sizeof(path), "%s/jobs/%s", run_dir, job_id);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)))
+		if (is_record(entry->d_name))
+			(void)unlinkat(dirfd(dir), entry->d_name, 0);
 }

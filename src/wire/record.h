@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "util/err.h"
+#include "wire/control.h"
 
 /*
  * What the children of jobcrd know of a job and tell each other: small files
@@ -40,6 +41,16 @@ struct record_doing {
 	char cause[16];
 	char phase[24];
 	uint64_t expected_ns; /* how long the last one took; 0: not known */
+};
+
+/*
+ * What the supervisor answers to CONTROL_INFO, whenever it changes, for those
+ * who ask while it is suspended.
+ */
+#define RECORD_INFO "info"
+struct record_info {
+	uint32_t magic;
+	struct control_info info;
 };
 
 /*
@@ -110,5 +121,7 @@ int record_write(const char *run_dir, const char *job_id, const char *name,
 int record_read(const char *run_dir, const char *job_id, const char *name,
 		void *record, size_t size, struct err *err);
 void record_remove(const char *run_dir, const char *job_id, const char *name);
+/* All of a job that has ended. */
+void record_remove_all(const char *run_dir, const char *job_id);
 
 #endif
