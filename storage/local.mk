@@ -13,6 +13,8 @@ noinst_LIBRARIES += %D%/libstorage.a
 	%D%/reader.h \
 	%D%/ring.c \
 	%D%/ring.h \
+	%D%/slots.c \
+	%D%/slots.h \
 	%D%/store.c \
 	%D%/store.h \
 	%D%/writer.c \

@@ -74,6 +74,15 @@ UNIT_TESTS += %D%/unit/proc
 %C%_unit_proc_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/slots
+%C%_unit_slots_SOURCES = %D%/unit/slots.c
+%C%_unit_slots_LDADD = %D%/lib/libtap.a storage/libstorage.a \
+	src/util/libutil.a
+
+UNIT_TESTS += %D%/unit/due
+%C%_unit_due_SOURCES = %D%/unit/due.c src/daemon/due.c
+%C%_unit_due_LDADD = %D%/lib/libtap.a src/util/libutil.a -lm
+
 UNIT_TESTS += %D%/unit/tree
 %C%_unit_tree_SOURCES = %D%/unit/tree.c
 %C%_unit_tree_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
