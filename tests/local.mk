@@ -412,7 +412,7 @@ UNIT_TESTS += %D%/unit/frame
 UNIT_TESTS += %D%/unit/conf
 %C%_unit_conf_SOURCES = %D%/unit/conf.c
 %C%_unit_conf_LDADD = %D%/lib/libtap.a src/conf/libconf.a \
-	src/util/libutil.a $(CONFUSE_LIBS)
+	src/wire/libwire.a src/util/libutil.a $(CONFUSE_LIBS)
 
 EXTRA_DIST += %D%/lib/jobs.sh
 T_TESTS += %D%/t/local.t

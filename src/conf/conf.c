@@ -11,6 +11,7 @@
 
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "wire/job_options.h"
 
 #define DEFAULT_PATH JOBCR_SYSCONFDIR "/jobcr/jobcr.conf"
 
@@ -40,7 +41,7 @@ static int check_range(cfg_t *cfg, cfg_opt_t *opt)
 	} ranges[] = {
 		{ "Port", 0, 65535 },         { "Keep", 1, 1000 },
 		{ "Readers", 1, 64 },         { "Timeout", 1, 604800 },
-		{ "SlurmInterval", 0, 3600 },
+		{ "SlurmInterval", 0, 3600 }, { "MaxWriters", 0, 1024 },
 	};
 	long v = cfg_opt_getnint(opt, 0);
 	size_t i;
@@ -82,6 +83,45 @@ static int check_name(cfg_t *cfg, cfg_opt_t *opt)
 		return -1;
 	}
 	return 0;
+}
+
+/* "0": none; "auto", and times as users give them. */
+static int parse_interval(const char *text, uint32_t *ret)
+{
+	*ret = 0;
+	if (strcmp(text, "0") == 0)
+		return 0;
+	if (strcmp(text, "auto") == 0) {
+		*ret = JOB_INTERVAL_AUTO;
+		return 0;
+	}
+	return parse_duration(text, ret);
+}
+
+static int check_interval(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *v = cfg_opt_getnstr(opt, 0);
+	uint32_t unused;
+
+	if (v && parse_interval(v, &unused) == 0)
+		return 0;
+	cfg_error(cfg,
+		  "%s is \"%s\": allowed are 0, auto, and times like 90s, "
+		  "30m, 12h, 2d",
+		  opt->name, v ? v : "");
+	return -1;
+}
+
+static int check_time(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *v = cfg_opt_getnstr(opt, 0);
+	uint32_t unused;
+
+	if (v && parse_duration(v, &unused) == 0)
+		return 0;
+	cfg_error(cfg, "%s is \"%s\": allowed are times like 12h or 30d",
+		  opt->name, v ? v : "");
+	return -1;
 }
 
 /* A user name or a number. */
@@ -165,6 +205,17 @@ static int take_carry(struct conf *conf, cfg_t *cfg, struct err *err)
 	return 0;
 }
 
+/* They have been checked. */
+static void take_intervals(struct conf *conf, cfg_t *cfg)
+{
+	(void)parse_interval(cfg_getstr(cfg, "Interval"),
+			     &conf->snapshot_interval_s);
+	(void)parse_interval(cfg_getstr(cfg, "WindowInterval"),
+			     &conf->window_interval_s);
+	(void)parse_duration(cfg_getstr(cfg, "MTBF"), &conf->mtbf_s);
+	conf->max_writers = (unsigned int)cfg_getint(cfg, "MaxWriters");
+}
+
 static int take(struct conf *conf, cfg_t *cfg, struct err *err)
 {
 	const char *libexec = getenv("JOBCR_LIBEXEC");
@@ -176,6 +227,7 @@ static int take(struct conf *conf, cfg_t *cfg, struct err *err)
 	conf->timeout_s = (unsigned int)cfg_getint(cfg, "Timeout");
 	conf->interval_s = (unsigned int)cfg_getint(cfg, "SlurmInterval");
 	conf->direct_io = cfg_getbool(cfg, "DirectIO");
+	take_intervals(conf, cfg);
 	r = copy(&conf->cluster, cfg_getstr(cfg, "ClusterName"), err);
 	if (r == 0)
 		r = copy(&conf->store_dir, cfg_getstr(cfg, "StoreDir"), err);
@@ -217,8 +269,9 @@ static int parse(cfg_t *cfg, const char *path, bool optional, struct err *err)
 
 static void set_checks(cfg_t *cfg)
 {
-	static const char *const numbers[] = { "Port", "Keep", "Readers",
-					       "Timeout", "SlurmInterval" };
+	static const char *const numbers[] = { "Port",          "Keep",
+					       "Readers",       "Timeout",
+					       "SlurmInterval", "MaxWriters" };
 	static const char *const paths[] = { "StoreDir", "RunDir",
 					     "MungeSocket", "CarryFiles" };
 	size_t i;
@@ -228,6 +281,9 @@ static void set_checks(cfg_t *cfg)
 		cfg_set_validate_func(cfg, numbers[i], check_range);
 	for (i = 0; i < ARRAY_SIZE(paths); i++)
 		cfg_set_validate_func(cfg, paths[i], check_absolute);
+	cfg_set_validate_func(cfg, "Interval", check_interval);
+	cfg_set_validate_func(cfg, "WindowInterval", check_interval);
+	cfg_set_validate_func(cfg, "MTBF", check_time);
 	cfg_set_validate_func(cfg, "ClusterName", check_name);
 	cfg_set_validate_func(cfg, "NodeName", check_name);
 }
@@ -250,6 +306,10 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_INT("Readers", 2, CFGF_NONE),
 		CFG_INT("Timeout", 3600, CFGF_NONE),
 		CFG_INT("SlurmInterval", 1, CFGF_NONE),
+		CFG_STR("Interval", "0", CFGF_NONE),
+		CFG_STR("WindowInterval", "auto", CFGF_NONE),
+		CFG_STR("MTBF", "30d", CFGF_NONE),
+		CFG_INT("MaxWriters", 0, CFGF_NONE),
 		CFG_BOOL("DirectIO", cfg_true, CFGF_NONE),
 		CFG_END(),
 	};

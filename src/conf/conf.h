@@ -23,9 +23,14 @@ struct conf {
 	unsigned int readers; /* Readers */
 	unsigned int timeout_s;  /* Timeout: of one operation */
 	unsigned int interval_s; /* SlurmInterval: own watch; 0: none */
-	bool direct_io;          /* DirectIO */
-	uid_t slurm_uid;         /* SlurmUser; 0: nobody but root */
-	uid_t *operators;        /* Operators */
+	/* Seconds; 0: none, JOB_INTERVAL_AUTO */
+	uint32_t snapshot_interval_s; /* Interval */
+	uint32_t window_interval_s;   /* WindowInterval */
+	uint32_t mtbf_s;              /* MTBF */
+	unsigned int max_writers;     /* MaxWriters; 0: no limit */
+	bool direct_io;               /* DirectIO */
+	uid_t slurm_uid;              /* SlurmUser; 0: nobody but root */
+	uid_t *operators;             /* Operators */
 	size_t noperators;
 	char **carry; /* CarryFiles, NULL-terminated */
 };

@@ -7,6 +7,7 @@
 
 #include "conf/conf.h"
 #include "tests/lib/tap.h"
+#include "wire/job_options.h"
 
 static int load(const char *path, const char *text, struct conf **ret,
 		struct err *err)
@@ -41,6 +42,30 @@ static void test_good(const char *path)
 	conf_free(c);
 }
 
+static void test_intervals(const char *path)
+{
+	struct conf *c;
+	struct err err = { 0 };
+
+	ok(load(path, "", &c, &err) == 0 && !c->snapshot_interval_s &&
+		   c->window_interval_s == JOB_INTERVAL_AUTO &&
+		   c->mtbf_s == 30 * 86400 && !c->max_writers,
+	   "no snapshots but for jobs that are too large: %s", err.text);
+	conf_free(c);
+	ok(load(path,
+		"Interval = \"90m\"\nWindowInterval = \"0\"\n"
+		"MTBF = \"1000h\"\nMaxWriters = 3\n",
+		&c, &err) == 0 &&
+		   c->snapshot_interval_s == 5400 && !c->window_interval_s &&
+		   c->mtbf_s == 3600000 && c->max_writers == 3,
+	   "intervals are times: %s", err.text);
+	conf_free(c);
+	ok(load(path, "Interval = \"auto\"\n", &c, &err) == 0 &&
+		   c->snapshot_interval_s == JOB_INTERVAL_AUTO,
+	   "or left to jobcr: %s", err.text);
+	conf_free(c);
+}
+
 static void test_bad(const char *path)
 {
 	static const struct {
@@ -56,6 +81,11 @@ static void test_bad(const char *path)
 		  "nobody-of-that-name" },
 		{ "StoreDir = \"\"\n", "StoreDir", "empty" },
 		{ "Keep = \n= 3", "line", "" },
+		{ "Interval = \"soon\"\n", "line 1", "auto" },
+		{ "WindowInterval = \"-1\"\n", "line 1", "30m" },
+		{ "MTBF = \"0\"\n", "line 1", "30d" },
+		{ "MTBF = \"auto\"\n", "line 1", "30d" },
+		{ "MaxWriters = 2000\n", "line 1", "0 to 1024" },
 	};
 	struct err err = { 0 };
 	struct conf *c;
@@ -86,6 +116,7 @@ int main(void)
 	close(fd);
 	unsetenv("JOBCR_CONF");
 	test_good(path);
+	test_intervals(path);
 	test_bad(path);
 	unlink(path);
 	return done_testing();
