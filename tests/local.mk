@@ -20,7 +20,8 @@ check_LIBRARIES = %D%/lib/libtap.a
 # Victims: programs that roundtrip leads through checkpoints and restores.
 check_LIBRARIES += %D%/lib/libvictim.a %D%/lib/libdrive.a
 %C%_lib_libvictim_a_SOURCES = %D%/lib/victim.c %D%/lib/victim.h
-%C%_lib_libdrive_a_SOURCES = %D%/lib/drive.c %D%/lib/drive.h
+%C%_lib_libdrive_a_SOURCES = %D%/lib/drive.c %D%/lib/drive.h \
+	%D%/lib/doom.c %D%/lib/doom.h
 check_PROGRAMS += %D%/lib/roundtrip
 %C%_lib_roundtrip_SOURCES = %D%/lib/roundtrip.c
 ENGINE_LIBS = src/engine/libengine.a src/resource/libresource.a \
@@ -174,6 +175,11 @@ UNIT_TESTS += %D%/unit/plan
 %C%_unit_plan_LDADD = %D%/lib/libsample.a %D%/lib/libtap.a \
 	$(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+
+UNIT_TESTS += %D%/unit/pin
+%C%_unit_pin_SOURCES = %D%/unit/pin.c
+%C%_unit_pin_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
+	src/util/libutil.a
 
 UNIT_TESTS += %D%/unit/restart
 %C%_unit_restart_SOURCES = %D%/unit/restart.c %D%/lib/image.c \

@@ -14,6 +14,7 @@
 #include "engine/dump.h"
 #include "engine/engine.h"
 #include "engine/meta.h"
+#include "engine/mourn.h"
 #include "engine/outside.h"
 #include "engine/pages.h"
 #include "engine/preflight.h"
@@ -44,6 +45,8 @@ struct checkpoint {
 	struct writer *writer;
 	struct meta_stream meta;
 	struct pages *pages;
+	struct pin *pin;
+	struct mourner *mourner;
 	struct sync_list syncs;
 	struct outside *outside;
 	char meta_name[NAME_BYTES], pages_name[NAME_BYTES];
@@ -64,6 +67,7 @@ static int check(struct checkpoint *c, struct dump *d, struct err *err)
 	r = dump_init(d, c->args, &c->collection, c->pages,
 		      c->pages ? &c->meta.sink : NULL, &c->outside, err);
 	d->syncs = &c->syncs;
+	d->pin = c->pin;
 	if (r == 0)
 		r = preflight(&c->collection, &d->ctx, c->args->init_pid,
 			      c->args->root_pid, c->no, err);
@@ -171,7 +175,10 @@ static int prepare(struct checkpoint *c, struct err *err)
 	if (r < 0)
 		return r;
 	config.writer = c->writer;
-	return pages_new(&config, &c->pages, err);
+	r = pages_new(&config, &c->pages, err);
+	if (r == 0 && c->args->published && c->args->pause != ENGINE_PAUSE_STOP)
+		r = pin_new(&c->pin, err);
+	return r;
 }
 
 static int freeze(struct checkpoint *c, struct err *err)
@@ -202,6 +209,29 @@ static int collect_frozen(struct checkpoint *c, struct err *err)
 	return check(c, &c->dump, err);
 }
 
+/*
+ * The tree will end: from here on it may do so at any time, by whoever's
+ * hand.  Where that cannot be had it has to last until all is copied.
+ */
+static int pin(struct checkpoint *c, struct err *err)
+{
+	int r;
+
+	enter(c, PHASE_PIN);
+	r = pages_pin(c->pages, c->pin, err);
+	if (r == 0)
+		r = mourn_begin(&c->tree, &c->mourner, err);
+	if (r == 0) {
+		c->result.pinned_ns = clock_monotonic_ns() - c->tree.started_ns;
+		return 0;
+	}
+	if (c->args->pause == ENGINE_PAUSE_PIN)
+		return err_wrap(err, r, "pin");
+	(void)snprintf(c->result.not_pinned, sizeof(c->result.not_pinned),
+		       "%.159s", err->text);
+	return 0;
+}
+
 static int dump_all(struct checkpoint *c, struct err *err)
 {
 	uint64_t start;
@@ -213,12 +243,25 @@ static int dump_all(struct checkpoint *c, struct err *err)
 		r = dump_records(&c->dump, err);
 	if (r < 0)
 		return err_wrap(err, r, "dump");
+	if (c->pin)
+		r = pin(c, err);
+	if (r < 0)
+		return r;
 	enter(c, PHASE_PAGES);
 	start = clock_monotonic_ns();
 	r = pages_run(c->pages, err);
 	c->result.pages_ns = clock_monotonic_ns() - start;
 	c->result.page_bytes = pages_total(c->pages).bytes;
 	return r < 0 ? err_wrap(err, r, "pages") : 0;
+}
+
+/* The tree is ours again, dead or alive, and its memory its own. */
+static void leave_pin(struct checkpoint *c)
+{
+	c->result.gone |= mourn_end(c->mourner);
+	c->mourner = NULL;
+	pin_free(c->pin);
+	c->pin = NULL;
 }
 
 static uint64_t frozen_so_far(const struct checkpoint *c)
@@ -280,7 +323,9 @@ static int end(struct checkpoint *c, struct err *err)
 	enter(c, PHASE_END);
 	if (!c->args->published)
 		return 0;
-	c->result.killed = c->args->published(c->args->arg);
+	leave_pin(c);
+	c->result.killed = c->args->published(c->args->arg, c->result.gone) ||
+			   c->result.gone;
 	if (!c->result.killed)
 		return let_go_on(c, err);
 	collection_done(&c->collection);
@@ -417,6 +462,7 @@ int checkpoint_run(const struct checkpoint_args *args,
 		r = run_frozen(c, err);
 	c->result.total_ns = clock_monotonic_ns() - start;
 	*ret = c->result;
+	leave_pin(c);
 	pages_free(c->pages);
 	sync_done(&c->syncs);
 	outside_free(c->outside);

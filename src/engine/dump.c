@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "engine/ends.h"
 #include "engine/kin.h"
 #include "engine/outside.h"
 #include "images/files.pb-c.h"
@@ -111,6 +112,17 @@ static int engine_pages_of_fd(void *arg, uint32_t object, int fd, uint64_t size,
 	return pages_add_file(d->pages, object, fd, size, err);
 }
 
+static int engine_ends_at(void *arg, const struct thread_view *thread,
+			  uint64_t clear_child_tid, uint64_t robust_head,
+			  struct err *err)
+{
+	const struct dump *d = arg;
+
+	return d->pin ? ends_note(d->pin, thread, clear_child_tid, robust_head,
+				  err)
+		      : 0;
+}
+
 static int engine_sync_later(void *arg, int fd, struct err *err)
 {
 	const struct dump *d = arg;
@@ -160,6 +172,7 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 		.epoll_target = engine_epoll_target,
 		.pages_of_task = engine_pages_of_task,
 		.pages_of_fd = engine_pages_of_fd,
+		.ends_at = engine_ends_at,
 		.sync_later = engine_sync_later,
 	};
 	d->ctx.out = out;

@@ -14,6 +14,7 @@ struct dump {
 	struct collection *collection; /* borrowed */
 	struct pages *pages;           /* borrowed; NULL while checking */
 	struct sync_list *syncs;       /* borrowed */
+	struct pin *pin;               /* borrowed; NULL: not to be pinned */
 	struct dump_options options;
 	struct dump_engine engine;
 	struct dump_ctx ctx;

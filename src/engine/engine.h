@@ -21,6 +21,7 @@ enum engine_phase {
 	PHASE_FREEZE,
 	PHASE_COLLECT,
 	PHASE_DUMP,
+	PHASE_PIN, /* of a tree that ends, where it can be pinned */
 	PHASE_PAGES,
 	PHASE_PUBLISH,
 	PHASE_END,
@@ -30,41 +31,53 @@ enum engine_phase {
 };
 const char *engine_phase_name(enum engine_phase phase);
 
+/* How the memory of a tree that is to end is saved: see pin.h. */
+enum engine_pause {
+	ENGINE_PAUSE_AUTO, /* pinned where that is possible */
+	ENGINE_PAUSE_STOP, /* copied while it stands still */
+	ENGINE_PAUSE_PIN,  /* pinned, or not at all */
+};
+
 struct checkpoint_args {
 	const char *job_id;
 	const char *node;
 	const char *cluster;
-	const char *cause;	/* request, preempt, interval, drain */
-	const char *name;	/* command line for listings, may be NULL */
-	pid_t init_pid;		/* the job's pid 1, never saved; or 0: then */
-	pid_t root_pid;		/* the tree is root_pid and its descendants */
+	const char *cause; /* request, preempt, interval, drain */
+	const char *name;  /* command line for listings, may be NULL */
+	pid_t init_pid;    /* the job's pid 1, never saved; or 0: then */
+	pid_t root_pid;    /* the tree is root_pid and its descendants */
 	uint32_t generation;
-	int job_fd;		/* as of store_begin; -1 for --dir */
+	int job_fd; /* as of store_begin; -1 for --dir */
 	int dir_fd;
 	const struct user_id *owner;
 	const char *const *carry;
 	const char *const *stdio;
 	uint64_t freeze_deadline_ns; /* from the start; 0: 10 s */
 	bool no_direct;
-	unsigned int readers;	/* threads that read pages; 0: 2 */
+	unsigned int readers;    /* threads that read pages; 0: 2 */
+	enum engine_pause pause; /* when published is not NULL */
 	/* Each phase as it begins; not NULL. */
 	void (*phase)(void *arg, enum engine_phase phase);
 	/*
 	 * The snapshot is durable and the tree still frozen: true kills the
 	 * tree, false lets it go on.  NULL: it goes on as soon as all is
-	 * copied, and does not stand still until all is durable.
+	 * copied, and does not stand still until all is durable.  gone: it was
+	 * pinned and has been killed by others; then the answer is the same.
 	 */
-	bool (*published)(void *arg);
+	bool (*published)(void *arg, bool gone);
 	void *arg;
 };
 
 struct checkpoint_result {
-	uint64_t frozen_ns;   /* first stop to last thaw (or kill) */
+	uint64_t frozen_ns; /* first stop to last thaw (or kill) */
+	uint64_t pinned_ns; /* first stop to "may be killed"; 0: never */
 	uint64_t total_ns;
-	uint64_t page_bytes;  /* written */
-	uint64_t pages_ns;    /* spent on them */
+	uint64_t page_bytes; /* written */
+	uint64_t pages_ns;   /* spent on them */
 	uint32_t tasks, threads;
 	bool killed;
+	bool gone;            /* killed by others, after the pin */
+	char not_pinned[160]; /* why; "": pinned, or not asked for */
 };
 
 /*
@@ -87,8 +100,8 @@ struct restart_args {
 	const char *job_id;
 	int dir_fd;
 	const struct user_id *owner; /* whose job it is; never the image's */
-	pid_t init_pid;	   /* pid 1 of a fresh pid namespace */
-	int stdio[3];	   /* the new step's, -1: none */
+	pid_t init_pid;              /* pid 1 of a fresh pid namespace */
+	int stdio[3];                /* the new step's, -1: none */
 	bool no_direct;
 	/*
 	 * The namespace's time offsets, before the first spawn; then a child

@@ -15,6 +15,9 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/outside.c %D%/outside.h
 %C%_libengine_a_SOURCES += %D%/pages.c %D%/pages.h
 %C%_libengine_a_SOURCES += %D%/slice.c %D%/slice.h
+%C%_libengine_a_SOURCES += %D%/pin.c %D%/pin.h %D%/hold.c %D%/hold.h
+%C%_libengine_a_SOURCES += %D%/ends.c %D%/ends.h
+%C%_libengine_a_SOURCES += %D%/mourn.c %D%/mourn.h
 %C%_libengine_a_SOURCES += %D%/sync.c %D%/sync.h
 
 # Restore.

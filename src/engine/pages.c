@@ -27,11 +27,18 @@
 #define IN_HAND        6 /* slices; the writer has more buffers than that */
 #define READERS_MAX    16
 #define RECORD_EXTENTS 1024
+#define SPANS_MAX      (1u << 20) /* of pinned memory, kept: 16 MiB */
 
 struct source {
 	struct page_range range; /* of a file: start 0, end its size */
 	uint32_t object;
 	int fd;
+	const struct pin_memory *pinned; /* or NULL */
+	size_t spans_end;                /* of spans, when pinned */
+};
+
+struct span {
+	uint64_t start, end;
 };
 
 struct pages {
@@ -46,6 +53,11 @@ struct pages {
 	int pagemap_fd;
 	struct page_run runs[RUNS];
 	size_t run, nruns;
+
+	/* Pinned: what the search found while all stood still, in order. */
+	bool pinned;
+	struct span *spans;
+	size_t span, nspans, spans_room;
 
 	/* Slices in hand: a ring; [taken, made) are with the readers. */
 	struct slice *slices;
@@ -99,6 +111,7 @@ void pages_free(struct pages *p)
 	(void)pthread_mutex_destroy(&p->lock);
 	free(p->slices);
 	free(p->sources);
+	free(p->spans);
 	free(p);
 }
 
@@ -204,6 +217,60 @@ static int memory_runs(struct pages *p, const struct source *s, struct err *err)
 	return 0;
 }
 
+static void leave_process(struct pages *p)
+{
+	if (p->pagemap_fd >= 0)
+		close(p->pagemap_fd);
+	p->pagemap_fd = -EBADF;
+}
+
+static int keep_span(struct pages *p, const struct page_run *run,
+		     struct err *err)
+{
+	if (p->nspans == SPANS_MAX)
+		return err_set(err, -EOPNOTSUPP,
+			       "memory in more than %u pieces", SPANS_MAX);
+	if (p->nspans == p->spans_room) {
+		size_t room = p->spans_room ? p->spans_room * 2 : 1024;
+		struct span *list = realloc(p->spans, room * sizeof(*list));
+
+		if (!list)
+			return err_set(err, -ENOMEM, "pages");
+		p->spans = list;
+		p->spans_room = room;
+	}
+	p->spans[p->nspans++] = (struct span){ run->start, run->end };
+	return 0;
+}
+
+static int keep_spans(struct pages *p, struct source *s, struct err *err)
+{
+	int r = 0;
+
+	p->next = s->range.start;
+	while (r == 0 && p->next < s->range.end) {
+		r = memory_runs(p, s, err);
+		for (size_t i = 0; r == 0 && i < p->nruns; i++)
+			r = keep_span(p, &p->runs[i], err);
+	}
+	s->spans_end = p->nspans;
+	p->nruns = 0;
+	return r;
+}
+
+static void kept_runs(struct pages *p, const struct source *s)
+{
+	while (p->nruns < RUNS && p->span < s->spans_end) {
+		p->runs[p->nruns++] = (struct page_run){
+			.start = p->spans[p->span].start,
+			.end = p->spans[p->span].end,
+		};
+		p->span++;
+	}
+	if (p->span == s->spans_end)
+		p->next = s->range.end;
+}
+
 static void next_source(struct pages *p)
 {
 	const struct source *last = &p->sources[p->at++];
@@ -211,11 +278,18 @@ static void next_source(struct pages *p)
 	if (p->at == p->nsources)
 		return;
 	p->next = p->sources[p->at].range.start;
-	if (p->sources[p->at].range.proc_fd == last->range.proc_fd)
-		return;
-	if (p->pagemap_fd >= 0)
-		close(p->pagemap_fd);
-	p->pagemap_fd = -EBADF;
+	if (p->sources[p->at].range.proc_fd != last->range.proc_fd)
+		leave_process(p);
+}
+
+static int find_runs(struct pages *p, const struct source *s, struct err *err)
+{
+	if (!s->range.pid)
+		return file_runs(p, s, err);
+	if (!p->pinned)
+		return memory_runs(p, s, err);
+	kept_runs(p, s);
+	return 0;
 }
 
 /* Move to the next run with something in it; false: there is no more. */
@@ -238,9 +312,7 @@ static int next_run(struct pages *p, bool *ret_more, struct err *err)
 			*ret_more = false;
 			return 0;
 		}
-		r = p->sources[p->at].range.pid
-			    ? memory_runs(p, &p->sources[p->at], err)
-			    : file_runs(p, &p->sources[p->at], err);
+		r = find_runs(p, &p->sources[p->at], err);
 		if (r < 0)
 			return r;
 	}
@@ -294,6 +366,7 @@ static int plan_slice(struct pages *p, struct slice *sl, struct err *err)
 		sl->pid = s->range.pid;
 		sl->ns_pid = s->range.ns_pid;
 		sl->proc_fd = s->range.proc_fd;
+		sl->pinned = s->pinned;
 		sl->object = s->object;
 		sl->fd = s->fd;
 		take_piece(p, sl, room - sl->pages);
@@ -360,6 +433,33 @@ static int write_slice(struct pages *p, struct slice *sl, struct err *err)
 			  &sl->buffer, sl->kept * PAGE, &offset, err);
 	for (size_t i = 0; r == 0 && i < sl->nextents; i++)
 		r = put_extent(p, sl, &sl->extents[i], stripe, offset, err);
+	return r;
+}
+
+int pages_pin(struct pages *p, struct pin *pin, struct err *err)
+{
+	int r = 0;
+
+	for (p->at = 0; p->at < p->nsources && r == 0; p->at++) {
+		struct source *s = &p->sources[p->at];
+		size_t first = p->nspans;
+
+		if (!s->range.pid)
+			continue;
+		if (p->at && s[-1].range.proc_fd != s->range.proc_fd)
+			leave_process(p);
+		r = keep_spans(p, s, err);
+		if (r == 0 && p->nspans > first)
+			r = pin_add(pin, s->range.pid, s->range.proc_fd,
+				    p->spans[first].start, &s->pinned, err);
+	}
+	leave_process(p);
+	p->at = 0;
+	if (r == 0)
+		r = pin_hold(pin, err);
+	p->pinned = r == 0;
+	for (size_t i = 0; i < p->nsources && r < 0; i++)
+		p->sources[i].pinned = NULL;
 	return r;
 }
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "engine/pin.h"
 #include "images/record.h"
 #include "storage/writer.h"
 #include "util/err.h"
@@ -47,6 +48,14 @@ int pages_add_range(struct pages *p, const struct page_range *range,
 /* The data of a file; a description of its own is opened for it. */
 int pages_add_file(struct pages *p, uint32_t object, int fd, uint64_t size,
 		   struct err *err);
+
+/*
+ * All that is to be saved is known, and the processes stand still: find all
+ * pages and hold the memory (pin is borrowed until pages_run has returned).
+ * From then on the processes may be killed.  -EOPNOTSUPP: refused, and
+ * nothing has changed.
+ */
+int pages_pin(struct pages *p, struct pin *pin, struct err *err);
 
 /* Save all; every PagesRecord is in the meta stream afterwards. */
 int pages_run(struct pages *p, struct err *err);

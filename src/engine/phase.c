@@ -12,6 +12,8 @@ const char *engine_phase_name(enum engine_phase phase)
 		return "collect";
 	case PHASE_DUMP:
 		return "dump";
+	case PHASE_PIN:
+		return "pin";
 	case PHASE_PAGES:
 		return "pages";
 	case PHASE_PUBLISH:

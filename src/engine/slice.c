@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What a reader thread does with a buffer.  process_vm_readv is fastest; it
- * stops at memory that may not be read, and /proc/PID/mem goes on there.
+ * stops at memory that may not be read, and /proc/PID/mem goes on there.  Of
+ * pinned memory, which may have no process any more, only mem can be read.
  */
 #include "engine/slice.h"
 
@@ -63,6 +64,21 @@ static ssize_t read_some(const struct slice *s, size_t first, uint8_t *to,
 	if (n == 0)
 		return 0;
 	return process_vm_readv(s->pid, &local, 1, remote, n, 0);
+}
+
+/* The process may be gone, and its pid another's. */
+static int read_pinned(struct slice *s)
+{
+	uint8_t *to = s->buffer.data;
+	int r = 0;
+
+	for (size_t i = 0; i < s->npieces && r == 0; i++) {
+		size_t len = s->pieces[i].pages * PAGE;
+
+		r = pin_read(s->pinned, s->pieces[i].address, to, len, &s->err);
+		to += len;
+	}
+	return r;
 }
 
 static int read_process(struct slice *s)
@@ -167,7 +183,10 @@ static void compact(struct slice *s)
 void slice_fill(struct slice *s)
 {
 	s->nextents = s->kept = 0;
-	s->result = s->pid ? read_process(s) : read_file(s);
+	if (s->pinned)
+		s->result = read_pinned(s);
+	else
+		s->result = s->pid ? read_process(s) : read_file(s);
 	if (s->result == 0)
 		compact(s);
 }

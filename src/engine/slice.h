@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "engine/pin.h"
 #include "storage/writer.h"
 #include "util/err.h"
 
@@ -33,6 +34,7 @@ struct slice {
 	/* Owner: a process, or a file. */
 	pid_t pid, ns_pid;
 	int proc_fd;
+	const struct pin_memory *pinned; /* or NULL: the process lives */
 	uint32_t object;
 	int fd;
 

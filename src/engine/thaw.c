@@ -148,7 +148,9 @@ int tree_kill(struct frozen_tree *tree, struct err *err)
 		remote_free(task->remote);
 		task->remote = NULL;
 		for (size_t k = 0; k < task->nthreads; k++)
-			empty_robust_list(task->pid, task->threads[k].tid);
+			if (task->threads[k].tracee.death < 0)
+				empty_robust_list(task->pid,
+						  task->threads[k].tid);
 	}
 	for (size_t i = 0; i < tree->ntasks; i++) {
 		struct frozen_task *task = &tree->tasks[i];

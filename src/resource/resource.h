@@ -117,6 +117,11 @@ struct dump_engine {
 	/* Save the data of a file (holes stay holes); fd is duplicated. */
 	int (*pages_of_fd)(void *arg, uint32_t object, int fd, uint64_t size,
 			   struct err *err);
+	/* What the kernel will write to when the thread ends: addresses in
+	 * its process, 0: none. */
+	int (*ends_at)(void *arg, const struct thread_view *thread,
+		       uint64_t clear_child_tid, uint64_t robust_head,
+		       struct err *err);
 	/* Must be durable before the snapshot exists; fd is duplicated. */
 	int (*sync_later)(void *arg, int fd, struct err *err);
 };

@@ -245,6 +245,10 @@ static int thread_dump(const struct dump_ctx *ctx,
 		r = read_inside(thread->remote, &rec, err);
 	if (r < 0)
 		return r;
+	r = ctx->engine->ends_at(ctx->engine->arg, thread, rec.clear_child_tid,
+				 rec.robust_head, err);
+	if (r < 0)
+		return r;
 	rec.tid = thread->ns_tid;
 	rec.comm = comm;
 	return img_put(ctx->out, TAG_THREAD, &rec.base, err);

@@ -54,7 +54,7 @@ static bool outputs_aside(const struct work *w)
 }
 
 /* The snapshot is durable, the job stands still: does it end now? */
-static bool published(void *arg)
+static bool published(void *arg, bool gone)
 {
 	struct work *w = arg;
 	const WorkerRequest *req = w->req;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "drive.h"
+#include "doom.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -413,6 +414,8 @@ struct worker {
 	struct drive_outcome *out;
 	int dir_fd;
 	bool kill;
+	bool asked;  /* whether to kill: no */
+	bool doomed; /* the job, by others, when pages begin */
 	bool checkpoint;
 	int die_phase; /* -1: never */
 	uint64_t die_delay;
@@ -425,13 +428,15 @@ static void worker_phase(void *arg, enum engine_phase phase)
 
 	if ((int)phase == w->die_phase && write(w->reached, "p", 1) != 1)
 		_exit(1);
+	if (w->doomed && phase == PHASE_PAGES && !doom(w->job->init_pid))
+		_exit(1);
 }
 
-static bool worker_published(void *arg)
+static bool worker_published(void *arg, bool gone)
 {
 	struct worker *w = arg;
 
-	return w->kill;
+	return w->kill && gone == w->doomed;
 }
 
 static int worker_set_time(void *arg, int64_t monotonic, int64_t boottime,
@@ -491,7 +496,8 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 		.dir_fd = w->dir_fd,
 		.owner = owner,
 		.phase = worker_phase,
-		.published = w->kill ? worker_published : NULL,
+		.pause = w->doomed ? ENGINE_PAUSE_PIN : ENGINE_PAUSE_AUTO,
+		.published = w->kill || w->asked ? worker_published : NULL,
 		.arg = w,
 	};
 
@@ -633,38 +639,47 @@ static int make_dir(const struct drive_job *job, const char *dir,
 	return fd < 0 ? err_sys(err, "%s", dir) : fd;
 }
 
-static int checkpoint(struct drive_job *job, const char *dir, bool kill,
-		      int phase, uint64_t delay, struct drive_outcome *ret)
+static int checkpoint(struct drive_job *job, const char *dir, struct worker *w,
+		      struct drive_outcome *ret)
 {
 	auto_close int fd = make_dir(job, dir, &ret->err);
-	struct worker w = {
-		.job = job,
-		.out = ret,
-		.dir_fd = fd,
-		.kill = kill,
-		.checkpoint = true,
-		.die_phase = phase,
-		.die_delay = delay,
-	};
 
+	w->job = job;
+	w->out = ret;
+	w->dir_fd = fd;
+	w->checkpoint = true;
 	if (fd < 0) {
 		ret->result = fd;
 		return fd;
 	}
-	return run_worker(&w);
+	return run_worker(w);
 }
 
 int drive_checkpoint(struct drive_job *job, const char *dir, bool kill,
 		     struct drive_outcome *ret)
 {
-	return checkpoint(job, dir, kill, -1, 0, ret);
+	struct worker w = { .kill = kill, .die_phase = -1 };
+
+	return checkpoint(job, dir, &w, ret);
 }
 
-int drive_checkpoint_killed(struct drive_job *job, const char *dir,
+int drive_checkpoint_doomed(struct drive_job *job, const char *dir,
+			    struct drive_outcome *ret)
+{
+	struct worker w = { .kill = true, .doomed = true, .die_phase = -1 };
+
+	return checkpoint(job, dir, &w, ret);
+}
+
+int drive_checkpoint_killed(struct drive_job *job, const char *dir, bool pin,
 			    enum engine_phase phase, uint64_t delay_ns,
 			    struct drive_outcome *ret)
 {
-	return checkpoint(job, dir, false, (int)phase, delay_ns, ret);
+	struct worker w = { .asked = pin,
+			    .die_phase = (int)phase,
+			    .die_delay = delay_ns };
+
+	return checkpoint(job, dir, &w, ret);
 }
 
 int drive_restore(const struct drive_place *place, const char *dir,
@@ -695,31 +710,6 @@ int drive_restore(const struct drive_place *place, const char *dir,
 	return 0;
 }
 
-/* Processes in the pid namespace of a job, but for its init. */
-static size_t count_left(const struct drive_job *job)
-{
-	char path[300], init_ns[64] = "", ns[64];
-	auto_closedir DIR *proc = opendir("/proc");
-	struct dirent *e;
-	size_t n = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)job->init_pid);
-	if (!proc)
-		return SIZE_MAX;
-	/* Init ends last. */
-	if (readlink(path, init_ns, sizeof(init_ns) - 1) < 0)
-		return 0;
-	while ((e = readdir(proc))) {
-		memset(ns, 0, sizeof(ns));
-		snprintf(path, sizeof(path), "/proc/%s/ns/pid", e->d_name);
-		if (atoi(e->d_name) == job->init_pid ||
-		    readlink(path, ns, sizeof(ns) - 1) < 0)
-			continue;
-		n += strcmp(ns, init_ns) == 0;
-	}
-	return n;
-}
-
 int drive_restore_killed(const struct drive_place *place, const char *dir,
 			 enum engine_phase phase, uint64_t delay_ns,
 			 size_t *ret_left, struct drive_outcome *outcome)
@@ -740,7 +730,7 @@ int drive_restore_killed(const struct drive_place *place, const char *dir,
 		return r;
 	r = run_worker(&w);
 	for (int i = 0; i < 200 && r < 0; i++) {
-		*ret_left = count_left(w.job);
+		*ret_left = doom_count(w.job->init_pid);
 		if (*ret_left == 0)
 			break;
 		nanosleep(&nap, NULL);

@@ -54,10 +54,18 @@ int drive_checkpoint(struct drive_job *job, const char *dir, bool kill,
 		     struct drive_outcome *ret);
 
 /*
- * The same, but the worker is killed (SIGKILL) delay_ns after the phase
- * begins.  Returns -ECANCELED when it was killed in time.
+ * The same with kill and page mode pin, but the whole job is killed (SIGKILL
+ * for every process, init too) and dead before the first page is read.
  */
-int drive_checkpoint_killed(struct drive_job *job, const char *dir,
+int drive_checkpoint_doomed(struct drive_job *job, const char *dir,
+			    struct drive_outcome *ret);
+
+/*
+ * drive_checkpoint, but the worker is killed (SIGKILL) delay_ns after the
+ * phase begins.  Returns -ECANCELED when it was killed in time.  pin: in page
+ * mode pin; the job goes on in either case.
+ */
+int drive_checkpoint_killed(struct drive_job *job, const char *dir, bool pin,
 			    enum engine_phase phase, uint64_t delay_ns,
 			    struct drive_outcome *ret);
 

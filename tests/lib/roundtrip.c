@@ -6,7 +6,8 @@
  * an ordinary user, and prints TAP.  Modes: none (undisturbed: is the victim
  * itself right?), plain (checkpoint, kill, restore), resume (checkpointed
  * twice, goes on), twice (a restored job is checkpointed and restored), node
- * (came from a node with another clock, restored under another host name),
+ * (came from a node with another clock, restored under another host name), pin
+ * (as plain, but all of the job is killed by others before a page was read),
  * killed (only when asked for: a checkpoint without room, many whose worker
  * is killed at any moment, then as plain), cpus (only when asked for: restored
  * where the allocation is of another CPU).
@@ -187,6 +188,28 @@ static void image_dir(const struct round *r, char path[300])
 	snprintf(path, 300, "%s/%u", r->images, r->generation);
 }
 
+/* Why this victim cannot be pinned; NULL: it can. */
+static const char *never_pinned(const struct round *r)
+{
+	return strcmp(r->victim, "thread.victim") == 0
+		       ? "has a robust mutex in shared memory"
+		       : NULL;
+}
+
+/* Killed by others once it is pinned; or told why not, and then as plain. */
+static bool checkpoint_pinned(struct round *r, const char *path,
+			      struct drive_outcome *o)
+{
+	const char *why = never_pinned(r);
+
+	if (!why)
+		return drive_checkpoint_doomed(r->job, path, o) == 0 &&
+		       o->checkpoint.pinned_ns && o->checkpoint.gone;
+	return drive_checkpoint(r->job, path, true, o) == 0 &&
+	       !o->checkpoint.pinned_ns &&
+	       strstr(o->checkpoint.not_pinned, why);
+}
+
 static bool checkpoint(struct round *r, bool kill)
 {
 	struct drive_outcome *o = calloc(1, sizeof(*o));
@@ -195,15 +218,21 @@ static bool checkpoint(struct round *r, bool kill)
 
 	r->generation++;
 	image_dir(r, path);
-	good = drive_checkpoint(r->job, path, kill, o) == 0;
+	if (kill && strcmp(r->mode, "pin") == 0)
+		good = checkpoint_pinned(r, path, o);
+	else
+		good = drive_checkpoint(r->job, path, kill, o) == 0;
 	if (!good) {
 		failed(r, "checkpoint: %s", o->err.text);
 		log_outcome(o);
 	} else
-		diag("%u processes, %u threads: stood still %.1f ms of %.1f ms",
+		diag("%u processes, %u threads: stood still %.1f ms of %.1f "
+		     "ms, pinned at %.1f ms %s",
 		     o->checkpoint.tasks, o->checkpoint.threads,
 		     (double)o->checkpoint.frozen_ns / 1e6,
-		     (double)o->checkpoint.total_ns / 1e6);
+		     (double)o->checkpoint.total_ns / 1e6,
+		     (double)o->checkpoint.pinned_ns / 1e6,
+		     o->checkpoint.not_pinned);
 	free(o);
 	return good;
 }
@@ -248,7 +277,7 @@ static bool whole_or_none(struct round *r, const char *path)
  * The worker dies in the middle of everything, as often as is needed to hit
  * most places.
  */
-static bool checkpoint_dies(struct round *r, enum engine_phase phase,
+static bool checkpoint_dies(struct round *r, bool pin, enum engine_phase phase,
 			    uint64_t delay_ns)
 {
 	struct drive_outcome *o = calloc(1, sizeof(*o));
@@ -258,7 +287,7 @@ static bool checkpoint_dies(struct round *r, enum engine_phase phase,
 
 	r->generation++;
 	image_dir(r, path);
-	result = drive_checkpoint_killed(r->job, path, phase, delay_ns, o);
+	result = drive_checkpoint_killed(r->job, path, pin, phase, delay_ns, o);
 	good = result == 0 || result == -ECANCELED;
 	if (!good)
 		failed(r, "checkpoint to be killed: %s", o->err.text);
@@ -272,8 +301,13 @@ static bool dies_everywhere(struct round *r)
 
 	for (int phase = PHASE_PREFLIGHT; phase <= PHASE_END; phase++)
 		for (size_t i = 0; i < ARRAY_SIZE(delays); i++)
-			if (!checkpoint_dies(r, (enum engine_phase)phase,
+			if (!checkpoint_dies(r, false, (enum engine_phase)phase,
 					     delays[i]))
+				return false;
+	for (int phase = PHASE_PIN; phase <= PHASE_PUBLISH; phase++)
+		for (size_t i = 0; i < ARRAY_SIZE(delays); i++)
+			if (!checkpoint_dies(r, true, (enum engine_phase)phase,
+					     delays[i] / 4))
 				return false;
 	return true;
 }
@@ -417,8 +451,8 @@ static void run_round(char **argv, const char *user, const char *mode)
 
 int main(int argc, char **argv)
 {
-	static const char *const all_modes[] = { "none", "plain", "resume",
-						 "twice", "node" };
+	static const char *const all_modes[] = { "none",  "plain", "resume",
+						 "twice", "node",  "pin" };
 	static const char *const all_users[] = { "root", "user" };
 	const char *modes[8] = { 0 }, *users[4] = { 0 };
 	size_t nmodes = 0, nusers = 0, m, u;
