@@ -4,6 +4,8 @@ noinst_LIBRARIES += %D%/libstorage.a
 	%D%/as_user.h \
 	%D%/catalog.c \
 	%D%/catalog.h \
+	%D%/ended.c \
+	%D%/ended.h \
 	%D%/history.c \
 	%D%/history.h \
 	%D%/publish.c \

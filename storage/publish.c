@@ -375,3 +375,37 @@ int store_retire(int job_fd, unsigned int keep, const struct user_id *user,
 	end_as(user);
 	return r;
 }
+
+static int empty(int job_fd, uint32_t *ret_count, struct err *err)
+{
+	auto_free struct store_generation *all = NULL;
+	size_t count, i;
+	int r = list(job_fd, &all, &count, err);
+
+	*ret_count = 0;
+	for (i = 0; r == 0 && i < count; i++) {
+		char name[GENERATION_NAME_SIZE];
+
+		generation_name(name, all[i].number, true);
+		if (!all[i].complete && faccessat(job_fd, name, F_OK, 0) == 0) {
+			r = discard_new(job_fd, name, false, err);
+			r = r == -EBUSY ? 0 : r;
+		} else {
+			r = discard(job_fd, all[i].number, err);
+		}
+		*ret_count += r == 0 && all[i].complete;
+	}
+	return r;
+}
+
+int store_empty(int job_fd, const struct user_id *user, uint32_t *ret_count,
+		struct err *err)
+{
+	int r = begin_as(user, err);
+
+	if (r < 0)
+		return r;
+	r = empty(job_fd, ret_count, err);
+	end_as(user);
+	return r;
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "storage/catalog.h"
 #include "util/cleanup.h"
 
 /*
@@ -202,12 +204,11 @@ static int open_job(int cluster_fd, const char *job, const struct user_id *user,
 	return 0;
 }
 
-static int open_chain(const char *store, const char *cluster, const char *job,
-		      bool create, const struct user_id *user, int *ret_fd,
-		      struct err *err)
+static int open_parents(const char *store, const char *cluster, bool create,
+			const struct user_id *user, int *ret_fd,
+			struct err *err)
 {
 	auto_close int store_fd = -EBADF;
-	auto_close int cluster_fd = -EBADF;
 	int r;
 
 	/* The store's own path is the administrator's: links are followed. */
@@ -215,9 +216,18 @@ static int open_chain(const char *store, const char *cluster, const char *job,
 	if (store_fd < 0)
 		return err_sys(err, "open");
 	r = check_above(store_fd, user, "the store", err);
-	if (r == 0)
-		r = open_cluster(store_fd, cluster, create, user, &cluster_fd,
-				 err);
+	return r < 0 ? r
+		     : open_cluster(store_fd, cluster, create, user, ret_fd,
+				    err);
+}
+
+static int open_chain(const char *store, const char *cluster, const char *job,
+		      bool create, const struct user_id *user, int *ret_fd,
+		      struct err *err)
+{
+	auto_close int cluster_fd = -EBADF;
+	int r = open_parents(store, cluster, create, user, &cluster_fd, err);
+
 	if (r == 0 && create)
 		r = make_job(cluster_fd, job, user, err);
 	if (r == 0)
@@ -228,16 +238,98 @@ static int open_chain(const char *store, const char *cluster, const char *job,
 	return r;
 }
 
+static int check_names(const char *cluster, const char *job, struct err *err)
+{
+	return plain_name(cluster) && plain_name(job)
+		       ? 0
+		       : err_set(err, -EINVAL,
+				 "cluster '%s', job '%s': not file names",
+				 cluster, job);
+}
+
 int store_open_job(const char *store, const char *cluster, const char *job,
 		   bool create, const struct user_id *user, int *ret_fd,
 		   struct err *err)
 {
 	int r;
 
-	if (!plain_name(cluster) || !plain_name(job))
-		return err_set(err, -EINVAL,
-			       "cluster '%s', job '%s': not file names",
-			       cluster, job);
+	r = check_names(cluster, job, err);
+	if (r < 0)
+		return r;
 	r = open_chain(store, cluster, job, create, user, ret_fd, err);
 	return r < 0 ? err_wrap(err, r, "store %s", store) : 0;
+}
+
+/*
+ * What is done to the name is done to the directory that was looked at: only
+ * the job's user and root can put another one in its place.
+ */
+int store_rename_job(const char *store, const char *cluster, const char *job,
+		     const char *to, const struct user_id *user,
+		     struct err *err)
+{
+	auto_close int cluster_fd = -EBADF, job_fd = -EBADF;
+	int r = check_names(cluster, job, err), n;
+
+	if (r == 0)
+		r = check_names(cluster, to, err);
+	if (r == 0)
+		r = open_parents(store, cluster, false, user, &cluster_fd, err);
+	if (r == 0)
+		r = open_job(cluster_fd, job, user, &job_fd, err);
+	if (r == 0)
+		r = begin_as(user, err);
+	if (r < 0)
+		return err_wrap(err, r, "store %s", store);
+	n = renameat(cluster_fd, job, cluster_fd, to);
+	end_as(user);
+	if (n < 0 && (errno == EACCES || errno == EPERM) && user)
+		n = renameat(cluster_fd, job, cluster_fd, to);
+	return n < 0 ? err_sys(err, "store %s: job %s: rename to %s", store,
+			       job, to)
+		     : 0;
+}
+
+/* Files only: generations were removed before. */
+static int remove_files(int job_fd, struct err *err)
+{
+	auto_closedir DIR *dir = NULL;
+	int fd = catalog_reopen(job_fd, err);
+	struct dirent *entry;
+
+	if (fd < 0)
+		return fd;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return err_sys(err, "read the directory");
+	}
+	while ((entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			(void)unlinkat(job_fd, entry->d_name, 0);
+	return 0;
+}
+
+int store_remove_job(const char *store, const char *cluster, const char *job,
+		     const struct user_id *user, struct err *err)
+{
+	auto_close int cluster_fd = -EBADF, job_fd = -EBADF;
+	int r = check_names(cluster, job, err), n;
+
+	if (r == 0)
+		r = open_parents(store, cluster, false, user, &cluster_fd, err);
+	if (r == 0)
+		r = open_job(cluster_fd, job, user, &job_fd, err);
+	if (r == 0)
+		r = begin_as(user, err);
+	if (r < 0)
+		return err_wrap(err, r, "store %s", store);
+	r = remove_files(job_fd, err);
+	n = r < 0 ? 0 : unlinkat(cluster_fd, job, AT_REMOVEDIR);
+	end_as(user);
+	if (n < 0 && (errno == EACCES || errno == EPERM) && user)
+		n = unlinkat(cluster_fd, job, AT_REMOVEDIR);
+	if (n < 0)
+		r = err_sys(err, "store %s: job %s: remove", store, job);
+	return r;
 }

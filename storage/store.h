@@ -69,6 +69,24 @@ int store_discard(int job_fd, uint32_t number, const struct user_id *user,
 		  struct err *err);
 
 /*
+ * Remove all generations, but such as somebody writes; *ret_count: how many
+ * complete ones there were.
+ */
+int store_empty(int job_fd, const struct user_id *user, uint32_t *ret_count,
+		struct err *err);
+
+/*
+ * The directory of a job gets another name (nothing may have it), or goes
+ * with the files that are left in it; by its user, or where they may not, by
+ * root.
+ */
+int store_rename_job(const char *store, const char *cluster, const char *job,
+		     const char *to, const struct user_id *user,
+		     struct err *err);
+int store_remove_job(const char *store, const char *cluster, const char *job,
+		     const struct user_id *user, struct err *err);
+
+/*
  * Keep the newest keep (> 0) complete generations; remove older ones, and
  * leftovers of attempts before the newest complete one.
  */

@@ -45,6 +45,17 @@ const char *print_state(uint32_t state);
 /* The result of a checkpoint or a restore. */
 void print_outcome(const struct cli *cli, const char *verb, const Reply *reply);
 
+/* Text from jobs or the store: nothing in it may command a terminal. */
+void print_clean(const char *text);
+void print_user_name(uid_t uid, char *ret, size_t room);
+
+struct json_object;
+void print_add_string(struct json_object *o, const char *key,
+		      const char *value);
+void print_add_number(struct json_object *o, const char *key, uint64_t value);
+/* Printed and released. */
+void print_json(struct json_object *o);
+
 /* Commands: argv[0] is the command's name. */
 int cmd_run(const struct cli *cli, int argc, char **argv);
 int cmd_wait(const struct cli *cli, int argc, char **argv);
@@ -54,6 +65,9 @@ int cmd_restore(const struct cli *cli, int argc, char **argv);
 int cmd_list(const struct cli *cli, int argc, char **argv);
 int cmd_show(const struct cli *cli, int argc, char **argv);
 int cmd_verify(const struct cli *cli, int argc, char **argv);
+int cmd_history(const struct cli *cli, int argc, char **argv);
+int cmd_delete(const struct cli *cli, int argc, char **argv);
+int cmd_status(const struct cli *cli, int argc, char **argv);
 int cmd_check(const struct cli *cli, int argc, char **argv);
 
 /* Follow a job that a daemon runs for us: pass signals, end as it does. */

@@ -5,9 +5,11 @@ jobcr_SOURCES = \
 	%D%/check_slurm.c \
 	%D%/cli.h \
 	%D%/cmd_check.c \
+	%D%/cmd_history.c \
 	%D%/cmd_jobs.c \
 	%D%/cmd_run.c \
 	%D%/cmd_show.c \
+	%D%/cmd_status.c \
 	%D%/follow.c \
 	%D%/main.c \
 	%D%/print.c \

@@ -20,6 +20,9 @@ static const char usage[] =
 	"  checkpoint --pid PID --dir DIR [--leave-running | --kill]\n"
 	"  restore JOBID [--generation N] [--detach]\n"
 	"  restore --dir DIR [--detach]\n"
+	"  status [JOBID] [--watch] [--json]   how jobs stand with snapshots\n"
+	"  history JOBID [--json]         all that happened to a job\n"
+	"  delete JOBID [--generation N] [--force]\n"
 	"  show JOBID[.GENERATION] [--records] [--json]\n"
 	"  verify JOBID[.GENERATION] | --dir DIR\n"
 	"  check [JOBID]                  can this node, can this job?\n"
@@ -34,7 +37,8 @@ static const struct {
 	{ "kill", cmd_kill },       { "checkpoint", cmd_checkpoint },
 	{ "restore", cmd_restore }, { "list", cmd_list },
 	{ "show", cmd_show },       { "verify", cmd_verify },
-	{ "check", cmd_check },
+	{ "status", cmd_status },   { "history", cmd_history },
+	{ "delete", cmd_delete },   { "check", cmd_check },
 };
 
 static int dispatch(const struct cli *cli, int argc, char **argv)

@@ -31,14 +31,12 @@ const char *print_state(uint32_t state)
 							 : "unknown";
 }
 
-static void add_json_string(struct json_object *o, const char *key,
-			    const char *value)
+void print_add_string(struct json_object *o, const char *key, const char *value)
 {
 	json_object_object_add(o, key, json_object_new_string(value));
 }
 
-static void add_json_number(struct json_object *o, const char *key,
-			    uint64_t value)
+void print_add_number(struct json_object *o, const char *key, uint64_t value)
 {
 	json_object_object_add(o, key, json_object_new_int64((int64_t)value));
 }
@@ -47,40 +45,40 @@ static struct json_object *job_json(const JobEntry *j)
 {
 	struct json_object *o = json_object_new_object();
 
-	add_json_string(o, "job_id", j->job_id);
-	add_json_string(o, "state", print_state(j->state));
-	add_json_number(o, "uid", j->uid);
-	add_json_number(o, "started_ns", j->started_ns);
-	add_json_string(o, "name", j->name ? j->name : "");
-	add_json_string(o, "node", j->node ? j->node : "");
+	print_add_string(o, "job_id", j->job_id);
+	print_add_string(o, "state", print_state(j->state));
+	print_add_number(o, "uid", j->uid);
+	print_add_number(o, "started_ns", j->started_ns);
+	print_add_string(o, "name", j->name ? j->name : "");
+	print_add_string(o, "node", j->node ? j->node : "");
 	if (j->has_root_pid && j->root_pid)
-		add_json_number(o, "root_pid", (uint64_t)j->root_pid);
+		print_add_number(o, "root_pid", (uint64_t)j->root_pid);
 	if (j->has_init_pid && j->init_pid)
-		add_json_number(o, "init_pid", (uint64_t)j->init_pid);
+		print_add_number(o, "init_pid", (uint64_t)j->init_pid);
 	if (j->has_supervisor_pid)
-		add_json_number(o, "supervisor_pid",
-				(uint64_t)j->supervisor_pid);
+		print_add_number(o, "supervisor_pid",
+				 (uint64_t)j->supervisor_pid);
 	if (j->has_generation)
-		add_json_number(o, "generation", j->generation);
+		print_add_number(o, "generation", j->generation);
 	if (j->has_slurm)
-		add_json_number(o, "slurm_job", j->slurm);
+		print_add_number(o, "slurm_job", j->slurm);
 	if (j->has_status && WIFEXITED(j->status))
-		add_json_number(o, "exit_status", WEXITSTATUS(j->status));
+		print_add_number(o, "exit_status", WEXITSTATUS(j->status));
 	if (j->has_status && WIFSIGNALED(j->status))
-		add_json_number(o, "signal", WTERMSIG(j->status));
+		print_add_number(o, "signal", WTERMSIG(j->status));
 	if (j->has_ended_ns)
-		add_json_number(o, "ended_ns", j->ended_ns);
+		print_add_number(o, "ended_ns", j->ended_ns);
 	return o;
 }
 
-static void put_json(struct json_object *o)
+void print_json(struct json_object *o)
 {
 	puts(json_object_to_json_string_ext(
 		o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(o);
 }
 
-static void user_name(uid_t uid, char *ret, size_t room)
+void print_user_name(uid_t uid, char *ret, size_t room)
 {
 	struct passwd entry, *found = NULL;
 	char text[4096];
@@ -101,7 +99,7 @@ void print_jobs_begin(const struct cli *cli)
 }
 
 /* Names come from users: nothing in them may reach a terminal as a command. */
-static void put_clean(const char *text)
+void print_clean(const char *text)
 {
 	for (; text && *text; text++)
 		putchar((unsigned char)*text < 32 || *text == 127 ? '?'
@@ -115,15 +113,15 @@ void print_job(const struct cli *cli, const JobEntry *j)
 	struct tm tm;
 
 	if (cli->json) {
-		put_json(job_json(j));
+		print_json(job_json(j));
 		return;
 	}
-	user_name(j->uid, user, sizeof(user));
+	print_user_name(j->uid, user, sizeof(user));
 	localtime_r(&t, &tm);
 	strftime(when, sizeof(when), "%F %T", &tm);
 	printf("%-12s %-12s %-12s %-19s ", j->job_id, user,
 	       print_state(j->state), when);
-	put_clean(j->name);
+	print_clean(j->name);
 	putchar('\n');
 }
 
@@ -138,21 +136,21 @@ static void outcome_json(const char *verb, const Reply *reply)
 	const Outcome *o = reply->outcome;
 	struct json_object *j = json_object_new_object();
 
-	add_json_string(j, "operation", verb);
+	print_add_string(j, "operation", verb);
 	if (reply->job_id)
-		add_json_string(j, "job_id", reply->job_id);
-	add_json_number(j, "generation", o->generation);
-	add_json_number(j, "tasks", o->tasks);
-	add_json_number(j, "threads", o->threads);
-	add_json_number(j, "page_bytes", o->page_bytes);
-	add_json_number(j, "pages_ns", o->pages_ns);
-	add_json_number(j, "total_ns", o->total_ns);
+		print_add_string(j, "job_id", reply->job_id);
+	print_add_number(j, "generation", o->generation);
+	print_add_number(j, "tasks", o->tasks);
+	print_add_number(j, "threads", o->threads);
+	print_add_number(j, "page_bytes", o->page_bytes);
+	print_add_number(j, "pages_ns", o->pages_ns);
+	print_add_number(j, "total_ns", o->total_ns);
 	if (o->has_frozen_ns)
-		add_json_number(j, "frozen_ns", o->frozen_ns);
+		print_add_number(j, "frozen_ns", o->frozen_ns);
 	if (o->has_killed)
 		json_object_object_add(j, "killed",
 				       json_object_new_boolean(o->killed));
-	put_json(j);
+	print_json(j);
 }
 
 static void print_bytes(uint64_t bytes)

@@ -9,7 +9,7 @@
 #include "wire/control.h"
 
 /* Entries of one reply: well below FRAME_MAX. */
-#define LIST_CHUNK 200
+#define LIST_CHUNK 100
 
 static void fill_entry(const struct operation *op,
 		       const struct control_info *info, JobEntry *e)
@@ -66,23 +66,49 @@ static int send_entries(const struct operation *op, JobEntry *entries,
 	return op->reply(op->arg, &reply);
 }
 
+/* Entries of up to LIST_CHUNK jobs, with facts if they are wanted. */
+static int send_infos(const struct operation *op,
+		      const struct control_info *infos, size_t count, bool more,
+		      struct err *err)
+{
+	bool wanted = op->req->has_facts && op->req->facts;
+	auto_free struct job_facts *facts =
+		wanted ? calloc(count + 1, sizeof(*facts)) : NULL;
+	JobEntry entries[LIST_CHUNK];
+	size_t i;
+
+	if (wanted && !facts)
+		return err_num(err, ENOMEM, "list of jobs");
+	for (i = 0; i < count; i++) {
+		fill_entry(op, &infos[i], &entries[i]);
+		if (!wanted)
+			continue;
+		status_read(op->conf, &infos[i], &facts[i]);
+		entries[i].facts = &facts[i].facts;
+	}
+	if (wanted)
+		status_look(op->conf, infos, facts, count);
+	return send_entries(op, entries, count, more);
+}
+
 int operation_list(const struct operation *op, struct err *err)
 {
 	auto_free struct control_info *list = NULL;
-	JobEntry entries[LIST_CHUNK];
-	size_t count, i, n = 0;
+	size_t count, at, n, i, seen = 0;
 	int r = control_list(op->conf->run_dir, &list, &count, err);
 
-	for (i = 0; r >= 0 && i < count; i++) {
-		if (!may_see(op, &list[i]))
-			continue;
-		fill_entry(op, &list[i], &entries[n++]);
-		if (n == LIST_CHUNK) {
-			r = send_entries(op, entries, n, true);
-			n = 0;
-		}
-	}
-	return r < 0 ? r : send_entries(op, entries, n, false);
+	if (r < 0)
+		return r;
+	for (i = 0; i < count; i++)
+		if (may_see(op, &list[i]))
+			list[seen++] = list[i];
+	at = 0;
+	do {
+		n = seen - at < LIST_CHUNK ? seen - at : LIST_CHUNK;
+		r = send_infos(op, list + at, n, at + n < seen, err);
+		at += n;
+	} while (r >= 0 && at < seen);
+	return r;
 }
 
 static int read_info(const struct operation *op, struct control_info *ret,
@@ -99,13 +125,9 @@ static int read_info(const struct operation *op, struct control_info *ret,
 int operation_show(const struct operation *op, struct err *err)
 {
 	struct control_info info;
-	JobEntry entry;
 	int r = read_info(op, &info, err);
 
-	if (r < 0)
-		return r;
-	fill_entry(op, &info, &entry);
-	return send_entries(op, &entry, 1, false);
+	return r < 0 ? r : send_infos(op, &info, 1, false, err);
 }
 
 int operation_kill(const struct operation *op, struct err *err)

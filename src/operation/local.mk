@@ -7,6 +7,8 @@ noinst_LIBRARIES += %D%/liboperation.a
 	%D%/checkpoint.h \
 	%D%/chronicle.c \
 	%D%/chronicle.h \
+	%D%/delete.c \
+	%D%/history.c \
 	%D%/ids.c \
 	%D%/jobs.c \
 	%D%/launch.c \
@@ -18,5 +20,6 @@ noinst_LIBRARIES += %D%/liboperation.a
 	%D%/progress.h \
 	%D%/restore.c \
 	%D%/run.c \
+	%D%/status.c \
 	%D%/worker.c \
 	%D%/worker.h
