@@ -51,8 +51,9 @@ static const char *state_of(const job_info_t *job)
 
 /*
  * Why a job may just have been signalled.  From the start of its grace time a
- * preempted job is RUNNING with a preemption time; a requeued one is PENDING
- * at once and COMPLETING for as long as it has processes.
+ * preempted job is RUNNING with a preemption time, which it keeps until it has
+ * left its nodes; a requeued one is PENDING at once and COMPLETING for as long
+ * as it has processes.
  */
 static const char *reason_of(const job_info_t *job)
 {
@@ -61,7 +62,7 @@ static const char *reason_of(const job_info_t *job)
 	if (base == JOB_RUNNING || base == JOB_SUSPENDED)
 		return job->preempt_time ? "preempt" : "none";
 	if (base == JOB_PENDING)
-		return "requeue";
+		return job->preempt_time ? "preempt" : "requeue";
 	if (base == JOB_PREEMPTED)
 		return "preempt";
 	if (base < JOB_END && reasons[base])
@@ -77,28 +78,63 @@ static int complain(const char *what)
 	return e == ESLURM_INVALID_JOB_ID ? EXIT_NO_JOB : EXIT_FAILED;
 }
 
-static int load(uint32_t id, job_info_msg_t **ret)
+/*
+ * *ret_job: borrowed from *ret.  A task of an array whose id is that of the
+ * array comes together with all the others.
+ */
+static int load(uint32_t id, job_info_msg_t **ret, const job_info_t **ret_job)
 {
+	uint32_t i;
+
 	if (slurm_load_job(ret, id, SHOW_DETAIL) != SLURM_SUCCESS)
 		return complain("load the job");
-	if ((*ret)->record_count > 0)
-		return EXIT_OK;
+	for (i = 0; i < (*ret)->record_count; i++) {
+		*ret_job = &(*ret)->job_array[i];
+		if ((*ret_job)->job_id == id)
+			return EXIT_OK;
+	}
 	slurm_free_job_info_msg(*ret);
 	fprintf(stderr, "jobcr-slurm: job %" PRIu32 ": not known\n", id);
 	return EXIT_NO_JOB;
+}
+
+/* Slurm's SIGKILL follows its SIGTERM after so many seconds; 0: not known. */
+static unsigned int kill_wait(void)
+{
+	slurm_conf_t *conf;
+	unsigned int ret;
+
+	if (slurm_load_ctl_conf(0, &conf) != SLURM_SUCCESS)
+		return 0;
+	ret = conf->kill_wait;
+	slurm_free_ctl_conf(conf);
+	return ret;
+}
+
+static void print_times(const job_info_t *job)
+{
+	bool ends = job->preempt_time || (job->job_state & JOB_COMPLETING);
+
+	printf("preempt_time=%lld\n", (long long)job->preempt_time);
+	printf("end_time=%lld\n", (long long)job->end_time);
+	printf("kill_wait=%u\n", ends ? kill_wait() : 0);
 }
 
 static int query(uint32_t id)
 {
 	job_info_msg_t *msg;
 	const job_info_t *job;
-	int r = load(id, &msg);
+	int r = load(id, &msg, &job);
 
 	if (r != EXIT_OK)
 		return r;
-	job = &msg->job_array[0];
 	printf("state=%s\n", state_of(job));
 	printf("completing=%d\n", (job->job_state & JOB_COMPLETING) != 0);
+	printf("pending=%d\n",
+	       (job->job_state & JOB_STATE_BASE) == JOB_PENDING);
+	printf("suspended=%d\n",
+	       (job->job_state & JOB_STATE_BASE) == JOB_SUSPENDED);
+	printf("held=%d\n", job->priority == 0);
 	printf("reason=%s\n", reason_of(job));
 	printf("uid=%" PRIu32 "\n", job->user_id);
 	printf("gid=%" PRIu32 "\n", job->group_id);
@@ -106,16 +142,18 @@ static int query(uint32_t id)
 	printf("node_count=%" PRIu32 "\n", job->num_nodes);
 	printf("requeue=%d\n", job->requeue != 0);
 	printf("restart_count=%u\n", (unsigned int)job->restart_cnt);
-	printf("preempt_time=%lld\n", (long long)job->preempt_time);
-	printf("end_time=%lld\n", (long long)job->end_time);
+	print_times(job);
 	slurm_free_job_info_msg(msg);
 	return EXIT_OK;
 }
 
+/* Slurm may have been faster: pending is what was wanted. */
 static int requeue(uint32_t id)
 {
-	return slurm_requeue(id, 0) == SLURM_SUCCESS ? EXIT_OK
-						     : complain("requeue");
+	if (slurm_requeue(id, 0) == SLURM_SUCCESS ||
+	    slurm_get_errno() == ESLURM_JOB_PENDING)
+		return EXIT_OK;
+	return complain("requeue");
 }
 
 /*
@@ -124,12 +162,13 @@ static int requeue(uint32_t id)
  */
 static int is_pending(uint32_t id, time_t *ret_changed)
 {
+	const job_info_t *job;
 	job_info_msg_t *msg;
 	uint32_t state;
 
-	if (load(id, &msg) != EXIT_OK)
+	if (load(id, &msg, &job) != EXIT_OK)
 		return -1;
-	state = msg->job_array[0].job_state;
+	state = job->job_state;
 	*ret_changed = msg->last_update;
 	slurm_free_job_info_msg(msg);
 	if ((state & JOB_STATE_BASE) != JOB_PENDING)
@@ -171,7 +210,10 @@ static int start(uint32_t id)
 		       : complain("set the start time");
 }
 
-/* The reason first: a held job shows it from its first moment. */
+/*
+ * The reason first: a held job shows it from its first moment.  One that is
+ * pending already is held by its priority.
+ */
 static int hold(uint32_t id, char *reason)
 {
 	job_desc_msg_t update;
@@ -181,9 +223,15 @@ static int hold(uint32_t id, char *reason)
 	update.admin_comment = reason;
 	if (slurm_update_job(&update) != SLURM_SUCCESS)
 		(void)complain("note the reason");
-	return slurm_requeue(id, JOB_REQUEUE_HOLD) == SLURM_SUCCESS
-		       ? EXIT_OK
-		       : complain("requeue and hold");
+	if (slurm_requeue(id, JOB_REQUEUE_HOLD) == SLURM_SUCCESS)
+		return EXIT_OK;
+	if (slurm_get_errno() != ESLURM_JOB_PENDING)
+		return complain("requeue and hold");
+	slurm_init_job_desc_msg(&update);
+	update.job_id = id;
+	update.priority = 0;
+	return slurm_update_job(&update) == SLURM_SUCCESS ? EXIT_OK
+							  : complain("hold");
 }
 
 static int usage(void)

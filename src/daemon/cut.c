@@ -7,6 +7,7 @@
 #include "daemon/slurm.h"
 #include "operation/aside.h"
 #include "operation/checkpoint.h"
+#include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -17,13 +18,25 @@ struct under_way {
 	struct cut_result *ret;
 };
 
+/* Slurm ends the job anyway: that it goes on is no longer to be had. */
+static bool is_ending(struct under_way *w)
+{
+	const struct subject *s = w->s;
+	struct slurm_job job;
+	struct err unused;
+
+	if (slurm_query(s->conf->libexec, s->info.slurm, &job, &unused) < 0)
+		return false;
+	w->ret->requeued = job.pending;
+	return job.completing || job.pending;
+}
+
 /*
  * The snapshot is durable and the job frozen.  Back into the queue first:
  * a job that ends before would be over for Slurm.
  */
-static bool requeue(void *arg, uint32_t generation)
+static bool requeue(struct under_way *w, uint32_t generation)
 {
-	struct under_way *w = arg;
 	struct subject *s = w->s;
 	struct err err = { 0 };
 	int r;
@@ -33,13 +46,32 @@ static bool requeue(void *arg, uint32_t generation)
 				     w->cut->reason, &err)
 		    : slurm_requeue_job(s->conf->libexec, s->info.slurm, &err);
 	if (r < 0) {
+		bool ends = is_ending(w);
+
 		subject_note(s, "failed", generation,
-			     "snapshot %u is there, but: %s: the job goes on",
-			     generation, err.text);
-		return false;
+			     "snapshot %u is there, but: %s: the job %s",
+			     generation, err.text, ends ? "ends" : "goes on");
+		return ends;
 	}
 	w->ret->requeued = true;
 	return true;
+}
+
+static bool published(void *arg, uint32_t generation)
+{
+	struct under_way *w = arg;
+	struct err unused;
+
+	switch (w->cut->after) {
+	case CUT_REQUEUED:
+		w->ret->requeued = true;
+		return true;
+	case CUT_END:
+		(void)subject_tell(w->s, CONTROL_LINGER, 0, &unused);
+		return true;
+	default:
+		return requeue(w, generation);
+	}
 }
 
 static void tell_phase(void *arg, const char *phase)
@@ -68,11 +100,12 @@ static int checkpoint(struct under_way *w, struct err *err)
 		.cause = w->cut->cause,
 		.kill = ends,
 		.ask = ends,
-		.put_aside = ends,
+		/* Who starts it again empties its output. */
+		.put_aside = ends && w->cut->after != CUT_END,
 	};
 	const struct worker_hooks hooks = {
 		.phase = tell_phase,
-		.published = requeue,
+		.published = published,
 		.arg = w,
 	};
 	Reply *reply = NULL;
@@ -97,8 +130,7 @@ static int checkpoint(struct under_way *w, struct err *err)
 	return r;
 }
 
-/* A worker that was killed may have left the output files put aside. */
-static void outputs_back(const struct subject *s)
+static void outputs(const struct subject *s, bool back)
 {
 	const char *paths[] = { s->info.stdout_path, s->info.stderr_path };
 	struct user_id user;
@@ -108,11 +140,31 @@ static void outputs_back(const struct subject *s)
 
 	for (i = 0; i < ARRAY_SIZE(paths) && r == 0; i++)
 		if (*paths[i])
-			r = aside_take_back(paths[i], s->id, &user, &err);
+			r = back ? aside_take_back(paths[i], s->id, &user, &err)
+				 : aside_put(paths[i], s->id, &user, &err);
 	if (r < 0)
 		log_error(s->id, "%s", err.text);
 	else
 		user_id_done(&user);
+}
+
+/* Of this job, by whatever run of it. */
+static uint32_t newest(const struct subject *s)
+{
+	auto_close int job_fd = -EBADF;
+	struct user_id user;
+	uint32_t found = 0;
+	struct err err = { 0 };
+	int r = user_id_load(s->info.uid, s->info.gid, &user, &err);
+
+	if (r < 0)
+		return 0;
+	r = store_open_job(s->conf->store_dir, s->conf->cluster, s->id, false,
+			   &user, &job_fd, &err);
+	if (r == 0)
+		r = store_newest(job_fd, &user, &found, &err);
+	user_id_done(&user);
+	return r < 0 ? 0 : found;
 }
 
 static void start_again(const struct subject *s)
@@ -124,6 +176,27 @@ static void start_again(const struct subject *s)
 			    err.text);
 	else
 		subject_note(s, "requeued", 0, "requeued, may start at once");
+}
+
+/* What becomes of output and queue when the checkpoint is over. */
+static void settle(const struct under_way *w, bool failed)
+{
+	struct subject *s = w->s;
+	enum cut_after after = w->cut->after;
+	uint32_t last;
+
+	if (after == CUT_REQUEUED && failed && (last = newest(s))) {
+		subject_note(s, "warning", last,
+			     "it starts again from generation %u", last);
+		outputs(s, false);
+		start_again(s);
+		return;
+	}
+	/* A worker that was killed may have left the files put aside. */
+	if (after != CUT_GO_ON && after != CUT_END && !w->ret->requeued)
+		outputs(s, true);
+	if (w->ret->requeued && after != CUT_REQUEUE_HOLD)
+		start_again(s);
 }
 
 int cut_job(struct subject *s, const struct cut *cut, struct cut_result *ret,
@@ -140,9 +213,6 @@ int cut_job(struct subject *s, const struct cut *cut, struct cut_result *ret,
 		subject_note(s, r == -ENOTSUP ? "refused" : "failed", 0,
 			     "%s: no checkpoint, the job goes on: %s",
 			     cut->cause, err->text);
-	if (cut->after != CUT_GO_ON && !ret->requeued)
-		outputs_back(s);
-	if (ret->requeued && cut->after == CUT_REQUEUE)
-		start_again(s);
+	settle(&w, r < 0);
 	return r;
 }

@@ -13,6 +13,8 @@ enum cut_after {
 	CUT_GO_ON,
 	CUT_REQUEUE,      /* back into the queue, may start at once */
 	CUT_REQUEUE_HOLD, /* ... when somebody releases it */
+	CUT_REQUEUED,     /* Slurm has requeued it by itself: only end it */
+	CUT_END,          /* it ends as Slurm says; the snapshot is kept */
 };
 
 struct cut {
@@ -33,7 +35,8 @@ struct cut_result {
 /*
  * Checkpoint a Slurm job for a cause; log it, keep its numbers.  On an error
  * the job goes on as before, unless ret->requeued says that it will start
- * again from the snapshot.
+ * again from the snapshot.  One that Slurm is ending (CUT_REQUEUED) and that
+ * could not be saved any more starts again from its last snapshot, if any.
  */
 int cut_job(struct subject *s, const struct cut *cut, struct cut_result *ret,
 	    struct err *err);

@@ -16,6 +16,8 @@ jobcrd_SOURCES = \
 	%D%/slurm.h \
 	%D%/subject.c \
 	%D%/subject.h \
+	%D%/warn.c \
+	%D%/warn.h \
 	%D%/watch.c
 jobcrd_LDADD = \
 	src/operation/liboperation.a \

@@ -12,9 +12,12 @@
  */
 
 /*
- * Slurm may be about to end the job.  Preempted: checkpoint it, requeue it,
- * end it, let it start again at once.  Otherwise, or when the checkpoint is
- * refused or fails: signals that were held back go to the job, which goes on.
+ * Slurm may be about to end the job.  Preempted, requeued by somebody or its
+ * node taken away: checkpoint it, requeue it where Slurm has not done so, end
+ * it, let it start again at once (unless it is held).  One submitted with
+ * --no-requeue ends, and its snapshot is kept.  Otherwise (cancelled, over
+ * its time limit), or when the checkpoint is refused or fails: signals that
+ * were held back go to the job, which goes on.
  */
 int preempt_checkpoint(const struct conf *conf, const char *job_id);
 

@@ -167,10 +167,34 @@ static int find_reason(const struct slurm_output *out, enum slurm_reason *ret,
 	return err_set(err, -EBADMSG, "jobcr-slurm: reason %s", text);
 }
 
+static int find_flags(const struct slurm_output *out, struct slurm_job *job,
+		      struct err *err)
+{
+	const struct {
+		const char *key;
+		bool *ret;
+	} flags[] = {
+		{ "requeue", &job->requeue },
+		{ "pending", &job->pending },
+		{ "completing", &job->completing },
+		{ "held", &job->held },
+		{ "suspended", &job->suspended },
+	};
+	uint64_t v;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		if (find_u64(out, flags[i].key, 1, &v, err) < 0)
+			return err->code;
+		*flags[i].ret = v != 0;
+	}
+	return 0;
+}
+
 int slurm_query(const char *libexec, uint32_t job, struct slurm_job *ret,
 		struct err *err)
 {
-	uint64_t requeue, completing, uid, gid, nodes, restarts;
+	uint64_t uid, gid, nodes, restarts, kill_wait;
 	struct slurm_job found = { 0 };
 	struct slurm_output out;
 	char id[16];
@@ -182,22 +206,21 @@ int slurm_query(const char *libexec, uint32_t job, struct slurm_job *ret,
 	if (r < 0)
 		return r;
 	if (find_reason(&out, &found.reason, err) < 0 ||
-	    find_u64(&out, "requeue", 1, &requeue, err) < 0 ||
-	    find_u64(&out, "completing", 1, &completing, err) < 0 ||
+	    find_flags(&out, &found, err) < 0 ||
 	    find_u64(&out, "uid", UINT32_MAX, &uid, err) < 0 ||
 	    find_u64(&out, "gid", UINT32_MAX, &gid, err) < 0 ||
 	    find_u64(&out, "node_count", UINT32_MAX, &nodes, err) < 0 ||
 	    find_u64(&out, "restart_count", UINT32_MAX, &restarts, err) < 0 ||
 	    find_u64(&out, "preempt_time", INT64_MAX, &found.preempt_time,
 		     err) < 0 ||
-	    find_u64(&out, "end_time", INT64_MAX, &found.end_time, err) < 0)
+	    find_u64(&out, "end_time", INT64_MAX, &found.end_time, err) < 0 ||
+	    find_u64(&out, "kill_wait", UINT32_MAX, &kill_wait, err) < 0)
 		return err->code;
-	found.requeue = requeue != 0;
-	found.completing = completing != 0;
 	found.uid = (uid_t)uid;
 	found.gid = (gid_t)gid;
 	found.nodes = (uint32_t)nodes;
 	found.restarts = (uint32_t)restarts;
+	found.kill_wait_s = (uint32_t)kill_wait;
 	*ret = found;
 	return 0;
 }

@@ -26,11 +26,16 @@ enum slurm_reason {
 struct slurm_job {
 	enum slurm_reason reason;
 	bool requeue;    /* Slurm may requeue it */
+	bool pending;    /* it is in the queue, again if it was started */
 	bool completing; /* its processes are being ended */
+	bool suspended;  /* its processes are stopped */
+	bool held;       /* it does not start until somebody releases it */
 	uid_t uid;
 	gid_t gid;
 	uint32_t nodes, restarts;
 	uint64_t preempt_time, end_time; /* Unix seconds, 0: none */
+	/* From SIGTERM to SIGKILL; 0: not known, or nobody ends it. */
+	uint32_t kill_wait_s;
 };
 
 /* What jobcr-slurm printed; a node's jobs are the most of it. */
@@ -55,7 +60,10 @@ int slurm_find(const struct slurm_output *out, const char *key, char *ret,
 int slurm_query(const char *libexec, uint32_t job, struct slurm_job *ret,
 		struct err *err);
 
-/* Back into the queue under the same id; Slurm then ends its processes. */
+/*
+ * Back into the queue under the same id; Slurm then ends its processes.  One
+ * that is in it already is all right.
+ */
 int slurm_requeue_job(const char *libexec, uint32_t job, struct err *err);
 
 /*

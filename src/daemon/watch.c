@@ -53,7 +53,9 @@ static void look_at(const struct conf *conf, const char *job_id)
 		return;
 	if (slurm_query(conf->libexec, info.slurm, &job, &err) < 0)
 		return;
-	if (job.reason == SLURM_REASON_PREEMPT)
+	if (job.reason == SLURM_REASON_PREEMPT ||
+	    job.reason == SLURM_REASON_REQUEUE ||
+	    job.reason == SLURM_REASON_NODE)
 		(void)notify_send(conf->run_dir, job_id, NOTIFY_PREEMPT, 0,
 				  &err);
 }

@@ -63,7 +63,11 @@ static void decide(struct supervisor *s, int sig)
 
 	if (sig == SIGCONT && s->hold_until < now)
 		s->hold_until = now + CONT_WAIT;
-	if (sig != SIGTERM || s->holders)
+	if (sig != SIGTERM)
+		return;
+	if (s->linger && !s->root)
+		s->over = true;
+	if (s->holders || s->over)
 		return;
 	if (notify_send(s->opt->run_dir, s->opt->job_id, NOTIFY_SIGNAL, sig,
 			&unused) == 0)

@@ -164,10 +164,13 @@ void serve_alive(struct supervisor *s)
 void serve_root_ended(struct supervisor *s, int status)
 {
 	s->root = s->info.root_pid = 0;
-	s->over = true;
 	s->status = status;
 	if (s->info.state != CONTROL_LEFT)
 		s->info.state = CONTROL_ENDED;
+	/* Slurm may have said already that it ends the job. */
+	if (s->info.state != CONTROL_LEFT || (s->held & 1ull << (SIGTERM - 1)))
+		s->linger = false;
+	s->over = !s->linger;
 	if (s->init)
 		kill(s->init, SIGKILL);
 }
@@ -203,7 +206,9 @@ static int do_signal(struct supervisor *s, const struct control_request *req,
 		return fail(reply, -EINVAL, "no such signal");
 	if (!s->root)
 		return fail(reply, -ESRCH, "the job has no process yet");
-	if (req->a)
+	if (req->a && req->b)
+		kill(s->root, (int)req->a);
+	else if (req->a)
 		forward_signal(s, (int)req->a, false);
 	return 0;
 }
@@ -250,6 +255,9 @@ static int do_request(struct supervisor *s, struct client *c,
 		c->left = true;
 		s->info.state = CONTROL_LEFT;
 		s->info.generation = (uint32_t)req->a;
+		return 0;
+	case CONTROL_LINGER:
+		s->linger = true;
 		return 0;
 	case CONTROL_ABORT:
 		return do_abort(s, req, reply);

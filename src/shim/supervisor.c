@@ -292,12 +292,12 @@ static void reap(struct supervisor *s)
 			s->built_ended = true;
 			s->built_status = status;
 		} else if (pid == s->init)
-			s->init = 0;
+			s->init = s->info.init_pid = 0;
 		else if (pid == s->opt->child && !s->opt->restore)
 			serve_root_ended(s, status);
 	}
 	/* Without init no process can be made: a restore has no hope. */
-	if (s->have_spaces && !s->init && !s->root && !s->over) {
+	if (s->have_spaces && !s->init && !s->root && !s->over && !s->linger) {
 		s->over = true;
 		s->abort_status = EXIT_SHIM;
 	}
@@ -351,7 +351,7 @@ static uint64_t restore_due(struct supervisor *s, uint64_t now)
 /* The worker died between its word that the job ends and the deed. */
 static uint64_t leave_due(struct supervisor *s, uint64_t now)
 {
-	if (!s->left_until || s->over)
+	if (!s->left_until || s->over || !s->root)
 		return 0;
 	if (s->left_until <= now) {
 		s->left_until = 0;

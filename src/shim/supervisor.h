@@ -33,9 +33,10 @@ struct supervisor {
 	pid_t built;      /* puppet that is to become the root */
 	bool built_ended; /* it has ended already, with built_status */
 	int built_status;
-	bool over;            /* the root has ended, or there will be none */
-	int status;           /* of the root, as wait(2) gives it */
-	int abort_status;     /* a restore failed: exit with this; -1: no */
+	bool linger;      /* after a checkpoint: stay until Slurm's SIGTERM */
+	bool over;        /* the root has ended, or there will be none */
+	int status;       /* of the root, as wait(2) gives it */
+	int abort_status; /* a restore failed: exit with this; -1: no */
 	unsigned int holders; /* connections that hold signals back */
 	uint64_t held;        /* signals to be forwarded later: bit n - 1 */
 	uint64_t hold_until;  /* monotonic ns: until jobcrd knows why */

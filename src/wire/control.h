@@ -27,13 +27,17 @@ enum control_op {
 	CONTROL_RUNNING,  /* a: inner pid of the restored root: supervise it;
 			     it may have ended already.  b: generation,
 			     text: its name, if none is known */
-	CONTROL_SIGNAL,   /* a: signal, to the root */
+	CONTROL_SIGNAL,   /* a: signal, to the root; b: 1: also while signals
+			     are held back */
 	CONTROL_WAIT,     /* reply comes when the job ends: wait status */
 	CONTROL_STDIO,    /* reply carries three descriptors */
 	CONTROL_LEAVE,    /* the tree is about to be killed after a
 			     checkpoint; a: generation.  Forgotten when this
 			     connection ends and the job is still there */
 	CONTROL_ABORT,    /* restore failed: end; a: exit status */
+	CONTROL_LINGER,   /* once the tree was ended by a checkpoint, stay
+			     until Slurm ends the job: its word on how the
+			     job ended is the one to be recorded */
 };
 
 struct control_request {

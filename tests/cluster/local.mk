@@ -6,6 +6,7 @@ CLUSTER_TESTS = \
 	%D%/preempt.t \
 	%D%/preempt-cgroup.t \
 	%D%/preempt-watch.t \
+	%D%/ends.t \
 	%D%/killed.t \
 	%D%/lost.t \
 	%D%/output.t \
