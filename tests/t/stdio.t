@@ -86,6 +86,7 @@ ok $? "what was a file is the same file"
 
 # In a terminal.
 if command -v script >/dev/null; then
+	: >"$tmp/first" # before anybody looks into it
 	script -qec "'$jobcr' run -- /bin/bash -c '
 		i=0; while [ \$i -lt 40 ]; do i=\$((i + 1)); echo \$i;
 		sleep 0.05; done; tty'" /dev/null <"$tmp/in" >"$tmp/first" &
