@@ -356,6 +356,9 @@ UNIT_TESTS += %D%/unit/freeze
 	%D%/lib/children.h
 %C%_unit_freeze_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
 	src/inject/libinject.a src/kernel/libkernel.a src/util/libutil.a
+VICTIMS += %D%/victims/interrupted.victim
+%C%_victims_interrupted_victim_SOURCES = %D%/victims/interrupted.c
+%C%_victims_interrupted_victim_LDADD = $(VICTIM_LIBS)
 VICTIMS += %D%/victims/storm.victim
 %C%_victims_storm_victim_SOURCES = %D%/victims/storm.c
 %C%_victims_storm_victim_LDADD = $(VICTIM_LIBS)

@@ -27,8 +27,6 @@ struct frozen_thread {
 						already set in it */
 	struct user_regs_struct regs_image;  /* for a restored thread */
 	uint64_t sigmask;                    /* the real one, not ppoll's */
-	bool eintr_hidden;                   /* regs_resume make a call again
-						that had failed with EINTR */
 	struct rseq_config rseq;             /* address 0: none */
 	uint8_t *siginfo;                    /* private queue, 128 bytes each */
 	size_t nsiginfo;

@@ -20,18 +20,6 @@
 /* A thread that does nothing but read clocks is inside nine times of ten. */
 #define RUN_TRIES 200
 
-#define RESTART_LOW  (-516)
-#define RESTART_HIGH (-512)
-
-static bool is_interrupted(const struct user_regs_struct *regs)
-{
-	long code = (long)regs->rax;
-
-	return (long)regs->orig_rax >= 0 &&
-	       (code == -EINTR ||
-		(code >= RESTART_LOW && code <= RESTART_HIGH));
-}
-
 static uint64_t signal_bits(const uint8_t *siginfo, size_t count)
 {
 	uint64_t bits = 0;
@@ -76,19 +64,9 @@ static int read_pending(struct frozen_task *task, struct frozen_thread *th,
 	return 0;
 }
 
-/*
- * Calls that set a mask for their duration.  Stopped inside, the thread
- * still has that mask, and would take a signal that only the call lets in
- * before the call is made again: then nobody wakes it.  With its own mask
- * back, the signal waits for the call.
- */
-static int settle_mask(struct frozen_thread *th,
-		       const struct user_regs_struct *regs, struct err *err)
+static bool sets_mask(long nr)
 {
-	uint64_t mask;
-	int r;
-
-	switch ((long)regs->orig_rax) {
+	switch (nr) {
 	case SYS_rt_sigsuspend:
 	case SYS_ppoll:
 	case SYS_pselect6:
@@ -97,39 +75,63 @@ static int settle_mask(struct frozen_thread *th,
 	case SYS_epoll_pwait2:
 #endif
 	case SYS_io_pgetevents:
-		break;
+		return true;
 	default:
-		return 0;
+		return false;
 	}
-	r = tracee_get_sigmask(&th->tracee, &mask, err);
-	return r < 0 ? r : tracee_set_sigmask(&th->tracee, mask, err);
 }
 
-static int settle_call(struct frozen_task *task, struct frozen_thread *th,
-		       struct user_regs_struct *regs, struct err *err)
+/*
+ * Calls that set a mask for their duration.  Stopped inside, the thread still
+ * has that mask, and our calls would make it lose its own.  With its own back
+ * at once, what only the call lets in waits until it is made again, and ends
+ * it then.  What only the call keeps out must not end it: such a call is made
+ * again whatever comes, after the handler.
+ */
+static int read_masks(struct frozen_thread *th, uint64_t *ret_own,
+		      uint64_t *ret_inside, struct err *err)
 {
-	struct user_regs_struct again = *regs;
+	struct proc_status status;
 	int r;
 
-	th->eintr_hidden = false;
-	th->tracee.handler_pending = false;
-	/* In a stop of its own the program would see EINTR without us, too. */
-	if (!is_interrupted(regs) || th->tracee.stop_signal)
-		return 0;
-	r = settle_mask(th, regs, err);
-	if (r == 0)
-		r = read_pending(task, th, &th->tracee.handler_pending, err);
+	r = tracee_get_sigmask(&th->tracee, ret_own, err);
+	r = r < 0 ? r : proc_read_status(th->proc_fd, &status, err);
 	if (r < 0)
 		return r;
-	syscall_rewind(&again, false, th->tracee.handler_pending);
-	if (again.rip == regs->rip)
-		return 0;
-	r = tracee_set_regs(&th->tracee, &again, err);
-	if (r < 0)
-		return r;
-	th->eintr_hidden = true;
-	*regs = again;
+	*ret_inside = status.sig_blocked;
+	proc_status_done(&status);
 	return 0;
+}
+
+/*
+ * An EINTR that our stop has caused is taken back.  The kernel decides on the
+ * way out, also if we die before: a handler that runs in this thread ends the
+ * call, anything else does not.
+ */
+static int settle_call(struct frozen_thread *th, struct user_regs_struct *regs,
+		       struct err *err)
+{
+	struct user_regs_struct mended = *regs;
+	uint64_t own = 0, inside = 0;
+	int r = 0;
+
+	/* In a stop of its own the program would see EINTR without us, too. */
+	if (th->tracee.stop_signal)
+		return 0;
+	syscall_mend(&mended);
+	if (!syscall_interrupted(&mended))
+		return 0;
+	if (sets_mask((long)regs->orig_rax))
+		r = read_masks(th, &own, &inside, err);
+	if (r == 0 && (inside & ~own))
+		syscall_again(&mended);
+	if (r == 0 && (mended.rax != regs->rax || mended.rip != regs->rip))
+		r = tracee_set_regs(&th->tracee, &mended, err);
+	if (r == 0 && inside != own)
+		r = tracee_set_sigmask(&th->tracee, own, err);
+	if (r == 0)
+		*regs = mended;
+	return r;
 }
 
 struct rseq_section {
@@ -269,12 +271,10 @@ int stopped_settle(struct frozen_task *task, struct frozen_thread *th,
 
 	r = tracee_get_regs(&th->tracee, &regs, err);
 	/* An EINTR must not wait: if we die it is seen. */
-	r = r < 0 ? r : settle_call(task, th, &regs, err);
+	r = r < 0 ? r : settle_call(th, &regs, err);
 	r = r < 0 ? r : come_home(task, th, &regs, deadline, err);
-	if (r == 0 && !th->eintr_hidden)
-		r = leave_vdso(task, th, &regs, deadline, err);
-	if (r == 0 && !th->eintr_hidden)
-		r = settle_call(task, th, &regs, err);
+	r = r < 0 ? r : leave_vdso(task, th, &regs, deadline, err);
+	r = r < 0 ? r : settle_call(th, &regs, err);
 	return r < 0 ? r : settle_rseq(task, th, &regs, err);
 }
 
@@ -288,32 +288,16 @@ int stopped_take(struct frozen_task *task, struct frozen_thread *th,
 	r = r < 0 ? r
 		  : tracee_peek_signals(&th->tracee, false, &th->siginfo,
 					&th->nsiginfo, err);
-	/* What a handler waits for may have come after the thread stopped. */
-	if (r == 0 && !th->tracee.handler_pending &&
-	    is_interrupted(&th->regs_resume))
+	th->regs_image = th->regs_resume;
+	/* In a stop of its own it was left as it is. */
+	if (r == 0)
+		syscall_mend(&th->regs_image);
+	th->tracee.handler_pending = false;
+	if (r == 0 && syscall_interrupted(&th->regs_image))
 		r = read_pending(task, th, &th->tracee.handler_pending, err);
 	if (r < 0)
 		return r;
-	th->regs_image = th->regs_resume;
 	syscall_identify(&th->tracee, &th->regs_image);
-	syscall_rewind(&th->regs_image, true, th->tracee.handler_pending);
+	syscall_rewind(&th->regs_image, th->tracee.handler_pending);
 	return 0;
-}
-
-int stopped_release(struct frozen_task *task, struct frozen_thread *th,
-		    struct err *err)
-{
-	struct user_regs_struct regs = th->regs_resume;
-	bool pending = false;
-	int r;
-
-	if (!th->eintr_hidden)
-		return 0;
-	r = read_pending(task, th, &pending, err);
-	if (r < 0 || !pending)
-		return r;
-	regs.rip += 2;
-	regs.orig_rax = regs.rax;
-	regs.rax = (unsigned long long)-EINTR;
-	return tracee_set_regs(&th->tracee, &regs, err);
 }

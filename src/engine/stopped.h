@@ -21,8 +21,4 @@ int stopped_settle(struct frozen_task *task, struct frozen_thread *thread,
 int stopped_take(struct frozen_task *task, struct frozen_thread *thread,
 		 struct err *err);
 
-/* Before it goes on: a signal that came meanwhile wants its EINTR. */
-int stopped_release(struct frozen_task *task, struct frozen_thread *thread,
-		    struct err *err);
-
 #endif

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "engine/freeze.h"
-#include "engine/stopped.h"
 #include "util/clock.h"
 
 /* A thread that is being killed ends within this, or hangs in the kernel. */
@@ -53,8 +52,7 @@ static int await_death(struct tracee *t, struct err *err)
 	return 0;
 }
 
-static int thaw_thread(struct frozen_task *task, struct frozen_thread *th,
-		       struct err *err)
+static int thaw_thread(struct frozen_thread *th, struct err *err)
 {
 	struct tracee *t = &th->tracee;
 	int r = 0;
@@ -64,9 +62,6 @@ static int thaw_thread(struct frozen_task *task, struct frozen_thread *th,
 		return 0;
 	if (!t->stopped)
 		r = tracee_wait_stop(t, clock_monotonic_ns() + LATE_NS, err);
-	/* Who is not himself has no registers here that could be changed. */
-	if (r == 0 && !t->away)
-		r = stopped_release(task, th, err);
 	if (t->stopped && (r == 0 || r != -ESRCH)) {
 		struct err detach = { 0 };
 		int d = tracee_detach(t, &detach);
@@ -96,7 +91,7 @@ int tree_thaw(struct frozen_tree *tree, struct err *err)
 
 		/* The leader last: it may be waited for after the others. */
 		for (size_t k = task->nthreads; k-- > 0;) {
-			int r = thaw_thread(task, &task->threads[k], &one);
+			int r = thaw_thread(&task->threads[k], &one);
 
 			if (r < 0 && first == 0) {
 				*err = one;

@@ -163,9 +163,8 @@ static int write_frame(struct remote *r, struct err *err)
 		return e;
 	/* After rt_sigreturn the kernel looks at no restart code any more. */
 	syscall_identify(r->t, &regs);
-	syscall_rewind(&regs, true, r->t->handler_pending);
-	if ((long)regs.orig_rax >= 0 && (long)regs.rax <= RESTART_LAST &&
-	    (long)regs.rax >= -516)
+	syscall_rewind(&regs, r->t->handler_pending);
+	if (syscall_interrupted(&regs))
 		regs.rax = (unsigned long long)-EINTR;
 	e = frame_build(&ctx, r->stack, buf, &len, err);
 	if (e < 0)

@@ -19,8 +19,8 @@
 /*
  * Calls that fail with EINTR when a thread is merely stopped (semop and its
  * kin always, sockets when they have a timeout, files when a FUSE server
- * gives up), and in which EINTR means that nothing was done.  close() is not
- * among them: it has closed.
+ * gives up, fallocate in tmpfs before Linux 6.11), and in which EINTR means
+ * that nothing was done.  close() is not among them: it has closed.
  */
 static bool eintr_leaks(long nr)
 {
@@ -58,13 +58,14 @@ static bool eintr_leaks(long nr)
 	case SYS_openat:
 	case SYS_fcntl:
 	case SYS_flock:
+	case SYS_fallocate:
 		return true;
 	default:
 		return false;
 	}
 }
 
-static void make_again(struct user_regs_struct *regs)
+void syscall_again(struct user_regs_struct *regs)
 {
 	regs->rax = regs->orig_rax;
 	regs->rip -= 2;
@@ -98,28 +99,53 @@ static void make_rest_again(struct user_regs_struct *regs)
 		regs->orig_rax = (unsigned long long)-1;
 		return;
 	}
-	make_again(regs);
+	syscall_again(regs);
 }
 
-void syscall_rewind(struct user_regs_struct *regs, bool restored,
-		    bool handler_pending)
+void syscall_mend(struct user_regs_struct *regs)
 {
-	long nr = (long)regs->orig_rax;
+	if ((long)regs->orig_rax >= 0 && (long)regs->rax == -EINTR &&
+	    eintr_leaks((long)regs->orig_rax))
+		regs->rax = (unsigned long long)-RESTARTNOHAND;
+}
+
+bool syscall_interrupted(const struct user_regs_struct *regs)
+{
 	long code = -(long)regs->rax;
 
-	if (nr < 0 || handler_pending)
+	return (long)regs->orig_rax >= 0 && code >= RESTARTSYS &&
+	       code <= RESTART_RESTARTBLOCK;
+}
+
+void syscall_rewind(struct user_regs_struct *regs, bool handler_pending)
+{
+	struct user_regs_struct again = *regs;
+
+	if (!syscall_interrupted(regs))
 		return;
-	if (code == EINTR && eintr_leaks(nr)) {
-		make_again(regs);
-		return;
+	switch (-(long)regs->rax) {
+	case RESTARTNOINTR:
+		syscall_again(regs);
+		break;
+	case RESTART_RESTARTBLOCK:
+		make_rest_again(&again);
+		if (!handler_pending) {
+			*regs = again;
+		} else if (again.rip != regs->rip) {
+			/* Without a block it is this code that does the same:
+			 * EINTR, but only if the handler runs here. */
+			regs->rdi = again.rdi;
+			regs->rdx = again.rdx;
+			regs->rax = (unsigned long long)-RESTARTNOHAND;
+		} else {
+			*regs = again;
+		}
+		break;
+	default:
+		if (!handler_pending)
+			syscall_again(regs);
+		break;
 	}
-	if (!restored)
-		return;
-	if (code == RESTARTSYS || code == RESTARTNOINTR ||
-	    code == RESTARTNOHAND)
-		make_again(regs);
-	else if (code == RESTART_RESTARTBLOCK)
-		make_rest_again(regs);
 }
 
 /* mov $nr, %eax stands right before most system calls. */

@@ -69,13 +69,24 @@ int tracee_get_rseq(struct tracee *t, struct rseq_config *ret, struct err *err);
 void syscall_identify(struct tracee *t, struct user_regs_struct *regs);
 
 /*
- * Make an interrupted call one that is made again: EINTR leaks and restart
- * codes (see CONTRIBUTING.md, "Interrupted system calls").  restored: for
- * the image, where no restart block exists; else for the thread that goes
- * on.  With a handler pending the codes stay: the kernel looks at them when
- * it delivers the signal, to a restored thread too.  Changes only *regs.
+ * What a stopped thread shows of its call (see CONTRIBUTING.md, "Interrupted
+ * system calls"); these change only *regs.
+ *
+ * interrupted: the kernel is going to make it again, or to fail it with EINTR
+ * if a handler runs, when the thread leaves its stop.  mend: an EINTR that
+ * only our stop has caused becomes such a call.
  */
-void syscall_rewind(struct user_regs_struct *regs, bool restored,
-		    bool handler_pending);
+bool syscall_interrupted(const struct user_regs_struct *regs);
+void syscall_mend(struct user_regs_struct *regs);
+
+/* The call is made again, whatever happens. */
+void syscall_again(struct user_regs_struct *regs);
+
+/*
+ * For a thread that has no such stop to leave, or no restart block: an
+ * interrupted call is made again.  With a handler pending a code stays, for
+ * the kernel to look at when it delivers the signal.
+ */
+void syscall_rewind(struct user_regs_struct *regs, bool handler_pending);
 
 #endif

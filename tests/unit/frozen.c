@@ -6,12 +6,14 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/freeze.h"
@@ -70,6 +72,155 @@ static void test_signal(void)
 		   counters[2] == 1,
 	   "a signal that came meanwhile is handled and ends the call");
 	end(root);
+}
+
+/* The same when we are killed before we could let it go. */
+static void test_signal_left(void)
+{
+	pid_t root, tracer;
+
+	reset();
+	root = fork_bound();
+	if (root == 0) {
+		struct epoll_event ev;
+		int fd = epoll_create1(0);
+
+		signal(SIGUSR1, count_signal);
+		counters[0] = 1;
+		for (;;)
+			if (epoll_wait(fd, &ev, 1, -1) < 0 && errno == EINTR)
+				counters[2]++;
+	}
+	await_count(0, 1);
+	await_state(root, 'S');
+	tracer = fork_bound();
+	if (tracer == 0) {
+		struct tree_members members = { .root_pid = root };
+		struct frozen_tree tree;
+		struct err err = { 0 };
+
+		if (tree_freeze(&members, DEADLINE, &tree, &err) < 0)
+			_exit(1);
+		kill(root, SIGUSR1);
+		raise(SIGKILL);
+	}
+	waitpid(tracer, NULL, 0);
+	ok(await_count(1, 1) && await_count(2, 1) && counters[2] == 1,
+	   "it ends the call also when the tracer was killed before");
+	end(root);
+}
+
+/* A mask of the call that keeps out what the thread's own lets in. */
+static void test_kept_out(void)
+{
+	struct tree_members members = { 0 };
+	struct frozen_tree tree;
+	struct err err = { 0 };
+	pid_t root;
+
+	reset();
+	root = fork_bound();
+	if (root == 0) {
+		sigset_t all;
+
+		sigfillset(&all);
+		signal(SIGUSR1, count_signal);
+		counters[0] = 1;
+		ppoll(NULL, 0, NULL, &all);
+		counters[2] = 1;
+		for (;;)
+			pause();
+	}
+	members.root_pid = root;
+	await_count(0, 1);
+	await_state(root, 'S');
+	if (ok(tree_freeze(&members, DEADLINE, &tree, &err) == 0,
+	       "a process in ppoll with all signals blocked is frozen: %s",
+	       err.text)) {
+		kill(root, SIGUSR1);
+		tree_thaw(&tree, &err);
+		tree_free(&tree);
+	}
+	ok(await_count(1, 1) && await_state(root, 'S') && counters[2] == 0,
+	   "a signal that came meanwhile does not end the call");
+	end(root);
+}
+
+/*
+ * A tree whose root has stopped long before the rest can: the child's own
+ * child borrows its memory until the signal has been sent.
+ */
+static void send_late(pid_t root)
+{
+	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_VM | CLONE_VFORK | SIGCHLD,
+				   NULL, NULL, NULL, NULL);
+
+	if (pid == 0) {
+		counters[0]++;
+		while (state_of(root) != 't')
+			syscall(SYS_sched_yield);
+		/* It stands, and what its stop did to it is being mended. */
+		nap_ms(20);
+		syscall(SYS_kill, root, SIGUSR1);
+		syscall(SYS_exit_group, 0);
+	}
+	for (;;)
+		pause();
+}
+
+/* A signal that comes after its thread was stopped is in the image, too. */
+static void test_late_image(long nr, void (*wait_in)(void))
+{
+	struct tree_members members = { 0 };
+	struct frozen_tree tree;
+	struct err err = { 0 };
+	pid_t root;
+
+	reset();
+	root = fork_bound();
+	if (root == 0) {
+		signal(SIGUSR1, count_signal);
+		if (fork_bound() == 0)
+			send_late(getppid());
+		counters[0]++;
+		wait_in();
+		if (errno == EINTR)
+			counters[2] = 1;
+		for (;;)
+			pause();
+	}
+	members.root_pid = root;
+	await_count(0, 2);
+	await_state(root, 'S');
+	if (ok(tree_freeze(&members, DEADLINE, &tree, &err) == 0,
+	       "a signal comes late in the freeze: %s", err.text)) {
+		const struct user_regs_struct *regs =
+			&tree.tasks[0].threads[0].regs_image;
+
+		ok(tree.tasks[0].nsiginfo == 1 && (long)regs->rax == -514 &&
+			   (long)regs->orig_rax == nr,
+		   "image of call %ld leaves it to the kernel: %zu signals, "
+		   "rax %ld, call %ld",
+		   nr, tree.tasks[0].nsiginfo, (long)regs->rax,
+		   (long)regs->orig_rax);
+		tree_thaw(&tree, &err);
+		tree_free(&tree);
+	}
+	ok(await_count(1, 1) && await_count(2, 1), "the signal ends call %ld",
+	   nr);
+	end(root);
+}
+
+static void in_nanosleep(void)
+{
+	syscall(SYS_nanosleep, &(struct timespec){ .tv_sec = 60 }, NULL);
+}
+
+static void in_epoll(void)
+{
+	struct epoll_event ev;
+
+	epoll_wait(epoll_create1(0), &ev, 1, -1);
 }
 
 /*
@@ -274,11 +425,6 @@ static void test_image(long nr, void (*wait_in)(void))
 	end(root);
 }
 
-static void in_nanosleep(void)
-{
-	syscall(SYS_nanosleep, &(struct timespec){ .tv_sec = 60 }, NULL);
-}
-
 static void in_sleep(void)
 {
 	sleep(60);
@@ -347,6 +493,10 @@ int main(void)
 		skip_all("freezing trees needs root");
 	children_init();
 	test_signal();
+	test_signal_left();
+	test_kept_out();
+	test_late_image(SYS_epoll_wait, in_epoll);
+	test_late_image(SYS_nanosleep, in_nanosleep);
 	test_left_away();
 	test_stop_signals();
 	test_robust();
