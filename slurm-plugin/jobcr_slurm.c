@@ -24,6 +24,10 @@
 #define EXIT_NO_JOB  66
 #define EXIT_NOT_NOW 75
 
+/* What jobcr says in an AdminComment begins so. */
+#define OURS        "jobcr: "
+#define COMMENT_MAX 4096
+
 /* How long a requeued job may take to leave its node. */
 #define PENDING_TIMEOUT_S 300
 
@@ -211,18 +215,48 @@ static int start(uint32_t id)
 }
 
 /*
+ * AdminComment belongs to the site's people.  Ours is the part from OURS on:
+ * in front of it may stand what somebody else has put there.
+ */
+static int comment(uint32_t id, const char *text, bool beside_others)
+{
+	char fresh[COMMENT_MAX];
+	job_info_msg_t *msg;
+	job_desc_msg_t update;
+	const job_info_t *job;
+	const char *old, *own;
+	size_t others;
+	int r = load(id, &msg, &job);
+
+	if (r != EXIT_OK)
+		return r;
+	old = job->admin_comment ? job->admin_comment : "";
+	own = strstr(old, OURS);
+	others = own ? (size_t)(own - old) : strlen(old);
+	while (others && strchr("; ", old[others - 1]))
+		others--;
+	snprintf(fresh, sizeof(fresh), "%.*s%s%s", (int)others, old,
+		 others ? "; " : "", text);
+	slurm_free_job_info_msg(msg);
+	if (others && !own && !beside_others)
+		return EXIT_OK;
+	slurm_init_job_desc_msg(&update);
+	update.job_id = id;
+	update.admin_comment = fresh;
+	return slurm_update_job(&update) == SLURM_SUCCESS
+		       ? EXIT_OK
+		       : complain("set the comment");
+}
+
+/*
  * The reason first: a held job shows it from its first moment.  One that is
  * pending already is held by its priority.
  */
-static int hold(uint32_t id, char *reason)
+static int hold(uint32_t id, const char *reason)
 {
 	job_desc_msg_t update;
 
-	slurm_init_job_desc_msg(&update);
-	update.job_id = id;
-	update.admin_comment = reason;
-	if (slurm_update_job(&update) != SLURM_SUCCESS)
-		(void)complain("note the reason");
+	(void)comment(id, reason, true);
 	if (slurm_requeue(id, JOB_REQUEUE_HOLD) == SLURM_SUCCESS)
 		return EXIT_OK;
 	if (slurm_get_errno() != ESLURM_JOB_PENDING)
@@ -234,12 +268,29 @@ static int hold(uint32_t id, char *reason)
 							  : complain("hold");
 }
 
+/* Only a job that Slurm has started before. */
+static int hold_restarted(uint32_t id, const char *reason)
+{
+	const job_info_t *job;
+	job_info_msg_t *msg;
+	bool restarted;
+	int r = load(id, &msg, &job);
+
+	if (r != EXIT_OK)
+		return r;
+	restarted = job->restart_cnt > 0;
+	slurm_free_job_info_msg(msg);
+	return restarted ? hold(id, reason) : EXIT_NOT_NOW;
+}
+
 static int usage(void)
 {
 	fputs("usage: jobcr-slurm query JOBID\n"
 	      "       jobcr-slurm requeue JOBID\n"
 	      "       jobcr-slurm start JOBID\n"
-	      "       jobcr-slurm hold JOBID REASON\n" NODE_USAGE,
+	      "       jobcr-slurm hold JOBID REASON\n"
+	      "       jobcr-slurm hold-restarted JOBID REASON\n"
+	      "       jobcr-slurm comment JOBID TEXT\n" NODE_USAGE,
 	      stderr);
 	return EXIT_USAGE;
 }
@@ -254,6 +305,10 @@ static int run(int argc, char **argv, uint32_t id)
 		return start(id);
 	if (argc == 4 && strcmp(argv[1], "hold") == 0)
 		return hold(id, argv[3]);
+	if (argc == 4 && strcmp(argv[1], "hold-restarted") == 0)
+		return hold_restarted(id, argv[3]);
+	if (argc == 4 && strcmp(argv[1], "comment") == 0)
+		return comment(id, argv[3], false);
 	return usage();
 }
 

@@ -1,6 +1,8 @@
 noinst_LIBRARIES += %D%/libstorage.a
 %C%_libstorage_a_SOURCES = \
 	%D%/as_user.c \
+	%D%/attempts.c \
+	%D%/attempts.h \
 	%D%/as_user.h \
 	%D%/catalog.c \
 	%D%/catalog.h \

@@ -418,6 +418,11 @@ UNIT_TESTS += %D%/unit/frame
 %C%_unit_frame_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
 	src/wire/libwireproto.a src/util/libutil.a $(PROTOBUF_C_LIBS)
 
+UNIT_TESTS += %D%/unit/attempts
+%C%_unit_attempts_SOURCES = %D%/unit/attempts.c
+%C%_unit_attempts_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	storage/libstorage.a src/util/libutil.a $(URING_LIBS)
+
 UNIT_TESTS += %D%/unit/conf
 %C%_unit_conf_SOURCES = %D%/unit/conf.c
 %C%_unit_conf_LDADD = %D%/lib/libtap.a src/conf/libconf.a \

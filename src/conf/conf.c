@@ -42,6 +42,7 @@ static int check_range(cfg_t *cfg, cfg_opt_t *opt)
 		{ "Port", 0, 65535 },         { "Keep", 1, 1000 },
 		{ "Readers", 1, 64 },         { "Timeout", 1, 604800 },
 		{ "SlurmInterval", 0, 3600 }, { "MaxWriters", 0, 1024 },
+		{ "RestoreLimit", 0, 1000 },  { "RestoreGuard", 0, 300 },
 	};
 	long v = cfg_opt_getnint(opt, 0);
 	size_t i;
@@ -71,6 +72,35 @@ static int check_absolute(cfg_t *cfg, cfg_opt_t *opt)
 		}
 	}
 	return 0;
+}
+
+static const char *const failures[] = {
+	[CONF_FAILURE_HOLD] = "hold",
+	[CONF_FAILURE_PREVIOUS] = "previous",
+	[CONF_FAILURE_RESTART] = "restart",
+};
+
+static int find_failure(const char *word)
+{
+	size_t i;
+
+	for (i = 0; word && i < ARRAY_SIZE(failures); i++)
+		if (!strcmp(failures[i], word))
+			return (int)i;
+	return -EINVAL;
+}
+
+static int check_failure(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *v = cfg_opt_getnstr(opt, 0);
+
+	if (find_failure(v) >= 0)
+		return 0;
+	cfg_error(cfg,
+		  "%s is \"%s\": allowed are \"hold\", \"previous\" and "
+		  "\"restart\"",
+		  opt->name, v ? v : "");
+	return -1;
 }
 
 static int check_name(cfg_t *cfg, cfg_opt_t *opt)
@@ -226,6 +256,11 @@ static int take(struct conf *conf, cfg_t *cfg, struct err *err)
 	conf->readers = (unsigned int)cfg_getint(cfg, "Readers");
 	conf->timeout_s = (unsigned int)cfg_getint(cfg, "Timeout");
 	conf->interval_s = (unsigned int)cfg_getint(cfg, "SlurmInterval");
+	conf->restore_limit = (unsigned int)cfg_getint(cfg, "RestoreLimit");
+	conf->restore_guard_s = (unsigned int)cfg_getint(cfg, "RestoreGuard");
+	conf->on_restore_failure = (enum conf_failure)find_failure(
+		cfg_getstr(cfg, "OnRestoreFailure"));
+	conf->job_comment = cfg_getbool(cfg, "JobComment");
 	conf->direct_io = cfg_getbool(cfg, "DirectIO");
 	take_intervals(conf, cfg);
 	r = copy(&conf->cluster, cfg_getstr(cfg, "ClusterName"), err);
@@ -269,9 +304,10 @@ static int parse(cfg_t *cfg, const char *path, bool optional, struct err *err)
 
 static void set_checks(cfg_t *cfg)
 {
-	static const char *const numbers[] = { "Port",          "Keep",
-					       "Readers",       "Timeout",
-					       "SlurmInterval", "MaxWriters" };
+	static const char *const numbers[] = {
+		"Port",          "Keep",       "Readers",      "Timeout",
+		"SlurmInterval", "MaxWriters", "RestoreLimit", "RestoreGuard"
+	};
 	static const char *const paths[] = { "StoreDir", "RunDir",
 					     "MungeSocket", "CarryFiles" };
 	size_t i;
@@ -284,6 +320,7 @@ static void set_checks(cfg_t *cfg)
 	cfg_set_validate_func(cfg, "Interval", check_interval);
 	cfg_set_validate_func(cfg, "WindowInterval", check_interval);
 	cfg_set_validate_func(cfg, "MTBF", check_time);
+	cfg_set_validate_func(cfg, "OnRestoreFailure", check_failure);
 	cfg_set_validate_func(cfg, "ClusterName", check_name);
 	cfg_set_validate_func(cfg, "NodeName", check_name);
 }
@@ -310,6 +347,10 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_STR("WindowInterval", "auto", CFGF_NONE),
 		CFG_STR("MTBF", "30d", CFGF_NONE),
 		CFG_INT("MaxWriters", 0, CFGF_NONE),
+		CFG_INT("RestoreLimit", 5, CFGF_NONE),
+		CFG_INT("RestoreGuard", 5, CFGF_NONE),
+		CFG_STR("OnRestoreFailure", "hold", CFGF_NONE),
+		CFG_BOOL("JobComment", cfg_true, CFGF_NONE),
 		CFG_BOOL("DirectIO", cfg_true, CFGF_NONE),
 		CFG_END(),
 	};

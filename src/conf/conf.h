@@ -9,6 +9,13 @@
 
 #include "util/err.h"
 
+/* OnRestoreFailure: what becomes of a job whose snapshot does not restore. */
+enum conf_failure {
+	CONF_FAILURE_HOLD,     /* it waits for somebody */
+	CONF_FAILURE_PREVIOUS, /* the generation before is tried, then held */
+	CONF_FAILURE_RESTART,  /* it starts from its beginning */
+};
+
 /* jobcr.conf(5): read once, handed down as const.  Strings are its own. */
 struct conf {
 	char *path;           /* the file it came from; NULL: none, defaults */
@@ -24,13 +31,17 @@ struct conf {
 	unsigned int timeout_s;  /* Timeout: of one operation */
 	unsigned int interval_s; /* SlurmInterval: own watch; 0: none */
 	/* Seconds; 0: none, JOB_INTERVAL_AUTO */
-	uint32_t snapshot_interval_s; /* Interval */
-	uint32_t window_interval_s;   /* WindowInterval */
-	uint32_t mtbf_s;              /* MTBF */
-	unsigned int max_writers;     /* MaxWriters; 0: no limit */
-	bool direct_io;               /* DirectIO */
-	uid_t slurm_uid;              /* SlurmUser; 0: nobody but root */
-	uid_t *operators;             /* Operators */
+	uint32_t snapshot_interval_s;         /* Interval */
+	uint32_t window_interval_s;           /* WindowInterval */
+	uint32_t mtbf_s;                      /* MTBF */
+	unsigned int max_writers;             /* MaxWriters; 0: no limit */
+	unsigned int restore_limit;           /* RestoreLimit; 0: none */
+	unsigned int restore_guard_s;         /* RestoreGuard; 0: none */
+	enum conf_failure on_restore_failure; /* OnRestoreFailure */
+	bool job_comment;                     /* JobComment */
+	bool direct_io;                       /* DirectIO */
+	uid_t slurm_uid;  /* SlurmUser; 0: nobody but root */
+	uid_t *operators; /* Operators */
 	size_t noperators;
 	char **carry; /* CarryFiles, NULL-terminated */
 };

@@ -2,7 +2,9 @@
 #include "daemon/cut.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "daemon/slurm.h"
 #include "operation/aside.h"
@@ -132,20 +134,26 @@ static int checkpoint(struct under_way *w, struct err *err)
 
 static void outputs(const struct subject *s, bool back)
 {
-	const char *paths[] = { s->info.stdout_path, s->info.stderr_path };
-	struct user_id user;
 	struct err err = { 0 };
-	size_t i;
-	int r = user_id_load(s->info.uid, s->info.gid, &user, &err);
 
-	for (i = 0; i < ARRAY_SIZE(paths) && r == 0; i++)
-		if (*paths[i])
-			r = back ? aside_take_back(paths[i], s->id, &user, &err)
-				 : aside_put(paths[i], s->id, &user, &err);
-	if (r < 0)
+	if ((back ? aside_undo_outputs(&s->info, &err)
+		  : aside_put_outputs(&s->info, &err)) < 0)
 		log_error(s->id, "%s", err.text);
-	else
-		user_id_done(&user);
+}
+
+static void tell_comment(const struct subject *s, const struct cut_result *ret)
+{
+	char text[256], at[32] = "";
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (localtime_r(&now, &tm))
+		strftime(at, sizeof(at), "%Y-%m-%dT%H:%M", &tm);
+	snprintf(text, sizeof(text),
+		 "jobcr: generation %u of %s, %.1f MiB, in %.128s",
+		 ret->generation, at, (double)ret->page_bytes / 1048576.0,
+		 s->conf->store_dir);
+	subject_comment(s, text);
 }
 
 /* Of this job, by whatever run of it. */
@@ -213,6 +221,9 @@ int cut_job(struct subject *s, const struct cut *cut, struct cut_result *ret,
 		subject_note(s, r == -ENOTSUP ? "refused" : "failed", 0,
 			     "%s: no checkpoint, the job goes on: %s",
 			     cut->cause, err->text);
+	/* A held job's comment is the reason. */
+	if (r == 0 && cut->after != CUT_REQUEUE_HOLD)
+		tell_comment(s, ret);
 	settle(&w, r < 0);
 	return r;
 }

@@ -4,7 +4,11 @@ jobcrd_SOURCES = \
 	%D%/cut.h \
 	%D%/event.c \
 	%D%/event.h \
+	%D%/guard.c \
+	%D%/guard.h \
 	%D%/main.c \
+	%D%/mend.c \
+	%D%/mend.h \
 	%D%/preempt.c \
 	%D%/preempt.h \
 	%D%/revive.c \

@@ -4,36 +4,85 @@
 #include <errno.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "daemon/guard.h"
 #include "daemon/slurm.h"
 #include "daemon/subject.h"
 #include "operation/checkpoint.h"
 #include "operation/operation.h"
+#include "storage/attempts.h"
+#include "storage/store.h"
+#include "util/cleanup.h"
 #include "util/log.h"
 
-/* Slurm's controller may be away for a moment, or for the night. */
-#define HOLD_TRIES   60
-#define HOLD_PAUSE_S 5
+/* One restore, and what is known of those before it. */
+struct revival {
+	struct subject s;
+	struct user_id user;
+	int job_fd; /* the job's directory in the store; -1: not to be had */
+	struct attempts before;
+};
 
-/*
- * Held before the supervisor ends: a job that ends on its own is over for
- * Slurm.  The snapshot stays as it is.
- */
-static int hold(const struct subject *s, const char *reason)
+/* Without the book a restore is tried all the same. */
+static void open_book(struct revival *v)
 {
-	const struct timespec pause = { .tv_sec = HOLD_PAUSE_S };
+	const struct subject *s = &v->s;
 	struct err err = { 0 };
-	int try, r;
+	int r = user_id_load(s->info.uid, s->info.gid, &v->user, &err);
 
-	for (try = 0; try < HOLD_TRIES; try++) {
-		r = slurm_hold_job(s->conf->libexec, s->info.slurm, reason,
-				   &err);
-		if (r == 0 || r == -ENOENT)
-			break;
-		log_error(s->id, "hold: %s", err.text);
-		nanosleep(&pause, NULL);
-	}
-	return r;
+	if (r == 0)
+		r = store_open_job(s->conf->store_dir, s->conf->cluster, s->id,
+				   false, &v->user, &v->job_fd, &err);
+	if (r == 0)
+		r = attempts_read(v->job_fd, &v->user, &v->before, &err);
+	if (r < 0)
+		log_warning(s->id, "how often it was restored is not known: %s",
+			    err.text);
+}
+
+static int write_book(const struct revival *v, struct err *err)
+{
+	if (v->job_fd < 0)
+		return err_set(err, -EIO, "its store cannot be reached");
+	return attempts_write(v->job_fd, &v->user, &v->before, err);
+}
+
+static void close_book(struct revival *v)
+{
+	if (v->job_fd >= 0)
+		close(v->job_fd);
+	user_id_done(&v->user);
+}
+
+/* -ELOOP: more often than RestoreLimit says, and never got any further. */
+static int count(struct revival *v, struct err *err)
+{
+	struct attempts *a = &v->before;
+	unsigned int limit = v->s.conf->restore_limit;
+	uint32_t generation = v->s.info.generation;
+	struct err unused;
+
+	if (a->generation != generation)
+		a->count = 0;
+	a->generation = generation;
+	if (limit && a->count >= limit)
+		return err_set(err, -ELOOP,
+			       "it was restored from it %u times and ended "
+			       "each time before a newer snapshot was made",
+			       a->count);
+	a->count++;
+	(void)write_book(v, &unused);
+	return 0;
+}
+
+/* Released, everything is tried again. */
+static void forget(struct revival *v)
+{
+	struct err unused;
+
+	v->before.bad_from = v->before.bad_to = v->before.count = 0;
+	(void)write_book(v, &unused);
 }
 
 static int restore(struct subject *s, struct err *err)
@@ -59,26 +108,139 @@ static int restore(struct subject *s, struct err *err)
 	return r;
 }
 
+/*
+ * Which snapshot may be next, as OnRestoreFailure says: mark those that it
+ * must not be.  False: none, or it cannot be noted.
+ */
+static bool try_another(struct revival *v)
+{
+	enum conf_failure policy = v->s.conf->on_restore_failure;
+	struct attempts *a = &v->before;
+	uint32_t failed = v->s.info.generation, next = 0;
+	struct err err = { 0 };
+	int r;
+
+	if (policy == CONF_FAILURE_HOLD)
+		return false;
+	/* Downwards from the newest that failed. */
+	if (!a->bad_from || failed > a->bad_from)
+		a->bad_to = failed;
+	a->bad_from = policy == CONF_FAILURE_RESTART ? 1 : failed;
+	r = v->job_fd < 0
+		    ? err_set(&err, -EIO, "its store cannot be reached")
+		    : attempts_choose(v->job_fd, &v->user, a, &next, &err);
+	if (r == 0 && (next || policy == CONF_FAILURE_RESTART))
+		r = write_book(v, &err);
+	else if (r == 0)
+		return false;
+	if (r < 0) {
+		log_error(v->s.id, "OnRestoreFailure: %s", err.text);
+		return false;
+	}
+	subject_note(&v->s, "again", next,
+		     next ? "requeued, to go on from generation %u"
+			  : "requeued, to start from its beginning",
+		     next);
+	return true;
+}
+
+/* Slurm ends the job for a reason of its own: it needs nothing of us. */
+static bool is_over(const struct subject *s)
+{
+	struct slurm_job job;
+	struct err unused;
+	int r = slurm_query(s->conf->libexec, s->info.slurm, &job, &unused);
+
+	if (r == -ENOENT)
+		return true;
+	return r == 0 && job.reason != SLURM_REASON_NONE &&
+	       job.reason != SLURM_REASON_PREEMPT;
+}
+
+/*
+ * Requeued before the supervisor ends: a job that ends on its own is over for
+ * Slurm.  The snapshot stays as it is.
+ */
+static void fail(struct revival *v, int result, const char *text)
+{
+	struct subject *s = &v->s;
+	char reason[ERR_TEXT_SIZE + 128];
+	struct err err = { 0 };
+	bool again;
+
+	snprintf(reason, sizeof(reason),
+		 "jobcr: restore of snapshot %u on %s: %s", s->info.generation,
+		 s->conf->node, text);
+	if (is_over(s)) {
+		log_info(s->id, "ended during a restore: %s", reason);
+		return;
+	}
+	subject_note(s, "failed", s->info.generation, "%s", reason);
+	again = try_another(v) &&
+		slurm_requeue_job(s->conf->libexec, s->info.slurm, &err) == 0;
+	if (!again) {
+		subject_note(s, "held", s->info.generation, "held: %s", reason);
+		forget(v);
+		(void)subject_hold(s, reason);
+	}
+	(void)subject_tell(s, CONTROL_ABORT, operation_exit_status(result),
+			   &err);
+	/* It ends when nobody guards it any more. */
+	close(s->control_fd);
+	s->control_fd = -1;
+	if (again && slurm_start_job(s->conf->libexec, s->info.slurm, &err) < 0)
+		log_warning(s->id, "%s: it starts when Slurm lets it",
+			    err.text);
+}
+
+static void tell_comment(const struct subject *s)
+{
+	char text[256], at[32] = "";
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (localtime_r(&now, &tm))
+		strftime(at, sizeof(at), "%Y-%m-%dT%H:%M", &tm);
+	snprintf(text, sizeof(text),
+		 "jobcr: goes on from generation %u since "
+		 "%s on %.64s",
+		 s->info.generation, at, s->conf->node);
+	subject_comment(s, text);
+}
+
+/* Nobody may lie in wait for the job: a checkpoint may be due at once. */
+static void look_after(struct revival *v)
+{
+	struct subject *s = &v->s;
+
+	close(s->lock_fd);
+	s->lock_fd = -1;
+	tell_comment(s);
+	if (guard_job(s, v->before.died == s->info.generation) != GUARD_HELD)
+		return;
+	v->before.died = s->info.generation;
+	forget(v);
+}
+
 int revive_job(const struct conf *conf, const char *job_id)
 {
-	char reason[ERR_TEXT_SIZE + 64];
+	struct revival v = { .job_fd = -1 };
 	struct err err = { 0 };
-	struct subject s;
-	int r = subject_open(conf, job_id, CONTROL_RESTORING, &s, &err);
+	int r = subject_open(conf, job_id, CONTROL_RESTORING, &v.s, &err);
 
 	if (r < 0)
 		return 0;
-	r = restore(&s, &err);
-	if (r < 0) {
-		snprintf(reason, sizeof(reason),
-			 "jobcr: restore of snapshot "
-			 "%u on %s: %s",
-			 s.info.generation, conf->node, err.text);
-		subject_note(&s, "held", s.info.generation, "held: %s", reason);
-		(void)hold(&s, reason);
-		(void)subject_tell(&s, CONTROL_ABORT, operation_exit_status(r),
-				   &err);
-	}
-	subject_done(&s);
+	open_book(&v);
+	r = count(&v, &err);
+	if (r == 0)
+		r = guard_begin(&v.s, &err);
+	if (r == 0)
+		r = restore(&v.s, &err);
+	if (r < 0)
+		fail(&v, r, err.text);
+	else
+		look_after(&v);
+	close_book(&v);
+	subject_done(&v.s);
 	return r < 0;
 }

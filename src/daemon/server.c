@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/mend.h"
 #include "daemon/preempt.h"
 #include "daemon/revive.h"
 #include "util/cleanup.h"
@@ -53,6 +54,7 @@ struct server {
 	unsigned int nfailed;
 	uint64_t next_watch;
 	uint64_t next_warning; /* rate of "too many" in the log */
+	bool mend;             /* a child was killed: see mend.h */
 	sigset_t old_mask;
 };
 
@@ -192,6 +194,8 @@ static int fork_child(struct server *s, enum child_kind kind, uid_t uid,
 static void child_ended(struct server *s, struct child *c, int status)
 {
 	c->pid = 0;
+	if (c->kind == CHILD_SLURM && WIFSIGNALED(status))
+		s->mend = true;
 	if (c->kind == CHILD_SLURM && *c->job_id && status != 0) {
 		struct failed *f = &s->failed[s->nfailed++ % FAILED_MAX];
 
@@ -314,6 +318,12 @@ static void loop(struct server *s)
 	for (;;) {
 		int timeout = watch_due(s);
 
+		if (s->mend) {
+			s->mend = false;
+			if (fork_child(s, CHILD_SLURM, 0, NULL))
+				_exit(mend_jobs(s->conf));
+		}
+
 		if (poll(fds, 5, timeout) <= 0)
 			continue;
 		if (fds[0].revents && read_signals(s))
@@ -358,7 +368,7 @@ static void remove_sockets(const struct server *s)
 
 int server_run(const struct conf *conf, struct err *err)
 {
-	struct server s = { .conf = conf };
+	struct server s = { .conf = conf, .mend = true };
 	int r = block_signals(&s, err);
 
 	if (r == 0)

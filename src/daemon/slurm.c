@@ -251,3 +251,9 @@ int slurm_hold_job(const char *libexec, uint32_t job, const char *reason,
 {
 	return tell(libexec, "hold", job, reason, err);
 }
+
+int slurm_comment_job(const char *libexec, uint32_t job, const char *text,
+		      struct err *err)
+{
+	return tell(libexec, "comment", job, text, err);
+}

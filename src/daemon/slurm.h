@@ -76,4 +76,11 @@ int slurm_start_job(const char *libexec, uint32_t job, struct err *err);
 int slurm_hold_job(const char *libexec, uint32_t job, const char *reason,
 		   struct err *err);
 
+/*
+ * Its AdminComment, as far as it is ours (begins with "jobcr: ") or empty;
+ * other people's stays as it is.
+ */
+int slurm_comment_job(const char *libexec, uint32_t job, const char *text,
+		      struct err *err);
+
 #endif

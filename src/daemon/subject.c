@@ -6,13 +6,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "daemon/slurm.h"
 #include "operation/chronicle.h"
 #include "util/log.h"
 
 /* So many refusals go to the history; the log has them all. */
 #define REFUSALS_NOTED 8
+
+/* Slurm's controller may be away for a moment, or for the night. */
+#define HOLD_TRIES   60
+#define HOLD_PAUSE_S 5
 
 void subject_done(struct subject *s)
 {
@@ -49,6 +55,32 @@ int subject_tell(const struct subject *s, uint32_t op, int64_t a,
 	struct control_reply reply;
 
 	return control_call(s->control_fd, &req, &reply, NULL, err);
+}
+
+int subject_hold(const struct subject *s, const char *reason)
+{
+	const struct timespec pause = { .tv_sec = HOLD_PAUSE_S };
+	struct err err = { 0 };
+	int try, r = 0;
+
+	for (try = 0; try < HOLD_TRIES; try++) {
+		r = slurm_hold_job(s->conf->libexec, s->info.slurm, reason,
+				   &err);
+		if (r == 0 || r == -ENOENT)
+			break;
+		log_error(s->id, "hold: %s", err.text);
+		nanosleep(&pause, NULL);
+	}
+	return r;
+}
+
+void subject_comment(const struct subject *s, const char *text)
+{
+	struct err err = { 0 };
+
+	if (s->conf->job_comment &&
+	    slurm_comment_job(s->conf->libexec, s->info.slurm, text, &err) < 0)
+		log_warning(s->id, "%s", err.text);
 }
 
 int subject_open(const struct conf *conf, const char *job_id,

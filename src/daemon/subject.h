@@ -40,6 +40,15 @@ int subject_tell(const struct subject *s, uint32_t op, int64_t a,
 #define subject_note(s, ...) event_note((s)->conf, &(s)->info, __VA_ARGS__)
 
 /*
+ * Requeue and hold it, with the reason where "scontrol show job" has it;
+ * tries for minutes.  -ENOENT: Slurm does not know it any more.
+ */
+int subject_hold(const struct subject *s, const char *reason);
+
+/* JobComment: "jobcr: ..." in its AdminComment, unless others use that. */
+void subject_comment(const struct subject *s, const char *text);
+
+/*
  * What a worker's reply says, into the log; an outcome is an event.  cause:
  * of a checkpoint, else NULL.
  */

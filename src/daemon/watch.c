@@ -8,6 +8,7 @@
 
 #include "daemon/server.h"
 #include "daemon/slurm.h"
+#include "storage/attempts.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -71,6 +72,16 @@ int watch_slurm(const struct conf *conf)
 	return 0;
 }
 
+/* Not one that could not be restored, where OnRestoreFailure says so. */
+static int choose(int job_fd, const struct user_id *user, uint32_t *ret,
+		  struct err *err)
+{
+	struct attempts before;
+	int r = attempts_read(job_fd, user, &before, err);
+
+	return r < 0 ? r : attempts_choose(job_fd, user, &before, ret, err);
+}
+
 /*
  * Only a job that Slurm has started before can have left a snapshot: numbers
  * of jobs begin again when a controller loses its state.
@@ -98,9 +109,9 @@ static int find_snapshot(const struct conf *conf, const struct ask_question *q,
 	r = store_open_job(conf->store_dir, conf->cluster, q->job_id, false,
 			   &user, &job_fd, err);
 	if (r == 0)
-		r = store_newest(job_fd, &user, ret, err);
+		r = choose(job_fd, &user, ret, err);
 	user_id_done(&user);
-	if (r == -ENOENT) {
+	if (r == -ENOENT || (r == 0 && !*ret)) {
 		*ret = 0;
 		return 0;
 	}

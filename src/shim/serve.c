@@ -74,6 +74,16 @@ bool serve_busy(const struct supervisor *s)
 	return false;
 }
 
+bool serve_guarded(const struct supervisor *s)
+{
+	int i;
+
+	for (i = 0; i < CLIENTS_MAX; i++)
+		if (s->clients[i].fd >= 0 && s->clients[i].guards)
+			return true;
+	return false;
+}
+
 /* Without a holder what was held back goes on to the job. */
 static void release(struct supervisor *s, struct client *c)
 {
@@ -161,8 +171,21 @@ void serve_alive(struct supervisor *s)
 	(void)unlinkat(s->dir_fd, "ended", 0);
 }
 
+static void tell_end(struct supervisor *s, struct client *c)
+{
+	struct control_reply reply = { .magic = CONTROL_MAGIC,
+				       .value = s->status,
+				       .info = s->info };
+	struct err unused;
+
+	if (send_fds(c->fd, &reply, sizeof(reply), NULL, 0, &unused) < 0)
+		client_drop(s, c);
+}
+
 void serve_root_ended(struct supervisor *s, int status)
 {
+	int i;
+
 	s->root = s->info.root_pid = 0;
 	s->status = status;
 	if (s->info.state != CONTROL_LEFT)
@@ -173,6 +196,9 @@ void serve_root_ended(struct supervisor *s, int status)
 	s->over = !s->linger;
 	if (s->init)
 		kill(s->init, SIGKILL);
+	for (i = 0; i < CLIENTS_MAX; i++)
+		if (s->clients[i].fd >= 0 && s->clients[i].guards)
+			tell_end(s, &s->clients[i]);
 }
 
 static int do_running(struct supervisor *s, struct client *c,
@@ -303,6 +329,12 @@ void serve_client(struct supervisor *s, struct client *c)
 	}
 	if (req.op == CONTROL_WAIT && may_wait(s)) {
 		c->waits = true;
+		return;
+	}
+	if (req.op == CONTROL_GUARD) {
+		c->guards = true;
+		if (s->over)
+			tell_end(s, c);
 		return;
 	}
 	reply.result = req.op == CONTROL_WAIT

@@ -305,7 +305,8 @@ static void reap(struct supervisor *s)
 
 static bool finished(const struct supervisor *s)
 {
-	return s->over && !s->root && !s->built && !s->init;
+	return s->over && !s->root && !s->built && !s->init &&
+	       !serve_guarded(s);
 }
 
 static void read_init(struct supervisor *s)

@@ -13,6 +13,7 @@ struct client {
 	int fd;       /* -1: free */
 	bool holds;   /* signals are held back for it */
 	bool waits;   /* wants to know the end */
+	bool guards;  /* decides what the end of the root is */
 	bool spawned; /* the root that is being built is its work */
 	bool left;    /* announced that the job ends by a checkpoint */
 };
@@ -55,6 +56,7 @@ void serve_ended(struct supervisor *s);
 void serve_alive(struct supervisor *s);
 void serve_root_ended(struct supervisor *s, int status);
 bool serve_busy(const struct supervisor *s);
+bool serve_guarded(const struct supervisor *s);
 
 /* A signal for the root: now, or when it is no longer held back. */
 void forward_signal(struct supervisor *s, int sig, bool group);

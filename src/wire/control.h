@@ -38,6 +38,9 @@ enum control_op {
 	CONTROL_LINGER,   /* once the tree was ended by a checkpoint, stay
 			     until Slurm ends the job: its word on how the
 			     job ended is the one to be recorded */
+	CONTROL_GUARD,    /* the reply comes when the root ends (wait status);
+			     the supervisor does not end before this
+			     connection does */
 };
 
 struct control_request {

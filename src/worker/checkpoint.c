@@ -35,8 +35,8 @@ static void outputs_back(const struct work *w)
 
 	find_outputs(w, &out);
 	for (i = 0; out.paths[i]; i++)
-		(void)aside_take_back(out.paths[i], w->req->job_id, &w->owner,
-				      &unused);
+		(void)aside_undo(out.paths[i], w->req->job_id, &w->owner,
+				 &unused);
 }
 
 static bool outputs_aside(const struct work *w)

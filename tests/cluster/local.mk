@@ -12,7 +12,8 @@ CLUSTER_TESTS = \
 	%D%/output.t \
 	%D%/refused.t \
 	%D%/restored.t \
-	%D%/held.t
+	%D%/held.t \
+	%D%/revived.t
 
 noinst_PROGRAMS += %D%/progress
 %C%_progress_SOURCES = %D%/progress.c

@@ -29,6 +29,7 @@ static void test_good(const char *path)
 
 	ok(load(path,
 		"# ours\nclustername = \"emmy\"\nKeep = 7\nDirectIO = false\n"
+		"OnRestoreFailure = \"previous\"\nJobComment = false\n"
 		"Operators = {\"0\", \"1234\"}\nCarryFiles = {\"/var/x\"}\n",
 		&c, &err) == 0,
 	   "a good file is read: %s", err.text);
@@ -37,7 +38,11 @@ static void test_good(const char *path)
 	ok(c->noperators == 2 && c->operators[1] == 1234 &&
 		   !strcmp(c->carry[0], "/var/x") && !c->carry[1],
 	   "lists, too");
-	ok(c->port == CONF_DEFAULT_PORT && *c->node && !strchr(c->node, '.'),
+	ok(c->on_restore_failure == CONF_FAILURE_PREVIOUS && !c->job_comment,
+	   "and words");
+	ok(c->restore_limit == 5 && c->restore_guard_s == 5 &&
+		   c->port == CONF_DEFAULT_PORT && *c->node &&
+		   !strchr(c->node, '.'),
 	   "and defaults for the rest");
 	conf_free(c);
 }
@@ -76,6 +81,10 @@ static void test_bad(const char *path)
 		{ "\nPort = 70000\n", "line 2", "0 to 65535" },
 		{ "Keep = many\n", "line 1", "Keep" },
 		{ "StoreDir = \"relative\"\n", "line 1", "begin with /" },
+		{ "RestoreLimit = 1001\n", "line 1", "0 to 1000" },
+		{ "RestoreGuard = -1\n", "line 1", "0 to 300" },
+		{ "\nOnRestoreFailure = \"never\"\n", "line 2",
+		  "\"previous\"" },
 		{ "ClusterName = \"../x\"\n", "line 1", "file name" },
 		{ "Operators = {\"nobody-of-that-name\"}\n", "Operators",
 		  "nobody-of-that-name" },

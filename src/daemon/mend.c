@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/mend.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "daemon/slurm.h"
+#include "daemon/subject.h"
+#include "operation/aside.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+/* Slurm's controller may be away for a moment. */
+#define TRIES   60
+#define PAUSE_S 5
+
+/* -EAGAIN: nobody can say yet whether Slurm has requeued it. */
+static int mend(const struct conf *conf, const char *job_id)
+{
+	struct slurm_job job;
+	struct subject s;
+	struct err err = { 0 };
+	int r = subject_open(conf, job_id, CONTROL_ALIVE, &s, &err);
+
+	/* Whoever has it sees to it. */
+	if (r < 0)
+		return 0;
+	r = slurm_query(conf->libexec, s.info.slurm, &job, &err);
+	if (r < 0 && r != -ENOENT)
+		r = -EAGAIN;
+	else if (r == 0 &&
+		 (job.reason == SLURM_REASON_NONE ||
+		  (job.reason == SLURM_REASON_PREEMPT && !job.completing)) &&
+		 aside_undo_outputs(&s.info, &err) < 0)
+		log_error(s.id, "%s", err.text);
+	subject_done(&s);
+	return r == -EAGAIN ? r : 0;
+}
+
+int mend_jobs(const struct conf *conf)
+{
+	const struct timespec pause = { .tv_sec = PAUSE_S };
+	auto_free struct control_info *list = NULL;
+	struct err unused;
+	size_t count, i;
+	int try, again = 1;
+
+	if (control_list(conf->run_dir, &list, &count, &unused) < 0)
+		return 0;
+	for (try = 0; again && try < TRIES; try++) {
+		if (try)
+			nanosleep(&pause, NULL);
+		again = 0;
+		for (i = 0; i < count; i++)
+			if (list[i].slurm && list[i].state == CONTROL_ALIVE &&
+			    mend(conf, list[i].job_id) < 0)
+				again = 1;
+	}
+	return 0;
+}

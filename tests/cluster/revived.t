@@ -1,0 +1,81 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Restores that fail, and restored jobs that die at once: held with the reason
+# or as OnRestoreFailure says, never in a loop; a release tries again.
+. "$(dirname "$0")/lib.sh"
+
+cluster_begin CLUSTER_KILL_WAIT=5
+
+held() {
+	[ "$(field "$1" JobState)" = PENDING ] &&
+		[ "$(field "$1" Priority)" = 0 ] &&
+		[ "$(field "$1" NodeList)" = "" ]
+}
+
+comment() {
+	slurm scontrol show job "$1" | sed -n 's/^ *AdminComment=//p'
+}
+
+# release JOBID: at once, not when its last credential has expired.
+release() {
+	slurm scontrol release "$1"
+	slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$1"
+}
+
+# configure LINE...: for the jobcrds of all nodes.
+configure() {
+	printf '%s\n' "$@" >>"$cluster_dir/etc/jobcr.conf"
+	for node in n1 n2 n3; do
+		cluster daemon $node stop
+		cluster daemon $node start
+	done
+}
+
+# The job fails as soon as it runs where it did not start.
+script homesick <<'EOT'
+here=$(cat /proc/sys/kernel/hostname)
+echo "at home"
+until [ "$(cat /proc/sys/kernel/hostname)" != "$here" ] || [ -e stop ]; do
+	sleep 0.2
+done
+[ -e welcome ] && echo "welcome" && exit 0
+echo "where is my file?"
+[ -e crash ] && kill -SEGV $$
+exit 3
+EOT
+job=$(submit --jobcr homesick)
+# Its own comment is nobody else's business.
+slurm scontrol update jobid="$job" admincomment="ticket 17"
+wait_until 30 printed "$job" 'at home' || bail "job $job does not run"
+vip=$(preempt "$(field "$job" NodeList)" 1000)
+wait_until 60 held "$job"
+ok $? "a job that fails at once after its restore is held" \
+	"$(slurm scontrol show job "$job")"
+comment "$job" | grep -q '^ticket 17; jobcr: restored from snapshot 1.*status 3'
+ok $? "the reason stands behind somebody else's comment" "$(comment "$job")"
+touch "$home/welcome"
+release "$job"
+wait_until 60 has_ended "$job"
+is "$(field "$job" JobState) $(field "$job" ExitCode)" "COMPLETED 0:0" \
+	"released, it goes on when what it missed is there"
+is "$(tr '\n' ' ' <"$home/$job.out")" "at home welcome " \
+	"from the snapshot, with its output"
+
+rm -f "$home/welcome"
+touch "$home/crash"
+job=$(submit --jobcr homesick)
+wait_until 30 printed "$job" 'at home' || bail "job $job does not run"
+vip=$(preempt "$(field "$job" NodeList)" 1000)
+wait_until 60 held "$job"
+ok $? "so is one that crashes"
+comment "$job" | grep -q '^jobcr: restored from snapshot 1.*signal 11'
+ok $? "with the signal in the reason" "$(comment "$job")"
+release "$job"
+wait_until 60 has_ended "$job"
+is "$(field "$job" JobState) $(field "$job" ExitCode)" "FAILED 0:11" \
+	"when it does it again after a release, that is its end"
+grep -q "JobId=$job .*JobState=FAILED" "$cluster_dir/log/jobcomp.txt"
+ok $? "as Slurm's accounting has it"
+rm -f "$home/crash"
+slurm scancel "$vip"
+done_testing
