@@ -34,14 +34,18 @@ static uint64_t signal_bits(const uint8_t *siginfo, size_t count)
 	return bits;
 }
 
-/* Is a signal that has a handler going to be delivered on the way out? */
+/*
+ * The signal whose handler is going to run first on the way out, or 0.  The
+ * kernel takes the thread's own before those of the process, low numbers
+ * first.
+ */
 static int read_pending(struct frozen_task *task, struct frozen_thread *th,
-			bool *ret, struct err *err)
+			int *ret, struct err *err)
 {
 	auto_free uint8_t *own = NULL, *shared = NULL;
 	size_t nown = 0, nshared = 0;
 	struct proc_status status;
-	uint64_t bits, mask;
+	uint64_t first, later, mask;
 	int r;
 
 	r = tracee_peek_signals(&th->tracee, false, &own, &nown, err);
@@ -52,14 +56,17 @@ static int read_pending(struct frozen_task *task, struct frozen_thread *th,
 		r = tracee_get_sigmask(&th->tracee, &mask, err);
 	if (r < 0)
 		return r;
-	bits = (signal_bits(own, nown) | signal_bits(shared, nshared)) & ~mask;
-	*ret = false;
-	if (!bits)
+	first = signal_bits(own, nown) & ~mask;
+	later = signal_bits(shared, nshared) & ~mask;
+	*ret = 0;
+	if (!(first | later))
 		return 0;
 	r = proc_read_status(task->proc_fd, &status, err);
 	if (r < 0)
 		return r;
-	*ret = (bits & status.sig_caught) != 0;
+	first &= status.sig_caught;
+	later &= status.sig_caught;
+	*ret = __builtin_ffsll((long long)(first ? first : later));
 	proc_status_done(&status);
 	return 0;
 }
@@ -292,7 +299,7 @@ int stopped_take(struct frozen_task *task, struct frozen_thread *th,
 	/* In a stop of its own it was left as it is. */
 	if (r == 0)
 		syscall_mend(&th->regs_image);
-	th->tracee.handler_pending = false;
+	th->tracee.handler_pending = 0;
 	if (r == 0 && syscall_interrupted(&th->regs_image))
 		r = read_pending(task, th, &th->tracee.handler_pending, err);
 	if (r < 0)

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,8 +141,11 @@ static int set_call(struct remote *r, long nr, const uint64_t args[6],
 	return tracee_set_regs(r->t, &regs, err);
 }
 
-/* The state of the thread as a frame behind its stack pointer to be. */
-static int write_frame(struct remote *r, struct err *err)
+/*
+ * The state of the thread as a frame behind its stack pointer to be.
+ * restarts: the handler that is about to run says that calls go on.
+ */
+static int write_frame(struct remote *r, bool restarts, struct err *err)
 {
 	auto_free uint8_t *xstate = malloc(XSTATE_MAX);
 	auto_free uint8_t *buf = malloc(FRAME_MAX);
@@ -163,7 +167,7 @@ static int write_frame(struct remote *r, struct err *err)
 		return e;
 	/* After rt_sigreturn the kernel looks at no restart code any more. */
 	syscall_identify(r->t, &regs);
-	syscall_rewind(&regs, r->t->handler_pending);
+	syscall_rewind(&regs, r->t->handler_pending && !restarts);
 	if (syscall_interrupted(&regs))
 		regs.rax = (unsigned long long)-EINTR;
 	e = frame_build(&ctx, r->stack, buf, &len, err);
@@ -188,9 +192,34 @@ static int set_options(struct remote *r, bool in_calls, struct err *err)
 	return 0;
 }
 
+/*
+ * Only the thread itself can tell whether a handler ends calls that can go
+ * on.  Until it has told, they end: a wait too short does less harm than one
+ * for ever.
+ */
+static int mend_frame(struct remote *r, struct err *err)
+{
+	struct {
+		uint64_t handler, flags;
+	} action;
+	int64_t value;
+	int e;
+
+	if (!r->t->handler_pending || (long)r->saved.orig_rax < 0 ||
+	    (long)r->saved.rax != RESTART_LAST)
+		return 0;
+	e = remote_call(r, "rt_sigaction", &value, err, SYS_rt_sigaction,
+			(uint64_t)r->t->handler_pending, 0, r->buffer, 8, 0, 0);
+	e = e < 0 ? e : remote_read(r, r->buffer, &action, sizeof(action), err);
+	if (e < 0 || !(action.flags & SA_RESTART))
+		return e;
+	return write_frame(r, true, err);
+}
+
 int remote_begin(struct remote *r, struct tracee *t, struct err *err)
 {
 	static const uint64_t none[6];
+	struct err ignored;
 	int e;
 
 	r->t = t;
@@ -206,7 +235,7 @@ int remote_begin(struct remote *r, struct tracee *t, struct err *err)
 			    "thread %d: its stack is where jobcr would work",
 			    (int)t->tid);
 	e = e < 0 ? e : tracee_get_sigmask(t, &r->saved_mask, err);
-	e = e < 0 ? e : write_frame(r, err);
+	e = e < 0 ? e : write_frame(r, false, err);
 	e = e < 0 ? e : set_options(r, true, err);
 	/*
 	 * First on the frame (a getpid is what would be called), then the
@@ -222,7 +251,11 @@ int remote_begin(struct remote *r, struct tracee *t, struct err *err)
 	if (e < 0) {
 		r->stuck = true;
 		r->t = NULL;
+		return e;
 	}
+	e = mend_frame(r, err);
+	if (e < 0)
+		(void)remote_end(r, &ignored);
 	return e;
 }
 

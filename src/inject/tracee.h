@@ -21,8 +21,9 @@ struct tracee {
 	bool exit_kill;
 	int stop_signal; /* group stop: the job was stopped by this signal */
 	bool away; /* in remote calls: let go, it comes home by its frame */
-	bool handler_pending; /* a signal with a handler is about to run it */
-	int death;            /* wait status once it died, else -1 */
+	int handler_pending; /* the signal whose handler is about to run, or 0
+			      */
+	int death;           /* wait status once it died, else -1 */
 };
 
 /* Seize without stopping.  puppet: it dies with the tracer. */

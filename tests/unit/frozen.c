@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -224,6 +225,68 @@ static void in_epoll(void)
 }
 
 /*
+ * A handler waits, and we are killed while the thread makes our calls: what
+ * becomes of the program's own call is for the handler's flags to say.
+ */
+static void test_left_interrupted(int flags)
+{
+	struct sigaction sa = { .sa_handler = count_signal, .sa_flags = flags };
+	pid_t root, tracer;
+	int fds[2], status;
+	char c;
+
+	reset();
+	if (pipe(fds) < 0)
+		return;
+	root = fork_bound();
+	if (root == 0) {
+		sigaction(SIGUSR1, &sa, NULL);
+		if (fork_bound() == 0)
+			send_late(getppid());
+		counters[0]++;
+		if (read(fds[0], &c, 1) < 0 && errno == EINTR)
+			counters[2] = 1;
+		counters[3] = 1;
+		for (;;)
+			pause();
+	}
+	await_count(0, 2);
+	await_state(root, 'S');
+	tracer = fork_bound();
+	if (tracer == 0) {
+		struct tree_members members = { .root_pid = root };
+		struct frozen_tree tree;
+		struct frozen_task *task;
+		struct tracee *t;
+		struct err err = { 0 };
+		int64_t v;
+
+		if (tree_freeze(&members, DEADLINE, &tree, &err) < 0)
+			_exit(1);
+		task = &tree.tasks[0];
+		t = &task->threads[0].tracee;
+		if (task->nsiginfo == 1 &&
+		    remote_new(root, t, NULL, &task->remote, &err) == 0 &&
+		    remote_begin(task->remote, t, &err) == 0 &&
+		    remote_call(task->remote, "getpid", &v, &err, SYS_getpid, 0,
+				0, 0, 0, 0, 0) == 0)
+			raise(SIGKILL);
+		_exit(2);
+	}
+	waitpid(tracer, &status, 0);
+	await_count(1, 1);
+	if (flags && write(fds[1], "x", 1) != 1)
+		return;
+	ok(WIFSIGNALED(status) && await_count(3, 1) &&
+		   counters[2] == (flags ? 0 : 1),
+	   "a read whose handler waits when a tracer is killed %s",
+	   flags ? "goes on" : "ends");
+	end(root);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/*
  * A thread that could not be given back is let go where it is: on its frame,
  * with all signals blocked and one of them pending.
  */
@@ -267,6 +330,72 @@ static void test_left_away(void)
 	}
 	ok(await_count(1, 1) && await_state(root, 'S'),
 	   "it comes home and handles its signal");
+	end(root);
+}
+
+static void *end_elsewhere(void *arg)
+{
+	struct err err = { 0 };
+
+	/* Only the thread that traces may do that: it fails at once. */
+	return (void *)(intptr_t)remote_end(arg, &err);
+}
+
+/*
+ * A thread cannot be given back: its frame must stay where it is until the
+ * thread has come home by it.
+ */
+static void test_end_fails(void)
+{
+	struct tree_members members = { 0 };
+	struct frozen_tree tree;
+	struct err err = { 0 };
+	pthread_t id;
+	void *failed = NULL;
+	pid_t root;
+
+	reset();
+	root = fork_bound();
+	if (root == 0) {
+		signal(SIGUSR1, count_signal);
+		for (counters[0] = 1;; counters[2]++)
+			(void)ppoll(NULL, 0, NULL, NULL);
+	}
+	members.root_pid = root;
+	await_count(0, 1);
+	await_state(root, 'S');
+	for (int i = 0; i < 2; i++) {
+		struct frozen_task *task;
+		struct tracee *t;
+		int64_t v = 0;
+		int r;
+
+		if (!ok(tree_freeze(&members, DEADLINE, &tree, &err) == 0,
+			"a process is frozen: %s", err.text))
+			break;
+		task = &tree.tasks[0];
+		t = &task->threads[0].tracee;
+		r = remote_new(root, t, NULL, &task->remote, &err);
+		r = r < 0 ? r : remote_begin(task->remote, t, &err);
+		r = r < 0 ? r
+			  : remote_call(task->remote, "getpid", &v, &err,
+					SYS_getpid, 0, 0, 0, 0, 0, 0);
+		/* Once its end fails, once all is well. */
+		if (i == 0 && r == 0) {
+			pthread_create(&id, NULL, end_elsewhere, task->remote);
+			pthread_join(id, &failed);
+			ok((intptr_t)failed < 0 && t->away,
+			   "the end of its calls fails");
+		}
+		ok(r == 0 && tree_thaw(&tree, &err) == 0,
+		   "it is called and let go: %s", err.text);
+		tree_free(&tree);
+		ok(await_state(root, 'S') && counters[2] == 0,
+		   "it is back in its call");
+	}
+	kill(root, SIGUSR1);
+	ok(await_count(1, 1) && await_count(2, 1),
+	   "which a signal ends, as ever");
 	end(root);
 }
 
@@ -497,7 +626,10 @@ int main(void)
 	test_kept_out();
 	test_late_image(SYS_epoll_wait, in_epoll);
 	test_late_image(SYS_nanosleep, in_nanosleep);
+	test_left_interrupted(SA_RESTART);
+	test_left_interrupted(0);
 	test_left_away();
+	test_end_fails();
 	test_stop_signals();
 	test_robust();
 	test_seccomp();
