@@ -14,6 +14,7 @@ spank_jobcr_la_SOURCES = \
 	src/wire/job_options.c \
 	src/wire/notify.c \
 	src/wire/record.c \
+	src/wire/saving.c \
 	%D%/launch.c \
 	%D%/launch.h \
 	%D%/options.c \

@@ -4,8 +4,12 @@
 #include <string.h>
 
 #include "util/cleanup.h"
+#include "util/io.h"
 
 #define RUN_DIR "/run/jobcr"
+/* Of an epilog for a snapshot: as long as jobcrd tries, by default. */
+#define EPILOG_WAIT_S   3600
+#define EPILOG_WAIT_MAX 604800
 
 /* spank.h has no names for them. */
 enum { ARGUMENT_NEEDED = 1, ARGUMENT_OPTIONAL = 2 };
@@ -108,6 +112,7 @@ static const char *value_of(const char *word, const char *key)
 static void parse_word(const char *word, struct options *ret)
 {
 	const char *value;
+	uint64_t seconds;
 	bool off;
 
 	if ((value = value_of(word, "run_dir")))
@@ -117,9 +122,13 @@ static void parse_word(const char *word, struct options *ret)
 	else if ((value = value_of(word, "default")) && *value &&
 		 parse_switch(value, &off) == 0)
 		ret->by_default = !off;
+	else if ((value = value_of(word, "epilog_wait")) &&
+		 parse_u64(value, EPILOG_WAIT_MAX, &seconds) == 0)
+		ret->epilog_wait_s = (unsigned int)seconds;
 	else
 		slurm_error("jobcr: plugstack.conf: %s: only run_dir=DIR, "
-			    "libexec=DIR and default=on or off are known",
+			    "libexec=DIR, epilog_wait=SECONDS and default=on "
+			    "or off are known",
 			    word);
 }
 
@@ -128,7 +137,8 @@ void options_parse(int argc, char **argv, struct options *ret)
 	int i;
 
 	*ret = (struct options){ .run_dir = RUN_DIR,
-				 .libexec = JOBCR_LIBEXECDIR };
+				 .libexec = JOBCR_LIBEXECDIR,
+				 .epilog_wait_s = EPILOG_WAIT_S };
 	for (i = 0; i < argc; i++)
 		parse_word(argv[i], ret);
 }

@@ -12,6 +12,7 @@
 
 #include "util/cleanup.h"
 #include "wire/control.h"
+#include "wire/saving.h"
 
 #define END_TIMEOUT_MS 5000
 
@@ -56,18 +57,24 @@ static int remove_run_dir(const char *path, struct err *err)
 	return 0;
 }
 
-int reap_job(const char *run_dir, const char *job, struct err *err)
+int reap_job(const char *run_dir, const char *job, unsigned int wait_s,
+	     struct err *err)
 {
 	auto_close int fd = -EBADF;
 	struct err no_peer;
 	char path[4096];
-	int r = 0;
+	int r, waited;
 
 	snprintf(path, sizeof(path), "%s/jobs/%s", run_dir, job);
 	if (access(path, F_OK) < 0)
 		return 0;
+	waited = saving_await(run_dir, job, wait_s, err);
 	/* A killed supervisor has taken its init, and so the tree, along. */
 	if (control_connect(run_dir, job, &fd, &no_peer) == 0)
 		r = end_tree(fd, err);
-	return r < 0 ? r : remove_run_dir(path, err);
+	else
+		r = 0;
+	if (r == 0)
+		r = remove_run_dir(path, err);
+	return r < 0 ? r : waited;
 }

@@ -5,10 +5,12 @@
 #include "util/err.h"
 
 /*
- * End what is left of a job on this node, a frozen tree too, and remove its
- * run directory.  A job that is not ours: nothing to do, 0.  Waits a few
- * seconds at most.
+ * Wait for a snapshot of the job that is being made, wait_s at most, since
+ * this is what keeps the job from starting elsewhere before.  Then end what
+ * is left of it on this node, a frozen tree too, and remove its run
+ * directory.  A job that is not ours: nothing to do, 0.
  */
-int reap_job(const char *run_dir, const char *job, struct err *err);
+int reap_job(const char *run_dir, const char *job, unsigned int wait_s,
+	     struct err *err);
 
 #endif

@@ -253,7 +253,7 @@ int slurm_spank_job_epilog(spank_t spank, int argc, char **argv)
 		return 0;
 	options_parse(argc, argv, &options);
 	snprintf(job, sizeof(job), "%u", id);
-	if (reap_job(options.run_dir, job, &err) < 0)
+	if (reap_job(options.run_dir, job, options.epilog_wait_s, &err) < 0)
 		slurm_error("jobcr: job %s: %s", job, err.text);
 	(void)notify_send(options.run_dir, job, NOTIFY_ENDED, 0, &err);
 	return 0;

@@ -154,6 +154,31 @@ static int check_time(cfg_t *cfg, cfg_opt_t *opt)
 	return -1;
 }
 
+static const char *const pause_modes[] = {
+	[CONF_PAUSE_AUTO] = "auto",
+	[CONF_PAUSE_STOP] = "stop",
+	[CONF_PAUSE_PIN] = "pin",
+};
+
+static int find_pause(const char *text)
+{
+	for (size_t i = 0; text && i < ARRAY_SIZE(pause_modes); i++)
+		if (strcasecmp(text, pause_modes[i]) == 0)
+			return (int)i;
+	return -1;
+}
+
+static int check_pause(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *v = cfg_opt_getnstr(opt, 0);
+
+	if (find_pause(v) >= 0)
+		return 0;
+	cfg_error(cfg, "%s is \"%s\": allowed are auto, stop and pin",
+		  opt->name, v ? v : "");
+	return -1;
+}
+
 /* A user name or a number. */
 static int find_uid(const char *name, uid_t *ret)
 {
@@ -262,6 +287,7 @@ static int take(struct conf *conf, cfg_t *cfg, struct err *err)
 		cfg_getstr(cfg, "OnRestoreFailure"));
 	conf->job_comment = cfg_getbool(cfg, "JobComment");
 	conf->direct_io = cfg_getbool(cfg, "DirectIO");
+	conf->pause = (enum conf_pause)find_pause(cfg_getstr(cfg, "PauseMode"));
 	take_intervals(conf, cfg);
 	r = copy(&conf->cluster, cfg_getstr(cfg, "ClusterName"), err);
 	if (r == 0)
@@ -323,6 +349,7 @@ static void set_checks(cfg_t *cfg)
 	cfg_set_validate_func(cfg, "OnRestoreFailure", check_failure);
 	cfg_set_validate_func(cfg, "ClusterName", check_name);
 	cfg_set_validate_func(cfg, "NodeName", check_name);
+	cfg_set_validate_func(cfg, "PauseMode", check_pause);
 }
 
 int conf_load(const char *path, struct conf **ret, struct err *err)
@@ -352,6 +379,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_STR("OnRestoreFailure", "hold", CFGF_NONE),
 		CFG_BOOL("JobComment", cfg_true, CFGF_NONE),
 		CFG_BOOL("DirectIO", cfg_true, CFGF_NONE),
+		CFG_STR("PauseMode", "auto", CFGF_NONE),
 		CFG_END(),
 	};
 	const char *given = path ? path : getenv("JOBCR_CONF");

@@ -16,6 +16,9 @@ enum conf_failure {
 	CONF_FAILURE_RESTART,  /* it starts from its beginning */
 };
 
+/* PauseMode; the numbers are those of enum engine_pause. */
+enum conf_pause { CONF_PAUSE_AUTO, CONF_PAUSE_STOP, CONF_PAUSE_PIN };
+
 /* jobcr.conf(5): read once, handed down as const.  Strings are its own. */
 struct conf {
 	char *path;           /* the file it came from; NULL: none, defaults */
@@ -40,6 +43,7 @@ struct conf {
 	enum conf_failure on_restore_failure; /* OnRestoreFailure */
 	bool job_comment;                     /* JobComment */
 	bool direct_io;                       /* DirectIO */
+	enum conf_pause pause;                /* PauseMode */
 	uid_t slurm_uid;  /* SlurmUser; 0: nobody but root */
 	uid_t *operators; /* Operators */
 	size_t noperators;

@@ -12,6 +12,7 @@
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "wire/saving.h"
 
 /* One checkpoint under way. */
 struct under_way {
@@ -37,18 +38,25 @@ static bool is_ending(struct under_way *w)
  * The snapshot is durable and the job frozen.  Back into the queue first:
  * a job that ends before would be over for Slurm.
  */
-static bool requeue(struct under_way *w, uint32_t generation)
+static bool requeue(struct under_way *w, uint32_t generation, bool gone)
 {
 	struct subject *s = w->s;
 	struct err err = { 0 };
 	int r;
 
+	if (gone && w->cut->after == CUT_REQUEUE && is_ending(w) &&
+	    w->ret->requeued) {
+		subject_note(s, "killed", generation,
+			     "Slurm killed and requeued the job while its "
+			     "snapshot was written");
+		return true;
+	}
 	r = w->cut->after == CUT_REQUEUE_HOLD
 		    ? slurm_hold_job(s->conf->libexec, s->info.slurm,
 				     w->cut->reason, &err)
 		    : slurm_requeue_job(s->conf->libexec, s->info.slurm, &err);
 	if (r < 0) {
-		bool ends = is_ending(w);
+		bool ends = is_ending(w) || gone;
 
 		subject_note(s, "failed", generation,
 			     "snapshot %u is there, but: %s: the job %s",
@@ -59,7 +67,7 @@ static bool requeue(struct under_way *w, uint32_t generation)
 	return true;
 }
 
-static bool published(void *arg, uint32_t generation)
+static bool published(void *arg, uint32_t generation, bool gone)
 {
 	struct under_way *w = arg;
 	struct err unused;
@@ -72,7 +80,7 @@ static bool published(void *arg, uint32_t generation)
 		(void)subject_tell(w->s, CONTROL_LINGER, 0, &unused);
 		return true;
 	default:
-		return requeue(w, generation);
+		return requeue(w, generation, gone);
 	}
 }
 
@@ -110,11 +118,14 @@ static int checkpoint(struct under_way *w, struct err *err)
 		.published = published,
 		.arg = w,
 	};
+	auto_close int saving = -EBADF;
 	Reply *reply = NULL;
 	int r = 0;
 
 	if (ends)
 		r = subject_tell(w->s, CONTROL_HOLD, 0, err);
+	if (r == 0 && ends)
+		r = saving_begin(w->s->conf->run_dir, w->s->id, &saving, err);
 	if (r == 0)
 		r = checkpoint_job(w->s->conf, &c, &hooks, &reply, err);
 	if (!reply)

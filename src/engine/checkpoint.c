@@ -379,6 +379,9 @@ static int run_frozen(struct checkpoint *c, struct err *err)
 		r = publish(c, err);
 	if (r == 0)
 		return end(c, err);
+	leave_pin(c);
+	if (c->result.gone)
+		err_wrap(err, r, "the job was killed before all was saved");
 	return give_back(c, r);
 }
 

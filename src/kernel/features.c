@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/kcmp.h>
 #include <linux/sched.h>
+#include <linux/userfaultfd.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -318,6 +319,15 @@ static int probe_uring(void)
 	return failed(syscall(SYS_io_uring_setup, 4, params));
 }
 
+/* With faults of the kernel, which not everybody may have. */
+static int probe_hold(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	return fd < 0 ? errno : failed(ioctl(fd, UFFDIO_API, &api));
+}
+
 #define KERNEL_OPTION(o) "a kernel built with " o
 #define RIGHTS                                                                 \
 	"root with CAP_SYS_ADMIN, CAP_SYS_PTRACE and "                         \
@@ -387,6 +397,11 @@ static const struct {
 	{ { "timerfd-ticks", "keeps expirations of timer descriptors",
 	    KERNEL_OPTION("CONFIG_CHECKPOINT_RESTORE"), true },
 	  probe_ticks },
+	{ { "userfaultfd",
+	    "lets the memory of a preempted job outlive it (PauseMode pin; "
+	    "else a job has to last until all is copied)",
+	    KERNEL_OPTION("CONFIG_USERFAULTFD") " and " RIGHTS, false },
+	  probe_hold },
 	{ { "io-uring", "writes and reads snapshots",
 	    "sysctl kernel.io_uring_disabled=0 or 1", true },
 	  probe_uring },

@@ -28,6 +28,8 @@ static void fill_common(const struct conf *conf, WorkerRequest *w)
 	w->no_direct = !conf->direct_io;
 	w->has_timeout_s = 1;
 	w->timeout_s = conf->timeout_s;
+	w->has_pause = 1;
+	w->pause = (uint32_t)conf->pause;
 }
 
 /*

@@ -40,11 +40,11 @@ static bool ask_proceed(void *arg)
 	return p->above->proceed(p->above->arg);
 }
 
-static bool tell_published(void *arg, uint32_t generation)
+static bool tell_published(void *arg, uint32_t generation, bool gone)
 {
 	struct progress *p = arg;
 
-	return p->above->published(p->above->arg, generation);
+	return p->above->published(p->above->arg, generation, gone);
 }
 
 void progress_begin(struct progress *p, const struct conf *conf,

@@ -84,7 +84,8 @@ static int serve(int fd, const WorkerMessage *m,
 		return 0;
 	if (m->has_published && m->published)
 		yes = hooks->published &&
-		      hooks->published(hooks->arg, m->generation);
+		      hooks->published(hooks->arg, m->generation,
+				       m->has_gone && m->gone);
 	else if (hooks->proceed)
 		yes = hooks->proceed(hooks->arg);
 	return answer(fd, yes, err);

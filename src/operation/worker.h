@@ -10,8 +10,9 @@
 struct worker_hooks {
 	void (*phase)(void *arg, const char *phase);
 	bool (*proceed)(void *arg); /* stepping */
-	/* The snapshot is durable, the job frozen: is it to be killed? */
-	bool (*published)(void *arg, uint32_t generation);
+	/* The snapshot is durable, the job frozen: is it to be killed?  gone:
+	 * it is dead already, by others; no: it will not start again. */
+	bool (*published)(void *arg, uint32_t generation, bool gone);
 	void *arg;
 };
 

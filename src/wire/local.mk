@@ -14,6 +14,8 @@ noinst_LIBRARIES += %D%/libwire.a
 	%D%/notify.c \
 	%D%/notify.h \
 	%D%/record.c \
+	%D%/saving.c \
+	%D%/saving.h \
 	%D%/record.h \
 	%D%/frame.c \
 	%D%/frame.h

@@ -53,7 +53,10 @@ static bool outputs_aside(const struct work *w)
 	return true;
 }
 
-/* The snapshot is durable, the job stands still: does it end now? */
+/*
+ * The snapshot is durable, the job stands still: does it end now?  One that
+ * is gone already may be started again by Slurm, or never more.
+ */
 static bool published(void *arg, bool gone)
 {
 	struct work *w = arg;
@@ -64,11 +67,11 @@ static bool published(void *arg, bool gone)
 
 	/* From here on a deadline would do harm: it is nearly over. */
 	work_clear_deadline();
-	if (aside && !outputs_aside(w)) {
+	if (aside && !outputs_aside(w) && !gone) {
 		outputs_back(w);
 		return false;
 	}
-	if (req->has_ask && req->ask && !work_ask_published(w)) {
+	if (req->has_ask && req->ask && !work_ask_published(w, gone)) {
 		if (aside)
 			outputs_back(w);
 		return false;
@@ -165,6 +168,11 @@ static void fill_outcome(const struct work *w,
 	o->tasks = res->tasks;
 	o->threads = res->threads;
 	o->killed = res->killed;
+	o->has_pinned_ns = o->has_gone = 1;
+	o->pinned_ns = res->pinned_ns;
+	o->gone = res->gone;
+	if (*res->not_pinned)
+		o->not_pinned = strdup(res->not_pinned);
 }
 
 static bool only_look(const struct work *w)
@@ -197,6 +205,8 @@ static int run_engine(struct work *w, int job_fd, int dir_fd, Reply *reply,
 		.carry = carry ? carry : none,
 		.no_direct = req->has_no_direct && req->no_direct,
 		.readers = req->has_readers ? req->readers : 0,
+		.pause = req->has_pause ? (enum engine_pause)req->pause
+					: ENGINE_PAUSE_AUTO,
 		.phase = work_phase,
 		.published = req->has_kill && req->kill ? published : NULL,
 		.arg = w,

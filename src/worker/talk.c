@@ -38,13 +38,15 @@ void work_phase(void *arg, enum engine_phase phase)
 		(void)wait_answer(w);
 }
 
-bool work_ask_published(struct work *w)
+bool work_ask_published(struct work *w, bool gone)
 {
 	WorkerMessage m = WORKER_MESSAGE__INIT;
 	struct err unused;
 
 	m.has_published = m.has_wait = m.has_generation = 1;
 	m.published = m.wait = 1;
+	m.has_gone = 1;
+	m.gone = gone;
 	m.generation = w->generation;
 	return frame_send(w->parent_fd, FRAME_WORKER_MESSAGE, &m.base, NULL, 0,
 			  &unused) == 0 &&

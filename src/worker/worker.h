@@ -28,8 +28,8 @@ int work_restore(struct work *w, Reply *reply, struct err *err);
 /* For the engine: tells the parent, waits for its answer when stepping. */
 void work_phase(void *arg, enum engine_phase phase);
 
-/* Ask the parent; no answer is a no. */
-bool work_ask_published(struct work *w);
+/* Ask the parent; no answer is a no.  gone: others have killed the job. */
+bool work_ask_published(struct work *w, bool gone);
 
 /* Connect to the job's supervisor and read what it knows. */
 int work_connect(struct work *w, struct err *err);

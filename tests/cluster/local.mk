@@ -8,6 +8,7 @@ CLUSTER_TESTS = \
 	%D%/preempt-watch.t \
 	%D%/ends.t \
 	%D%/killed.t \
+	%D%/pinned.t \
 	%D%/lost.t \
 	%D%/output.t \
 	%D%/refused.t \

@@ -30,6 +30,7 @@ static void test_good(const char *path)
 	ok(load(path,
 		"# ours\nclustername = \"emmy\"\nKeep = 7\nDirectIO = false\n"
 		"OnRestoreFailure = \"previous\"\nJobComment = false\n"
+		"PauseMode = \"Pin\"\n"
 		"Operators = {\"0\", \"1234\"}\nCarryFiles = {\"/var/x\"}\n",
 		&c, &err) == 0,
 	   "a good file is read: %s", err.text);
@@ -44,6 +45,7 @@ static void test_good(const char *path)
 		   c->port == CONF_DEFAULT_PORT && *c->node &&
 		   !strchr(c->node, '.'),
 	   "and defaults for the rest");
+	ok(c->pause == CONF_PAUSE_PIN, "a mode in any case");
 	conf_free(c);
 }
 
@@ -95,6 +97,7 @@ static void test_bad(const char *path)
 		{ "MTBF = \"0\"\n", "line 1", "30d" },
 		{ "MTBF = \"auto\"\n", "line 1", "30d" },
 		{ "MaxWriters = 2000\n", "line 1", "0 to 1024" },
+		{ "PauseMode = \"fast\"\n", "line 1", "auto, stop and pin" },
 	};
 	struct err err = { 0 };
 	struct conf *c;
