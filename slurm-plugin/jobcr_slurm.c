@@ -146,6 +146,7 @@ static int query(uint32_t id)
 	printf("node_count=%" PRIu32 "\n", job->num_nodes);
 	printf("requeue=%d\n", job->requeue != 0);
 	printf("restart_count=%u\n", (unsigned int)job->restart_cnt);
+	printf("held=%d\n", job->priority == 0);
 	print_times(job);
 	slurm_free_job_info_msg(msg);
 	return EXIT_OK;

@@ -68,6 +68,8 @@ int cmd_verify(const struct cli *cli, int argc, char **argv);
 int cmd_history(const struct cli *cli, int argc, char **argv);
 int cmd_delete(const struct cli *cli, int argc, char **argv);
 int cmd_status(const struct cli *cli, int argc, char **argv);
+int cmd_drain(const struct cli *cli, int argc, char **argv);
+int cmd_undrain(const struct cli *cli, int argc, char **argv);
 int cmd_check(const struct cli *cli, int argc, char **argv);
 
 /* Follow a job that a daemon runs for us: pass signals, end as it does. */

@@ -25,6 +25,11 @@ static const char usage[] =
 	"  delete JOBID [--generation N] [--force]\n"
 	"  show JOBID[.GENERATION] [--records] [--json]\n"
 	"  verify JOBID[.GENERATION] | --dir DIR\n"
+	"  drain NODE [--deadline TIME] [--reason TEXT] [--hold] [--dry-run] "
+	"[--json]\n"
+	"                                 save its jobs, which go on "
+	"elsewhere\n"
+	"  undrain NODE                   it takes jobs again\n"
 	"  check [JOBID]                  can this node, can this job?\n"
 	"\n"
 	"See jobcr(1).\n";
@@ -38,7 +43,8 @@ static const struct {
 	{ "restore", cmd_restore }, { "list", cmd_list },
 	{ "show", cmd_show },       { "verify", cmd_verify },
 	{ "status", cmd_status },   { "history", cmd_history },
-	{ "delete", cmd_delete },   { "check", cmd_check },
+	{ "delete", cmd_delete },   { "drain", cmd_drain },
+	{ "undrain", cmd_undrain }, { "check", cmd_check },
 };
 
 static int dispatch(const struct cli *cli, int argc, char **argv)

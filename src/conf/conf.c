@@ -43,6 +43,7 @@ static int check_range(cfg_t *cfg, cfg_opt_t *opt)
 		{ "Readers", 1, 64 },         { "Timeout", 1, 604800 },
 		{ "SlurmInterval", 0, 3600 }, { "MaxWriters", 0, 1024 },
 		{ "RestoreLimit", 0, 1000 },  { "RestoreGuard", 0, 300 },
+		{ "DrainJobs", 1, 64 },
 	};
 	long v = cfg_opt_getnint(opt, 0);
 	size_t i;
@@ -286,6 +287,7 @@ static int take(struct conf *conf, cfg_t *cfg, struct err *err)
 	conf->on_restore_failure = (enum conf_failure)find_failure(
 		cfg_getstr(cfg, "OnRestoreFailure"));
 	conf->job_comment = cfg_getbool(cfg, "JobComment");
+	conf->drain_jobs = (unsigned int)cfg_getint(cfg, "DrainJobs");
 	conf->direct_io = cfg_getbool(cfg, "DirectIO");
 	conf->pause = (enum conf_pause)find_pause(cfg_getstr(cfg, "PauseMode"));
 	take_intervals(conf, cfg);
@@ -330,10 +332,11 @@ static int parse(cfg_t *cfg, const char *path, bool optional, struct err *err)
 
 static void set_checks(cfg_t *cfg)
 {
-	static const char *const numbers[] = {
-		"Port",          "Keep",       "Readers",      "Timeout",
-		"SlurmInterval", "MaxWriters", "RestoreLimit", "RestoreGuard"
-	};
+	static const char *const numbers[] = { "Port",          "Keep",
+					       "Readers",       "Timeout",
+					       "SlurmInterval", "MaxWriters",
+					       "RestoreLimit",  "RestoreGuard",
+					       "DrainJobs" };
 	static const char *const paths[] = { "StoreDir", "RunDir",
 					     "MungeSocket", "CarryFiles" };
 	size_t i;
@@ -378,6 +381,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_INT("RestoreGuard", 5, CFGF_NONE),
 		CFG_STR("OnRestoreFailure", "hold", CFGF_NONE),
 		CFG_BOOL("JobComment", cfg_true, CFGF_NONE),
+		CFG_INT("DrainJobs", 4, CFGF_NONE),
 		CFG_BOOL("DirectIO", cfg_true, CFGF_NONE),
 		CFG_STR("PauseMode", "auto", CFGF_NONE),
 		CFG_END(),

@@ -42,6 +42,7 @@ struct conf {
 	unsigned int restore_guard_s;         /* RestoreGuard; 0: none */
 	enum conf_failure on_restore_failure; /* OnRestoreFailure */
 	bool job_comment;                     /* JobComment */
+	unsigned int drain_jobs;              /* DrainJobs: saved at a time */
 	bool direct_io;                       /* DirectIO */
 	enum conf_pause pause;                /* PauseMode */
 	uid_t slurm_uid;  /* SlurmUser; 0: nobody but root */

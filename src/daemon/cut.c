@@ -131,6 +131,7 @@ static int checkpoint(struct under_way *w, struct err *err)
 	if (!reply)
 		return r;
 	subject_log_refusals(w->s, reply);
+	subject_say_refusal(reply, w->ret->refusal, sizeof(w->ret->refusal));
 	if (reply->result < 0)
 		r = err_set(err, reply->result, "%s",
 			    reply->text ? reply->text : "failed");

@@ -2,6 +2,14 @@ sbin_PROGRAMS += jobcrd
 jobcrd_SOURCES = \
 	%D%/cut.c \
 	%D%/cut.h \
+	%D%/drain.c \
+	%D%/drain.h \
+	%D%/drain_job.c \
+	%D%/drain_job.h \
+	%D%/drain_table.c \
+	%D%/drain_table.h \
+	%D%/drain_work.c \
+	%D%/drain_work.h \
 	%D%/event.c \
 	%D%/event.h \
 	%D%/guard.c \
@@ -18,6 +26,8 @@ jobcrd_SOURCES = \
 	%D%/server.h \
 	%D%/slurm.c \
 	%D%/slurm.h \
+	%D%/slurm_node.c \
+	%D%/slurm_node.h \
 	%D%/subject.c \
 	%D%/subject.h \
 	%D%/warn.c \

@@ -121,6 +121,21 @@ void subject_log_refusals(const struct subject *s, const Reply *reply)
 	}
 }
 
+void subject_say_refusal(const Reply *reply, char *ret, size_t room)
+{
+	const RefusalEntry *no;
+	char fd[24] = "";
+
+	*ret = '\0';
+	if (!reply->n_refusals)
+		return;
+	no = reply->refusals[0];
+	if (no->fd >= 0)
+		snprintf(fd, sizeof(fd), " fd %d", no->fd);
+	snprintf(ret, room, "pid %d (%s)%s: %s%s%s", no->pid, no->comm, fd,
+		 no->what, *no->remedy ? "; " : "", no->remedy);
+}
+
 void subject_log_outcome(const struct subject *s, const char *what,
 			 const char *cause, const Outcome *o)
 {

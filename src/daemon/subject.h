@@ -53,6 +53,9 @@ void subject_comment(const struct subject *s, const char *text);
  * of a checkpoint, else NULL.
  */
 void subject_log_refusals(const struct subject *s, const Reply *reply);
+
+/* The first of them with its remedy, on one line; "" when there is none. */
+void subject_say_refusal(const Reply *reply, char *ret, size_t room);
 void subject_log_outcome(const struct subject *s, const char *what,
 			 const char *cause, const Outcome *o);
 

@@ -85,6 +85,8 @@ int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
 	w.n_carry = n;
 	if (c->timeout_s)
 		w.timeout_s = c->timeout_s;
+	if (c->look)
+		return worker_run(conf, &w, hooks, ret, err);
 	progress_begin(&progress, conf, info, hooks, "checkpoint", c->cause);
 	r = worker_run(conf, &w, &progress.hooks, ret, err);
 	progress_end_checkpoint(&progress, r, r < 0 ? NULL : *ret, err);
@@ -320,7 +322,7 @@ int operation_checkpoint(const struct operation *op, struct err *err)
 				    err);
 	if (r == 0)
 		r = checkpoint_job(op->conf, &c, &hooks, &reply, err);
-	if (r == 0)
+	if (r == 0 && !c.look)
 		note_outcome(op, &info, reply);
 	if (r == 0 && reply->outcome && reply->outcome->killed)
 		await_supervisor(control);

@@ -8,6 +8,7 @@ noinst_LIBRARIES += %D%/libwire.a
 	%D%/ask.c \
 	%D%/ask.h \
 	%D%/control.h \
+	%D%/drain_state.h \
 	%D%/launch.h \
 	%D%/job_options.c \
 	%D%/job_options.h \
