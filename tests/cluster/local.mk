@@ -12,6 +12,7 @@ CLUSTER_TESTS = \
 	%D%/lost.t \
 	%D%/output.t \
 	%D%/refused.t \
+	%D%/drain.t \
 	%D%/restored.t \
 	%D%/held.t \
 	%D%/revived.t
