@@ -280,14 +280,13 @@ static void add_number(struct json_object *o, const char *key, bool has,
 		       uint64_t value)
 {
 	if (has)
-		json_object_object_add(o, key,
-				       json_object_new_int64((int64_t)value));
+		print_add_number(o, key, value);
 }
 
 static void add_string(struct json_object *o, const char *key, const char *v)
 {
 	if (v && *v)
-		json_object_object_add(o, key, json_object_new_string(v));
+		print_add_string(o, key, v);
 }
 
 static struct json_object *entry_json(const DrainEntry *e)
@@ -324,9 +323,7 @@ static void put_json(const struct drain_view *v)
 	json_object_object_add(o, "dry_run",
 			       json_object_new_boolean(v->dry_run));
 	json_object_object_add(o, "jobs", jobs);
-	puts(json_object_to_json_string_ext(
-		o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
+	print_json(o);
 }
 
 void drain_view_end(struct drain_view *v)

@@ -11,9 +11,6 @@ jobcr_SOURCES = \
 	%D%/cmd_show.c \
 	%D%/cmd_status.c \
 	%D%/cmd_drain.c \
-	%D%/cmd_jobs.c \
-	%D%/cmd_run.c \
-	%D%/cmd_show.c \
 	%D%/drain_view.c \
 	%D%/drain_view.h \
 	%D%/follow.c \

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "kernel/proc.h"
 #include "util/cleanup.h"
@@ -150,6 +151,55 @@ static int look_at_threads(pid_t pid, struct queue *q, struct tree_look *look,
 	return r;
 }
 
+static ino_t pid_namespace(pid_t pid)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
+	return stat(path, &st) < 0 ? 0 : st.st_ino;
+}
+
+static int push_inside(pid_t thread, pid_t parent, pid_t init, struct queue *q,
+		       struct err *err)
+{
+	auto_close int fd = -EBADF;
+	auto_free pid_t *children = NULL;
+	ino_t own = pid_namespace(init);
+	size_t n = 0, i;
+	int r = proc_open(parent, thread, &fd, err);
+
+	if (r == 0)
+		r = proc_read_children(fd, &children, &n, err);
+	for (i = 0; r == 0 && i < n; i++)
+		if (children[i] != init && pid_namespace(children[i]) == own)
+			r = push(q, &children[i], 1, err);
+	return r;
+}
+
+/* Without a namespace of its own the tree is init and its descendants. */
+static int push_siblings(pid_t init, struct queue *q, struct err *err)
+{
+	auto_close int fd = -EBADF, parent_fd = -EBADF;
+	auto_free pid_t *tids = NULL;
+	struct proc_stat st;
+	size_t n = 0, i;
+	int r = proc_open(init, 0, &fd, err);
+
+	if (r == 0)
+		r = proc_read_stat(fd, &st, err);
+	if (r < 0)
+		return r;
+	if (!st.ppid || pid_namespace(st.ppid) == pid_namespace(init))
+		return 0;
+	r = proc_open(st.ppid, 0, &parent_fd, err);
+	if (r == 0)
+		r = proc_read_threads(parent_fd, &tids, &n, err);
+	for (i = 0; r == 0 && i < n; i++)
+		r = push_inside(tids[i], st.ppid, init, q, err);
+	return r;
+}
+
 int tree_look(pid_t init, struct tree_look *ret, struct err *err)
 {
 	struct tree_look look = { .asleep = true };
@@ -159,6 +209,8 @@ int tree_look(pid_t init, struct tree_look *ret, struct err *err)
 	if (init <= 0)
 		return err_num(err, ESRCH, "process %d", init);
 	r = push(&q, &init, 1, err);
+	if (r == 0)
+		r = push_siblings(init, &q, err);
 	while (r == 0 && q.count && look.processes < PROCESSES_MAX) {
 		pid_t pid = q.pids[--q.count];
 

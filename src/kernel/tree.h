@@ -31,7 +31,11 @@ struct tree_look {
 	uint64_t members; /* the part of it that says which threads */
 };
 
-/* init: pid 1 of the tree; -ESRCH when it has ended. */
+/*
+ * init: pid 1 of the tree; -ESRCH when it has ended.  Its siblings that are
+ * in its pid namespace belong to the tree: a supervisor's job is no child of
+ * init.
+ */
 int tree_look(pid_t init, struct tree_look *ret, struct err *err);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -93,6 +94,46 @@ static bool rest(pid_t pid, struct tree_look *ret)
 	return false;
 }
 
+/* Pid 1 of a namespace, and a sibling of it inside: a supervisor's job. */
+static void test_siblings(void)
+{
+	struct tree_look look = { 0 };
+	struct err err = { 0 };
+	pid_t init, job, top = 0;
+	int pipe_fds[2];
+
+	if (geteuid() != 0) {
+		skip("siblings of pid 1: needs root");
+		return;
+	}
+	if (pipe(pipe_fds) < 0)
+		_exit(99);
+	top = fork();
+	if (top == 0) {
+		if (unshare(CLONE_NEWPID) < 0)
+			_exit(99);
+		init = fork();
+		if (init == 0)
+			sleep_on(NULL);
+		job = fork();
+		if (job == 0)
+			sleep_on(NULL);
+		if (write(pipe_fds[1], &init, sizeof(init)) != sizeof(init))
+			_exit(99);
+		waitpid(job, NULL, 0);
+		kill(init, SIGKILL);
+		_exit(0);
+	}
+	close(pipe_fds[1]);
+	if (read(pipe_fds[0], &init, sizeof(init)) != sizeof(init))
+		_exit(99);
+	ok(tree_look(init, &look, &err) == 0 && look.processes == 2,
+	   "a job beside its init belongs to the tree: %zu processes %s",
+	   look.processes, err.text);
+	kill(init, SIGKILL);
+	waitpid(top, NULL, 0);
+}
+
 int main(void)
 {
 	struct tree_look first, second;
@@ -121,6 +162,7 @@ int main(void)
 	ok(rest(f.parent, &second) && second.mark != first.mark,
 	   "a signal that waits, shows");
 
+	test_siblings();
 	close(f.order[1]);
 	waitpid(f.parent, NULL, 0);
 	ok(tree_look(f.parent, &second, &err) == -ESRCH,
