@@ -33,9 +33,8 @@ static int fail(const struct err *err, const char *node)
 
 	if (err->code == -ECONNREFUSED)
 		fprintf(stderr,
-			"jobcr: nobody is to be asked there; a drain that has "
-			"begun goes on: repeat this to follow it.  Without "
-			"snapshots: scontrol update nodename=%s state=drain\n",
+			"jobcr: if a drain of %s had begun, repeat this to "
+			"follow it or to go on with it\n",
 			node);
 	return status;
 }

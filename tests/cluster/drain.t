@@ -19,14 +19,14 @@ kind() {
 }
 
 kind threads <<'EOT'
-progress 150 100 2 3 4
+progress 250 100 2 3 4
 EOT
 kind memory <<'EOT'
-progress 150 100 1 1 48
+progress 250 100 1 1 48
 EOT
 kind shell <<'EOT'
 trap 'echo "a signal came"' TERM USR1 CONT
-for i in $(seq 150); do
+for i in $(seq 250); do
 	echo "round $i of"
 	echo "error $i" >&2
 	/bin/echo "child $i" | cat
@@ -37,12 +37,21 @@ kind script <<'EOT'
 python3 -c '
 import time
 seen = {}
-for i in range(150):
+for i in range(250):
     seen[i] = str(i) * 1000
     print("round", i, "of", sum(map(len, seen.values())), flush=True)
     time.sleep(0.1)
 '
 exit 3
+EOT
+kind gated <<'EOT'
+for i in $(seq 40); do
+	echo "round $i of"
+	sleep 0.1
+	while [ $i = 20 ] && [ ! -e "$SLURM_SUBMIT_DIR/../../kinds/open" ]; do
+		sleep 0.1
+	done
+done
 EOT
 kind socket <<'EOT'
 python3 -c '
@@ -93,6 +102,14 @@ node_state() {
 	slurm sinfo -h -n n1 -o %T | tr -d '*'
 }
 
+# kill_all NODE NAME: of the node's own processes; true when none is left.
+kill_all() {
+	for pid in $(cluster exec "$1" pgrep -x "$2"); do
+		cluster exec "$1" kill -KILL "$pid"
+	done
+	! cluster exec "$1" pgrep -x "$2"
+}
+
 left_node() {
 	[ -z "$(slurm squeue -h -w "$1" -t all -j "$2" -o %i 2>/dev/null)" ]
 }
@@ -140,20 +157,6 @@ is "$(awk '/^JOBID/ { table = 1 } table && /goes on/ { print $2 }' \
 is "$(slurm squeue -h -w n1 -o %i)" "" "no job is left on the node"
 slurm scontrol show node n1 | grep -q 'Reason=new memory'
 ok $? "which is drained, with the reason"
-for job in $jobs $plain; do
-	wait_until 90 has_ended "${job#*:}"
-done
-for job in $jobs; do
-	what=${job%:*} id=${job#*:}
-	for twin in $plain; do
-		[ "${twin%:*}" = "$what" ] && break
-	done
-	cmp "$(out "${twin#*:}")" "$(out "$id")" >/dev/null
-	ok $? "$what job $id: the output of an undisturbed run" \
-		"$(diff "$(out "${twin#*:}")" "$(out "$id")")"
-	is "$(field "$id" ExitCode)" "$(field "${twin#*:}" ExitCode)" \
-		"and its exit code"
-done
 cluster as dave n2 jobcr undrain n1
 is "$?" 0 "an operator puts the node into use again"
 is "$(node_state)" idle "and so it is"
@@ -161,10 +164,10 @@ is "$(node_state)" idle "and so it is"
 # ---- some that stay, and a drain that is cut short ------------------------------
 
 only_n1
-good=$(put alice shell --jobcr)
+good=$(put alice gated --jobcr)
 tcp=$(put bob socket --jobcr)
 foreign=$(put carol socket)
-bound=$(put dave shell --jobcr --no-requeue)
+bound=$(put dave gated --jobcr --no-requeue)
 for job in $good $bound; do
 	wait_until 60 says "$job" 'round 5 of' || bail "job $job does not run"
 done
@@ -180,13 +183,22 @@ ok $? "one job goes on elsewhere" "$(cat "$cluster_dir/first")"
 wait_until 60 grep -q "job $tcp .*stays: refused: .*socket" \
 	"$cluster_dir/first"
 ok $? "one with a socket is refused" "$(cat "$cluster_dir/first")"
-# The client's end, and with jobcrd that of the process that drains.
-kill $client 2>/dev/null
+# The client's end changes nothing for the process that drains; then that
+# ends, too, with all of jobcrd.
+wait_until 10 kill_all n2 jobcr
 wait $client 2>/dev/null
-for pid in $(cluster exec n1 pgrep -x jobcrd); do
-	cluster exec n1 kill -KILL "$pid"
-done
-wait_until 10 sh -c "! '$top_srcdir/tests/cluster/cluster' exec n1 pgrep -x jobcrd"
+drains() {
+	[ "$(cluster exec n1 pgrep -x jobcrd | wc -l)" -gt 1 ]
+}
+drains
+ok $? "the drain goes on without its client"
+drain n3 n1 >"$cluster_dir/follow" 2>&1 &
+client=$!
+wait_until 30 grep -q 'under way: following it' "$cluster_dir/follow"
+ok $? "another one follows it" "$(cat "$cluster_dir/follow")"
+wait_until 10 kill_all n1 jobcrd
+wait $client
+is "$?" 7 "and is told when nobody answers any more"
 is "$(node_state)" draining "the node stays drained"
 cluster daemon n1 start
 beat=$(sed -n 's/^beat //p' "$(out "$tcp")" | tail -n 1)
@@ -218,22 +230,35 @@ print([j["result"] for j in json.load(sys.stdin)["jobs"]
 is "$(cat "$cluster_dir/result")" elsewhere "--json says where the first is"
 cluster as dave n1 jobcr undrain n1
 only_n1
-job=$(put alice shell --jobcr)
-wait_until 60 says "$job" 'round 5 of' || bail "job $job does not run"
+held=$(put alice gated --jobcr)
+wait_until 60 says "$held" 'round 5 of' || bail "job $held does not run"
 anywhere
 drain n1 n1 --hold >"$cluster_dir/held" 2>&1
 is "$?" 0 "a drain that holds succeeds" "$(cat "$cluster_dir/held")"
-is "$(field "$job" JobState) $(field "$job" Priority)" "PENDING 0" \
+is "$(field "$held" JobState) $(field "$held" Priority)" "PENDING 0" \
 	"the job is held"
-slurm scontrol release "$job"
-slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$job"
-wait_until 90 has_ended "$job"
-wait_until 90 has_ended "$good"
-for twin in $plain; do
-	[ "${twin%:*}" = shell ] && break
+slurm scontrol release "$held"
+slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$held"
+touch "$kinds/open"
+
+# ---- nothing was lost ---------------------------------------------------------------
+
+for job in $jobs $plain held:$held first:$good; do
+	wait_until 90 has_ended "${job#*:}"
 done
-for id in $job $good; do
+for job in $jobs; do
+	what=${job%:*} id=${job#*:}
+	for twin in $plain; do
+		[ "${twin%:*}" = "$what" ] && break
+	done
 	cmp "$(out "${twin#*:}")" "$(out "$id")" >/dev/null
-	ok $? "job $id has the output of an undisturbed run"
+	ok $? "$what job $id: the output of an undisturbed run" \
+		"$(diff "$(out "${twin#*:}")" "$(out "$id")")"
+	is "$(field "$id" ExitCode)" "$(field "${twin#*:}" ExitCode)" \
+		"and its exit code"
+done
+for id in $held $good; do
+	is "$(sed -n 's/^round \([0-9]*\) of$/\1/p' "$(out "$id")" | tr '\n' ' ')" \
+		"$(seq 40 | tr '\n' ' ')" "job $id printed each line once"
 done
 done_testing

@@ -42,8 +42,8 @@ static void test_good(const char *path)
 	ok(c->on_restore_failure == CONF_FAILURE_PREVIOUS && !c->job_comment,
 	   "and words");
 	ok(c->restore_limit == 5 && c->restore_guard_s == 5 &&
-		   c->port == CONF_DEFAULT_PORT && *c->node &&
-		   !strchr(c->node, '.'),
+		   c->port == CONF_DEFAULT_PORT && c->drain_jobs == 4 &&
+		   *c->node && !strchr(c->node, '.'),
 	   "and defaults for the rest");
 	ok(c->pause == CONF_PAUSE_PIN, "a mode in any case");
 	conf_free(c);
@@ -81,6 +81,7 @@ static void test_bad(const char *path)
 		{ "Keep = 1\nNoSuchKey = 3\n", "line 2", "NoSuchKey" },
 		{ "Keep = 0\n", "line 1", "1 to 1000" },
 		{ "\nPort = 70000\n", "line 2", "0 to 65535" },
+		{ "DrainJobs = 0\n", "line 1", "1 to 64" },
 		{ "Keep = many\n", "line 1", "Keep" },
 		{ "StoreDir = \"relative\"\n", "line 1", "begin with /" },
 		{ "RestoreLimit = 1001\n", "line 1", "0 to 1000" },

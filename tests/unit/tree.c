@@ -100,7 +100,7 @@ static void test_siblings(void)
 	struct tree_look look = { 0 };
 	struct err err = { 0 };
 	pid_t init, job, top = 0;
-	int pipe_fds[2];
+	int pipe_fds[2], r;
 
 	if (geteuid() != 0) {
 		skip("siblings of pid 1: needs root");
@@ -127,7 +127,8 @@ static void test_siblings(void)
 	close(pipe_fds[1]);
 	if (read(pipe_fds[0], &init, sizeof(init)) != sizeof(init))
 		_exit(99);
-	ok(tree_look(init, &look, &err) == 0 && look.processes == 2,
+	r = tree_look(init, &look, &err);
+	ok(r == 0 && look.processes == 2,
 	   "a job beside its init belongs to the tree: %zu processes %s",
 	   look.processes, err.text);
 	kill(init, SIGKILL);
