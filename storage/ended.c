@@ -65,6 +65,10 @@ int ended_read(int job_fd, const struct user_id *user, struct ended_mark *ret,
 		return r;
 	fd = openat(job_fd, NAME,
 		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	/* Claimed, and not seen through: it is long due. */
+	if (fd < 0 && errno == ENOENT)
+		fd = openat(job_fd, TAKEN,
+			    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd >= 0)
 		n = read(fd, text, sizeof(text) - 1);
 	if (n < 0)

@@ -50,6 +50,11 @@ UNIT_TESTS += %D%/unit/job_facts
 %C%_unit_job_facts_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
 	storage/libstorage.a src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/ended
+%C%_unit_ended_SOURCES = %D%/unit/ended.c
+%C%_unit_ended_LDADD = %D%/lib/libtap.a storage/libstorage.a \
+	src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/event
 %C%_unit_event_SOURCES = %D%/unit/event.c src/daemon/event.c
 %C%_unit_event_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \

@@ -39,10 +39,15 @@ static int check_range(cfg_t *cfg, cfg_opt_t *opt)
 		const char *name;
 		long min, max;
 	} ranges[] = {
-		{ "Port", 0, 65535 },         { "Keep", 1, 1000 },
-		{ "Readers", 1, 64 },         { "Timeout", 1, 604800 },
-		{ "SlurmInterval", 0, 3600 }, { "MaxWriters", 0, 1024 },
-		{ "RestoreLimit", 0, 1000 },  { "RestoreGuard", 0, 300 },
+		{ "MetricsInterval", 1, 3600 },
+		{ "Port", 0, 65535 },
+		{ "Keep", 1, 1000 },
+		{ "Readers", 1, 64 },
+		{ "Timeout", 1, 604800 },
+		{ "SlurmInterval", 0, 3600 },
+		{ "MaxWriters", 0, 1024 },
+		{ "RestoreLimit", 0, 1000 },
+		{ "RestoreGuard", 0, 300 },
 		{ "DrainJobs", 1, 64 },
 	};
 	long v = cfg_opt_getnint(opt, 0);
@@ -261,6 +266,36 @@ static int take_carry(struct conf *conf, cfg_t *cfg, struct err *err)
 	return 0;
 }
 
+/* "0", and times as users give them. */
+static int parse_keep(const char *text, uint32_t *ret)
+{
+	*ret = 0;
+	return strcmp(text, "0") == 0 ? 0 : parse_duration(text, ret);
+}
+
+static int check_keep(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *v = cfg_opt_getnstr(opt, 0);
+	uint32_t unused;
+
+	if (v && parse_keep(v, &unused) == 0)
+		return 0;
+	cfg_error(cfg, "%s is \"%s\": allowed are 0 and times like 12h or 30d",
+		  opt->name, v ? v : "");
+	return -1;
+}
+
+/* They have been checked. */
+static void take_keeps(struct conf *conf, cfg_t *cfg)
+{
+	(void)parse_keep(cfg_getstr(cfg, "KeepCompleted"),
+			 &conf->keep_completed_s);
+	(void)parse_keep(cfg_getstr(cfg, "KeepEnded"), &conf->keep_ended_s);
+	(void)parse_keep(cfg_getstr(cfg, "KeepUnknown"), &conf->keep_unknown_s);
+	(void)parse_keep(cfg_getstr(cfg, "SweepInterval"),
+			 &conf->sweep_interval_s);
+}
+
 /* They have been checked. */
 static void take_intervals(struct conf *conf, cfg_t *cfg)
 {
@@ -291,6 +326,9 @@ static int take(struct conf *conf, cfg_t *cfg, struct err *err)
 	conf->direct_io = cfg_getbool(cfg, "DirectIO");
 	conf->pause = (enum conf_pause)find_pause(cfg_getstr(cfg, "PauseMode"));
 	take_intervals(conf, cfg);
+	take_keeps(conf, cfg);
+	conf->metrics_interval_s =
+		(unsigned int)cfg_getint(cfg, "MetricsInterval");
 	r = copy(&conf->cluster, cfg_getstr(cfg, "ClusterName"), err);
 	if (r == 0)
 		r = copy(&conf->store_dir, cfg_getstr(cfg, "StoreDir"), err);
@@ -298,6 +336,9 @@ static int take(struct conf *conf, cfg_t *cfg, struct err *err)
 		r = copy(&conf->run_dir, cfg_getstr(cfg, "RunDir"), err);
 	if (r == 0)
 		r = copy(&conf->munge_socket, cfg_getstr(cfg, "MungeSocket"),
+			 err);
+	if (r == 0)
+		r = copy(&conf->metrics_file, cfg_getstr(cfg, "MetricsFile"),
 			 err);
 	if (r == 0)
 		r = copy(&conf->libexec,
@@ -332,13 +373,17 @@ static int parse(cfg_t *cfg, const char *path, bool optional, struct err *err)
 
 static void set_checks(cfg_t *cfg)
 {
-	static const char *const numbers[] = { "Port",          "Keep",
-					       "Readers",       "Timeout",
-					       "SlurmInterval", "MaxWriters",
-					       "RestoreLimit",  "RestoreGuard",
-					       "DrainJobs" };
+	static const char *const numbers[] = {
+		"MetricsInterval", "Port",         "Keep",
+		"Readers",         "Timeout",      "SlurmInterval",
+		"MaxWriters",      "RestoreLimit", "RestoreGuard",
+		"DrainJobs"
+	};
+	static const char *const keeps[] = { "KeepCompleted", "KeepEnded",
+					     "KeepUnknown", "SweepInterval" };
 	static const char *const paths[] = { "StoreDir", "RunDir",
-					     "MungeSocket", "CarryFiles" };
+					     "MungeSocket", "CarryFiles",
+					     "MetricsFile" };
 	size_t i;
 
 	cfg_set_error_function(cfg, note_error);
@@ -346,6 +391,8 @@ static void set_checks(cfg_t *cfg)
 		cfg_set_validate_func(cfg, numbers[i], check_range);
 	for (i = 0; i < ARRAY_SIZE(paths); i++)
 		cfg_set_validate_func(cfg, paths[i], check_absolute);
+	for (i = 0; i < ARRAY_SIZE(keeps); i++)
+		cfg_set_validate_func(cfg, keeps[i], check_keep);
 	cfg_set_validate_func(cfg, "Interval", check_interval);
 	cfg_set_validate_func(cfg, "WindowInterval", check_interval);
 	cfg_set_validate_func(cfg, "MTBF", check_time);
@@ -381,6 +428,12 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_INT("RestoreGuard", 5, CFGF_NONE),
 		CFG_STR("OnRestoreFailure", "hold", CFGF_NONE),
 		CFG_BOOL("JobComment", cfg_true, CFGF_NONE),
+		CFG_STR("KeepCompleted", "0", CFGF_NONE),
+		CFG_STR("KeepEnded", "1d", CFGF_NONE),
+		CFG_STR("KeepUnknown", "30d", CFGF_NONE),
+		CFG_STR("SweepInterval", "1h", CFGF_NONE),
+		CFG_STR("MetricsFile", "", CFGF_NONE),
+		CFG_INT("MetricsInterval", 15, CFGF_NONE),
 		CFG_INT("DrainJobs", 4, CFGF_NONE),
 		CFG_BOOL("DirectIO", cfg_true, CFGF_NONE),
 		CFG_STR("PauseMode", "auto", CFGF_NONE),
@@ -435,5 +488,6 @@ void conf_free(struct conf *conf)
 	free(conf->run_dir);
 	free(conf->munge_socket);
 	free(conf->libexec);
+	free(conf->metrics_file);
 	free(conf);
 }

@@ -21,16 +21,24 @@ enum conf_pause { CONF_PAUSE_AUTO, CONF_PAUSE_STOP, CONF_PAUSE_PIN };
 
 /* jobcr.conf(5): read once, handed down as const.  Strings are its own. */
 struct conf {
-	char *path;           /* the file it came from; NULL: none, defaults */
-	char *cluster;        /* ClusterName: of Slurm jobs in the store */
-	char *node;           /* NodeName; the host's name up to a dot */
-	char *store_dir;      /* StoreDir */
-	char *run_dir;        /* RunDir */
-	char *munge_socket;   /* MungeSocket; NULL: munge's own default */
-	char *libexec;        /* where our programs are; JOBCR_LIBEXEC */
-	uint16_t port;        /* Port; 0: no TCP */
-	unsigned int keep;    /* Keep: generations */
-	unsigned int readers; /* Readers */
+	char *path;         /* the file it came from; NULL: none, defaults */
+	char *cluster;      /* ClusterName: of Slurm jobs in the store */
+	char *node;         /* NodeName; the host's name up to a dot */
+	char *store_dir;    /* StoreDir */
+	char *run_dir;      /* RunDir */
+	char *munge_socket; /* MungeSocket; NULL: munge's own default */
+	char *libexec;      /* where our programs are; JOBCR_LIBEXEC */
+	/* Seconds that snapshots of ended jobs are kept */
+	uint32_t keep_completed_s;       /* KeepCompleted */
+	uint32_t keep_ended_s;           /* KeepEnded */
+	uint32_t keep_unknown_s;         /* KeepUnknown; histories, too */
+	uint32_t sweep_interval_s;       /* SweepInterval; 0: never */
+	char *metrics_file;              /* MetricsFile; NULL: none */
+	unsigned int metrics_interval_s; /* MetricsInterval */
+
+	uint16_t port;           /* Port; 0: no TCP */
+	unsigned int keep;       /* Keep: generations */
+	unsigned int readers;    /* Readers */
 	unsigned int timeout_s;  /* Timeout: of one operation */
 	unsigned int interval_s; /* SlurmInterval: own watch; 0: none */
 	/* Seconds; 0: none, JOB_INTERVAL_AUTO */

@@ -17,8 +17,12 @@ jobcrd_SOURCES = \
 	%D%/main.c \
 	%D%/mend.c \
 	%D%/mend.h \
+	%D%/metrics.c \
+	%D%/metrics.h \
 	%D%/preempt.c \
 	%D%/preempt.h \
+	%D%/retire.c \
+	%D%/retire.h \
 	%D%/revive.c \
 	%D%/revive.h \
 	%D%/serve.c \

@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 #include "daemon/mend.h"
+#include "daemon/metrics.h"
 #include "daemon/preempt.h"
+#include "daemon/retire.h"
 #include "daemon/revive.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -32,7 +34,15 @@
 #define RETRY_AFTER (10 * NSEC_PER_SEC)
 #define FAILED_MAX  64
 
-enum child_kind { CHILD_LOCAL = 1, CHILD_REMOTE, CHILD_SLURM, CHILD_WATCH };
+/* From CHILD_WATCH on: one at a time, and nothing is lost without it. */
+enum child_kind {
+	CHILD_LOCAL = 1,
+	CHILD_REMOTE,
+	CHILD_SLURM,
+	CHILD_WATCH,
+	CHILD_METRICS,
+	CHILD_SWEEP,
+};
 
 struct child {
 	pid_t pid; /* 0: free */
@@ -52,7 +62,7 @@ struct server {
 	struct child children[CHILDREN_MAX];
 	struct failed failed[FAILED_MAX]; /* a ring */
 	unsigned int nfailed;
-	uint64_t next_watch;
+	uint64_t next_watch, next_metrics, next_sweep;
 	uint64_t next_warning; /* rate of "too many" in the log */
 	bool mend;             /* a child was killed: see mend.h */
 	sigset_t old_mask;
@@ -143,7 +153,7 @@ static struct child *find_room(struct server *s, enum child_kind kind,
 	}
 	if ((kind == CHILD_LOCAL && uid && same >= USER_MAX) ||
 	    (kind == CHILD_REMOTE && same >= REMOTE_MAX) ||
-	    (kind == CHILD_WATCH && same))
+	    (kind >= CHILD_WATCH && same))
 		return NULL;
 	return room;
 }
@@ -181,7 +191,7 @@ static int fork_child(struct server *s, enum child_kind kind, uid_t uid,
 			return 0;
 		}
 	}
-	if (kind != CHILD_WATCH && now >= s->next_warning) {
+	if (kind < CHILD_WATCH && now >= s->next_warning) {
 		log_warning(NULL,
 			    "too many requests at a time of uid %u: one "
 			    "was turned away",
@@ -267,15 +277,51 @@ static void take_hint(struct server *s)
 	struct err unused;
 
 	while (notify_receive(s->notify_fd, &n, &unused) == 0) {
-		if (n.event == NOTIFY_ENDED ||
-		    (n.event == NOTIFY_PREEMPT && failed_lately(s, n.job_id)))
+		if (n.event == NOTIFY_PREEMPT && failed_lately(s, n.job_id))
 			continue;
 		if (!fork_child(s, CHILD_SLURM, 0, n.job_id))
 			continue;
+		if (n.event == NOTIFY_ENDED)
+			_exit(retire_ended(s->conf, n.job_id));
 		if (n.event == NOTIFY_RESTORE)
 			_exit(revive_job(s->conf, n.job_id));
 		_exit(preempt_checkpoint(s->conf, n.job_id));
 	}
+}
+
+/*
+ * Time for another child that does something each so many seconds: 1 in that
+ * child.  *timeout, in milliseconds, is made no longer than until the next.
+ */
+static int is_due(struct server *s, enum child_kind kind, uint64_t every_s,
+		  uint64_t *next, int *timeout)
+{
+	uint64_t now = clock_monotonic_ns();
+	int left;
+
+	if (now >= *next) {
+		*next = now + every_s * NSEC_PER_SEC;
+		if (fork_child(s, kind, 0, NULL))
+			return 1;
+	}
+	left = (int)((*next - now) / 1000000 + 1);
+	if (*timeout < 0 || left < *timeout)
+		*timeout = left;
+	return 0;
+}
+
+static void others_due(struct server *s, int *timeout)
+{
+	const struct conf *conf = s->conf;
+
+	if (conf->metrics_file &&
+	    is_due(s, CHILD_METRICS, conf->metrics_interval_s, &s->next_metrics,
+		   timeout))
+		_exit(metrics_write(conf));
+	if (conf->sweep_interval_s &&
+	    is_due(s, CHILD_SWEEP, conf->sweep_interval_s, &s->next_sweep,
+		   timeout))
+		_exit(retire_sweep(conf));
 }
 
 static int watch_due(struct server *s)
@@ -324,6 +370,7 @@ static void loop(struct server *s)
 				_exit(mend_jobs(s->conf));
 		}
 
+		others_due(s, &timeout);
 		if (poll(fds, 5, timeout) <= 0)
 			continue;
 		if (fds[0].revents && read_signals(s))

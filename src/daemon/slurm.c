@@ -206,6 +206,8 @@ int slurm_query(const char *libexec, uint32_t job, struct slurm_job *ret,
 	if (r < 0)
 		return r;
 	if (find_reason(&out, &found.reason, err) < 0 ||
+	    slurm_find(&out, "state", found.state, sizeof(found.state), err) <
+		    0 ||
 	    find_flags(&out, &found, err) < 0 ||
 	    find_u64(&out, "uid", UINT32_MAX, &uid, err) < 0 ||
 	    find_u64(&out, "gid", UINT32_MAX, &gid, err) < 0 ||

@@ -25,6 +25,7 @@ enum slurm_reason {
 
 struct slurm_job {
 	enum slurm_reason reason;
+	char state[24];  /* Slurm's word for it */
 	bool requeue;    /* Slurm may requeue it */
 	bool pending;    /* it is in the queue, again if it was started */
 	bool completing; /* its processes are being ended */

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/event.h"
+#include "daemon/retire.h"
 #include "daemon/server.h"
 #include "daemon/slurm.h"
 #include "storage/attempts.h"
@@ -106,8 +108,10 @@ static int find_snapshot(const struct conf *conf, const struct ask_question *q,
 		r = user_id_load(q->uid, q->gid, &user, err);
 	if (r < 0)
 		return r;
-	r = store_open_job(conf->store_dir, conf->cluster, q->job_id, false,
-			   &user, &job_fd, err);
+	r = retire_spare(conf, q->job_id, q->uid, q->gid, err);
+	if (r == 0)
+		r = store_open_job(conf->store_dir, conf->cluster, q->job_id,
+				   false, &user, &job_fd, err);
 	if (r == 0)
 		r = choose(job_fd, &user, ret, err);
 	user_id_done(&user);
@@ -125,6 +129,20 @@ static int find_snapshot(const struct conf *conf, const struct ask_question *q,
 	return r;
 }
 
+/* After the answer: a store that is slow is not to delay the launch. */
+static void note_start(const struct conf *conf, const struct ask_question *q,
+		       uint32_t generation)
+{
+	struct control_info info = { .uid = q->uid, .gid = q->gid };
+
+	snprintf(info.job_id, sizeof(info.job_id), "%s", q->job_id);
+	if (generation)
+		event_note(conf, &info, "started", generation,
+			   "starts from snapshot %u", generation);
+	else
+		event_note(conf, &info, "started", 0, "starts");
+}
+
 int serve_ask(const struct conf *conf, const struct ask_question *question,
 	      int fd)
 {
@@ -136,5 +154,7 @@ int serve_ask(const struct conf *conf, const struct ask_question *question,
 		log_error(question->job_id, "is there a snapshot? %s",
 			  err.text);
 	ask_reply(fd, r < 0 ? r : 0, generation, err.text);
+	if (r == 0)
+		note_start(conf, question, generation);
 	return r < 0;
 }

@@ -10,6 +10,7 @@
 #include <sys/file.h>
 
 #include "operation/chronicle.h"
+#include "operation/counters.h"
 #include "operation/launch.h"
 #include "operation/parts.h"
 #include "operation/progress.h"
@@ -122,6 +123,7 @@ int restore_job(const struct conf *conf, const struct restore *p,
 	progress_begin(&progress, conf, p->info, hooks, "restore", "");
 	r = worker_run(conf, &w, &progress.hooks, ret, err);
 	progress_end_restore(&progress);
+	counters_restore(conf, r < 0 ? r : (*ret)->result);
 	return r;
 }
 

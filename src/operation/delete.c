@@ -101,7 +101,7 @@ int operation_delete(const struct operation *op, struct err *err)
 	struct user_id owner = { 0 };
 	Reply reply = REPLY__INIT;
 	uint32_t deleted = 0;
-	int r = operation_open_job(op, &owner, &fd, err);
+	int r = operation_open_job(op, false, &owner, &fd, err);
 
 	if (r == 0)
 		r = op->req->has_generation && op->req->generation

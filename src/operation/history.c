@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is in the store of a job, whether or not it runs, and on any node. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "operation/launch.h"
 #include "operation/parts.h"
+#include "storage/ended.h"
 #include "storage/history.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
@@ -13,8 +15,19 @@
 /* Entries of one reply: with the longest texts well below FRAME_MAX. */
 #define CHUNK 100
 
-int operation_open_job(const struct operation *op, struct user_id *ret_owner,
-		       int *ret_fd, struct err *err)
+/* Its snapshots have gone, its history is still there. */
+static int open_retired(const struct operation *op, int *ret_fd,
+			struct err *err)
+{
+	char name[JOB_ID_MAX + sizeof(ENDED_SUFFIX)];
+
+	snprintf(name, sizeof(name), "%s" ENDED_SUFFIX, op->req->job_id);
+	return store_open_job(op->conf->store_dir, op->conf->cluster, name,
+			      false, NULL, ret_fd, err);
+}
+
+int operation_open_job(const struct operation *op, bool retired,
+		       struct user_id *ret_owner, int *ret_fd, struct err *err)
 {
 	const char *id = op->req->job_id;
 	const char *cluster =
@@ -24,6 +37,8 @@ int operation_open_job(const struct operation *op, struct user_id *ret_owner,
 	int r = store_open_job(op->conf->store_dir, cluster, id, false, NULL,
 			       &fd, err);
 
+	if (r == -ENOENT && retired)
+		r = open_retired(op, &fd, err);
 	if (r == -ENOENT)
 		return err_set(err, r, "nothing of job %s in %s", id,
 			       op->conf->store_dir);
@@ -75,7 +90,7 @@ int operation_history(const struct operation *op, struct err *err)
 	auto_close int fd = -EBADF;
 	struct user_id owner = { 0 };
 	size_t count = 0, at = 0, n;
-	int r = operation_open_job(op, &owner, &fd, err);
+	int r = operation_open_job(op, true, &owner, &fd, err);
 
 	if (r == 0)
 		r = history_read(fd, &owner, &events, &count, err);

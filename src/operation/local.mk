@@ -7,6 +7,8 @@ noinst_LIBRARIES += %D%/liboperation.a
 	%D%/checkpoint.h \
 	%D%/chronicle.c \
 	%D%/chronicle.h \
+	%D%/counters.c \
+	%D%/counters.h \
 	%D%/delete.c \
 	%D%/history.c \
 	%D%/ids.c \

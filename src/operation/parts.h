@@ -32,9 +32,10 @@ void status_look(const struct conf *conf, const struct control_info *infos,
 
 /*
  * The directory in the store of the job that the request is about, if the
- * caller may.  Owned by the caller: both.
+ * caller may.  retired: also of one whose snapshots were removed when it had
+ * ended.  Owned by the caller: both.
  */
-int operation_open_job(const struct operation *op, struct user_id *ret_owner,
-		       int *ret_fd, struct err *err);
+int operation_open_job(const struct operation *op, bool retired,
+		       struct user_id *ret_owner, int *ret_fd, struct err *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "kernel/tree.h"
+#include "operation/counters.h"
 #include "util/clock.h"
 
 /*
@@ -131,6 +132,9 @@ void progress_end_checkpoint(struct progress *p, int r, const Reply *reply,
 {
 	struct err unused;
 
+	counters_checkpoint(p->conf, p->doing.cause, reply ? reply->result : r,
+			    reply && reply->result >= 0 ? reply->outcome
+							: NULL);
 	if (reply && reply->result >= 0 && reply->outcome)
 		take_success(p, reply->outcome);
 	else if (reply)

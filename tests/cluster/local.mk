@@ -14,6 +14,7 @@ CLUSTER_TESTS = \
 	%D%/refused.t \
 	%D%/drain.t \
 	%D%/restored.t \
+	%D%/status.t \
 	%D%/held.t \
 	%D%/revived.t
 

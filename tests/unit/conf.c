@@ -49,6 +49,31 @@ static void test_good(const char *path)
 	conf_free(c);
 }
 
+static void test_keeps(const char *path)
+{
+	struct conf *c;
+	struct err err = { 0 };
+
+	ok(load(path, "", &c, &err) == 0 && !c->keep_completed_s &&
+		   c->keep_ended_s == 86400 &&
+		   c->keep_unknown_s == 30 * 86400 &&
+		   c->sweep_interval_s == 3600 && !c->metrics_file &&
+		   c->metrics_interval_s == 15,
+	   "snapshots of jobs that failed stay for a day: %s", err.text);
+	conf_free(c);
+	ok(load(path,
+		"KeepCompleted = \"2h\"\nKeepEnded = \"0\"\n"
+		"KeepUnknown = \"7d\"\nSweepInterval = \"0\"\n"
+		"MetricsFile = \"/m/j.prom\"\nMetricsInterval = 60\n",
+		&c, &err) == 0 &&
+		   c->keep_completed_s == 7200 && !c->keep_ended_s &&
+		   c->keep_unknown_s == 7 * 86400 && !c->sweep_interval_s &&
+		   !strcmp(c->metrics_file, "/m/j.prom") &&
+		   c->metrics_interval_s == 60,
+	   "or as they are wanted: %s", err.text);
+	conf_free(c);
+}
+
 static void test_intervals(const char *path)
 {
 	struct conf *c;
@@ -95,6 +120,10 @@ static void test_bad(const char *path)
 		{ "Keep = \n= 3", "line", "" },
 		{ "Interval = \"soon\"\n", "line 1", "auto" },
 		{ "WindowInterval = \"-1\"\n", "line 1", "30m" },
+		{ "KeepEnded = \"auto\"\n", "line 1", "30d" },
+		{ "KeepCompleted = \"-1\"\n", "line 1", "12h" },
+		{ "MetricsFile = \"m.prom\"\n", "line 1", "begin with /" },
+		{ "MetricsInterval = 0\n", "line 1", "1 to 3600" },
 		{ "MTBF = \"0\"\n", "line 1", "30d" },
 		{ "MTBF = \"auto\"\n", "line 1", "30d" },
 		{ "MaxWriters = 2000\n", "line 1", "0 to 1024" },
@@ -130,6 +159,7 @@ int main(void)
 	unsetenv("JOBCR_CONF");
 	test_good(path);
 	test_intervals(path);
+	test_keeps(path);
 	test_bad(path);
 	unlink(path);
 	return done_testing();

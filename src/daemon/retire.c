@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/retire.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/event.h"
+#include "daemon/slurm.h"
+#include "storage/ended.h"
+#include "storage/store.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+#include "util/io.h"
+#include "util/log.h"
+
+/* slurmctld may be busy with the very end of this job. */
+#define QUERY_TRIES 5
+
+/* Slurm forgets jobs that ended some minutes ago. */
+#define UNKNOWN "UNKNOWN"
+#define FOREVER UINT64_MAX
+
+/* One directory of the store. */
+struct candidate {
+	const struct conf *conf;
+	const char *name; /* JOBID, or JOBID.retired */
+	struct user_id user;
+	int job_fd;
+};
+
+static void candidate_done(struct candidate *c)
+{
+	if (c->job_fd >= 0)
+		close(c->job_fd);
+	user_id_done(&c->user);
+}
+
+/* Its owner is its user: nobody can make a directory another's. */
+static int candidate_open(const struct conf *conf, const char *name,
+			  struct candidate *ret, struct err *err)
+{
+	struct candidate c = { .conf = conf, .name = name, .job_fd = -1 };
+	char path[4096];
+	struct stat st;
+	int r;
+
+	snprintf(path, sizeof(path), "%s/%s/%s", conf->store_dir, conf->cluster,
+		 name);
+	if (lstat(path, &st) < 0)
+		return err_sys(err, "%s", path);
+	r = user_id_load(st.st_uid, st.st_gid, &c.user, err);
+	if (r == 0)
+		r = store_open_job(conf->store_dir, conf->cluster, name, false,
+				   &c.user, &c.job_fd, err);
+	if (r < 0)
+		candidate_done(&c);
+	else
+		*ret = c;
+	return r;
+}
+
+enum keep { KEEP_COMPLETED, KEEP_ENDED, KEEP_UNKNOWN, KEEP_FOREVER };
+
+/* Words of Slurm's for jobs that are over, and our own. */
+static const struct {
+	const char *state;
+	enum keep keep;
+} ends[] = {
+	{ "COMPLETED", KEEP_COMPLETED }, { "FAILED", KEEP_ENDED },
+	{ "CANCELLED", KEEP_ENDED },     { "OUT_OF_MEMORY", KEEP_ENDED },
+	{ "TIMEOUT", KEEP_FOREVER },     { "DEADLINE", KEEP_FOREVER },
+	{ "PREEMPTED", KEEP_FOREVER },   { "NODE_FAIL", KEEP_FOREVER },
+	{ "BOOT_FAIL", KEEP_FOREVER },   { UNKNOWN, KEEP_UNKNOWN },
+};
+
+static bool is_over(const char *state)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ends); i++)
+		if (strcmp(ends[i].state, state) == 0)
+			return true;
+	return false;
+}
+
+/* In seconds; a word that we do not know is none to delete anything for. */
+static uint64_t keep_s(const struct conf *conf, const char *state)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ends); i++) {
+		if (strcmp(ends[i].state, state) != 0)
+			continue;
+		if (ends[i].keep == KEEP_COMPLETED)
+			return conf->keep_completed_s;
+		if (ends[i].keep == KEEP_ENDED)
+			return conf->keep_ended_s;
+		if (ends[i].keep == KEEP_UNKNOWN)
+			return conf->keep_unknown_s;
+	}
+	return FOREVER;
+}
+
+static int query(const struct conf *conf, const char *job_id,
+		 struct slurm_job *ret, struct err *err)
+{
+	const struct timespec pause = { .tv_sec = 2 };
+	uint64_t id;
+	int try, r;
+
+	if (parse_u64(job_id, UINT32_MAX, &id) < 0)
+		return err_set(err, -EINVAL, "not a job of Slurm's");
+	for (try = 0; try < QUERY_TRIES; try++) {
+		r = slurm_query(conf->libexec, (uint32_t)id, ret, err);
+		if (r == 0 || r == -ENOENT)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return r;
+}
+
+/* Claimed first: a job that starts again in this moment is not touched. */
+static int retire(const struct candidate *c, struct err *err)
+{
+	int r = ended_claim(c->job_fd, &c->user, err);
+
+	return r < 0 ? r
+		     : ended_retire(c->conf->store_dir, c->conf->cluster,
+				    c->name, &c->user, err);
+}
+
+static int mark(struct candidate *c, const char *state, struct err *err)
+{
+	struct control_info info = { .uid = c->user.uid, .gid = c->user.gid };
+	struct ended_mark mark = { .at_ns = clock_ns(CLOCK_REALTIME) };
+	uint64_t keep = keep_s(c->conf, state);
+	int r;
+
+	snprintf(info.job_id, sizeof(info.job_id), "%s", c->name);
+	snprintf(mark.state, sizeof(mark.state), "%s", state);
+
+	if (keep == FOREVER)
+		event_note(c->conf, &info, "ended", 0,
+			   "%s: its snapshots stay until somebody deletes them",
+			   state);
+	else if (keep)
+		event_note(
+			c->conf, &info, "ended", 0,
+			"%s: its snapshots stay for %llu %s", state,
+			(unsigned long long)(keep < 7200 ? keep : keep / 3600),
+			keep < 7200 ? "s" : "hours");
+	else
+		event_note(c->conf, &info, "ended", 0,
+			   "%s: its snapshots are removed", state);
+	r = ended_write(c->job_fd, &c->user, &mark, err);
+	return r < 0 || keep ? r : retire(c, err);
+}
+
+int retire_ended(const struct conf *conf, const char *job_id)
+{
+	struct slurm_job job = { 0 };
+	struct candidate c;
+	struct err err = { 0 };
+	int r;
+
+	/* Most jobs of a cluster have nothing in the store. */
+	if (candidate_open(conf, job_id, &c, &err) < 0)
+		return 0;
+	r = query(conf, job_id, &job, &err);
+	if (r == 0 && job.uid == c.user.uid && is_over(job.state))
+		r = mark(&c, job.state, &err);
+	if (r < 0 && r != -ENOENT)
+		log_warning(job_id,
+			    "its snapshots stay, though it has ended: "
+			    "%s; jobcr delete removes them",
+			    err.text);
+	candidate_done(&c);
+	return 0;
+}
+
+int retire_spare(const struct conf *conf, const char *job_id, uid_t uid,
+		 gid_t gid, struct err *err)
+{
+	auto_close int job_fd = -EBADF;
+	struct user_id user;
+	int r = user_id_load(uid, gid, &user, err);
+
+	if (r < 0)
+		return r;
+	r = store_open_job(conf->store_dir, conf->cluster, job_id, false, &user,
+			   &job_fd, err);
+	if (r == 0)
+		r = ended_clear(job_fd, &user, err);
+	if (r == -EBUSY) {
+		/* Out of the way of what this run will write. */
+		r = ended_retire(conf->store_dir, conf->cluster, job_id, &user,
+				 err);
+		if (r == 0)
+			r = err_set(err, -ENOENT, "it has been retired");
+	}
+	user_id_done(&user);
+	return r;
+}
+
+/* A mark from the future is that of a node whose clock is wrong. */
+static bool is_due(const struct conf *conf, const struct ended_mark *mark)
+{
+	uint64_t now = clock_ns(CLOCK_REALTIME);
+	uint64_t keep = keep_s(conf, mark->state);
+
+	return keep != FOREVER && mark->at_ns <= now &&
+	       (now - mark->at_ns) / NSEC_PER_SEC >= keep;
+}
+
+/*
+ * It runs, it waits, or it ended where nobody saw it: cancelled while it
+ * waited, say.
+ */
+static int sweep_unmarked(struct candidate *c, struct err *err)
+{
+	struct slurm_job job = { 0 };
+	uint64_t id;
+	int r;
+
+	if (parse_u64(c->name, UINT32_MAX, &id) < 0)
+		return 0;
+	r = slurm_query(c->conf->libexec, (uint32_t)id, &job, err);
+	if (r == -ENOENT)
+		return mark(c, UNKNOWN, err);
+	if (r == 0 && job.uid == c->user.uid && !job.completing &&
+	    is_over(job.state))
+		r = mark(c, job.state, err);
+	return r;
+}
+
+static void sweep_job(const struct conf *conf, const char *name)
+{
+	struct candidate c;
+	struct ended_mark mark;
+	struct err err;
+	int r;
+
+	if (candidate_open(conf, name, &c, &err) < 0)
+		return;
+	r = ended_read(c.job_fd, &c.user, &mark, &err);
+	if (r == -ENOENT)
+		r = sweep_unmarked(&c, &err);
+	else if (r == 0 && is_due(conf, &mark)) {
+		r = retire(&c, &err);
+		if (r == 0)
+			log_info(name,
+				 "%s a while ago: its snapshots have "
+				 "been removed",
+				 mark.state);
+	}
+	if (r < 0 && r != -ENOENT)
+		log_warning(name, "its snapshots stay: %s", err.text);
+	candidate_done(&c);
+}
+
+/* What a sweep that was cut short has left, and histories that are old. */
+static void sweep_retired(const struct conf *conf, const char *name)
+{
+	struct candidate c;
+	struct stat st;
+	uint32_t count;
+	struct err err;
+
+	if (candidate_open(conf, name, &c, &err) < 0)
+		return;
+	if (store_empty(c.job_fd, &c.user, &count, &err) == 0 &&
+	    fstat(c.job_fd, &st) == 0 &&
+	    time(NULL) - st.st_mtime > (time_t)conf->keep_unknown_s)
+		(void)store_remove_job(conf->store_dir, conf->cluster, name,
+				       &c.user, &err);
+	candidate_done(&c);
+}
+
+/* One node does it for all: whoever finds that it was not done lately. */
+static bool is_our_turn(const struct conf *conf)
+{
+	auto_close int fd = -EBADF;
+	time_t now = time(NULL);
+	const struct timespec times[2] = { { .tv_sec = now },
+					   { .tv_sec = now } };
+	char path[4096];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s/.swept", conf->store_dir,
+		 conf->cluster);
+	if (lstat(path, &st) == 0 && st.st_mtime <= now &&
+	    now - st.st_mtime < (time_t)conf->sweep_interval_s)
+		return false;
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0 && futimens(fd, times) == 0)
+		return true;
+	/* No job of ours has been here yet. */
+	if (errno != ENOENT)
+		log_warning(NULL,
+			    "%s: %s: snapshots of ended jobs are not "
+			    "removed",
+			    path, strerror(errno));
+	return false;
+}
+
+int retire_sweep(const struct conf *conf)
+{
+	auto_closedir DIR *dir = NULL;
+	struct dirent *entry;
+	char path[4096];
+
+	if (!is_our_turn(conf))
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s", conf->store_dir, conf->cluster);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		char *end;
+
+		if (strtoul(entry->d_name, &end, 10) == 0)
+			continue;
+		if (!*end)
+			sweep_job(conf, entry->d_name);
+		else if (strcmp(end, ENDED_SUFFIX) == 0)
+			sweep_retired(conf, entry->d_name);
+	}
+	return 0;
+}

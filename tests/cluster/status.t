@@ -1,0 +1,113 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What users and administrators are told about Slurm's jobs, on any node, and
+# what becomes of snapshots when a job is over.
+. "$(dirname "$0")/lib.sh"
+
+cluster_begin CLUSTER_GRACE=10 CLUSTER_KILL_WAIT=5 CLUSTER_CONF='
+KeepEnded = "2s"
+SweepInterval = "1s"
+MetricsFile = "/run/jobcr.prom"
+MetricsInterval = 1'
+
+jobcr() { # user node arguments
+	_user=$1 _node=$2
+	shift 2
+	cluster as "$_user" "$_node" jobcr "$@"
+}
+shows() { # pattern command...
+	_pattern=$1
+	shift
+	"$@" 2>/dev/null | grep -q "$_pattern"
+}
+store=$cluster_dir/shared/store/private
+gone() {
+	[ ! -e "$store/$1" ]
+}
+
+script job <<'EOT'
+progress 60 100 2 2 4
+EOT
+script long <<'EOT'
+progress 900 100 2 2 4
+EOT
+script fails <<'EOT'
+progress 40 100 2 2 4
+exit 3
+EOT
+one=$(submit -w n1 --jobcr job)
+two=$(submit -w n2 --jobcr fails)
+three=$(submit -w n3 --jobcr long)
+for job in $one $two $three; do
+	wait_until 20 printed "$job" 'round 5 of' ||
+		bail "job $job does not run"
+done
+
+shows "^$one .* running " jobcr alice n1 status
+ok $? "the table of a node has its job"
+jobcr alice n1 checkpoint "$one" --leave-running >/dev/null
+jobcr alice n2 checkpoint "$two" --leave-running >/dev/null
+shows "^$one .* running  *1 .*MiB" jobcr alice n1 status "$one"
+ok $? "and its snapshot, with what it cost"
+shows ' n1  started  starts$' jobcr alice n3 history "$one" &&
+	shows ' n1  checkpoint  .*request: generation 1' \
+		jobcr alice n3 history "$one"
+ok $? "on any node the history says what happened to it, and where" \
+	"$(jobcr alice n3 history "$one" 2>&1)"
+! jobcr bob n3 history "$one" >/dev/null 2>&1
+ok $? "but not to everybody"
+metric() { # name value
+	cluster exec n1 grep -q "^$1 $2\$" /run/jobcr.prom
+}
+wait_until 10 metric 'jobcr_snapshots_total{cause="request"}' 1
+ok $? "the collector's file counts the snapshot" \
+	"$(cluster exec n1 cat /run/jobcr.prom)"
+metric 'jobcr_jobs{state="running"}' 1
+ok $? "and the job"
+is "$(cluster exec n1 stat -c %a /run/jobcr.prom)" 644 "for others to read"
+
+slurm scontrol suspend "$three"
+wait_until 10 shows "^$three .*suspended" jobcr alice n3 list
+ok $? "a suspended job is listed" "$(jobcr alice n3 list 2>&1)"
+cluster daemon n1 stop
+cluster daemon n1 start
+slurm scontrol resume "$three"
+wait_until 20 shows "^$three .*running" jobcr alice n3 list
+ok $? "resumed it runs" "$(jobcr alice n3 list 2>&1)"
+wait_until 10 metric 'jobcr_snapshots_total{cause="request"}' 1
+ok $? "counters outlive jobcrd"
+
+# A job that waits for its turn keeps its snapshots until it is cancelled.
+preempt n3 1000 >/dev/null
+requeued() {
+	[ "$(field "$1" Restarts)" = 1 ] || has_state "$1" PENDING
+}
+slurm scontrol update nodename=n1,n2 state=drain reason=test
+wait_until 30 requeued "$three" || bail "job $three is not preempted"
+sleep_until_swept() { # twice by anybody
+	touch "$cluster_dir/mark"
+	wait_until 15 test "$store/.swept" -nt "$cluster_dir/mark"
+	touch "$cluster_dir/mark"
+	wait_until 15 test "$store/.swept" -nt "$cluster_dir/mark"
+}
+sleep_until_swept
+[ -f "$store/$three/0000000001/manifest" ]
+ok $? "a job in the queue keeps its snapshot" "$(ls -R "$store/$three")"
+slurm scancel "$three"
+wait_until 20 gone "$three"
+ok $? "cancelled there, it loses it after a while" "$(ls -R "$store")"
+
+wait_until 40 has_ended "$two"
+is "$(field "$two" JobState)" FAILED "another one fails"
+wait_until 20 gone "$two"
+ok $? "its snapshot is removed after KeepEnded" "$(ls -R "$store")"
+wait_until 40 has_ended "$one"
+is "$(field "$one" JobState)" COMPLETED "the first one completes"
+wait_until 20 gone "$one"
+ok $? "its snapshot is removed at once" "$(ls -R "$store")"
+is "$(find "$store" -name manifest)" "" "nothing of theirs is left"
+shows ' n1  ended  COMPLETED: ' jobcr alice n2 history "$one"
+ok $? "but their histories" "$(jobcr alice n2 history "$one" 2>&1)"
+shows ' ended  FAILED: ' jobcr alice n1 history "$two"
+ok $? "with how they ended"
+done_testing
