@@ -15,6 +15,8 @@ spank_jobcr_la_SOURCES = \
 	src/wire/notify.c \
 	src/wire/record.c \
 	src/wire/saving.c \
+	%D%/environment.c \
+	%D%/environment.h \
 	%D%/launch.c \
 	%D%/launch.h \
 	%D%/options.c \

@@ -4,16 +4,19 @@
  * error: a job must start without checkpoints rather than not at all, and a
  * job with a snapshot must never start again from its beginning.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <slurm/slurm.h>
 #include <slurm/spank.h>
 
+#include "environment.h"
 #include "launch.h"
 #include "options.h"
 #include "reap.h"
@@ -33,8 +36,9 @@ SPANK_PLUGIN(jobcr, 1)
 static struct {
 	int sock;
 	bool restore;
-	bool no_answer; /* jobcrd could not tell whether a snapshot exists */
-} started = { .sock = -1 };
+	bool no_answer;  /* jobcrd could not tell whether a snapshot exists */
+	int environment; /* file for the job, see environment.h; -1: none */
+} started = { .sock = -1, .environment = -1 };
 
 int slurm_spank_init(spank_t spank, int argc, char **argv)
 {
@@ -118,6 +122,36 @@ static void hold(const struct options *options, const char *job,
 	_exit(EXIT_NO_RESTORE);
 }
 
+#define NO_JOBCRD                                                              \
+	"jobcr: jobcrd of this node does not answer, the job "                 \
+	"may have a snapshot: start jobcrd, then scontrol release"
+
+/*
+ * Nobody knows whether there is a snapshot.  The reason can be noted by root
+ * only, and root knows of restarts from slurmctld alone: when that does not
+ * answer either, check_restart holds without it.
+ */
+static void hold_restarted(const struct options *options, const char *job)
+{
+	char program[4096];
+	int status = 0;
+	pid_t pid;
+
+	snprintf(program, sizeof(program), "%s/jobcr-slurm", options->libexec);
+	pid = fork();
+	if (pid == 0) {
+		execl(program, "jobcr-slurm", "hold-restarted", job, NO_JOBCRD,
+		      NULL);
+		_exit(EXIT_NO_RESTORE);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (pid < 0 || status != 0)
+		return;
+	slurm_error("jobcr: job %s is held: %s", job, NO_JOBCRD);
+	_exit(EXIT_NO_RESTORE);
+}
+
 static void ask(const struct options *options, const char *job,
 		struct launch *launch)
 {
@@ -131,6 +165,34 @@ static void ask(const struct options *options, const char *job,
 		    "snapshot",
 		    err.text);
 	started.no_answer = true;
+	hold_restarted(options, job);
+}
+
+/* Without it a job does as well as before. */
+static void offer_environment(const struct launch *launch, const char *job)
+{
+	struct err err = { 0 };
+
+	if (environment_open(launch->run_dir, job, launch->uid, launch->gid,
+			     &started.environment, &err) < 0)
+		slurm_error("jobcr: environment of the job: %s", err.text);
+}
+
+static void fill_environment(spank_t spank, int argc, char **argv)
+{
+	struct options options;
+	struct err err = { 0 };
+	int fd = started.environment;
+	char job[16];
+	uint32_t id;
+
+	started.environment = -1;
+	if (fd < 0 || !get_u32(spank, S_JOB_ID, &id))
+		return;
+	options_parse(argc, argv, &options);
+	snprintf(job, sizeof(job), "%u", id);
+	if (environment_write(spank, options.run_dir, job, fd, &err) < 0)
+		slurm_error("jobcr: environment of the job: %s", err.text);
 }
 
 int slurm_spank_task_init_privileged(spank_t spank, int argc, char **argv)
@@ -163,6 +225,7 @@ int slurm_spank_task_init_privileged(spank_t spank, int argc, char **argv)
 	launch.carry = spool;
 	ask(&options, job, &launch);
 	started.restore = launch.generation > 0;
+	offer_environment(&launch, job);
 	if (launch_start(&launch, &started.sock, &err) == 0)
 		return 0;
 	if (launch.generation)
@@ -195,9 +258,7 @@ static void check_restart(spank_t spank, int argc, char **argv)
 	}
 	options_parse(argc, argv, &options);
 	snprintf(job, sizeof(job), "%u", id);
-	hold(&options, job,
-	     "jobcrd of this node does not answer, the job may "
-	     "have a snapshot: start jobcrd, then scontrol release");
+	hold(&options, job, NO_JOBCRD);
 }
 
 int slurm_spank_task_init(spank_t spank, int argc, char **argv)
@@ -208,6 +269,7 @@ int slurm_spank_task_init(spank_t spank, int argc, char **argv)
 	if (sock < 0)
 		return 0;
 	started.sock = -1;
+	fill_environment(spank, argc, argv);
 	if (launch_ready(sock, &err) < 0) {
 		slurm_error("jobcr: %s", err.text);
 		_exit(EXIT_NO_RESTORE);
@@ -255,6 +317,7 @@ int slurm_spank_job_epilog(spank_t spank, int argc, char **argv)
 	snprintf(job, sizeof(job), "%u", id);
 	if (reap_job(options.run_dir, job, options.epilog_wait_s, &err) < 0)
 		slurm_error("jobcr: job %s: %s", job, err.text);
+	environment_remove(options.run_dir, job);
 	(void)notify_send(options.run_dir, job, NOTIFY_ENDED, 0, &err);
 	return 0;
 }

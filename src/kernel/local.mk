@@ -6,6 +6,8 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/kcmp.h \
 	%D%/maps.c \
 	%D%/maps.h \
+	%D%/memory_limit.c \
+	%D%/memory_limit.h \
 	%D%/pagemap.c \
 	%D%/proc.c \
 	%D%/proc.h \

@@ -8,6 +8,7 @@
 
 #include "images/part.pb-c.h"
 #include "images/tags.h"
+#include "kernel/memory_limit.h"
 #include "operation/aside.h"
 #include "snapshot/snapshot.h"
 #include "storage/store.h"
@@ -146,6 +147,26 @@ static void fill_outcome(const struct work *w, const struct restart_result *res,
 }
 
 /*
+ * Said before anything is built: the kernel would kill the job when it has
+ * filled what it may use, again at every attempt.
+ */
+static int check_memory(const struct work *w, const ManifestRecord *m,
+			struct err *err)
+{
+	uint64_t limit;
+	int r = memory_limit(w->info.supervisor_pid, &limit, err);
+
+	if (r < 0 || !m->has_page_bytes || m->page_bytes <= limit)
+		return r;
+	return err_set(
+		err, -ENOMEM,
+		"the snapshot holds %.0f MiB of memory, but this step "
+		"may use no more than %.0f MiB: give the job more (scontrol "
+		"update, MinMemoryNode)",
+		(double)m->page_bytes / 1048576.0, (double)limit / 1048576.0);
+}
+
+/*
  * In the store a snapshot is of this job and generation, or it was put there
  * by mistake.  The name is for listings.
  */
@@ -159,6 +180,8 @@ static int check_identity(struct work *w, int dir_fd, struct err *err)
 	if (!w->req->dir)
 		r = snapshot_check_identity(m, w->req->job_id, w->generation,
 					    err);
+	if (r == 0 && w->info.slurm)
+		r = check_memory(w, m, err);
 	if (m->name)
 		snprintf(w->name, sizeof(w->name), "%s", m->name);
 	manifest_record__free_unpacked(m, NULL);

@@ -2,6 +2,7 @@
 # packages that ./bootstrap installs; too slow for every "make check".
 CLUSTER_TESTS = \
 	%D%/launch.t \
+	%D%/allocation.t \
 	%D%/options.t \
 	%D%/preempt.t \
 	%D%/preempt-cgroup.t \
