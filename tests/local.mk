@@ -55,6 +55,10 @@ UNIT_TESTS += %D%/unit/ended
 %C%_unit_ended_LDADD = %D%/lib/libtap.a storage/libstorage.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/log
+%C%_unit_log_SOURCES = %D%/unit/log.c
+%C%_unit_log_LDADD = %D%/lib/libtap.a src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/event
 %C%_unit_event_SOURCES = %D%/unit/event.c src/daemon/event.c
 %C%_unit_event_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \

@@ -16,8 +16,13 @@
  * The kind is one short word; those that event.c knows have a level in the
  * log, all others are information.  generation 0: it is about none.
  */
-void event_note(const struct conf *conf, const struct control_info *info,
-		const char *kind, uint32_t generation, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
+#define event_note(conf, info, kind, generation, ...)                          \
+	event_note_cause(conf, info, kind, NULL, generation, __VA_ARGS__)
+
+/* The same with the cause of a checkpoint, for the journal. */
+void event_note_cause(const struct conf *conf, const struct control_info *info,
+		      const char *kind, const char *cause, uint32_t generation,
+		      const char *fmt, ...)
+	__attribute__((format(printf, 6, 7)));
 
 #endif

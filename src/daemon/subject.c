@@ -142,7 +142,8 @@ void subject_log_outcome(const struct subject *s, const char *what,
 	char text[CHRONICLE_TEXT];
 
 	chronicle_describe(what, cause, o, text);
-	subject_note(s, what, o->generation, "%s", text);
+	event_note_cause(s->conf, &s->info, what, cause, o->generation, "%s",
+			 text);
 }
 
 void subject_log_phase(void *arg, const char *phase)
