@@ -31,3 +31,9 @@ jobcr_LDADD = \
 	src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(MUNGE_LIBS) $(CONFUSE_LIBS) $(JSON_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS) $(URING_LIBS)
+
+bashcompletion_DATA = %D%/jobcr
+%D%/jobcr: %D%/completion.bash
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && cp $(srcdir)/%D%/completion.bash $@
+EXTRA_DIST += %D%/completion.bash
+CLEANFILES += %D%/jobcr

@@ -47,8 +47,9 @@ jobcrd_LDADD = \
 	src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(MUNGE_LIBS) $(CONFUSE_LIBS) $(URING_LIBS)
 
-# An example for systemd; where units live is the distribution's affair.
-pkgdata_DATA = %D%/jobcrd.service
+# jobcrd is root's and makes its run directory itself: no sysusers.d, no
+# tmpfiles.d.
+systemdsystemunit_DATA = %D%/jobcrd.service
 %D%/jobcrd.service: %D%/jobcrd.service.in
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && \
 	sed 's,@sbindir[@],$(sbindir),' $(srcdir)/%D%/jobcrd.service.in >$@

@@ -5,7 +5,9 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -413,6 +415,29 @@ static void remove_sockets(const struct server *s)
 	}
 }
 
+/*
+ * Type=notify: the sockets are there.  What is started from here is not the
+ * service.
+ */
+static void tell_ready(void)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	auto_close int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	size_t len = path ? strlen(path) : 0;
+
+	if (len > 1 && len < sizeof(at.sun_path)) {
+		memcpy(at.sun_path, path, len);
+		if (*path == '@')
+			at.sun_path[0] = '\0';
+		(void)!sendto(
+			fd, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&at,
+			(socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+				    len));
+	}
+	unsetenv("NOTIFY_SOCKET");
+}
+
 int server_run(const struct conf *conf, struct err *err)
 {
 	struct server s = { .conf = conf, .mend = true };
@@ -428,6 +453,7 @@ int server_run(const struct conf *conf, struct err *err)
 		return r;
 	log_info(NULL, "node %s, store %s, port %u: ready", conf->node,
 		 conf->store_dir, conf->port);
+	tell_ready();
 	loop(&s);
 	remove_sockets(&s);
 	log_info(NULL, "ends; jobs and operations under way go on");

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Completion of jobcr(1) for bash: commands, their options, ids of jobs.
+
+_jobcr_jobs() {
+	jobcr list 2>/dev/null | awk 'NR > 1 { print $1 }'
+}
+
+# The words that may stand behind a command.
+_jobcr_options() {
+	case $1 in
+	run) echo "--detach --output --name" ;;
+	list) echo "--json" ;;
+	status) echo "--watch --json" ;;
+	history) echo "--json" ;;
+	delete) echo "--generation --force" ;;
+	checkpoint) echo "--leave-running --kill --json --pid --dir" ;;
+	restore) echo "--generation --detach --dir --json" ;;
+	show) echo "--records --json --dir" ;;
+	verify) echo "--dir" ;;
+	drain) echo "--deadline --reason --dry-run --hold --json" ;;
+	esac
+}
+
+_jobcr() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local command= i
+
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		--config | --node | --host) ((i++)) ;;
+		-*) ;;
+		*)
+			command=${COMP_WORDS[i]}
+			break
+			;;
+		esac
+	done
+	case $prev in
+	--config | --output | --dir)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	--node | --host | --name | --generation | --pid | | \
+		--deadline | --reason)
+		return
+		;;
+	esac
+	if [ -z "$command" ]; then
+		mapfile -t COMPREPLY < <(compgen -W "--config --node --host \
+			--help --version run wait kill list status history \
+			checkpoint restore show verify delete drain undrain \
+			check" -- "$cur")
+		return
+	fi
+	case $cur in
+	-*)
+		mapfile -t COMPREPLY < <(compgen -W \
+			"$(_jobcr_options "$command")" -- "$cur")
+		return
+		;;
+	esac
+	case $command in
+	wait | kill | status | history | delete | checkpoint | restore | \
+		show | verify | check)
+		mapfile -t COMPREPLY < <(compgen -W "$(_jobcr_jobs)" -- "$cur")
+		;;
+	run)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+		;;
+	esac
+}
+
+complete -F _jobcr jobcr
