@@ -41,7 +41,7 @@ _jobcr() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
-	--node | --host | --name | --generation | --pid | | \
+	--node | --host | --name | --generation | --pid | \
 		--deadline | --reason)
 		return
 		;;
