@@ -14,6 +14,7 @@
 #include <slurm/slurm.h>
 #include <slurm/slurm_errno.h>
 
+#include "slurm_limits.h"
 #include "slurm_node.h"
 #include "util/io.h"
 
@@ -291,7 +292,7 @@ static int usage(void)
 	      "       jobcr-slurm start JOBID\n"
 	      "       jobcr-slurm hold JOBID REASON\n"
 	      "       jobcr-slurm hold-restarted JOBID REASON\n"
-	      "       jobcr-slurm comment JOBID TEXT\n" NODE_USAGE,
+	      "       jobcr-slurm comment JOBID TEXT\n" NODE_USAGE LIMITS_USAGE,
 	      stderr);
 	return EXIT_USAGE;
 }
@@ -323,6 +324,8 @@ int main(int argc, char **argv)
 	slurm_init(NULL);
 	r = node_verb(argc, argv);
 	if (r == NODE_NO_VERB)
+		r = limits_verb(argc, argv);
+	if (r == LIMITS_NO_VERB)
 		r = parse_u64(argv[2], UINT32_MAX - 1, &id) == 0
 			    ? run(argc, argv, (uint32_t)id)
 			    : usage();

@@ -96,6 +96,8 @@ static void tell_phase(void *arg, const char *phase)
 static void take_outcome(struct cut_result *ret, const Outcome *o)
 {
 	ret->generation = o->generation;
+	ret->tasks = o->tasks;
+	ret->threads = o->threads;
 	ret->frozen_ns = o->frozen_ns;
 	ret->total_ns = o->total_ns;
 	ret->page_bytes = o->page_bytes;

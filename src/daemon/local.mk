@@ -10,15 +10,21 @@ jobcrd_SOURCES = \
 	%D%/drain_table.h \
 	%D%/drain_work.c \
 	%D%/drain_work.h \
+	%D%/due.c \
+	%D%/due.h \
 	%D%/event.c \
 	%D%/event.h \
 	%D%/guard.c \
 	%D%/guard.h \
+	%D%/limits.c \
+	%D%/limits.h \
 	%D%/main.c \
 	%D%/mend.c \
 	%D%/mend.h \
 	%D%/metrics.c \
 	%D%/metrics.h \
+	%D%/plan.c \
+	%D%/plan.h \
 	%D%/preempt.c \
 	%D%/preempt.h \
 	%D%/retire.c \
@@ -34,9 +40,12 @@ jobcrd_SOURCES = \
 	%D%/slurm_node.h \
 	%D%/subject.c \
 	%D%/subject.h \
+	%D%/turn.c \
 	%D%/warn.c \
 	%D%/warn.h \
-	%D%/watch.c
+	%D%/watch.c \
+	%D%/writers.c \
+	%D%/writers.h
 jobcrd_LDADD = \
 	src/operation/liboperation.a \
 	src/conf/libconf.a \
@@ -45,7 +54,7 @@ jobcrd_LDADD = \
 	src/kernel/libkernel.a \
 	storage/libstorage.a \
 	src/util/libutil.a \
-	$(PROTOBUF_C_LIBS) $(MUNGE_LIBS) $(CONFUSE_LIBS) $(URING_LIBS)
+	$(PROTOBUF_C_LIBS) $(MUNGE_LIBS) $(CONFUSE_LIBS) $(URING_LIBS) -lm
 
 # jobcrd is root's and makes its run directory itself: no sysusers.d, no
 # tmpfiles.d.

@@ -18,6 +18,7 @@
 
 #include "daemon/mend.h"
 #include "daemon/metrics.h"
+#include "daemon/plan.h"
 #include "daemon/preempt.h"
 #include "daemon/retire.h"
 #include "daemon/revive.h"
@@ -41,9 +42,11 @@ enum child_kind {
 	CHILD_LOCAL = 1,
 	CHILD_REMOTE,
 	CHILD_SLURM,
+	CHILD_TURN,
 	CHILD_WATCH,
 	CHILD_METRICS,
 	CHILD_SWEEP,
+	CHILD_PLAN,
 };
 
 struct child {
@@ -64,7 +67,7 @@ struct server {
 	struct child children[CHILDREN_MAX];
 	struct failed failed[FAILED_MAX]; /* a ring */
 	unsigned int nfailed;
-	uint64_t next_watch, next_metrics, next_sweep;
+	uint64_t next_watch, next_plan, next_metrics, next_sweep;
 	uint64_t next_warning; /* rate of "too many" in the log */
 	bool mend;             /* a child was killed: see mend.h */
 	sigset_t old_mask;
@@ -281,10 +284,16 @@ static void take_hint(struct server *s)
 	while (notify_receive(s->notify_fd, &n, &unused) == 0) {
 		if (n.event == NOTIFY_PREEMPT && failed_lately(s, n.job_id))
 			continue;
-		if (!fork_child(s, CHILD_SLURM, 0, n.job_id))
+		if (!fork_child(s,
+				n.event == NOTIFY_TURN ? CHILD_TURN
+						       : CHILD_SLURM,
+				0, n.job_id))
 			continue;
 		if (n.event == NOTIFY_ENDED)
 			_exit(retire_ended(s->conf, n.job_id));
+		if (n.event == NOTIFY_TURN)
+			_exit(n.value ? turn_limit(s->conf, n.job_id)
+				      : turn_interval(s->conf, n.job_id));
 		if (n.event == NOTIFY_RESTORE)
 			_exit(revive_job(s->conf, n.job_id));
 		_exit(preempt_checkpoint(s->conf, n.job_id));
@@ -341,6 +350,19 @@ static int watch_due(struct server *s)
 	return (int)((s->next_watch - now) / 1000000 + 1);
 }
 
+/* What the jobs' plans say: see plan.h. */
+static int plan_next(struct server *s)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (now >= s->next_plan) {
+		s->next_plan = now + NSEC_PER_SEC;
+		if (plan_needed(s->conf) && fork_child(s, CHILD_PLAN, 0, NULL))
+			_exit(plan_pass(s->conf));
+	}
+	return (int)((s->next_plan - now) / 1000000 + 1);
+}
+
 /* 1: told to end. */
 static int read_signals(struct server *s)
 {
@@ -364,7 +386,7 @@ static void loop(struct server *s)
 	};
 
 	for (;;) {
-		int timeout = watch_due(s);
+		int timeout = watch_due(s), other = plan_next(s);
 
 		if (s->mend) {
 			s->mend = false;
@@ -372,6 +394,8 @@ static void loop(struct server *s)
 				_exit(mend_jobs(s->conf));
 		}
 
+		if (timeout < 0 || timeout > other)
+			timeout = other;
 		others_due(s, &timeout);
 		if (poll(fds, 5, timeout) <= 0)
 			continue;

@@ -29,6 +29,17 @@ int serve_ask(const struct conf *conf, const struct ask_question *question,
 	      int fd);
 
 /*
+ * In a child: a snapshot that is due by the job's plan (plan.h).  One that
+ * fails is noted and does no harm, not even to a preemption that comes next:
+ * these always end with 0.
+ *
+ * The interval is over: a snapshot, and the job goes on; unless it slept.
+ */
+int turn_interval(const struct conf *conf, const char *job_id);
+/* The time limit is near: a snapshot, and back into the queue. */
+int turn_limit(const struct conf *conf, const char *job_id);
+
+/*
  * In a child: ask slurmctld about each job of Slurm's on this node, and hint
  * the loop at those that are preempted.
  */

@@ -107,6 +107,7 @@ static void take_success(struct progress *p, const Outcome *o)
 	struct record_last last = {
 		.generation = o->generation,
 		.at_ns = clock_ns(CLOCK_REALTIME),
+		.at_mono = clock_monotonic_ns(),
 		.frozen_ns = o->frozen_ns,
 		.total_ns = o->total_ns,
 		.pages_ns = o->pages_ns,

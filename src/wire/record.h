@@ -23,7 +23,8 @@ struct record_last {
 	uint32_t magic;
 	uint32_t generation; /* 0: there is none */
 	char cause[16];
-	uint64_t at_ns; /* CLOCK_REALTIME: when it was durable */
+	uint64_t at_ns;   /* CLOCK_REALTIME: when it was durable */
+	uint64_t at_mono; /* CLOCK_MONOTONIC, the same */
 	uint64_t frozen_ns, total_ns, pages_ns, page_bytes;
 	uint64_t tree_bytes; /* of memory that the tree had just before */
 	uint64_t failed_ns;  /* CLOCK_REALTIME: of a later failure; 0 */
@@ -78,28 +79,42 @@ struct record_plan {
 	uint64_t next_ns;    /* CLOCK_REALTIME: next one due; 0: none */
 	uint64_t end_ns;     /* CLOCK_REALTIME of this node: the job's time
 				limit; 0: none or not known */
+	uint64_t limit_ns;   /* CLOCK_REALTIME: it is requeued then, before its
+				time limit; 0: no */
 	uint32_t skipped;    /* in a row: nothing had changed */
 	uint32_t failures;   /* in a row */
 	char text[256];      /* a warning for people, or "" */
-	uint64_t since_mono, due_mono, end_mono, look_mono;
-	uint32_t generation, seen; /* of record_last, of record_turn */
+	uint64_t since_mono, look_mono, tree_bytes;
+};
+
+/* How much time Slurm gives the job, as it said last. */
+#define RECORD_LIMITS "limits"
+struct record_limits {
+	uint32_t magic;
+	uint32_t window_s;
+	uint32_t limit_s;  /* how long it may run in all */
+	uint64_t end_mono; /* 0: for ever */
+	uint64_t look_mono;
 };
 
 /*
- * The last turn of a periodic snapshot, by the child that took it: what came
- * of it, and how the tree looked when it had been let go.
+ * The last turn of a snapshot that was due, by the child that took it: what
+ * came of it, and how the tree looked when it had been let go.  One for the
+ * interval, one for the time limit.
  */
-#define RECORD_TURN "turn"
+#define RECORD_TURN       "turn"
+#define RECORD_TURN_LIMIT "turn-limit"
+#define TURN_SKIPPED      1
+
 struct record_turn {
 	uint32_t magic;
 	uint32_t number;   /* counts turns */
-	int32_t result;    /* 0: made, 1: skipped, negative: failed */
+	int32_t result;    /* 0: made, TURN_SKIPPED, negative: failed */
 	uint32_t skipped;  /* in a row */
 	uint32_t failures; /* in a row */
-	uint32_t marked;   /* mark says something */
 	uint32_t generation;
-	uint64_t ended_mono;
-	uint64_t mark; /* see kernel/tree.h */
+	uint64_t due_mono, ended_mono;
+	uint64_t mark; /* see kernel/tree.h; 0: says nothing */
 };
 
 /* What the node has managed lately; a record of no job. */

@@ -8,6 +8,7 @@ CLUSTER_TESTS = \
 	%D%/preempt-cgroup.t \
 	%D%/preempt-watch.t \
 	%D%/ends.t \
+	%D%/interval.t \
 	%D%/killed.t \
 	%D%/pinned.t \
 	%D%/lost.t \
