@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A job of 1 GiB is checkpointed, killed and restored: rates of the pages,
- * beside what the disk does in the same minute, how long the job stood still
- * and how much memory the worker took.  Prints; never judges.
+ * beside what the disk does in the same minute, how long the job stood still,
+ * after what time it might have been killed by others, beside what a plain
+ * copy of its memory takes, and how much memory the worker took.  Once it is
+ * killed by others as soon as it may.  Prints; never judges.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,7 +52,8 @@ struct round {
 	struct bench *bench;
 	char dir[512], images[600], file[600];
 	char *argv[6];
-	double dump, fill, pause_ms, restore_ms;
+	double dump, fill, pause_ms, pinned_ms, restore_ms;
+	bool doomed; /* killed by others */
 	uint64_t rss_kb;
 };
 
@@ -88,13 +91,15 @@ static void measure(struct round *r)
 	while (access(r->file, F_OK) < 0)
 		usleep(1000);
 	(void)unlink(r->file);
-	if (drive_checkpoint(job, r->images, true, &o) < 0)
+	if ((r->doomed ? drive_checkpoint_doomed(job, r->images, &o)
+		       : drive_checkpoint(job, r->images, true, &o)) < 0)
 		die_of(&o.err);
 	drive_end(job);
 	/* All of it: from the first stop until the manifest is durable. */
 	r->dump = (double)o.checkpoint.page_bytes /
 		  (double)o.checkpoint.frozen_ns;
 	r->pause_ms = (double)o.checkpoint.frozen_ns / 1e6;
+	r->pinned_ms = (double)o.checkpoint.pinned_ns / 1e6;
 	r->rss_kb = o.peak_rss_kb;
 
 	if (drive_restore(&place, r->images, &job, &o) < 0)
@@ -125,13 +130,41 @@ static int by_time(const void *a, const void *b)
 static void show_ms(const char *what, double times[RUNS])
 {
 	qsort(times, RUNS, sizeof(*times), by_time);
-	printf("%-34s %6.0f ms    [%.0f..%.0f]\n", what, times[RUNS / 2],
+	printf("%-34s %6.1f ms    [%.1f..%.1f]\n", what, times[RUNS / 2],
 	       times[0], times[RUNS - 1]);
+}
+
+/* What one thread needs to copy as much memory, in pieces that fit a cache. */
+static double copy_ms(uint64_t bytes, bool huge)
+{
+	const size_t piece = 1u << 20;
+	uint8_t *from = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *to = malloc(piece);
+	uint64_t start;
+
+	if (from == MAP_FAILED || !to)
+		die("memory to copy", 0);
+	if (huge)
+		(void)madvise(from, bytes, MADV_HUGEPAGE);
+	memset(from, 1, bytes);
+	memset(to, 1, piece);
+	start = clock_monotonic_ns();
+	for (uint64_t i = 0; i < bytes; i += piece) {
+		memcpy(to, from + i, piece);
+		/* Else nobody would need the copies. */
+		__asm__ volatile("" : : "r"(to) : "memory");
+	}
+	start = clock_monotonic_ns() - start;
+	(void)munmap(from, bytes);
+	free(to);
+	return (double)start / 1e6;
 }
 
 static void run(struct bench *b, const char *dir, const char *mib, bool huge)
 {
 	double dump[RUNS], fill[RUNS], pause[RUNS], back[RUNS];
+	double pinned[RUNS], copy[RUNS];
 	double writes[RUNS], reads[RUNS], limit;
 	struct round r = { .bench = b };
 	uint64_t rss = 0;
@@ -152,15 +185,23 @@ static void run(struct bench *b, const char *dir, const char *mib, bool huge)
 		dump[i] = r.dump;
 		fill[i] = r.fill;
 		pause[i] = r.pause_ms;
+		pinned[i] = r.pinned_ms;
+		copy[i] = copy_ms(b->bytes, huge);
 		back[i] = r.restore_ms;
 		if (r.rss_kb > rss)
 			rss = r.rss_kb;
 	}
+	r.doomed = true;
+	measure(&r);
 	printf("%s MiB in %s pages\n", mib, huge ? "huge" : "small");
 	limit = show("O_DIRECT write, with fsync: limit", writes, 0);
 	show("  whole dump", dump, limit);
 	limit = show("O_DIRECT read: limit", reads, 0);
 	show("  whole restore", fill, limit);
+	show_ms("memcpy of as much: limit of a copy", copy);
+	show_ms("until it may be killed", pinned);
+	printf("%-34s %6.1f ms    restored whole\n", "  killed then",
+	       r.pinned_ms);
 	show_ms("pause until durable", pause);
 	show_ms("restore", back);
 	printf("%-34s %6.0f MiB\n", "worker's memory, at most",
