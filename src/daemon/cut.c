@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <time.h>
 
 #include "daemon/slurm.h"
@@ -19,6 +20,7 @@ struct under_way {
 	struct subject *s;
 	const struct cut *cut;
 	struct cut_result *ret;
+	int saving; /* the epilog waits until it is closed */
 };
 
 /* Slurm ends the job anyway: that it goes on is no longer to be had. */
@@ -120,14 +122,14 @@ static int checkpoint(struct under_way *w, struct err *err)
 		.published = published,
 		.arg = w,
 	};
-	auto_close int saving = -EBADF;
 	Reply *reply = NULL;
 	int r = 0;
 
 	if (ends)
 		r = subject_tell(w->s, CONTROL_HOLD, 0, err);
 	if (r == 0 && ends)
-		r = saving_begin(w->s->conf->run_dir, w->s->id, &saving, err);
+		r = saving_begin(w->s->conf->run_dir, w->s->id, &w->saving,
+				 err);
 	if (r == 0)
 		r = checkpoint_job(w->s->conf, &c, &hooks, &reply, err);
 	if (!reply)
@@ -189,10 +191,14 @@ static uint32_t newest(const struct subject *s)
 	return r < 0 ? 0 : found;
 }
 
-static void start_again(const struct subject *s)
+/* Slurm starts nothing before the epilog is over. */
+static void start_again(struct under_way *w)
 {
+	const struct subject *s = w->s;
 	struct err err = { 0 };
 
+	if (w->saving >= 0)
+		close(take_fd(&w->saving));
 	if (slurm_start_job(s->conf->libexec, s->info.slurm, &err) < 0)
 		log_warning(s->id, "%s: it starts when Slurm lets it",
 			    err.text);
@@ -201,30 +207,35 @@ static void start_again(const struct subject *s)
 }
 
 /* What becomes of output and queue when the checkpoint is over. */
-static void settle(const struct under_way *w, bool failed)
+static void settle(struct under_way *w, bool failed)
 {
 	struct subject *s = w->s;
 	enum cut_after after = w->cut->after;
 	uint32_t last;
 
+	/* Slurm's patience has ended before it was saved. */
+	if (after == CUT_REQUEUE && failed && is_ending(w) && w->ret->requeued)
+		after = CUT_REQUEUED;
 	if (after == CUT_REQUEUED && failed && (last = newest(s))) {
 		subject_note(s, "warning", last,
 			     "it starts again from generation %u", last);
 		outputs(s, false);
-		start_again(s);
+		start_again(w);
 		return;
 	}
 	/* A worker that was killed may have left the files put aside. */
 	if (after != CUT_GO_ON && after != CUT_END && !w->ret->requeued)
 		outputs(s, true);
 	if (w->ret->requeued && after != CUT_REQUEUE_HOLD)
-		start_again(s);
+		start_again(w);
 }
 
 int cut_job(struct subject *s, const struct cut *cut, struct cut_result *ret,
 	    struct err *err)
 {
-	struct under_way w = { .s = s, .cut = cut, .ret = ret };
+	struct under_way w = {
+		.s = s, .cut = cut, .ret = ret, .saving = -EBADF
+	};
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
@@ -239,5 +250,7 @@ int cut_job(struct subject *s, const struct cut *cut, struct cut_result *ret,
 	if (r == 0 && cut->after != CUT_REQUEUE_HOLD)
 		tell_comment(s, ret);
 	settle(&w, r < 0);
+	if (w.saving >= 0)
+		close(w.saving);
 	return r;
 }

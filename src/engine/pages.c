@@ -27,7 +27,7 @@
 #define IN_HAND        6 /* slices; the writer has more buffers than that */
 #define READERS_MAX    16
 #define RECORD_EXTENTS 1024
-#define SPANS_MAX      (1u << 20) /* of pinned memory, kept: 16 MiB */
+#define SPANS_MAX      (1u << 22) /* of pinned memory, kept: 64 MiB */
 
 struct source {
 	struct page_range range; /* of a file: start 0, end its size */
