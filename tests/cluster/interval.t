@@ -5,7 +5,8 @@
 . "$(dirname "$0")/lib.sh"
 
 cluster_begin CLUSTER_NODES=2 CLUSTER_TRACK="${TRACK:-linuxproc}" \
-	CLUSTER_CONF='MaxWriters = 1'
+	CLUSTER_CONF='MaxWriters = 1
+KeepCompleted = "1d"'
 
 script work <<'EOT'
 echo "begin"

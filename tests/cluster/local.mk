@@ -9,6 +9,7 @@ CLUSTER_TESTS = \
 	%D%/preempt-watch.t \
 	%D%/ends.t \
 	%D%/interval.t \
+	%D%/timelimit.t \
 	%D%/killed.t \
 	%D%/pinned.t \
 	%D%/lost.t \
@@ -23,7 +24,7 @@ CLUSTER_TESTS = \
 noinst_PROGRAMS += %D%/progress
 %C%_progress_SOURCES = %D%/progress.c
 
-EXTRA_DIST += $(CLUSTER_TESTS) %D%/cluster %D%/compute.py %D%/demo \
+EXTRA_DIST += $(CLUSTER_TESTS) %D%/cluster %D%/compute.py tests/soak/timelimit %D%/demo \
 	%D%/lib.sh
 
 .PHONY: check-cluster
