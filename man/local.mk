@@ -10,5 +10,6 @@ EXTRA_DIST += %D%/jobcr-images.5.in %D%/records.awk %D%/page.sh
 	AWK='$(AWK)' VERSION='$(VERSION)' \
 	$(SHELL) $(srcdir)/%D%/page.sh $(srcdir) >$@.tmp && mv $@.tmp $@
 dist_man_MANS += %D%/jobcr.1
+dist_man_MANS += %D%/jobcr.7
 dist_man_MANS += %D%/jobcr.conf.5
 dist_man_MANS += %D%/jobcrd.8

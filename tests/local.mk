@@ -289,6 +289,7 @@ check_PROGRAMS += %D%/victims/refused
 %C%_victims_refused_SOURCES = %D%/victims/refused.c
 %C%_victims_refused_LDADD = $(VICTIM_LIBS)
 T_TESTS += %D%/t/status.t
+T_TESTS += %D%/t/man.t
 T_TESTS += %D%/t/completion.t
 T_TESTS += %D%/t/refused.t
 T_TESTS += %D%/t/stdio.t
