@@ -141,6 +141,11 @@ static int checkpoint(struct under_way *w, struct err *err)
 			    reply->text ? reply->text : "failed");
 	else if (reply->outcome) {
 		take_outcome(w->ret, reply->outcome);
+		if (reply->outcome->not_pinned)
+			log_warning(w->s->id,
+				    "not pinned: %s: it had to last until all "
+				    "was copied (PauseMode)",
+				    reply->outcome->not_pinned);
 		subject_log_outcome(w->s, "checkpoint", w->cut->cause,
 				    reply->outcome);
 	}

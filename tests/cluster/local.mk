@@ -12,6 +12,7 @@ CLUSTER_TESTS = \
 	%D%/timelimit.t \
 	%D%/killed.t \
 	%D%/pinned.t \
+	%D%/pinned-cgroup2.t \
 	%D%/lost.t \
 	%D%/output.t \
 	%D%/refused.t \
@@ -20,6 +21,11 @@ CLUSTER_TESTS = \
 	%D%/status.t \
 	%D%/held.t \
 	%D%/revived.t
+
+# Shared, though it is not installed: that needs an rpath.
+noinst_LTLIBRARIES = %D%/unified.la
+%C%_unified_la_SOURCES = %D%/unified.c
+%C%_unified_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
 
 noinst_PROGRAMS += %D%/progress
 %C%_progress_SOURCES = %D%/progress.c

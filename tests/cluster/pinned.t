@@ -33,6 +33,12 @@ job=$(submit -x n3 --jobcr job)
 wait_until 30 printed "$job" 'round 10 of' || bail "job $job does not run"
 node=$(field "$job" NodeList)
 log=$cluster_dir/log/jobcrd-$node.log
+if [ "${TRACK:-}" = cgroup2 ]; then
+	cluster exec "$node" sh -c \
+		'cat /proc/$(pgrep -o -x progress)/cgroup' |
+		grep -q '^0::/.*/step_batch/'
+	ok $? "its processes are in the step's cgroup, of version 2"
+fi
 slow "$node" 8000000
 preempt "$node" 1 >/dev/null
 wait_until 30 cluster exec "$node" pgrep -x jobcr-worker
