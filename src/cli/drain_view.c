@@ -19,6 +19,7 @@ static const char *const words[] = {
 	[DRAIN_ELSEWHERE] = "elsewhere", [DRAIN_GONE] = "gone",
 	[DRAIN_REFUSED] = "refused",     [DRAIN_FAILED] = "failed",
 	[DRAIN_FOREIGN] = "foreign",     [DRAIN_POSSIBLE] = "possible",
+	[DRAIN_STARTING] = "starting",
 };
 
 static const char *word(const DrainEntry *e)
@@ -92,6 +93,9 @@ static void say_state(const DrainEntry *e, char *ret, size_t room)
 	case DRAIN_ELSEWHERE:
 		snprintf(ret, room, "goes on at %s", e->node ? e->node : "?");
 		break;
+	case DRAIN_STARTING:
+		snprintf(ret, room, "starts at %s", e->node ? e->node : "?");
+		break;
 	case DRAIN_GONE:
 		snprintf(ret, room, "%s", *text ? text : "has ended");
 		break;
@@ -124,7 +128,15 @@ static void say_state(const DrainEntry *e, char *ret, size_t room)
 static bool is_safe(const DrainEntry *e)
 {
 	return e->state == DRAIN_QUEUED || e->state == DRAIN_HELD ||
-	       e->state == DRAIN_ELSEWHERE || e->state == DRAIN_GONE;
+	       e->state == DRAIN_ELSEWHERE || e->state == DRAIN_GONE ||
+	       e->state == DRAIN_STARTING;
+}
+
+/* A job that was not meant to be held: it could not be restored. */
+static bool is_failed(const DrainEntry *e)
+{
+	return e->state == DRAIN_FAILED ||
+	       (e->state == DRAIN_HELD && has_text(e));
 }
 
 static void put_line(const struct drain_view *v, const DrainEntry *e)
@@ -345,7 +357,7 @@ int drain_view_status(const struct drain_view *v)
 	for (i = 0; i < v->count; i++) {
 		const DrainEntry *e = v->jobs[i];
 
-		failed |= e->state == DRAIN_FAILED;
+		failed |= is_failed(e);
 		stays |= !is_safe(e) && e->state != DRAIN_POSSIBLE;
 	}
 	return failed ? STATUS_FAILED : stays ? STATUS_REFUSED : STATUS_OK;

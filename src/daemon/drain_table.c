@@ -128,7 +128,8 @@ void drain_say(struct drain_row *row, const char *fmt, ...)
 bool drain_has_left(const struct drain_row *row)
 {
 	return row->state == DRAIN_QUEUED || row->state == DRAIN_HELD ||
-	       row->state == DRAIN_ELSEWHERE || row->state == DRAIN_GONE;
+	       row->state == DRAIN_ELSEWHERE || row->state == DRAIN_GONE ||
+	       row->state == DRAIN_STARTING;
 }
 
 bool drain_is_open(const struct drain_row *row)

@@ -29,7 +29,8 @@ struct drain_row {
 	uint8_t young;       /* started just now: may become one of ours */
 	uint8_t seen;        /* Slurm says that it is on the node */
 	uint8_t unfit;       /* refused for what Slurm says of it */
-	uint64_t retry_ns;   /* DRAIN_WAITING: not before */
+	uint64_t retry_ns;   /* DRAIN_WAITING: not before; DRAIN_STARTING:
+				waited for at least until then */
 	uint64_t since_ns;   /* in this state */
 	uint64_t frozen_at_ns;
 	uint64_t expected_ns; /* predicted time of its snapshot; 0: unknown */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "daemon/drain_job.h"
+#include "daemon/elsewhere.h"
 #include "daemon/slurm_node.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -131,6 +132,28 @@ static void take_job(const struct conf *conf, struct drain_table *t,
 	}
 }
 
+/* Slurm runs it at node: so does jobcrd there, once it is restored. */
+static enum drain_state see_start(const struct conf *conf,
+				  struct drain_row *row, const char *node)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	snprintf(row->node, sizeof(row->node), "%s", node);
+	row->text[0] = '\0';
+	switch (elsewhere_look(conf, node, row->job_id)) {
+	case ELSEWHERE_RESTORING:
+		row->retry_ns = now + SETTLE_NS;
+		return DRAIN_STARTING;
+	case ELSEWHERE_UNHEARD:
+		return DRAIN_STARTING;
+	default:
+		break;
+	}
+	if (row->frozen_at_ns && !row->away_ns)
+		row->away_ns = now - row->frozen_at_ns;
+	return DRAIN_ELSEWHERE;
+}
+
 /* Where is it now?  Only for jobs that nobody has in his hands. */
 static void locate(const struct conf *conf, struct drain_table *t,
 		   struct drain_row *row)
@@ -153,11 +176,7 @@ static void locate(const struct conf *conf, struct drain_table *t,
 			      strcmp(at.state, "SUSPENDED") == 0)) {
 		if (strcmp(at.nodes, conf->node) == 0)
 			return;
-		state = DRAIN_ELSEWHERE;
-		snprintf(row->node, sizeof(row->node), "%s", at.nodes);
-		if (row->frozen_at_ns && !row->away_ns)
-			row->away_ns = clock_monotonic_ns() - row->frozen_at_ns;
-		row->text[0] = '\0';
+		state = see_start(conf, row, at.nodes);
 	} else if (r == 0) {
 		drain_say(row, "it has ended: %s", at.state);
 	}
@@ -291,9 +310,13 @@ static void follow(struct work *w, uint64_t now)
 	if (now < w->next_follow)
 		return;
 	w->next_follow = now + FOLLOW_NS;
-	for (i = 0; i < w->t->count; i++)
-		if (w->t->rows[i].state == DRAIN_QUEUED && !w->t->rows[i].pid)
-			locate(w->conf, w->t, &w->t->rows[i]);
+	for (i = 0; i < w->t->count; i++) {
+		struct drain_row *row = &w->t->rows[i];
+
+		if (!row->pid && (row->state == DRAIN_QUEUED ||
+				  row->state == DRAIN_STARTING))
+			locate(w->conf, w->t, row);
+	}
 }
 
 static bool ends_soon(const struct work *w, uint64_t now)
@@ -334,6 +357,9 @@ static bool keeps_on(const struct work *w, const struct drain_row *row,
 		return true;
 	case DRAIN_QUEUED:
 		return !row->done_before && now < row->since_ns + SETTLE_NS;
+	case DRAIN_STARTING:
+		return !row->done_before &&
+		       (now < row->since_ns + SETTLE_NS || now < row->retry_ns);
 	case DRAIN_FOREIGN:
 		return waits || (row->young && now < w->began + YOUNG_NS);
 	case DRAIN_REFUSED:
@@ -373,12 +399,23 @@ static void close_rows(struct work *w)
 	}
 }
 
+/* What an earlier drain left behind it has gone its way since. */
+static void look_back(struct work *w)
+{
+	uint32_t i;
+
+	for (i = 0; i < w->t->count; i++)
+		if (w->t->rows[i].done_before)
+			locate(w->conf, w->t, &w->t->rows[i]);
+}
+
 void drain_work(const struct conf *conf, struct drain_table *t)
 {
 	const struct timespec tick = { .tv_nsec = TICK_NS };
 	struct work w = { .conf = conf, .t = t, .began = clock_monotonic_ns() };
 	uint64_t now = w.began;
 
+	look_back(&w);
 	for (;; now = clock_monotonic_ns()) {
 		reap(&w);
 		scan(&w, now);

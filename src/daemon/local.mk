@@ -12,6 +12,8 @@ jobcrd_SOURCES = \
 	%D%/drain_work.h \
 	%D%/due.c \
 	%D%/due.h \
+	%D%/elsewhere.c \
+	%D%/elsewhere.h \
 	%D%/event.c \
 	%D%/event.h \
 	%D%/guard.c \

@@ -14,6 +14,7 @@ enum drain_state {
 	DRAIN_FAILED,    /* was not saved: goes on here */
 	DRAIN_FOREIGN,   /* not a job of jobcr: goes on here */
 	DRAIN_POSSIBLE,  /* dry run: nothing stands in its way */
+	DRAIN_STARTING,  /* saved, started at node: not seen to run there yet */
 };
 
 #endif

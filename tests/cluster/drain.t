@@ -53,6 +53,13 @@ for i in $(seq 40); do
 	done
 done
 EOT
+kind tied <<'EOT'
+exec 5>/tmp/of-this-node
+for i in $(seq 250); do
+	echo "round $i of" | tee /dev/fd/5
+	sleep 0.1
+done
+EOT
 kind socket <<'EOT'
 python3 -c '
 import socket, time
@@ -111,7 +118,7 @@ kill_all() {
 }
 
 left_node() {
-	[ -z "$(slurm squeue -h -w "$1" -t all -j "$2" -o %i 2>/dev/null)" ]
+	[ -z "$(slurm squeue -h -w "$1" -j "$2" -o %i 2>/dev/null)" ]
 }
 
 # ---- eight jobs of four users ------------------------------------------------
@@ -218,16 +225,31 @@ is "$(slurm squeue -h -w n1 -t R -o %i | sort | tr '\n' ' ')" \
 	"$(printf '%s\n' "$tcp" "$foreign" "$bound" | sort | tr '\n' ' ')" \
 	"these three run where they were"
 
+# ---- one that cannot be restored elsewhere ---------------------------------------
+
+cluster as dave n1 jobcr undrain n1
+only_n1
+slurm scancel "$tcp" "$foreign" "$bound"
+tied=$(put bob tied --jobcr)
+wait_until 60 says "$tied" 'round 5 of' || bail "job $tied does not run"
+wait_until 60 left_node n1 "$tcp,$foreign,$bound"
+anywhere
+drain n3 n1 >"$cluster_dir/tied" 2>&1
+is "$?" 1 "a job that cannot be restored elsewhere: failed"
+grep -q "^$tied .*held: .*scontrol show job $tied" "$cluster_dir/tied"
+ok $? "it is held, which is said" "$(cat "$cluster_dir/tied")"
+drain n1 n1 --json | python3 -c 'import json, sys
+print(*[(j["job_id"], j["result"], j["earlier_drain"])
+	for j in json.load(sys.stdin)["jobs"]])' >"$cluster_dir/result"
+is "$(cat "$cluster_dir/result")" "('$tied', 'held', True)" \
+	"asked again as JSON, it says so once more"
+slurm scancel "$tied"
+
 # ---- held ------------------------------------------------------------------------
 
-slurm scancel "$tcp" "$foreign" "$bound"
-wait_until 60 left_node n1 "$tcp,$foreign,$bound"
+wait_until 60 has_ended "$tied"
 drain n1 n1 >/dev/null
-is "$?" 0 "when they have ended the node is free"
-drain n1 n1 --json | python3 -c 'import json, sys
-print([j["result"] for j in json.load(sys.stdin)["jobs"]
-	if j["job_id"] == "'"$good"'"][0])' >"$cluster_dir/result"
-is "$(cat "$cluster_dir/result")" elsewhere "--json says where the first is"
+is "$?" 0 "when it has been cancelled nothing is left to do"
 cluster as dave n1 jobcr undrain n1
 only_n1
 held=$(put alice gated --jobcr)
