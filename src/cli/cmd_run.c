@@ -16,6 +16,7 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "wire/control.h"
+#include "wire/job_options.h"
 
 extern char **environ;
 
@@ -93,14 +94,23 @@ static int start(const struct cli *cli, Request *req, char **argv,
 	return r;
 }
 
+/* What does not fit cannot be right, and jobcrd says so. */
+static char *interval_option(const char *value, char ret[JOB_OPTIONS_TEXT])
+{
+	snprintf(ret, JOB_OPTIONS_TEXT, "interval=%.64s", value);
+	return ret;
+}
+
 int cmd_run(const struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "detach", no_argument, NULL, 'd' },
 		{ "output", required_argument, NULL, 'o' },
 		{ "name", required_argument, NULL, 'n' },
+		{ "interval", required_argument, NULL, 'i' },
 		{ NULL, 0, NULL, 0 },
 	};
+	char interval[JOB_OPTIONS_TEXT];
 	struct started started = { .status = STATUS_OK };
 	Request req = REQUEST__INIT;
 	const char *output = NULL;
@@ -110,13 +120,15 @@ int cmd_run(const struct cli *cli, int argc, char **argv)
 	int c;
 
 	req.op = REQUEST__OPERATION__RUN;
-	while ((c = getopt_long(argc, argv, "+do:n:", options, NULL)) >= 0) {
+	while ((c = getopt_long(argc, argv, "+do:n:i:", options, NULL)) >= 0) {
 		if (c == 'd')
 			detach = true;
 		else if (c == 'o')
 			output = optarg;
 		else if (c == 'n')
 			req.name = optarg;
+		else if (c == 'i')
+			req.options = interval_option(optarg, interval);
 		else
 			return STATUS_USAGE;
 	}

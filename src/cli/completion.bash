@@ -8,7 +8,7 @@ _jobcr_jobs() {
 # The words that may stand behind a command.
 _jobcr_options() {
 	case $1 in
-	run) echo "--detach --output --name" ;;
+	run) echo "--detach --output --name --interval" ;;
 	list) echo "--json" ;;
 	status) echo "--watch --json" ;;
 	history) echo "--json" ;;

@@ -11,8 +11,8 @@
 static const char usage[] =
 	"usage: jobcr [--config FILE] [--node NODE] COMMAND ...\n"
 	"\n"
-	"  run [--detach] [--output FILE] [--name NAME] -- COMMAND "
-	"[ARGUMENT...]\n"
+	"  run [--detach] [--output FILE] [--name NAME] [--interval TIME]\n"
+	"      -- COMMAND [ARGUMENT...]\n"
 	"  wait JOBID                     until it has ended; its exit status\n"
 	"  kill JOBID [SIGNAL]            TERM if none is given\n"
 	"  list [--json]                  jobs on this node\n"

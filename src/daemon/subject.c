@@ -78,20 +78,22 @@ void subject_comment(const struct subject *s, const char *text)
 {
 	struct err err = { 0 };
 
-	if (s->conf->job_comment &&
+	if (s->conf->job_comment && s->info.slurm &&
 	    slurm_comment_job(s->conf->libexec, s->info.slurm, text, &err) < 0)
 		log_warning(s->id, "%s", err.text);
 }
 
-int subject_open(const struct conf *conf, const char *job_id,
-		 enum control_state state, struct subject *ret, struct err *err)
+static int open_any(const struct conf *conf, const char *job_id,
+		    enum control_state state, bool local, struct subject *ret,
+		    struct err *err)
 {
 	struct subject s = {
 		.conf = conf, .id = job_id, .lock_fd = -1, .control_fd = -1
 	};
 	int r = control_read_info(conf->run_dir, job_id, &s.info, err);
 
-	if (r == 0 && (!s.info.slurm || s.info.state != (uint32_t)state))
+	if (r == 0 &&
+	    ((!s.info.slurm && !local) || s.info.state != (uint32_t)state))
 		r = err_set(err, -ESRCH, "nothing to do");
 	if (r == 0)
 		r = lock(&s, err);
@@ -102,6 +104,19 @@ int subject_open(const struct conf *conf, const char *job_id,
 	else
 		*ret = s;
 	return r;
+}
+
+int subject_open(const struct conf *conf, const char *job_id,
+		 enum control_state state, struct subject *ret, struct err *err)
+{
+	return open_any(conf, job_id, state, false, ret, err);
+}
+
+int subject_open_any(const struct conf *conf, const char *job_id,
+		     enum control_state state, struct subject *ret,
+		     struct err *err)
+{
+	return open_any(conf, job_id, state, true, ret, err);
 }
 
 void subject_log_refusals(const struct subject *s, const Reply *reply)

@@ -30,6 +30,11 @@ struct subject {
 int subject_open(const struct conf *conf, const char *job_id,
 		 enum control_state state, struct subject *ret,
 		 struct err *err);
+
+/* A local job, too: it can only go on (CUT_GO_ON). */
+int subject_open_any(const struct conf *conf, const char *job_id,
+		     enum control_state state, struct subject *ret,
+		     struct err *err);
 void subject_done(struct subject *s);
 
 /* One request to its supervisor. */

@@ -152,7 +152,8 @@ static void cut_interval(const struct turn *t)
 	struct subject s;
 
 	/* Somebody else makes one: what is due then is seen then. */
-	if (subject_open(t->conf, t->info.job_id, CONTROL_ALIVE, &s, &err) < 0)
+	if (subject_open_any(t->conf, t->info.job_id, CONTROL_ALIVE, &s, &err) <
+	    0)
 		return;
 	(void)tree_look(t->info.init_pid, &before, &err);
 	turn.result = cut_job(&s, &cut, &result, &err);

@@ -84,6 +84,21 @@ static int check_caller(pid_t pid, uid_t uid, bool *ret_no_new_privs,
 	return 0;
 }
 
+/* Of what may be asked for a job, what a local one can have. */
+static int read_options(const struct operation *op, struct job_options *ret,
+			struct err *err)
+{
+	const char *text = op->req->options ? op->req->options : "";
+	int r = job_options_parse(text, ret, err);
+
+	if (r == 0 && (ret->timelimit_s || ret->signal))
+		r = err_set(err, -EINVAL, "%s: needs Slurm", text);
+	if (r == 0 && ret->interval_s && op->caller->embedded)
+		r = err_set(err, -ECONNREFUSED,
+			    "--interval needs jobcrd: start it");
+	return r;
+}
+
 int operation_start(const struct operation *op, struct err *err)
 {
 	const struct caller *who = op->caller;
@@ -102,6 +117,7 @@ int operation_start(const struct operation *op, struct err *err)
 		.ready_fd = -1,
 	};
 	Reply reply = REPLY__INIT;
+	struct job_options options;
 	char id[JOB_ID_MAX];
 	int r, status;
 
@@ -110,6 +126,8 @@ int operation_start(const struct operation *op, struct err *err)
 			       "a job is started on the node it is to run on");
 	memcpy(l.stdio, op->fds, sizeof(l.stdio));
 	r = launch_check_spec(l.spec_fd, err);
+	if (r == 0)
+		r = read_options(op, &options, err);
 	if (r == 0 && !who->embedded)
 		r = check_caller(who->pid, who->uid, &l.no_new_privs, err);
 	if (r == 0)
@@ -117,6 +135,7 @@ int operation_start(const struct operation *op, struct err *err)
 	if (r < 0)
 		return r;
 	l.job_id = id;
+	l.options = &options;
 	reply.job_id = id;
 	if (who->embedded && req->has_attached && req->attached) {
 		/* Signals and exit status are then the job's by themselves. */
