@@ -59,6 +59,12 @@ UNIT_TESTS += %D%/unit/log
 %C%_unit_log_SOURCES = %D%/unit/log.c
 %C%_unit_log_LDADD = %D%/lib/libtap.a src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/status
+%C%_unit_status_SOURCES = %D%/unit/status.c
+%C%_unit_status_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/wire/libwire.a src/wire/libwireproto.a storage/libstorage.a \
+	src/util/libutil.a $(PROTOBUF_C_LIBS)
+
 UNIT_TESTS += %D%/unit/event
 %C%_unit_event_SOURCES = %D%/unit/event.c src/daemon/event.c
 %C%_unit_event_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \

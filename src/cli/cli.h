@@ -56,6 +56,15 @@ void print_add_number(struct json_object *o, const char *key, uint64_t value);
 /* Printed and released. */
 void print_json(struct json_object *o);
 
+/* What slurmctld says of a job; negative: nothing. */
+struct elsewhere {
+	char state[24];
+	char node[64]; /* it runs there; "": nowhere, or on several */
+	uid_t uid;
+};
+int elsewhere_find(const struct cli *cli, const char *job_id,
+		   struct elsewhere *ret);
+
 /* Commands: argv[0] is the command's name. */
 int cmd_run(const struct cli *cli, int argc, char **argv);
 int cmd_wait(const struct cli *cli, int argc, char **argv);

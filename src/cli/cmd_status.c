@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* How jobs stand with their snapshots: a table for people, JSON for others. */
+#include <errno.h>
 #include <getopt.h>
 #include <json-c/json.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ struct status {
 	struct cli cli;
 	struct json_object *jobs; /* of --json */
 	uint64_t now;             /* CLOCK_REALTIME */
+	bool anywhere;            /* one that is not here may be elsewhere */
 	int status;
 };
 
@@ -242,6 +244,10 @@ static int on_status(void *arg, const Reply *reply)
 	struct status *s = arg;
 	size_t i;
 
+	if (reply->result == -ENOENT && s->anywhere) {
+		s->status = STATUS_NOT_FOUND;
+		return 0;
+	}
 	if (reply->result < 0) {
 		s->status = cli_fail_reply(reply);
 		return 0;
@@ -255,24 +261,63 @@ static int on_status(void *arg, const Reply *reply)
 	return 0;
 }
 
-/* One look. */
-static int look(struct status *s, const char *job_id)
+static int ask(struct status *s, const char *job_id, struct err *err)
 {
 	Request req = REQUEST__INIT;
-	struct err err = { 0 };
-	int r;
 
 	s->status = STATUS_OK;
-	s->now = clock_ns(CLOCK_REALTIME);
-	s->jobs = s->cli.json ? json_object_new_array() : NULL;
 	req.op = job_id ? REQUEST__OPERATION__SHOW : REQUEST__OPERATION__LIST;
 	req.job_id = (char *)job_id;
 	req.has_facts = req.facts = 1;
+	return cli_request(&s->cli, &req, NULL, 0, on_status, s, err);
+}
+
+/* Not here: with another node's jobcrd, in Slurm's queue, or nowhere. */
+static int ask_elsewhere(struct status *s, const char *job_id, struct err *err)
+{
+	JobFacts facts = JOB_FACTS__INIT;
+	JobEntry j = JOB_ENTRY__INIT;
+	struct elsewhere there;
+
+	s->anywhere = false;
+	if (elsewhere_find(&s->cli, job_id, &there) < 0)
+		return ask(s, job_id, err);
+	if (*there.node && strcmp(there.node, s->cli.conf->node) != 0) {
+		s->cli.node = there.node;
+		return ask(s, job_id, err);
+	}
+	if (strcmp(there.state, "PENDING") != 0)
+		return ask(s, job_id, err);
+	j.job_id = (char *)job_id;
+	j.uid = there.uid;
+	j.state = CONTROL_RESTORING;
+	j.facts = &facts;
+	s->status = STATUS_OK;
+	if (s->jobs)
+		json_object_array_add(s->jobs, status_json(s, &j));
+	else
+		print_row(s, &j);
+	return 0;
+}
+
+/* One look. */
+static int look(struct status *s, const char *job_id)
+{
+	struct err err = { 0 };
+	int r;
+
+	s->now = clock_ns(CLOCK_REALTIME);
+	s->jobs = s->cli.json ? json_object_new_array() : NULL;
+	s->anywhere = job_id && !s->cli.node;
 	if (!s->cli.json)
 		printf("%-12s %-10s %-13s %8s %7s %10s %13s %7s\n", "JOBID",
 		       "USER", "STATE", "SNAPSHOT", "AGE", "SIZE",
 		       "PAUSE/TOTAL", "NEXT");
-	r = cli_request(&s->cli, &req, NULL, 0, on_status, s, &err);
+	r = ask(s, job_id, &err);
+	if (r >= 0 && s->status == STATUS_NOT_FOUND && s->anywhere) {
+		r = ask_elsewhere(s, job_id, &err);
+		s->cli.node = NULL;
+	}
 	if (s->jobs && r >= 0 && s->status == STATUS_OK)
 		print_json(s->jobs);
 	else if (s->jobs)

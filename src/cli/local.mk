@@ -13,6 +13,7 @@ jobcr_SOURCES = \
 	%D%/cmd_drain.c \
 	%D%/drain_view.c \
 	%D%/drain_view.h \
+	%D%/elsewhere.c \
 	%D%/follow.c \
 	%D%/main.c \
 	%D%/print.c \

@@ -298,7 +298,9 @@ static bool is_our_turn(const struct conf *conf)
 	if (lstat(path, &st) == 0 && st.st_mtime <= now &&
 	    now - st.st_mtime < (time_t)conf->sweep_interval_s)
 		return false;
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = open(path,
+		  O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+		  0600);
 	if (fd >= 0 && futimens(fd, times) == 0)
 		return true;
 	/* No job of ours has been here yet. */

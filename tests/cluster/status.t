@@ -54,6 +54,9 @@ shows ' n1  started  starts$' jobcr alice n3 history "$one" &&
 		jobcr alice n3 history "$one"
 ok $? "on any node the history says what happened to it, and where" \
 	"$(jobcr alice n3 history "$one" 2>&1)"
+shows "^$one .* running  *1 " jobcr alice n3 status "$one"
+ok $? "status of one job may be asked anywhere, too" \
+	"$(jobcr alice n3 status "$one" 2>&1)"
 ! jobcr bob n3 history "$one" >/dev/null 2>&1
 ok $? "but not to everybody"
 metric() { # name value
@@ -93,6 +96,8 @@ sleep_until_swept() { # twice by anybody
 sleep_until_swept
 [ -f "$store/$three/0000000001/manifest" ]
 ok $? "a job in the queue keeps its snapshot" "$(ls -R "$store/$three")"
+shows "^$three .* waiting" jobcr alice n1 status "$three"
+ok $? "where it waits is known" "$(jobcr alice n1 status "$three" 2>&1)"
 slurm scancel "$three"
 wait_until 20 gone "$three"
 ok $? "cancelled there, it loses it after a while" "$(ls -R "$store")"

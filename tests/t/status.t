@@ -62,6 +62,28 @@ is "$(echo "$json" | field 0.snapshot.cause)" request "with its cause"
 is "$(echo "$json" | field 0.state)" running "and the job's state"
 is "$(echo "$json" | field 0.warnings)" "[]" "and no warnings"
 
+# What is being done: a checkpoint that waits in a phase.
+mkfifo steps
+jobcr checkpoint "$two" --leave-running --step <steps >stepped &
+stepper=$!
+exec 8>steps
+echo >&8
+checkpointing() {
+	jobcr status "$two" | grep -q checkpointing
+}
+wait_for 20 checkpointing
+result $? "a checkpoint under way is shown"
+json=$(jobcr status "$two" --json)
+is "$(echo "$json" | field 0.doing.what) $(echo "$json" |
+	field 0.doing.cause)" "checkpoint request" "with its cause"
+[ -n "$(echo "$json" | field 0.doing.phase)" ]
+result $? "and what it does just now"
+yes '' 2>/dev/null | head -n 100 >&8
+exec 8>&-
+wait $stepper
+! checkpointing
+result $? "when it is over, no more"
+
 # Its history, and what another user and a terminal get of it.
 matches "$(jobcr_as $alice history "$one")" \
 	"*here  checkpoint  checkpoint for request: generation 1, *" \
