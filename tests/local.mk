@@ -196,6 +196,11 @@ UNIT_TESTS += %D%/unit/pin
 %C%_unit_pin_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/doomed
+%C%_unit_doomed_SOURCES = %D%/unit/doomed.c
+%C%_unit_doomed_LDADD = %D%/lib/libdrive.a %D%/lib/libtap.a $(ENGINE_LIBS) \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) $(GCRYPT_LIBS)
+
 UNIT_TESTS += %D%/unit/restart
 %C%_unit_restart_SOURCES = %D%/unit/restart.c %D%/lib/image.c \
 	%D%/lib/image.h %D%/lib/tiny.c %D%/lib/tiny.h

@@ -304,7 +304,7 @@ static bool dies_everywhere(struct round *r)
 			if (!checkpoint_dies(r, false, (enum engine_phase)phase,
 					     delays[i]))
 				return false;
-	for (int phase = PHASE_PIN; phase <= PHASE_PUBLISH; phase++)
+	for (int phase = PHASE_PIN; phase <= PHASE_PAGES; phase++)
 		for (size_t i = 0; i < ARRAY_SIZE(delays); i++)
 			if (!checkpoint_dies(r, true, (enum engine_phase)phase,
 					     delays[i] / 4))
