@@ -2,10 +2,10 @@
 #include "daemon/drain.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "daemon/drain_job.h"
@@ -15,7 +15,7 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-#define REPORT_NS (300L * 1000 * 1000)
+#define REPORT_MS 300
 /* Rows of one reply: well below FRAME_MAX. */
 #define CHUNK 50
 
@@ -304,7 +304,7 @@ static int take_over(const struct operation *op, struct drain_table *t,
 static int drain(const struct operation *op, struct drain_table *t,
 		 struct err *err)
 {
-	const struct timespec pause = { .tv_nsec = REPORT_NS };
+	struct pollfd peer = { op->peer_fd, POLLRDHUP, 0 };
 	struct report rep = { .op = op, .t = t };
 	int r = begin(op, t, err);
 	bool over;
@@ -317,14 +317,14 @@ static int drain(const struct operation *op, struct drain_table *t,
 	}
 	for (;;) {
 		over = __atomic_load_n(&t->over, __ATOMIC_ACQUIRE);
-		if (send_changes(&rep) < 0)
+		if (peer.revents || send_changes(&rep) < 0)
 			return err_set(err, -EPIPE, "nobody listens any more");
 		if (over)
 			return send_end(&rep, err);
 		r = take_over(op, t, err);
 		if (r < 0)
 			return r;
-		nanosleep(&pause, NULL);
+		(void)poll(&peer, 1, REPORT_MS);
 	}
 }
 

@@ -203,6 +203,17 @@ drain n3 n1 >"$cluster_dir/follow" 2>&1 &
 client=$!
 wait_until 30 grep -q 'under way: following it' "$cluster_dir/follow"
 ok $? "another one follows it" "$(cat "$cluster_dir/follow")"
+# The one that drains is nobody's child once its first client is noticed to
+# be gone.
+find_drainer() {
+	drainer=$(cluster exec n1 pgrep -x -P 1 jobcrd |
+		grep -vx "$(cluster exec n1 cat /run/jobcrd.pid)")
+}
+wait_until 30 find_drainer
+cluster exec n1 kill -KILL "$drainer"
+wait_until 10 grep -q 'that drained was killed: another one goes on' \
+	"$cluster_dir/log/jobcrd-n1.log"
+ok $? "a drain whose process is killed is taken over" "killed: $drainer"
 wait_until 10 kill_all n1 jobcrd
 wait $client
 is "$?" 7 "and is told when nobody answers any more"
