@@ -106,8 +106,8 @@ int preempt_checkpoint(const struct conf *conf, const char *job_id)
 
 	if (r < 0)
 		return 0;
-	r = slurm_query(conf->libexec, s.info.slurm, &job, &err);
-	if (r < 0)
+	/* Not a failed checkpoint, after which the job is left in peace. */
+	if (slurm_query(conf->libexec, s.info.slurm, &job, &err) < 0)
 		log_error(s.id, "why it is signalled is not known: %s",
 			  err.text);
 	else if (is_to_be_saved(&job) && job.suspended)

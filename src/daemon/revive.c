@@ -9,6 +9,7 @@
 #include "daemon/guard.h"
 #include "daemon/slurm.h"
 #include "daemon/subject.h"
+#include "operation/aside.h"
 #include "operation/checkpoint.h"
 #include "operation/operation.h"
 #include "storage/attempts.h"
@@ -144,17 +145,24 @@ static bool try_another(struct revival *v)
 	return true;
 }
 
-/* Slurm ends the job for a reason of its own: it needs nothing of us. */
+/*
+ * Slurm ends the job for a reason of its own: it needs nothing of us.  When it
+ * does not start again, what it had written so far is all there will be.
+ */
 static bool is_over(const struct subject *s)
 {
-	struct slurm_job job;
-	struct err unused;
-	int r = slurm_query(s->conf->libexec, s->info.slurm, &job, &unused);
+	struct slurm_job job = { 0 };
+	struct err err = { 0 };
+	int r = slurm_query(s->conf->libexec, s->info.slurm, &job, &err);
 
-	if (r == -ENOENT)
-		return true;
-	return r == 0 && job.reason != SLURM_REASON_NONE &&
-	       job.reason != SLURM_REASON_PREEMPT;
+	if (r < 0 && r != -ENOENT)
+		return false;
+	if (r == 0 && (job.reason == SLURM_REASON_NONE ||
+		       job.reason == SLURM_REASON_PREEMPT))
+		return false;
+	if (!job.pending && aside_take_back_outputs(&s->info, &err) < 0)
+		log_warning(s->id, "%s", err.text);
+	return true;
 }
 
 /*

@@ -243,6 +243,16 @@ static bool failed_lately(const struct server *s, const char *job_id)
 	return false;
 }
 
+/* Another run of the job is another chance. */
+static void forget_failed(struct server *s, const char *job_id)
+{
+	unsigned int i;
+
+	for (i = 0; i < FAILED_MAX; i++)
+		if (!strcmp(s->failed[i].job_id, job_id))
+			s->failed[i].until = 0;
+}
+
 static void accept_local(struct server *s)
 {
 	auto_close int fd = accept4(s->local_fd, NULL, NULL, SOCK_CLOEXEC);
@@ -282,6 +292,8 @@ static void take_hint(struct server *s)
 	struct err unused;
 
 	while (notify_receive(s->notify_fd, &n, &unused) == 0) {
+		if (n.event == NOTIFY_ENDED || n.event == NOTIFY_RESTORE)
+			forget_failed(s, n.job_id);
 		if (n.event == NOTIFY_PREEMPT && failed_lately(s, n.job_id))
 			continue;
 		if (!fork_child(s,

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,6 +42,11 @@ static void run_child(const char *libexec, const char *const *words, int out)
 
 	for (i = 0; i + 2 < WORDS_MAX && words[i]; i++)
 		argv[i + 1] = words[i];
+	/*
+	 * What nobody waits for any more must not happen later: a requeue
+	 * after whoever asked for it has been killed and others went on.
+	 */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/* jobcrd blocks what it takes by signalfd. */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

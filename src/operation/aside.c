@@ -127,6 +127,11 @@ int aside_put_outputs(const struct control_info *info, struct err *err)
 	return each_output(info, aside_put, err);
 }
 
+int aside_take_back_outputs(const struct control_info *info, struct err *err)
+{
+	return each_output(info, aside_take_back, err);
+}
+
 int aside_undo_outputs(const struct control_info *info, struct err *err)
 {
 	return each_output(info, aside_undo, err);

@@ -29,6 +29,7 @@ int aside_undo(const char *path, const char *job_id, const struct user_id *user,
 
 /* Standard output and error of a job on this node. */
 int aside_put_outputs(const struct control_info *info, struct err *err);
+int aside_take_back_outputs(const struct control_info *info, struct err *err);
 int aside_undo_outputs(const struct control_info *info, struct err *err);
 
 #endif
