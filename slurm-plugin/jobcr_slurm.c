@@ -16,6 +16,7 @@
 
 #include "slurm_limits.h"
 #include "slurm_node.h"
+#include "slurm_submit.h"
 #include "util/io.h"
 
 /* As sysexits(3) has them, so that jobcrd can tell them apart. */
@@ -134,9 +135,12 @@ static int query(uint32_t id)
 	if (r != EXIT_OK)
 		return r;
 	printf("state=%s\n", state_of(job));
+	printf("submit_time=%lld\n", (long long)job->submit_time);
 	printf("completing=%d\n", (job->job_state & JOB_COMPLETING) != 0);
 	printf("pending=%d\n",
 	       (job->job_state & JOB_STATE_BASE) == JOB_PENDING);
+	printf("running=%d\n",
+	       (job->job_state & JOB_STATE_BASE) == JOB_RUNNING);
 	printf("suspended=%d\n",
 	       (job->job_state & JOB_STATE_BASE) == JOB_SUSPENDED);
 	printf("held=%d\n", job->priority == 0);
@@ -285,6 +289,40 @@ static int hold_restarted(uint32_t id, const char *reason)
 	return restarted ? hold(id, reason) : EXIT_NOT_NOW;
 }
 
+static int describe(uint32_t id, const char *std_out, const char *std_err)
+{
+	const job_info_t *job;
+	job_info_msg_t *msg;
+	int r = load(id, &msg, &job);
+
+	if (r != EXIT_OK)
+		return r;
+	r = submit_describe(job, std_out, std_err);
+	slurm_free_job_info_msg(msg);
+	return r;
+}
+
+/* Out of a hold of whatever kind. */
+static int release(uint32_t id)
+{
+	job_desc_msg_t update;
+
+	slurm_init_job_desc_msg(&update);
+	update.job_id = id;
+	update.priority = INFINITE;
+	return slurm_update_job(&update) == SLURM_SUCCESS ? EXIT_OK
+							  : complain("release");
+}
+
+static int resubmit(uint32_t uid, const char *gid, const char *dir)
+{
+	uint64_t v;
+
+	if (parse_u64(gid, UINT32_MAX - 1, &v) < 0)
+		return EXIT_USAGE;
+	return submit_again(uid, (gid_t)v, dir) ? EXIT_FAILED : EXIT_OK;
+}
+
 static int usage(void)
 {
 	fputs("usage: jobcr-slurm query JOBID\n"
@@ -292,7 +330,10 @@ static int usage(void)
 	      "       jobcr-slurm start JOBID\n"
 	      "       jobcr-slurm hold JOBID REASON\n"
 	      "       jobcr-slurm hold-restarted JOBID REASON\n"
-	      "       jobcr-slurm comment JOBID TEXT\n" NODE_USAGE LIMITS_USAGE,
+	      "       jobcr-slurm comment JOBID TEXT\n"
+	      "       jobcr-slurm release JOBID\n"
+	      "       jobcr-slurm describe JOBID STDOUT STDERR\n"
+	      "       jobcr-slurm submit UID GID DIR\n" NODE_USAGE LIMITS_USAGE,
 	      stderr);
 	return EXIT_USAGE;
 }
@@ -311,6 +352,12 @@ static int run(int argc, char **argv, uint32_t id)
 		return hold_restarted(id, argv[3]);
 	if (argc == 4 && strcmp(argv[1], "comment") == 0)
 		return comment(id, argv[3], false);
+	if (argc == 3 && strcmp(argv[1], "release") == 0)
+		return release(id);
+	if (argc == 5 && strcmp(argv[1], "describe") == 0)
+		return describe(id, argv[3], argv[4]);
+	if (argc == 5 && strcmp(argv[1], "submit") == 0)
+		return resubmit(id, argv[3], argv[4]);
 	return usage();
 }
 

@@ -29,7 +29,13 @@ spank_jobcr_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared \
 	-export-symbols-regex '^(slurm_spank_|plugin_|spank_plugin_)'
 
 pkglibexec_PROGRAMS += jobcr-slurm
-jobcr_slurm_SOURCES = %D%/jobcr_slurm.c %D%/slurm_limits.c \
-	%D%/slurm_limits.h %D%/slurm_node.c %D%/slurm_node.h
+jobcr_slurm_SOURCES = \
+	%D%/jobcr_slurm.c \
+	%D%/slurm_limits.c \
+	%D%/slurm_limits.h \
+	%D%/slurm_node.c \
+	%D%/slurm_node.h \
+	%D%/slurm_submit.c \
+	%D%/slurm_submit.h
 jobcr_slurm_LDADD = src/util/libutil.a $(SLURM_LIBS)
 endif

@@ -10,6 +10,8 @@ noinst_LIBRARIES += %D%/libstorage.a
 	%D%/ended.h \
 	%D%/history.c \
 	%D%/history.h \
+	%D%/next.c \
+	%D%/next.h \
 	%D%/publish.c \
 	%D%/pump.c \
 	%D%/pump.h \

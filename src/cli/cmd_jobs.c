@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "operation/launch.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
@@ -188,6 +189,38 @@ int cmd_checkpoint(const struct cli *cli, int argc, char **argv)
 	return res.status;
 }
 
+/* When it goes on is up to Slurm. */
+static int on_queued(void *arg, const Reply *reply)
+{
+	struct result *res = arg;
+	unsigned int generation =
+		reply->outcome ? reply->outcome->generation : 0;
+
+	if (reply->result < 0) {
+		res->status = cli_fail_reply(reply);
+		return 0;
+	}
+	res->status = STATUS_OK;
+	if (res->cli->json)
+		printf("{\"job_id\": \"%s\", \"generation\": %u}\n",
+		       reply->job_id, generation);
+	else
+		printf("job %s goes on from generation %u when Slurm starts "
+		       "it\n",
+		       reply->job_id, generation);
+	return 0;
+}
+
+static int restore_slurm(const struct cli *cli, Request *req,
+			 struct result *res)
+{
+	struct err err = { 0 };
+
+	if (cli_request(cli, req, NULL, 0, on_queued, res, &err) < 0)
+		return cli_fail(&err);
+	return res->status;
+}
+
 int cmd_restore(const struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -232,10 +265,12 @@ int cmd_restore(const struct cli *cli, int argc, char **argv)
 	}
 	if (req.dir ? optind != argc : optind + 1 != argc)
 		return cli_usage("restore JOBID, or restore --dir DIR");
-	if (cli->node && !detach)
-		return cli_usage("restore with --node needs --detach");
 	if (!req.dir)
 		req.job_id = argv[optind];
+	if (req.job_id && !launch_is_local(req.job_id))
+		return restore_slurm(&own, &req, &res);
+	if (cli->node && !detach)
+		return cli_usage("restore with --node needs --detach");
 	req.has_attached = 1;
 	req.attached = !detach;
 	/* In the foreground stdout is the job's; in the background, ours. */

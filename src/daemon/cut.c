@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <time.h>
 
+#include "daemon/resubmit.h"
 #include "daemon/slurm.h"
 #include "operation/aside.h"
 #include "operation/checkpoint.h"
@@ -244,6 +245,7 @@ int cut_job(struct subject *s, const struct cut *cut, struct cut_result *ret,
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
+	resubmit_keep(s);
 	r = checkpoint(&w, err);
 	if (r < 0 && ret->requeued)
 		subject_note(s, "failed", ret->generation, "%s", err->text);

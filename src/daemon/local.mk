@@ -31,6 +31,8 @@ jobcrd_SOURCES = \
 	%D%/preempt.h \
 	%D%/retire.c \
 	%D%/retire.h \
+	%D%/resubmit.c \
+	%D%/resubmit.h \
 	%D%/revive.c \
 	%D%/revive.h \
 	%D%/serve.c \

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/drain.h"
+#include "daemon/resubmit.h"
 #include "daemon/server.h"
 #include "operation/operation.h"
 #include "storage/as_user.h"
@@ -114,8 +115,9 @@ static const char *request_name(const Request *req)
 
 static int carry_out(struct operation *op, struct err *err)
 {
-	int r = drain_is_asked(op->req) ? drain_serve(op, err)
-					: operation_run(op, err);
+	int r = drain_is_asked(op->req)    ? drain_serve(op, err)
+		: resubmit_wanted(op->req) ? resubmit_job(op, err)
+					   : operation_run(op, err);
 
 	if (r == -EACCES)
 		log_warning(op->req->job_id, "%s by uid %u denied: %s",

@@ -182,6 +182,7 @@ static int find_flags(const struct slurm_output *out, struct slurm_job *job,
 	} flags[] = {
 		{ "requeue", &job->requeue },
 		{ "pending", &job->pending },
+		{ "running", &job->running },
 		{ "completing", &job->completing },
 		{ "held", &job->held },
 		{ "suspended", &job->suspended },
@@ -222,6 +223,8 @@ int slurm_query(const char *libexec, uint32_t job, struct slurm_job *ret,
 	    find_u64(&out, "preempt_time", INT64_MAX, &found.preempt_time,
 		     err) < 0 ||
 	    find_u64(&out, "end_time", INT64_MAX, &found.end_time, err) < 0 ||
+	    find_u64(&out, "submit_time", INT64_MAX, &found.submit_time, err) <
+		    0 ||
 	    find_u64(&out, "kill_wait", UINT32_MAX, &kill_wait, err) < 0)
 		return err->code;
 	found.uid = (uid_t)uid;

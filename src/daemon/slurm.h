@@ -28,6 +28,7 @@ struct slurm_job {
 	char state[24];  /* Slurm's word for it */
 	bool requeue;    /* Slurm may requeue it */
 	bool pending;    /* it is in the queue, again if it was started */
+	bool running;    /* ... not suspended */
 	bool completing; /* its processes are being ended */
 	bool suspended;  /* its processes are stopped */
 	bool held;       /* it does not start until somebody releases it */
@@ -35,6 +36,7 @@ struct slurm_job {
 	gid_t gid;
 	uint32_t nodes, restarts;
 	uint64_t preempt_time, end_time; /* Unix seconds, 0: none */
+	uint64_t submit_time;
 	/* From SIGTERM to SIGKILL; 0: not known, or nobody ends it. */
 	uint32_t kill_wait_s;
 };

@@ -11,6 +11,7 @@
 #include "daemon/server.h"
 #include "daemon/slurm.h"
 #include "storage/attempts.h"
+#include "storage/next.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -85,25 +86,66 @@ static int choose(int job_fd, const struct user_id *user, uint32_t *ret,
 }
 
 /*
- * Only a job that Slurm has started before can have left a snapshot: numbers
- * of jobs begin again when a controller loses its state.
+ * What was asked for counts until there is a newer snapshot.  Otherwise one
+ * that Slurm has never started can have left none: numbers of jobs begin again
+ * when a controller loses its state.
  */
+static int pick(const struct slurm_job *job, const char *id, int job_fd,
+		const struct user_id *user, const struct next_start *next,
+		uint32_t newest, uint32_t *ret, struct err *err)
+{
+	if (next->generation && newest == next->over &&
+	    (job->restarts || next->submitted == job->submit_time)) {
+		*ret = next->generation;
+		return 0;
+	}
+	if (job->restarts)
+		return newest ? choose(job_fd, user, ret, err) : 0;
+	if (newest)
+		log_warning(id, "the snapshot in the store is of an earlier "
+				"job of that number: not used");
+	return 0;
+}
+
+/* Of a job with a directory in the store; 0: it starts from its beginning. */
+static int find_generation(const struct conf *conf, const char *id, int job_fd,
+			   const struct user_id *user, uint32_t *ret,
+			   struct err *err)
+{
+	struct next_start next = { 0 };
+	struct slurm_job job;
+	uint32_t newest = 0;
+	uint64_t slurm;
+	int r;
+
+	if (parse_u64(id, UINT32_MAX, &slurm) < 0)
+		return err_set(err, -EINVAL, "job %s is not Slurm's", id);
+	r = next_read(job_fd, user, &next, err);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	r = store_newest(job_fd, user, &newest, err);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (!newest && !next.generation)
+		return 0;
+	r = slurm_query(conf->libexec, (uint32_t)slurm, &job, err);
+	return r < 0 ? r
+		     : pick(&job, id, job_fd, user, &next, newest, ret, err);
+}
+
 static int find_snapshot(const struct conf *conf, const struct ask_question *q,
 			 uint32_t *ret, struct err *err)
 {
 	auto_close int job_fd = -EBADF;
 	struct user_id user = { 0 };
-	struct slurm_job job;
 	struct stat st;
-	uint64_t id;
 	int r = control_check_id(q->job_id, err);
 
+	*ret = 0;
 	/* A store that is away is not an empty one. */
 	if (r == 0 && stat(conf->store_dir, &st) < 0)
 		r = err_set(err, -EIO, "%s: %s", conf->store_dir,
 			    strerror(errno));
-	if (r == 0 && parse_u64(q->job_id, UINT32_MAX, &id) < 0)
-		r = err_set(err, -EINVAL, "job %s is not Slurm's", q->job_id);
 	if (r == 0)
 		r = user_id_load(q->uid, q->gid, &user, err);
 	if (r < 0)
@@ -113,19 +155,10 @@ static int find_snapshot(const struct conf *conf, const struct ask_question *q,
 		r = store_open_job(conf->store_dir, conf->cluster, q->job_id,
 				   false, &user, &job_fd, err);
 	if (r == 0)
-		r = choose(job_fd, &user, ret, err);
+		r = find_generation(conf, q->job_id, job_fd, &user, ret, err);
+	else if (r == -ENOENT)
+		r = 0;
 	user_id_done(&user);
-	if (r == -ENOENT || (r == 0 && !*ret)) {
-		*ret = 0;
-		return 0;
-	}
-	if (r == 0)
-		r = slurm_query(conf->libexec, (uint32_t)id, &job, err);
-	if (r == 0 && !job.restarts) {
-		log_warning(q->job_id, "the snapshot in the store is of an "
-				       "earlier job of that number: not used");
-		*ret = 0;
-	}
 	return r;
 }
 

@@ -15,6 +15,8 @@
 #include "operation/parts.h"
 #include "operation/progress.h"
 #include "storage/as_user.h"
+#include "storage/next.h"
+#include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
@@ -94,14 +96,39 @@ int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
 	return r;
 }
 
+/* A generation that is not the job's own is of the one it was made from. */
+static void find_source(const struct conf *conf, const struct restore *p,
+			struct next_start *ret)
+{
+	auto_close int job_fd = -EBADF, fd = -EBADF;
+	struct user_id user;
+	struct err unused;
+
+	ret->source[0] = '\0';
+	if (!p->info->slurm || p->dir ||
+	    user_id_load(p->info->uid, p->info->gid, &user, &unused) < 0)
+		return;
+	if (store_open_job(conf->store_dir, conf->cluster, p->job_id, false,
+			   &user, &job_fd, &unused) == 0 &&
+	    store_open(job_fd, p->generation, &user, &fd, &unused) == -ENOENT &&
+	    (next_read(job_fd, &user, ret, &unused) < 0 ||
+	     ret->generation != p->generation))
+		ret->source[0] = '\0';
+	user_id_done(&user);
+}
+
 int restore_job(const struct conf *conf, const struct restore *p,
 		const struct worker_hooks *hooks, Reply **ret, struct err *err)
 {
 	WorkerRequest w = WORKER_REQUEST__INIT;
+	struct next_start next;
 	struct progress progress;
 	int r;
 
 	fill_common(conf, &w);
+	find_source(conf, p, &next);
+	if (*next.source)
+		w.source = next.source;
 	w.op = WORKER_REQUEST__OPERATION__RESTORE;
 	w.job_id = (char *)p->job_id;
 	w.cluster = launch_is_local(p->job_id) ? (char *)LOCAL_CLUSTER

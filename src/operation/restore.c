@@ -84,9 +84,9 @@ static int make_plan(const struct operation *op, struct plan *plan,
 		return err_set(err, -EINVAL, "restore: which job?");
 	if (!launch_is_local(req->job_id))
 		return err_set(err, -ENOTSUP,
-			       "job %s is Slurm's: it is restored when Slurm "
-			       "starts it again (scontrol release %s)",
-			       req->job_id, req->job_id);
+			       "job %s is Slurm's: start jobcrd on this node, "
+			       "or ask another one with --node",
+			       req->job_id);
 	strcpy(plan->id, req->job_id);
 	r = find_owner(op, plan, err);
 	if (r == 0 &&

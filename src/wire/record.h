@@ -126,6 +126,12 @@ struct record_rate {
 	uint64_t fixed_ns;    /* what a checkpoint takes besides */
 };
 
+/* How the job was submitted has gone to the store in this run. */
+#define RECORD_KEPT "kept"
+struct record_kept {
+	uint32_t magic;
+};
+
 /*
  * magic must be the struct's first member; it is filled in.  job_id NULL: a
  * record of the node, RUNDIR/NAME.rec.

@@ -44,6 +44,12 @@ static int ready(void *arg, pid_t root_ns_pid, struct err *err)
 	return 0;
 }
 
+/* A job that was submitted again goes on from what its forerunner left. */
+static const char *source_of(const WorkerRequest *req)
+{
+	return req->source ? req->source : req->job_id;
+}
+
 static int open_snapshot(struct work *w, int *ret, struct err *err)
 {
 	const WorkerRequest *req = w->req;
@@ -60,7 +66,7 @@ static int open_snapshot(struct work *w, int *ret, struct err *err)
 		*ret = fd;
 		return r;
 	}
-	r = store_open_job(req->store, req->cluster, req->job_id, false,
+	r = store_open_job(req->store, req->cluster, source_of(req), false,
 			   &w->owner, &job_fd, err);
 	w->generation = req->has_generation ? req->generation : 0;
 	if (r == 0 && !w->generation)
@@ -178,7 +184,7 @@ static int check_identity(struct work *w, int dir_fd, struct err *err)
 	if (r < 0)
 		return r;
 	if (!w->req->dir)
-		r = snapshot_check_identity(m, w->req->job_id, w->generation,
+		r = snapshot_check_identity(m, source_of(w->req), w->generation,
 					    err);
 	if (r == 0 && w->info.slurm)
 		r = check_memory(w, m, err);

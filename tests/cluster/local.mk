@@ -11,6 +11,7 @@ CLUSTER_TESTS = \
 	%D%/ends.t \
 	%D%/interval.t \
 	%D%/timelimit.t \
+	%D%/resubmit.t \
 	%D%/killed.t \
 	%D%/pinned.t \
 	%D%/pinned-cgroup2.t \

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/resubmit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/slurm.h"
+#include "operation/aside.h"
+#include "operation/launch.h"
+#include "operation/parts.h"
+#include "storage/ended.h"
+#include "storage/next.h"
+#include "storage/store.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/log.h"
+#include "wire/record.h"
+
+#define ENV_MAX (1u << 20)
+
+/* As jobcr-slurm describe and submit have them. */
+#define SUBMIT_FILE     "submit"
+#define SUBMIT_ENV_FILE "submit.env"
+
+/* A job that is to go on. */
+struct revival {
+	const struct operation *op;
+	const char *id;
+	uint32_t slurm;
+	uint32_t generation, newest;
+	struct user_id owner;
+	int fd; /* its directory in the store */
+	char new_id[JOB_ID_MAX];
+};
+
+static int put_file(int dir_fd, const char *name, const char *data, size_t len,
+		    struct err *err)
+{
+	auto_close int fd = -EBADF;
+	char fresh[32];
+	int r;
+
+	snprintf(fresh, sizeof(fresh), "%s.new", name);
+	if (unlinkat(dir_fd, fresh, 0) < 0 && errno != ENOENT)
+		return err_sys(err, "%s: unlink", fresh);
+	fd = openat(dir_fd, fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+		    0600);
+	if (fd < 0)
+		return err_sys(err, "%s", fresh);
+	r = write_all(fd, data, len, err);
+	if (r < 0)
+		return err_wrap(err, r, "%s", fresh);
+	if (fsync(fd) < 0 || renameat(dir_fd, fresh, dir_fd, name) < 0)
+		return err_sys(err, "%s", name);
+	return 0;
+}
+
+static int read_environment(const struct subject *s, char **ret, size_t *len,
+			    struct err *err)
+{
+	auto_close int fd = -EBADF;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d", s->info.root_pid);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, "%s", path);
+	return read_file_at(fd, "environ", ENV_MAX, ret, len, err);
+}
+
+static int keep(const struct subject *s, const struct user_id *user, int fd,
+		struct err *err)
+{
+	auto_free struct slurm_output *out = malloc(sizeof(*out));
+	auto_free char *env = NULL;
+	char id[16];
+	size_t len;
+	int r;
+
+	if (!out)
+		return err_num(err, ENOMEM, "how it was submitted");
+	snprintf(id, sizeof(id), "%u", s->info.slurm);
+	r = slurm_run(s->conf->libexec,
+		      (const char *[]){ "describe", id, s->info.stdout_path,
+					s->info.stderr_path, NULL },
+		      out, err);
+	if (r == 0)
+		r = read_environment(s, &env, &len, err);
+	if (r == 0)
+		r = as_user(user, err);
+	if (r < 0)
+		return r;
+	r = put_file(fd, SUBMIT_ENV_FILE, env, len, err);
+	if (r == 0)
+		r = put_file(fd, SUBMIT_FILE, out->text, out->len, err);
+	as_root();
+	return r;
+}
+
+void resubmit_keep(const struct subject *s)
+{
+	auto_close int fd = -EBADF;
+	struct record_kept kept;
+	struct user_id user;
+	struct err err = { 0 }, unused;
+	int r;
+
+	if (record_read(s->conf->run_dir, s->id, RECORD_KEPT, &kept,
+			sizeof(kept), &unused) == 0)
+		return;
+	r = user_id_load(s->info.uid, s->info.gid, &user, &err);
+	if (r == 0) {
+		r = store_open_job(s->conf->store_dir, s->conf->cluster, s->id,
+				   true, &user, &fd, &err);
+		if (r == 0)
+			r = keep(s, &user, fd, &err);
+		user_id_done(&user);
+	}
+	if (r < 0)
+		log_warning(s->id, "how it was submitted is not kept: %s",
+			    err.text);
+	else
+		(void)record_write(s->conf->run_dir, s->id, RECORD_KEPT, &kept,
+				   sizeof(kept), &unused);
+}
+
+bool resubmit_wanted(const Request *req)
+{
+	return req->op == REQUEST__OPERATION__RESTORE && req->job_id &&
+	       !req->dir && !launch_is_local(req->job_id);
+}
+
+static int find_generation(struct revival *v, struct err *err)
+{
+	const Request *req = v->op->req;
+	auto_close int fd = -EBADF;
+	int r;
+
+	r = store_newest(v->fd, &v->owner, &v->newest, err);
+	if (r == -ENOENT)
+		return err_set(err, r, "job %s has no snapshot", v->id);
+	v->generation = req->has_generation && req->generation ? req->generation
+							       : v->newest;
+	if (r == 0)
+		r = store_open(v->fd, v->generation, &v->owner, &fd, err);
+	return r == -ENOENT ? err_set(err, r, "job %s has no snapshot %u",
+				      v->id, v->generation)
+			    : r;
+}
+
+static int tell(const struct revival *v, const char *verb, const char *id,
+		struct err *err)
+{
+	auto_free struct slurm_output *out = malloc(sizeof(*out));
+
+	if (!out)
+		return err_num(err, ENOMEM, "jobcr-slurm");
+	return slurm_run(v->op->conf->libexec,
+			 (const char *[]){ verb, id, NULL }, out, err);
+}
+
+/* What the job goes on from; over: its own newest generation. */
+static int choose(const struct revival *v, int fd, uint32_t over,
+		  uint64_t submitted, struct err *err)
+{
+	struct next_start next = { .generation = v->generation,
+				   .over = over,
+				   .submitted = submitted };
+
+	snprintf(next.source, sizeof(next.source), "%s", v->id);
+	return next_write(fd, &v->owner, &next, err);
+}
+
+/* In the queue already, most likely on hold. */
+static int release(const struct revival *v, const struct slurm_job *job,
+		   struct err *err)
+{
+	struct err unused;
+	int r = choose(v, v->fd, v->newest, job->submit_time, err);
+
+	if (r == 0)
+		r = tell(v, "release", v->id, err);
+	if (r == 0)
+		(void)slurm_start_job(v->op->conf->libexec, v->slurm, &unused);
+	return r;
+}
+
+/* What the job had written so far is emptied by Slurm when it starts. */
+static int outputs_aside(const struct revival *v, const char *id,
+			 struct err *err)
+{
+	static const char *const keys[] = { "std_out", "std_err" };
+	auto_free struct slurm_output *out = calloc(1, sizeof(*out));
+	auto_free char *text = NULL;
+	struct err unused;
+	char path[512];
+	size_t i, len;
+	int r;
+
+	if (!out)
+		return err_num(err, ENOMEM, "output files");
+	r = as_user(&v->owner, err);
+	if (r < 0)
+		return r;
+	r = read_file_at(v->fd, SUBMIT_FILE, sizeof(out->text) - 1, &text, &len,
+			 err);
+	as_root();
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	memcpy(out->text, text, len);
+	out->len = len;
+	for (i = 0; i < ARRAY_SIZE(keys) && r == 0; i++)
+		if (slurm_find(out, keys[i], path, sizeof(path), &unused) ==
+			    0 &&
+		    *path == '/')
+			r = aside_put(path, id, &v->owner, err);
+	return r;
+}
+
+static int requeue(const struct revival *v, struct err *err)
+{
+	struct err unused;
+	int r = outputs_aside(v, v->id, err);
+
+	if (r == 0)
+		r = choose(v, v->fd, v->newest, 0, err);
+	if (r == 0)
+		r = slurm_requeue_job(v->op->conf->libexec, v->slurm, err);
+	if (r == 0)
+		(void)slurm_start_job(v->op->conf->libexec, v->slurm, &unused);
+	return r;
+}
+
+static int submit(struct revival *v, struct err *err)
+{
+	auto_free struct slurm_output *out = malloc(sizeof(*out));
+	const struct conf *conf = v->op->conf;
+	char uid[16], gid[16], path[4096];
+
+	if (!out)
+		return err_num(err, ENOMEM, "submit");
+	snprintf(uid, sizeof(uid), "%u", v->owner.uid);
+	snprintf(gid, sizeof(gid), "%u", v->owner.gid);
+	snprintf(path, sizeof(path), "%s/%s/%s", conf->store_dir, conf->cluster,
+		 v->id);
+	if (slurm_run(conf->libexec,
+		      (const char *[]){ "submit", uid, gid, path, NULL }, out,
+		      err) < 0)
+		return err->code;
+	return slurm_find(out, "job", v->new_id, sizeof(v->new_id), err);
+}
+
+/*
+ * On hold until its directory leads to the snapshot: it must not start from
+ * its beginning.
+ */
+static int submit_again(struct revival *v, struct err *err)
+{
+	const struct conf *conf = v->op->conf;
+	auto_close int fd = -EBADF;
+	struct slurm_job job;
+	int r = submit(v, err);
+
+	if (r < 0)
+		return r;
+	r = slurm_query(conf->libexec, (uint32_t)atol(v->new_id), &job, err);
+	if (r == 0)
+		r = store_open_job(conf->store_dir, conf->cluster, v->new_id,
+				   true, &v->owner, &fd, err);
+	if (r == 0)
+		r = choose(v, fd, 0, job.submit_time, err);
+	if (r == 0)
+		r = outputs_aside(v, v->new_id, err);
+	if (r == 0)
+		r = tell(v, "release", v->new_id, err);
+	return r < 0 ? err_wrap(err, r,
+				"submitted again as job %s, which is held: "
+				"scancel it",
+				v->new_id)
+		     : 0;
+}
+
+static int revive(struct revival *v, struct err *err)
+{
+	struct slurm_job job;
+	int r = slurm_query(v->op->conf->libexec, v->slurm, &job, err);
+
+	/* From here on its snapshots are needed again. */
+	if (r == 0 || r == -ENOENT) {
+		int cleared = ended_clear(v->fd, &v->owner, err);
+
+		if (cleared < 0)
+			return cleared;
+	}
+	if (r == -ENOENT)
+		return submit_again(v, err);
+	if (r < 0)
+		return r;
+	if (job.uid != v->owner.uid)
+		return submit_again(v, err);
+	if (job.completing)
+		return err_set(err, -EBUSY,
+			       "job %s is being ended: try again in a moment",
+			       v->id);
+	if (job.pending)
+		return release(v, &job, err);
+	if (job.running || job.suspended)
+		return err_set(err, -EEXIST,
+			       "job %s still runs: end it first (scancel %s)",
+			       v->id, v->id);
+	return job.requeue ? requeue(v, err) : submit_again(v, err);
+}
+
+static int carry_out(const struct operation *op, struct err *err)
+{
+	struct revival v = { .op = op, .id = op->req->job_id, .fd = -1 };
+	Outcome outcome = OUTCOME__INIT;
+	Reply reply = REPLY__INIT;
+	uint64_t id;
+	int r;
+
+	if (parse_u64(v.id, UINT32_MAX - 1, &id) < 0)
+		return err_set(err, -EINVAL,
+			       "job %s: neither Slurm's nor a local one", v.id);
+	v.slurm = (uint32_t)id;
+	snprintf(v.new_id, sizeof(v.new_id), "%s", v.id);
+	r = operation_open_job(op, &v.owner, &v.fd, err);
+	if (r == 0)
+		r = find_generation(&v, err);
+	if (r == 0)
+		r = revive(&v, err);
+	user_id_done(&v.owner);
+	if (v.fd >= 0)
+		close(v.fd);
+	if (r < 0)
+		return r;
+	log_info(v.id, "to go on from generation %u as job %s, by uid %u",
+		 v.generation, v.new_id, op->caller->uid);
+	outcome.has_generation = 1;
+	outcome.generation = v.generation;
+	reply.outcome = &outcome;
+	reply.job_id = v.new_id;
+	return op->reply(op->arg, &reply);
+}
+
+int resubmit_job(const struct operation *op, struct err *err)
+{
+	int r = carry_out(op, err);
+
+	if (r < 0)
+		(void)operation_reply_error(op, r, err->text);
+	return r;
+}
