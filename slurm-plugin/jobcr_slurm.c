@@ -254,24 +254,40 @@ static int comment(uint32_t id, const char *text, bool beside_others)
 		       : complain("set the comment");
 }
 
+static int update_hold(uint32_t id, job_desc_msg_t *update)
+{
+	update->job_id = id;
+	return slurm_update_job(update) == SLURM_SUCCESS ? EXIT_OK
+							 : complain("hold");
+}
+
 /*
  * The reason first: a held job shows it from its first moment.  One that is
- * pending already is held by its priority.
+ * pending already is held by its priority.  --no-requeue is against a job
+ * that begins again, which one with a snapshot does not.
  */
 static int hold(uint32_t id, const char *reason)
 {
 	job_desc_msg_t update;
+	int r;
 
 	(void)comment(id, reason, true);
+	slurm_init_job_desc_msg(&update);
 	if (slurm_requeue(id, JOB_REQUEUE_HOLD) == SLURM_SUCCESS)
 		return EXIT_OK;
-	if (slurm_get_errno() != ESLURM_JOB_PENDING)
+	if (slurm_get_errno() == ESLURM_JOB_PENDING) {
+		update.priority = 0;
+		return update_hold(id, &update);
+	}
+	if (slurm_get_errno() != ESLURM_DISABLED)
 		return complain("requeue and hold");
-	slurm_init_job_desc_msg(&update);
-	update.job_id = id;
-	update.priority = 0;
-	return slurm_update_job(&update) == SLURM_SUCCESS ? EXIT_OK
-							  : complain("hold");
+	update.requeue = 1;
+	r = update_hold(id, &update);
+	if (r != EXIT_OK)
+		return r;
+	return slurm_requeue(id, JOB_REQUEUE_HOLD) == SLURM_SUCCESS
+		       ? EXIT_OK
+		       : complain("requeue and hold");
 }
 
 /* Only a job that Slurm has started before. */

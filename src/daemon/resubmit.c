@@ -328,7 +328,7 @@ static int carry_out(const struct operation *op, struct err *err)
 			       "job %s: neither Slurm's nor a local one", v.id);
 	v.slurm = (uint32_t)id;
 	snprintf(v.new_id, sizeof(v.new_id), "%s", v.id);
-	r = operation_open_job(op, &v.owner, &v.fd, err);
+	r = operation_open_job(op, false, &v.owner, &v.fd, err);
 	if (r == 0)
 		r = find_generation(&v, err);
 	if (r == 0)
