@@ -95,6 +95,15 @@ UNIT_TESTS += %D%/unit/slots
 %C%_unit_slots_LDADD = %D%/lib/libtap.a storage/libstorage.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/plan_job
+%C%_unit_plan_job_SOURCES = %D%/unit/plan_job.c src/daemon/due.c \
+	src/daemon/event.c src/daemon/limits.c src/daemon/plan.c \
+	src/daemon/slurm.c
+%C%_unit_plan_job_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
+	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) -lm
+
 UNIT_TESTS += %D%/unit/due
 %C%_unit_due_SOURCES = %D%/unit/due.c src/daemon/due.c
 %C%_unit_due_LDADD = %D%/lib/libtap.a src/util/libutil.a -lm

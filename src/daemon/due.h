@@ -51,4 +51,8 @@ uint64_t due_bytes(const struct record_last *last, uint64_t tree_bytes);
 uint64_t due_duration(const struct record_last *last,
 		      const struct record_rate *rate, uint64_t bytes);
 
+/* The same until the job may be killed, when its memory is pinned. */
+uint64_t due_until_pinned(const struct record_last *last,
+			  const struct record_rate *rate, uint64_t bytes);
+
 #endif

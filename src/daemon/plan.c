@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "daemon/due.h"
@@ -26,6 +27,8 @@
 #define NEAR_S        900
 /* "auto" while nothing is known of what a snapshot costs. */
 #define UNKNOWN_S 600
+/* WindowInterval: as if a job were preempted so often. */
+#define PREEMPTION_S 86400
 /* A requeue before the time limit that failed is tried again soon. */
 #define LIMIT_AGAIN_S 10
 
@@ -86,10 +89,14 @@ static uint32_t optimum(const struct conf *conf, const struct plan_facts *f,
 			uint64_t duration)
 {
 	uint64_t cost = f->last.generation ? f->last.frozen_ns : duration;
+	uint32_t mtbf = conf->mtbf_s;
 
 	if (!cost)
 		return UNKNOWN_S;
-	return due_optimum(cost, duration, conf->mtbf_s);
+	/* What it is kept for is a preemption, not a failure. */
+	if (f->plan.source == PLAN_WINDOW && mtbf > PREEMPTION_S)
+		mtbf = PREEMPTION_S;
+	return due_optimum(cost, duration, mtbf);
 }
 
 static void warn(const struct plan_facts *f, struct record_plan *p)
@@ -176,6 +183,17 @@ static void measure(struct plan_facts *f, uint64_t now)
 	p->look_mono = now;
 }
 
+/* What PauseMode comes to on this node: see engine/hold.h. */
+static bool can_pin(const struct conf *conf)
+{
+	auto_close int fd = -EBADF;
+
+	if (conf->pause == CONF_PAUSE_STOP)
+		return false;
+	fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	return fd >= 0;
+}
+
 void plan_make(const struct conf *conf, struct plan_facts *f, uint64_t now)
 {
 	struct record_plan *p = &f->plan;
@@ -189,7 +207,9 @@ void plan_make(const struct conf *conf, struct plan_facts *f, uint64_t now)
 	measure(f, now);
 	p->bytes = due_bytes(&f->last, p->tree_bytes);
 	duration = due_duration(&f->last, &f->rate, p->bytes);
-	p->needed_s = to_seconds(duration);
+	p->needed_s = to_seconds(
+		can_pin(conf) ? due_until_pinned(&f->last, &f->rate, p->bytes)
+			      : duration);
 	p->window_s = f->limits.window_s;
 	interval = choose_interval(conf, f, &p->source);
 	p->automatic = interval == JOB_INTERVAL_AUTO;

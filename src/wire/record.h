@@ -72,7 +72,7 @@ struct record_plan {
 	uint32_t interval_s; /* in use; 0: none */
 	uint32_t source;     /* enum plan_source */
 	uint32_t automatic;  /* the interval is Young/Daly's */
-	uint32_t needed_s;   /* for a snapshot, at most; 0: not known yet */
+	uint32_t needed_s;   /* until it may be killed; 0: not known yet */
 	uint32_t window_s;   /* GraceTime + KillWait; 0: not known, PLAN_NEVER:
 				nothing preempts this job */
 	uint64_t bytes;      /* of pages that it is reckoned with */

@@ -117,8 +117,27 @@ static void test_duration(void)
 	   "of a job that has become large");
 }
 
+static void test_pinned(void)
+{
+	struct record_last last = { 0 };
+	struct record_rate rate = { 0 };
+
+	ok(due_until_pinned(&last, &rate, 1) == 0,
+	   "nothing measured, nothing said of pinned memory, too");
+	rate.samples = 1;
+	rate.bytes_per_s = 1;
+	rate.fixed_ns = 2 * S;
+	ok(due_until_pinned(&last, &rate, 5000 * MIB) == 3 * S,
+	   "pinned, the rate of writing does not matter");
+	last.generation = 1;
+	last.total_ns = 100 * S;
+	last.pages_ns = 99 * S;
+	ok(due_until_pinned(&last, &rate, 0) == S, "the job's own tells more");
+}
+
 int main(void)
 {
+	test_pinned();
 	test_optimum();
 	test_stagger();
 	test_rhythm();
