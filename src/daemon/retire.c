@@ -223,15 +223,16 @@ static bool is_due(const struct conf *conf, const struct ended_mark *mark)
  * It runs, it waits, or it ended where nobody saw it: cancelled while it
  * waited, say.
  */
-static int sweep_unmarked(struct candidate *c, struct err *err)
+static int sweep_unmarked(struct candidate *c, bool *away, struct err *err)
 {
 	struct slurm_job job = { 0 };
 	uint64_t id;
 	int r;
 
-	if (parse_u64(c->name, UINT32_MAX, &id) < 0)
+	if (*away || parse_u64(c->name, UINT32_MAX, &id) < 0)
 		return 0;
 	r = slurm_query(c->conf->libexec, (uint32_t)id, &job, err);
+	*away = r < 0 && r != -ENOENT;
 	if (r == -ENOENT)
 		return mark(c, UNKNOWN, err);
 	if (r == 0 && job.uid == c->user.uid && !job.completing &&
@@ -240,7 +241,8 @@ static int sweep_unmarked(struct candidate *c, struct err *err)
 	return r;
 }
 
-static void sweep_job(const struct conf *conf, const char *name)
+/* away: slurmctld does not answer, it need not be asked again. */
+static void sweep_job(const struct conf *conf, const char *name, bool *away)
 {
 	struct candidate c;
 	struct ended_mark mark;
@@ -251,7 +253,7 @@ static void sweep_job(const struct conf *conf, const char *name)
 		return;
 	r = ended_read(c.job_fd, &c.user, &mark, &err);
 	if (r == -ENOENT)
-		r = sweep_unmarked(&c, &err);
+		r = sweep_unmarked(&c, away, &err);
 	else if (r == 0 && is_due(conf, &mark)) {
 		r = retire(&c, &err);
 		if (r == 0)
@@ -317,6 +319,7 @@ int retire_sweep(const struct conf *conf)
 	auto_closedir DIR *dir = NULL;
 	struct dirent *entry;
 	char path[4096];
+	bool away = false;
 
 	if (!is_our_turn(conf))
 		return 0;
@@ -328,7 +331,7 @@ int retire_sweep(const struct conf *conf)
 		if (strtoul(entry->d_name, &end, 10) == 0)
 			continue;
 		if (!*end)
-			sweep_job(conf, entry->d_name);
+			sweep_job(conf, entry->d_name, &away);
 		else if (strcmp(end, ENDED_SUFFIX) == 0)
 			sweep_retired(conf, entry->d_name);
 	}

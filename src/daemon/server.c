@@ -37,6 +37,9 @@
 #define RETRY_AFTER (10 * NSEC_PER_SEC)
 #define FAILED_MAX  64
 
+/* A directory that is not there is not complained of all the time. */
+#define METRICS_PAUSE (600 * NSEC_PER_SEC)
+
 /* From CHILD_WATCH on: one at a time, and nothing is lost without it. */
 enum child_kind {
 	CHILD_LOCAL = 1,
@@ -209,6 +212,8 @@ static int fork_child(struct server *s, enum child_kind kind, uid_t uid,
 static void child_ended(struct server *s, struct child *c, int status)
 {
 	c->pid = 0;
+	if (c->kind == CHILD_METRICS && status != 0)
+		s->next_metrics = clock_monotonic_ns() + METRICS_PAUSE;
 	if (c->kind == CHILD_SLURM && WIFSIGNALED(status))
 		s->mend = true;
 	if (c->kind == CHILD_SLURM && *c->job_id && status != 0) {
