@@ -12,9 +12,9 @@ TOP
 cat >run.mdp <<'MDP'
 integrator = md
 dt = 0.002
-nsteps = 5000
+nsteps = 3000
 nstenergy = 1000
-nstxout = 2000
+nstxout = 1000
 cutoff-scheme = Verlet
 coulombtype = PME
 rcoulomb = 0.8
@@ -30,6 +30,8 @@ constraints = h-bonds
 MDP
 export GMX_MAXBACKUP=-1
 unset OMP_NUM_THREADS
+# Threads that spin at a barrier keep each other from it on a busy machine.
+export OMP_WAIT_POLICY=passive
 gmx -quiet solvate -cs spc216.gro -box 1.9 1.9 1.9 -p topol.top -o box.gro \
 	>prepare 2>&1
 gmx -quiet grompp -f run.mdp -c box.gro -p topol.top -o run.tpr >>prepare 2>&1
