@@ -91,9 +91,15 @@ static double rate(uint64_t bytes, uint64_t ns)
 void chronicle_describe(const char *what, const char *cause, const Outcome *o,
 			char ret[CHRONICLE_TEXT])
 {
-	char pause[64] = "";
+	char pause[96] = "";
 
-	if (o->has_frozen_ns && o->frozen_ns)
+	if (o->has_pinned_ns && o->pinned_ns)
+		snprintf(pause, sizeof(pause),
+			 "pinned after %.0f ms, %s after %.0f ms, ",
+			 (double)o->pinned_ns / 1e6,
+			 o->has_gone && o->gone ? "killed, durable" : "durable",
+			 (double)o->frozen_ns / 1e6);
+	else if (o->has_frozen_ns && o->frozen_ns)
 		snprintf(pause, sizeof(pause), "stood still for %.0f ms, ",
 			 (double)o->frozen_ns / 1e6);
 	snprintf(ret, CHRONICLE_TEXT,
