@@ -33,19 +33,20 @@ static enum cut_after choose(const struct slurm_job *job)
 }
 
 /*
- * Seconds that may go by before the checkpoint begins.  The hint came within
- * a second of the begin of the grace time: the clocks of other nodes do not
- * come into it.
+ * Seconds that may go by before the checkpoint begins.  Not beyond the grace
+ * time: Slurm calls TIMEOUT what ends by itself then.  The hint came within a
+ * second of its begin: the clocks of other nodes do not come into it.
  */
 static unsigned int spare_time(const struct subject *s,
 			       const struct slurm_job *job)
 {
-	uint64_t window = job->kill_wait_s, reserve = RESERVE_S;
+	uint64_t window = job->kill_wait_s, grace = 0, reserve = RESERVE_S;
 	struct record_last last;
 	struct err unused;
 
 	if (!job->completing && job->end_time > job->preempt_time)
-		window += job->end_time - job->preempt_time;
+		grace = job->end_time - job->preempt_time;
+	window += grace;
 	if (record_read(s->conf->run_dir, s->id, RECORD_LAST, &last,
 			sizeof(last), &unused) == 0 &&
 	    last.total_ns)
@@ -53,6 +54,8 @@ static unsigned int spare_time(const struct subject *s,
 	if (reserve > window / 2)
 		reserve = (window + 1) / 2;
 	window -= reserve;
+	if (grace && window >= grace)
+		window = grace - 1;
 	return window > UINT32_MAX ? UINT32_MAX : (unsigned int)window;
 }
 

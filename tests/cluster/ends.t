@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Every way in which Slurm ends the run of a job that is to live on, without
-# any grace time: nothing of it is lost, and the job sees none of it.
+# any grace time: nothing of it is lost, and the job sees none of it.  The
+# only one to tell of it is the supervisor, who gets Slurm's signal.
 . "$(dirname "$0")/lib.sh"
 
 # With proctrack/linuxproc Slurm's SIGTERM reaches every process by itself.
@@ -9,7 +10,8 @@
 	skip_all "needs the v1 freezer in /sys/fs/cgroup"
 # The exit status of the jobs is their own, however soon it comes.
 cluster_begin CLUSTER_TRACK=cgroup CLUSTER_GRACE=0 CLUSTER_KILL_WAIT=15 \
-	CLUSTER_CONF='RestoreGuard = 0' \
+	CLUSTER_CONTAIN=no CLUSTER_CONF='RestoreGuard = 0
+SlurmInterval = 0' \
 	CLUSTER_SLURM='PartitionName=cancel PriorityTier=1 PreemptMode=CANCEL'
 
 script plain <<'EOT'

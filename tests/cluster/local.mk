@@ -9,6 +9,7 @@ CLUSTER_TESTS = \
 	%D%/preempt-cgroup.t \
 	%D%/preempt-watch.t \
 	%D%/ends.t \
+	%D%/warned.t \
 	%D%/interval.t \
 	%D%/timelimit.t \
 	%D%/resubmit.t \
