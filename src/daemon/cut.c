@@ -2,6 +2,7 @@
 #include "daemon/cut.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -236,6 +237,12 @@ static void settle(struct under_way *w, bool failed)
 		start_again(w);
 }
 
+/* Without its init there is nothing left of it. */
+static bool has_ended(const struct subject *s)
+{
+	return kill(s->info.init_pid, 0) < 0 && errno == ESRCH;
+}
+
 int cut_job(struct subject *s, const struct cut *cut, struct cut_result *ret,
 	    struct err *err)
 {
@@ -249,6 +256,8 @@ int cut_job(struct subject *s, const struct cut *cut, struct cut_result *ret,
 	r = checkpoint(&w, err);
 	if (r < 0 && ret->requeued)
 		subject_note(s, "failed", ret->generation, "%s", err->text);
+	else if (r < 0 && cut->after == CUT_GO_ON && has_ended(s))
+		log_info(s->id, "%s: it ended meanwhile", cut->cause);
 	else if (r < 0)
 		subject_note(s, r == -ENOTSUP ? "refused" : "failed", 0,
 			     "%s: no checkpoint, the job goes on: %s",

@@ -248,7 +248,9 @@ int turn_limit(const struct conf *conf, const char *job_id)
 	turn.result = cut_job(&s, &cut, &result, &err);
 	if (turn.result == 0 && cut.after == CUT_REQUEUE && !result.requeued)
 		turn.result = -EAGAIN;
-	turn_write(&t, RECORD_TURN_LIMIT, turn);
+	/* The next run of it may be there already: it knows nothing of ours. */
+	if (!result.requeued)
+		turn_write(&t, RECORD_TURN_LIMIT, turn);
 	subject_done(&s);
 	pass_on(&t);
 	return 0;
