@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "daemon/event.h"
 #include "daemon/slurm.h"
 #include "storage/ended.h"
+#include "storage/next.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -136,12 +138,11 @@ static int retire(const struct candidate *c, struct err *err)
 				    c->name, &c->user, err);
 }
 
-static int mark(struct candidate *c, const char *state, struct err *err)
+static int write_mark(struct candidate *c, const char *state, struct err *err)
 {
 	struct control_info info = { .uid = c->user.uid, .gid = c->user.gid };
 	struct ended_mark mark = { .at_ns = clock_ns(CLOCK_REALTIME) };
 	uint64_t keep = keep_s(c->conf, state);
-	int r;
 
 	snprintf(info.job_id, sizeof(info.job_id), "%s", c->name);
 	snprintf(mark.state, sizeof(mark.state), "%s", state);
@@ -159,8 +160,7 @@ static int mark(struct candidate *c, const char *state, struct err *err)
 	else
 		event_note(c->conf, &info, "ended", 0,
 			   "%s: its snapshots are removed", state);
-	r = ended_write(c->job_fd, &c->user, &mark, err);
-	return r < 0 || keep ? r : retire(c, err);
+	return ended_write(c->job_fd, &c->user, &mark, err);
 }
 
 int retire_ended(const struct conf *conf, const char *job_id)
@@ -174,8 +174,11 @@ int retire_ended(const struct conf *conf, const char *job_id)
 	if (candidate_open(conf, job_id, &c, &err) < 0)
 		return 0;
 	r = query(conf, job_id, &job, &err);
-	if (r == 0 && job.uid == c.user.uid && is_over(job.state))
-		r = mark(&c, job.state, &err);
+	if (r == 0 && job.uid == c.user.uid && is_over(job.state)) {
+		r = write_mark(&c, job.state, &err);
+		if (r == 0 && keep_s(conf, job.state) == 0)
+			r = retire(&c, &err);
+	}
 	if (r < 0 && r != -ENOENT)
 		log_warning(job_id,
 			    "its snapshots stay, though it has ended: "
@@ -219,48 +222,121 @@ static bool is_due(const struct conf *conf, const struct ended_mark *mark)
 	       (now - mark->at_ns) / NSEC_PER_SEC >= keep;
 }
 
-/*
- * It runs, it waits, or it ended where nobody saw it: cancelled while it
- * waited, say.
- */
-static int sweep_unmarked(struct candidate *c, bool *away, struct err *err)
+/* One look at the whole store. */
+struct sweep {
+	const struct conf *conf;
+	bool away;  /* slurmctld does not answer, it need not be asked again */
+	bool blind; /* not all was seen: nothing is retired */
+	char (*sources)[JOB_ID_MAX]; /* jobs that others are to go on from */
+	size_t count, room;
+};
+
+static bool is_source(const struct sweep *s, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < s->count; i++)
+		if (strcmp(s->sources[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* A job that was submitted again goes on from a snapshot of another one. */
+static void look_for_source(struct sweep *s, const char *name)
+{
+	struct next_start next;
+	struct candidate c;
+	struct err err;
+	int r = candidate_open(s->conf, name, &c, &err);
+
+	if (r < 0) {
+		s->blind |= r != -ENOENT && r != -EPERM && r != -EACCES;
+		return;
+	}
+	r = next_read(c.job_fd, &c.user, &next, &err);
+	candidate_done(&c);
+	s->blind |= r < 0 && r != -ENOENT && r != -EBADMSG;
+	if (r < 0 || strcmp(next.source, name) == 0)
+		return;
+	if (s->count == s->room) {
+		size_t room = s->room ? 2 * s->room : 64;
+		void *more = reallocarray(s->sources, room, JOB_ID_MAX);
+
+		if (!more) {
+			s->blind = true;
+			return;
+		}
+		s->sources = more;
+		s->room = room;
+	}
+	snprintf(s->sources[s->count++], JOB_ID_MAX, "%s", next.source);
+}
+
+/* 1: over, 0: it runs, or waits for its turn; UNKNOWN: Slurm forgot it. */
+static int ask_slurm(struct sweep *s, const struct candidate *c, char state[24],
+		     struct err *err)
 {
 	struct slurm_job job = { 0 };
 	uint64_t id;
 	int r;
 
-	if (*away || parse_u64(c->name, UINT32_MAX, &id) < 0)
+	if (s->away || parse_u64(c->name, UINT32_MAX, &id) < 0)
 		return 0;
-	r = slurm_query(c->conf->libexec, (uint32_t)id, &job, err);
-	*away = r < 0 && r != -ENOENT;
-	if (r == -ENOENT)
-		return mark(c, UNKNOWN, err);
-	if (r == 0 && job.uid == c->user.uid && !job.completing &&
-	    is_over(job.state))
-		r = mark(c, job.state, err);
+	r = slurm_query(s->conf->libexec, (uint32_t)id, &job, err);
+	s->away = r < 0 && r != -ENOENT;
+	if (s->away)
+		return r;
+	/* Another user's is another job, of a number that was given again. */
+	if (r == -ENOENT || job.uid != c->user.uid)
+		snprintf(job.state, sizeof(job.state), UNKNOWN);
+	memcpy(state, job.state, sizeof(job.state));
+	return !job.completing && is_over(state);
+}
+
+/*
+ * Marked long enough: unless it waits in the queue again, where it is needed
+ * as soon as it starts.
+ */
+static int sweep_due(struct sweep *s, struct candidate *c,
+		     const struct ended_mark *mark, struct err *err)
+{
+	char state[24];
+	int r = ask_slurm(s, c, state, err);
+
+	if (r < 0 || s->away)
+		return r;
+	if (r == 0)
+		return ended_clear(c->job_fd, &c->user, err);
+	r = retire(c, err);
+	if (r == 0)
+		log_info(c->name,
+			 "%s a while ago: its snapshots have been removed",
+			 mark->state);
 	return r;
 }
 
-/* away: slurmctld does not answer, it need not be asked again. */
-static void sweep_job(const struct conf *conf, const char *name, bool *away)
+/*
+ * What is not marked may have ended where nobody saw it: cancelled while it
+ * waited, say.  It is not retired before a later sweep.
+ */
+static void sweep_job(struct sweep *s, const char *name)
 {
 	struct candidate c;
 	struct ended_mark mark;
+	char state[24];
 	struct err err;
 	int r;
 
-	if (candidate_open(conf, name, &c, &err) < 0)
+	if (s->blind || is_source(s, name) ||
+	    candidate_open(s->conf, name, &c, &err) < 0)
 		return;
 	r = ended_read(c.job_fd, &c.user, &mark, &err);
-	if (r == -ENOENT)
-		r = sweep_unmarked(&c, away, &err);
-	else if (r == 0 && is_due(conf, &mark)) {
-		r = retire(&c, &err);
-		if (r == 0)
-			log_info(name,
-				 "%s a while ago: its snapshots have "
-				 "been removed",
-				 mark.state);
+	if (r == 0 && is_due(s->conf, &mark)) {
+		r = sweep_due(s, &c, &mark, &err);
+	} else if (r == -ENOENT) {
+		r = ask_slurm(s, &c, state, &err);
+		if (r > 0)
+			r = write_mark(&c, state, &err);
 	}
 	if (r < 0 && r != -ENOENT)
 		log_warning(name, "its snapshots stay: %s", err.text);
@@ -268,8 +344,9 @@ static void sweep_job(const struct conf *conf, const char *name, bool *away)
 }
 
 /* What a sweep that was cut short has left, and histories that are old. */
-static void sweep_retired(const struct conf *conf, const char *name)
+static void sweep_retired(struct sweep *s, const char *name)
 {
+	const struct conf *conf = s->conf;
 	struct candidate c;
 	struct stat st;
 	uint32_t count;
@@ -314,26 +391,35 @@ static bool is_our_turn(const struct conf *conf)
 	return false;
 }
 
-int retire_sweep(const struct conf *conf)
+/* each is called for the names of jobs; retired: for those of retired ones. */
+static void for_each(struct sweep *s,
+		     void (*each)(struct sweep *, const char *), bool retired)
 {
 	auto_closedir DIR *dir = NULL;
 	struct dirent *entry;
 	char path[4096];
-	bool away = false;
 
-	if (!is_our_turn(conf))
-		return 0;
-	snprintf(path, sizeof(path), "%s/%s", conf->store_dir, conf->cluster);
+	snprintf(path, sizeof(path), "%s/%s", s->conf->store_dir,
+		 s->conf->cluster);
 	dir = opendir(path);
 	while (dir && (entry = readdir(dir))) {
 		char *end;
 
-		if (strtoul(entry->d_name, &end, 10) == 0)
-			continue;
-		if (!*end)
-			sweep_job(conf, entry->d_name, &away);
-		else if (strcmp(end, ENDED_SUFFIX) == 0)
-			sweep_retired(conf, entry->d_name);
+		if (strtoul(entry->d_name, &end, 10) != 0 &&
+		    strcmp(end, retired ? ENDED_SUFFIX : "") == 0)
+			each(s, entry->d_name);
 	}
+}
+
+int retire_sweep(const struct conf *conf)
+{
+	struct sweep s = { .conf = conf };
+
+	if (!is_our_turn(conf))
+		return 0;
+	for_each(&s, look_for_source, false);
+	for_each(&s, sweep_job, false);
+	for_each(&s, sweep_retired, true);
+	free(s.sources);
 	return 0;
 }
