@@ -43,6 +43,12 @@ for job in $one $two $three; do
 		bail "job $job does not run"
 done
 
+# Another job is to go on from the second one's snapshot: storage/next.h.
+heir=4000000
+mkdir -p "$store/$heir" && echo "$two 1 0 0" >"$store/$heir/next" &&
+	chmod 0700 "$store/$heir" && chown -R 2001:2001 "$store/$heir" ||
+	bail "no heir"
+
 shows "^$one .* running " jobcr alice n1 status
 ok $? "the table of a node has its job"
 jobcr alice n1 checkpoint "$one" --leave-running >/dev/null
@@ -104,6 +110,16 @@ ok $? "cancelled there, it loses it after a while" "$(ls -R "$store")"
 
 wait_until 40 has_ended "$two"
 is "$(field "$two" JobState)" FAILED "another one fails"
+marked() {
+	[ -f "$store/$1/ended" ]
+}
+wait_until 10 marked "$two"
+sleep_until_swept
+sleep_until_swept
+[ -f "$store/$two/0000000001/manifest" ]
+ok $? "its snapshot stays while another job is to go on from it" \
+	"$(ls -R "$store")"
+rm -r "${store:?}/$heir"
 wait_until 20 gone "$two"
 ok $? "its snapshot is removed after KeepEnded" "$(ls -R "$store")"
 wait_until 40 has_ended "$one"
