@@ -71,13 +71,16 @@ echo >&8
 checkpointing() {
 	jobcr status "$two" | grep -q checkpointing
 }
-wait_for 20 checkpointing
-result $? "a checkpoint under way is shown"
+in_phase() {
+	[ -n "$(jobcr status "$two" --json | field 0.doing.phase)" ]
+}
+wait_for 20 in_phase
+result $? "a checkpoint under way is shown with what it does just now"
+checkpointing
+result $? "in the table, too"
 json=$(jobcr status "$two" --json)
 is "$(echo "$json" | field 0.doing.what) $(echo "$json" |
 	field 0.doing.cause)" "checkpoint request" "with its cause"
-[ -n "$(echo "$json" | field 0.doing.phase)" ]
-result $? "and what it does just now"
 yes '' 2>/dev/null | head -n 100 >&8
 exec 8>&-
 wait $stepper
