@@ -55,11 +55,20 @@ reaches "" "--jobcr=off wins over the script's options" --jobcr=off wait
 reaches "()" "default=on: a job without options has a supervisor" bare
 reaches "" "default=on: --jobcr=off has none" --jobcr=off bare
 
-j=$(submit --wrap 'srun echo a step')
-wait_until 20 has_ended "$j"
-grep -q '^a step$' "$home/$j.out"
+script step <<'EOT'
+srun sh -c 'echo a step; while [ ! -e "go.$SLURM_JOB_ID" ]; do sleep 0.1; done'
+echo "srun: $?"
+EOT
+j=$(submit -w n1 step)
+wait_until 30 printed "$j" '^a step$'
 ok $? "default=on: a job that did not ask keeps its steps" \
 	"$(cat "$home/$j.out")"
+said=$(cluster as alice n1 jobcr checkpoint "$j" 2>&1)
+[ $? -eq 3 ] && printf '%s' "$said" | grep -q srun
+ok $? "while a step runs, its checkpoint is refused" "$said"
+touch "$home/go.$j"
+wait_until 30 has_state "$j" COMPLETED
+is "$(tail -n 1 "$home/$j.out")" "srun: 0" "which the step does not notice"
 cluster as alice ctl srun -Q echo alone >"$cluster_dir/alone" 2>&1
 is "$(cat "$cluster_dir/alone")" alone "default=on: srun by itself works"
 done_testing
