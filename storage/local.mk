@@ -12,6 +12,8 @@ noinst_LIBRARIES += %D%/libstorage.a
 	%D%/history.h \
 	%D%/next.c \
 	%D%/next.h \
+	%D%/lease.c \
+	%D%/lease.h \
 	%D%/publish.c \
 	%D%/pump.c \
 	%D%/pump.h \

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "storage/catalog.h"
+#include "storage/lease.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -85,22 +86,59 @@ int store_list(int job_fd, const struct user_id *user,
 	return r;
 }
 
+/* The newest that is complete and was not published too late. */
+static int newest(int job_fd, uint32_t *ret, struct err *err)
+{
+	auto_free struct store_generation *all = NULL;
+	struct lease_history history;
+	size_t count;
+	int r = list(job_fd, &all, &count, err);
+
+	if (r == 0)
+		r = lease_history_read(job_fd, &history, err);
+	if (r < 0)
+		return r;
+	while (count && (!all[count - 1].complete ||
+			 lease_is_late(&history, all[count - 1].number)))
+		count--;
+	free(history.runs);
+	if (!count)
+		return err_set(err, -ENOENT, "no complete snapshot");
+	*ret = all[count - 1].number;
+	return 0;
+}
+
 int store_newest(int job_fd, const struct user_id *user, uint32_t *ret,
 		 struct err *err)
 {
-	auto_free struct store_generation *all = NULL;
-	size_t count;
-	int r = store_list(job_fd, user, &all, &count, err);
+	int r = begin_as(user, err);
 
 	if (r < 0)
 		return r;
-	while (count--) {
-		if (!all[count].complete)
-			continue;
-		*ret = all[count].number;
-		return 0;
-	}
-	return err_set(err, -ENOENT, "no complete snapshot");
+	r = newest(job_fd, ret, err);
+	end_as(user);
+	return r;
+}
+
+int store_check_late(int job_fd, uint32_t number, const struct user_id *user,
+		     struct err *err)
+{
+	struct lease_history history;
+	int r = begin_as(user, err);
+
+	if (r < 0)
+		return r;
+	r = lease_history_read(job_fd, &history, err);
+	end_as(user);
+	if (r < 0)
+		return r;
+	if (lease_is_late(&history, number))
+		r = err_set(err, -EBADMSG,
+			    "generation %u is of a run that another had "
+			    "replaced by then: it is not restored",
+			    number);
+	free(history.runs);
+	return r;
 }
 
 static int begin(int job_fd, uint32_t *ret_number, int *ret_dir_fd,
@@ -335,29 +373,46 @@ int store_discard(int job_fd, uint32_t number, const struct user_id *user,
 	return r;
 }
 
-/* All complete ones before the newest keep, and dead attempts before those. */
+/*
+ * One that is not among those kept; an attempt that somebody is still at is
+ * left alone.
+ */
+static int retire_one(int job_fd, const struct store_generation *g,
+		      struct err *err)
+{
+	char name[GENERATION_NAME_SIZE];
+	int r;
+
+	generation_name(name, g->number, true);
+	if (g->complete || faccessat(job_fd, name, F_OK, 0) < 0)
+		return discard(job_fd, g->number, err);
+	r = discard_new(job_fd, name, false, err);
+	return r == -EBUSY ? 0 : r;
+}
+
+/*
+ * All complete ones before the newest keep, and dead attempts before those.
+ * One that was published too late keeps no other from being kept.
+ */
 static int retire(int job_fd, unsigned int keep, struct err *err)
 {
 	auto_free struct store_generation *all = NULL;
-	size_t count, i, complete = 0;
-	bool seen = false;
+	struct lease_history history = { 0 };
+	unsigned int complete = 0;
+	size_t count, i;
 	int r = list(job_fd, &all, &count, err);
 
+	if (r == 0)
+		r = lease_history_read(job_fd, &history, err);
 	for (i = count; r == 0 && i-- > 0;) {
-		char name[GENERATION_NAME_SIZE];
+		bool late = lease_is_late(&history, all[i].number);
 
-		generation_name(name, all[i].number, true);
-		if (all[i].complete) {
-			seen = true;
-			if (++complete > keep)
-				r = discard(job_fd, all[i].number, err);
-		} else if (seen && faccessat(job_fd, name, F_OK, 0) == 0) {
-			r = discard_new(job_fd, name, false, err);
-			r = r == -EBUSY ? 0 : r;
-		} else if (seen) {
-			r = discard(job_fd, all[i].number, err);
-		}
+		if (all[i].complete && !late && complete < keep)
+			complete++;
+		else if (complete && (!all[i].complete || complete == keep))
+			r = retire_one(job_fd, &all[i], err);
 	}
+	free(history.runs);
 	return r;
 }
 

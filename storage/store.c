@@ -172,13 +172,10 @@ static int make_job(int cluster_fd, const char *job, const struct user_id *user,
 	num = errno;
 	end_as(user);
 	if (r == 0)
-		return fsync(cluster_fd) < 0 ? err_sys(err, "fsync") : 0;
+		return 0;
 	if (!user || geteuid() != 0)
 		return err_num(err, num, "%s: create", job);
-	r = make_as_root(cluster_fd, job, user, err);
-	if (r < 0)
-		return r;
-	return fsync(cluster_fd) < 0 ? err_sys(err, "fsync") : 0;
+	return make_as_root(cluster_fd, job, user, err);
 }
 
 static int open_job(int cluster_fd, const char *job, const struct user_id *user,
@@ -204,6 +201,8 @@ static int open_job(int cluster_fd, const char *job, const struct user_id *user,
 	return 0;
 }
 
+enum how { LOOK, ENTER, CREATE };
+
 static int open_parents(const char *store, const char *cluster, bool create,
 			const struct user_id *user, int *ret_fd,
 			struct err *err)
@@ -222,17 +221,21 @@ static int open_parents(const char *store, const char *cluster, bool create,
 }
 
 static int open_chain(const char *store, const char *cluster, const char *job,
-		      bool create, const struct user_id *user, int *ret_fd,
+		      enum how how, const struct user_id *user, int *ret_fd,
 		      struct err *err)
 {
 	auto_close int cluster_fd = -EBADF;
-	int r = open_parents(store, cluster, create, user, &cluster_fd, err);
+	int r = open_parents(store, cluster, how != LOOK, user, &cluster_fd,
+			     err);
 
-	if (r == 0 && create)
+	if (r == 0 && how != LOOK)
 		r = make_job(cluster_fd, job, user, err);
+	/* Also one that is there: who made it need not have waited for it. */
+	if (r == 0 && how == CREATE && fsync(cluster_fd) < 0)
+		r = err_sys(err, "fsync");
 	if (r == 0)
 		r = open_job(cluster_fd, job, user, ret_fd, err);
-	if (r == -ENOENT && !create)
+	if (r == -ENOENT && how == LOOK)
 		err_set(err, r, "cluster %s: job %s has no snapshots", cluster,
 			job);
 	return r;
@@ -247,17 +250,43 @@ static int check_names(const char *cluster, const char *job, struct err *err)
 				 cluster, job);
 }
 
+static int open_named(const char *store, const char *cluster, const char *job,
+		      enum how how, const struct user_id *user, int *ret_fd,
+		      struct err *err)
+{
+	int r = check_names(cluster, job, err);
+
+	if (r < 0)
+		return r;
+	r = open_chain(store, cluster, job, how, user, ret_fd, err);
+	return r < 0 ? err_wrap(err, r, "store %s", store) : 0;
+}
+
 int store_open_job(const char *store, const char *cluster, const char *job,
 		   bool create, const struct user_id *user, int *ret_fd,
 		   struct err *err)
 {
-	int r;
+	return open_named(store, cluster, job, create ? CREATE : LOOK, user,
+			  ret_fd, err);
+}
 
-	r = check_names(cluster, job, err);
-	if (r < 0)
-		return r;
-	r = open_chain(store, cluster, job, create, user, ret_fd, err);
-	return r < 0 ? err_wrap(err, r, "store %s", store) : 0;
+int store_enter_job(const char *store, const char *cluster, const char *job,
+		    const struct user_id *user, int *ret_fd, struct err *err)
+{
+	return open_named(store, cluster, job, ENTER, user, ret_fd, err);
+}
+
+int store_identify(const char *store, const char *cluster, uint64_t ret[2],
+		   struct err *err)
+{
+	auto_close int fd = open(store, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstatat(fd, cluster, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(err, "store %s, cluster %s", store, cluster);
+	ret[0] = st.st_dev;
+	ret[1] = st.st_ino;
+	return 0;
 }
 
 /*

@@ -33,14 +33,35 @@ int store_open_job(const char *store, const char *cluster, const char *job,
 		   bool create, const struct user_id *user, int *ret_fd,
 		   struct err *err);
 
+/*
+ * As with create, but nothing is waited for: others see the directory, and a
+ * crash of the file server may lose it until it is opened to be written to.
+ */
+int store_enter_job(const char *store, const char *cluster, const char *job,
+		    const struct user_id *user, int *ret_fd, struct err *err);
+
+/*
+ * Which directory holds the jobs: to tell a job that was removed from a store
+ * that is not mounted any more.
+ */
+int store_identify(const char *store, const char *cluster, uint64_t ret[2],
+		   struct err *err);
+
 /* Generations of a job, ascending; the array is owned by the caller. */
 int store_list(int job_fd, const struct user_id *user,
 	       struct store_generation **ret, size_t *ret_count,
 	       struct err *err);
 
-/* Newest complete generation; -ENOENT when there is none. */
+/*
+ * Newest complete generation that counts (lease.h: one that a run published
+ * when it was no longer the one does not); -ENOENT when there is none.
+ */
 int store_newest(int job_fd, const struct user_id *user, uint32_t *ret,
 		 struct err *err);
+
+/* -EBADMSG: this generation is one that does not count. */
+int store_check_late(int job_fd, uint32_t number, const struct user_id *user,
+		     struct err *err);
 
 /*
  * Make a directory for the next generation (one more than the highest that

@@ -142,6 +142,10 @@ UNIT_TESTS += %D%/unit/store
 %C%_unit_store_SOURCES = %D%/unit/store.c
 %C%_unit_store_LDADD = $(SNAPSHOT_LIBS)
 
+UNIT_TESTS += %D%/unit/lease
+%C%_unit_lease_SOURCES = %D%/unit/lease.c
+%C%_unit_lease_LDADD = $(SNAPSHOT_LIBS)
+
 UNIT_TESTS += %D%/unit/publish
 %C%_unit_publish_SOURCES = %D%/unit/publish.c
 %C%_unit_publish_LDADD = $(SNAPSHOT_LIBS)
