@@ -96,7 +96,8 @@ int attempts_choose(int job_fd, const struct user_id *user,
 	for (i = 0; i < count; i++) {
 		uint32_t n = list[i].number;
 
-		if (list[i].complete && (n < a->bad_from || n > a->bad_to))
+		if (list[i].complete && !list[i].late &&
+		    (n < a->bad_from || n > a->bad_to))
 			*ret = n;
 	}
 	return 0;

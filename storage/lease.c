@@ -352,7 +352,7 @@ static int check(int job_fd, uint32_t epoch, struct err *err)
 		return r;
 	make_name(name, epoch + 1);
 	if (l.ended || faccessat(job_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return err_set(err, -ESTALE,
+		return err_set(err, -EKEYREVOKED,
 			       "epoch %u has ended: the job was started again",
 			       epoch);
 	return 0;

@@ -24,6 +24,7 @@
  *
  * The files belong to the job's user, who can write anything into them; that
  * harms nobody else.  Calls act with the rights of user (NULL: as they are).
+ * -EKEYREVOKED stands for an epoch that has ended: no file system says that.
  */
 
 #define LEASE_NODE_SIZE 64
@@ -71,7 +72,7 @@ int lease_take(int job_fd, const struct user_id *user, bool durable,
 
 /*
  * One more beat.  0: at the end of it no later epoch had been taken, and the
- * lease holds for its length from before the call.  -ESTALE: the epoch has
+ * lease holds for its length from before the call.  -EKEYREVOKED: the epoch has
  * ended.  -ENOENT: the file is gone.
  */
 int lease_renew(int job_fd, const struct user_id *user, struct lease *mine,
@@ -84,12 +85,12 @@ int lease_release(int job_fd, const struct user_id *user, struct lease *mine,
 /*
  * Those before mine are over.  The run begins, from generation base: what is
  * or was begun by then under a higher number does not count.  Durable.
- * -ESTALE: mine has ended meanwhile.
+ * -EKEYREVOKED: mine has ended meanwhile.
  */
 int lease_begin(int job_fd, const struct user_id *user, struct lease *mine,
 		uint32_t base, struct err *err);
 
-/* Has no later epoch been taken?  -ESTALE. */
+/* Has no later epoch been taken?  -EKEYREVOKED. */
 int lease_check(int job_fd, const struct user_id *user, uint32_t epoch,
 		struct err *err);
 

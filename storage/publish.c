@@ -48,15 +48,20 @@ static int list(int job_fd, struct store_generation **ret, size_t *ret_count,
 		struct err *err)
 {
 	auto_free struct catalog_entry *entries = NULL;
+	struct lease_history history;
 	struct store_generation *out;
 	size_t count, i, n = 0;
 	int r = catalog_read(job_fd, &entries, &count, err);
 
+	if (r == 0)
+		r = lease_history_read(job_fd, &history, err);
 	if (r < 0)
 		return r;
 	out = calloc(count ? count : 1, sizeof(*out));
-	if (!out)
+	if (!out) {
+		free(history.runs);
 		return err_num(err, ENOMEM, "generations");
+	}
 	for (i = 0; i < count; i++) {
 		char name[GENERATION_NAME_SIZE];
 
@@ -65,9 +70,11 @@ static int list(int job_fd, struct store_generation **ret, size_t *ret_count,
 			continue;
 		generation_name(name, entries[i].number, false);
 		out[n].number = entries[i].number;
+		out[n].late = lease_is_late(&history, entries[i].number);
 		out[n++].complete =
 			!entries[i].under_way && has_manifest(job_fd, name);
 	}
+	free(history.runs);
 	*ret = out;
 	*ret_count = n;
 	return 0;
@@ -90,18 +97,13 @@ int store_list(int job_fd, const struct user_id *user,
 static int newest(int job_fd, uint32_t *ret, struct err *err)
 {
 	auto_free struct store_generation *all = NULL;
-	struct lease_history history;
 	size_t count;
 	int r = list(job_fd, &all, &count, err);
 
-	if (r == 0)
-		r = lease_history_read(job_fd, &history, err);
 	if (r < 0)
 		return r;
-	while (count && (!all[count - 1].complete ||
-			 lease_is_late(&history, all[count - 1].number)))
+	while (count && (!all[count - 1].complete || all[count - 1].late))
 		count--;
-	free(history.runs);
 	if (!count)
 		return err_set(err, -ENOENT, "no complete snapshot");
 	*ret = all[count - 1].number;
@@ -397,22 +399,16 @@ static int retire_one(int job_fd, const struct store_generation *g,
 static int retire(int job_fd, unsigned int keep, struct err *err)
 {
 	auto_free struct store_generation *all = NULL;
-	struct lease_history history = { 0 };
 	unsigned int complete = 0;
 	size_t count, i;
 	int r = list(job_fd, &all, &count, err);
 
-	if (r == 0)
-		r = lease_history_read(job_fd, &history, err);
 	for (i = count; r == 0 && i-- > 0;) {
-		bool late = lease_is_late(&history, all[i].number);
-
-		if (all[i].complete && !late && complete < keep)
+		if (all[i].complete && !all[i].late && complete < keep)
 			complete++;
 		else if (complete && (!all[i].complete || complete == keep))
 			r = retire_one(job_fd, &all[i], err);
 	}
-	free(history.runs);
 	return r;
 }
 

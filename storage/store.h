@@ -22,6 +22,8 @@
 struct store_generation {
 	uint32_t number;
 	bool complete;
+	bool late; /* of a run that was not the one any more (lease.h): it is
+		      not restored */
 };
 
 /*

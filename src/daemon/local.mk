@@ -1,5 +1,6 @@
 sbin_PROGRAMS += jobcrd
 jobcrd_SOURCES = \
+	%D%/answer.c \
 	%D%/cut.c \
 	%D%/cut.h \
 	%D%/drain.c \
@@ -20,6 +21,11 @@ jobcrd_SOURCES = \
 	%D%/guard.h \
 	%D%/limits.c \
 	%D%/limits.h \
+	%D%/fence.h \
+	%D%/fence_keep.c \
+	%D%/fence_renew.c \
+	%D%/fence_renew.h \
+	%D%/fence_take.c \
 	%D%/main.c \
 	%D%/mend.c \
 	%D%/mend.h \

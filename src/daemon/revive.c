@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/fence.h"
 #include "daemon/guard.h"
 #include "daemon/slurm.h"
 #include "daemon/subject.h"
@@ -84,6 +85,17 @@ static void forget(struct revival *v)
 
 	v->before.bad_from = v->before.bad_to = v->before.count = 0;
 	(void)write_book(v, &unused);
+}
+
+/* The run before this one must be over: none of its processes runs. */
+static int take_lease(struct subject *s, struct err *err)
+{
+	const struct fence_owner owner = { .job_id = s->id,
+					   .uid = s->info.uid,
+					   .gid = s->info.gid };
+
+	return fence_restore(s->conf, &owner, s->info.init_pid,
+			     &s->info.generation, err);
 }
 
 static int restore(struct subject *s, struct err *err)
@@ -179,6 +191,13 @@ static void fail(struct revival *v, int result, const char *text)
 	snprintf(reason, sizeof(reason),
 		 "jobcr: restore of snapshot %u on %s: %s", s->info.generation,
 		 s->conf->node, text);
+	/* Held, it would be the start that came after this one that ends. */
+	if (result == -EKEYREVOKED) {
+		subject_note(s, "lost", s->info.generation, "%s", text);
+		(void)subject_tell(s, CONTROL_ABORT,
+				   operation_exit_status(result), &err);
+		return;
+	}
 	if (is_over(s)) {
 		log_info(s->id, "ended during a restore: %s", reason);
 		return;
@@ -238,8 +257,10 @@ int revive_job(const struct conf *conf, const char *job_id)
 
 	if (r < 0)
 		return 0;
+	r = take_lease(&v.s, &err);
 	open_book(&v);
-	r = count(&v, &err);
+	if (r == 0)
+		r = count(&v, &err);
 	if (r == 0)
 		r = guard_begin(&v.s, &err);
 	if (r == 0)

@@ -37,6 +37,7 @@
 #define RETRY_AFTER (10 * NSEC_PER_SEC)
 #define FAILED_MAX  64
 
+#define FENCE_PASS NSEC_PER_SEC
 /* A directory that is not there is not complained of all the time. */
 #define METRICS_PAUSE (600 * NSEC_PER_SEC)
 
@@ -50,6 +51,7 @@ enum child_kind {
 	CHILD_METRICS,
 	CHILD_SWEEP,
 	CHILD_PLAN,
+	CHILD_FENCE,
 };
 
 struct child {
@@ -70,7 +72,7 @@ struct server {
 	struct child children[CHILDREN_MAX];
 	struct failed failed[FAILED_MAX]; /* a ring */
 	unsigned int nfailed;
-	uint64_t next_watch, next_plan, next_metrics, next_sweep;
+	uint64_t next_watch, next_plan, next_metrics, next_sweep, next_fence;
 	uint64_t next_warning; /* rate of "too many" in the log */
 	bool mend;             /* a child was killed: see mend.h */
 	sigset_t old_mask;
@@ -380,6 +382,20 @@ static int plan_next(struct server *s)
 	return (int)((s->next_plan - now) / 1000000 + 1);
 }
 
+/* Who renews a job's lease outlives jobcrd, and is missed when killed. */
+static int fence_due(struct server *s)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (now >= s->next_fence) {
+		s->next_fence = now + FENCE_PASS;
+		if (watch_needed(s->conf) &&
+		    fork_child(s, CHILD_FENCE, 0, NULL))
+			_exit(fence_pass(s->conf));
+	}
+	return (int)((s->next_fence - now) / 1000000 + 1);
+}
+
 /* 1: told to end. */
 static int read_signals(struct server *s)
 {
@@ -404,6 +420,10 @@ static void loop(struct server *s)
 
 	for (;;) {
 		int timeout = watch_due(s), other = plan_next(s);
+		int fence = fence_due(s);
+
+		if (fence < other)
+			other = fence;
 
 		if (s->mend) {
 			s->mend = false;

@@ -45,6 +45,9 @@ int turn_limit(const struct conf *conf, const char *job_id);
  */
 int watch_slurm(const struct conf *conf);
 
+/* In a child: jobs whose lease nobody renews get who does: see fence.h. */
+int fence_pass(const struct conf *conf);
+
 /* Are there any?  A look at names, no more. */
 int watch_needed(const struct conf *conf);
 

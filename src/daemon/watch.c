@@ -6,17 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/event.h"
-#include "daemon/retire.h"
 #include "daemon/server.h"
 #include "daemon/slurm.h"
-#include "storage/attempts.h"
-#include "storage/next.h"
-#include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/io.h"
-#include "util/log.h"
-#include "wire/ask.h"
 #include "wire/notify.h"
 
 /* Jobs of Slurm's are numbers. */
@@ -73,121 +66,4 @@ int watch_slurm(const struct conf *conf)
 		if (is_slurm_id(entry->d_name))
 			look_at(conf, entry->d_name);
 	return 0;
-}
-
-/* Not one that could not be restored, where OnRestoreFailure says so. */
-static int choose(int job_fd, const struct user_id *user, uint32_t *ret,
-		  struct err *err)
-{
-	struct attempts before;
-	int r = attempts_read(job_fd, user, &before, err);
-
-	return r < 0 ? r : attempts_choose(job_fd, user, &before, ret, err);
-}
-
-/*
- * What was asked for counts until there is a newer snapshot.  Otherwise one
- * that Slurm has never started can have left none: numbers of jobs begin again
- * when a controller loses its state.
- */
-static int pick(const struct slurm_job *job, const char *id, int job_fd,
-		const struct user_id *user, const struct next_start *next,
-		uint32_t newest, uint32_t *ret, struct err *err)
-{
-	if (next->generation && newest == next->over &&
-	    (job->restarts || next->submitted == job->submit_time)) {
-		*ret = next->generation;
-		return 0;
-	}
-	if (job->restarts)
-		return newest ? choose(job_fd, user, ret, err) : 0;
-	if (newest)
-		log_warning(id, "the snapshot in the store is of an earlier "
-				"job of that number: not used");
-	return 0;
-}
-
-/* Of a job with a directory in the store; 0: it starts from its beginning. */
-static int find_generation(const struct conf *conf, const char *id, int job_fd,
-			   const struct user_id *user, uint32_t *ret,
-			   struct err *err)
-{
-	struct next_start next = { 0 };
-	struct slurm_job job;
-	uint32_t newest = 0;
-	uint64_t slurm;
-	int r;
-
-	if (parse_u64(id, UINT32_MAX, &slurm) < 0)
-		return err_set(err, -EINVAL, "job %s is not Slurm's", id);
-	r = next_read(job_fd, user, &next, err);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	r = store_newest(job_fd, user, &newest, err);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	if (!newest && !next.generation)
-		return 0;
-	r = slurm_query(conf->libexec, (uint32_t)slurm, &job, err);
-	return r < 0 ? r
-		     : pick(&job, id, job_fd, user, &next, newest, ret, err);
-}
-
-static int find_snapshot(const struct conf *conf, const struct ask_question *q,
-			 uint32_t *ret, struct err *err)
-{
-	auto_close int job_fd = -EBADF;
-	struct user_id user = { 0 };
-	struct stat st;
-	int r = control_check_id(q->job_id, err);
-
-	*ret = 0;
-	/* A store that is away is not an empty one. */
-	if (r == 0 && stat(conf->store_dir, &st) < 0)
-		r = err_set(err, -EIO, "%s: %s", conf->store_dir,
-			    strerror(errno));
-	if (r == 0)
-		r = user_id_load(q->uid, q->gid, &user, err);
-	if (r < 0)
-		return r;
-	r = retire_spare(conf, q->job_id, q->uid, q->gid, err);
-	if (r == 0)
-		r = store_open_job(conf->store_dir, conf->cluster, q->job_id,
-				   false, &user, &job_fd, err);
-	if (r == 0)
-		r = find_generation(conf, q->job_id, job_fd, &user, ret, err);
-	else if (r == -ENOENT)
-		r = 0;
-	user_id_done(&user);
-	return r;
-}
-
-/* After the answer: a store that is slow is not to delay the launch. */
-static void note_start(const struct conf *conf, const struct ask_question *q,
-		       uint32_t generation)
-{
-	struct control_info info = { .uid = q->uid, .gid = q->gid };
-
-	snprintf(info.job_id, sizeof(info.job_id), "%s", q->job_id);
-	if (generation)
-		event_note(conf, &info, "started", generation,
-			   "starts from snapshot %u", generation);
-	else
-		event_note(conf, &info, "started", 0, "starts");
-}
-
-int serve_ask(const struct conf *conf, const struct ask_question *question,
-	      int fd)
-{
-	uint32_t generation = 0;
-	struct err err = { 0 };
-	int r = find_snapshot(conf, question, &generation, &err);
-
-	if (r < 0)
-		log_error(question->job_id, "is there a snapshot? %s",
-			  err.text);
-	ask_reply(fd, r < 0 ? r : 0, generation, err.text);
-	if (r == 0)
-		note_start(conf, question, generation);
-	return r < 0;
 }

@@ -297,6 +297,8 @@ static int publish(struct checkpoint *c, struct err *err)
 	};
 	r = manifest_make(args, files, ARRAY_SIZE(files), frozen_so_far(c),
 			  total.bytes, &manifest, &len, err);
+	if (r == 0 && args->may_publish)
+		r = args->may_publish(args->arg, err);
 	if (r == 0)
 		r = store_publish(args->job_fd, args->generation, args->dir_fd,
 				  manifest, len, args->owner, err);

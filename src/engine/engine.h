@@ -56,6 +56,10 @@ struct checkpoint_args {
 	bool no_direct;
 	unsigned int readers;    /* threads that read pages; 0: 2 */
 	enum engine_pause pause; /* when published is not NULL */
+	uint32_t epoch; /* of the run, for the manifest; 0: it has none */
+	uint32_t base;	/* generation that the run began from */
+	/* Asked right before the manifest is made; NULL: it may always. */
+	int (*may_publish)(void *arg, struct err *err);
 	/* Each phase as it begins; not NULL. */
 	void (*phase)(void *arg, enum engine_phase phase);
 	/*

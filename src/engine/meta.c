@@ -166,6 +166,9 @@ static void fill_manifest(ManifestRecord *rec,
 	rec->jobcr_version = (char *)PACKAGE_VERSION;
 	rec->name = (char *)args->name;
 	rec->has_frozen_ns = rec->has_page_bytes = 1;
+	rec->has_epoch = rec->has_began_from = args->epoch > 0;
+	rec->epoch = args->epoch;
+	rec->began_from = args->base;
 }
 
 int manifest_make(const struct checkpoint_args *args,

@@ -15,6 +15,8 @@ noinst_LIBRARIES += %D%/liboperation.a
 	%D%/jobs.c \
 	%D%/launch.c \
 	%D%/launch.h \
+	%D%/lease.c \
+	%D%/lease.h \
 	%D%/operation.c \
 	%D%/operation.h \
 	%D%/parts.h \

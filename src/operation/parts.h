@@ -15,6 +15,7 @@ int operation_wait(const struct operation *op, struct err *err);
 int operation_kill(const struct operation *op, struct err *err);
 int operation_start(const struct operation *op, struct err *err);
 int operation_checkpoint(const struct operation *op, struct err *err);
+int operation_lease(const struct operation *op, struct err *err);
 int operation_restore(const struct operation *op, struct err *err);
 
 /* Facts of a job that an entry of a list is to have; see request.proto. */

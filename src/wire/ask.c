@@ -43,7 +43,13 @@ static int set_timeout(int fd, int timeout_ms, struct err *err)
 static int receive_answer(int fd, uint32_t *ret_generation, struct err *err)
 {
 	struct ask_answer a;
-	ssize_t n = recv(fd, &a, sizeof(a), 0);
+	ssize_t n;
+
+	/* Each word that it still waits begins the time anew. */
+	do {
+		n = recv(fd, &a, sizeof(a), 0);
+	} while (n == sizeof(a) && a.magic == ASK_MAGIC &&
+		 a.result == -EINPROGRESS);
 
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return err_set(err, -ETIMEDOUT, "no answer in time");
@@ -131,6 +137,14 @@ int ask_accept(int listen_fd, struct ask_question *ret, int *ret_fd,
 	*ret = q;
 	*ret_fd = take_fd(&fd);
 	return 0;
+}
+
+void ask_waits(int fd)
+{
+	const struct ask_answer a = { .magic = ASK_MAGIC,
+				      .result = -EINPROGRESS };
+
+	(void)send(fd, &a, sizeof(a), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 void ask_reply(int fd, int result, uint32_t generation, const char *text)

@@ -117,6 +117,17 @@ struct record_turn {
 	uint64_t mark; /* see kernel/tree.h; 0: says nothing */
 };
 
+/* The epoch of this run, and pid 1 of its tree: by who took or renews it. */
+#define RECORD_LEASE "lease"
+struct record_lease {
+	uint32_t magic;
+	uint32_t epoch;
+	int32_t init_pid;
+	uint32_t fenced;     /* it stands still, or is being ended */
+	uint64_t init_start; /* in ticks, as /proc/PID/stat has it */
+	uint64_t store[2];   /* which directory it is in; 0: not seen yet */
+};
+
 /* What the node has managed lately; a record of no job. */
 #define RECORD_RATE "rate"
 struct record_rate {

@@ -107,10 +107,14 @@ static int open_dir(struct work *w, int *ret, struct err *err)
 	return r;
 }
 
-static int open_store(struct work *w, int *ret_job, int *ret_dir,
-		      struct err *err)
+/*
+ * Whose run it is, is asked after the generation was begun: a run that takes
+ * over from this one then knows its number.
+ */
+static int open_store(struct work *w, int *ret_dir, struct err *err)
 {
 	const WorkerRequest *req = w->req;
+	struct err unused;
 	int r;
 
 	if (req->dir) {
@@ -118,10 +122,17 @@ static int open_store(struct work *w, int *ret_job, int *ret_dir,
 		return open_dir(w, ret_dir, err);
 	}
 	r = store_open_job(req->store, req->cluster, req->job_id, true,
-			   &w->owner, ret_job, err);
-	return r < 0 ? r
-		     : store_begin(*ret_job, &w->owner, &w->generation, ret_dir,
-				   err);
+			   &w->owner, &w->job_fd, err);
+	if (r == 0)
+		r = store_begin(w->job_fd, &w->owner, &w->generation, ret_dir,
+				err);
+	if (r < 0)
+		return r;
+	r = w->info.slurm ? work_find_run(w, err) : 0;
+	if (r < 0)
+		(void)store_discard(w->job_fd, w->generation, &w->owner,
+				    &unused);
+	return r;
 }
 
 static int fill_refusals(const struct refusals *no, Reply *reply,
@@ -180,8 +191,12 @@ static bool only_look(const struct work *w)
 	return w->req->op == WORKER_REQUEST__OPERATION__PREFLIGHT;
 }
 
-static int run_engine(struct work *w, int job_fd, int dir_fd, Reply *reply,
-		      struct err *err)
+static int may_publish(void *arg, struct err *err)
+{
+	return work_check_run(arg, err);
+}
+
+static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 {
 	const WorkerRequest *req = w->req;
 	const char *none[] = { NULL };
@@ -199,7 +214,7 @@ static int run_engine(struct work *w, int job_fd, int dir_fd, Reply *reply,
 		.root_pid =
 			w->control_fd >= 0 ? w->info.root_pid : req->root_pid,
 		.generation = w->generation,
-		.job_fd = job_fd,
+		.job_fd = w->job_fd,
 		.dir_fd = dir_fd,
 		.owner = &w->owner,
 		.carry = carry ? carry : none,
@@ -207,6 +222,9 @@ static int run_engine(struct work *w, int job_fd, int dir_fd, Reply *reply,
 		.readers = req->has_readers ? req->readers : 0,
 		.pause = req->has_pause ? (enum engine_pause)req->pause
 					: ENGINE_PAUSE_AUTO,
+		.epoch = w->lease.epoch,
+		.base = w->lease.base,
+		.may_publish = may_publish,
 		.phase = work_phase,
 		.published = req->has_kill && req->kill ? published : NULL,
 		.arg = w,
@@ -231,7 +249,6 @@ static int run_engine(struct work *w, int job_fd, int dir_fd, Reply *reply,
 
 int work_checkpoint(struct work *w, Reply *reply, struct err *err)
 {
-	auto_close int job_fd = -EBADF;
 	auto_close int dir_fd = -EBADF;
 	struct control_reply control;
 	struct err unused;
@@ -246,18 +263,19 @@ int work_checkpoint(struct work *w, Reply *reply, struct err *err)
 					 err);
 	}
 	if (r == 0 && only_look(w))
-		return run_engine(w, -1, -1, reply, err);
+		return run_engine(w, -1, reply, err);
 	if (r == 0)
-		r = open_store(w, &job_fd, &dir_fd, err);
+		r = open_store(w, &dir_fd, err);
 	if (r < 0)
 		return r;
-	r = run_engine(w, job_fd, dir_fd, reply, err);
-	if (job_fd < 0)
+	r = run_engine(w, dir_fd, reply, err);
+	if (w->job_fd < 0)
 		return r;
 	if (r < 0)
-		(void)store_discard(job_fd, w->generation, &w->owner, &unused);
+		(void)store_discard(w->job_fd, w->generation, &w->owner,
+				    &unused);
 	else if (w->req->has_keep)
 		/* Old ones that stay cost room, and nothing else. */
-		(void)store_retire(job_fd, w->req->keep, &w->owner, &unused);
+		(void)store_retire(w->job_fd, w->req->keep, &w->owner, &unused);
 	return r;
 }

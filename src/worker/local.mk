@@ -1,8 +1,10 @@
 pkglibexec_PROGRAMS += jobcr-worker
 jobcr_worker_SOURCES = \
 	%D%/checkpoint.c \
+	%D%/fence.c \
 	%D%/main.c \
 	%D%/restore.c \
+	%D%/run.c \
 	%D%/talk.c \
 	%D%/worker.h
 jobcr_worker_LDADD = \

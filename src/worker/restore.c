@@ -37,11 +37,13 @@ static int spawn(void *arg, pid_t ns_pid, pid_t *ret_pid, struct err *err)
 /* The next step cannot be taken back: it must not be cut short. */
 static int ready(void *arg, pid_t root_ns_pid, struct err *err)
 {
-	(void)arg;
+	struct work *w = arg;
+	int r = w->info.slurm && w->job_fd >= 0 ? work_find_run(w, err) : 0;
+
 	(void)root_ns_pid;
-	(void)err;
-	work_clear_deadline();
-	return 0;
+	if (r == 0)
+		work_clear_deadline();
+	return r;
 }
 
 /* A job that was submitted again goes on from what its forerunner left. */
@@ -54,6 +56,7 @@ static int open_snapshot(struct work *w, int *ret, struct err *err)
 {
 	const WorkerRequest *req = w->req;
 	auto_close int job_fd = -EBADF;
+	struct err unused;
 	int fd, r;
 
 	if (req->dir) {
@@ -68,9 +71,16 @@ static int open_snapshot(struct work *w, int *ret, struct err *err)
 	}
 	r = store_open_job(req->store, req->cluster, source_of(req), false,
 			   &w->owner, &job_fd, err);
+	/* Its lease, which is this job's own, is looked at before it runs. */
+	if (w->info.slurm &&
+	    store_open_job(req->store, req->cluster, req->job_id, false,
+			   &w->owner, &w->job_fd, &unused) < 0)
+		w->job_fd = -1;
 	w->generation = req->has_generation ? req->generation : 0;
 	if (r == 0 && !w->generation)
 		r = store_newest(job_fd, &w->owner, &w->generation, err);
+	else if (r == 0)
+		r = store_check_late(job_fd, w->generation, &w->owner, err);
 	return r < 0 ? r
 		     : store_open(job_fd, w->generation, &w->owner, ret, err);
 }

@@ -53,6 +53,18 @@ bool work_ask_published(struct work *w, bool gone)
 	       wait_answer(w);
 }
 
+bool work_ask_frozen(struct work *w)
+{
+	WorkerMessage m = WORKER_MESSAGE__INIT;
+	struct err unused;
+
+	m.phase = (char *)"frozen";
+	m.has_wait = m.wait = 1;
+	return frame_send(w->parent_fd, FRAME_WORKER_MESSAGE, &m.base, NULL, 0,
+			  &unused) == 0 &&
+	       wait_answer(w);
+}
+
 int work_control(struct work *w, uint32_t op, int64_t a, int64_t b,
 		 struct control_reply *ret, int *ret_fds, struct err *err)
 {

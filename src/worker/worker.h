@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "src/wire/worker.pb-c.h"
 #include "storage/as_user.h"
+#include "storage/lease.h"
 #include "util/err.h"
 #include "wire/control.h"
 
@@ -18,18 +19,34 @@ struct work {
 	int control_fd; /* the supervisor; -1: none */
 	struct control_info info;
 	uint32_t generation;
-	char name[128]; /* restore: the command, as in the image */
+	int job_fd;         /* its directory in the store; -1 */
+	struct lease lease; /* of this run; epoch 0: it has none */
+	char name[128];     /* restore: the command, as in the image */
 };
 
 /* Fill the reply, but for result and text of a failure. */
 int work_checkpoint(struct work *w, Reply *reply, struct err *err);
 int work_restore(struct work *w, Reply *reply, struct err *err);
 
+/*
+ * Hold the tree frozen until the parent says whether it is killed.  It goes
+ * on as before when the parent says no, or ends.
+ */
+int work_fence(struct work *w, Reply *reply, struct err *err);
+
+/*
+ * The newest lease of the job must be this node's, if there is any: find_run
+ * notes it, check_run finds a run that was replaced since.  -EKEYREVOKED.
+ */
+int work_find_run(struct work *w, struct err *err);
+int work_check_run(struct work *w, struct err *err);
+
 /* For the engine: tells the parent, waits for its answer when stepping. */
 void work_phase(void *arg, enum engine_phase phase);
 
 /* Ask the parent; no answer is a no.  gone: others have killed the job. */
 bool work_ask_published(struct work *w, bool gone);
+bool work_ask_frozen(struct work *w);
 
 /* Connect to the job's supervisor and read what it knows. */
 int work_connect(struct work *w, struct err *err);

@@ -13,6 +13,7 @@ CLUSTER_TESTS = \
 	%D%/interval.t \
 	%D%/timelimit.t \
 	%D%/resubmit.t \
+	%D%/fence.t \
 	%D%/killed.t \
 	%D%/pinned.t \
 	%D%/pinned-cgroup2.t \

@@ -107,6 +107,7 @@ static void test_bad(const char *path)
 		{ "Keep = 0\n", "line 1", "1 to 1000" },
 		{ "\nPort = 70000\n", "line 2", "0 to 65535" },
 		{ "DrainJobs = 0\n", "line 1", "1 to 64" },
+		{ "LeaseTime = 1\n", "line 1", "2 to 3600" },
 		{ "Keep = many\n", "line 1", "Keep" },
 		{ "StoreDir = \"relative\"\n", "line 1", "begin with /" },
 		{ "RestoreLimit = 1001\n", "line 1", "0 to 1000" },

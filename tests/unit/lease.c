@@ -98,11 +98,11 @@ static void test_life(const char *store)
 	ok(lease_check(fd, NULL, 1, &err) == 0, "it holds");
 	ok(lease_take(fd, NULL, true, &two, &err) == 0 && two.epoch == 2,
 	   "the next start takes epoch 2: %s", err.text);
-	ok(lease_check(fd, NULL, 1, &err) == -ESTALE, "1 has ended: %s",
+	ok(lease_check(fd, NULL, 1, &err) == -EKEYREVOKED, "1 has ended: %s",
 	   err.text);
-	ok(lease_renew(fd, NULL, &one, &err) == -ESTALE,
+	ok(lease_renew(fd, NULL, &one, &err) == -EKEYREVOKED,
 	   "the old run's renewal says so");
-	ok(lease_begin(fd, NULL, &one, 0, &err) == -ESTALE,
+	ok(lease_begin(fd, NULL, &one, 0, &err) == -EKEYREVOKED,
 	   "and it begins nothing");
 	ok(lease_begin(fd, NULL, &two, 0, &err) == 0 && two.first == 1,
 	   "epoch 2 begins: %s", err.text);
@@ -133,7 +133,8 @@ static void test_late_beat(const char *store)
 	(void)lease_take(fd, NULL, true, &two, &err);
 	ok(pwrite(file, old, sizeof(old), 0) == sizeof(old),
 	   "and lands when epoch 2 was taken");
-	ok(lease_renew(fd, NULL, &one, &err) == -ESTALE, "1 has ended still");
+	ok(lease_renew(fd, NULL, &one, &err) == -EKEYREVOKED,
+	   "1 has ended still");
 	ok(lease_read(fd, NULL, &seen, &err) == 0 && seen.epoch == 2,
 	   "and 2 is the newest still");
 }
@@ -202,7 +203,7 @@ static void test_two_waiting(const char *store)
 	ok(lease_mark_over(fd, NULL, 1, &err) == 0 &&
 		   lease_watch_look(fd, NULL, 3, 1, clock_a, &w, &err) == 1,
 	   "until the first is known to be over: %s", err.text);
-	ok(lease_begin(fd, NULL, &two, 0, &err) == -ESTALE &&
+	ok(lease_begin(fd, NULL, &two, 0, &err) == -EKEYREVOKED &&
 		   lease_begin(fd, NULL, &three, 0, &err) == 0,
 	   "only the newest begins");
 }
