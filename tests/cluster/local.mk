@@ -34,7 +34,9 @@ noinst_LTLIBRARIES = %D%/unified.la
 noinst_PROGRAMS += %D%/progress
 %C%_progress_SOURCES = %D%/progress.c
 
-EXTRA_DIST += $(CLUSTER_TESTS) %D%/cluster %D%/compute.py tests/soak/drain tests/soak/preempt tests/soak/timelimit %D%/demo \
+EXTRA_DIST += $(CLUSTER_TESTS) %D%/cluster %D%/compute.py %D%/demo \
+	tests/soak/drain tests/soak/launch tests/soak/mixed \
+	tests/soak/preempt tests/soak/timelimit \
 	%D%/lib.sh
 
 .PHONY: check-cluster
