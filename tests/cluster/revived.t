@@ -78,4 +78,59 @@ grep -q "JobId=$job .*JobState=FAILED" "$cluster_dir/log/jobcomp.txt"
 ok $? "as Slurm's accounting has it"
 rm -f "$home/crash"
 slurm scancel "$vip"
+
+# A snapshot that is damaged, and what OnRestoreFailure says.
+# flip FILE: the lowest bit of one byte in the middle.
+flip() {
+	at=$(($(stat -c %s "$1") / 2))
+	byte=$(od -An -tu1 -j $at -N1 "$1")
+	# shellcheck disable=SC2059
+	printf "$(printf '\\%03o' $((byte ^ 1)))" |
+		dd of="$1" bs=1 seek=$at conv=notrunc status=none
+}
+
+script job <<'EOT'
+echo "begin"
+progress 130 100 1 1 1
+EOT
+store=$cluster_dir/shared/store/private
+saved() {
+	[ "$(find "$store/$1" -name manifest | wc -l)" -ge "$2" ]
+}
+for policy in previous restart; do
+	configure "OnRestoreFailure = \"$policy\""
+	job=$(submit --jobcr job)
+	wait_until 30 printed "$job" 'round 3 of' || bail "job $job: no start"
+	preempt "$(field "$job" NodeList)" 1 >/dev/null
+	wait_until 60 restarted "$job" || bail "job $job is not preempted"
+	# Nowhere to go while the snapshot is spoilt.
+	node=$(field "$job" NodeList)
+	for each in n1 n2 n3; do
+		[ $each = "$node" ] || slurm scontrol update \
+			nodename=$each state=drain reason=test
+	done
+	vip=$(preempt "$node" 1000)
+	wait_until 60 saved "$job" 2
+	gone() {
+		[ "$(field "$job" Restarts)" = 2 ] && has_state "$job" PENDING
+	}
+	wait_until 60 gone || bail "job $job is not preempted again"
+	flip "$(find "$store/$job/0000000002" -name '*.meta')"
+	for each in n1 n2 n3; do
+		[ $each = "$node" ] ||
+			slurm scontrol update nodename=$each state=resume
+	done
+	wait_until 90 restarted "$job" 3
+	ok $? "$policy: a job whose snapshot is damaged is started once more" \
+		"$(slurm scontrol show job "$job")"
+	wait_until 90 has_ended "$job"
+	is "$(field "$job" JobState)" COMPLETED "$policy: it completes"
+	is "$(grep -c . "$home/$job.out")" 132 \
+		"$policy: every line of its output is there once"
+	slurm scancel "$vip"
+done
+grep -qh 'restore: generation 1' "$cluster_dir"/log/jobcrd-*.log
+ok $? "previous: from the generation before"
+grep -qh 'to start from its beginning' "$cluster_dir"/log/jobcrd-*.log
+ok $? "restart: from its beginning"
 done_testing
