@@ -380,6 +380,11 @@ noinst_PROGRAMS += %D%/bench/tree
 	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) $(GCRYPT_LIBS) \
 	$(JSON_LIBS)
 
+UNIT_TESTS += %D%/unit/churn
+%C%_unit_churn_SOURCES = %D%/unit/churn.c
+%C%_unit_churn_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
+	src/inject/libinject.a src/kernel/libkernel.a src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/frozen
 %C%_unit_frozen_SOURCES = %D%/unit/frozen.c %D%/lib/children.c \
 	%D%/lib/children.h

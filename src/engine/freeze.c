@@ -13,8 +13,10 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "engine/members.h"
+#include "engine/reaper.h"
 #include "engine/stopped.h"
 #include "kernel/kcmp.h"
 #include "util/cleanup.h"
@@ -29,6 +31,8 @@
  * being mended would see an EINTR.
  */
 #define QUICK_NS (200 * 1000ull)
+/* Nobody is replaced that often in a row. */
+#define SEIZE_TRIES 5
 /* Between passes that wait for a vfork child to exec. */
 #define PAUSE_NS (200 * 1000)
 
@@ -94,6 +98,8 @@ static void forget_thread(struct frozen_task *task, size_t i)
 {
 	close(task->threads[i].proc_fd);
 	free(task->threads[i].siginfo);
+	task->lost = true;
+	task->vdso = 0;
 	task->nthreads--;
 	memmove(&task->threads[i], &task->threads[i + 1],
 		(task->nthreads - i) * sizeof(*task->threads));
@@ -122,8 +128,22 @@ static int await_thread(struct freezer *f, struct frozen_task *task, size_t i,
 	if (r == 0)
 		r = stopped_settle(task, th, f->deadline, err);
 	*ret = r != -ETIMEDOUT;
-	if (r == -ETIMEDOUT)
+	if (r == -ETIMEDOUT) {
+		struct err gone;
+
+		/* An exec forgets that it was asked. */
+		(void)tracee_interrupt(&th->tracee, &gone);
 		return 0;
+	}
+	/*
+	 * It is being killed: until its tracer has collected its end, its
+	 * process does not end either, nor does the exec that ends it.
+	 */
+	if (r == -ESRCH && th->tracee.death < 0) {
+		th->tracee.stopped = false;
+		*ret = false;
+		return 0;
+	}
 	if (r == -ESRCH || r == -ECHILD) {
 		forget_thread(task, i);
 		/* An exec takes the leader's place: look again. */
@@ -143,6 +163,43 @@ static int find_dead(struct freezer *f, struct frozen_task *task, pid_t tid)
 	return 0;
 }
 
+/* The tid of its tracer, 0: none. */
+static pid_t read_tracer(int proc_fd)
+{
+	struct proc_status status;
+	struct err ignored;
+	pid_t tracer;
+
+	if (proc_read_status(proc_fd, &status, &ignored) < 0)
+		return 0;
+	tracer = status.tracer;
+	proc_status_done(&status);
+	return tracer;
+}
+
+/*
+ * Once an exec has ended a leader, its number is that of another thread: one
+ * that we trace already, or one that could have been seized a moment later.
+ */
+static int seize(struct frozen_thread *th, struct err *err)
+{
+	int r = -EPERM;
+
+	for (int i = 0; i < SEIZE_TRIES && r == -EPERM; i++) {
+		reaper_open();
+		r = tracee_seize(&th->tracee, th->tid, false, err);
+		reaper_close();
+		if (r != -EPERM || is_dead(th->proc_fd))
+			return r;
+		if (read_tracer(th->proc_fd) == gettid()) {
+			th->tracee =
+				(struct tracee){ .tid = th->tid, .death = -1 };
+			return 0;
+		}
+	}
+	return r;
+}
+
 static int seize_thread(struct freezer *f, struct frozen_task *task, pid_t tid,
 			struct err *err)
 {
@@ -156,7 +213,7 @@ static int seize_thread(struct freezer *f, struct frozen_task *task, pid_t tid,
 		return find_dead(f, task, tid);
 	if (r < 0)
 		return r;
-	r = tracee_seize(&th.tracee, tid, false, err);
+	r = seize(&th, err);
 	if (r == 0)
 		r = add_thread(task, &th, err);
 	if (r < 0) {
@@ -314,8 +371,9 @@ static int await_all(struct freezer *f, struct err *err)
 
 /*
  * Who lost all threads died, or is gone (a zombie, because its parent still
- * ran when it was seen); who cannot be asked for registers
- * is another thread than the one that was stopped (exec by a sibling).
+ * ran when it was seen), or has new ones since; who cannot be asked for
+ * registers is dying, or another thread than the one that was stopped (exec
+ * by a sibling).
  */
 static int check_task(struct freezer *f, struct frozen_task *task,
 		      struct err *err)
@@ -324,6 +382,10 @@ static int check_task(struct freezer *f, struct frozen_task *task,
 	struct err gone;
 
 	if (task->zombie || task->nthreads == 0) {
+		if (!members_over(task->pidfd)) {
+			f->fresh++;
+			return 0;
+		}
 		if (proc_read_stat(task->proc_fd, &task->stat, &gone) < 0)
 			return 1;
 		task->zombie = true;
@@ -334,13 +396,16 @@ static int check_task(struct freezer *f, struct frozen_task *task,
 		struct frozen_thread *th = &task->threads[i];
 		int r = tracee_get_regs(&th->tracee, &regs, err);
 
-		if (r == -ESRCH) {
-			forget_thread(task, i);
+		if (r == 0 && task->lost)
+			r = stopped_settle(task, th, f->deadline, err);
+		if (r == -ESRCH || r == -ECHILD) {
+			th->tracee.stopped = false;
 			f->fresh++;
 		} else if (r < 0) {
 			return r;
 		}
 	}
+	task->lost = false;
 	if (task->nthreads && task->threads[0].tid != task->pid &&
 	    proc_read_stat(task->proc_fd, &st, &gone) == 0 && st.state == 'Z')
 		return err_set(err, -ENOTSUP,
@@ -407,6 +472,9 @@ static int stop_all(struct freezer *f, struct err *err)
 	for (;;) {
 		int r;
 
+		/* Who waits may wait for those to be collected. */
+		if (f->waiting)
+			reaper_collect();
 		f->fresh = f->waiting = 0;
 		r = visit_all(f, err);
 		r = r < 0 ? r : await_all(f, err);
@@ -494,9 +562,12 @@ int tree_freeze(const struct tree_members *members, uint64_t deadline_ns,
 		.deadline = tree.started_ns + deadline_ns,
 		.whole = true,
 	};
+	struct reaper reaper;
 	int r;
 
+	reaper_begin(&reaper, &tree);
 	r = stop_all(&f, err);
+	reaper_end(&reaper);
 	tree.stopped_ns = clock_monotonic_ns();
 	r = r < 0 ? r : take_all(&tree, err);
 	if (r == 0 && tree.nthreads == 0)

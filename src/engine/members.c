@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -135,6 +136,13 @@ int members_list(const struct tree_members *members, bool all, pid_t **ret,
 	return 0;
 }
 
+bool members_over(int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
+}
+
 int members_open(pid_t pid, struct frozen_task *ret, struct err *err)
 {
 	struct frozen_task t = { .pid = pid, .proc_fd = -EBADF };
@@ -155,7 +163,7 @@ int members_open(pid_t pid, struct frozen_task *ret, struct err *err)
 			close(t.proc_fd);
 		return r == -ENOENT ? err_num(err, ESRCH, "%d", (int)pid) : r;
 	}
-	t.zombie = t.stat.state == 'Z' || t.stat.state == 'X';
+	t.zombie = members_over(t.pidfd);
 	*ret = t;
 	return 0;
 }

@@ -19,4 +19,10 @@ int members_open(pid_t pid, struct frozen_task *ret, struct err *err);
 /* Parents first, elder siblings before younger ones. */
 int members_sort(struct frozen_tree *tree, struct err *err);
 
+/*
+ * Whether all threads of the process have ended.  /proc cannot tell: while a
+ * thread executes a program, the leader that it replaces looks like a zombie.
+ */
+bool members_over(int pidfd);
+
 #endif

@@ -319,6 +319,8 @@ static void test_storm(void)
 		}
 		frozen += r == 0;
 		grew += r == -ETIMEDOUT;
+		if (r == -ETIMEDOUT)
+			diag("%s", err.text);
 		if (r < 0 && r != -ETIMEDOUT) {
 			other++;
 			diag("%s", err.text);
