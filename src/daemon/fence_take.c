@@ -273,16 +273,30 @@ static int restore(struct taker *t, uint32_t *generation, struct err *err)
 				   own_generation(t, *generation), err);
 }
 
+/* An earlier attempt of this very run got as far, and has died since. */
+static bool has_begun(const struct taker *t, pid_t init_pid)
+{
+	struct record_lease rec;
+	struct err unused;
+
+	return record_read(t->conf->run_dir, t->owner->job_id, RECORD_LEASE,
+			   &rec, sizeof(rec), &unused) == 0 &&
+	       rec.epoch && rec.init_pid == init_pid &&
+	       rec.init_start == lease_process_start(init_pid) &&
+	       lease_check(t->job_fd, &t->user, rec.epoch, &unused) == 0;
+}
+
 int fence_restore(const struct conf *conf, const struct fence_owner *owner,
 		  pid_t init_pid, uint32_t *generation, struct err *err)
 {
 	struct taker t;
 	int r = prepare(conf, owner, &t, err);
 
-	if (r == 0)
+	if (r == 0 && !has_begun(&t, init_pid)) {
 		r = restore(&t, generation, err);
-	if (r == 0)
-		r = note(&t, init_pid, err);
+		if (r == 0)
+			r = note(&t, init_pid, err);
+	}
 	done(&t);
 	return r < 0 ? err_wrap(err, r, "lease") : 0;
 }

@@ -32,8 +32,8 @@ has_state "$job" RUNNING
 ok $? "for Slurm, too"
 ! grep -q signal "$home/$job.out"
 ok $? "no signal was passed on to it"
-is "$(find "$cluster_dir/shared/store" -name "$job" -type d \
-	-exec ls {} +)" "history" "of the attempt the store has its history only"
+is "$(find "$cluster_dir/shared/store" -path "*/$job/[0-9]*")" "" \
+	"of the attempt the store has no snapshot"
 slurm scancel "$job"
 wait_until 30 has_ended "$job"
 is "$(field "$job" JobState)" CANCELLED "and it can be cancelled"
