@@ -131,6 +131,20 @@ static void test_self(int proc_fd, char *area)
 	maps_done(&fast);
 }
 
+/*
+ * Is a page that was only read the kernel's zero page?  Some virtual machines
+ * do without.  A page that nobody else maps is not it.
+ */
+static bool is_zero_page(int pagemap, const char *page)
+{
+	uint64_t entry = 0;
+
+	return pread(pagemap, &entry, sizeof(entry),
+		     (off_t)((uint64_t)page / PAGE * sizeof(entry))) ==
+		       sizeof(entry) &&
+	       !(entry >> 56 & 1);
+}
+
 /* Pages 1 and 2 written, 4 only read (zero page), 6 a guard, rest nothing. */
 static void test_pages(int proc_fd, char *area)
 {
@@ -138,23 +152,24 @@ static void test_pages(int proc_fd, char *area)
 	struct page_run runs[8];
 	uint64_t next = 0, start = (uint64_t)area;
 	struct err err = { 0 };
+	size_t n = 0, wanted;
 	bool guards;
-	size_t n = 0;
 
 	area[PAGE] = area[2 * PAGE] = 1;
 	(void)*(volatile char *)&area[4 * PAGE];
+	wanted = is_zero_page(fd, area + 4 * PAGE) ? 1 : 2;
 	guards = madvise(area + 6 * PAGE, PAGE, MADV_GUARD_INSTALL) == 0;
 	ok(pagemap_scan(fd, start, start + 8 * PAGE, runs, 8, &n, &next,
 			&err) == 0 &&
 		   next == start + 8 * PAGE,
 	   "the pages of an area are scanned: %s", err.text);
-	ok(n == (guards ? 2u : 1u) && runs[0].start == start + PAGE &&
+	ok(n == wanted + guards && runs[0].start == start + PAGE &&
 		   runs[0].end == start + 3 * PAGE && !runs[0].file &&
 		   !runs[0].guard,
 	   "written pages are one run; holes and the zero page are none");
 	if (guards)
-		ok(runs[1].guard && runs[1].start == start + 6 * PAGE &&
-			   runs[1].end == start + 7 * PAGE,
+		ok(runs[n - 1].guard && runs[n - 1].start == start + 6 * PAGE &&
+			   runs[n - 1].end == start + 7 * PAGE,
 		   "a guard region is told apart");
 	else
 		skip("this kernel has no guard regions");
@@ -172,7 +187,7 @@ static void test_pages(int proc_fd, char *area)
 			break;
 		total += n;
 	}
-	ok(total == (guards ? 3u : 2u), "and in the end nothing is missing");
+	ok(total == wanted + guards + 1, "and in the end nothing is missing");
 }
 
 int main(void)
