@@ -103,3 +103,14 @@ void as_root(void)
 	if (set_fs_ids(0, 0) < 0 || syscall(SYS_setgroups, 0, NULL) < 0)
 		abort();
 }
+
+int begin_as(const struct user_id *user, struct err *err)
+{
+	return user ? as_user(user, err) : 0;
+}
+
+void end_as(const struct user_id *user)
+{
+	if (user)
+		as_root();
+}

@@ -28,4 +28,8 @@ void user_id_done(struct user_id *user);
 int as_user(const struct user_id *user, struct err *err);
 void as_root(void);
 
+/* The same, where user may be NULL: then nothing is changed. */
+int begin_as(const struct user_id *user, struct err *err);
+void end_as(const struct user_id *user);
+
 #endif

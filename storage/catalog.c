@@ -44,11 +44,17 @@ static int by_number(const void *a, const void *b)
 	return x->under_way - y->under_way;
 }
 
-int catalog_reopen(int dir_fd, struct err *err)
+int catalog_opendir(int dir_fd, DIR **ret, struct err *err)
 {
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_close int fd =
+		openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
-	return fd < 0 ? err_sys(err, "open the directory") : fd;
+	if (!dir)
+		return err_sys(err, "read the directory");
+	(void)take_fd(&fd);
+	*ret = dir;
+	return 0;
 }
 
 int catalog_read(int job_fd, struct catalog_entry **ret, size_t *ret_count,
@@ -57,16 +63,11 @@ int catalog_read(int job_fd, struct catalog_entry **ret, size_t *ret_count,
 	auto_free struct catalog_entry *list = NULL;
 	auto_closedir DIR *dir = NULL;
 	size_t count = 0, room = 0;
-	int fd = catalog_reopen(job_fd, err);
 	struct dirent *d;
+	int r = catalog_opendir(job_fd, &dir, err);
 
-	if (fd < 0)
-		return fd;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return err_sys(err, "read the directory");
-	}
+	if (r < 0)
+		return r;
 	for (errno = 0; (d = readdir(dir)); errno = 0) {
 		struct catalog_entry e, *more;
 

@@ -2,6 +2,7 @@
 #ifndef JOBCR_STORAGE_CATALOG_H
 #define JOBCR_STORAGE_CATALOG_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,7 +29,7 @@ struct catalog_entry {
 int catalog_read(int job_fd, struct catalog_entry **ret, size_t *ret_count,
 		 struct err *err);
 
-/* A second descriptor of an open directory, to be read from its start. */
-int catalog_reopen(int dir_fd, struct err *err);
+/* An open directory, read from its start; owned by the caller (closedir). */
+int catalog_opendir(int dir_fd, DIR **ret, struct err *err);
 
 #endif

@@ -8,75 +8,37 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "storage/small.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
-#include "util/io.h"
 
 #define NAME  "ended"
-#define FRESH "ended.new"
 #define TAKEN "ended.taken"
 
 #define LINE_SIZE 64
-
-static int write_file(int job_fd, const char *text, struct err *err)
-{
-	auto_close int fd = -EBADF;
-	int r;
-
-	if (unlinkat(job_fd, FRESH, 0) < 0 && errno != ENOENT)
-		return err_sys(err, "%s: unlink", FRESH);
-	fd = openat(job_fd, FRESH, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-		    0600);
-	if (fd < 0)
-		return err_sys(err, "%s", FRESH);
-	r = write_all(fd, text, strlen(text), err);
-	if (r < 0)
-		return err_wrap(err, r, "%s", FRESH);
-	if (fsync(fd) < 0 || renameat(job_fd, FRESH, job_fd, NAME) < 0)
-		return err_sys(err, "%s", NAME);
-	return 0;
-}
 
 int ended_write(int job_fd, const struct user_id *user,
 		const struct ended_mark *mark, struct err *err)
 {
 	char text[LINE_SIZE];
-	int r = as_user(user, err);
 
-	if (r < 0)
-		return r;
 	snprintf(text, sizeof(text), "%" PRIu64 " %s\n", mark->at_ns,
 		 mark->state);
-	r = write_file(job_fd, text, err);
-	as_root();
-	return r;
+	return small_write(job_fd, user, NAME, text, strlen(text), err);
 }
 
 int ended_read(int job_fd, const struct user_id *user, struct ended_mark *ret,
 	       struct err *err)
 {
 	struct ended_mark mark = { 0 };
-	auto_close int fd = -EBADF;
 	char text[LINE_SIZE];
-	ssize_t n = -1;
-	int r = as_user(user, err);
+	int r = small_read(job_fd, user, NAME, text, sizeof(text), err);
 
+	/* Claimed, and not seen through: it is long due. */
+	if (r == -ENOENT)
+		r = small_read(job_fd, user, TAKEN, text, sizeof(text), err);
 	if (r < 0)
 		return r;
-	fd = openat(job_fd, NAME,
-		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	/* Claimed, and not seen through: it is long due. */
-	if (fd < 0 && errno == ENOENT)
-		fd = openat(job_fd, TAKEN,
-			    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd >= 0)
-		n = read(fd, text, sizeof(text) - 1);
-	if (n < 0)
-		(void)err_sys(err, "%s", NAME);
-	as_root();
-	if (n < 0)
-		return err->code;
-	text[n] = '\0';
 	if (sscanf(text, "%20" SCNu64 " %23[A-Z_]", &mark.at_ns, mark.state) !=
 	    2)
 		return err_set(err, -EBADMSG, "%s: not one of ours", NAME);

@@ -24,17 +24,6 @@
 #define PAST_MAX 16
 #define CRC_SIZE 9 /* a blank and eight digits */
 
-static int begin_as(const struct user_id *user, struct err *err)
-{
-	return user ? as_user(user, err) : 0;
-}
-
-static void end_as(const struct user_id *user)
-{
-	if (user)
-		as_root();
-}
-
 static void make_name(char name[NAME_SIZE], uint32_t epoch)
 {
 	snprintf(name, NAME_SIZE, NAME_PREFIX "%010u", epoch);
@@ -180,18 +169,13 @@ static int list(int job_fd, uint32_t **ret, size_t *ret_count, struct err *err)
 	auto_closedir DIR *dir = NULL;
 	struct dirent *d;
 	size_t count = 0;
-	int fd;
+	int r;
 
 	if (!all)
 		return err_num(err, ENOMEM, "leases");
-	fd = catalog_reopen(job_fd, err);
-	if (fd < 0)
-		return fd;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return err_sys(err, "read the directory");
-	}
+	r = catalog_opendir(job_fd, &dir, err);
+	if (r < 0)
+		return r;
 	for (errno = 0; (d = readdir(dir)); errno = 0) {
 		uint32_t epoch = parse_name(d->d_name);
 

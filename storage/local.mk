@@ -23,6 +23,8 @@ noinst_LIBRARIES += %D%/libstorage.a
 	%D%/ring.h \
 	%D%/slots.c \
 	%D%/slots.h \
+	%D%/small.c \
+	%D%/small.h \
 	%D%/store.c \
 	%D%/store.h \
 	%D%/writer.c \

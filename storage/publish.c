@@ -10,9 +10,9 @@
 
 #include "storage/catalog.h"
 #include "storage/lease.h"
+#include "storage/small.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
-#include "util/io.h"
 
 /*
  * A generation's life.  Whoever works on one holds a lock on its directory,
@@ -22,17 +22,6 @@
 
 #define DIR_FLAGS   (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 #define BEGIN_TRIES 16
-
-static int begin_as(const struct user_id *user, struct err *err)
-{
-	return user ? as_user(user, err) : 0;
-}
-
-static void end_as(const struct user_id *user)
-{
-	if (user)
-		as_root();
-}
 
 static bool has_manifest(int job_fd, const char *name)
 {
@@ -218,25 +207,6 @@ int store_open(int job_fd, uint32_t number, const struct user_id *user,
 	return 0;
 }
 
-static int write_manifest(int dir_fd, const char *name, const void *data,
-			  size_t len, struct err *err)
-{
-	auto_close int fd = -EBADF;
-	int r;
-
-	/* A crash may have left one behind; O_EXCL keeps links out. */
-	if (unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
-		return err_sys(err, "unlink");
-	fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-		    0600);
-	if (fd < 0)
-		return err_sys(err, "create");
-	r = write_all(fd, data, len, err);
-	if (r < 0)
-		return r;
-	return fsync(fd) < 0 ? err_sys(err, "fsync") : 0;
-}
-
 static int rename_new(int dir_fd, const char *from, const char *to)
 {
 	if (renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) == 0)
@@ -268,11 +238,9 @@ static int publish(int job_fd, uint32_t number, int dir_fd,
 	static const char tmp[] = "manifest.new";
 	int r;
 
-	r = write_manifest(dir_fd, tmp, manifest, len, err);
-	if (r < 0) {
-		(void)unlinkat(dir_fd, tmp, 0);
-		return err_wrap(err, r, "%s", tmp);
-	}
+	r = small_create(dir_fd, tmp, manifest, len, err);
+	if (r < 0)
+		return r;
 	if (rename_new(dir_fd, tmp, "manifest") < 0) {
 		r = err_sys(err, "manifest: rename");
 		(void)unlinkat(dir_fd, tmp, 0);
@@ -303,16 +271,11 @@ int store_publish(int job_fd, uint32_t number, int dir_fd, const void *manifest,
 static int remove_contents(int dir_fd, struct err *err)
 {
 	auto_closedir DIR *dir = NULL;
-	int fd = catalog_reopen(dir_fd, err);
 	struct dirent *d;
+	int r = catalog_opendir(dir_fd, &dir, err);
 
-	if (fd < 0)
-		return fd;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return err_sys(err, "read the directory");
-	}
+	if (r < 0)
+		return r;
 	for (errno = 0; (d = readdir(dir)); errno = 0) {
 		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
 			continue;

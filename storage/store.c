@@ -27,17 +27,6 @@ static bool plain_name(const char *name)
 	       strlen(name) <= 255;
 }
 
-static int begin_as(const struct user_id *user, struct err *err)
-{
-	return user ? as_user(user, err) : 0;
-}
-
-static void end_as(const struct user_id *user)
-{
-	if (user)
-		as_root();
-}
-
 /* Only root, we and the job's user may be able to change what is inside. */
 static int check_trust(const struct stat *st, const struct user_id *user,
 		       const char *what, struct err *err)
@@ -323,16 +312,11 @@ int store_rename_job(const char *store, const char *cluster, const char *job,
 static int remove_files(int job_fd, struct err *err)
 {
 	auto_closedir DIR *dir = NULL;
-	int fd = catalog_reopen(job_fd, err);
 	struct dirent *entry;
+	int r = catalog_opendir(job_fd, &dir, err);
 
-	if (fd < 0)
-		return fd;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return err_sys(err, "read the directory");
-	}
+	if (r < 0)
+		return r;
 	while ((entry = readdir(dir)))
 		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
 			(void)unlinkat(job_fd, entry->d_name, 0);

@@ -55,6 +55,11 @@ UNIT_TESTS += %D%/unit/ended
 %C%_unit_ended_LDADD = %D%/lib/libtap.a storage/libstorage.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/small
+%C%_unit_small_SOURCES = %D%/unit/small.c
+%C%_unit_small_LDADD = %D%/lib/libtap.a storage/libstorage.a \
+	src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/log
 %C%_unit_log_SOURCES = %D%/unit/log.c
 %C%_unit_log_LDADD = %D%/lib/libtap.a src/util/libutil.a
@@ -420,7 +425,6 @@ UNIT_TESTS += %D%/unit/features
 check_PROGRAMS += %D%/victims/refused_task
 %C%_victims_refused_task_SOURCES = %D%/victims/refused_task.c
 %C%_victims_refused_task_LDADD = $(VICTIM_LIBS)
-T_TESTS += %D%/t/status.t
 T_TESTS += %D%/t/refused_task.t
 
 VICTIMS += %D%/victims/many.victim

@@ -14,6 +14,7 @@
 #include "operation/parts.h"
 #include "storage/ended.h"
 #include "storage/next.h"
+#include "storage/small.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -36,28 +37,6 @@ struct revival {
 	int fd; /* its directory in the store */
 	char new_id[JOB_ID_MAX];
 };
-
-static int put_file(int dir_fd, const char *name, const char *data, size_t len,
-		    struct err *err)
-{
-	auto_close int fd = -EBADF;
-	char fresh[32];
-	int r;
-
-	snprintf(fresh, sizeof(fresh), "%s.new", name);
-	if (unlinkat(dir_fd, fresh, 0) < 0 && errno != ENOENT)
-		return err_sys(err, "%s: unlink", fresh);
-	fd = openat(dir_fd, fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-		    0600);
-	if (fd < 0)
-		return err_sys(err, "%s", fresh);
-	r = write_all(fd, data, len, err);
-	if (r < 0)
-		return err_wrap(err, r, "%s", fresh);
-	if (fsync(fd) < 0 || renameat(dir_fd, fresh, dir_fd, name) < 0)
-		return err_sys(err, "%s", name);
-	return 0;
-}
 
 static int read_environment(const struct subject *s, char **ret, size_t *len,
 			    struct err *err)
@@ -91,13 +70,10 @@ static int keep(const struct subject *s, const struct user_id *user, int fd,
 	if (r == 0)
 		r = read_environment(s, &env, &len, err);
 	if (r == 0)
-		r = as_user(user, err);
-	if (r < 0)
-		return r;
-	r = put_file(fd, SUBMIT_ENV_FILE, env, len, err);
+		r = small_write(fd, user, SUBMIT_ENV_FILE, env, len, err);
 	if (r == 0)
-		r = put_file(fd, SUBMIT_FILE, out->text, out->len, err);
-	as_root();
+		r = small_write(fd, user, SUBMIT_FILE, out->text, out->len,
+				err);
 	return r;
 }
 
