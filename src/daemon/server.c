@@ -25,6 +25,7 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "wire/address.h"
 #include "wire/ask.h"
 #include "wire/notify.h"
 
@@ -82,23 +83,18 @@ static int listen_local(struct server *s, struct err *err)
 {
 	auto_close int fd = socket(
 		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int n = snprintf(at.sun_path, sizeof(at.sun_path), "%s/jobcrd.sock",
-			 s->conf->run_dir);
-	mode_t old;
+	struct sockaddr_un at;
 	int r;
 
 	if (fd < 0)
 		return err_sys(err, "socket");
-	if (n < 0 || (size_t)n >= sizeof(at.sun_path))
-		return err_num(err, ENAMETOOLONG, "%s", s->conf->run_dir);
-	if (unlink(at.sun_path) < 0 && errno != ENOENT)
-		return err_sys(err, "%s: unlink", at.sun_path);
+	r = address_make(s->conf->run_dir, "jobcrd.sock", &at, err);
 	/* Everybody may ask; who is told what is decided per request. */
-	old = umask(0111);
-	r = bind(fd, (struct sockaddr *)&at, sizeof(at));
-	umask(old);
-	if (r < 0 || listen(fd, 128) < 0)
+	if (r == 0)
+		r = address_bind(fd, &at, 0111, err);
+	if (r < 0)
+		return r;
+	if (listen(fd, 128) < 0)
 		return err_sys(err, "%s", at.sun_path);
 	s->local_fd = take_fd(&fd);
 	return 0;

@@ -2,30 +2,15 @@
 #include "wire/ask.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/time.h>
-#include <sys/un.h>
 
 #include "util/cleanup.h"
+#include "wire/address.h"
 
 /* How long jobcrd waits for a question: it comes right after the connect. */
 #define QUESTION_MS 200
-
-static int make_address(const char *run_dir, struct sockaddr_un *ret,
-			struct err *err)
-{
-	int n;
-
-	memset(ret, 0, sizeof(*ret));
-	ret->sun_family = AF_UNIX;
-	n = snprintf(ret->sun_path, sizeof(ret->sun_path), "%s/ask", run_dir);
-	if (n < 0 || (size_t)n >= sizeof(ret->sun_path))
-		return err_num(err, ENAMETOOLONG, "%s/ask", run_dir);
-	return 0;
-}
 
 static int set_timeout(int fd, int timeout_ms, struct err *err)
 {
@@ -74,7 +59,7 @@ int ask_snapshot(const char *run_dir, const char *job_id, uid_t uid, gid_t gid,
 
 	if (fd < 0)
 		return err_sys(err, "socket");
-	r = make_address(run_dir, &to, err);
+	r = address_make(run_dir, "ask", &to, err);
 	if (r < 0)
 		return r;
 	if (strlen(job_id) >= sizeof(q.job_id))
@@ -95,20 +80,17 @@ int ask_listen(const char *run_dir, int *ret_fd, struct err *err)
 	auto_close int fd = socket(
 		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un at;
-	mode_t old;
 	int r;
 
 	if (fd < 0)
 		return err_sys(err, "socket");
-	r = make_address(run_dir, &at, err);
+	r = address_make(run_dir, "ask", &at, err);
 	if (r < 0)
 		return r;
-	if (unlink(at.sun_path) < 0 && errno != ENOENT)
-		return err_sys(err, "%s: unlink", at.sun_path);
-	old = umask(0177);
-	r = bind(fd, (struct sockaddr *)&at, sizeof(at));
-	umask(old);
-	if (r < 0 || listen(fd, 64) < 0)
+	r = address_bind(fd, &at, 0177, err);
+	if (r < 0)
+		return r;
+	if (listen(fd, 64) < 0)
 		return err_sys(err, "%s: listen", at.sun_path);
 	*ret_fd = take_fd(&fd);
 	return 0;

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 
 #include "util/cleanup.h"
+#include "wire/address.h"
 #include "util/io.h"
 #include "wire/auth.h"
 #include "wire/frame.h"
@@ -36,14 +37,14 @@ static int make(int *fd, struct client **ret, struct err *err)
 int client_local(const char *run_dir, struct client **ret, struct err *err)
 {
 	auto_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int n = snprintf(at.sun_path, sizeof(at.sun_path), "%s/jobcrd.sock",
-			 run_dir);
+	struct sockaddr_un at;
+	int r;
 
 	if (fd < 0)
 		return err_sys(err, "socket");
-	if (n < 0 || (size_t)n >= sizeof(at.sun_path))
-		return err_num(err, ENAMETOOLONG, "%s", run_dir);
+	r = address_make(run_dir, "jobcrd.sock", &at, err);
+	if (r < 0)
+		return r;
 	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
 		if (errno == ENOENT || errno == ECONNREFUSED)
 			return err_set(err, -ECONNREFUSED,

@@ -1,5 +1,7 @@
 noinst_LIBRARIES += %D%/libwire.a
 %C%_libwire_a_SOURCES = \
+	%D%/address.c \
+	%D%/address.h \
 	%D%/auth.c \
 	%D%/auth.h \
 	%D%/client.c \

@@ -2,27 +2,11 @@
 #include "wire/notify.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include "util/cleanup.h"
-
-static int make_address(const char *run_dir, struct sockaddr_un *ret,
-			struct err *err)
-{
-	int n;
-
-	memset(ret, 0, sizeof(*ret));
-	ret->sun_family = AF_UNIX;
-	n = snprintf(ret->sun_path, sizeof(ret->sun_path), "%s/notify",
-		     run_dir);
-	if (n < 0 || (size_t)n >= sizeof(ret->sun_path))
-		return err_num(err, ENAMETOOLONG, "%s/notify", run_dir);
-	return 0;
-}
+#include "wire/address.h"
 
 int notify_send(const char *run_dir, const char *job_id,
 		enum notify_event event, int64_t value, struct err *err)
@@ -36,7 +20,7 @@ int notify_send(const char *run_dir, const char *job_id,
 
 	if (fd < 0)
 		return err_sys(err, "notify: socket");
-	r = make_address(run_dir, &to, err);
+	r = address_make(run_dir, "notify", &to, err);
 	if (r < 0)
 		return r;
 	if (strlen(job_id) >= sizeof(n.job_id))
@@ -54,20 +38,13 @@ int notify_listen(const char *run_dir, int *ret_fd, struct err *err)
 		socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un at;
 	int r, one = 1;
-	mode_t old;
 
 	if (fd < 0)
 		return err_sys(err, "notify: socket");
-	r = make_address(run_dir, &at, err);
+	r = address_make(run_dir, "notify", &at, err);
 	if (r < 0)
 		return r;
-	if (unlink(at.sun_path) < 0 && errno != ENOENT)
-		return err_sys(err, "%s: unlink", at.sun_path);
-	old = umask(0177);
-	r = bind(fd, (struct sockaddr *)&at, sizeof(at));
-	if (r < 0)
-		r = err_sys(err, "%s: bind", at.sun_path);
-	umask(old);
+	r = address_bind(fd, &at, 0177, err);
 	if (r < 0)
 		return r;
 	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)) < 0)
