@@ -174,26 +174,6 @@ static int process_owner(pid_t pid, uid_t *ret_uid, gid_t *ret_gid,
 	return 0;
 }
 
-static void tell_phase(void *arg, const char *phase)
-{
-	const struct operation *op = arg;
-	Reply reply = REPLY__INIT;
-
-	if (!op->req->has_events || !op->req->events)
-		return;
-	reply.has_more = reply.more = 1;
-	reply.phase = (char *)phase;
-	/* A caller that left does not stop what it asked for. */
-	(void)op->reply(op->arg, &reply);
-}
-
-static bool ask_proceed(void *arg)
-{
-	const struct operation *op = arg;
-
-	return !op->proceed || op->proceed(op->arg);
-}
-
 static bool stepping(const struct operation *op)
 {
 	return op->req->has_stepping && op->req->stepping &&
@@ -309,9 +289,7 @@ static void note_outcome(const struct operation *op,
 
 int operation_checkpoint(const struct operation *op, struct err *err)
 {
-	const struct worker_hooks hooks = { .phase = tell_phase,
-					    .proceed = ask_proceed,
-					    .arg = (void *)op };
+	const struct worker_hooks hooks = operation_hooks(op);
 	const Request *req = op->req;
 	struct checkpoint c = { .cause = "request",
 				.caller = op->caller,

@@ -11,6 +11,7 @@ noinst_LIBRARIES += %D%/liboperation.a
 	%D%/counters.h \
 	%D%/delete.c \
 	%D%/history.c \
+	%D%/hooks.c \
 	%D%/ids.c \
 	%D%/jobs.c \
 	%D%/launch.c \

@@ -3,6 +3,7 @@
 #define JOBCR_OPERATION_PARTS_H
 
 #include "operation/operation.h"
+#include "operation/worker.h"
 #include "storage/as_user.h"
 #include "wire/control.h"
 
@@ -17,6 +18,9 @@ int operation_start(const struct operation *op, struct err *err);
 int operation_checkpoint(const struct operation *op, struct err *err);
 int operation_lease(const struct operation *op, struct err *err);
 int operation_restore(const struct operation *op, struct err *err);
+
+/* For a worker: tells the caller of phases, and asks him where he steps. */
+struct worker_hooks operation_hooks(const struct operation *op);
 
 /* Facts of a job that an entry of a list is to have; see request.proto. */
 #define FACTS_TEXT 256

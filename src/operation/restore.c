@@ -99,25 +99,6 @@ static int make_plan(const struct operation *op, struct plan *plan,
 	return r;
 }
 
-static void tell_phase(void *arg, const char *phase)
-{
-	const struct operation *op = arg;
-	Reply reply = REPLY__INIT;
-
-	if (!op->req->has_events || !op->req->events)
-		return;
-	reply.has_more = reply.more = 1;
-	reply.phase = (char *)phase;
-	(void)op->reply(op->arg, &reply);
-}
-
-static bool ask_proceed(void *arg)
-{
-	const struct operation *op = arg;
-
-	return !op->proceed || op->proceed(op->arg);
-}
-
 /* The supervisor waits for nobody any more. */
 static void abort_supervisor(const struct operation *op, const char *id,
 			     int result)
@@ -167,9 +148,7 @@ static void note_outcome(const struct operation *op, struct control_info *info,
 static int fill_supervisor(const struct operation *op, struct plan *plan,
 			   bool foreground, struct err *err)
 {
-	const struct worker_hooks hooks = { .phase = tell_phase,
-					    .proceed = ask_proceed,
-					    .arg = (void *)op };
+	const struct worker_hooks hooks = operation_hooks(op);
 	const Request *req = op->req;
 	struct control_info info = { 0 };
 	struct restore p = {
