@@ -97,17 +97,23 @@ static int find_failure(const char *word)
 	return -EINVAL;
 }
 
+/* Always -1, as libconfuse wants to hear it. */
+static int complain(cfg_t *cfg, const cfg_opt_t *opt, const char *v,
+		    const char *allowed)
+{
+	cfg_error(cfg, "%s is \"%s\": allowed are %s", opt->name, v ? v : "",
+		  allowed);
+	return -1;
+}
+
 static int check_failure(cfg_t *cfg, cfg_opt_t *opt)
 {
 	const char *v = cfg_opt_getnstr(opt, 0);
 
-	if (find_failure(v) >= 0)
-		return 0;
-	cfg_error(cfg,
-		  "%s is \"%s\": allowed are \"hold\", \"previous\" and "
-		  "\"restart\"",
-		  opt->name, v ? v : "");
-	return -1;
+	return find_failure(v) >= 0
+		       ? 0
+		       : complain(cfg, opt, v,
+				  "\"hold\", \"previous\" and \"restart\"");
 }
 
 static int check_name(cfg_t *cfg, cfg_opt_t *opt)
@@ -140,13 +146,10 @@ static int check_interval(cfg_t *cfg, cfg_opt_t *opt)
 	const char *v = cfg_opt_getnstr(opt, 0);
 	uint32_t unused;
 
-	if (v && parse_interval(v, &unused) == 0)
-		return 0;
-	cfg_error(cfg,
-		  "%s is \"%s\": allowed are 0, auto, and times like 90s, "
-		  "30m, 12h, 2d",
-		  opt->name, v ? v : "");
-	return -1;
+	return v && parse_interval(v, &unused) == 0
+		       ? 0
+		       : complain(cfg, opt, v,
+				  "0, auto, and times like 90s, 30m, 12h, 2d");
 }
 
 static int check_time(cfg_t *cfg, cfg_opt_t *opt)
@@ -154,11 +157,9 @@ static int check_time(cfg_t *cfg, cfg_opt_t *opt)
 	const char *v = cfg_opt_getnstr(opt, 0);
 	uint32_t unused;
 
-	if (v && parse_duration(v, &unused) == 0)
-		return 0;
-	cfg_error(cfg, "%s is \"%s\": allowed are times like 12h or 30d",
-		  opt->name, v ? v : "");
-	return -1;
+	return v && parse_duration(v, &unused) == 0
+		       ? 0
+		       : complain(cfg, opt, v, "times like 12h or 30d");
 }
 
 static const char *const pause_modes[] = {
@@ -179,11 +180,8 @@ static int check_pause(cfg_t *cfg, cfg_opt_t *opt)
 {
 	const char *v = cfg_opt_getnstr(opt, 0);
 
-	if (find_pause(v) >= 0)
-		return 0;
-	cfg_error(cfg, "%s is \"%s\": allowed are auto, stop and pin",
-		  opt->name, v ? v : "");
-	return -1;
+	return find_pause(v) >= 0 ? 0
+				  : complain(cfg, opt, v, "auto, stop and pin");
 }
 
 /* A user name or a number. */
@@ -279,11 +277,9 @@ static int check_keep(cfg_t *cfg, cfg_opt_t *opt)
 	const char *v = cfg_opt_getnstr(opt, 0);
 	uint32_t unused;
 
-	if (v && parse_keep(v, &unused) == 0)
-		return 0;
-	cfg_error(cfg, "%s is \"%s\": allowed are 0 and times like 12h or 30d",
-		  opt->name, v ? v : "");
-	return -1;
+	return v && parse_keep(v, &unused) == 0
+		       ? 0
+		       : complain(cfg, opt, v, "0 and times like 12h or 30d");
 }
 
 /* They have been checked. */
