@@ -20,7 +20,8 @@ check_LIBRARIES = %D%/lib/libtap.a
 # Victims: programs that roundtrip leads through checkpoints and restores.
 check_LIBRARIES += %D%/lib/libvictim.a %D%/lib/libdrive.a
 %C%_lib_libvictim_a_SOURCES = %D%/lib/victim.c %D%/lib/victim.h
-%C%_lib_libdrive_a_SOURCES = %D%/lib/drive.c %D%/lib/drive.h \
+%C%_lib_libdrive_a_SOURCES = %D%/lib/copy.c %D%/lib/copy.h \
+	%D%/lib/drive.c %D%/lib/drive.h \
 	%D%/lib/doom.c %D%/lib/doom.h
 check_PROGRAMS += %D%/lib/roundtrip
 %C%_lib_roundtrip_SOURCES = %D%/lib/roundtrip.c
@@ -392,13 +393,13 @@ UNIT_TESTS += %D%/unit/churn
 
 UNIT_TESTS += %D%/unit/frozen
 %C%_unit_frozen_SOURCES = %D%/unit/frozen.c %D%/lib/children.c \
-	%D%/lib/children.h
+	%D%/lib/children.h %D%/lib/called.c %D%/lib/called.h
 %C%_unit_frozen_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
 	src/inject/libinject.a src/kernel/libkernel.a src/util/libutil.a
 
 UNIT_TESTS += %D%/unit/freeze
 %C%_unit_freeze_SOURCES = %D%/unit/freeze.c %D%/lib/children.c \
-	%D%/lib/children.h
+	%D%/lib/children.h %D%/lib/called.c %D%/lib/called.h
 %C%_unit_freeze_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
 	src/inject/libinject.a src/kernel/libkernel.a src/util/libutil.a
 VICTIMS += %D%/victims/interrupted.victim

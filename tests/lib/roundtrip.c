@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "copy.h"
 #include "drive.h"
 #include "snapshot/snapshot.h"
 #include "tap.h"
@@ -101,21 +102,6 @@ static bool failed(const struct round *r, const char *fmt, const char *text)
 	log_text(r, "wrong");
 	log_text(r, "output");
 	return false;
-}
-
-/* The build tree may lie where an ordinary user cannot go. */
-static int copy_program(const char *from, const char *to)
-{
-	auto_close int in = open(from, O_RDONLY | O_CLOEXEC);
-	auto_close int out =
-		open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
-	ssize_t n;
-
-	if (in < 0 || out < 0)
-		return -1;
-	while ((n = sendfile(out, in, NULL, 1u << 20)) > 0)
-		;
-	return n < 0 || fchmod(out, 0755) < 0 ? -1 : 0;
 }
 
 static bool begin(struct round *r)

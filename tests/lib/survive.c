@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "copy.h"
 #include "drive.h"
 #include "snapshot/snapshot.h"
 #include "tap.h"
@@ -59,21 +60,6 @@ static void end(struct run *r)
 	r->job = NULL;
 	nftw(r->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	nftw(r->images, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-/* The source may lie where an ordinary user cannot go. */
-static int copy_program(const char *from, const char *to)
-{
-	auto_close int in = open(from, O_RDONLY | O_CLOEXEC);
-	auto_close int out =
-		open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
-	ssize_t n;
-
-	if (in < 0 || out < 0)
-		return -1;
-	while ((n = sendfile(out, in, NULL, 1u << 20)) > 0)
-		;
-	return n < 0 || fchmod(out, 0755) < 0 ? -1 : 0;
 }
 
 static int begin(struct run *r, char **argv, bool root, struct err *err)
@@ -335,7 +321,8 @@ int main(int argc, char **argv)
 	srand48(seed);
 	name = strrchr(argv[optind], '/');
 	name = name ? name + 1 : argv[optind];
-	/* The first run also fetches it from the disk: its time is not taken. */
+	/* The first run also fetches it from the disk: its time is not taken.
+	 */
 	if (undisturbed(argv + optind, root, &expect, name) &&
 	    undisturbed(argv + optind, root, &expect, name))
 		while (rounds-- > 0)

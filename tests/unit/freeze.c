@@ -18,17 +18,10 @@
 #include <unistd.h>
 
 #include "engine/freeze.h"
+#include "tests/lib/called.h"
 #include "tests/lib/children.h"
 #include "tests/lib/tap.h"
 #include "util/clock.h"
-
-static void *wait_thread(void *arg)
-{
-	__atomic_add_fetch(&counters[0], 1, __ATOMIC_SEQ_CST);
-	for (;;)
-		pause();
-	return NULL;
-}
 
 /* Times of a tree of the size that is asked for. */
 static void test_size(size_t processes, size_t threads)
@@ -122,14 +115,9 @@ static void test_stopped(void)
 	       "a stopped process is frozen, and by what it was stopped: %s",
 	       err.text)) {
 		struct frozen_task *task = &tree.tasks[0];
-		struct tracee *t = &task->threads[0].tracee;
-		int64_t v = 0;
 
-		ok(remote_new(root, t, NULL, &task->remote, &err) == 0 &&
-			   remote_begin(task->remote, t, &err) == 0 &&
-			   remote_call(task->remote, "getpid", &v, &err,
-				       SYS_getpid, 0, 0, 0, 0, 0, 0) == 0 &&
-			   remote_end(task->remote, &err) == 0 && v == root,
+		ok(called_getpid(task, &err) &&
+			   remote_end(task->remote, &err) == 0,
 		   "it answers calls: %s", err.text);
 		tree_thaw(&tree, &err);
 		tree_free(&tree);

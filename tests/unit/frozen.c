@@ -18,18 +18,11 @@
 #include <unistd.h>
 
 #include "engine/freeze.h"
+#include "tests/lib/called.h"
 #include "tests/lib/children.h"
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
-
-static void *wait_thread(void *arg)
-{
-	__atomic_add_fetch(&counters[0], 1, __ATOMIC_SEQ_CST);
-	for (;;)
-		pause();
-	return NULL;
-}
 
 /*
  * A signal with a handler that comes while its process is frozen: the call
@@ -257,19 +250,12 @@ static void test_left_interrupted(int flags)
 		struct tree_members members = { .root_pid = root };
 		struct frozen_tree tree;
 		struct frozen_task *task;
-		struct tracee *t;
 		struct err err = { 0 };
-		int64_t v;
 
 		if (tree_freeze(&members, DEADLINE, &tree, &err) < 0)
 			_exit(1);
 		task = &tree.tasks[0];
-		t = &task->threads[0].tracee;
-		if (task->nsiginfo == 1 &&
-		    remote_new(root, t, NULL, &task->remote, &err) == 0 &&
-		    remote_begin(task->remote, t, &err) == 0 &&
-		    remote_call(task->remote, "getpid", &v, &err, SYS_getpid, 0,
-				0, 0, 0, 0, 0) == 0)
+		if (task->nsiginfo == 1 && called_getpid(task, &err))
 			raise(SIGKILL);
 		_exit(2);
 	}
@@ -314,14 +300,8 @@ static void test_left_away(void)
 	if (ok(tree_freeze(&members, DEADLINE, &tree, &err) == 0,
 	       "a process is frozen: %s", err.text)) {
 		struct frozen_task *task = &tree.tasks[0];
-		struct tracee *t = &task->threads[0].tracee;
-		int64_t v = 0;
 
-		ok(remote_new(root, t, NULL, &task->remote, &err) == 0 &&
-			   remote_begin(task->remote, t, &err) == 0 &&
-			   remote_call(task->remote, "getpid", &v, &err,
-				       SYS_getpid, 0, 0, 0, 0, 0, 0) == 0,
-		   "and called: %s", err.text);
+		ok(called_getpid(task, &err), "and called: %s", err.text);
 		kill(root, SIGUSR1);
 		/* Forgotten, as after an end that failed. */
 		task->remote = NULL;
@@ -504,14 +484,9 @@ static void test_seccomp(void)
 	if (ok(tree_freeze(&members, DEADLINE, &tree, &err) == 0,
 	       "a process behind a filter is frozen: %s", err.text)) {
 		struct frozen_task *task = &tree.tasks[0];
-		struct tracee *t = &task->threads[0].tracee;
-		int64_t v = 0;
 
-		ok(remote_new(root, t, NULL, &task->remote, &err) == 0 &&
-			   remote_begin(task->remote, t, &err) == 0 &&
-			   remote_call(task->remote, "getpid", &v, &err,
-				       SYS_getpid, 0, 0, 0, 0, 0, 0) == 0 &&
-			   remote_end(task->remote, &err) == 0 && v == root,
+		ok(called_getpid(task, &err) &&
+			   remote_end(task->remote, &err) == 0,
 		   "it answers calls that the filter forbids: %s", err.text);
 		tree_thaw(&tree, &err);
 		tree_free(&tree);
