@@ -114,6 +114,10 @@ UNIT_TESTS += %D%/unit/due
 %C%_unit_due_SOURCES = %D%/unit/due.c src/daemon/due.c
 %C%_unit_due_LDADD = %D%/lib/libtap.a src/util/libutil.a -lm
 
+UNIT_TESTS += %D%/unit/crash
+%C%_unit_crash_SOURCES = %D%/unit/crash.c src/daemon/crash.c
+%C%_unit_crash_LDADD = %D%/lib/libtap.a src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/tree
 %C%_unit_tree_SOURCES = %D%/unit/tree.c
 %C%_unit_tree_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \

@@ -3,39 +3,15 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
+#include "daemon/crash.h"
 #include "daemon/slurm.h"
 #include "operation/aside.h"
 #include "util/clock.h"
 #include "util/log.h"
-
-/* Signals of a process that cannot go on; others are somebody's wish. */
-static bool is_crash(int sig)
-{
-	switch (sig) {
-	case SIGILL:
-	case SIGTRAP:
-	case SIGABRT:
-	case SIGBUS:
-	case SIGFPE:
-	case SIGSEGV:
-	case SIGSYS:
-	case SIGKILL: /* out of memory */
-		return true;
-	default:
-		return false;
-	}
-}
-
-static bool failed(int status)
-{
-	return WIFSIGNALED(status) ? is_crash(WTERMSIG(status))
-				   : WEXITSTATUS(status) != 0;
-}
 
 int guard_begin(const struct subject *s, struct err *err)
 {
@@ -72,14 +48,15 @@ static bool await_end(struct subject *s, uint64_t until, int *ret_status)
 static void describe(const struct subject *s, int status, uint64_t ns,
 		     char *ret, size_t room)
 {
-	char how[64];
+	char how[80];
 
 	if (WIFSIGNALED(status))
 		snprintf(how, sizeof(how), "by signal %d (%s)",
 			 WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
-		snprintf(how, sizeof(how), "with exit status %d",
-			 WEXITSTATUS(status));
+		snprintf(how, sizeof(how),
+			 "with exit status %d, a shell's word for signal %d",
+			 WEXITSTATUS(status), crash_signal(status));
 	snprintf(ret, room,
 		 "jobcr: restored from snapshot %u on %s it ended after %.1f s "
 		 "%s: look into its output; scontrol release tries again",
@@ -110,7 +87,7 @@ enum guard_result guard_job(struct subject *s, bool again)
 
 	if (!window || !await_end(s, begin + window, &status))
 		return GUARD_LIVES;
-	if (!failed(status) || !is_own_end(s))
+	if (!crash_signal(status) || !is_own_end(s))
 		return GUARD_ENDED;
 	describe(s, status, clock_monotonic_ns() - begin, reason,
 		 sizeof(reason));

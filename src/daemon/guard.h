@@ -7,8 +7,8 @@
 #include "daemon/subject.h"
 
 /*
- * A job that was just restored: should it fail within RestoreGuard, before
- * anything else happened to it, it is requeued and held with the reason.
+ * A job that was just restored: should it crash (crash.h) within RestoreGuard,
+ * before anything else happened to it, it is requeued and held with the reason.
  * Otherwise its end is its own.  The supervisor waits for that, from
  * guard_begin before the restore until its connection (the subject's) ends.
  */

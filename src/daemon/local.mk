@@ -1,6 +1,8 @@
 sbin_PROGRAMS += jobcrd
 jobcrd_SOURCES = \
 	%D%/answer.c \
+	%D%/crash.c \
+	%D%/crash.h \
 	%D%/cut.c \
 	%D%/cut.h \
 	%D%/drain.c \

@@ -8,12 +8,6 @@
 [ -d /sys/fs/cgroup/freezer ] && track=cgroup || track=linuxproc
 cluster_begin CLUSTER_TRACK="${TRACK:-$track}" CLUSTER_KILL_WAIT=5 \
 	CLUSTER_SELECT=CR_CPU_Memory
-# Jobs that fail soon after a restore do so since this test says so.
-echo 'RestoreGuard = 0' >>"$cluster_dir/etc/jobcr.conf"
-for node in n1 n2 n3; do
-	cluster daemon $node stop
-	cluster daemon $node start
-done
 
 held() {
 	[ "$(field "$1" JobState)" = PENDING ] &&

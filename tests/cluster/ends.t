@@ -8,10 +8,8 @@
 # With proctrack/linuxproc Slurm's SIGTERM reaches every process by itself.
 [ -d /sys/fs/cgroup/freezer ] ||
 	skip_all "needs the v1 freezer in /sys/fs/cgroup"
-# The exit status of the jobs is their own, however soon it comes.
 cluster_begin CLUSTER_TRACK=cgroup CLUSTER_GRACE=0 CLUSTER_KILL_WAIT=15 \
-	CLUSTER_CONTAIN=no CLUSTER_CONF='RestoreGuard = 0
-SlurmInterval = 0' \
+	CLUSTER_CONTAIN=no CLUSTER_CONF='SlurmInterval = 0' \
 	CLUSTER_SLURM='PartitionName=cancel PriorityTier=1 PreemptMode=CANCEL'
 
 script plain <<'EOT'

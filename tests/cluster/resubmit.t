@@ -6,9 +6,8 @@
 # With proctrack/linuxproc a requeue signals every process by itself.
 [ -d /sys/fs/cgroup/freezer ] ||
 	skip_all "needs the v1 freezer in /sys/fs/cgroup"
-# The exit status of the jobs is their own, however soon it comes.
 cluster_begin CLUSTER_TRACK=cgroup CLUSTER_GRACE=6 CLUSTER_KILL_WAIT=8 \
-	CLUSTER_CONF='RestoreGuard = 0' CLUSTER_SLURM='MinJobAge=5
+	CLUSTER_SLURM='MinJobAge=5
 AuthInfo=cred_expire=5'
 
 script plain <<'EOT'

@@ -31,7 +31,7 @@ configure() {
 	done
 }
 
-# The job fails as soon as it runs where it did not start.
+# The job crashes as soon as it runs where it did not start.
 script homesick <<'EOT'
 here=$(cat /proc/sys/kernel/hostname)
 echo "at home"
@@ -40,8 +40,9 @@ until [ "$(cat /proc/sys/kernel/hostname)" != "$here" ] || [ -e stop ]; do
 done
 [ -e welcome ] && echo "welcome" && exit 0
 echo "where is my file?"
+[ -e plain ] && exit 3
 [ -e crash ] && kill -SEGV $$
-exit 3
+sh -c 'kill -BUS $$'
 EOT
 job=$(submit --jobcr homesick)
 # Its own comment is nobody else's business.
@@ -49,9 +50,9 @@ slurm scontrol update jobid="$job" admincomment="ticket 17"
 wait_until 30 printed "$job" 'at home' || bail "job $job does not run"
 vip=$(preempt "$(field "$job" NodeList)" 1000)
 wait_until 60 held "$job"
-ok $? "a job that fails at once after its restore is held" \
+ok $? "a job that crashes at once after its restore is held" \
 	"$(slurm scontrol show job "$job")"
-comment "$job" | grep -q '^ticket 17; jobcr: restored from snapshot 1.*status 3'
+comment "$job" | grep -q '^ticket 17; jobcr: restored from snapshot 1.*status 135.*signal 7'
 ok $? "the reason stands behind somebody else's comment" "$(comment "$job")"
 touch "$home/welcome"
 release "$job"
@@ -67,7 +68,7 @@ job=$(submit --jobcr homesick)
 wait_until 30 printed "$job" 'at home' || bail "job $job does not run"
 vip=$(preempt "$(field "$job" NodeList)" 1000)
 wait_until 60 held "$job"
-ok $? "so is one that crashes"
+ok $? "so is one that is ended by a signal itself"
 comment "$job" | grep -q '^jobcr: restored from snapshot 1.*signal 11'
 ok $? "with the signal in the reason" "$(comment "$job")"
 release "$job"
@@ -77,6 +78,17 @@ is "$(field "$job" JobState) $(field "$job" ExitCode)" "FAILED 0:11" \
 grep -q "JobId=$job .*JobState=FAILED" "$cluster_dir/log/jobcomp.txt"
 ok $? "as Slurm's accounting has it"
 rm -f "$home/crash"
+slurm scancel "$vip"
+
+# A status of its own is its own end, however soon it comes.
+touch "$home/plain"
+job=$(submit --jobcr homesick)
+wait_until 30 printed "$job" 'at home' || bail "job $job does not run"
+vip=$(preempt "$(field "$job" NodeList)" 1000)
+wait_until 60 has_ended "$job"
+is "$(field "$job" JobState) $(field "$job" ExitCode) $(field "$job" Restarts)" \
+	"FAILED 3:0 1" "one that exits is not held" \
+	"$(slurm scontrol show job "$job")"
 slurm scancel "$vip"
 
 # A snapshot that is damaged, and what OnRestoreFailure says.

@@ -7,7 +7,6 @@
 [ -d /sys/fs/cgroup/freezer ] ||
 	skip_all "needs the v1 freezer in /sys/fs/cgroup"
 cluster_begin CLUSTER_TRACK=cgroup CLUSTER_GRACE=60 CLUSTER_KILL_WAIT=10 \
-	CLUSTER_CONF='RestoreGuard = 0' \
 	CLUSTER_SLURM='PreemptExemptTime=00:00:02
 PartitionName=short PriorityTier=1 PreemptMode=REQUEUE GraceTime=6'
 
