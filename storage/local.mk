@@ -14,6 +14,8 @@ noinst_LIBRARIES += %D%/libstorage.a
 	%D%/next.h \
 	%D%/lease.c \
 	%D%/lease.h \
+	%D%/own_dir.c \
+	%D%/own_dir.h \
 	%D%/publish.c \
 	%D%/pump.c \
 	%D%/pump.h \

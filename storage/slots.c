@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "storage/own_dir.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
@@ -61,38 +62,6 @@ static int parse_name(const char *name, unsigned int *ret_number,
 	return 0;
 }
 
-static int open_writers(const char *store, const char *cluster, int *ret,
-			uid_t *ret_uid, struct err *err)
-{
-	auto_close int store_fd =
-		open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_close int cluster_fd = -EBADF;
-	auto_close int fd = -EBADF;
-	struct stat st;
-
-	if (store_fd < 0)
-		return err_sys(err, "%s", store);
-	/* A squashed root cannot, and need not when it is there. */
-	(void)mkdirat(store_fd, cluster, 0755);
-	cluster_fd = openat(store_fd, cluster, DIR_FLAGS);
-	if (cluster_fd < 0)
-		return err_sys(err, "%s/%s", store, cluster);
-	if (mkdirat(cluster_fd, DIR_NAME, 0700) < 0 && errno != EEXIST)
-		return err_sys(err, "%s/%s/%s: create", store, cluster,
-			       DIR_NAME);
-	fd = openat(cluster_fd, DIR_NAME, DIR_FLAGS);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_sys(err, "%s/%s/%s", store, cluster, DIR_NAME);
-	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return err_set(err, -EPERM,
-			       "%s/%s/%s: others can write there (mode %04o): "
-			       "not trusted; remove it",
-			       store, cluster, DIR_NAME, st.st_mode & 07777);
-	*ret_uid = st.st_uid;
-	*ret = take_fd(&fd);
-	return 0;
-}
-
 int slots_open(const char *store, const char *cluster, unsigned int count,
 	       struct slots **ret, struct err *err)
 {
@@ -110,7 +79,8 @@ int slots_open(const char *store, const char *cluster, unsigned int count,
 	if (r == 0 && (!s || !s->seen || !s->newest))
 		r = err_num(err, ENOMEM, "writers");
 	if (r == 0)
-		r = open_writers(store, cluster, &s->dir_fd, &s->dir_uid, err);
+		r = own_dir_open(store, cluster, DIR_NAME, &s->dir_fd,
+				 &s->dir_uid, err);
 	if (r < 0) {
 		slots_free(s);
 		return r;
@@ -226,23 +196,6 @@ static void give_up(const struct slots *s, struct slot *slot)
 }
 
 /*
- * A user may have made the directory, where users can write above it.  Root
- * is another where it is squashed: who it is shows in what it makes.
- */
-static int check_owner(const struct slots *s, int fd, struct err *err)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return err_sys(err, DIR_NAME);
-	if (st.st_uid != s->dir_uid)
-		return err_set(err, -EPERM,
-			       "%s belongs to uid %u: not trusted; remove it",
-			       DIR_NAME, s->dir_uid);
-	return 0;
-}
-
-/*
  * -EEXIST: another was faster.  Also when a later term is there: whoever
  * looked long ago can make the file of a term that is over and forgotten.
  */
@@ -260,7 +213,7 @@ static int begin_term(struct slots *s, unsigned int number, const char *holder,
 	if (slot.fd < 0)
 		return err_sys(err, "%s/%s: create", DIR_NAME, name);
 	snprintf(slot.holder, sizeof(slot.holder), "%s", holder);
-	r = check_owner(s, slot.fd, err);
+	r = own_dir_check(DIR_NAME, slot.fd, s->dir_uid, err);
 	if (r == 0)
 		r = write_text(&slot, HELD, err);
 	if (r == 0)
