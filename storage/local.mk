@@ -23,6 +23,8 @@ noinst_LIBRARIES += %D%/libstorage.a
 	%D%/reader.h \
 	%D%/ring.c \
 	%D%/ring.h \
+	%D%/rota.c \
+	%D%/rota.h \
 	%D%/slots.c \
 	%D%/slots.h \
 	%D%/small.c \

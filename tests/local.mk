@@ -96,6 +96,11 @@ UNIT_TESTS += %D%/unit/proc
 %C%_unit_proc_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/rota
+%C%_unit_rota_SOURCES = %D%/unit/rota.c
+%C%_unit_rota_LDADD = %D%/lib/libtap.a storage/libstorage.a \
+	src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/slots
 %C%_unit_slots_SOURCES = %D%/unit/slots.c
 %C%_unit_slots_LDADD = %D%/lib/libtap.a storage/libstorage.a \
