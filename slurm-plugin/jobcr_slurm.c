@@ -17,6 +17,7 @@
 #include "slurm_limits.h"
 #include "slurm_node.h"
 #include "slurm_submit.h"
+#include "slurm_waiting.h"
 #include "util/io.h"
 
 /* As sysexits(3) has them, so that jobcrd can tell them apart. */
@@ -349,7 +350,8 @@ static int usage(void)
 	      "       jobcr-slurm comment JOBID TEXT\n"
 	      "       jobcr-slurm release JOBID\n"
 	      "       jobcr-slurm describe JOBID STDOUT STDERR\n"
-	      "       jobcr-slurm submit UID GID DIR\n" NODE_USAGE LIMITS_USAGE,
+	      "       jobcr-slurm submit UID GID DIR\n" NODE_USAGE LIMITS_USAGE
+		      WAITING_USAGE,
 	      stderr);
 	return EXIT_USAGE;
 }
@@ -389,6 +391,8 @@ int main(int argc, char **argv)
 	if (r == NODE_NO_VERB)
 		r = limits_verb(argc, argv);
 	if (r == LIMITS_NO_VERB)
+		r = waiting_verb(argc, argv);
+	if (r == WAITING_NO_VERB)
 		r = parse_u64(argv[2], UINT32_MAX - 1, &id) == 0
 			    ? run(argc, argv, (uint32_t)id)
 			    : usage();

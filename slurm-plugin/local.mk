@@ -36,6 +36,8 @@ jobcr_slurm_SOURCES = \
 	%D%/slurm_node.c \
 	%D%/slurm_node.h \
 	%D%/slurm_submit.c \
-	%D%/slurm_submit.h
+	%D%/slurm_submit.h \
+	%D%/slurm_waiting.c \
+	%D%/slurm_waiting.h
 jobcr_slurm_LDADD = src/util/libutil.a $(SLURM_LIBS)
 endif

@@ -50,6 +50,7 @@ static int check_range(cfg_t *cfg, cfg_opt_t *opt)
 		{ "RestoreGuard", 0, 300 },
 		{ "DrainJobs", 1, 64 },
 		{ "LeaseTime", 2, 3600 },
+		{ "RequeuedInterval", 0, 3600 },
 	};
 	long v = cfg_opt_getnint(opt, 0);
 	size_t i;
@@ -315,6 +316,7 @@ static int take(struct conf *conf, cfg_t *cfg, struct err *err)
 	conf->timeout_s = (unsigned int)cfg_getint(cfg, "Timeout");
 	conf->interval_s = (unsigned int)cfg_getint(cfg, "SlurmInterval");
 	conf->lease_s = (unsigned int)cfg_getint(cfg, "LeaseTime");
+	conf->requeued_s = (unsigned int)cfg_getint(cfg, "RequeuedInterval");
 	conf->restore_limit = (unsigned int)cfg_getint(cfg, "RestoreLimit");
 	conf->restore_guard_s = (unsigned int)cfg_getint(cfg, "RestoreGuard");
 	conf->on_restore_failure = (enum conf_failure)find_failure(
@@ -375,7 +377,7 @@ static void set_checks(cfg_t *cfg)
 		"MetricsInterval", "Port",         "Keep",
 		"Readers",         "Timeout",      "SlurmInterval",
 		"MaxWriters",      "RestoreLimit", "RestoreGuard",
-		"DrainJobs",       "LeaseTime"
+		"DrainJobs",       "LeaseTime",    "RequeuedInterval"
 	};
 	static const char *const keeps[] = { "KeepCompleted", "KeepEnded",
 					     "KeepUnknown", "SweepInterval" };
@@ -434,6 +436,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_INT("MetricsInterval", 15, CFGF_NONE),
 		CFG_INT("DrainJobs", 4, CFGF_NONE),
 		CFG_INT("LeaseTime", 30, CFGF_NONE),
+		CFG_INT("RequeuedInterval", 10, CFGF_NONE),
 		CFG_BOOL("DirectIO", cfg_true, CFGF_NONE),
 		CFG_STR("PauseMode", "auto", CFGF_NONE),
 		CFG_END(),

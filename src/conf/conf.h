@@ -42,6 +42,7 @@ struct conf {
 	unsigned int timeout_s;  /* Timeout: of one operation */
 	unsigned int interval_s; /* SlurmInterval: own watch; 0: none */
 	unsigned int lease_s;    /* LeaseTime */
+	unsigned int requeued_s; /* RequeuedInterval; 0: never */
 	/* Seconds; 0: none, JOB_INTERVAL_AUTO */
 	uint32_t snapshot_interval_s;         /* Interval */
 	uint32_t window_interval_s;           /* WindowInterval */

@@ -37,6 +37,8 @@ jobcrd_SOURCES = \
 	%D%/plan.h \
 	%D%/preempt.c \
 	%D%/preempt.h \
+	%D%/requeued.c \
+	%D%/requeued.h \
 	%D%/retire.c \
 	%D%/retire.h \
 	%D%/resubmit.c \

@@ -20,6 +20,7 @@
 #include "daemon/metrics.h"
 #include "daemon/plan.h"
 #include "daemon/preempt.h"
+#include "daemon/requeued.h"
 #include "daemon/retire.h"
 #include "daemon/revive.h"
 #include "util/cleanup.h"
@@ -41,6 +42,8 @@
 #define FENCE_PASS NSEC_PER_SEC
 /* A directory that is not there is not complained of all the time. */
 #define METRICS_PAUSE (600 * NSEC_PER_SEC)
+/* A node that cannot ask leaves it to the others for a while. */
+#define REQUEUED_PAUSE (60 * NSEC_PER_SEC)
 
 /* From CHILD_WATCH on: one at a time, and nothing is lost without it. */
 enum child_kind {
@@ -53,6 +56,7 @@ enum child_kind {
 	CHILD_SWEEP,
 	CHILD_PLAN,
 	CHILD_FENCE,
+	CHILD_REQUEUED,
 };
 
 struct child {
@@ -74,6 +78,7 @@ struct server {
 	struct failed failed[FAILED_MAX]; /* a ring */
 	unsigned int nfailed;
 	uint64_t next_watch, next_plan, next_metrics, next_sweep, next_fence;
+	uint64_t next_requeued;
 	uint64_t next_warning; /* rate of "too many" in the log */
 	bool mend;             /* a child was killed: see mend.h */
 	sigset_t old_mask;
@@ -212,6 +217,8 @@ static void child_ended(struct server *s, struct child *c, int status)
 	c->pid = 0;
 	if (c->kind == CHILD_METRICS && status != 0)
 		s->next_metrics = clock_monotonic_ns() + METRICS_PAUSE;
+	if (c->kind == CHILD_REQUEUED && status != 0)
+		s->next_requeued = clock_monotonic_ns() + REQUEUED_PAUSE;
 	if (c->kind == CHILD_SLURM && WIFSIGNALED(status))
 		s->mend = true;
 	if (c->kind == CHILD_SLURM && *c->job_id && status != 0) {
@@ -348,6 +355,9 @@ static void others_due(struct server *s, int *timeout)
 	    is_due(s, CHILD_SWEEP, conf->sweep_interval_s, &s->next_sweep,
 		   timeout))
 		_exit(retire_sweep(conf));
+	if (conf->requeued_s && is_due(s, CHILD_REQUEUED, conf->requeued_s,
+				       &s->next_requeued, timeout))
+		_exit(requeued_pass(conf));
 }
 
 static int watch_due(struct server *s)

@@ -137,6 +137,13 @@ struct record_rate {
 	uint64_t fixed_ns;    /* what a checkpoint takes besides */
 };
 
+/* The newest turn of the nodes in asking for jobs; a record of no job. */
+#define RECORD_REQUEUED "requeued"
+struct record_rota {
+	uint32_t magic;
+	uint64_t turn, since_mono; /* CLOCK_MONOTONIC: when it was first seen */
+};
+
 /* How the job was submitted has gone to the store in this run. */
 #define RECORD_KEPT "kept"
 struct record_kept {

@@ -58,18 +58,19 @@ static void test_keeps(const char *path)
 		   c->keep_ended_s == 86400 &&
 		   c->keep_unknown_s == 30 * 86400 &&
 		   c->sweep_interval_s == 3600 && !c->metrics_file &&
-		   c->metrics_interval_s == 15,
+		   c->metrics_interval_s == 15 && c->requeued_s == 10,
 	   "snapshots of jobs that failed stay for a day: %s", err.text);
 	conf_free(c);
 	ok(load(path,
 		"KeepCompleted = \"2h\"\nKeepEnded = \"0\"\n"
 		"KeepUnknown = \"7d\"\nSweepInterval = \"0\"\n"
-		"MetricsFile = \"/m/j.prom\"\nMetricsInterval = 60\n",
+		"MetricsFile = \"/m/j.prom\"\nMetricsInterval = 60\n"
+		"RequeuedInterval = 0\n",
 		&c, &err) == 0 &&
 		   c->keep_completed_s == 7200 && !c->keep_ended_s &&
 		   c->keep_unknown_s == 7 * 86400 && !c->sweep_interval_s &&
 		   !strcmp(c->metrics_file, "/m/j.prom") &&
-		   c->metrics_interval_s == 60,
+		   c->metrics_interval_s == 60 && !c->requeued_s,
 	   "or as they are wanted: %s", err.text);
 	conf_free(c);
 }
