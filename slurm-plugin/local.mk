@@ -9,7 +9,8 @@ slurm_LTLIBRARIES = spank_jobcr.la
 spank_jobcr_la_SOURCES = \
 	src/util/err.c \
 	src/util/io.c \
-	src/wire/address.c src/wire/ask.c \
+	src/wire/address.c \
+	src/wire/ask.c \
 	src/wire/control.c \
 	src/wire/job_options.c \
 	src/wire/notify.c \
