@@ -12,7 +12,8 @@
  * The events of a job's life, in the file "history" of its directory in the
  * store: one line each, appended with one write, so that nodes need not agree
  * on anything.  It belongs to the job's user, who may write what he likes
- * into it: nothing is decided by it.
+ * into it: nothing is decided by it.  From 512 KiB on, events are left out that
+ * are neither among the first nor among the newest.
  */
 #define HISTORY_TEXT 400
 

@@ -21,6 +21,8 @@ jobcrd_SOURCES = \
 	%D%/event.h \
 	%D%/guard.c \
 	%D%/guard.h \
+	%D%/kept.c \
+	%D%/kept.h \
 	%D%/limits.c \
 	%D%/limits.h \
 	%D%/fence.h \

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/kept.h"
 #include "daemon/slurm.h"
 #include "operation/aside.h"
 #include "operation/launch.h"
@@ -22,10 +23,6 @@
 #include "wire/record.h"
 
 #define ENV_MAX (1u << 20)
-
-/* As jobcr-slurm describe and submit have them. */
-#define SUBMIT_FILE     "submit"
-#define SUBMIT_ENV_FILE "submit.env"
 
 /* A job that is to go on. */
 struct revival {
@@ -169,32 +166,7 @@ static int release(const struct revival *v, const struct slurm_job *job,
 static int outputs_aside(const struct revival *v, const char *id,
 			 struct err *err)
 {
-	static const char *const keys[] = { "std_out", "std_err" };
-	auto_free struct slurm_output *out = calloc(1, sizeof(*out));
-	auto_free char *text = NULL;
-	struct err unused;
-	char path[512];
-	size_t i, len;
-	int r;
-
-	if (!out)
-		return err_num(err, ENOMEM, "output files");
-	r = as_user(&v->owner, err);
-	if (r < 0)
-		return r;
-	r = read_file_at(v->fd, SUBMIT_FILE, sizeof(out->text) - 1, &text, &len,
-			 err);
-	as_root();
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	memcpy(out->text, text, len);
-	out->len = len;
-	for (i = 0; i < ARRAY_SIZE(keys) && r == 0; i++)
-		if (slurm_find(out, keys[i], path, sizeof(path), &unused) ==
-			    0 &&
-		    *path == '/')
-			r = aside_put(path, id, &v->owner, err);
-	return r;
+	return kept_outputs(v->fd, &v->owner, id, aside_put, err);
 }
 
 static int requeue(const struct revival *v, struct err *err)

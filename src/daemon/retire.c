@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +14,11 @@
 #include <unistd.h>
 
 #include "daemon/event.h"
+#include "daemon/kept.h"
 #include "daemon/slurm.h"
+#include "operation/aside.h"
 #include "storage/ended.h"
+#include "storage/history.h"
 #include "storage/next.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
@@ -163,6 +167,58 @@ static int write_mark(struct candidate *c, const char *state, struct err *err)
 	return ended_write(c->job_fd, &c->user, &mark, err);
 }
 
+/*
+ * Nothing is left to know of a job that has COMPLETED and was only started:
+ * with default=on these are most jobs of a cluster.
+ */
+static bool is_quiet(const struct candidate *c, const char *state)
+{
+	auto_free struct store_generation *list = NULL;
+	auto_free struct history_event *events = NULL;
+	size_t count = 0, i;
+	struct err err;
+	int r;
+
+	if (strcmp(state, "COMPLETED") != 0 ||
+	    store_list(c->job_fd, &c->user, &list, &count, &err) < 0 || count)
+		return false;
+	r = history_read(c->job_fd, &c->user, &events, &count, &err);
+	for (i = 0; r == 0 && i < count; i++)
+		if (strcmp(events[i].kind, "started") != 0 ||
+		    events[i].generation)
+			return false;
+	return r == 0 || r == -ENOENT;
+}
+
+/* By the same steps as any other, so that a new start is told. */
+static int forget(const struct candidate *c, const char *state, struct err *err)
+{
+	struct ended_mark mark = { .at_ns = clock_ns(CLOCK_REALTIME) };
+	char retired[NAME_MAX];
+	int r;
+
+	snprintf(mark.state, sizeof(mark.state), "%s", state);
+	snprintf(retired, sizeof(retired), "%s" ENDED_SUFFIX, c->name);
+	r = ended_write(c->job_fd, &c->user, &mark, err);
+	if (r == 0)
+		r = retire(c, err);
+	if (r == 0)
+		r = store_remove_job(c->conf->store_dir, c->conf->cluster,
+				     retired, &c->user, err);
+	return r;
+}
+
+/* A job is over, and not marked yet. */
+static int settle(struct candidate *c, const char *state, struct err *err)
+{
+	int r;
+
+	if (is_quiet(c, state))
+		return forget(c, state, err);
+	r = write_mark(c, state, err);
+	return r == 0 && keep_s(c->conf, state) == 0 ? retire(c, err) : r;
+}
+
 int retire_ended(const struct conf *conf, const char *job_id)
 {
 	struct slurm_job job = { 0 };
@@ -174,11 +230,8 @@ int retire_ended(const struct conf *conf, const char *job_id)
 	if (candidate_open(conf, job_id, &c, &err) < 0)
 		return 0;
 	r = query(conf, job_id, &job, &err);
-	if (r == 0 && job.uid == c.user.uid && is_over(job.state)) {
-		r = write_mark(&c, job.state, &err);
-		if (r == 0 && keep_s(conf, job.state) == 0)
-			r = retire(&c, &err);
-	}
+	if (r == 0 && job.uid == c.user.uid && is_over(job.state))
+		r = settle(&c, job.state, &err);
 	if (r < 0 && r != -ENOENT)
 		log_warning(job_id,
 			    "its snapshots stay, though it has ended: "
@@ -316,9 +369,20 @@ static int sweep_due(struct sweep *s, struct candidate *c,
 }
 
 /*
- * What is not marked may have ended where nobody saw it: cancelled while it
- * waited, say.  It is not retired before a later sweep.
+ * Ended where nobody saw it: cancelled while it waited, say.  Then what it had
+ * written was still put aside for the start that never came.  It is not
+ * retired before a later sweep.
  */
+static int sweep_unseen(struct candidate *c, const char *state, struct err *err)
+{
+	struct err other;
+
+	if (kept_outputs(c->job_fd, &c->user, c->name, aside_undo, &other) < 0)
+		log_warning(c->name, "%s", other.text);
+	return is_quiet(c, state) ? forget(c, state, err)
+				  : write_mark(c, state, err);
+}
+
 static void sweep_job(struct sweep *s, const char *name)
 {
 	struct candidate c;
@@ -336,7 +400,7 @@ static void sweep_job(struct sweep *s, const char *name)
 	} else if (r == -ENOENT) {
 		r = ask_slurm(s, &c, state, &err);
 		if (r > 0)
-			r = write_mark(&c, state, &err);
+			r = sweep_unseen(&c, state, &err);
 	}
 	if (r < 0 && r != -ENOENT)
 		log_warning(name, "its snapshots stay: %s", err.text);

@@ -107,6 +107,9 @@ ok $? "where it waits is known" "$(jobcr alice n1 status "$three" 2>&1)"
 slurm scancel "$three"
 wait_until 20 gone "$three"
 ok $? "cancelled there, it loses it after a while" "$(ls -R "$store")"
+printed "$three" 'round 5 of' && [ ! -e "$home/.$three.out.jobcr-$three" ]
+ok $? "and what it had written, put aside for its start, is back" \
+	"$(ls -la "$home")"
 
 wait_until 40 has_ended "$two"
 is "$(field "$two" JobState)" FAILED "another one fails"
@@ -131,4 +134,18 @@ shows ' n1  ended  COMPLETED: ' jobcr alice n2 history "$one"
 ok $? "but their histories" "$(jobcr alice n2 history "$one" 2>&1)"
 shows ' ended  FAILED: ' jobcr alice n1 history "$two"
 ok $? "with how they ended"
+
+slurm scontrol update nodename=n1 state=resume
+quiet=$(submit -w n1 --jobcr --wrap 'echo begin; sleep 1')
+wait_until 30 printed "$quiet" begin || bail "job $quiet does not run"
+shows "started" jobcr alice n1 history "$quiet"
+ok $? "a job that does nothing has a history while it runs" \
+	"$(jobcr alice n1 history "$quiet" 2>&1)"
+wait_until 40 has_ended "$quiet"
+forgotten() {
+	gone "$1" && gone "$1.retired"
+}
+wait_until 20 forgotten "$quiet"
+ok $? "of one that completed and was never saved nothing is left" \
+	"$(ls -R "$store")"
 done_testing

@@ -143,6 +143,45 @@ static void test_history(const char *dir)
 	unlinkat(fd, "history", 0);
 }
 
+/* Three weeks of a job that is saved every ten seconds. */
+static void test_long_history(const char *dir)
+{
+	const struct user_id user = { .uid = geteuid(), .gid = getegid() };
+	struct history_event e = { .node = "n1", .kind = "checkpoint" };
+	struct history_event *list = NULL;
+	auto_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	off_t longest = 0;
+	uint32_t rewritten = 0, failed = 0, gaps = 0;
+	struct err err = { 0 };
+	struct stat st;
+	size_t n = 0, i;
+	ino_t last = 0;
+
+	memset(e.text, 'x', 120);
+	for (e.generation = 1; e.generation <= 20000; e.generation++) {
+		e.at_ns = e.generation;
+		failed += history_append(fd, &user, &e, &err) < 0;
+		fstatat(fd, "history", &st, 0);
+		longest = st.st_size > longest ? st.st_size : longest;
+		rewritten += last && st.st_ino != last;
+		last = st.st_ino;
+	}
+	ok(failed == 0 && longest <= (512 << 10) + 600,
+	   "a history stays short: %ld bytes at most", (long)longest);
+	ok(rewritten >= 5 && rewritten <= 20,
+	   "and is seldom written anew: %u times", rewritten);
+	(void)history_read(fd, &user, &list, &n, &err);
+	ok(n > 1000 && list[0].generation == 1 && list[20].generation == 21 &&
+		   list[n - 1].generation == 20000,
+	   "how it began and the newest events are there: %zu", n);
+	for (i = 1; i < n; i++)
+		gaps += list[i].generation != list[i - 1].generation + 1;
+	ok(gaps == 1 && list[n - 1000].generation == 19001,
+	   "one gap, and none among the newest: %u", gaps);
+	free(list);
+	unlinkat(fd, "history", 0);
+}
+
 int main(void)
 {
 	char dir[] = "/tmp/jobcr-facts.XXXXXX", path[200];
@@ -152,6 +191,7 @@ int main(void)
 	test_options();
 	test_records(dir);
 	test_history(dir);
+	test_long_history(dir);
 	snprintf(path, sizeof(path), "%s/jobs/12", dir);
 	rmdir(path);
 	snprintf(path, sizeof(path), "%s/jobs", dir);
