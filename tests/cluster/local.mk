@@ -14,6 +14,7 @@ CLUSTER_TESTS = \
 	%D%/timelimit.t \
 	%D%/resubmit.t \
 	%D%/fence.t \
+	%D%/fenced.t \
 	%D%/requeued.t \
 	%D%/killed.t \
 	%D%/pinned.t \
