@@ -115,6 +115,14 @@ UNIT_TESTS += %D%/unit/plan_job
 	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS) -lm
 
+UNIT_TESTS += %D%/unit/renew
+%C%_unit_renew_SOURCES = %D%/unit/renew.c src/daemon/fence_renew.c \
+	src/daemon/slurm.c
+%C%_unit_renew_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
+	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS)
+
 UNIT_TESTS += %D%/unit/due
 %C%_unit_due_SOURCES = %D%/unit/due.c src/daemon/due.c
 %C%_unit_due_LDADD = %D%/lib/libtap.a src/util/libutil.a -lm

@@ -88,7 +88,7 @@ static void take_answer(struct keeper *k)
 	int r = renewal_finish(&k->beat);
 
 	if (r == 0) {
-		k->valid_until = began + k->length;
+		k->valid_until = k->beat.sure_until_ns = began + k->length;
 		k->next_beat = began + k->length / 3;
 		k->told = false;
 		if (first)

@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/slurm.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -22,6 +24,35 @@ struct answer {
 	uint64_t store[2];
 	char text[256];
 };
+
+/*
+ * The lease has lapsed and is gone: another run may have begun, ended and been
+ * forgotten meanwhile.
+ */
+static int ask_slurm(const struct renewal *r, struct err *err)
+{
+	struct slurm_job job = { 0 };
+	int v = slurm_query(r->conf->libexec, r->info->slurm, &job, err);
+
+	if (v < 0 && v != -ENOENT)
+		return err_wrap(err, v, "the lease is gone");
+	if (!job.running && !job.suspended)
+		return err_set(err, -EKEYREVOKED,
+			       "the lease is gone, and the job is over");
+	if (strcmp(job.node, r->conf->node) != 0)
+		return err_set(err, -EBUSY,
+			       "the lease is gone, and Slurm has the job on %s",
+			       job.node);
+	return 0;
+}
+
+/* The store may be mounted, or not, between a look and the next. */
+static bool is_in_store(int job_fd, const uint64_t store[2])
+{
+	struct stat st;
+
+	return store[0] && fstat(job_fd, &st) == 0 && st.st_dev == store[0];
+}
 
 /* Gone: removed by somebody, or the store is not where it was. */
 static int make_again(const struct renewal *r, int job_fd,
@@ -36,8 +67,14 @@ static int make_again(const struct renewal *r, int job_fd,
 			       other.epoch, other.node);
 	if (v != -ENOENT)
 		return v < 0 ? v : err_set(err, -EIO, "the lease is gone");
-	if (!r->store[0] || memcmp(r->store, a->store, sizeof(a->store)) != 0)
+	if (memcmp(r->store, a->store, sizeof(a->store)) != 0 ||
+	    !is_in_store(job_fd, r->store))
 		return err_set(err, -EIO, "the store is another one");
+	if (clock_ns(CLOCK_BOOTTIME) >= r->sure_until_ns) {
+		v = ask_slurm(r, err);
+		if (v < 0)
+			return v;
+	}
 	return lease_take(job_fd, user, true, &a->lease, err);
 }
 

@@ -17,11 +17,13 @@
 struct renewal {
 	const struct conf *conf;
 	const struct control_info *info;
-	struct lease lease; /* epoch 0: not known yet */
-	uint32_t epoch;     /* known to be this run's; 0: find it */
-	uint64_t store[2];  /* where the lease was last seen; 0: nowhere */
-	pid_t pid;          /* 0: none under way */
-	int fd;             /* its answer */
+	struct lease lease;     /* epoch 0: not known yet */
+	uint32_t epoch;         /* known to be this run's; 0: find it */
+	uint64_t store[2];      /* where the lease was last seen; 0: nowhere */
+	uint64_t sure_until_ns; /* CLOCK_BOOTTIME: until then nobody else can
+				   have taken the job over; 0: not known */
+	pid_t pid;              /* 0: none under way */
+	int fd;                 /* its answer */
 	uint64_t started_ns;
 	char text[256]; /* why the last one failed */
 };

@@ -212,6 +212,9 @@ int slurm_query(const char *libexec, uint32_t job, struct slurm_job *ret,
 		      err);
 	if (r < 0)
 		return r;
+	/* A job that was never started has none. */
+	if (slurm_find(&out, "nodes", found.node, sizeof(found.node), err) < 0)
+		*found.node = '\0';
 	if (find_reason(&out, &found.reason, err) < 0 ||
 	    slurm_find(&out, "state", found.state, sizeof(found.state), err) <
 		    0 ||

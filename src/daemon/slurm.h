@@ -26,6 +26,7 @@ enum slurm_reason {
 struct slurm_job {
 	enum slurm_reason reason;
 	char state[24];  /* Slurm's word for it */
+	char node[64];   /* where it runs, of one node; or a list, cut off */
 	bool requeue;    /* Slurm may requeue it */
 	bool pending;    /* it is in the queue, again if it was started */
 	bool running;    /* ... not suspended */
