@@ -21,6 +21,7 @@
 #define PIPE_MAX_BYTES     (1u << 20)
 #define PART_MAX_STREAMS   64u
 #define MANIFEST_MAX_PARTS 65536u
+#define OUTPUT_MAX_PIECES  64u
 #define GENERATION_MAX     0x7fffffffu
 
 #endif

@@ -18,6 +18,7 @@ static const struct {
 	{ TAG_MANIFEST, &manifest_record__descriptor },
 	{ TAG_PART, &part_record__descriptor },
 	{ TAG_PART_END, &part_end_record__descriptor },
+	{ TAG_OUTPUT, &output_record__descriptor },
 	{ TAG_TASK, &task_record__descriptor },
 	{ TAG_SIGACTION, &sigaction_record__descriptor },
 	{ TAG_SIGQUEUE, &sigqueue_record__descriptor },

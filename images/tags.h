@@ -11,6 +11,7 @@
 #define TAG_MANIFEST  0x0001u
 #define TAG_PART      0x0010u
 #define TAG_PART_END  0x0011u
+#define TAG_OUTPUT    (TAG_OPTIONAL | 0x0012u)
 #define TAG_TASK      0x0100u
 #define TAG_SIGACTION 0x0110u
 #define TAG_SIGQUEUE  0x0111u

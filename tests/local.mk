@@ -187,6 +187,10 @@ UNIT_TESTS += %D%/unit/snapshot
 %C%_unit_snapshot_SOURCES = %D%/unit/snapshot.c
 %C%_unit_snapshot_LDADD = $(SNAPSHOT_LIBS)
 
+UNIT_TESTS += %D%/unit/output
+%C%_unit_output_SOURCES = %D%/unit/output.c
+%C%_unit_output_LDADD = $(SNAPSHOT_LIBS)
+
 UNIT_TESTS += %D%/unit/files
 %C%_unit_files_SOURCES = %D%/unit/files.c %D%/lib/rig.c %D%/lib/rig.h
 %C%_unit_files_LDADD = src/resource/libresource.a src/model/libmodel.a \

@@ -27,6 +27,9 @@ static int check_record(const struct plan *plan, const struct meta_entry *e,
 
 	if (e->tag == TAG_PART || e->tag == TAG_PART_END || e->tag == TAG_TASK)
 		return 0;
+	/* A job can be built without it: others see to it. */
+	if (e->tag & TAG_OPTIONAL)
+		return 0;
 	if (!ops && e->tag != TAG_FD && e->tag != TAG_PAGES)
 		return err_set(
 			err, -ENOTSUP,

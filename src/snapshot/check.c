@@ -10,6 +10,7 @@
 #include "images/tags.h"
 #include "images/task.pb-c.h"
 #include "snapshot/extents.h"
+#include "snapshot/output.h"
 #include "snapshot/snapshot.h"
 #include "util/cleanup.h"
 
@@ -277,6 +278,8 @@ static int check_objects(const struct index *x, const struct meta_entry *e,
 	case TAG_FD:
 		return need(x, ID_OPEN, ((const FdRecord *)e->msg)->object,
 			    err);
+	case TAG_OUTPUT:
+		return output_check((const OutputRecord *)e->msg, err);
 	case TAG_FILE:
 		return check_file(x, (const FileRecord *)e->msg, err);
 	case TAG_PIPE_END:

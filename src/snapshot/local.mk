@@ -6,6 +6,11 @@ noinst_LIBRARIES += %D%/libsnapshot.a
 	%D%/extents.h \
 	%D%/manifest.c \
 	%D%/meta.c \
+	%D%/output.c \
+	%D%/output.h \
+	%D%/output_keep.c \
+	%D%/output_range.c \
+	%D%/output_range.h \
 	%D%/print.c \
 	%D%/print.h \
 	%D%/show.c \

@@ -9,7 +9,6 @@
 #include "snapshot/stream.h"
 #include "util/cleanup.h"
 
-#define NAME_MAX_BYTES  255
 #define PAGES_MAX_BYTES (1ull << 62)
 
 /* Features of images that this version can restore; none so far. */
@@ -23,22 +22,6 @@ static bool is_known(const char *feature)
 		if (!strcmp(*k, feature))
 			return true;
 	return false;
-}
-
-static bool plain_text(const char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			return false;
-	return true;
-}
-
-/* A file in the generation's directory, but not the manifest. */
-static bool stream_name_ok(const char *name)
-{
-	return *name && *name != '.' && !strchr(name, '/') &&
-	       strlen(name) <= NAME_MAX_BYTES && plain_text(name) &&
-	       strncmp(name, "manifest", 8) != 0;
 }
 
 static int check_stream(const StreamEntry *s, bool meta, struct err *err)
@@ -110,7 +93,7 @@ static int check_parts(const ManifestRecord *m, struct err *err)
 	for (i = 0; i < m->n_parts; i++) {
 		const PartEntry *p = m->parts[i];
 
-		if (!*p->node || !plain_text(p->node))
+		if (!*p->node || !stream_text_ok(p->node))
 			return err_set(err, -EBADMSG, "part %zu: no node", i);
 		if (!p->n_streams || p->n_streams > PART_MAX_STREAMS)
 			return err_set(err, -EBADMSG, "%s: %zu streams",
@@ -142,8 +125,9 @@ static int check_manifest(const ManifestRecord *m, struct err *err)
 				       m->features[i], m->jobcr_version);
 	if (!m->generation || m->generation > GENERATION_MAX)
 		return err_set(err, -EBADMSG, "generation %u", m->generation);
-	if (!*m->job_id || !plain_text(m->job_id) || !plain_text(m->cluster) ||
-	    !plain_text(m->cause) || !plain_text(m->jobcr_version))
+	if (!*m->job_id || !stream_text_ok(m->job_id) ||
+	    !stream_text_ok(m->cluster) || !stream_text_ok(m->cause) ||
+	    !stream_text_ok(m->jobcr_version))
 		return err_set(err, -EBADMSG, "job id, cluster or cause");
 	return check_parts(m, err);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "images/part.pb-c.h"
 #include "images/tags.h"
 #include "images/task.pb-c.h"
 #include "snapshot/print.h"
@@ -41,6 +42,17 @@ static void print_text(FILE *out, const char *text)
 	for (; *text; text++)
 		fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?'
 								   : *text,
+		      out);
+}
+
+static void print_path(FILE *out, const ProtobufCBinaryData *path)
+{
+	size_t i;
+
+	for (i = 0; i < path->len; i++)
+		fputc(path->data[i] < 0x20 || path->data[i] == 0x7f
+			      ? '?'
+			      : path->data[i],
 		      out);
 }
 
@@ -92,11 +104,27 @@ static const char *state_name(TaskRecord__State state)
 	}
 }
 
+static void print_outputs(FILE *out, const struct meta *meta)
+{
+	size_t i;
+
+	for (i = 0; i < meta->count; i++) {
+		const OutputRecord *o = (void *)meta->entries[i].msg;
+
+		if (meta->entries[i].tag != TAG_OUTPUT)
+			continue;
+		fprintf(out, "Output:     %" PRIu64 " bytes of ", o->size);
+		print_path(out, &o->path);
+		fputc('\n', out);
+	}
+}
+
 static void print_part(FILE *out, const PartEntry *part,
 		       const struct meta *meta, bool records)
 {
 	size_t i;
 
+	print_outputs(out, meta);
 	fprintf(out, "\nProcesses on %s:\n%8s %8s %8s %8s  %-8s %s\n",
 		part->node, "PID", "PPID", "SID", "THREADS", "STATE", "NAME");
 	for (i = 0; i < meta->count; i++) {

@@ -4,11 +4,29 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
 #include "util/io.h"
+
+#define NAME_MAX_BYTES 255
+
+bool stream_text_ok(const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return false;
+	return true;
+}
+
+bool stream_name_ok(const char *name)
+{
+	return *name && *name != '.' && !strchr(name, '/') &&
+	       strlen(name) <= NAME_MAX_BYTES && stream_text_ok(name) &&
+	       strncmp(name, "manifest", 8) != 0;
+}
 
 int stream_open(int dir_fd, const struct user_id *user, const char *name,
 		int *ret_fd, uint64_t *ret_length, struct err *err)

@@ -2,11 +2,18 @@
 #ifndef JOBCR_SNAPSHOT_STREAM_H
 #define JOBCR_SNAPSHOT_STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "storage/as_user.h"
 #include "util/err.h"
+
+/* Text of an image without control characters. */
+bool stream_text_ok(const char *text);
+
+/* A file in the generation's directory, but not the manifest. */
+bool stream_name_ok(const char *name);
 
 /* Open a stream for reading: a regular file, never a link or a fifo. */
 int stream_open(int dir_fd, const struct user_id *user, const char *name,

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "images/limits.h"
+#include "images/tags.h"
 #include "snapshot/extents.h"
+#include "snapshot/output.h"
 #include "snapshot/snapshot.h"
 #include "storage/reader.h"
 #include "util/cleanup.h"
@@ -133,6 +135,25 @@ static int verify_pages(int dir_fd, const struct user_id *user,
 	return r;
 }
 
+static int verify_outputs(int dir_fd, const struct user_id *user,
+			  const struct meta *meta, struct err *err)
+{
+	size_t i;
+	int r = user ? as_user(user, err) : 0;
+
+	if (r < 0)
+		return r;
+	for (i = 0; i < meta->count && r == 0; i++)
+		if (meta->entries[i].tag == TAG_OUTPUT)
+			r = output_verify(
+				dir_fd,
+				(const OutputRecord *)meta->entries[i].msg,
+				err);
+	if (user)
+		as_root();
+	return r;
+}
+
 static int verify_part(int dir_fd, const struct user_id *user,
 		       const PartEntry *part, bool pages, struct err *err)
 {
@@ -143,6 +164,8 @@ static int verify_part(int dir_fd, const struct user_id *user,
 		r = snapshot_check_meta(part, &meta, err);
 	if (r == 0)
 		r = verify_pages(dir_fd, user, part, &meta, pages, err);
+	if (r == 0 && pages)
+		r = verify_outputs(dir_fd, user, &meta, err);
 	meta_done(&meta);
 	return r;
 }

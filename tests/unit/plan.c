@@ -14,6 +14,7 @@
 #include "../lib/tap.h"
 #include "../lib/tiny.h"
 #include "images/mm.pb-c.h"
+#include "images/part.pb-c.h"
 #include "images/tags.h"
 #include "images/thread.pb-c.h"
 #include "util/cleanup.h"
@@ -75,6 +76,24 @@ static void test_owner(const struct meta *meta)
 	WITH(c->cap_permitted, 1, -EPERM, "capabilities", "a capability");
 	WITH(c->cap_ambient, 1, -EPERM, "capabilities", "an ambient one");
 	owner.uid = owner.gid = 0;
+}
+
+/* One record more, of a kind that no resource restores. */
+static void test_no_resource(const struct meta *meta)
+{
+	OutputRecord rec = OUTPUT_RECORD__INIT;
+	size_t last = meta->count - 1;
+	struct meta more = { calloc(meta->count + 1, sizeof(*more.entries)),
+			     meta->count + 1 };
+
+	memcpy(more.entries, meta->entries, last * sizeof(*more.entries));
+	more.entries[last].msg = &rec.base;
+	more.entries[last + 1] = meta->entries[last];
+	more.entries[last].tag = TAG_OUTPUT;
+	expect(&more, 0, "", "a record that a job does without");
+	more.entries[last].tag = TAG_OUTPUT & ~TAG_OPTIONAL;
+	expect(&more, -ENOTSUP, "no part of this jobcr", "one that it needs");
+	free(more.entries);
 }
 
 static void test_node(const struct meta *meta)
@@ -183,6 +202,7 @@ int main(void)
 	if (r == 0) {
 		expect(&meta, 0, "", "an image that is right");
 		test_node(&meta);
+		test_no_resource(&meta);
 		test_records(&meta);
 		test_any(&meta);
 		test_owner(&meta);
