@@ -150,6 +150,8 @@ static void outcome_json(const char *verb, const Reply *reply)
 	if (o->has_killed)
 		json_object_object_add(j, "killed",
 				       json_object_new_boolean(o->killed));
+	if (o->not_kept)
+		print_add_string(j, "not_kept", o->not_kept);
 	print_json(j);
 }
 
@@ -189,6 +191,11 @@ void print_outcome(const struct cli *cli, const char *verb, const Reply *reply)
 	if (o->has_killed && o->killed)
 		printf("; it has ended");
 	putchar('\n');
+	if (o->not_kept)
+		fprintf(stderr,
+			"jobcr: warning: %s: a start by Slurm that jobcr is "
+			"not asked about empties it\n",
+			o->not_kept);
 }
 
 static void print_refusals(const Reply *reply)

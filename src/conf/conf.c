@@ -283,6 +283,42 @@ static int check_keep(cfg_t *cfg, cfg_opt_t *opt)
 		       : complain(cfg, opt, v, "0 and times like 12h or 30d");
 }
 
+/* "4096", "64K", "1G": bytes. */
+static int parse_size(const char *text, uint64_t *ret)
+{
+	static const char units[] = "KMGT";
+	char digits[24];
+	size_t len = strlen(text);
+	const char *unit;
+	unsigned int shift = 0;
+	uint64_t v;
+
+	if (len == 0 || len >= sizeof(digits))
+		return -EINVAL;
+	memcpy(digits, text, len + 1);
+	unit = strchr(units, digits[len - 1]);
+	if (unit) {
+		shift = 10 * (unsigned int)(unit - units + 1);
+		digits[len - 1] = '\0';
+	}
+	if (parse_u64(digits, (uint64_t)INT64_MAX >> shift, &v) < 0)
+		return -EINVAL;
+	*ret = v << shift;
+	return 0;
+}
+
+static int check_size(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *v = cfg_opt_getnstr(opt, 0);
+	uint64_t unused;
+
+	if (v && parse_size(v, &unused) == 0)
+		return 0;
+	cfg_error(cfg, "%s is \"%s\": allowed are 0 and sizes like 64M or 1G",
+		  opt->name, v ? v : "");
+	return -1;
+}
+
 /* They have been checked. */
 static void take_keeps(struct conf *conf, cfg_t *cfg)
 {
@@ -292,6 +328,7 @@ static void take_keeps(struct conf *conf, cfg_t *cfg)
 	(void)parse_keep(cfg_getstr(cfg, "KeepUnknown"), &conf->keep_unknown_s);
 	(void)parse_keep(cfg_getstr(cfg, "SweepInterval"),
 			 &conf->sweep_interval_s);
+	(void)parse_size(cfg_getstr(cfg, "KeepOutput"), &conf->keep_output);
 }
 
 /* They have been checked. */
@@ -393,6 +430,7 @@ static void set_checks(cfg_t *cfg)
 		cfg_set_validate_func(cfg, paths[i], check_absolute);
 	for (i = 0; i < ARRAY_SIZE(keeps); i++)
 		cfg_set_validate_func(cfg, keeps[i], check_keep);
+	cfg_set_validate_func(cfg, "KeepOutput", check_size);
 	cfg_set_validate_func(cfg, "Interval", check_interval);
 	cfg_set_validate_func(cfg, "WindowInterval", check_interval);
 	cfg_set_validate_func(cfg, "MTBF", check_time);
@@ -431,6 +469,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_STR("KeepCompleted", "0", CFGF_NONE),
 		CFG_STR("KeepEnded", "1d", CFGF_NONE),
 		CFG_STR("KeepUnknown", "30d", CFGF_NONE),
+		CFG_STR("KeepOutput", "1G", CFGF_NONE),
 		CFG_STR("SweepInterval", "1h", CFGF_NONE),
 		CFG_STR("MetricsFile", "", CFGF_NONE),
 		CFG_INT("MetricsInterval", 15, CFGF_NONE),

@@ -33,6 +33,7 @@ struct conf {
 	uint32_t keep_ended_s;           /* KeepEnded */
 	uint32_t keep_unknown_s;         /* KeepUnknown; histories, too */
 	uint32_t sweep_interval_s;       /* SweepInterval; 0: never */
+	uint64_t keep_output;            /* KeepOutput: bytes; 0: none */
 	char *metrics_file;              /* MetricsFile; NULL: none */
 	unsigned int metrics_interval_s; /* MetricsInterval */
 

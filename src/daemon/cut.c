@@ -12,6 +12,7 @@
 #include "daemon/slurm.h"
 #include "operation/aside.h"
 #include "operation/checkpoint.h"
+#include "operation/chronicle.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -150,6 +151,10 @@ static int checkpoint(struct under_way *w, struct err *err)
 				    reply->outcome->not_pinned);
 		subject_log_outcome(w->s, "checkpoint", w->cut->cause,
 				    reply->outcome);
+		if (chronicle_not_kept(w->s->conf, &w->s->info, reply->outcome))
+			subject_note(w->s, "warning",
+				     reply->outcome->generation, "%s",
+				     reply->outcome->not_kept);
 	}
 	reply__free_unpacked(reply, NULL);
 	return r;

@@ -98,6 +98,15 @@ static int take_lease(struct subject *s, struct err *err)
 			     &s->info.generation, err);
 }
 
+static void say_restored(const struct subject *s, const Outcome *o)
+{
+	subject_log_outcome(s, "restore", NULL, o);
+	if (o->has_put_back && o->put_back)
+		subject_note(s, "output", o->generation,
+			     "%llu bytes of output were put back",
+			     (unsigned long long)o->put_back);
+}
+
 static int restore(struct subject *s, struct err *err)
 {
 	const struct restore p = {
@@ -116,7 +125,7 @@ static int restore(struct subject *s, struct err *err)
 		r = err_set(err, reply->result, "%s",
 			    reply->text ? reply->text : "failed");
 	else if (reply->outcome)
-		subject_log_outcome(s, "restore", NULL, reply->outcome);
+		say_restored(s, reply->outcome);
 	reply__free_unpacked(reply, NULL);
 	return r;
 }

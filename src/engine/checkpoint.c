@@ -15,6 +15,7 @@
 #include "engine/engine.h"
 #include "engine/meta.h"
 #include "engine/mourn.h"
+#include "engine/outputs.h"
 #include "engine/outside.h"
 #include "engine/pages.h"
 #include "engine/preflight.h"
@@ -49,6 +50,7 @@ struct checkpoint {
 	struct mourner *mourner;
 	struct sync_list syncs;
 	struct outside *outside;
+	struct outputs *outputs;
 	char meta_name[NAME_BYTES], pages_name[NAME_BYTES];
 	uint32_t meta_stream, page_streams[1];
 	unsigned int created; /* streams, in this order */
@@ -176,6 +178,7 @@ static int prepare(struct checkpoint *c, struct err *err)
 		return r;
 	config.writer = c->writer;
 	r = pages_new(&config, &c->pages, err);
+	c->outputs = outputs_new(c->args);
 	if (r == 0 && c->args->published && c->args->pause != ENGINE_PAUSE_STOP)
 		r = pin_new(&c->pin, err);
 	return r;
@@ -239,6 +242,7 @@ static int dump_all(struct checkpoint *c, struct err *err)
 
 	enter(c, PHASE_DUMP);
 	r = meta_put_part(&c->meta, c->args, &c->tree, err);
+	outputs_cut(c->outputs);
 	if (r == 0)
 		r = dump_records(&c->dump, err);
 	if (r < 0)
@@ -281,7 +285,12 @@ static int publish(struct checkpoint *c, struct err *err)
 	int r;
 
 	enter(c, PHASE_PUBLISH);
-	r = meta_put_end(&c->meta, total.bytes, total.extents, digest, err);
+	r = outputs_keep(c->outputs, &c->meta,
+			 args->published && !c->result.pinned_ns,
+			 c->result.not_kept, sizeof(c->result.not_kept), err);
+	if (r == 0)
+		r = meta_put_end(&c->meta, total.bytes, total.extents, digest,
+				 err);
 	if (r == 0)
 		r = writer_finish(c->writer, err);
 	if (r == 0)
@@ -471,6 +480,7 @@ int checkpoint_run(const struct checkpoint_args *args,
 	pages_free(c->pages);
 	sync_done(&c->syncs);
 	outside_free(c->outside);
+	outputs_free(c->outputs);
 	meta_stream_done(&c->meta);
 	writer_free(c->writer);
 	if (r < 0 && !c->durable)

@@ -52,12 +52,13 @@ struct checkpoint_args {
 	const struct user_id *owner;
 	const char *const *carry;
 	const char *const *stdio;
+	uint64_t keep_output;        /* up to so many bytes of each; 0: none */
 	uint64_t freeze_deadline_ns; /* from the start; 0: 10 s */
 	bool no_direct;
 	unsigned int readers;    /* threads that read pages; 0: 2 */
 	enum engine_pause pause; /* when published is not NULL */
 	uint32_t epoch; /* of the run, for the manifest; 0: it has none */
-	uint32_t base;	/* generation that the run began from */
+	uint32_t base;  /* generation that the run began from */
 	/* Asked right before the manifest is made; NULL: it may always. */
 	int (*may_publish)(void *arg, struct err *err);
 	/* Each phase as it begins; not NULL. */
@@ -82,6 +83,7 @@ struct checkpoint_result {
 	bool killed;
 	bool gone;            /* killed by others, after the pin */
 	char not_pinned[160]; /* why; "": pinned, or not asked for */
+	char not_kept[1024];  /* an output file, and why; "": all are kept */
 };
 
 /*

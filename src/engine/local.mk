@@ -12,6 +12,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/meta.c %D%/meta.h
 %C%_libengine_a_SOURCES += %D%/preflight.c %D%/preflight.h
 %C%_libengine_a_SOURCES += %D%/preflight_tree.c
+%C%_libengine_a_SOURCES += %D%/outputs.c %D%/outputs.h
 %C%_libengine_a_SOURCES += %D%/outside.c %D%/outside.h
 %C%_libengine_a_SOURCES += %D%/pages.c %D%/pages.h
 %C%_libengine_a_SOURCES += %D%/slice.c %D%/slice.h

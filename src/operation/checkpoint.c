@@ -33,6 +33,8 @@ static void fill_common(const struct conf *conf, WorkerRequest *w)
 	w->timeout_s = conf->timeout_s;
 	w->has_pause = 1;
 	w->pause = (uint32_t)conf->pause;
+	w->has_keep_output = 1;
+	w->keep_output = conf->keep_output;
 }
 
 /*
@@ -280,6 +282,10 @@ static void note_outcome(const struct operation *op,
 				   text);
 		chronicle_add(op->conf, info, "checkpoint",
 			      reply->outcome->generation, text);
+		if (chronicle_not_kept(op->conf, info, reply->outcome))
+			chronicle_add(op->conf, info, "warning",
+				      reply->outcome->generation,
+				      reply->outcome->not_kept);
 	} else if (reply->text) {
 		chronicle_add(op->conf, info,
 			      reply->result == -ENOTSUP ? "refused" : "failed",

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "wire/record.h"
 
 /* What a caller waits for the store, and what a writer does at most. */
 #define PATIENCE_MS 250
@@ -110,6 +112,25 @@ void chronicle_describe(const char *what, const char *cause, const Outcome *o,
 		 o->threads == 1 ? "" : "s", (double)o->page_bytes / MIB,
 		 rate(o->page_bytes, o->pages_ns), pause,
 		 (double)o->total_ns / 1e6);
+}
+
+bool chronicle_not_kept(const struct conf *conf,
+			const struct control_info *info, const Outcome *o)
+{
+	struct record_not_kept said, now = { 0 };
+	struct err unused;
+
+	if (!o->not_kept)
+		return false;
+	(void)record_read(conf->run_dir, info->job_id, RECORD_NOT_KEPT, &said,
+			  sizeof(said), &unused);
+	snprintf(now.text, sizeof(now.text), "%.*s", (int)sizeof(now.text) - 1,
+		 o->not_kept);
+	if (!strncmp(said.text, now.text, sizeof(now.text)))
+		return false;
+	(void)record_write(conf->run_dir, info->job_id, RECORD_NOT_KEPT, &now,
+			   sizeof(now), &unused);
+	return true;
 }
 
 void chronicle_add(const struct conf *conf, const struct control_info *info,

@@ -2,6 +2,7 @@
 #ifndef JOBCR_OPERATION_CHRONICLE_H
 #define JOBCR_OPERATION_CHRONICLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "conf/conf.h"
@@ -15,6 +16,13 @@
  */
 void chronicle_add(const struct conf *conf, const struct control_info *info,
 		   const char *kind, uint32_t generation, const char *text);
+
+/*
+ * An output file is not kept, as a checkpoint's outcome says: is that news in
+ * this run of the job?  Once it was asked it is none.
+ */
+bool chronicle_not_kept(const struct conf *conf,
+			const struct control_info *info, const Outcome *o);
 
 /*
  * The outcome of a "checkpoint" (with its cause) or a "restore" (NULL) as one

@@ -150,6 +150,13 @@ struct record_kept {
 	uint32_t magic;
 };
 
+/* Why an output file is not kept with snapshots, as it was said last. */
+#define RECORD_NOT_KEPT "not-kept"
+struct record_not_kept {
+	uint32_t magic;
+	char text[256];
+};
+
 /*
  * magic must be the struct's first member; it is filled in.  job_id NULL: a
  * record of the node, RUNDIR/NAME.rec.

@@ -184,6 +184,8 @@ static void fill_outcome(const struct work *w,
 	o->gone = res->gone;
 	if (*res->not_pinned)
 		o->not_pinned = strdup(res->not_pinned);
+	if (*res->not_kept)
+		o->not_kept = strdup(res->not_kept);
 }
 
 static bool only_look(const struct work *w)
@@ -218,6 +220,8 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 		.dir_fd = dir_fd,
 		.owner = &w->owner,
 		.carry = carry ? carry : none,
+		/* Nobody else starts a job of ours again. */
+		.keep_output = w->info.slurm ? req->keep_output : 0,
 		.no_direct = req->has_no_direct && req->no_direct,
 		.readers = req->has_readers ? req->readers : 0,
 		.pause = req->has_pause ? (enum engine_pause)req->pause

@@ -3,6 +3,8 @@ jobcr_worker_SOURCES = \
 	%D%/checkpoint.c \
 	%D%/fence.c \
 	%D%/main.c \
+	%D%/outputs.c \
+	%D%/outputs.h \
 	%D%/restore.c \
 	%D%/run.c \
 	%D%/talk.c \

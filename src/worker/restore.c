@@ -6,13 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "images/part.pb-c.h"
-#include "images/tags.h"
 #include "kernel/memory_limit.h"
-#include "operation/aside.h"
 #include "snapshot/snapshot.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
+#include "worker/outputs.h"
 #include "worker/worker.h"
 
 static int set_time(void *arg, int64_t monotonic_ns, int64_t boottime_ns,
@@ -83,68 +81,6 @@ static int open_snapshot(struct work *w, int *ret, struct err *err)
 		r = store_check_late(job_fd, w->generation, &w->owner, err);
 	return r < 0 ? r
 		     : store_open(job_fd, w->generation, &w->owner, ret, err);
-}
-
-/* The paths of the output files, as they were at the cut. */
-static int read_outputs(struct work *w, int dir_fd, char ***ret,
-			struct err *err)
-{
-	ManifestRecord *m;
-	struct meta meta;
-	char **list = NULL;
-	size_t i, n = 0, k;
-	int r = snapshot_manifest(dir_fd, &w->owner, &m, err);
-
-	if (r < 0)
-		return r;
-	r = m->n_parts
-		    ? snapshot_meta(dir_fd, &w->owner, m->parts[0], &meta, err)
-		    : err_set(err, -EBADMSG, "manifest: no part");
-	if (r == 0) {
-		for (i = 0; i < meta.count && !list; i++) {
-			const PartRecord *part = (void *)meta.entries[i].msg;
-
-			if (meta.entries[i].tag != TAG_PART)
-				continue;
-			list = calloc(part->n_stdio_path + 1, sizeof(*list));
-			for (k = 0; list && k < part->n_stdio_path; k++)
-				list[n++] = strdup(part->stdio_path[k]);
-		}
-		meta_done(&meta);
-		if (!list)
-			r = err_set(err, -EBADMSG, "no record of the node");
-	}
-	manifest_record__free_unpacked(m, NULL);
-	if (r == 0)
-		*ret = list;
-	return r;
-}
-
-static void outputs_free(char **list)
-{
-	char **p;
-
-	for (p = list; p && *p; p++)
-		free(*p);
-	free(list);
-}
-
-/* A restore that failed leaves everything as it found it. */
-static void outputs_aside_again(const struct work *w, char **list)
-{
-	struct err unused;
-
-	for (; list && *list; list++)
-		(void)aside_put(*list, w->req->job_id, &w->owner, &unused);
-}
-
-static int outputs_back(const struct work *w, char **list, struct err *err)
-{
-	int r = 0;
-
-	for (; r == 0 && *list; list++)
-		r = aside_take_back(*list, w->req->job_id, &w->owner, err);
-	return r;
 }
 
 static void fill_outcome(const struct work *w, const struct restart_result *res,
@@ -248,7 +184,8 @@ int work_restore(struct work *w, Reply *reply, struct err *err)
 	auto_close int dir_fd = -EBADF;
 	struct control_reply control;
 	int stdio[3], r;
-	char **outputs = NULL;
+	struct outputs_found outputs = { 0 };
+	uint64_t put_back = 0;
 
 	r = work_connect(w, err);
 	if (r == 0 && w->info.state != CONTROL_RESTORING)
@@ -260,13 +197,17 @@ int work_restore(struct work *w, Reply *reply, struct err *err)
 	if (r == 0)
 		r = check_identity(w, dir_fd, err);
 	if (r == 0 && aside)
-		r = read_outputs(w, dir_fd, &outputs, err);
+		r = outputs_find(w, dir_fd, &outputs, err);
 	if (r == 0 && aside)
-		r = outputs_back(w, outputs, err);
+		r = outputs_put_back(w, dir_fd, &outputs, &put_back, err);
 	if (r == 0)
 		r = run_engine(w, dir_fd, stdio, reply, err);
-	if (r < 0)
-		outputs_aside_again(w, outputs);
-	outputs_free(outputs);
+	if (r < 0) {
+		outputs_put_aside(w, &outputs);
+	} else if (put_back) {
+		reply->outcome->has_put_back = 1;
+		reply->outcome->put_back = put_back;
+	}
+	outputs_done(&outputs);
 	return r;
 }

@@ -58,19 +58,22 @@ static void test_keeps(const char *path)
 		   c->keep_ended_s == 86400 &&
 		   c->keep_unknown_s == 30 * 86400 &&
 		   c->sweep_interval_s == 3600 && !c->metrics_file &&
-		   c->metrics_interval_s == 15 && c->requeued_s == 10,
+		   c->metrics_interval_s == 15 && c->requeued_s == 10 &&
+		   c->keep_output == 1u << 30,
 	   "snapshots of jobs that failed stay for a day: %s", err.text);
 	conf_free(c);
 	ok(load(path,
 		"KeepCompleted = \"2h\"\nKeepEnded = \"0\"\n"
 		"KeepUnknown = \"7d\"\nSweepInterval = \"0\"\n"
 		"MetricsFile = \"/m/j.prom\"\nMetricsInterval = 60\n"
-		"RequeuedInterval = 0\n",
+		"RequeuedInterval = 0\n"
+		"KeepOutput = \"3T\"\n",
 		&c, &err) == 0 &&
 		   c->keep_completed_s == 7200 && !c->keep_ended_s &&
 		   c->keep_unknown_s == 7 * 86400 && !c->sweep_interval_s &&
 		   !strcmp(c->metrics_file, "/m/j.prom") &&
-		   c->metrics_interval_s == 60 && !c->requeued_s,
+		   c->metrics_interval_s == 60 && !c->requeued_s &&
+		   c->keep_output == 3ull << 40,
 	   "or as they are wanted: %s", err.text);
 	conf_free(c);
 }
@@ -128,6 +131,9 @@ static void test_bad(const char *path)
 		{ "MetricsInterval = 0\n", "line 1", "1 to 3600" },
 		{ "MTBF = \"0\"\n", "line 1", "30d" },
 		{ "MTBF = \"auto\"\n", "line 1", "30d" },
+		{ "KeepOutput = \"lots\"\n", "line 1", "64M" },
+		{ "KeepOutput = \"G\"\n", "line 1", "1G" },
+		{ "KeepOutput = \"8388608T\"\n", "line 1", "1G" },
 		{ "MaxWriters = 2000\n", "line 1", "0 to 1024" },
 		{ "PauseMode = \"fast\"\n", "line 1", "auto, stop and pin" },
 	};
