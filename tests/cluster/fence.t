@@ -19,6 +19,7 @@ while [ $n -lt ${1:-400} ]; do
 	n=$((n + 1))
 	read -r host </proc/sys/kernel/hostname
 	echo "$host $n $EPOCHREALTIME" >>"$HOME/trace.$SLURM_JOB_ID"
+	echo "round $n"
 	sleep 0.1
 done
 EOT
@@ -35,9 +36,8 @@ log_of() {
 	echo "$cluster_dir/log/jobcrd-$1.log"
 }
 
-append=--open-mode=append
-cut=$(submit --jobcr $append job)
-lost=$(submit --jobcr $append job)
+cut=$(submit --jobcr job)
+lost=$(submit --jobcr job)
 wait_until 30 has_state "$cut" RUNNING && wait_until 30 has_state "$lost" RUNNING
 at=$(field "$cut" NodeList)
 other=$(field "$lost" NodeList)
@@ -117,6 +117,8 @@ check() {
 	bad=$(awk -v h="$new" '$1 == h && n && $2 != n + 1 { print }
 		$1 == h { n = $2 }' "$home/trace.$job")
 	is "$bad" "" "and did each round from there once"
+	bad=$(awk '$0 != "round " NR' "$home/$job.out")
+	is "$bad" "" "and its output has every round once"
 }
 check "$cut" "$at" "$cut_round"
 check "$lost" "$other" "$lost_round"

@@ -21,6 +21,7 @@ CLUSTER_TESTS = \
 	%D%/pinned-cgroup2.t \
 	%D%/lost.t \
 	%D%/output.t \
+	%D%/output_lost.t \
 	%D%/refused.t \
 	%D%/drain.t \
 	%D%/restored.t \
