@@ -15,7 +15,7 @@ RequeuedInterval = 1" CLUSTER_KILL_WAIT=5
 # job, opened anew each time, as a lock file or a log would be.
 script job <<'EOT'
 n=0
-while [ $n -lt ${1:-400} ]; do
+while [ $n -lt 400 ] && [ ! -e "$HOME/stop.$SLURM_JOB_ID" ]; do
 	n=$((n + 1))
 	read -r host </proc/sys/kernel/hostname
 	echo "$host $n $EPOCHREALTIME" >>"$HOME/trace.$SLURM_JOB_ID"
@@ -36,19 +36,24 @@ log_of() {
 	echo "$cluster_dir/log/jobcrd-$1.log"
 }
 
-cut=$(submit --jobcr job)
+# Two on a node that is cut off; one of them is over before it is healed.
 lost=$(submit --jobcr job)
-wait_until 30 has_state "$cut" RUNNING && wait_until 30 has_state "$lost" RUNNING
+wait_until 30 has_state "$lost" RUNNING
+cut=$(cluster as alice ctl sbatch --parsable -n1 -o %j.out --jobcr job)
+over=$(cluster as alice ctl sbatch --parsable -n1 -o %j.out --jobcr job)
+wait_until 30 has_state "$cut" RUNNING && wait_until 30 has_state "$over" RUNNING
 at=$(field "$cut" NodeList)
 other=$(field "$lost" NodeList)
+[ "$(field "$over" NodeList)" = "$at" ] || bail "job $over is not on $at"
 wait_until 30 has_rounds "$cut" "$at" 5 || bail "job $cut does not run"
+wait_until 30 has_rounds "$over" "$at" 5 || bail "job $over does not run"
 wait_until 30 has_rounds "$lost" "$other" 5 || bail "job $lost does not run"
 is "$(cd "$cluster_dir/shared/store/private/$cut" && echo lease.*)" \
 	lease.0000000001 "a first run takes epoch 1"
 
 # The store goes away and comes back.
 cluster cut "$at" store
-wait_until 30 grep -q "stands still: its lease" "$(log_of "$at")"
+wait_until 30 grep -q "$cut: stands still: its lease" "$(log_of "$at")"
 stopped=$?
 before=$(last "$cut")
 sleep 1
@@ -58,17 +63,18 @@ ok $? "a job stands still when its lease cannot be renewed" \
 cluster heal "$at"
 round=$(rounds "$cut" "$at")
 wait_until 30 has_rounds "$cut" "$at" $((round + 5)) &&
-	wait_until 30 grep -q "goes on: its lease" "$(log_of "$at")"
+	wait_until 30 grep -q "$cut: goes on: its lease" "$(log_of "$at")"
 ok $? "and goes on when it can" "$(cat "$(log_of "$at")")"
 grep -q "$cut: goes on: its lease.*it stood still for" "$(log_of "$at")"
 ok $? "the log says for how long" "$(cat "$(log_of "$at")")"
 
-for job in $cut $lost; do
+for job in $cut $over $lost; do
 	cluster as alice "$(field "$job" NodeList)" \
 		jobcr checkpoint "$job" --leave-running >/dev/null
 	ok $? "job $job has a snapshot"
 done
 cut_round=$(last "$cut" | cut -d ' ' -f 2)
+over_round=$(last "$over" | cut -d ' ' -f 2)
 lost_round=$(last "$lost" | cut -d ' ' -f 2)
 
 cluster cut "$at" store
@@ -77,7 +83,7 @@ cluster kill-node "$other"
 for node in "$at" "$other"; do
 	slurm scontrol update nodename="$node" state=down reason=test
 done
-for job in $cut $lost; do
+for job in $cut $over $lost; do
 	wait_until 60 restarted "$job"
 	ok $? "job $job is started again"
 done
@@ -85,15 +91,26 @@ goes_on() {
 	new=$(field "$1" NodeList)
 	has_rounds "$1" "$new" 5
 }
-for job in $cut $lost; do
+for job in $cut $over $lost; do
 	wait_until 60 goes_on "$job"
 	ok $? "job $job goes on on another node" "$(cat "$home/$job.out")"
 done
+touch "$home/stop.$over"
+wait_until 60 has_state "$over" COMPLETED
+ok $? "one of them completes" "$(slurm scontrol show job "$over")"
+has_no_lease() {
+	! ls "$cluster_dir/shared/store/private/$over"/lease.*
+}
+wait_until 60 has_no_lease
+ok $? "and leaves nothing that tells of it in the store" \
+	"$(ls "$cluster_dir/shared/store/private/$over")"
 
 cluster heal "$at"
-wait_until 60 grep -q "ended here" "$(log_of "$at")"
-ok $? "the node that was cut off ends its copy when it can see again" \
-	"$(cat "$(log_of "$at")")"
+for job in $cut $over; do
+	wait_until 60 grep -q "$job: ended here" "$(log_of "$at")"
+	ok $? "the node that was cut off ends its copy of job $job when it can see again" \
+		"$(cat "$(log_of "$at")")"
+done
 no_process() {
 	! cluster exec "$at" pgrep -u 2001
 }
@@ -121,6 +138,10 @@ check() {
 	is "$bad" "" "and its output has every round once"
 }
 check "$cut" "$at" "$cut_round"
+new=$(last "$over" | cut -d ' ' -f 1)
+is "$(once "$over")" "" "never two runs of job $over at once"
+[ "$new" != "$at" ] && [ "$(first_there "$over" "$new")" -le $((over_round + 1)) ]
+ok $? "its last round was done on $new" "$(tail -n 3 "$home/trace.$over")"
 check "$lost" "$other" "$lost_round"
 ls "$cluster_dir/shared/store/private/$cut" | sed 's/^/# /'
 slurm scancel "$cut" "$lost"
