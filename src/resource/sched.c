@@ -56,6 +56,22 @@ static bool is_known(uint32_t policy)
 	       policy == SCHED_BATCH || policy == SCHED_IDLE;
 }
 
+/*
+ * Linux 6.12 tells the time slice of every thread, also of those that never
+ * asked for one: that one depends on the node and is not to be kept.
+ */
+static uint64_t own_runtime(const struct sched_attr *attr)
+{
+	struct sched_attr usual;
+	struct err ignored;
+
+	if (is_realtime(attr->sched_policy) ||
+	    get_attr(0, &usual, &ignored) < 0 ||
+	    usual.sched_runtime != attr->sched_runtime)
+		return attr->sched_runtime;
+	return 0;
+}
+
 /* The soft limit of a process, without CAP_SYS_RESOURCE: from /proc. */
 static uint64_t soft_limit(int proc_fd, const char *name)
 {
@@ -134,7 +150,7 @@ static int sched_dump(const struct dump_ctx *ctx,
 	rec.flags = attr.sched_flags;
 	rec.nice = attr.sched_nice;
 	rec.priority = attr.sched_priority;
-	rec.runtime = attr.sched_runtime;
+	rec.runtime = own_runtime(&attr);
 	rec.deadline = attr.sched_deadline;
 	rec.period = attr.sched_period;
 	rec.affinity.data = affinity;
@@ -282,6 +298,9 @@ static int set_attr(struct remote *remote, pid_t tid, const SchedRecord *rec,
 	r = get_attr(tid, &here, err);
 	if (r < 0 || is_same(&attr, &here))
 		return r;
+	here.sched_runtime = own_runtime(&here);
+	if (is_same(&attr, &here))
+		return 0;
 	set_clamps(rec, &here, &attr);
 	r = remote_write(remote, remote_buffer(remote), &attr, sizeof(attr),
 			 err);

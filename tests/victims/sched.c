@@ -69,11 +69,18 @@ static struct wish {
 	  { .sched_policy = 6,
 	    .sched_runtime = 1000000,
 	    .sched_deadline = 50000000,
-	    .sched_period = 100000000 },
+	    .sched_period = 100000000,
+	    .sched_flags = 6 }, /* reclaims, and is told of overruns */
 	  0,
 	  3,
 	  0,
 	  true },
+	{ "slice",
+	  { .sched_runtime = 87654321 }, /* Linux 6.12 */
+	  0,
+	  3,
+	  50000,
+	  false },
 };
 #define COUNT (int)(sizeof(wishes) / sizeof(wishes[0]))
 
@@ -139,7 +146,7 @@ int main(void)
 	struct facts before;
 	int i, n = 0;
 
-	pthread_barrier_init(&ready, NULL, getuid() ? 4 : COUNT);
+	pthread_barrier_init(&ready, NULL, getuid() ? 5 : COUNT);
 	for (i = 1; i < COUNT; i++)
 		if (getuid() == 0 || !wishes[i].root)
 			pthread_create(&threads[n++], NULL, thread, &wishes[i]);
