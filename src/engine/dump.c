@@ -123,6 +123,19 @@ static int engine_ends_at(void *arg, const struct thread_view *thread,
 		      : 0;
 }
 
+static int engine_witness(void *arg, const struct thread_view *thread,
+			  pid_t *ret_ns_pid, struct err *err)
+{
+	struct dump *d = arg;
+	int r = witness_have(&d->witness, thread->task->proc_fd,
+			     thread->status->uids[0], thread->status->gids[0],
+			     err);
+
+	if (r == 0)
+		*ret_ns_pid = d->witness.ns_pid;
+	return r;
+}
+
 static int engine_sync_later(void *arg, int fd, struct err *err)
 {
 	const struct dump *d = arg;
@@ -173,6 +186,7 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 		.pages_of_task = engine_pages_of_task,
 		.pages_of_fd = engine_pages_of_fd,
 		.ends_at = engine_ends_at,
+		.witness = engine_witness,
 		.sync_later = engine_sync_later,
 	};
 	d->ctx.out = out;
@@ -376,5 +390,6 @@ int dump_records(struct dump *d, struct err *err)
 		if (r < 0)
 			err_wrap(err, r, "process %d", c->tasks[i].view.ns_pid);
 	}
+	witness_done(&d->witness);
 	return r;
 }

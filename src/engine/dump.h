@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "engine/pages.h"
 #include "engine/sync.h"
+#include "engine/witness.h"
 #include "resource/resource.h"
 
 /* Dumping one tree: what resources see, and what they call. */
@@ -20,6 +21,7 @@ struct dump {
 	struct dump_ctx ctx;
 	uint8_t allowed_cpus[1024];
 	struct outside **outside; /* borrowed; made when first asked for */
+	struct witness witness;   /* ended by dump_records */
 	bool looked_outside;
 	struct err outside_failure; /* code 0: none */
 };

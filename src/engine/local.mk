@@ -21,6 +21,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/mourn.c %D%/mourn.h
 %C%_libengine_a_SOURCES += %D%/reaper.c %D%/reaper.h
 %C%_libengine_a_SOURCES += %D%/sync.c %D%/sync.h
+%C%_libengine_a_SOURCES += %D%/witness.c %D%/witness.h
 
 # Restore.
 %C%_libengine_a_SOURCES += %D%/building.h

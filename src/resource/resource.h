@@ -122,6 +122,10 @@ struct dump_engine {
 	int (*ends_at)(void *arg, const struct thread_view *thread,
 		       uint64_t clear_child_tid, uint64_t robust_head,
 		       struct err *err);
+	/* A process with the thread's real ids, without privileges, outside of
+	 * the tree but in its pid namespace: its number there. */
+	int (*witness)(void *arg, const struct thread_view *thread,
+		       pid_t *ret_ns_pid, struct err *err);
 	/* Must be durable before the snapshot exists; fd is duplicated. */
 	int (*sync_later)(void *arg, int fd, struct err *err);
 };
@@ -235,6 +239,7 @@ extern const struct resource_ops res_thread;
 extern const struct resource_ops res_sigqueue;
 extern const struct resource_ops res_creds;
 extern const struct resource_ops res_sched;
+extern const struct resource_ops res_landlock;
 
 /* NULL when no resource writes this tag. */
 const struct resource_ops *resource_by_tag(uint32_t tag);

@@ -12,6 +12,7 @@
 #include <linux/sched/types.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -91,6 +92,25 @@ static uint64_t soft_limit(int proc_fd, const char *name)
 	return *at == 'u' ? UINT64_MAX : strtoull(at, NULL, 10);
 }
 
+/* A thread that shares its core only with those of the same cookie. */
+static bool has_cookie(pid_t tid)
+{
+	uint64_t cookie = 0;
+
+	return prctl(PR_SCHED_CORE, PR_SCHED_CORE_GET, tid,
+		     PR_SCHED_CORE_SCOPE_THREAD, &cookie) == 0 &&
+	       cookie != 0;
+}
+
+static void check_cookie(const struct thread_view *thread, struct refusals *no)
+{
+	if (has_cookie(thread->tid))
+		refusals_add(no, thread->task->ns_pid, thread->task->stat->comm,
+			     -1, "run it without core scheduling",
+			     "thread %d has a core scheduling cookie",
+			     (int)thread->ns_tid);
+}
+
 /* What root gave to an ordinary user's thread cannot be given again. */
 static int sched_check(const struct dump_ctx *ctx,
 		       const struct thread_view *thread, struct refusals *no,
@@ -104,6 +124,7 @@ static int sched_check(const struct dump_ctx *ctx,
 	r = get_attr(thread->tid, &attr, err);
 	if (r < 0)
 		return r;
+	check_cookie(thread, no);
 	if (!is_known(attr.sched_policy)) {
 		refusals_add(no, task->ns_pid, task->stat->comm, -1,
 			     "use another scheduling policy",

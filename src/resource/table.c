@@ -39,6 +39,7 @@ const struct resource_ops *const resource_table[] = {
 	&res_sigqueue,
 	&res_creds,
 	&res_sched,
+	&res_landlock,
 
 	NULL,
 };

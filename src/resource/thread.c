@@ -23,6 +23,11 @@
 
 #define GET_SYSCALL_USER_DISPATCH 0x4211 /* PTRACE_..._CONFIG, Linux 6.4 */
 
+/* PF_* of the kernel: what PR_SET_IO_FLUSHER sets. */
+#define MEMALLOC_NOIO  0x00080000u
+#define LOCAL_THROTTLE 0x00100000u
+#define IO_FLUSHER     (MEMALLOC_NOIO | LOCAL_THROTTLE)
+
 #define COMM_BYTES   16
 #define CS_64BIT     0x33
 #define SELECTOR_LDT 4
@@ -84,6 +89,20 @@ static void check_stopped(const struct thread_view *thread, struct refusals *no)
 		       "uses segments of its own");
 }
 
+/* Only those who could set it may ask for it; /proc tells everybody. */
+static int check_flusher(const struct thread_view *thread, struct refusals *no,
+			 struct err *err)
+{
+	struct proc_stat stat;
+	int r;
+
+	r = proc_read_stat(thread->proc_fd, &stat, err);
+	if (r == 0 && (stat.flags & IO_FLUSHER) == IO_FLUSHER)
+		refuse(thread, no, "do without PR_SET_IO_FLUSHER",
+		       "is an I/O flusher");
+	return r;
+}
+
 static int thread_check(const struct dump_ctx *ctx,
 			const struct thread_view *thread, struct refusals *no,
 			struct err *err)
@@ -104,7 +123,7 @@ static int thread_check(const struct dump_ctx *ctx,
 		       "has real-time I/O priority, which only root can give");
 	if (thread->tracee && thread->tracee->stopped)
 		check_stopped(thread, no);
-	return 0;
+	return check_flusher(thread, no, err);
 }
 
 static int read_comm(int proc_fd, char ret[COMM_BYTES + 1], struct err *err)

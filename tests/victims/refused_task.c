@@ -4,7 +4,9 @@
 #include <asm/prctl.h>
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -51,6 +53,51 @@ static bool without_cpuid(void)
 	if (errno == ENODEV)
 		victim_skip("this processor's CPUID cannot fault");
 	return false;
+}
+
+static bool with_cookie(void)
+{
+	if (prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, 0, NULL) == 0)
+		return true;
+	victim_skip("no core scheduling: %s", strerror(errno));
+}
+
+static bool as_flusher(void)
+{
+	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) == 0)
+		return true;
+	victim_skip("may not be an I/O flusher: %s", strerror(errno));
+}
+
+/* Its thread, not its leader, is in a domain that allows everything else. */
+static void *landlocked(void *arg)
+{
+	struct landlock_ruleset_attr attr = {
+		.handled_access_fs = LANDLOCK_ACCESS_FS_MAKE_BLOCK,
+	};
+	int fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr),
+			      0);
+
+	if (fd >= 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	    syscall(SYS_landlock_restrict_self, fd, 0) == 0)
+		*(volatile int *)arg = 1;
+	else
+		*(volatile int *)arg = -1;
+	close(fd);
+	victim_wait_go();
+	return arg;
+}
+
+static bool in_landlock(void)
+{
+	static volatile int done;
+	pthread_t id;
+
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0,
+		    LANDLOCK_CREATE_RULESET_VERSION) < 0)
+		victim_skip("no Landlock: %s", strerror(errno));
+	return pthread_create(&id, NULL, landlocked, (void *)&done) == 0 &&
+	       victim_until(done) == 1;
 }
 
 static bool with_ldt(void)
@@ -161,6 +208,9 @@ static const struct kind {
 	{ "seccomp", "seccomp", in_seccomp, false },
 	{ "dispatch", "syscall user dispatch", with_dispatch, false },
 	{ "cpuid", "CPUID", without_cpuid, false },
+	{ "cookie", "core scheduling", with_cookie, false },
+	{ "flusher", "I/O flusher", as_flusher, true },
+	{ "landlock", "Landlock", in_landlock, false },
 	{ "ldt", "segments", with_ldt, false },
 	{ "ports", "I/O ports", with_ports, true },
 	{ "undo", "SEM_UNDO", with_undo, false },
