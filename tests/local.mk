@@ -351,6 +351,7 @@ UNIT_TESTS += %D%/unit/eintr
 %C%_unit_eintr_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
 	src/inject/libinject.a src/kernel/libkernel.a src/util/libutil.a
 
+T_TESTS += %D%/t/features.t
 UNIT_TESTS += %D%/unit/heal
 %C%_unit_heal_SOURCES = %D%/unit/heal.c
 %C%_unit_heal_LDADD = %D%/lib/libtap.a src/engine/libengine.a \

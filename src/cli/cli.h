@@ -80,6 +80,7 @@ int cmd_status(const struct cli *cli, int argc, char **argv);
 int cmd_drain(const struct cli *cli, int argc, char **argv);
 int cmd_undrain(const struct cli *cli, int argc, char **argv);
 int cmd_check(const struct cli *cli, int argc, char **argv);
+int cmd_features(const struct cli *cli, int argc, char **argv);
 
 /* Follow a job that a daemon runs for us: pass signals, end as it does. */
 int follow_job(const struct cli *cli, const char *job_id);

@@ -17,6 +17,7 @@ _jobcr_options() {
 	restore) echo "--generation --detach --dir --json" ;;
 	show) echo "--records --json --dir" ;;
 	verify) echo "--dir" ;;
+	features) echo "--json" ;;
 	drain) echo "--deadline --reason --dry-run --hold --json" ;;
 	esac
 }
@@ -50,7 +51,7 @@ _jobcr() {
 		mapfile -t COMPREPLY < <(compgen -W "--config --node --host \
 			--help --version run wait kill list status history \
 			checkpoint restore show verify delete drain undrain \
-			check" -- "$cur")
+			check features" -- "$cur")
 		return
 	fi
 	case $cur in

@@ -5,6 +5,7 @@ jobcr_SOURCES = \
 	%D%/check_slurm.c \
 	%D%/cli.h \
 	%D%/cmd_check.c \
+	%D%/cmd_features.c \
 	%D%/cmd_history.c \
 	%D%/cmd_jobs.c \
 	%D%/cmd_run.c \
@@ -22,7 +23,10 @@ jobcr_CPPFLAGS = $(AM_CPPFLAGS) -DJOBCR_VERSION='"$(VERSION)"'
 jobcr_LDADD = \
 	src/operation/liboperation.a \
 	src/conf/libconf.a \
+	src/resource/libresource.a \
 	src/snapshot/libsnapshot.a \
+	src/model/libmodel.a \
+	src/inject/libinject.a \
 	src/wire/libwire.a \
 	src/wire/libwireproto.a \
 	src/kernel/libkernel.a \

@@ -31,6 +31,7 @@ static const char usage[] =
 	"elsewhere\n"
 	"  undrain NODE                   it takes jobs again\n"
 	"  check [JOBID]                  can this node, can this job?\n"
+	"  features [--json]              what is saved, what is refused\n"
 	"\n"
 	"See jobcr(1).\n";
 
@@ -38,13 +39,14 @@ static const struct {
 	const char *name;
 	int (*run)(const struct cli *cli, int argc, char **argv);
 } commands[] = {
-	{ "run", cmd_run },         { "wait", cmd_wait },
-	{ "kill", cmd_kill },       { "checkpoint", cmd_checkpoint },
-	{ "restore", cmd_restore }, { "list", cmd_list },
-	{ "show", cmd_show },       { "verify", cmd_verify },
-	{ "status", cmd_status },   { "history", cmd_history },
-	{ "delete", cmd_delete },   { "drain", cmd_drain },
-	{ "undrain", cmd_undrain }, { "check", cmd_check },
+	{ "run", cmd_run },           { "wait", cmd_wait },
+	{ "kill", cmd_kill },         { "checkpoint", cmd_checkpoint },
+	{ "restore", cmd_restore },   { "list", cmd_list },
+	{ "show", cmd_show },         { "verify", cmd_verify },
+	{ "status", cmd_status },     { "history", cmd_history },
+	{ "delete", cmd_delete },     { "drain", cmd_drain },
+	{ "undrain", cmd_undrain },   { "check", cmd_check },
+	{ "features", cmd_features },
 };
 
 static int dispatch(const struct cli *cli, int argc, char **argv)

@@ -377,6 +377,9 @@ static int creds_restore(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_creds = {
 	.name = "credentials",
+	.saved = "user and group ids, capabilities, securebits, no_new_privs",
+	.refused = "rights that the job's user does not have",
+	.changes = "bounding set of an ordinary user's job",
 	.tag = TAG_CREDS,
 	.scope = SCOPE_THREAD,
 	.stage = STAGE_CREDS,

@@ -78,6 +78,7 @@ static int eventfd_late(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_eventfd = {
 	.name = "eventfd",
+	.saved = "counter, semaphore mode, flags",
 	.tag = TAG_EVENTFD,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

@@ -400,6 +400,10 @@ static int file_late(struct restore_ctx *ctx, struct restore_task *task, int fd,
 
 const struct resource_ops res_file = {
 	.name = "file",
+	.saved = "path, position, flags, locks; contents where CarryFiles says "
+		 "so",
+	.refused =
+		"files that are gone or that their user could not open again",
 	.tag = TAG_FILE,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

@@ -227,6 +227,8 @@ static int fs_restore(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_fs = {
 	.name = "current directory",
+	.saved = "current directory, umask",
+	.refused = "another root directory",
 	.tag = TAG_FS,
 	.scope = SCOPE_TASK,
 	.stage = STAGE_LAST,

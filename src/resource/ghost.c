@@ -349,6 +349,7 @@ static int ghost_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 
 const struct resource_ops res_ghost = {
 	.name = "unlinked file",
+	.saved = "contents, attributes, who shares them",
 	.tag = TAG_GHOST,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

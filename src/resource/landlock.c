@@ -52,6 +52,7 @@ static int landlock_dump(const struct dump_ctx *ctx,
 
 const struct resource_ops res_landlock = {
 	.name = "Landlock",
+	.refused = "domains",
 	.scope = SCOPE_THREAD,
 	.dump_thread = landlock_dump,
 };

@@ -107,6 +107,8 @@ static int memfd_late(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_memfd = {
 	.name = "memfd",
+	.saved = "contents, name, seals",
+	.refused = "what a process outside the job shares",
 	.tag = TAG_MEMFD,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

@@ -128,6 +128,7 @@ static int mm_restore(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_mm = {
 	.name = "mm",
+	.saved = "layout, auxiliary vector, executable",
 	.tag = TAG_MM,
 	.scope = SCOPE_TASK,
 	.stage = STAGE_MAPPED,

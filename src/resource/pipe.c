@@ -483,6 +483,8 @@ static int pipe_end_late(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_pipe = {
 	.name = "pipe",
+	.saved = "pipes and fifos: contents, size, ends",
+	.refused = "pipes to a process outside the job, unless standard files",
 	.tag = TAG_PIPE,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

@@ -374,6 +374,9 @@ static int process_finish(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_process = {
 	.name = "process attributes",
+	.saved = "personality, dumpable, subreaper, THP, MDWE, KSM, OOM score, "
+		 "core dump filter, membarrier, AMX permission",
+	.refused = "32-bit programs, shadow stacks, segments, debuggers",
 	.tag = TAG_PROCESS,
 	.scope = SCOPE_TASK,
 	.stage = STAGE_EARLY,

@@ -227,6 +227,8 @@ static int regs_restore(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_regs = {
 	.name = "regs",
+	.saved = "general registers, x87, SSE, AVX, AVX-512, PKRU, AMX",
+	.refused = "32-bit code",
 	.tag = TAG_REGS,
 	.scope = SCOPE_THREAD,
 	.stage = STAGE_LAST,

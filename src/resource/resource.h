@@ -152,6 +152,10 @@ enum restore_stage {
 
 struct resource_ops {
 	const char *name; /* as in messages: "eventfd" */
+	/* For jobcr features, NULL: nothing.  A helper record has none. */
+	const char *saved;
+	const char *refused; /* by name, before the job is touched */
+	const char *changes; /* what nobody can save, and nobody is told */
 	uint32_t tag;
 	enum resource_scope scope;
 	enum restore_stage stage; /* when restore() is called */

@@ -189,6 +189,8 @@ static int rlimit_restore(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_rlimit = {
 	.name = "limits",
+	.saved = "all, soft and hard",
+	.changes = "CPU time used counts anew",
 	.tag = TAG_RLIMIT,
 	.scope = SCOPE_TASK,
 	.stage = STAGE_CREDS,

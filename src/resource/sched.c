@@ -352,6 +352,10 @@ static int sched_restore(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_sched = {
 	.name = "scheduling",
+	.saved = "policy, priority, nice, deadline, time slice, clamps; CPUs "
+		 "by position in the allocation",
+	.refused = "priorities that the job's user may not set, other "
+		   "policies, core scheduling",
 	.tag = TAG_SCHED,
 	.scope = SCOPE_THREAD,
 	.stage = STAGE_LAST,

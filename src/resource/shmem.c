@@ -238,6 +238,8 @@ static int shmem_finish(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_shmem = {
 	.name = "shmem",
+	.saved = "shared anonymous memory, shared as before",
+	.refused = "what a process outside the job shares",
 	.tag = TAG_SHMEM,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

@@ -188,6 +188,7 @@ static int sigaction_restore(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_sigaction = {
 	.name = "signal actions",
+	.saved = "all, with flags and masks",
 	.tag = TAG_SIGACTION,
 	.scope = SCOPE_TASK,
 	.stage = STAGE_LATE,

@@ -60,6 +60,7 @@ static int signalfd_late(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_signalfd = {
 	.name = "signalfd",
+	.saved = "mask and flags",
 	.tag = TAG_SIGNALFD,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

@@ -183,6 +183,7 @@ static int sigqueue_restore(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_sigqueue = {
 	.name = "pending signals",
+	.saved = "private and shared, with values, of any number",
 	.tag = TAG_SIGQUEUE,
 	.scope = SCOPE_THREAD,
 	.stage = STAGE_SIGNALS,

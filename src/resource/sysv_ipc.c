@@ -173,6 +173,7 @@ static int sysv_ipc_check(const struct dump_ctx *ctx,
 
 const struct resource_ops res_sysv_ipc = {
 	.name = "System V IPC",
+	.refused = "segments, semaphores, message queues",
 	.scope = SCOPE_TASK,
 	.check_task = sysv_ipc_check,
 };

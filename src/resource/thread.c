@@ -418,6 +418,11 @@ static int thread_finish(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_thread = {
 	.name = "thread attributes",
+	.saved = "name, alternate stack, robust list, rseq, death signal, TSC, "
+		 "MCE policy, timer slack, I/O priority, speculation control",
+	.refused = "seccomp, syscall user dispatch, faulting CPUID, I/O ports, "
+		   "I/O flushers",
+	.changes = "PR_SET_PTRACER",
 	.tag = TAG_THREAD,
 	.scope = SCOPE_THREAD,
 	.stage = STAGE_THREAD,

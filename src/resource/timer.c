@@ -452,6 +452,8 @@ static int timer_arm(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_timer = {
 	.name = "timers",
+	.saved = "interval timers; POSIX timers with ids, as time left",
+	.changes = "overrun counts; clocks of CPU time count anew",
 	.tag = TAG_TIMER,
 	.scope = SCOPE_TASK,
 	.stage = STAGE_LATE,

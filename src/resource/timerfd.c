@@ -230,6 +230,7 @@ static int timerfd_late(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_timerfd = {
 	.name = "timerfd",
+	.saved = "clock, time left, interval, expirations not read yet, flags",
 	.tag = TAG_TIMERFD,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

@@ -272,6 +272,8 @@ static int unsupported_dump(const struct dump_ctx *ctx,
 
 const struct resource_ops res_unsupported = {
 	.name = "unsupported",
+	.refused = "sockets, inotify, pidfd, io_uring, userfaultfd, "
+		   "performance counters, GPUs, interconnects",
 	.scope = SCOPE_FILE,
 	.match = unsupported_match,
 	.check_file = unsupported_check,

@@ -597,6 +597,9 @@ static int vma_finish(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_vma = {
 	.name = "vma",
+	.saved = "mappings with protections, advice, locks, names; pages",
+	.refused = "memory of devices, secretmem, userfaultfd, NUMA policies",
+	.changes = "MCL_FUTURE",
 	.tag = TAG_VMA,
 	.scope = SCOPE_TASK,
 	.stage = STAGE_MAP,
