@@ -519,6 +519,15 @@ T_TESTS += %D%/t/style.t
 
 check_PROGRAMS += $(UNIT_TESTS) $(VICTIMS)
 TESTS += $(UNIT_TESTS) $(T_TESTS) $(VICTIMS)
-EXTRA_DIST += $(T_TESTS)
+EXTRA_DIST += $(T_TESTS) %D%/lib/victims.awk
+
+# Before the summary, when all logs are there: which victim came through what.
+# (By the name that TEST_SUITE_LOG has: automake takes the variable for a
+# rule that is to replace its own.)
+test-suite.log: victims-table
+victims-table: $(TEST_LOGS)
+	@cat /dev/null $(TEST_LOGS) | \
+		LC_ALL=C $(AWK) -f $(srcdir)/%D%/lib/victims.awk
+.PHONY: victims-table
 
 include tests/cluster/local.mk
