@@ -177,7 +177,8 @@ static void image_dir(const struct round *r, char path[300])
 /* Why this victim cannot be pinned; NULL: it can. */
 static const char *never_pinned(const struct round *r)
 {
-	return strcmp(r->victim, "thread.victim") == 0
+	return strcmp(r->victim, "thread.victim") == 0 ||
+			       strcmp(r->victim, "pi.victim") == 0
 		       ? "has a robust mutex in shared memory"
 		       : NULL;
 }
