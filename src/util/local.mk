@@ -11,4 +11,6 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/log.c \
 	%D%/log.h \
 	%D%/place.c \
-	%D%/place.h
+	%D%/place.h \
+	%D%/tty_input.c \
+	%D%/tty_input.h
