@@ -26,6 +26,7 @@ static const struct {
 	{ TAG_PROCESS, &process_record__descriptor },
 	{ TAG_RLIMIT, &rlimit_record__descriptor },
 	{ TAG_FS, &fs_record__descriptor },
+	{ TAG_TERMINAL, &terminal_record__descriptor },
 	{ TAG_MM, &mm_record__descriptor },
 	{ TAG_VMA, &vma_record__descriptor },
 	{ TAG_SHMEM, &shmem_record__descriptor },
@@ -45,6 +46,7 @@ static const struct {
 	{ TAG_SIGNALFD, &signalfd_record__descriptor },
 	{ TAG_EPOLL, &epoll_record__descriptor },
 	{ TAG_MEMFD, &memfd_record__descriptor },
+	{ TAG_TTY, &tty_record__descriptor },
 };
 
 const ProtobufCMessageDescriptor *img_tag_type(uint32_t tag)

@@ -19,6 +19,7 @@
 #define TAG_PROCESS   0x0120u
 #define TAG_RLIMIT    0x0121u
 #define TAG_FS        0x0122u
+#define TAG_TERMINAL  0x0123u
 #define TAG_MM        0x0130u
 #define TAG_VMA       0x0131u
 #define TAG_SHMEM     0x0132u
@@ -38,5 +39,6 @@
 #define TAG_SIGNALFD  0x0308u
 #define TAG_EPOLL     0x0309u
 #define TAG_MEMFD     0x030au
+#define TAG_TTY       0x0320u
 
 #endif

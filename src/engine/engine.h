@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "model/refusal.h"
+#include "resource/terminal.h"
 #include "storage/as_user.h"
 #include "util/err.h"
 
@@ -52,6 +53,7 @@ struct checkpoint_args {
 	const struct user_id *owner;
 	const char *const *carry;
 	const char *const *stdio;
+	const struct job_terminal *terminal; /* NULL: it has none */
 	uint64_t keep_output;        /* up to so many bytes of each; 0: none */
 	uint64_t freeze_deadline_ns; /* from the start; 0: 10 s */
 	bool no_direct;
@@ -117,6 +119,12 @@ struct restart_args {
 	int (*set_time)(void *arg, int64_t monotonic_ns, int64_t boottime_ns,
 			struct err *err);
 	int (*spawn)(void *arg, pid_t ns_pid, pid_t *ret_pid, struct err *err);
+	/*
+	 * A terminal for the job, which had one: both ends, borrowed; may be
+	 * NULL.
+	 */
+	int (*terminal)(void *arg, int *ret_slave, int *ret_master,
+			struct err *err);
 	/* Everything is built; last chance to say no (negative errno). */
 	int (*ready)(void *arg, pid_t root_ns_pid, struct err *err);
 	void (*phase)(void *arg, enum engine_phase phase);

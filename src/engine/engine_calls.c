@@ -136,6 +136,8 @@ int building_init(struct building *b, struct err *err)
 		.root_fd = -1,
 		.init_proc_fd = -1,
 		.stdio = { args->stdio[0], args->stdio[1], args->stdio[2] },
+		.terminal_slave = -1,
+		.terminal_master = -1,
 		.monotonic_offset_ns = b->plan->part->monotonic_ns -
 				       (int64_t)clock_monotonic_ns(),
 	};

@@ -47,6 +47,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/tables.c
 %C%_libengine_a_SOURCES += %D%/takeover.c
 %C%_libengine_a_SOURCES += %D%/threads.c
+%C%_libengine_a_SOURCES += %D%/terminal.c
 %C%_libengine_a_SOURCES += %D%/tree.c
 %C%_libengine_a_SOURCES += %D%/vdso.c
 %C%_libengine_a_SOURCES += %D%/vdso.h

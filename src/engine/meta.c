@@ -155,6 +155,8 @@ int meta_put_end(struct meta_stream *m, uint64_t page_bytes, uint32_t extents,
 static void fill_manifest(ManifestRecord *rec,
 			  const struct checkpoint_args *args)
 {
+	static char *features[] = { (char *)SNAPSHOT_TERMINAL };
+
 	rec->format = IMAGE_FORMAT;
 	rec->job_id = (char *)args->job_id;
 	rec->generation = args->generation;
@@ -169,6 +171,8 @@ static void fill_manifest(ManifestRecord *rec,
 	rec->has_epoch = rec->has_began_from = args->epoch > 0;
 	rec->epoch = args->epoch;
 	rec->began_from = args->base;
+	rec->n_features = args->terminal ? 1 : 0;
+	rec->features = args->terminal ? features : NULL;
 }
 
 int manifest_make(const struct checkpoint_args *args,

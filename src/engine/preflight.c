@@ -94,7 +94,7 @@ int preflight(struct collection *c, const struct dump_ctx *ctx, pid_t init_pid,
 	struct checking k = { .c = c, .ctx = ctx, .no = no };
 	int r;
 
-	r = preflight_tree(c, init_pid, no, err);
+	r = preflight_tree(c, init_pid, ctx->options->terminal, no, err);
 	/* A tree that changes meanwhile makes no sense. */
 	if (r == 0 && c->frozen)
 		r = kin_check(c, root_pid, no, err);

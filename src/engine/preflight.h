@@ -4,6 +4,7 @@
 
 #include "engine/collect.h"
 #include "resource/resource.h"
+#include "resource/terminal.h"
 
 /*
  * Everything that could refuse, looked at without changing anything: first
@@ -16,6 +17,7 @@ int preflight(struct collection *c, const struct dump_ctx *ctx, pid_t init_pid,
 
 /* The part of it that is about processes and how they hang together. */
 int preflight_tree(const struct collection *c, pid_t init_pid,
-		   struct refusals *no, struct err *err);
+		   const struct job_terminal *terminal, struct refusals *no,
+		   struct err *err);
 
 #endif

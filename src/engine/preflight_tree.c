@@ -109,14 +109,17 @@ static int job_namespaces(const struct collection *c, pid_t init_pid,
 	return r;
 }
 
-static void check_state(const struct collected_task *t, struct refusals *no)
+static void check_state(const struct collected_task *t,
+			const struct job_terminal *terminal,
+			struct refusals *no)
 {
 	if (t->view.status->kernel_thread)
 		refuse(t, no, "end it", "a kernel thread");
 	if (t->view.stat->state == 'Z' && t->frozen->nthreads > 1)
 		refuse(t, no, "let main() wait for its threads",
 		       "its main thread has ended, others go on");
-	if (t->view.stat->tty_nr && !t->frozen->zombie)
+	if (t->view.stat->tty_nr && !t->frozen->zombie &&
+	    !terminal_controls(terminal, t->view.stat->tty_nr))
 		refuse(t, no, "start it with setsid, or with jobcr run",
 		       "a controlling terminal");
 }
@@ -230,7 +233,8 @@ static int check_all_sharing(const struct collection *c, struct refusals *no,
 }
 
 int preflight_tree(const struct collection *c, pid_t init_pid,
-		   struct refusals *no, struct err *err)
+		   const struct job_terminal *terminal, struct refusals *no,
+		   struct err *err)
 {
 	struct ns_set job;
 	int r;
@@ -239,7 +243,7 @@ int preflight_tree(const struct collection *c, pid_t init_pid,
 	for (size_t i = 0; r == 0 && i < c->ntasks; i++) {
 		const struct collected_task *t = &c->tasks[i];
 
-		check_state(t, no);
+		check_state(t, terminal, no);
 		if (t->frozen->zombie)
 			continue;
 		r = check_namespaces(c, t, &job, no, err);

@@ -36,6 +36,7 @@ static int open_files(struct building *b, bool first, struct err *err)
 	for (size_t i = 0; i < meta->count; i++) {
 		ops = resource_by_tag(meta->entries[i].tag);
 		if (!ops || !ops->restore_file ||
+		    meta->entries[i].tag == TAG_TTY || /* terminal.c */
 		    comes_first(meta->entries[i].tag) != first)
 			continue;
 		r = ops->restore_file(&b->ctx, meta->entries[i].msg, err);

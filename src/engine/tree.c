@@ -71,6 +71,7 @@ static int do_step(struct building *b, const struct family_step *s,
 {
 	struct puppet *p = &b->puppets[s->who];
 	int64_t value;
+	int r;
 
 	switch (s->op) {
 	case FAMILY_SPAWN:
@@ -78,8 +79,9 @@ static int do_step(struct building *b, const struct family_step *s,
 	case FAMILY_FORK:
 		return fork_member(b, s, err);
 	case FAMILY_SETSID:
-		return puppet_call(p, "setsid", &value, err, __NR_setsid, 0, 0,
-				   0, 0, 0, 0);
+		r = puppet_call(p, "setsid", &value, err, __NR_setsid, 0, 0, 0,
+				0, 0, 0);
+		return r < 0 ? r : terminal_take(b, p, err);
 	case FAMILY_SETPGID:
 		return puppet_call(p, "setpgid", &value, err, __NR_setpgid, 0,
 				   (uint64_t)s->pgid, 0, 0, 0, 0);

@@ -31,17 +31,17 @@ struct task_view {
 	const struct proc_stat *stat;
 	const struct proc_status *status;
 	const struct vma_list *vmas;
-	uint8_t *siginfo;	/* shared queue, 128 bytes each */
+	uint8_t *siginfo; /* shared queue, 128 bytes each */
 	size_t nsiginfo;
-	uint32_t exe_object;	/* FileRecord of /proc/PID/exe; 0 in check() */
-	struct tracee *leader;	/* NULL in check(): nothing is stopped yet */
-	struct remote *remote;	/* the same; begun in the leader in dump() */
+	uint32_t exe_object;   /* FileRecord of /proc/PID/exe; 0 in check() */
+	struct tracee *leader; /* NULL in check(): nothing is stopped yet */
+	struct remote *remote; /* the same; begun in the leader in dump() */
 };
 
 struct thread_view {
 	const struct task_view *task;
 	pid_t tid, ns_tid;
-	int proc_fd; /* /proc/PID/task/TID */
+	int proc_fd;                      /* /proc/PID/task/TID */
 	const struct proc_status *status; /* of this thread */
 	struct tracee *tracee;
 	/* Taken at the freeze, before anything was injected: */
@@ -59,7 +59,7 @@ struct thread_view {
  */
 struct fd_view {
 	const struct task_view *task; /* the first holder */
-	int fd;			      /* its number there, -1: none */
+	int fd;                       /* its number there, -1: none */
 	int own_fd; /* the worker's duplicate (O_PATH when only mapped) */
 	uint32_t object;
 	uint32_t flags; /* O_* without O_CLOEXEC */
@@ -83,6 +83,7 @@ struct dump_options {
 				     are local to the node: carry contents */
 	const char *const *stdio; /* NULL-terminated: paths of the step's
 				     output files */
+	const struct job_terminal *terminal; /* the job's own; NULL: none */
 	uint32_t owner_uid;
 	const struct user_id *owner; /* with its groups */
 	/* CPUs of the allocation, a bitmap: the affinity of the job's init
@@ -220,6 +221,7 @@ extern const struct resource_ops res_signalfd;
 extern const struct resource_ops res_chardev;
 extern const struct resource_ops res_shmem;
 extern const struct resource_ops res_memfd;
+extern const struct resource_ops res_tty;
 extern const struct resource_ops res_epoll;
 extern const struct resource_ops res_pipe;
 extern const struct resource_ops res_pipe_end;
@@ -232,6 +234,7 @@ extern const struct resource_ops res_process;
 extern const struct resource_ops res_sysv_ipc;
 extern const struct resource_ops res_fs;
 extern const struct resource_ops res_rlimit;
+extern const struct resource_ops res_terminal;
 extern const struct resource_ops res_sigaction;
 extern const struct resource_ops res_timer;
 extern const struct resource_ops res_mm;

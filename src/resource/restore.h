@@ -51,12 +51,13 @@ struct restore_owner { /* whose job it is, as proved by others */
 struct restore_ctx {
 	const struct restore_engine *engine; /* its functions, below */
 	const struct restore_owner *owner;
-	int root_fd;                 /* "/" of the job's mount namespace */
-	int init_proc_fd;            /* /proc/PID of the job's init */
-	int stdio[3];                /* the new step's, -1: none */
-	int64_t monotonic_offset_ns; /* job's clock minus the node's */
-	uint32_t allowed_cpus_len;   /* of the new allocation */
-	const uint8_t *allowed_cpus; /* bitmap */
+	int root_fd;      /* "/" of the job's mount namespace */
+	int init_proc_fd; /* /proc/PID of the job's init */
+	int stdio[3];     /* the new step's, -1: none */
+	int terminal_slave, terminal_master; /* the job's own; -1: none */
+	int64_t monotonic_offset_ns;         /* job's clock minus the node's */
+	uint32_t allowed_cpus_len;           /* of the new allocation */
+	const uint8_t *allowed_cpus;         /* bitmap */
 };
 
 /* Provided by src/engine. */

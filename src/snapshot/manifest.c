@@ -12,7 +12,7 @@
 #define PAGES_MAX_BYTES (1ull << 62)
 
 /* Features of images that this version can restore; none so far. */
-static const char *const known_features[] = { NULL };
+static const char *const known_features[] = { SNAPSHOT_TERMINAL, NULL };
 
 static bool is_known(const char *feature)
 {

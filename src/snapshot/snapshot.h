@@ -26,6 +26,9 @@ void digest_add(struct digest *d, const void *data, size_t len);
 void digest_end(struct digest *d, uint8_t ret[DIGEST_BYTES]);
 void digest_free(struct digest *d);
 
+/* Features that a manifest may name. */
+#define SNAPSHOT_TERMINAL "terminal" /* the job had one of its own */
+
 /*
  * Read and check the manifest in dir_fd.  -ENOENT: no snapshot here;
  * -EBADMSG: damaged; -ENOTSUP: made by a newer jobcr (format, features).
