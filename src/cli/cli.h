@@ -67,6 +67,14 @@ int elsewhere_find(const struct cli *cli, const char *job_id,
 
 /* Commands: argv[0] is the command's name. */
 int cmd_run(const struct cli *cli, int argc, char **argv);
+/*
+ * The directory of a snapshot of JOBID or JOBID.GENERATION, or dir, as we see
+ * it; generation 0: the newest.  Owned by the caller.
+ */
+int show_open(const struct cli *cli, const char *text, const char *dir,
+	      uint32_t generation, int *ret, struct err *err);
+
+int cmd_attach(const struct cli *cli, int argc, char **argv);
 int cmd_wait(const struct cli *cli, int argc, char **argv);
 int cmd_kill(const struct cli *cli, int argc, char **argv);
 int cmd_checkpoint(const struct cli *cli, int argc, char **argv);
@@ -84,5 +92,11 @@ int cmd_features(const struct cli *cli, int argc, char **argv);
 
 /* Follow a job that a daemon runs for us: pass signals, end as it does. */
 int follow_job(const struct cli *cli, const char *job_id);
+
+/* Until it has ended: its exit status.  by_signal: end as it did. */
+int follow_end(const struct cli *cli, const char *job_id, bool by_signal);
+
+/* A signal of ours is the job's. */
+void cli_pass_signal(const struct cli *cli, const char *job_id, int sig);
 
 #endif

@@ -8,8 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/terminal.h"
 #include "operation/launch.h"
+#include "snapshot/snapshot.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
@@ -72,6 +73,7 @@ struct result {
 	int status;
 	char job_id[80];
 	bool quiet;
+	bool terminal; /* it has one of its own */
 };
 
 static int on_result(void *arg, const Reply *reply)
@@ -90,6 +92,7 @@ static int on_result(void *arg, const Reply *reply)
 	res->status = STATUS_OK;
 	if (reply->job_id)
 		snprintf(res->job_id, sizeof(res->job_id), "%s", reply->job_id);
+	res->terminal = reply->terminal;
 	if (!res->quiet)
 		print_outcome(res->cli, res->verb, reply);
 	return 0;
@@ -221,12 +224,35 @@ static int restore_slurm(const struct cli *cli, Request *req,
 	return res->status;
 }
 
+/*
+ * Without a jobcrd our process becomes the supervisor of what it restores in
+ * the foreground, but of a job with a terminal it is one who looks at it.
+ */
+static void find_terminal(const struct cli *cli, Request *req)
+{
+	auto_close int fd = -EBADF;
+	ManifestRecord *m;
+	struct err unused;
+	size_t i;
+
+	if (cli_has_daemon(cli) ||
+	    show_open(cli, req->job_id, req->dir, req->generation, &fd,
+		      &unused) < 0 ||
+	    snapshot_manifest(fd, NULL, &m, &unused) < 0)
+		return;
+	for (i = 0; i < m->n_features; i++)
+		if (!strcmp(m->features[i], SNAPSHOT_TERMINAL))
+			req->has_pty = req->pty = 1;
+	manifest_record__free_unpacked(m, NULL);
+}
+
 int cmd_restore(const struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "generation", required_argument, NULL, 'g' },
 		{ "detach", no_argument, NULL, 'd' },
 		{ "step", no_argument, NULL, 's' },
+		{ "detach-key", required_argument, NULL, 'K' },
 		{ "dir", required_argument, NULL, 'D' },
 		{ "json", no_argument, NULL, 'j' },
 		{ NULL, 0, NULL, 0 },
@@ -237,6 +263,7 @@ int cmd_restore(const struct cli *cli, int argc, char **argv)
 			      .status = STATUS_FAILED };
 	Request req = REQUEST__INIT;
 	const int fds[3] = { 0, 1, 2 };
+	struct look look = { .key = LOOK_KEY, .runs = true, .socket = -1 };
 	bool detach = false;
 	char dir[PATH_MAX];
 	struct err err = { 0 };
@@ -257,6 +284,10 @@ int cmd_restore(const struct cli *cli, int argc, char **argv)
 				return STATUS_USAGE;
 			req.has_generation = 1;
 			req.generation = (uint32_t)generation;
+		} else if (c == 'K') {
+			if (look_parse_key(optarg, &look.key) < 0)
+				return cli_usage("--detach-key is ctrl-X or "
+						 "none");
 		} else if (c == 'D') {
 			if (set_dir(&req, optarg, dir, false, &err) < 0)
 				return cli_fail(&err);
@@ -273,6 +304,8 @@ int cmd_restore(const struct cli *cli, int argc, char **argv)
 		return cli_usage("restore with --node needs --detach");
 	req.has_attached = 1;
 	req.attached = !detach;
+	if (!detach)
+		find_terminal(cli, &req);
 	/* In the foreground stdout is the job's; in the background, ours. */
 	res.quiet = !detach;
 	if (cli_request(&own, &req, fds, detach ? 0 : 3, on_result, &res,
@@ -280,5 +313,7 @@ int cmd_restore(const struct cli *cli, int argc, char **argv)
 		return cli_fail(&err);
 	if (res.status != STATUS_OK || detach)
 		return res.status;
-	return follow_job(cli, res.job_id);
+	look.job_id = res.job_id;
+	return res.terminal ? look_at_job(cli, &look)
+			    : follow_job(cli, res.job_id);
 }

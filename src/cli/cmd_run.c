@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/terminal.h"
 #include "operation/launch.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -23,6 +23,7 @@ extern char **environ;
 struct started {
 	char job_id[JOB_ID_MAX];
 	int status;
+	int socket; /* to its terminal; -1 */
 };
 
 static int on_start(void *arg, const Reply *reply)
@@ -68,6 +69,26 @@ static void join_name(char *const *argv, char *ret, size_t room)
 					 used ? " " : "", *argv);
 }
 
+/*
+ * What the job's terminal is to be like, and one end of the pair by which we
+ * look at it.
+ */
+static int open_pty(bool detach, int fds[3], int *ret_socket, struct err *err)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int tty = look_own_terminal();
+	int pair[2] = { -1, null };
+	int r = detach ? 0 : look_pair(pair, err);
+
+	if (null < 0)
+		return err_sys(err, "/dev/null");
+	fds[0] = tty < 0 ? null : tty;
+	fds[1] = pair[1];
+	fds[2] = null;
+	*ret_socket = pair[0];
+	return r;
+}
+
 static int start(const struct cli *cli, Request *req, char **argv,
 		 const char *output, bool detach, struct started *ret,
 		 struct err *err)
@@ -84,13 +105,17 @@ static int start(const struct cli *cli, Request *req, char **argv,
 	req->cwd = cwd;
 	req->has_attached = 1;
 	req->attached = !detach;
-	r = open_stdio(output, detach, fds, err);
+	ret->socket = -1;
+	r = req->pty ? open_pty(detach, fds, &ret->socket, err)
+		     : open_stdio(output, detach, fds, err);
 	if (r == 0)
 		r = launch_make_spec(argv, environ, &fds[3], err);
 	/* Ours only: what was ignored for us is ignored for the job. */
 	signal(SIGPIPE, SIG_DFL);
 	if (r == 0)
 		r = cli_request(cli, req, fds, 4, on_start, ret, err);
+	if (ret->socket >= 0)
+		close(fds[1]);
 	return r;
 }
 
@@ -108,10 +133,13 @@ int cmd_run(const struct cli *cli, int argc, char **argv)
 		{ "output", required_argument, NULL, 'o' },
 		{ "name", required_argument, NULL, 'n' },
 		{ "interval", required_argument, NULL, 'i' },
+		{ "pty", no_argument, NULL, 't' },
+		{ "detach-key", required_argument, NULL, 'k' },
 		{ NULL, 0, NULL, 0 },
 	};
 	char interval[JOB_OPTIONS_TEXT];
 	struct started started = { .status = STATUS_OK };
+	struct look look = { .key = LOOK_KEY, .runs = true };
 	Request req = REQUEST__INIT;
 	const char *output = NULL;
 	struct err err = { 0 };
@@ -120,7 +148,7 @@ int cmd_run(const struct cli *cli, int argc, char **argv)
 	int c;
 
 	req.op = REQUEST__OPERATION__RUN;
-	while ((c = getopt_long(argc, argv, "+do:n:i:", options, NULL)) >= 0) {
+	while ((c = getopt_long(argc, argv, "+do:n:i:t", options, NULL)) >= 0) {
 		if (c == 'd')
 			detach = true;
 		else if (c == 'o')
@@ -129,11 +157,17 @@ int cmd_run(const struct cli *cli, int argc, char **argv)
 			req.name = optarg;
 		else if (c == 'i')
 			req.options = interval_option(optarg, interval);
-		else
+		else if (c == 't')
+			req.has_pty = req.pty = 1;
+		else if (c != 'k')
 			return STATUS_USAGE;
+		else if (look_parse_key(optarg, &look.key) < 0)
+			return cli_usage("--detach-key is ctrl-X or none");
 	}
 	if (optind >= argc)
 		return cli_usage("run: which command?");
+	if (req.pty && output)
+		return cli_usage("--pty or --output, not both");
 	if (cli->node)
 		return cli_usage("run: not possible with --node");
 	if (!req.name) {
@@ -144,8 +178,11 @@ int cmd_run(const struct cli *cli, int argc, char **argv)
 		return cli_fail(&err);
 	if (!*started.job_id)
 		return started.status;
+	look.job_id = started.job_id;
+	look.socket = started.socket;
 	if (!detach)
-		return follow_job(cli, started.job_id);
+		return req.pty ? look_at_job(cli, &look)
+			       : follow_job(cli, started.job_id);
 	puts(started.job_id);
 	return STATUS_OK;
 }

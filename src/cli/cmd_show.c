@@ -65,19 +65,20 @@ static int check_identity(int dir_fd, const char *id, uint32_t generation,
 }
 
 /* The directory of the snapshot that is meant. */
-static int open_snapshot(const struct cli *cli, const char *text,
-			 const char *dir, int *ret, struct err *err)
+int show_open(const struct cli *cli, const char *text, const char *dir,
+	      uint32_t generation, int *ret, struct err *err)
 {
 	auto_close int job_fd = -EBADF, fd = -EBADF;
 	char id[JOB_ID_MAX];
-	uint32_t generation;
+	uint32_t named = 0;
 	int r;
 
 	if (dir) {
 		*ret = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		return *ret < 0 ? err_sys(err, "%s", dir) : 0;
 	}
-	r = split_id(text, id, &generation, err);
+	r = split_id(text, id, &named, err);
+	generation = generation ? generation : named;
 	if (r == 0)
 		r = open_job(cli, id, &job_fd, err);
 	if (r == 0 && !generation)
@@ -143,7 +144,7 @@ int cmd_show(const struct cli *cli, int argc, char **argv)
 		return cli_usage("show JOBID[.GENERATION], or show --dir DIR");
 	if (!dir && !strchr(argv[optind], '.'))
 		show_running(&own, argv[optind]);
-	if (open_snapshot(cli, argv[optind], dir, &fd, &err) < 0 ||
+	if (show_open(cli, argv[optind], dir, 0, &fd, &err) < 0 ||
 	    snapshot_show(fd, NULL, &how, stdout, &err) < 0)
 		return cli_fail(&err);
 	return STATUS_OK;
@@ -169,7 +170,7 @@ int cmd_verify(const struct cli *cli, int argc, char **argv)
 		return cli_usage("verify JOBID[.GENERATION], or "
 				 "verify --dir DIR");
 	what = dir ? dir : argv[optind];
-	if (open_snapshot(cli, what, dir, &fd, &err) < 0)
+	if (show_open(cli, what, dir, 0, &fd, &err) < 0)
 		return cli_fail(&err);
 	if (snapshot_verify(fd, NULL, true, &err) < 0) {
 		err_wrap(&err, err.code, "%s", what);

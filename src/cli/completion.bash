@@ -8,13 +8,14 @@ _jobcr_jobs() {
 # The words that may stand behind a command.
 _jobcr_options() {
 	case $1 in
-	run) echo "--detach --output --name --interval" ;;
+	run) echo "--detach --pty --detach-key --output --name --interval" ;;
+	attach) echo "--read-only --steal --detach-key" ;;
 	list) echo "--json" ;;
 	status) echo "--watch --json" ;;
 	history) echo "--json" ;;
 	delete) echo "--generation --force" ;;
 	checkpoint) echo "--leave-running --kill --json --pid --dir" ;;
-	restore) echo "--generation --detach --dir --json" ;;
+	restore) echo "--generation --detach --detach-key --dir --json" ;;
 	show) echo "--records --json --dir" ;;
 	verify) echo "--dir" ;;
 	features) echo "--json" ;;
@@ -43,13 +44,13 @@ _jobcr() {
 		return
 		;;
 	--node | --host | --name | --generation | --pid | \
-		--deadline | --reason)
+		--deadline | --reason | --detach-key)
 		return
 		;;
 	esac
 	if [ -z "$command" ]; then
 		mapfile -t COMPREPLY < <(compgen -W "--config --node --host \
-			--help --version run wait kill list status history \
+			--help --version run attach wait kill list status history \
 			checkpoint restore show verify delete drain undrain \
 			check features" -- "$cur")
 		return
@@ -62,7 +63,7 @@ _jobcr() {
 		;;
 	esac
 	case $command in
-	wait | kill | status | history | delete | checkpoint | restore | \
+	attach | wait | kill | status | history | delete | checkpoint | restore | \
 		show | verify | check)
 		mapfile -t COMPREPLY < <(compgen -W "$(_jobcr_jobs)" -- "$cur")
 		;;

@@ -31,7 +31,7 @@ static int ignore_reply(void *arg, const Reply *reply)
 	return reply->result;
 }
 
-static void pass_signal(const struct cli *cli, const char *job_id, int sig)
+void cli_pass_signal(const struct cli *cli, const char *job_id, int sig)
 {
 	Request req = REQUEST__INIT;
 	struct err unused;
@@ -97,7 +97,7 @@ static void pass_signals(const struct cli *cli, const char *job_id, int fd)
 	struct signalfd_siginfo si;
 
 	while (read(fd, &si, sizeof(si)) == sizeof(si))
-		pass_signal(cli, job_id, (int)si.ssi_signo);
+		cli_pass_signal(cli, job_id, (int)si.ssi_signo);
 }
 
 /* Until a reply is there; signals meanwhile go to the job. */
@@ -164,30 +164,37 @@ int follow_job(const struct cli *cli, const char *job_id)
 struct ended {
 	const char *job_id;
 	int status;
+	bool by_signal;
 };
 
 static int on_end(void *arg, const Reply *reply)
 {
 	struct ended *e = arg;
 
-	e->status = end_as(reply, e->job_id, false);
+	e->status = end_as(reply, e->job_id, e->by_signal);
 	return 0;
+}
+
+int follow_end(const struct cli *cli, const char *job_id, bool by_signal)
+{
+	struct ended ended = { .status = STATUS_FAILED,
+			       .job_id = job_id,
+			       .by_signal = by_signal };
+	Request req = REQUEST__INIT;
+	struct err err = { 0 };
+
+	req.op = REQUEST__OPERATION__WAIT;
+	req.job_id = (char *)job_id;
+	if (cli_has_daemon(cli))
+		return follow(cli, job_id, -1, by_signal);
+	if (cli_request(cli, &req, NULL, 0, on_end, &ended, &err) < 0)
+		return cli_fail(&err);
+	return ended.status;
 }
 
 int cmd_wait(const struct cli *cli, int argc, char **argv)
 {
-	struct ended ended = { .status = STATUS_FAILED };
-	Request req = REQUEST__INIT;
-	struct err err = { 0 };
-
 	if (argc != 2)
 		return cli_usage("wait JOBID");
-	req.op = REQUEST__OPERATION__WAIT;
-	req.job_id = argv[1];
-	ended.job_id = argv[1];
-	if (cli_has_daemon(cli))
-		return follow(cli, argv[1], -1, false);
-	if (cli_request(cli, &req, NULL, 0, on_end, &ended, &err) < 0)
-		return cli_fail(&err);
-	return ended.status;
+	return follow_end(cli, argv[1], false);
 }

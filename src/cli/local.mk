@@ -4,6 +4,7 @@ jobcr_SOURCES = \
 	%D%/check.h \
 	%D%/check_slurm.c \
 	%D%/cli.h \
+	%D%/cmd_attach.c \
 	%D%/cmd_check.c \
 	%D%/cmd_features.c \
 	%D%/cmd_history.c \
@@ -18,7 +19,9 @@ jobcr_SOURCES = \
 	%D%/follow.c \
 	%D%/main.c \
 	%D%/print.c \
-	%D%/request.c
+	%D%/request.c \
+	%D%/terminal.c \
+	%D%/terminal.h
 jobcr_CPPFLAGS = $(AM_CPPFLAGS) -DJOBCR_VERSION='"$(VERSION)"'
 jobcr_LDADD = \
 	src/operation/liboperation.a \

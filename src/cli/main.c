@@ -11,8 +11,12 @@
 static const char usage[] =
 	"usage: jobcr [--config FILE] [--node NODE] COMMAND ...\n"
 	"\n"
-	"  run [--detach] [--output FILE] [--name NAME] [--interval TIME]\n"
+	"  run [--detach] [--pty] [--output FILE] [--name NAME] [--interval "
+	"TIME]\n"
 	"      -- COMMAND [ARGUMENT...]\n"
+	"  attach JOBID [--read-only] [--steal] [--detach-key KEY]\n"
+	"                                 to the terminal of a job: ctrl-] d "
+	"leaves it\n"
 	"  wait JOBID                     until it has ended; its exit status\n"
 	"  kill JOBID [SIGNAL]            TERM if none is given\n"
 	"  list [--json]                  jobs on this node\n"
@@ -46,7 +50,7 @@ static const struct {
 	{ "status", cmd_status },     { "history", cmd_history },
 	{ "delete", cmd_delete },     { "drain", cmd_drain },
 	{ "undrain", cmd_undrain },   { "check", cmd_check },
-	{ "features", cmd_features },
+	{ "features", cmd_features }, { "attach", cmd_attach },
 };
 
 static int dispatch(const struct cli *cli, int argc, char **argv)

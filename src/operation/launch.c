@@ -137,6 +137,8 @@ static int make_args(const struct conf *conf, const struct launch *l,
 		add_number(a, "--restore", l->generation);
 	if (l->no_new_privs)
 		a->argv[a->count++] = (char *)"--no-new-privs";
+	if (l->pty)
+		a->argv[a->count++] = (char *)"--pty";
 	r = l->like ? add_limits(a, l->like, err) : 0;
 	a->argv[a->count] = NULL;
 	return r;

@@ -35,6 +35,7 @@ struct launch {
 	/* The process whose limits, cgroups and CPUs hold for the job; 0. */
 	pid_t like;
 	bool no_new_privs;
+	bool pty;    /* --pty of the supervisor */
 	int spec_fd; /* -1: a restore */
 	uint32_t generation;
 	const struct job_options *options; /* NULL: none */

@@ -2,6 +2,7 @@ noinst_LIBRARIES += %D%/liboperation.a
 %C%_liboperation_a_SOURCES = \
 	%D%/aside.c \
 	%D%/aside.h \
+	%D%/attach.c \
 	%D%/authorise.c \
 	%D%/checkpoint.c \
 	%D%/checkpoint.h \

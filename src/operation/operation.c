@@ -26,6 +26,7 @@ static const struct {
 	{ REQUEST__OPERATION__RUN, "run", operation_start, false },
 	{ REQUEST__OPERATION__WAIT, "wait", operation_wait, true },
 	{ REQUEST__OPERATION__KILL, "kill", operation_kill, true },
+	{ REQUEST__OPERATION__ATTACH, "attach", operation_attach, true },
 	{ REQUEST__OPERATION__CHECKPOINT, "checkpoint", operation_checkpoint,
 	  false },
 	{ REQUEST__OPERATION__RESTORE, "restore", operation_restore, false },

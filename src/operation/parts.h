@@ -13,6 +13,7 @@ int operation_delete(const struct operation *op, struct err *err);
 int operation_list(const struct operation *op, struct err *err);
 int operation_show(const struct operation *op, struct err *err);
 int operation_wait(const struct operation *op, struct err *err);
+int operation_attach(const struct operation *op, struct err *err);
 int operation_kill(const struct operation *op, struct err *err);
 int operation_start(const struct operation *op, struct err *err);
 int operation_checkpoint(const struct operation *op, struct err *err);

@@ -118,9 +118,20 @@ static void abort_supervisor(const struct operation *op, const char *id,
 	(void)control_receive(fd, &reply, NULL, &unused);
 }
 
+/* It may have ended by now, and waits for somebody to look at the rest. */
+static bool has_terminal(const struct operation *op, const char *id)
+{
+	struct control_info info;
+	struct err unused;
+
+	return control_read_info(op->conf->run_dir, id, &info, &unused) == 0 &&
+	       info.terminal;
+}
+
 static void tell_result(const struct operation *op, const struct plan *plan,
 			Reply *reply)
 {
+	reply->has_terminal = reply->terminal = has_terminal(op, plan->id);
 	reply->job_id = (char *)plan->id;
 	(void)op->reply(op->arg, reply);
 	reply->job_id = NULL;
@@ -203,6 +214,7 @@ static void make_launch(const struct operation *op, const struct plan *plan,
 		.generation = plan->generation,
 		.stdio = { -1, -1, -1 },
 		.own_session = true,
+		.pty = op->req->attached,
 		.ready_fd = -1,
 	};
 	for (i = 0; i < 3 && op->nfds == 3; i++)
@@ -253,8 +265,7 @@ int operation_restore(const struct operation *op, struct err *err)
 		user_id_done(&plan.owner);
 		return r;
 	}
-	if (op->caller->embedded && op->req->has_attached &&
-	    op->req->attached) {
+	if (op->caller->embedded && op->req->attached && !op->req->pty) {
 		r = restore_here(op, &plan, err);
 	} else {
 		make_launch(op, &plan, &l);

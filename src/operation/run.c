@@ -114,6 +114,7 @@ int operation_start(const struct operation *op, struct err *err)
 		.like = who->embedded ? 0 : who->pid,
 		.spec_fd = op->nfds == RUN_FDS ? op->fds[RUN_SPEC] : -1,
 		.own_session = true,
+		.pty = req->pty,
 		.ready_fd = -1,
 	};
 	Reply reply = REPLY__INIT;
@@ -137,7 +138,7 @@ int operation_start(const struct operation *op, struct err *err)
 	l.job_id = id;
 	l.options = &options;
 	reply.job_id = id;
-	if (who->embedded && req->has_attached && req->attached) {
+	if (who->embedded && req->attached && !req->pty) {
 		/* Signals and exit status are then the job's by themselves. */
 		l.own_session = false;
 		return launch_become(op->conf, &l, err);

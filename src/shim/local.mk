@@ -8,5 +8,8 @@ jobcr_supervisor_SOURCES = \
 	%D%/shim.h \
 	%D%/supervisor.c \
 	%D%/supervisor.h \
-	%D%/task.c
+	%D%/task.c \
+	%D%/terminal.c \
+	%D%/terminal.h \
+	%D%/viewer.c
 jobcr_supervisor_LDADD = src/wire/libwire.a src/util/libutil.a

@@ -33,12 +33,17 @@ static const char usage[] =
 	"job's\n"
 	"  --groups GID,GID      supplementary groups\n"
 	"  --cwd DIR --umask OCTAL --no-new-privs\n"
+	"  --pty                 a terminal of its own, which is like "
+	"descriptor 0;\n"
+	"                        1 leads to one who looks at it\n"
 	"  --rlimit NUMBER:SOFT:HARD\n"
 	"  --ready-fd FD         told \"ok\", or exit status and reason of a "
 	"failure\n"
 	"a restore:\n"
 	"  --restore GENERATION  a worker will build the job through the "
 	"socket\n"
+	"  --pty                 if it has a terminal, somebody will look at "
+	"it\n"
 	"a Slurm job: see launch.h\n"
 	"  --slurm ID --child PID [--init PID]\n"
 	"pid 1 of a job:\n"
@@ -60,6 +65,7 @@ enum option_code {
 	OPT_CWD,
 	OPT_UMASK,
 	OPT_NO_NEW_PRIVS,
+	OPT_PTY,
 	OPT_RLIMIT,
 	OPT_READY_FD,
 	OPT_RESTORE,
@@ -85,6 +91,7 @@ static const struct option options[] = {
 	{ "cwd", required_argument, NULL, OPT_CWD },
 	{ "umask", required_argument, NULL, OPT_UMASK },
 	{ "no-new-privs", no_argument, NULL, OPT_NO_NEW_PRIVS },
+	{ "pty", no_argument, NULL, OPT_PTY },
 	{ "rlimit", required_argument, NULL, OPT_RLIMIT },
 	{ "ready-fd", required_argument, NULL, OPT_READY_FD },
 	{ "restore", required_argument, NULL, OPT_RESTORE },
@@ -170,6 +177,9 @@ static int parse_string(int c, const char *text, struct shim_options *opt)
 		return 1;
 	case OPT_NO_NEW_PRIVS:
 		opt->no_new_privs = true;
+		return 1;
+	case OPT_PTY:
+		opt->pty = true;
 		return 1;
 	default:
 		return 0;

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -225,6 +226,73 @@ static int do_running(struct supervisor *s, struct client *c,
 	return 0;
 }
 
+int serve_make_terminal(struct supervisor *s, int like, struct err *err)
+{
+	int r = terminal_new(s->spaces.init_pidfd, s->spaces.init, s->opt->uid,
+			     like, &s->terminal, err);
+
+	s->info.terminal = r == 0;
+	if (r == 0)
+		s->terminal->awaited = s->opt->restore && s->opt->pty;
+	return r;
+}
+
+static int do_attach(struct supervisor *s, const struct control_request *req,
+		     int *fd, struct control_reply *reply)
+{
+	struct err err = { 0 };
+	int r;
+
+	if (!s->terminal)
+		return fail(reply, -ENOTTY,
+			    "the job has no terminal of its own: start it with "
+			    "--pty");
+	if (*fd < 0)
+		return fail(reply, -EINVAL, "attach: nobody looks");
+	r = terminal_attach(s->terminal, *fd, (int)req->a,
+			    (uint16_t)(req->b >> 16), (uint16_t)req->b, &err);
+	if (r < 0)
+		return fail(reply, r, err.text);
+	(void)take_fd(fd);
+	return 0;
+}
+
+static int write_input(struct supervisor *s, int fd, struct err *err)
+{
+	uint8_t input[TTY_INPUT_ROOM];
+	size_t len;
+	int r = terminal_copy_input(s->terminal, input, &len, err);
+
+	return r < 0 ? r : write_all(fd, input, len, err);
+}
+
+/* Output is ours: what the job has written is not in a snapshot. */
+static int do_terminal(struct supervisor *s, const struct control_request *req,
+		       int fds[3], struct control_reply *reply)
+{
+	struct err err = { 0 };
+	int r = 0;
+
+	if (!s->terminal && s->info.state == CONTROL_RESTORING)
+		r = serve_make_terminal(s, -1, &err);
+	else if (!s->terminal)
+		return fail(reply, -ENOTTY, "the job has no terminal");
+	if (r == 0) {
+		fds[2] = memfd_create("jobcr-input", MFD_CLOEXEC);
+		r = fds[2] < 0 ? err_sys(&err, "memfd_create") : 0;
+	}
+	if (r == 0 && req->a) {
+		r = write_input(s, fds[2], &err);
+		terminal_drain(s->terminal);
+	}
+	if (r < 0)
+		return fail(reply, r, err.text);
+	fds[0] = s->terminal->slave;
+	fds[1] = s->terminal->master;
+	reply->value = s->terminal->stopped;
+	return 0;
+}
+
 static int do_signal(struct supervisor *s, const struct control_request *req,
 		     struct control_reply *reply)
 {
@@ -257,7 +325,6 @@ static int do_request(struct supervisor *s, struct client *c,
 {
 	switch (req->op) {
 	case CONTROL_INFO:
-	case CONTROL_STDIO:
 		return 0;
 	case CONTROL_HOLD:
 		if (!c->holds)
@@ -293,14 +360,14 @@ static int do_request(struct supervisor *s, struct client *c,
 }
 
 static void answer(struct supervisor *s, struct client *c,
-		   struct control_reply *reply, bool with_stdio)
+		   struct control_reply *reply, const int fds[3])
 {
 	struct err unused;
 
 	reply->magic = CONTROL_MAGIC;
 	reply->info = s->info;
-	if (send_fds(c->fd, reply, sizeof(*reply), s->stdio, with_stdio ? 3 : 0,
-		     &unused) < 0)
+	if (send_fds(c->fd, reply, sizeof(*reply), fds, fds ? 3 : 0, &unused) <
+	    0)
 		client_drop(s, c);
 }
 
@@ -314,19 +381,66 @@ static bool may_wait(const struct supervisor *s)
 	return waiting < WAITERS_MAX;
 }
 
+/* What needs or gives descriptors, and all the rest. */
+static void serve_request(struct supervisor *s, struct client *c,
+			  const struct control_request *req, int *fd)
+{
+	struct control_reply reply = { 0 };
+	int fds[3] = { -1, -1, -1 };
+	const int *given = NULL;
+
+	switch (req->op) {
+	case CONTROL_WAIT:
+		reply.result = fail(&reply, -EBUSY, "too many wait for it");
+		break;
+	case CONTROL_ATTACH:
+		reply.result = do_attach(s, req, fd, &reply);
+		break;
+	case CONTROL_TERMINAL:
+		reply.result = do_terminal(s, req, fds, &reply);
+		given = reply.result == 0 ? fds : NULL;
+		break;
+	case CONTROL_STDIO:
+		given = s->stdio[0] >= 0 ? s->stdio : NULL;
+		if (!given)
+			reply.result = fail(&reply, -ENOENT,
+					    "standard files are with the job");
+		break;
+	default:
+		reply.result = do_request(s, c, req, &reply);
+	}
+	answer(s, c, &reply, given);
+	if (fds[2] >= 0)
+		close(fds[2]);
+}
+
+/* A descriptor may come with it. */
+static ssize_t receive(const struct client *c, struct control_request *req,
+		       int *ret_fd)
+{
+	size_t len = 0, count = 1;
+	struct err err = { 0 };
+	int r = recv_fds(c->fd, req, sizeof(*req), &len, ret_fd, &count, &err);
+
+	if (r < 0)
+		*ret_fd = -EBADF;
+	if (r == -EAGAIN || r == -EINTR)
+		return 0;
+	return r == 0 && len == sizeof(*req) && req->magic == CONTROL_MAGIC
+		       ? 1
+		       : -1;
+}
+
 void serve_client(struct supervisor *s, struct client *c)
 {
+	auto_close int fd = -EBADF;
 	struct control_request req;
-	struct control_reply reply = { 0 };
-	ssize_t n = recv(c->fd, &req, sizeof(req), MSG_DONTWAIT);
-	bool stdio;
+	ssize_t n = receive(c, &req, &fd);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n != sizeof(req) || req.magic != CONTROL_MAGIC) {
+	if (n < 0)
 		client_drop(s, c);
+	if (n <= 0)
 		return;
-	}
 	if (req.op == CONTROL_WAIT && may_wait(s)) {
 		c->waits = true;
 		return;
@@ -337,14 +451,7 @@ void serve_client(struct supervisor *s, struct client *c)
 			tell_end(s, c);
 		return;
 	}
-	reply.result = req.op == CONTROL_WAIT
-			       ? fail(&reply, -EBUSY, "too many wait for it")
-			       : do_request(s, c, &req, &reply);
-	stdio = req.op == CONTROL_STDIO && s->stdio[0] >= 0;
-	if (req.op == CONTROL_STDIO && !stdio)
-		reply.result = fail(&reply, -ENOENT,
-				    "standard files are with the job");
-	answer(s, c, &reply, stdio);
+	serve_request(s, c, &req, &fd);
 }
 
 void serve_ended(struct supervisor *s)
@@ -354,5 +461,5 @@ void serve_ended(struct supervisor *s)
 
 	for (i = 0; i < CLIENTS_MAX; i++)
 		if (s->clients[i].fd >= 0 && s->clients[i].waits)
-			answer(s, &s->clients[i], &reply, false);
+			answer(s, &s->clients[i], &reply, NULL);
 }

@@ -27,6 +27,9 @@ struct shim_options {
 	bool have_groups;
 	bool no_new_privs;
 	bool restore;
+	/* Descriptor 0: the terminal to be like; 1: see terminal.h.  A restore:
+	 * somebody will come to look, if it has one. */
+	bool pty;
 	uint32_t generation; /* to be restored */
 	int umask;           /* -1: as it is */
 	struct rlimit limits[RLIM_NLIMITS];
@@ -72,9 +75,13 @@ struct shim_task {
 	int status;   /* on failure: EXIT_* to end with */
 };
 
-/* Start the command; mask is the signal mask that it begins with. */
+/*
+ * Start the command; mask is the signal mask that it begins with, terminal its
+ * controlling terminal and standard files (-1: those are ours).
+ */
 int task_start(const struct shim_options *opt, const struct shim_spaces *spaces,
-	       const sigset_t *mask, struct shim_task *ret, struct err *err);
+	       const sigset_t *mask, int terminal, struct shim_task *ret,
+	       struct err *err);
 
 /* A puppet with the given pid inside; puppet_fd is its program (O_PATH). */
 int task_spawn_puppet(const struct shim_spaces *spaces, int puppet_fd,

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -31,6 +32,7 @@
 #define RESTORE_IDLE (60 * NSEC_PER_SEC)
 #define RENOTIFY     (5 * NSEC_PER_SEC)
 #define NO_DIR       0700
+#define POLLED       (4 + CLIENTS_MAX + TERMINAL_POLLED)
 
 static int make_dirs(struct supervisor *s, struct err *err)
 {
@@ -135,7 +137,7 @@ static void null_stdio(struct supervisor *s)
 {
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC), i;
 
-	if (isatty(2))
+	if (!s->terminal && isatty(2))
 		s->tty_fd = fcntl(2, F_DUPFD_CLOEXEC, 3);
 	for (i = 0; i < 3; i++) {
 		if (fd >= 0)
@@ -174,6 +176,23 @@ static int open_puppet(struct supervisor *s, struct err *err)
 	return s->puppet_fd < 0 ? err_sys(err, "%s", path) : 0;
 }
 
+/* Who wants to look is there from the first byte, unless it is detached. */
+static int begin_terminal(struct supervisor *s, struct err *err)
+{
+	auto_close int viewer = fcntl(1, F_DUPFD_CLOEXEC, 3);
+	struct winsize size = { 0 };
+	struct err unused;
+	int r = serve_make_terminal(s, 0, err);
+
+	if (r < 0 || viewer < 0)
+		return r;
+	(void)ioctl(s->terminal->slave, TIOCGWINSZ, &size);
+	if (terminal_attach(s->terminal, viewer, 0, size.ws_row, size.ws_col,
+			    &unused) == 0)
+		(void)take_fd(&viewer);
+	return 0;
+}
+
 /* The first run of a local job. */
 static int begin_run(struct supervisor *s, const sigset_t *mask,
 		     int *ret_status, struct err *err)
@@ -181,11 +200,15 @@ static int begin_run(struct supervisor *s, const sigset_t *mask,
 	struct shim_task task;
 	int r;
 
-	note_outputs(s, 1, 2);
+	if (!s->opt->pty)
+		note_outputs(s, 1, 2);
 	r = make_spaces(s, err);
+	if (r == 0 && s->opt->pty)
+		r = begin_terminal(s, err);
 	if (r < 0)
 		return r;
-	r = task_start(s->opt, &s->spaces, mask, &task, err);
+	r = task_start(s->opt, &s->spaces, mask,
+		       s->terminal ? s->terminal->slave : -1, &task, err);
 	if (r < 0) {
 		*ret_status = task.status;
 		return r;
@@ -303,10 +326,12 @@ static void reap(struct supervisor *s)
 	}
 }
 
-static bool finished(const struct supervisor *s)
+static bool finished(struct supervisor *s)
 {
 	return s->over && !s->root && !s->built && !s->init &&
-	       !serve_guarded(s);
+	       !serve_guarded(s) &&
+	       (!s->terminal ||
+		terminal_finished(s->terminal, clock_monotonic_ns()));
 }
 
 static void read_init(struct supervisor *s)
@@ -366,12 +391,12 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 	return !a || (b && b < a) ? b : a;
 }
 
-static int poll_timeout(struct supervisor *s)
+static int poll_timeout(struct supervisor *s, uint64_t now, uint64_t other)
 {
-	uint64_t now = clock_monotonic_ns();
 	uint64_t next = sooner(sooner(forward_due(s, now), leave_due(s, now)),
 			       restore_due(s, now));
 
+	next = sooner(next, other);
 	if (!next)
 		return -1;
 	return next <= now ? 0 : (int)((next - now) / 1000000 + 1);
@@ -390,13 +415,33 @@ static void tell_record(struct supervisor *s)
 			   &record, sizeof(record), &unused);
 }
 
+/* Keys wait while the job stands still: they are the restored one's, too. */
+static uint64_t poll_terminal(struct supervisor *s, uint64_t now,
+			      struct pollfd fds[TERMINAL_POLLED])
+{
+	uint64_t due = 0;
+	int i;
+
+	for (i = 0; i < TERMINAL_POLLED; i++)
+		fds[i] = (struct pollfd){ -1, 0, 0 };
+	if (s->terminal)
+		terminal_poll(s->terminal, s->holders || !s->root, now, fds,
+			      &due);
+	/* Those who have not got the last words yet. */
+	if (s->over && (!due || due > now + NSEC_PER_SEC))
+		due = now + NSEC_PER_SEC;
+	return due;
+}
+
 static void loop(struct supervisor *s)
 {
-	struct pollfd fds[4 + CLIENTS_MAX];
+	struct pollfd fds[POLLED];
 	int i;
 
 	while (reap(s), !finished(s)) {
-		int timeout = poll_timeout(s);
+		uint64_t now = clock_monotonic_ns();
+		uint64_t due = poll_terminal(s, now, fds + 4 + CLIENTS_MAX);
+		int timeout = poll_timeout(s, now, due);
 
 		tell_record(s);
 		fds[0] = (struct pollfd){ s->signal_fd, POLLIN, 0 };
@@ -408,8 +453,10 @@ static void loop(struct supervisor *s)
 		for (i = 0; i < CLIENTS_MAX; i++)
 			fds[4 + i] =
 				(struct pollfd){ s->clients[i].fd, POLLIN, 0 };
-		if (poll(fds, 4 + CLIENTS_MAX, timeout) <= 0)
+		if (poll(fds, POLLED, timeout) <= 0)
 			continue;
+		if (s->terminal && fds[4 + CLIENTS_MAX].events)
+			terminal_serve(s->terminal, fds + 4 + CLIENTS_MAX);
 		/* Init first: it tells which signals are for all. */
 		if (fds[2].revents)
 			read_init(s);
@@ -487,6 +534,7 @@ static void finish(struct supervisor *s)
 	if (s->opt->slurm || s->abort_status >= 0)
 		remove_dir(s);
 	serve_ended(s);
+	terminal_free(s->terminal);
 	if (s->info.state == CONTROL_LEFT) {
 		if (s->tty_fd >= 0)
 			dprintf(s->tty_fd,

@@ -3,6 +3,7 @@
 #define JOBCR_SHIM_SUPERVISOR_H
 
 #include "shim/shim.h"
+#include "shim/terminal.h"
 #include "wire/control.h"
 
 /* Connections at a time; more wait in the socket's queue. */
@@ -44,6 +45,7 @@ struct supervisor {
 	uint64_t left_until;  /* who announced the end is gone: it is to come */
 	uint64_t idle_since;  /* restore: nobody has come since; 0: not idle */
 	uint64_t next_notify;
+	struct terminal *terminal; /* NULL: none */
 	uint64_t pending[65]; /* Slurm's signal: when to forward it; 0: none */
 	uint64_t seen[65];    /* when init got it */
 };
@@ -57,6 +59,9 @@ void serve_alive(struct supervisor *s);
 void serve_root_ended(struct supervisor *s, int status);
 bool serve_busy(const struct supervisor *s);
 bool serve_guarded(const struct supervisor *s);
+
+/* A terminal for the job; like: a terminal whose settings it takes, -1. */
+int serve_make_terminal(struct supervisor *s, int like, struct err *err);
 
 /* A signal for the root: now, or when it is no longer held back. */
 void forward_signal(struct supervisor *s, int sig, bool group);

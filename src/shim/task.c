@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -132,12 +133,28 @@ static void set_creds(const struct shim_options *opt, int fd)
 		fail(fd, "set no_new_privs");
 }
 
+/* Opened anew: the supervisor's does not wait. */
+static void set_terminal(int terminal, int fd)
+{
+	char path[32];
+	int i, own;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", terminal);
+	own = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (own < 0 || ioctl(own, TIOCSCTTY, 0) < 0)
+		fail(fd, "take the terminal");
+	for (i = 0; i < 3; i++)
+		if (dup2(own, i) < 0)
+			fail(fd, "standard files");
+}
+
 static void child_run(const struct shim_options *opt,
 		      const struct shim_spaces *spaces, const struct spec *spec,
-		      const sigset_t *mask, int fd) __attribute__((noreturn));
+		      const sigset_t *mask, int terminal, int fd)
+	__attribute__((noreturn));
 static void child_run(const struct shim_options *opt,
 		      const struct shim_spaces *spaces, const struct spec *spec,
-		      const sigset_t *mask, int fd)
+		      const sigset_t *mask, int terminal, int fd)
 {
 	report(fd, 0, "");
 	prctl(PR_SET_PDEATHSIG, 0);
@@ -146,6 +163,8 @@ static void child_run(const struct shim_options *opt,
 		fail(fd, "enter the mount namespace");
 	if (setsid() < 0)
 		fail(fd, "make a session");
+	if (terminal >= 0)
+		set_terminal(terminal, fd);
 	set_limits(opt, fd);
 	set_creds(opt, fd);
 	if (opt->umask >= 0)
@@ -196,7 +215,8 @@ static int child_wait(int fd, const char *what, pid_t pid,
 }
 
 int task_start(const struct shim_options *opt, const struct shim_spaces *spaces,
-	       const sigset_t *mask, struct shim_task *ret, struct err *err)
+	       const sigset_t *mask, int terminal, struct shim_task *ret,
+	       struct err *err)
 {
 	struct spec spec = { 0 };
 	int fds[2] = { -1, -1 };
@@ -213,7 +233,7 @@ int task_start(const struct shim_options *opt, const struct shim_spaces *spaces,
 	}
 	pid = fork();
 	if (pid == 0)
-		child_run(opt, spaces, &spec, mask, fds[1]);
+		child_run(opt, spaces, &spec, mask, terminal, fds[1]);
 	close(fds[1]);
 	if (pid < 0)
 		r = err_sys(err, "fork");

@@ -103,6 +103,17 @@ int control_send(int fd, const struct control_request *req, struct err *err)
 	return 0;
 }
 
+int control_send_fd(int fd, const struct control_request *req, int pass,
+		    struct err *err)
+{
+	struct control_request copy = *req;
+	int r;
+
+	copy.magic = CONTROL_MAGIC;
+	r = send_fds(fd, &copy, sizeof(copy), &pass, 1, err);
+	return r < 0 ? err_wrap(err, r, "supervisor") : 0;
+}
+
 int control_receive(int fd, struct control_reply *ret, int *ret_fds,
 		    struct err *err)
 {

@@ -41,6 +41,12 @@ enum control_op {
 	CONTROL_GUARD,    /* the reply comes when the root ends (wait status);
 			     the supervisor does not end before this
 			     connection does */
+	CONTROL_ATTACH,   /* with one end of a pair: see terminal.h; a: flags,
+			     b: rows << 16 | columns */
+	CONTROL_TERMINAL, /* reply: slave and master of the job's terminal, and
+			     a file, which with a = 1 has what was typed and not
+			     read: the job stands still; value: stopped by
+			     ctrl-S.  A restore: it is made */
 };
 
 struct control_request {
@@ -72,7 +78,8 @@ struct control_info {
 	uint64_t started_ns; /* CLOCK_REALTIME */
 	char name[128];      /* command, for listings */
 	char stdout_path[512], stderr_path[512]; /* regular files, else "" */
-	char carry[256]; /* prefix of node-local files to carry, or "" */
+	char carry[256];   /* prefix of node-local files to carry, or "" */
+	uint32_t terminal; /* it has one of its own */
 	struct job_options options;
 };
 
@@ -108,6 +115,8 @@ int control_call(int fd, const struct control_request *req,
 
 /* The same without an answer: for CONTROL_WAIT, whose reply comes later. */
 int control_send(int fd, const struct control_request *req, struct err *err);
+int control_send_fd(int fd, const struct control_request *req, int pass,
+		    struct err *err);
 int control_receive(int fd, struct control_reply *ret, int *ret_fds,
 		    struct err *err);
 

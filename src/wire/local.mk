@@ -20,6 +20,7 @@ noinst_LIBRARIES += %D%/libwire.a
 	%D%/saving.c \
 	%D%/saving.h \
 	%D%/record.h \
+	%D%/terminal.h \
 	%D%/frame.c \
 	%D%/frame.h
 %C%_libwire_a_CFLAGS = $(AM_CFLAGS) $(MUNGE_CFLAGS)

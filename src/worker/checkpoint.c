@@ -226,6 +226,7 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 		.readers = req->has_readers ? req->readers : 0,
 		.pause = req->has_pause ? (enum engine_pause)req->pause
 					: ENGINE_PAUSE_AUTO,
+		.terminal = w->terminal.slave < 0 ? NULL : &w->terminal,
 		.epoch = w->lease.epoch,
 		.base = w->lease.base,
 		.may_publish = may_publish,
@@ -262,6 +263,8 @@ int work_checkpoint(struct work *w, Reply *reply, struct err *err)
 		r = work_connect(w, err);
 		if (r == 0 && w->info.state != CONTROL_ALIVE)
 			r = err_set(err, -ESRCH, "the job does not run");
+		if (r == 0 && w->info.terminal)
+			r = work_find_terminal(w, err);
 		if (r == 0 && !only_look(w))
 			r = work_control(w, CONTROL_HOLD, 0, 0, &control, NULL,
 					 err);

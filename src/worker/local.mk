@@ -8,6 +8,7 @@ jobcr_worker_SOURCES = \
 	%D%/restore.c \
 	%D%/run.c \
 	%D%/talk.c \
+	%D%/terminal.c \
 	%D%/worker.h
 jobcr_worker_LDADD = \
 	src/operation/liboperation.a \

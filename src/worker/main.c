@@ -68,7 +68,8 @@ static int serve(const WorkerRequest *req)
 	struct work w = { .req = req,
 			  .parent_fd = PARENT_FD,
 			  .job_fd = -1,
-			  .control_fd = -1 };
+			  .control_fd = -1,
+			  .terminal = { .slave = -1, .master = -1 } };
 	WorkerMessage m = WORKER_MESSAGE__INIT;
 	Outcome outcome = OUTCOME__INIT;
 	Reply reply = REPLY__INIT;
@@ -85,6 +86,7 @@ static int serve(const WorkerRequest *req)
 		       &unused) < 0 &&
 	    reply.result < 0)
 		log_error(req->job_id, "%s", err.text);
+	work_leave_terminal(&w);
 	user_id_done(&w.owner);
 	return reply.result < 0;
 }

@@ -32,6 +32,19 @@ static int spawn(void *arg, pid_t ns_pid, pid_t *ret_pid, struct err *err)
 	return r;
 }
 
+static int make_terminal(void *arg, int *ret_slave, int *ret_master,
+			 struct err *err)
+{
+	struct work *w = arg;
+	int r = work_find_terminal(w, err);
+
+	if (r < 0)
+		return r;
+	*ret_slave = w->terminal.slave;
+	*ret_master = w->terminal.master;
+	return 0;
+}
+
 /* The next step cannot be taken back: it must not be cut short. */
 static int ready(void *arg, pid_t root_ns_pid, struct err *err)
 {
@@ -164,6 +177,7 @@ static int run_engine(struct work *w, int dir_fd, const int *stdio,
 		.no_direct = w->req->has_no_direct && w->req->no_direct,
 		.set_time = set_time,
 		.spawn = spawn,
+		.terminal = make_terminal,
 		.ready = ready,
 		.phase = work_phase,
 		.arg = w,

@@ -19,9 +19,10 @@ struct work {
 	int control_fd; /* the supervisor; -1: none */
 	struct control_info info;
 	uint32_t generation;
-	int job_fd;         /* its directory in the store; -1 */
-	struct lease lease; /* of this run; epoch 0: it has none */
-	char name[128];     /* restore: the command, as in the image */
+	int job_fd;                   /* its directory in the store; -1 */
+	struct lease lease;           /* of this run; epoch 0: it has none */
+	struct job_terminal terminal; /* -1, -1: it has none */
+	char name[128]; /* restore: the command, as in the image */
 };
 
 /* Fill the reply, but for result and text of a failure. */
@@ -52,6 +53,13 @@ bool work_ask_frozen(struct work *w);
 int work_connect(struct work *w, struct err *err);
 int work_control(struct work *w, uint32_t op, int64_t a, int64_t b,
 		 struct control_reply *ret, int *ret_fds, struct err *err);
+
+/*
+ * The job's own terminal: what it has, or, of a job that is restored, one that
+ * is made; and let go of it.
+ */
+int work_find_terminal(struct work *w, struct err *err);
+void work_leave_terminal(struct work *w);
 
 /* Keep the capabilities that the operation needs, and no other. */
 int work_drop_capabilities(struct err *err);
