@@ -354,6 +354,8 @@ T_TESTS += %D%/t/completion.t
 T_TESTS += %D%/t/features.t
 T_TESTS += %D%/t/refused.t
 T_TESTS += %D%/t/stdio.t
+T_TESTS += %D%/t/terminal.t
+EXTRA_DIST += %D%/t/terminal.py %D%/lib/terminal.py
 T_TESTS += %D%/t/files.t
 
 UNIT_TESTS += %D%/unit/eintr
