@@ -1,5 +1,7 @@
 noinst_LIBRARIES += %D%/libutil.a
 %C%_libutil_a_SOURCES = \
+	%D%/cgroup.c \
+	%D%/cgroup.h \
 	%D%/cleanup.h \
 	%D%/clock.h \
 	%D%/crc32c.c \
