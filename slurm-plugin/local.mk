@@ -7,6 +7,7 @@ slurm_LTLIBRARIES = spank_jobcr.la
 # has its own objects of the few files it needs.  Nothing but the hooks may be
 # visible in slurmstepd, which has a log_init() too.
 spank_jobcr_la_SOURCES = \
+	src/util/cgroup.c \
 	src/util/err.c \
 	src/util/io.c \
 	src/wire/address.c \
@@ -16,6 +17,7 @@ spank_jobcr_la_SOURCES = \
 	src/wire/notify.c \
 	src/wire/record.c \
 	src/wire/saving.c \
+	src/wire/shelter.c \
 	%D%/environment.c \
 	%D%/environment.h \
 	%D%/launch.c \

@@ -13,6 +13,7 @@
 #include "util/cleanup.h"
 #include "wire/control.h"
 #include "wire/saving.h"
+#include "wire/shelter.h"
 
 #define END_TIMEOUT_MS 5000
 
@@ -74,6 +75,9 @@ int reap_job(const char *run_dir, const char *job, unsigned int wait_s,
 		r = end_tree(fd, err);
 	else
 		r = 0;
+	/* Unless it was sheltered for a snapshot, which is over. */
+	if (r == 0)
+		r = shelter_end(run_dir, job, err);
 	if (r == 0)
 		r = remove_run_dir(path, err);
 	return r < 0 ? r : waited;

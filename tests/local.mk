@@ -22,7 +22,7 @@ check_LIBRARIES += %D%/lib/libvictim.a %D%/lib/libdrive.a
 %C%_lib_libvictim_a_SOURCES = %D%/lib/victim.c %D%/lib/victim.h
 %C%_lib_libdrive_a_SOURCES = %D%/lib/copy.c %D%/lib/copy.h \
 	%D%/lib/drive.c %D%/lib/drive.h \
-	%D%/lib/doom.c %D%/lib/doom.h
+	%D%/lib/doom.c %D%/lib/doom.h %D%/lib/outcome.c %D%/lib/outcome.h
 check_PROGRAMS += %D%/lib/roundtrip
 %C%_lib_roundtrip_SOURCES = %D%/lib/roundtrip.c
 ENGINE_LIBS = src/engine/libengine.a src/resource/libresource.a \

@@ -2,6 +2,7 @@
 #include "daemon/cut.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "wire/saving.h"
+#include "wire/shelter.h"
 
 /* One checkpoint under way. */
 struct under_way {
@@ -109,6 +111,30 @@ static void take_outcome(struct cut_result *ret, const Outcome *o)
 	ret->pages_ns = o->pages_ns;
 }
 
+/* What it depended on that Slurm did not kill it too soon. */
+static void warn_not_safe(const struct subject *s, const Outcome *o)
+{
+	if (o->not_pinned)
+		log_warning(s->id, "not pinned: %s%s", o->not_pinned,
+			    o->not_sheltered ? "" : ": sheltered instead");
+	if (o->not_sheltered)
+		log_warning(s->id,
+			    "not sheltered: %s: it had to last until all was "
+			    "copied",
+			    o->not_sheltered);
+}
+
+/* Killed by Slurm, or given up: its supervisor does not look after it. */
+static void end_shelter(const struct subject *s)
+{
+	struct pollfd p = { .fd = s->control_fd, .events = 0 };
+	struct err err = { 0 };
+
+	if (poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)) &&
+	    shelter_end(s->conf->run_dir, s->id, &err) < 0)
+		log_error(s->id, "%s", err.text);
+}
+
 static int checkpoint(struct under_way *w, struct err *err)
 {
 	bool ends = w->cut->after != CUT_GO_ON;
@@ -117,6 +143,7 @@ static int checkpoint(struct under_way *w, struct err *err)
 		.cause = w->cut->cause,
 		.kill = ends,
 		.ask = ends,
+		.shelter = ends,
 		/* Who starts it again empties its output. */
 		.put_aside = ends && w->cut->after != CUT_END,
 	};
@@ -144,11 +171,7 @@ static int checkpoint(struct under_way *w, struct err *err)
 			    reply->text ? reply->text : "failed");
 	else if (reply->outcome) {
 		take_outcome(w->ret, reply->outcome);
-		if (reply->outcome->not_pinned)
-			log_warning(w->s->id,
-				    "not pinned: %s: it had to last until all "
-				    "was copied (PauseMode)",
-				    reply->outcome->not_pinned);
+		warn_not_safe(w->s, reply->outcome);
 		subject_log_outcome(w->s, "checkpoint", w->cut->cause,
 				    reply->outcome);
 		if (chronicle_not_kept(w->s->conf, &w->s->info, reply->outcome))
@@ -259,6 +282,7 @@ int cut_job(struct subject *s, const struct cut *cut, struct cut_result *ret,
 	memset(ret, 0, sizeof(*ret));
 	resubmit_keep(s);
 	r = checkpoint(&w, err);
+	end_shelter(s);
 	if (r < 0 && ret->requeued)
 		subject_note(s, "failed", ret->generation, "%s", err->text);
 	else if (r < 0 && cut->after == CUT_GO_ON && has_ended(s))

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "daemon/mend.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "daemon/slurm.h"
 #include "daemon/subject.h"
 #include "operation/aside.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "wire/saving.h"
+#include "wire/shelter.h"
 
 /* Slurm's controller may be away for a moment. */
 #define TRIES   60
@@ -38,6 +43,39 @@ static int mend(const struct conf *conf, const char *job_id)
 	return r == -EAGAIN ? r : 0;
 }
 
+/* One that nobody saves any more, and whose supervisor is gone. */
+static void end_shelter(const struct conf *conf, const char *job_id)
+{
+	auto_close int fd = -EBADF;
+	struct err err = { 0 };
+	int r = control_connect(conf->run_dir, job_id, &fd, &err);
+
+	if (r != -ENOENT || saving_await(conf->run_dir, job_id, 0, &err) < 0)
+		return;
+	if (shelter_end(conf->run_dir, job_id, &err) < 0)
+		log_error(job_id, "%s", err.text);
+}
+
+static void end_shelters(const struct conf *conf)
+{
+	auto_closedir DIR *dir = NULL;
+	struct dirent *entry;
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/jobs", conf->run_dir);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		struct err unused;
+
+		if (control_check_id(entry->d_name, &unused) < 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/jobs/%.64s/shelter",
+			 conf->run_dir, entry->d_name);
+		if (access(path, F_OK) == 0)
+			end_shelter(conf, entry->d_name);
+	}
+}
+
 int mend_jobs(const struct conf *conf)
 {
 	const struct timespec pause = { .tv_sec = PAUSE_S };
@@ -46,6 +84,7 @@ int mend_jobs(const struct conf *conf)
 	size_t count, i;
 	int try, again = 1;
 
+	end_shelters(conf);
 	if (control_list(conf->run_dir, &list, &count, &unused) < 0)
 		return 0;
 	for (try = 0; again && try < TRIES; try++) {

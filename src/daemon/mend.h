@@ -7,7 +7,8 @@
 /*
  * In a child of jobcrd, when it starts or when another child was killed: a
  * checkpoint that was killed halfway, worker and all, may have left the
- * output files of a job put aside that goes on.
+ * output files of a job put aside that goes on, or the cgroup in which one
+ * was sheltered that has ended.
  */
 int mend_jobs(const struct conf *conf);
 

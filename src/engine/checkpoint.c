@@ -55,6 +55,7 @@ struct checkpoint {
 	uint32_t meta_stream, page_streams[1];
 	unsigned int created; /* streams, in this order */
 	bool durable;         /* published: never to be taken back */
+	bool sheltered;
 };
 
 static void enter(const struct checkpoint *c, enum engine_phase phase)
@@ -235,6 +236,42 @@ static int pin(struct checkpoint *c, struct err *err)
 	return 0;
 }
 
+/*
+ * After all that threads of the tree are made to tell: which CPUs they may
+ * use, for instance, is another answer there.  Without a shelter the tree has
+ * to be copied before others kill it.
+ */
+static void shelter(struct checkpoint *c)
+{
+	struct err err = { 0 };
+
+	if (c->mourner || !c->args->published || !c->args->shelter)
+		return;
+	enter(c, PHASE_SHELTER);
+	c->sheltered = c->args->shelter(c->args->arg, &err) == 0;
+	if (c->sheltered)
+		c->result.sheltered_ns =
+			clock_monotonic_ns() - c->tree.started_ns;
+	else
+		(void)snprintf(c->result.not_sheltered,
+			       sizeof(c->result.not_sheltered), "%.159s",
+			       err.text);
+}
+
+/* It must not run a moment where nobody limits it; true: it must end. */
+static bool leave_shelter(struct checkpoint *c)
+{
+	if (!c->sheltered)
+		return false;
+	if (c->args->outlived(c->args->arg)) {
+		c->result.gone = true;
+		return true;
+	}
+	c->args->unshelter(c->args->arg);
+	c->sheltered = false;
+	return false;
+}
+
 static int dump_all(struct checkpoint *c, struct err *err)
 {
 	uint64_t start;
@@ -251,6 +288,7 @@ static int dump_all(struct checkpoint *c, struct err *err)
 		r = pin(c, err);
 	if (r < 0)
 		return r;
+	shelter(c);
 	enter(c, PHASE_PAGES);
 	start = clock_monotonic_ns();
 	r = pages_run(c->pages, err);
@@ -335,10 +373,12 @@ static int end(struct checkpoint *c, struct err *err)
 	if (!c->args->published)
 		return 0;
 	leave_pin(c);
+	c->result.gone |= c->sheltered && c->args->outlived(c->args->arg);
 	c->result.killed = c->args->published(c->args->arg, c->result.gone) ||
 			   c->result.gone;
-	if (!c->result.killed)
+	if (!c->result.killed && !leave_shelter(c))
 		return let_go_on(c, err);
+	c->result.killed = true;
 	collection_done(&c->collection);
 	r = tree_kill(&c->tree, err);
 	c->result.frozen_ns = clock_monotonic_ns() - c->tree.started_ns;
@@ -348,10 +388,12 @@ static int end(struct checkpoint *c, struct err *err)
 static int give_back(struct checkpoint *c, int r)
 {
 	struct err ignored = { 0 };
+	bool ends = leave_shelter(c);
 
 	collection_done(&c->collection);
 	/* The first failure is the one to be told. */
-	(void)tree_thaw(&c->tree, &ignored);
+	(void)(ends ? tree_kill(&c->tree, &ignored)
+		    : tree_thaw(&c->tree, &ignored));
 	return r;
 }
 
@@ -391,9 +433,10 @@ static int run_frozen(struct checkpoint *c, struct err *err)
 	if (r == 0)
 		return end(c, err);
 	leave_pin(c);
+	r = give_back(c, r);
 	if (c->result.gone)
 		err_wrap(err, r, "the job was killed before all was saved");
-	return give_back(c, r);
+	return r;
 }
 
 /* Leave nothing of an attempt; the job does not wait for this. */

@@ -22,7 +22,8 @@ enum engine_phase {
 	PHASE_FREEZE,
 	PHASE_COLLECT,
 	PHASE_DUMP,
-	PHASE_PIN, /* of a tree that ends, where it can be pinned */
+	PHASE_PIN,     /* of a tree that ends, where it can be pinned */
+	PHASE_SHELTER, /* of one that ends and is not pinned */
 	PHASE_PAGES,
 	PHASE_PUBLISH,
 	PHASE_END,
@@ -69,23 +70,35 @@ struct checkpoint_args {
 	 * The snapshot is durable and the tree still frozen: true kills the
 	 * tree, false lets it go on.  NULL: it goes on as soon as all is
 	 * copied, and does not stand still until all is durable.  gone: it was
-	 * pinned and has been killed by others; then the answer is the same.
+	 * ended by others, see checkpoint_result; then it is killed anyway.
 	 */
 	bool (*published)(void *arg, bool gone);
+	/*
+	 * A tree that is to end and is not pinned: put it, as it stands
+	 * still, where those who end the job do not reach it; NULL: there is
+	 * no such place.  A failure leaves it where it was.  unshelter puts
+	 * it back; outlived: the job has ended meanwhile, so that its tree
+	 * can only be killed.
+	 */
+	int (*shelter)(void *arg, struct err *err);
+	void (*unshelter)(void *arg);
+	bool (*outlived)(void *arg);
 	void *arg;
 };
 
 struct checkpoint_result {
-	uint64_t frozen_ns; /* first stop to last thaw (or kill) */
-	uint64_t pinned_ns; /* first stop to "may be killed"; 0: never */
+	uint64_t frozen_ns;    /* first stop to last thaw (or kill) */
+	uint64_t pinned_ns;    /* first stop to "may be killed"; 0: never */
+	uint64_t sheltered_ns; /* first stop to "out of reach"; 0: never */
 	uint64_t total_ns;
 	uint64_t page_bytes; /* written */
 	uint64_t pages_ns;   /* spent on them */
 	uint32_t tasks, threads;
 	bool killed;
-	bool gone;            /* killed by others, after the pin */
-	char not_pinned[160]; /* why; "": pinned, or not asked for */
-	char not_kept[1024];  /* an output file, and why; "": all are kept */
+	bool gone; /* ended by others: pinned and killed, or outlived */
+	char not_pinned[160];    /* why; "": pinned, or not asked for */
+	char not_sheltered[160]; /* why; "": sheltered, or not asked for */
+	char not_kept[1024];     /* an output file, and why; "": all are kept */
 };
 
 /*

@@ -14,6 +14,8 @@ const char *engine_phase_name(enum engine_phase phase)
 		return "dump";
 	case PHASE_PIN:
 		return "pin";
+	case PHASE_SHELTER:
+		return "shelter";
 	case PHASE_PAGES:
 		return "pages";
 	case PHASE_PUBLISH:

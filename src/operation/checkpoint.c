@@ -82,6 +82,8 @@ int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
 	w.cause = (char *)c->cause;
 	w.name = (char *)info->name;
 	w.has_kill = w.has_ask = w.has_stepping = w.has_put_aside = 1;
+	w.has_shelter = 1;
+	w.shelter = c->shelter;
 	w.kill = c->kill;
 	w.ask = c->ask;
 	w.stepping = c->stepping;

@@ -13,7 +13,8 @@ struct checkpoint {
 	const struct caller *caller; /* the owner's groups are taken over
 					when it is the owner; or NULL */
 	bool kill, ask, stepping, put_aside;
-	bool look; /* only say what would refuse */
+	bool shelter; /* others may kill it while it is saved */
+	bool look;    /* only say what would refuse */
 	unsigned int timeout_s;
 };
 int checkpoint_job(const struct conf *conf, const struct checkpoint *c,

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "shim/shim.h"
+#include "util/io.h"
 
 static void report(int channel, uint8_t byte)
 {
@@ -44,10 +45,53 @@ static int null_stdio(void)
 	return fd;
 }
 
+/* Its own end is the supervisor's, and while it is sheltered the worker's. */
+struct ties {
+	int channel;  /* the supervisor; -1: it has ended */
+	int lifeline; /* open while the worker lives; -1: not sheltered */
+};
+
+static void take_order(struct ties *t)
+{
+	int fds[1] = { -1 };
+	size_t len, count = 1;
+	struct err unused;
+	uint8_t order;
+
+	if (recv_fds(t->channel, &order, 1, &len, fds, &count, &unused) < 0)
+		return;
+	if (t->lifeline >= 0)
+		close(t->lifeline);
+	t->lifeline = order == INIT_SHELTER && count ? fds[0] : -1;
+	/* One that ended before this is seen as the end of the channel. */
+	prctl(PR_SET_PDEATHSIG, t->lifeline >= 0 ? 0 : SIGKILL);
+	report(t->channel, t->lifeline >= 0 ? INIT_SHELTERED : INIT_RETURNED);
+}
+
+/* Without both the kernel kills whatever is left of the job. */
+static void look_after(struct ties *t, const struct pollfd *channel,
+		       const struct pollfd *lifeline)
+{
+	if (channel->revents & POLLIN)
+		take_order(t);
+	if (channel->revents & (POLLHUP | POLLERR)) {
+		close(t->channel);
+		t->channel = -1;
+	}
+	if (t->lifeline >= 0 && t->lifeline == lifeline->fd &&
+	    lifeline->revents) {
+		close(t->lifeline);
+		t->lifeline = -1;
+	}
+	if (t->channel < 0 && t->lifeline < 0)
+		_exit(0);
+}
+
 void init_run(int channel)
 {
 	struct signalfd_siginfo si;
-	struct pollfd fds[2];
+	struct ties ties = { .lifeline = -1 };
+	int signals;
 	sigset_t all;
 
 	/* It cannot be traced or forgotten: it ends with the supervisor. */
@@ -59,21 +103,23 @@ void init_run(int channel)
 	close_range(4, ~0u, 0);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	fds[0] = (struct pollfd){ channel, POLLIN, 0 };
-	fds[1] = (struct pollfd){ signalfd(-1, &all, SFD_NONBLOCK), POLLIN, 0 };
-	if (channel < 0 || fds[1].fd < 0 || chdir("/") < 0)
+	signals = signalfd(-1, &all, SFD_NONBLOCK);
+	if (channel < 0 || signals < 0 || chdir("/") < 0)
 		_exit(EXIT_SHIM);
 	make_mounts(channel);
+	ties.channel = channel;
 	for (;;) {
+		struct pollfd fds[3] = { { ties.channel, POLLIN, 0 },
+					 { signals, POLLIN, 0 },
+					 { ties.lifeline, 0, 0 } };
+
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		if (poll(fds, 3, -1) < 0 && errno != EINTR)
 			_exit(EXIT_SHIM);
-		/* End of file: the kernel kills whatever is left of the job. */
-		if (fds[0].revents & (POLLHUP | POLLERR))
-			_exit(0);
-		while (read(fds[1].fd, &si, sizeof(si)) == sizeof(si))
+		look_after(&ties, &fds[0], &fds[2]);
+		while (read(signals, &si, sizeof(si)) == sizeof(si))
 			if (si.ssi_signo != SIGCHLD)
-				report(channel, (uint8_t)si.ssi_signo);
+				report(ties.channel, (uint8_t)si.ssi_signo);
 	}
 }

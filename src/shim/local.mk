@@ -5,6 +5,7 @@ jobcr_supervisor_SOURCES = \
 	%D%/main.c \
 	%D%/namespace.c \
 	%D%/serve.c \
+	%D%/shelter.c \
 	%D%/shim.h \
 	%D%/supervisor.c \
 	%D%/supervisor.h \

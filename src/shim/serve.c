@@ -60,6 +60,7 @@ void serve_accept(struct supervisor *s)
 			continue;
 		memset(&s->clients[i], 0, sizeof(s->clients[i]));
 		s->clients[i].fd = take_fd(&fd);
+		s->clients[i].pid = cred.pid;
 		s->idle_since = 0;
 		return;
 	}
@@ -100,6 +101,8 @@ static void client_drop(struct supervisor *s, struct client *c)
 {
 	close(c->fd);
 	c->fd = -1;
+	if (c->shelters)
+		shelter_leave(s);
 	if (c->spawned && s->built) {
 		kill(s->built, SIGKILL);
 		s->info.state = CONTROL_RESTORING;
@@ -319,13 +322,58 @@ static int do_abort(struct supervisor *s, const struct control_request *req,
 	return 0;
 }
 
+/* What a reply carries; closed when it is sent, if it is not ours. */
+struct carried {
+	const int *fds;
+	size_t count;
+	int own;
+};
+
+static int do_stdio(struct supervisor *s, struct control_reply *reply,
+		    struct carried *fds)
+{
+	if (s->stdio[0] < 0)
+		return fail(reply, -ENOENT, "standard files are with the job");
+	fds->fds = s->stdio;
+	fds->count = 3;
+	return 0;
+}
+
+static int do_shelter(struct supervisor *s, struct client *c,
+		      struct control_reply *reply, struct carried *fds)
+{
+	struct err err = { 0 };
+	int r = shelter_enter(s, c->pid, &fds->own, &err);
+
+	if (r < 0)
+		return fail(reply, r, err.text);
+	c->shelters = true;
+	fds->fds = &fds->own;
+	fds->count = 1;
+	return 0;
+}
+
+static int do_return(struct supervisor *s, struct client *c)
+{
+	if (c->shelters)
+		shelter_leave(s);
+	c->shelters = false;
+	return 0;
+}
+
 static int do_request(struct supervisor *s, struct client *c,
 		      const struct control_request *req,
-		      struct control_reply *reply)
+		      struct control_reply *reply, struct carried *fds)
 {
 	switch (req->op) {
 	case CONTROL_INFO:
 		return 0;
+	case CONTROL_STDIO:
+		return do_stdio(s, reply, fds);
+	case CONTROL_SHELTER:
+		return do_shelter(s, c, reply, fds);
+	case CONTROL_RETURN:
+		return do_return(s, c);
 	case CONTROL_HOLD:
 		if (!c->holds)
 			s->holders++;
@@ -360,14 +408,18 @@ static int do_request(struct supervisor *s, struct client *c,
 }
 
 static void answer(struct supervisor *s, struct client *c,
-		   struct control_reply *reply, const int fds[3])
+		   struct control_reply *reply, const struct carried *fds)
 {
 	struct err unused;
+	int r;
 
 	reply->magic = CONTROL_MAGIC;
 	reply->info = s->info;
-	if (send_fds(c->fd, reply, sizeof(*reply), fds, fds ? 3 : 0, &unused) <
-	    0)
+	r = send_fds(c->fd, reply, sizeof(*reply), fds->fds, fds->count,
+		     &unused);
+	if (fds->own >= 0)
+		close(fds->own);
+	if (r < 0)
 		client_drop(s, c);
 }
 
@@ -381,13 +433,13 @@ static bool may_wait(const struct supervisor *s)
 	return waiting < WAITERS_MAX;
 }
 
-/* What needs or gives descriptors, and all the rest. */
+/* What takes or gives descriptors of a terminal, and all the rest. */
 static void serve_request(struct supervisor *s, struct client *c,
 			  const struct control_request *req, int *fd)
 {
 	struct control_reply reply = { 0 };
-	int fds[3] = { -1, -1, -1 };
-	const int *given = NULL;
+	int terminal[3] = { -1, -1, -1 };
+	struct carried fds = { .own = -1 };
 
 	switch (req->op) {
 	case CONTROL_WAIT:
@@ -397,21 +449,14 @@ static void serve_request(struct supervisor *s, struct client *c,
 		reply.result = do_attach(s, req, fd, &reply);
 		break;
 	case CONTROL_TERMINAL:
-		reply.result = do_terminal(s, req, fds, &reply);
-		given = reply.result == 0 ? fds : NULL;
-		break;
-	case CONTROL_STDIO:
-		given = s->stdio[0] >= 0 ? s->stdio : NULL;
-		if (!given)
-			reply.result = fail(&reply, -ENOENT,
-					    "standard files are with the job");
+		reply.result = do_terminal(s, req, terminal, &reply);
+		fds = (struct carried){ terminal, reply.result == 0 ? 3 : 0,
+					terminal[2] };
 		break;
 	default:
-		reply.result = do_request(s, c, req, &reply);
+		reply.result = do_request(s, c, req, &reply, &fds);
 	}
-	answer(s, c, &reply, given);
-	if (fds[2] >= 0)
-		close(fds[2]);
+	answer(s, c, &reply, &fds);
 }
 
 /* A descriptor may come with it. */
@@ -457,9 +502,10 @@ void serve_client(struct supervisor *s, struct client *c)
 void serve_ended(struct supervisor *s)
 {
 	struct control_reply reply = { .value = s->status };
+	const struct carried none = { .own = -1 };
 	int i;
 
 	for (i = 0; i < CLIENTS_MAX; i++)
 		if (s->clients[i].fd >= 0 && s->clients[i].waits)
-			answer(s, &s->clients[i], &reply, NULL);
+			answer(s, &s->clients[i], &reply, &none);
 }

@@ -49,8 +49,20 @@ struct shim_options {
 struct shim_spaces {
 	pid_t init;     /* pid 1, as we see it */
 	int init_pidfd; /* by which children enter the mount namespace */
-	int init_fd;    /* closing it ends init and all that is left */
+	int init_fd;    /* closing it ends init and all that is left, unless
+			   it is sheltered */
 };
+
+/*
+ * On the channel to init, one byte each.  It answers 0 when its mounts are
+ * made, and names every signal it got.
+ */
+#define INIT_SHELTER                                                           \
+	's'                /* with a descriptor: outlive the supervisor until  \
+			      that hangs up */
+#define INIT_RETURN    'r' /* no more */
+#define INIT_SHELTERED 200
+#define INIT_RETURNED  201
 
 /* Init's part: never returns.  channel is its end of the socket pair. */
 void init_run(int channel) __attribute__((noreturn));

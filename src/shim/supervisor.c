@@ -528,6 +528,7 @@ static void finish(struct supervisor *s)
 	/* The record first: who finds no socket must find the record. */
 	if (!s->opt->slurm && s->abort_status < 0)
 		write_ended(s);
+	shelter_leave(s);
 	(void)unlinkat(s->dir_fd, "control", 0);
 	(void)unlinkat(s->dir_fd, "lock", 0);
 	record_remove_all(s->opt->run_dir, s->opt->job_id);

@@ -11,15 +11,22 @@
 #define WAITERS_MAX 24
 
 struct client {
-	int fd;       /* -1: free */
-	bool holds;   /* signals are held back for it */
-	bool waits;   /* wants to know the end */
-	bool guards;  /* decides what the end of the root is */
-	bool spawned; /* the root that is being built is its work */
-	bool left;    /* announced that the job ends by a checkpoint */
+	int fd;        /* -1: free */
+	bool holds;    /* signals are held back for it */
+	bool waits;    /* wants to know the end */
+	bool guards;   /* decides what the end of the root is */
+	bool spawned;  /* the root that is being built is its work */
+	bool left;     /* announced that the job ends by a checkpoint */
+	bool shelters; /* the tree is sheltered for it */
+	pid_t pid;
 };
 
-/* One job.  Everything is in here: nothing is allocated while it runs. */
+struct shim_shelter;
+
+/*
+ * One job.  Everything is in here: nothing is allocated while it runs, but
+ * for a shelter.
+ */
 struct supervisor {
 	const struct shim_options *opt;
 	struct control_info info;
@@ -45,7 +52,8 @@ struct supervisor {
 	uint64_t left_until;  /* who announced the end is gone: it is to come */
 	uint64_t idle_since;  /* restore: nobody has come since; 0: not idle */
 	uint64_t next_notify;
-	struct terminal *terminal; /* NULL: none */
+	struct terminal *terminal;    /* NULL: none */
+	struct shim_shelter *shelter; /* NULL: not sheltered */
 	uint64_t pending[65]; /* Slurm's signal: when to forward it; 0: none */
 	uint64_t seen[65];    /* when init got it */
 };
@@ -62,6 +70,15 @@ bool serve_guarded(const struct supervisor *s);
 
 /* A terminal for the job; like: a terminal whose settings it takes, -1. */
 int serve_make_terminal(struct supervisor *s, int like, struct err *err);
+
+/*
+ * Shelter the tree, which stands still, for a worker: see wire/shelter.h.
+ * *ret_fd is for the worker alone.  leave brings it back, also what is left
+ * of a tree that has ended.
+ */
+int shelter_enter(struct supervisor *s, pid_t worker, int *ret_fd,
+		  struct err *err);
+void shelter_leave(struct supervisor *s);
 
 /* A signal for the root: now, or when it is no longer held back. */
 void forward_signal(struct supervisor *s, int sig, bool group);

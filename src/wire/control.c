@@ -135,7 +135,7 @@ int control_receive(int fd, struct control_reply *ret, int *ret_fds,
 		reply.text[sizeof(reply.text) - 1] = '\0';
 		r = err_set(err, reply.result, "supervisor: %s", reply.text);
 	}
-	if (r < 0 || !ret_fds || count != 3) {
+	if (r < 0 || !ret_fds || (count != 3 && count != 1)) {
 		while (count)
 			close(fds[--count]);
 		fds[0] = fds[1] = fds[2] = -1;

@@ -38,6 +38,12 @@ enum control_op {
 	CONTROL_LINGER,   /* once the tree was ended by a checkpoint, stay
 			     until Slurm ends the job: its word on how the
 			     job ended is the one to be recorded */
+	CONTROL_SHELTER,  /* the tree, which stands still, out of reach of
+			     whoever ends the step: see shelter.h.  The reply
+			     carries a descriptor: the tree outlives the
+			     supervisor until that is closed.  Undone when
+			     this connection ends */
+	CONTROL_RETURN,   /* undo that */
 	CONTROL_GUARD,    /* the reply comes when the root ends (wait status);
 			     the supervisor does not end before this
 			     connection does */
@@ -109,7 +115,10 @@ struct control_ended {
 int control_connect(const char *run_dir, const char *job_id, int *ret_fd,
 		    struct err *err);
 
-/* One request and its reply; fds, if any, go to ret_fds (room for 3). */
+/*
+ * One request and its reply; fds, if any, go to ret_fds (room for 3; where
+ * there is none: -1).
+ */
 int control_call(int fd, const struct control_request *req,
 		 struct control_reply *ret, int *ret_fds, struct err *err);
 

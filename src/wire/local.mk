@@ -19,6 +19,8 @@ noinst_LIBRARIES += %D%/libwire.a
 	%D%/record.c \
 	%D%/saving.c \
 	%D%/saving.h \
+	%D%/shelter.c \
+	%D%/shelter.h \
 	%D%/record.h \
 	%D%/terminal.h \
 	%D%/frame.c \

@@ -186,6 +186,10 @@ static void fill_outcome(const struct work *w,
 		o->not_pinned = strdup(res->not_pinned);
 	if (*res->not_kept)
 		o->not_kept = strdup(res->not_kept);
+	o->has_sheltered_ns = 1;
+	o->sheltered_ns = res->sheltered_ns;
+	if (*res->not_sheltered)
+		o->not_sheltered = strdup(res->not_sheltered);
 }
 
 static bool only_look(const struct work *w)
@@ -232,6 +236,12 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 		.may_publish = may_publish,
 		.phase = work_phase,
 		.published = req->has_kill && req->kill ? published : NULL,
+		.shelter =
+			req->has_shelter && req->shelter && w->control_fd >= 0
+				? work_shelter
+				: NULL,
+		.unshelter = work_unshelter,
+		.outlived = work_outlived,
 		.arg = w,
 	};
 	int r, other;

@@ -7,6 +7,7 @@ jobcr_worker_SOURCES = \
 	%D%/outputs.h \
 	%D%/restore.c \
 	%D%/run.c \
+	%D%/shelter.c \
 	%D%/talk.c \
 	%D%/terminal.c \
 	%D%/worker.h

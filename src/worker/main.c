@@ -69,6 +69,7 @@ static int serve(const WorkerRequest *req)
 			  .parent_fd = PARENT_FD,
 			  .job_fd = -1,
 			  .control_fd = -1,
+			  .lifeline_fd = -1,
 			  .terminal = { .slave = -1, .master = -1 } };
 	WorkerMessage m = WORKER_MESSAGE__INIT;
 	Outcome outcome = OUTCOME__INIT;

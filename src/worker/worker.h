@@ -15,8 +15,9 @@
 struct work {
 	const WorkerRequest *req;
 	struct user_id owner;
-	int parent_fd;  /* who asked for it */
-	int control_fd; /* the supervisor; -1: none */
+	int parent_fd;   /* who asked for it */
+	int control_fd;  /* the supervisor; -1: none */
+	int lifeline_fd; /* a sheltered tree lives until it is closed; -1 */
 	struct control_info info;
 	uint32_t generation;
 	int job_fd;                   /* its directory in the store; -1 */
@@ -63,6 +64,11 @@ void work_leave_terminal(struct work *w);
 
 /* Keep the capabilities that the operation needs, and no other. */
 int work_drop_capabilities(struct err *err);
+
+/* For the engine: see there.  The supervisor does it. */
+int work_shelter(void *arg, struct err *err);
+void work_unshelter(void *arg);
+bool work_outlived(void *arg);
 
 /* The deadline: a worker that runs into it is gone, its job goes on. */
 void work_set_deadline(const struct work *w);

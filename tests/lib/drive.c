@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "drive.h"
 #include "doom.h"
+#include "outcome.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,8 +26,7 @@
 #include "util/clock.h"
 #include "util/io.h"
 
-#define WORKER_DEADLINE (60 * NSEC_PER_SEC)
-#define MAX_SPAWNED     256
+#define MAX_SPAWNED 256
 
 struct drive_job {
 	struct drive_place place;
@@ -416,6 +416,7 @@ struct worker {
 	bool kill;
 	bool asked;  /* whether to kill: no */
 	bool doomed; /* the job, by others, when pages begin */
+	bool shelter, outlived;
 	bool checkpoint;
 	int die_phase; /* -1: never */
 	uint64_t die_delay;
@@ -436,7 +437,28 @@ static bool worker_published(void *arg, bool gone)
 {
 	struct worker *w = arg;
 
-	return w->kill && gone == w->doomed;
+	return w->kill && gone == (w->doomed || w->outlived);
+}
+
+static int worker_shelter(void *arg, struct err *err)
+{
+	const struct worker *w = arg;
+
+	(void)err;
+	outcome_shelter(w->out, w->job->root_pid, 's', 'S');
+	return 0;
+}
+
+static void worker_unshelter(void *arg)
+{
+	const struct worker *w = arg;
+
+	outcome_shelter(w->out, w->job->root_pid, 'u', 'U');
+}
+
+static bool worker_outlived(void *arg)
+{
+	return ((const struct worker *)arg)->outlived;
 }
 
 static int worker_set_time(void *arg, int64_t monotonic, int64_t boottime,
@@ -467,20 +489,6 @@ static int worker_ready(void *arg, pid_t root_ns_pid, struct err *err)
 	return ask(w->job->sock, OP_RUNNING, root_ns_pid, 0, &rep, err);
 }
 
-static void keep_findings(struct drive_outcome *out, const struct refusals *no)
-{
-	size_t i;
-
-	out->refused = no->total;
-	for (i = 0; i < no->count && i < ARRAY_SIZE(out->finding); i++) {
-		const struct refusal *f = &no->list[i];
-
-		snprintf(out->finding[i], sizeof(out->finding[i]),
-			 "pid %d %s fd %d: %s: %s", (int)f->pid, f->comm, f->fd,
-			 f->what, f->remedy);
-	}
-}
-
 static void run_checkpoint(struct worker *w, const struct user_id *owner)
 {
 	struct refusals no = { 0 };
@@ -496,14 +504,19 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 		.dir_fd = w->dir_fd,
 		.owner = owner,
 		.phase = worker_phase,
-		.pause = w->doomed ? ENGINE_PAUSE_PIN : ENGINE_PAUSE_AUTO,
+		.pause = w->doomed    ? ENGINE_PAUSE_PIN
+			 : w->shelter ? ENGINE_PAUSE_STOP
+				      : ENGINE_PAUSE_AUTO,
+		.shelter = w->shelter ? worker_shelter : NULL,
+		.unshelter = worker_unshelter,
+		.outlived = worker_outlived,
 		.published = w->kill || w->asked ? worker_published : NULL,
 		.arg = w,
 	};
 
 	w->out->result =
 		checkpoint_run(&args, &w->out->checkpoint, &no, &w->out->err);
-	keep_findings(w->out, &no);
+	outcome_findings(w->out, &no);
 	refusals_done(&no);
 }
 
@@ -547,41 +560,6 @@ static void worker_main(struct worker *w, int results)
 	_exit(0);
 }
 
-/* Read the result before the deadline, else kill the worker. */
-static int collect(pid_t pid, int results, struct drive_outcome *out)
-{
-	uint64_t deadline = clock_monotonic_ns() + WORKER_DEADLINE;
-	size_t have = 0;
-	int status = 0;
-	int r = 0;
-
-	while (have < sizeof(*out)) {
-		struct pollfd p = { .fd = results, .events = POLLIN };
-		uint64_t now = clock_monotonic_ns();
-		ssize_t n;
-
-		if (now >= deadline ||
-		    poll(&p, 1, (int)((deadline - now) / 1000000)) == 0) {
-			r = err_set(&out->err, -ETIMEDOUT,
-				    "worker: not done within a minute");
-			break;
-		}
-		n = read(results, (char *)out + have, sizeof(*out) - have);
-		if (n <= 0)
-			break;
-		have += (size_t)n;
-	}
-	if (have < sizeof(*out))
-		kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
-	if (r == 0 && have < sizeof(*out))
-		r = err_set(&out->err, -ECHILD, "worker: died, status %#x",
-			    (unsigned int)status);
-	if (r < 0)
-		out->result = r;
-	return out->result;
-}
-
 static void kill_at_phase(const struct worker *w, pid_t pid, int reached)
 {
 	struct timespec delay = {
@@ -618,7 +596,7 @@ static int run_worker(struct worker *w)
 	close(reached[1]);
 	if (w->die_phase >= 0)
 		kill_at_phase(w, pid, reached[0]);
-	r = collect(pid, results[0], w->out);
+	r = outcome_collect(pid, results[0], w->out);
 	if (r == -ECHILD && w->die_phase >= 0)
 		r = -ECANCELED;
 	close(results[0]);
@@ -667,6 +645,17 @@ int drive_checkpoint_doomed(struct drive_job *job, const char *dir,
 			    struct drive_outcome *ret)
 {
 	struct worker w = { .kill = true, .doomed = true, .die_phase = -1 };
+
+	return checkpoint(job, dir, &w, ret);
+}
+
+int drive_checkpoint_sheltered(struct drive_job *job, const char *dir,
+			       bool outlived, struct drive_outcome *ret)
+{
+	struct worker w = { .kill = true,
+			    .shelter = true,
+			    .outlived = outlived,
+			    .die_phase = -1 };
 
 	return checkpoint(job, dir, &w, ret);
 }

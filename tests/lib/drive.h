@@ -44,6 +44,8 @@ struct drive_outcome {
 	struct checkpoint_result checkpoint;
 	struct restart_result restart;
 	uint64_t peak_rss_kb; /* of the worker */
+	char shelter[8];      /* s: sheltered, u: put back; S, U: it did not
+				 stand still then */
 };
 
 /*
@@ -59,6 +61,13 @@ int drive_checkpoint(struct drive_job *job, const char *dir, bool kill,
  */
 int drive_checkpoint_doomed(struct drive_job *job, const char *dir,
 			    struct drive_outcome *ret);
+
+/*
+ * drive_checkpoint with kill and page mode stop, with a shelter that only
+ * notes what was asked of it.  outlived: the job ends meanwhile.
+ */
+int drive_checkpoint_sheltered(struct drive_job *job, const char *dir,
+			       bool outlived, struct drive_outcome *ret);
 
 /*
  * drive_checkpoint, but the worker is killed (SIGKILL) delay_ns after the

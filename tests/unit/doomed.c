@@ -3,9 +3,12 @@
  * A job with much memory (MIB=1024 for more) is killed by others as soon as
  * it is pinned: all of it is in the snapshot.  And when the store has no room
  * for that, an error says so, and that the job is lost; there is no snapshot.
+ * One that is not pinned is sheltered while it is copied, and put back before
+ * it goes on.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +146,21 @@ static void is_whole(const char *mib)
 	remove_images();
 }
 
+static bool make_small(char *ret, size_t room)
+{
+	if (mkdir(small, 0755) < 0 ||
+	    mount("none", small, "tmpfs", 0, "size=1m,mode=0777") < 0)
+		return false;
+	snprintf(ret, room, "%s/images", small);
+	return true;
+}
+
+static void remove_small(void)
+{
+	(void)umount2(small, MNT_DETACH);
+	(void)rmdir(small);
+}
+
 static void no_room(void)
 {
 	static struct drive_outcome o;
@@ -150,21 +168,76 @@ static void no_room(void)
 	char path[128];
 	int r;
 
-	if (mkdir(small, 0755) < 0 ||
-	    mount("none", small, "tmpfs", 0, "size=1m,mode=0777") < 0) {
+	if (!make_small(path, sizeof(path))) {
 		skip("no small file system");
 		drive_end(job);
 		return;
 	}
-	snprintf(path, sizeof(path), "%s/images", small);
 	r = drive_checkpoint_doomed(job, path, &o);
 	drive_end(job);
 	ok(r == -ENOSPC && strstr(o.err.text, "was killed before all"),
 	   "without room: %s", o.err.text);
 	snprintf(path, sizeof(path), "%s/images/manifest", small);
 	ok(access(path, F_OK) < 0, "and no snapshot");
-	(void)umount2(small, MNT_DETACH);
-	(void)rmdir(small);
+	remove_small();
+}
+
+/* Put back while it stands still, and then it goes on. */
+static void is_put_back(void)
+{
+	static struct drive_outcome o;
+	struct drive_job *job = start("8");
+	struct err err = { 0 };
+	char path[128];
+	int status = -1;
+
+	if (!make_small(path, sizeof(path))) {
+		skip("no small file system");
+		drive_end(job);
+		return;
+	}
+	ok(drive_checkpoint_sheltered(job, path, false, &o) == -ENOSPC &&
+		   strcmp(o.shelter, "su") == 0,
+	   "sheltered and put back: %s, %s", o.shelter, o.err.text);
+	say("go");
+	ok(drive_wait(job, PATIENCE, &status, &err) == 0 && status == 0,
+	   "the job goes on: %s", err.text);
+	(void)unlink(in_dir("go"));
+	drive_end(job);
+	remove_small();
+}
+
+/* There is nothing to go back to, whether it is saved or not. */
+static void is_outlived(void)
+{
+	static struct drive_outcome o;
+	struct drive_job *job = start("8");
+	struct err err = { 0 };
+	char path[128];
+	int status = -1;
+
+	ok(drive_checkpoint_sheltered(job, images, true, &o) == 0 &&
+		   strcmp(o.shelter, "s") == 0 && o.checkpoint.gone &&
+		   o.checkpoint.killed && o.checkpoint.sheltered_ns,
+	   "saved when the job has ended for others: %s", o.err.text);
+	ok(drive_wait(job, PATIENCE, &status, &err) == 0 && status == SIGKILL &&
+		   verified(),
+	   "killed then, and whole");
+	drive_end(job);
+	remove_images();
+	if (!make_small(path, sizeof(path))) {
+		skip("no small file system");
+		return;
+	}
+	job = start("8");
+	ok(drive_checkpoint_sheltered(job, path, true, &o) == -ENOSPC &&
+		   strcmp(o.shelter, "s") == 0 && o.checkpoint.gone &&
+		   strstr(o.err.text, "was killed before all"),
+	   "not saved: %s", o.err.text);
+	ok(drive_wait(job, PATIENCE, &status, &err) == 0 && status == SIGKILL,
+	   "and killed, too");
+	drive_end(job);
+	remove_small();
 }
 
 int main(int argc, char **argv)
@@ -184,6 +257,8 @@ int main(int argc, char **argv)
 	snprintf(small, sizeof(small), "%s/small", dir);
 	is_whole(mib ? mib : "96");
 	no_room();
+	is_put_back();
+	is_outlived();
 	(void)rmdir(dir);
 	return done_testing();
 }
