@@ -19,6 +19,8 @@ CLUSTER_TESTS = \
 	%D%/killed.t \
 	%D%/pinned.t \
 	%D%/pinned-cgroup2.t \
+	%D%/sheltered.t \
+	%D%/sheltered-cgroup2.t \
 	%D%/lost.t \
 	%D%/output.t \
 	%D%/output_lost.t \
