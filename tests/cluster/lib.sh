@@ -105,6 +105,21 @@ slurm() {
 	cluster exec ctl "$@"
 }
 
+# Before cluster_begin CLUSTER_ACCOUNTS=yes.
+needs_accounts() {
+	for tool in slurmdbd mariadbd sacct; do
+		PATH=/usr/sbin:/usr/bin:/sbin:/bin command -v $tool \
+			>/dev/null ||
+			skip_all "needs $tool (see ./bootstrap packages)"
+	done
+}
+
+# qos NAME [FIELD=VALUE...]: one that everybody may use.
+qos() {
+	slurm sacctmgr -iQ add qos "$@" >/dev/null &&
+		slurm sacctmgr -iQ modify account proj set "qos+=$1" >/dev/null
+}
+
 # script NAME: the batch script from standard input, in alice's home.
 script() {
 	{
