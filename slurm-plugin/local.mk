@@ -41,6 +41,8 @@ jobcr_slurm_SOURCES = \
 	%D%/slurm_submit.c \
 	%D%/slurm_submit.h \
 	%D%/slurm_waiting.c \
-	%D%/slurm_waiting.h
+	%D%/slurm_waiting.h \
+	%D%/slurm_window.c \
+	%D%/slurm_window.h
 jobcr_slurm_LDADD = src/util/libutil.a $(SLURM_LIBS)
 endif

@@ -11,52 +11,14 @@
 #include <slurm/slurm.h>
 #include <slurm/slurm_errno.h>
 
+#include "slurm_window.h"
 #include "util/io.h"
-
-/* What slurmctld says of itself. */
-struct site {
-	slurm_conf_t *conf; /* last_update is its time of now */
-	partition_info_msg_t *partitions;
-};
 
 static int complain(const char *what)
 {
 	fprintf(stderr, "jobcr-slurm: %s: %s\n", what,
 		slurm_strerror(slurm_get_errno()));
 	return 1;
-}
-
-static const partition_info_t *find_partition(const struct site *site,
-					      const char *name)
-{
-	uint32_t i;
-
-	for (i = 0; name && i < site->partitions->record_count; i++)
-		if (strcmp(site->partitions->partition_array[i].name, name) ==
-		    0)
-			return &site->partitions->partition_array[i];
-	return NULL;
-}
-
-/*
- * With preempt/qos the grace is that of a QOS, which only slurmdbd tells: the
- * least that there can be is KillWait.
- */
-static long long window_of(const struct site *site, const job_info_t *job)
-{
-	const partition_info_t *p = find_partition(site, job->partition);
-	const char *type = site->conf->preempt_type;
-	uint16_t mode = site->conf->preempt_mode;
-
-	if (!type || strcmp(type, "preempt/none") == 0)
-		return -1;
-	if (strcmp(type, "preempt/partition_prio") != 0 || !p)
-		return site->conf->kill_wait;
-	if (p->preempt_mode != NO_VAL16)
-		mode = p->preempt_mode;
-	if ((mode & ~PREEMPT_MODE_GANG) == PREEMPT_MODE_OFF)
-		return -1;
-	return (long long)p->grace_time + site->conf->kill_wait;
 }
 
 static void put(const struct site *site, const job_info_t *job)
@@ -69,7 +31,7 @@ static void put(const struct site *site, const job_info_t *job)
 		limit = (long long)(job->end_time - job->start_time);
 	}
 	printf("job=%" PRIu32 " left=%lld limit=%lld window=%lld\n",
-	       job->job_id, left, limit, window_of(site, job));
+	       job->job_id, left, limit, site_window(site, job));
 }
 
 /* One that slurmctld does not know is none that runs. */
@@ -106,19 +68,13 @@ static int put_jobs(const struct site *site, char *list)
 int limits_verb(int argc, char **argv)
 {
 	struct site site;
+	const char *what;
 	int r;
 
 	if (argc != 3 || strcmp(argv[1], "limits") != 0)
 		return LIMITS_NO_VERB;
-	if (slurm_load_ctl_conf(0, &site.conf) != SLURM_SUCCESS)
-		return complain("load the configuration");
-	if (slurm_load_partitions(0, &site.partitions, SHOW_ALL) !=
-	    SLURM_SUCCESS) {
-		slurm_free_ctl_conf(site.conf);
-		return complain("load the partitions");
-	}
-	r = put_jobs(&site, argv[2]);
-	slurm_free_partition_info_msg(site.partitions);
-	slurm_free_ctl_conf(site.conf);
+	r = site_load(&site, &what) < 0 ? complain(what)
+					: put_jobs(&site, argv[2]);
+	site_done(&site);
 	return r;
 }

@@ -8,6 +8,7 @@ CLUSTER_TESTS = \
 	%D%/preempt.t \
 	%D%/preempt-cgroup.t \
 	%D%/preempt-watch.t \
+	%D%/qos.t \
 	%D%/ends.t \
 	%D%/warned.t \
 	%D%/interval.t \
