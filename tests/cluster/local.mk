@@ -9,6 +9,7 @@ CLUSTER_TESTS = \
 	%D%/preempt-cgroup.t \
 	%D%/preempt-watch.t \
 	%D%/qos.t \
+	%D%/accounts.t \
 	%D%/ends.t \
 	%D%/warned.t \
 	%D%/interval.t \
