@@ -7,7 +7,7 @@
 
 [ -d /sys/fs/cgroup/freezer ] && track=cgroup || track=linuxproc
 cluster_begin CLUSTER_TRACK="${TRACK:-$track}" CLUSTER_KILL_WAIT=5 \
-	CLUSTER_SELECT=CR_CPU_Memory
+	CLUSTER_SELECT=CR_CPU_Memory CLUSTER_GPUS=2
 
 held() {
 	[ "$(field "$1" JobState)" = PENDING ] &&
@@ -136,6 +136,41 @@ else
 	skip "no memory limit without cgroups"
 	skip "no memory limit without cgroups"
 fi
+
+# The same GPU is taken elsewhere: there it has the other one.
+script gpu <<'EOT'
+until [ "$last" = stop ]; do
+	now=$(
+		. "$JOBCR_ENV_FILE"
+		echo "$SLURMD_NODENAME $SLURM_JOB_GPUS $CUDA_VISIBLE_DEVICES"
+	)
+	[ "$now" = "$last" ] || echo "gpu $now"
+	last=$now
+	[ -e stop ] && last=stop
+	sleep 0.1
+done
+EOT
+share() {
+	cluster as alice ctl sbatch --parsable -n 1 --mem=100 --gres=gpu:1 \
+		-o %j.out "$@"
+}
+gpu=$(share -x n3 --jobcr gpu)
+wait_until 30 printed "$gpu" '^gpu ' || bail "job $gpu does not run"
+first=$(field "$gpu" NodeList)
+is "$(cat "$home/$gpu.out")" "gpu $first 0 0" "a job has a GPU"
+[ "$first" = n1 ] && other=n2 || other=n1
+share -w $other --wrap 'sleep 1000' >/dev/null
+slurm scontrol update nodename="$first" state=drain reason=test
+slurm scontrol requeue "$gpu"
+wait_until 60 restarted "$gpu"
+wait_until 30 printed "$gpu" "^gpu $other 1 1$"
+ok $? "restored it sees the one of its new allocation" \
+	"$(cat "$home/$gpu.out")"
+touch "$home/stop"
+wait_until 30 has_ended "$gpu"
+is "$(field "$gpu" JobState) $(grep ^gpu "$home/$gpu.out")" \
+	"COMPLETED gpu $first 0 0
+gpu $other 1 1" "and goes on with it"
 
 if [ -n "${LONG:-}" ]; then
 	wait_until 110 has_ended "$job"
