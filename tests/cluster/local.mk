@@ -31,7 +31,8 @@ CLUSTER_TESTS = \
 	%D%/restored.t \
 	%D%/status.t \
 	%D%/held.t \
-	%D%/revived.t
+	%D%/revived.t \
+	%D%/unsaved.t
 
 # Shared, though it is not installed: that needs an rpath.
 noinst_LTLIBRARIES = %D%/unified.la
