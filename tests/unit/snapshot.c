@@ -15,6 +15,7 @@
 #include "images/task.pb-c.h"
 #include "snapshot/print.h"
 #include "snapshot/snapshot.h"
+#include "storage/small.h"
 #include "tests/lib/sample.h"
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
@@ -107,8 +108,7 @@ static void test_missing(int dir_fd, const char *name, int expect)
 	ok(r == expect && strstr(err.text, name), "%s is missing: %s", name,
 	   err.text);
 	ok(symlinkat("aside", dir_fd, name) == 0 &&
-		   check(dir_fd, &err) == -EBADMSG &&
-		   strstr(err.text, name),
+		   check(dir_fd, &err) == -EBADMSG && strstr(err.text, name),
 	   "%s: a link is not followed: %s", name, err.text);
 	unlinkat(dir_fd, name, 0);
 	ok(mkfifoat(dir_fd, name, 0600) == 0 && check(dir_fd, &err) < 0,
@@ -403,6 +403,48 @@ static void test_digest(void)
 	   "pages are hashed by XXH3-64");
 }
 
+/* Of which run it is, and what that began from: none, and at both ends. */
+static void test_epoch(int dir_fd)
+{
+	static const struct {
+		bool has;
+		uint32_t epoch, began_from;
+	} runs[] = { { false, 0, 0 },
+		     { true, 0, 0 },
+		     { true, 1, 0 },
+		     { true, UINT32_MAX, UINT32_MAX } };
+	struct err err = { 0 };
+	unsigned int same = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(runs); i++) {
+		ManifestRecord *m = NULL, *back = NULL;
+		auto_free uint8_t *data = NULL;
+		size_t len;
+
+		if (snapshot_manifest(dir_fd, NULL, &m, &err) < 0)
+			break;
+		m->has_epoch = m->has_began_from = runs[i].has;
+		m->epoch = runs[i].epoch;
+		m->began_from = runs[i].began_from;
+		if (snapshot_manifest_pack(m, &data, &len, &err) == 0 &&
+		    small_write(dir_fd, NULL, "manifest", data, len, &err) ==
+			    0 &&
+		    snapshot_manifest(dir_fd, NULL, &back, &err) == 0)
+			same += !back->has_epoch == !runs[i].has &&
+				!back->has_began_from == !runs[i].has &&
+				back->epoch == runs[i].epoch &&
+				back->began_from == runs[i].began_from &&
+				check(dir_fd, &err) == 0;
+		manifest_record__free_unpacked(m, NULL);
+		if (back)
+			manifest_record__free_unpacked(back, NULL);
+	}
+	ok(same == ARRAY_SIZE(runs),
+	   "a manifest tells its run as it was told, %u of %zu: %s", same,
+	   ARRAY_SIZE(runs), err.text);
+}
+
 int main(void)
 {
 	struct err err = { 0 };
@@ -444,6 +486,7 @@ int main(void)
 	test_missing(dir_fd, SAMPLE_META, -EBADMSG);
 	test_missing(dir_fd, SAMPLE_MORE, -EBADMSG);
 	test_swapped(dir_fd);
+	test_epoch(dir_fd);
 	temp_dir_remove(path);
 	test_lies();
 	test_manifest_lies();

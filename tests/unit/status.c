@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* How a job stands, from the records that children of jobcrd leave. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,38 @@ static void test_plan(const struct conf *conf)
 	   "and a warning");
 }
 
+static void test_plan_extremes(const struct conf *conf)
+{
+	struct record_plan most, back, none = { 0 };
+	struct job_facts f;
+	struct err err = { 0 };
+
+	memset(&most, 0xff, sizeof(most));
+	put(RECORD_PLAN, &most, sizeof(most));
+	ok(record_read(dir, "5", RECORD_PLAN, &back, sizeof(back), &err) == 0 &&
+		   !memcmp(&back, &most, sizeof(most)),
+	   "the largest plan is read as it was written: %s", err.text);
+	status_read(conf, &info, &f);
+	ok(f.facts.interval_s == UINT32_MAX &&
+		   f.facts.next_at_ns == UINT64_MAX &&
+		   f.facts.needed_s == UINT32_MAX &&
+		   f.facts.window_s == PLAN_NEVER &&
+		   f.facts.limit_at_ns == UINT64_MAX,
+	   "and told so, a job that nothing preempts too");
+	ok(f.facts.warning && strlen(f.facts.warning) == sizeof(most.text) - 1,
+	   "a text without an end has one: %zu", strlen(f.facts.warning));
+	put(RECORD_PLAN, &none, sizeof(none));
+	status_read(conf, &info, &f);
+	ok(!f.facts.has_interval_s && !f.facts.has_next_at_ns &&
+		   !f.facts.has_needed_s && !f.facts.has_window_s &&
+		   !f.facts.has_limit_at_ns && !f.facts.warning,
+	   "a plan of nothing tells nothing");
+	put(RECORD_PLAN, &none, sizeof(none) - 1);
+	ok(record_read(dir, "5", RECORD_PLAN, &back, sizeof(back), &err) ==
+		   -ENOENT,
+	   "one of another jobcr is none: %s", err.text);
+}
+
 int main(void)
 {
 	struct conf conf = { .run_dir = dir };
@@ -126,6 +159,7 @@ int main(void)
 	test_doing(&conf);
 	test_last(&conf);
 	test_plan(&conf);
+	test_plan_extremes(&conf);
 	record_remove_all(dir, "5");
 	ok(rmdir(path) == 0, "all records of a job can be removed");
 	snprintf(path, sizeof(path), "%s/jobs", dir);
