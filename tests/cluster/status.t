@@ -26,13 +26,13 @@ gone() {
 }
 
 script job <<'EOT'
-progress 60 100 2 2 4
+progress 150 100 2 2 4
 EOT
 script long <<'EOT'
 progress 900 100 2 2 4
 EOT
 script fails <<'EOT'
-progress 40 100 2 2 4
+progress 120 100 2 2 4
 exit 3
 EOT
 one=$(submit -w n1 --jobcr job)
@@ -111,7 +111,7 @@ printed "$three" 'round 5 of' && [ ! -e "$home/.$three.out.jobcr-$three" ]
 ok $? "and what it had written, put aside for its start, is back" \
 	"$(ls -la "$home")"
 
-wait_until 40 has_ended "$two"
+wait_until 90 has_ended "$two"
 is "$(field "$two" JobState)" FAILED "another one fails"
 marked() {
 	[ -f "$store/$1/ended" ]
@@ -125,7 +125,7 @@ ok $? "its snapshot stays while another job is to go on from it" \
 rm -r "${store:?}/$heir"
 wait_until 20 gone "$two"
 ok $? "its snapshot is removed after KeepEnded" "$(ls -R "$store")"
-wait_until 40 has_ended "$one"
+wait_until 90 has_ended "$one"
 is "$(field "$one" JobState)" COMPLETED "the first one completes"
 wait_until 20 gone "$one"
 ok $? "its snapshot is removed at once" "$(ls -R "$store")"
