@@ -2,17 +2,62 @@
 #include "daemon/kept.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/slurm.h"
+#include "operation/aside.h"
 #include "storage/small.h"
 #include "util/cleanup.h"
+#include "util/io.h"
 
-int kept_outputs(int job_fd, const struct user_id *user, const char *id,
-		 int (*act)(const char *path, const char *id,
-			    const struct user_id *user, struct err *err),
-		 struct err *err)
+#define ENV_MAX (1u << 20)
+
+static int read_environment(const struct subject *s, char **ret, size_t *len,
+			    struct err *err)
+{
+	auto_close int fd = -EBADF;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d", s->info.root_pid);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, "%s", path);
+	return read_file_at(fd, "environ", ENV_MAX, ret, len, err);
+}
+
+int kept_write(const struct subject *s, const struct user_id *user, int fd,
+	       struct err *err)
+{
+	auto_free struct slurm_output *out = malloc(sizeof(*out));
+	auto_free char *env = NULL;
+	char id[16];
+	size_t len;
+	int r;
+
+	if (!out)
+		return err_num(err, ENOMEM, "how it was submitted");
+	snprintf(id, sizeof(id), "%u", s->info.slurm);
+	r = slurm_run(s->conf->libexec,
+		      (const char *[]){ "describe", id, s->info.stdout_path,
+					s->info.stderr_path, NULL },
+		      out, err);
+	if (r == 0)
+		r = read_environment(s, &env, &len, err);
+	if (r == 0)
+		r = small_write(fd, user, SUBMIT_ENV_FILE, env, len, err);
+	if (r == 0)
+		r = small_write(fd, user, SUBMIT_FILE, out->text, out->len,
+				err);
+	return r;
+}
+
+static int kept_outputs(int job_fd, const struct user_id *user, const char *id,
+			int (*act)(const char *path, const char *id,
+				   const struct user_id *user, struct err *err),
+			struct err *err)
 {
 	static const char *const keys[] = { "std_out", "std_err" };
 	auto_free struct slurm_output *out = calloc(1, sizeof(*out));
@@ -34,4 +79,16 @@ int kept_outputs(int job_fd, const struct user_id *user, const char *id,
 		    *path == '/')
 			r = act(path, id, user, err);
 	return r;
+}
+
+int kept_outputs_aside(int job_fd, const struct user_id *user, const char *id,
+		       struct err *err)
+{
+	return kept_outputs(job_fd, user, id, aside_put, err);
+}
+
+int kept_outputs_undo(int job_fd, const struct user_id *user, const char *id,
+		      struct err *err)
+{
+	return kept_outputs(job_fd, user, id, aside_undo, err);
 }

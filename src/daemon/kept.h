@@ -2,6 +2,7 @@
 #ifndef JOBCR_DAEMON_KEPT_H
 #define JOBCR_DAEMON_KEPT_H
 
+#include "daemon/subject.h"
 #include "storage/as_user.h"
 #include "util/err.h"
 
@@ -12,13 +13,16 @@
 #define SUBMIT_FILE     "submit"
 #define SUBMIT_ENV_FILE "submit.env"
 
+int kept_write(const struct subject *s, const struct user_id *user, int fd,
+	       struct err *err);
+
 /*
- * Call act (of operation/aside.h) for the output files that were kept of a
- * job, as those of job id.  Until one fails; nothing kept: 0.
+ * aside_put and aside_undo (operation/aside.h) for the output files that were
+ * kept of a job, as those of job id.  Nothing kept: 0.
  */
-int kept_outputs(int job_fd, const struct user_id *user, const char *id,
-		 int (*act)(const char *path, const char *id,
-			    const struct user_id *user, struct err *err),
-		 struct err *err);
+int kept_outputs_aside(int job_fd, const struct user_id *user, const char *id,
+		       struct err *err);
+int kept_outputs_undo(int job_fd, const struct user_id *user, const char *id,
+		      struct err *err);
 
 #endif

@@ -21,8 +21,11 @@ jobcrd_SOURCES = \
 	%D%/event.h \
 	%D%/guard.c \
 	%D%/guard.h \
+	%D%/hint.c \
+	%D%/hint.h \
 	%D%/kept.c \
 	%D%/kept.h \
+	%D%/listen.c \
 	%D%/limits.c \
 	%D%/limits.h \
 	%D%/fence.h \

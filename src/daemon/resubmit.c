@@ -10,19 +10,15 @@
 
 #include "daemon/kept.h"
 #include "daemon/slurm.h"
-#include "operation/aside.h"
 #include "operation/launch.h"
 #include "operation/parts.h"
 #include "storage/ended.h"
 #include "storage/next.h"
-#include "storage/small.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/log.h"
 #include "wire/record.h"
-
-#define ENV_MAX (1u << 20)
 
 /* A job that is to go on. */
 struct revival {
@@ -34,45 +30,6 @@ struct revival {
 	int fd; /* its directory in the store */
 	char new_id[JOB_ID_MAX];
 };
-
-static int read_environment(const struct subject *s, char **ret, size_t *len,
-			    struct err *err)
-{
-	auto_close int fd = -EBADF;
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/%d", s->info.root_pid);
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, "%s", path);
-	return read_file_at(fd, "environ", ENV_MAX, ret, len, err);
-}
-
-static int keep(const struct subject *s, const struct user_id *user, int fd,
-		struct err *err)
-{
-	auto_free struct slurm_output *out = malloc(sizeof(*out));
-	auto_free char *env = NULL;
-	char id[16];
-	size_t len;
-	int r;
-
-	if (!out)
-		return err_num(err, ENOMEM, "how it was submitted");
-	snprintf(id, sizeof(id), "%u", s->info.slurm);
-	r = slurm_run(s->conf->libexec,
-		      (const char *[]){ "describe", id, s->info.stdout_path,
-					s->info.stderr_path, NULL },
-		      out, err);
-	if (r == 0)
-		r = read_environment(s, &env, &len, err);
-	if (r == 0)
-		r = small_write(fd, user, SUBMIT_ENV_FILE, env, len, err);
-	if (r == 0)
-		r = small_write(fd, user, SUBMIT_FILE, out->text, out->len,
-				err);
-	return r;
-}
 
 void resubmit_keep(const struct subject *s)
 {
@@ -90,7 +47,7 @@ void resubmit_keep(const struct subject *s)
 		r = store_open_job(s->conf->store_dir, s->conf->cluster, s->id,
 				   true, &user, &fd, &err);
 		if (r == 0)
-			r = keep(s, &user, fd, &err);
+			r = kept_write(s, &user, fd, &err);
 		user_id_done(&user);
 	}
 	if (r < 0)
@@ -166,7 +123,7 @@ static int release(const struct revival *v, const struct slurm_job *job,
 static int outputs_aside(const struct revival *v, const char *id,
 			 struct err *err)
 {
-	return kept_outputs(v->fd, &v->owner, id, aside_put, err);
+	return kept_outputs_aside(v->fd, &v->owner, id, err);
 }
 
 static int requeue(const struct revival *v, struct err *err)

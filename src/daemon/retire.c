@@ -16,7 +16,6 @@
 #include "daemon/event.h"
 #include "daemon/kept.h"
 #include "daemon/slurm.h"
-#include "operation/aside.h"
 #include "storage/ended.h"
 #include "storage/history.h"
 #include "storage/next.h"
@@ -377,7 +376,7 @@ static int sweep_unseen(struct candidate *c, const char *state, struct err *err)
 {
 	struct err other;
 
-	if (kept_outputs(c->job_fd, &c->user, c->name, aside_undo, &other) < 0)
+	if (kept_outputs_undo(c->job_fd, &c->user, c->name, &other) < 0)
 		log_warning(c->name, "%s", other.text);
 	return is_quiet(c, state) ? forget(c, state, err)
 				  : write_mark(c, state, err);

@@ -2,7 +2,6 @@
 #include "daemon/server.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
@@ -16,17 +15,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/hint.h"
 #include "daemon/mend.h"
 #include "daemon/metrics.h"
 #include "daemon/plan.h"
-#include "daemon/preempt.h"
 #include "daemon/requeued.h"
 #include "daemon/retire.h"
-#include "daemon/revive.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/log.h"
-#include "wire/address.h"
 #include "wire/ask.h"
 #include "wire/notify.h"
 
@@ -83,59 +80,6 @@ struct server {
 	bool mend;             /* a child was killed: see mend.h */
 	sigset_t old_mask;
 };
-
-static int listen_local(struct server *s, struct err *err)
-{
-	auto_close int fd = socket(
-		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un at;
-	int r;
-
-	if (fd < 0)
-		return err_sys(err, "socket");
-	r = address_make(s->conf->run_dir, "jobcrd.sock", &at, err);
-	/* Everybody may ask; who is told what is decided per request. */
-	if (r == 0)
-		r = address_bind(fd, &at, 0111, err);
-	if (r < 0)
-		return r;
-	if (listen(fd, 128) < 0)
-		return err_sys(err, "%s", at.sun_path);
-	s->local_fd = take_fd(&fd);
-	return 0;
-}
-
-static int listen_remote(struct server *s, struct err *err)
-{
-	auto_close int fd =
-		socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_in6 at6 = { .sin6_family = AF_INET6,
-				    .sin6_port = htons(s->conf->port) };
-	struct sockaddr_in at4 = { .sin_family = AF_INET,
-				   .sin_port = htons(s->conf->port) };
-	int one = 1, zero = 0;
-	bool six = fd >= 0;
-	int r;
-
-	s->remote_fd = -1;
-	if (!s->conf->port)
-		return 0;
-	if (!six)
-		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			    0);
-	if (fd < 0)
-		return err_sys(err, "socket");
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (six)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
-	r = six ? bind(fd, (struct sockaddr *)&at6, sizeof(at6))
-		: bind(fd, (struct sockaddr *)&at4, sizeof(at4));
-	if (r < 0 || listen(fd, 128) < 0)
-		return err_sys(err, "TCP port %u (Port in jobcr.conf)",
-			       s->conf->port);
-	s->remote_fd = take_fd(&fd);
-	return 0;
-}
 
 /* The run directory is there before the sockets in it. */
 static int listen_hints(struct server *s, struct err *err)
@@ -311,14 +255,7 @@ static void take_hint(struct server *s)
 						       : CHILD_SLURM,
 				0, n.job_id))
 			continue;
-		if (n.event == NOTIFY_ENDED)
-			_exit(retire_ended(s->conf, n.job_id));
-		if (n.event == NOTIFY_TURN)
-			_exit(n.value ? turn_limit(s->conf, n.job_id)
-				      : turn_interval(s->conf, n.job_id));
-		if (n.event == NOTIFY_RESTORE)
-			_exit(revive_job(s->conf, n.job_id));
-		_exit(preempt_checkpoint(s->conf, n.job_id));
+		_exit(hint_follow(s->conf, &n));
 	}
 }
 
@@ -511,11 +448,11 @@ int server_run(const struct conf *conf, struct err *err)
 	int r = block_signals(&s, err);
 
 	if (r == 0)
-		r = listen_remote(&s, err);
+		r = listen_remote(conf, &s.remote_fd, err);
 	if (r == 0)
 		r = listen_hints(&s, err);
 	if (r == 0)
-		r = listen_local(&s, err);
+		r = listen_local(conf, &s.local_fd, err);
 	if (r < 0)
 		return r;
 	log_info(NULL, "node %s, store %s, port %u: ready", conf->node,

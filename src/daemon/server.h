@@ -16,6 +16,13 @@
 /* Run until SIGTERM or SIGINT. */
 int server_run(const struct conf *conf, struct err *err);
 
+/*
+ * Where requests come in: of this node, and of others (*ret_fd -1: Port is
+ * 0).  Owned by the caller.
+ */
+int listen_local(const struct conf *conf, int *ret_fd, struct err *err);
+int listen_remote(const struct conf *conf, int *ret_fd, struct err *err);
+
 /* In a child: one request of this node, or of another one (munge). */
 int serve_local(const struct conf *conf, int fd);
 int serve_remote(const struct conf *conf, int fd);
