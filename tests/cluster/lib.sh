@@ -80,8 +80,8 @@ cluster_logs() {
 	done
 }
 
-# cluster_begin [VARIABLE=VALUE...]: start one; it ends with the test.
-cluster_begin() {
+# What a cluster needs; without it the test is skipped.
+cluster_needs() {
 	[ "$(id -u)" = 0 ] || skip_all "needs root, to make namespaces"
 	for tool in munged slurmctld slurmd; do
 		command -v $tool >/dev/null || [ -x /usr/sbin/$tool ] ||
@@ -89,6 +89,11 @@ cluster_begin() {
 	done
 	[ -f "$top_builddir/.libs/spank_jobcr.so" ] ||
 		skip_all "built without Slurm"
+}
+
+# cluster_begin [VARIABLE=VALUE...]: start one; it ends with the test.
+cluster_begin() {
+	cluster_needs
 	cluster_dir=$(mktemp -d /tmp/jobcr-cluster.XXXXXX) || exit 99
 	trap 'cluster down >/dev/null' EXIT
 	trap 'exit 99' HUP INT TERM

@@ -4,6 +4,7 @@ CLUSTER_TESTS = \
 	%D%/launch.t \
 	%D%/allocation.t \
 	%D%/daemons.t \
+	%D%/demo.t \
 	%D%/options.t \
 	%D%/preempt.t \
 	%D%/preempt-cgroup.t \
