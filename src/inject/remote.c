@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -37,6 +38,7 @@
 #define RESTART_FIRST (-514)
 #define RESTART_LAST  (-512)
 #define RESTARTS_MAX  100
+#define PAGE          4096
 
 struct remote {
 	pid_t pid;
@@ -122,22 +124,29 @@ void remote_move(struct remote *r, uint64_t syscall_addr, uint64_t buffer,
 }
 
 /* Registers of the begun thread for one call, on the frame. */
+static void call_regs(const struct remote *r, struct user_regs_struct *regs,
+		      long nr, const uint64_t args[6])
+{
+	*regs = r->saved;
+	regs->rax = (unsigned long long)nr;
+	regs->orig_rax = (unsigned long long)-1;
+	regs->rdi = args[0];
+	regs->rsi = args[1];
+	regs->rdx = args[2];
+	regs->r10 = args[3];
+	regs->r8 = args[4];
+	regs->r9 = args[5];
+	regs->rip = r->syscall_addr;
+	regs->rsp = r->stack;
+	regs->eflags &= ~(EFLAGS_TRAP | EFLAGS_DOWN);
+}
+
 static int set_call(struct remote *r, long nr, const uint64_t args[6],
 		    struct err *err)
 {
-	struct user_regs_struct regs = r->saved;
+	struct user_regs_struct regs;
 
-	regs.rax = (unsigned long long)nr;
-	regs.orig_rax = (unsigned long long)-1;
-	regs.rdi = args[0];
-	regs.rsi = args[1];
-	regs.rdx = args[2];
-	regs.r10 = args[3];
-	regs.r8 = args[4];
-	regs.r9 = args[5];
-	regs.rip = r->syscall_addr;
-	regs.rsp = r->stack;
-	regs.eflags &= ~(EFLAGS_TRAP | EFLAGS_DOWN);
+	call_regs(r, &regs, nr, args);
 	return tracee_set_regs(r->t, &regs, err);
 }
 
@@ -415,6 +424,76 @@ int remote_call(struct remote *r, const char *what, int64_t *ret_value,
 	if (ret_value)
 		*ret_value = value;
 	return 0;
+}
+
+/*
+ * Behind the stack pointer that calls get meanwhile lies a frame that leads
+ * to munmap, and from there to the thread's own.
+ */
+static int write_detour(struct remote *r, uint64_t addr, struct err *err)
+{
+	auto_free uint8_t *xstate = malloc(XSTATE_MAX);
+	auto_free uint8_t *buf = malloc(FRAME_MAX);
+	struct user_regs_struct regs = r->saved;
+	struct frame_context ctx = {
+		.cpu = &r->cpu,
+		.regs = &regs,
+		.sigmask = ALL_SIGNALS,
+		.xstate = xstate,
+		.restorer = r->place.restorer.addr,
+	};
+	size_t len = 0;
+	int e;
+
+	if (!xstate || !buf)
+		return err_num(err, ENOMEM, "frame");
+	call_regs(r, &regs, SYS_munmap, (uint64_t[6]){ addr, PAGE });
+	e = tracee_get_xstate(r->t, xstate, XSTATE_MAX, &ctx.xstate_len, err);
+	e = e < 0 ? e : frame_build(&ctx, r->buffer, buf, &len, err);
+	return e < 0 ? e : remote_write(r, r->buffer, buf, len, err);
+}
+
+static int on_detour(struct remote *r, uint64_t addr, remote_look_fn look,
+		     void *arg, int64_t *ret_mapped, struct err *err)
+{
+	const uint64_t map[6] = { addr, PAGE, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS |
+					  MAP_FIXED_NOREPLACE,
+				  UINT64_MAX };
+	const uint64_t unmap[6] = { addr, PAGE };
+	struct err ignored = { 0 };
+	int64_t value;
+	int e, e2;
+
+	e = remote_syscall(r, SYS_mmap, map, ret_mapped, err);
+	if (e < 0 || *ret_mapped < 0)
+		return e;
+	e = look(arg, err);
+	/* The first failure is the one to be told. */
+	e2 = remote_syscall(r, SYS_munmap, unmap, &value,
+			    e < 0 ? &ignored : err);
+	return e < 0 ? e : e2;
+}
+
+int remote_passing_page(struct remote *r, uint64_t addr, remote_look_fn look,
+			void *arg, int64_t *ret_mapped, struct err *err)
+{
+	static const uint64_t none[6];
+	uint64_t stack = r->stack;
+	struct err ignored = { 0 };
+	int e, e2;
+
+	if (!r->t || r->puppet)
+		return err_set(err, -EINVAL, "page: not in a job's thread");
+	e = write_detour(r, addr, err);
+	if (e < 0)
+		return e;
+	r->stack = r->buffer;
+	e = on_detour(r, addr, look, arg, ret_mapped, err);
+	r->stack = stack;
+	/* Off the buffer, which other calls write to. */
+	e2 = set_call(r, SYS_getpid, none, e < 0 ? &ignored : err);
+	return e < 0 ? e : e2;
 }
 
 int remote_clone(struct remote *r, uint64_t flags, int exit_signal,

@@ -61,6 +61,16 @@ int remote_call(struct remote *r, const char *what, int64_t *ret_value,
 		uint64_t a3, uint64_t a4, uint64_t a5);
 
 /*
+ * In a job's thread: map a private anonymous page at addr, where nothing may
+ * be, let look see it, and unmap it again.  Should the tracer die meanwhile,
+ * the thread unmaps it by itself on its way home.  *ret_mapped is what mmap
+ * returned (-errno: look was not called, and that is no failure).
+ */
+typedef int (*remote_look_fn)(void *arg, struct err *err);
+int remote_passing_page(struct remote *r, uint64_t addr, remote_look_fn look,
+			void *arg, int64_t *ret_mapped, struct err *err);
+
+/*
  * clone3 in a puppet: a child process, or with CLONE_THREAD in flags a
  * thread of it, which gets the number ns_tid of its innermost pid namespace
  * (-EEXIST: taken).  It is traced like its parent and stopped in *ret before

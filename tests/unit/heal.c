@@ -19,7 +19,10 @@
 #include <unistd.h>
 
 #include "engine/freeze.h"
+#include "kernel/maps.h"
+#include "kernel/proc.h"
 #include "tests/lib/tap.h"
+#include "util/cleanup.h"
 #include "util/clock.h"
 
 #define THREADS     3
@@ -54,13 +57,14 @@ struct shared {
 #define ALL16(F)                                                               \
 	F(0)                                                                   \
 	F(1)                                                                   \
-	F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13) F(14)  \
-		F(15)
+	F(2)                                                                   \
+	F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13) F(14) F(15)
 #define ALL32(F)                                                               \
 	ALL16(F)                                                               \
 	F(16)                                                                  \
-	F(17) F(18) F(19) F(20) F(21) F(22) F(23) F(24) F(25) F(26) F(27)      \
-		F(28) F(29) F(30) F(31)
+	F(17)                                                                  \
+	F(18) F(19) F(20) F(21) F(22) F(23) F(24) F(25) F(26) F(27) F(28)      \
+		F(29) F(30) F(31)
 
 /*
  * Between load and store nothing is touched but a counter; every register
@@ -235,12 +239,22 @@ static pid_t spawn_victim(struct shared *shared)
 }
 
 /* Steps after which the tracer can kill itself; then it is killed. */
-enum point { FROZEN, BEGUN, CALLED, ENDED, FREED, THAWED, POINTS };
+enum point { FROZEN, BEGUN, CALLED, MAPPED, ENDED, FREED, THAWED, POINTS };
+
+/* Where a page of ours is mapped for a moment. */
+#define PASSING 0x650000000000ull
 
 static void die_at(enum point want, enum point here)
 {
 	if (want == here)
 		raise(SIGKILL);
+}
+
+static int look_mapped(void *arg, struct err *err)
+{
+	(void)err;
+	die_at(*(const enum point *)arg, MAPPED);
+	return 0;
 }
 
 static int inject(struct frozen_task *task, struct frozen_thread *th,
@@ -261,6 +275,11 @@ static int inject(struct frozen_task *task, struct frozen_thread *th,
 					0);
 		die_at(point, CALLED);
 	}
+	if (r == 0)
+		r = remote_passing_page(task->remote, PASSING, look_mapped,
+					&point, &value, err);
+	if (r == 0 && value != (int64_t)PASSING)
+		r = err_num(err, (int)value, "page of ours");
 	r = r < 0 ? r : remote_end(task->remote, err);
 	die_at(point, ENDED);
 	return r;
@@ -326,6 +345,20 @@ static bool await_looks(struct shared *shared)
 	return true;
 }
 
+/* What was mapped for a moment is so no more. */
+static bool is_clean(pid_t victim)
+{
+	struct vma_list maps = { 0 };
+	auto_close int proc = -EBADF;
+	struct err err = { 0 };
+	bool clean = proc_open(victim, 0, &proc, &err) == 0 &&
+		     maps_read_fast(proc, &maps, &err) == 0 &&
+		     !maps_find(&maps, PASSING);
+
+	maps_done(&maps);
+	return clean;
+}
+
 /* hurry: the next tracer comes before the threads have found home. */
 static int round_of(pid_t victim, struct shared *shared, enum point point,
 		    uint64_t after_ns, bool hurry)
@@ -341,13 +374,16 @@ static int round_of(pid_t victim, struct shared *shared, enum point point,
 	waitpid(tracer, &status, 0);
 	if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
 		return -1;
-	return hurry || await_looks(shared) ? 0 : -1;
+	if (hurry)
+		return 0;
+	return await_looks(shared) && is_clean(victim) ? 0 : -1;
 }
 
 int main(void)
 {
 	static const char *const names[] = { "frozen", "begun", "called",
-					     "ended",  "freed", "thawed" };
+					     "mapped", "ended", "freed",
+					     "thawed" };
 	struct shared *shared =
 		mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
