@@ -258,6 +258,11 @@ VICTIMS += %D%/victims/vma.victim
 %C%_victims_vma_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
 %C%_victims_vma_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/lock_future.victim
+%C%_victims_lock_future_victim_SOURCES = %D%/victims/lock_future.c
+%C%_victims_lock_future_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_lock_future_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+
 VICTIMS += %D%/victims/mm.victim
 %C%_victims_mm_victim_SOURCES = %D%/victims/mm.c
 %C%_victims_mm_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib

@@ -57,7 +57,6 @@ static const struct refused_flag refused_flags[] = {
 	  "use transparent huge pages (madvise)" },
 	{ VMA_SYNC, "persistent memory (DAX)", "use ordinary files" },
 	{ VMA_UFFD, "memory watched by userfaultfd", "close the userfaultfd" },
-	{ VMA_SEALED, "sealed memory (mseal)", "run without mseal" },
 	{ VMA_SHADOW_STACK, "a shadow stack",
 	  "set GLIBC_TUNABLES=glibc.cpu.hwcaps=-SHSTK" },
 	{ VMA_IO | VMA_PFNMAP | VMA_MIXEDMAP, "memory of a device",

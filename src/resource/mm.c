@@ -5,11 +5,15 @@
  * executable.  All is given back in one call, once the old executable is no
  * longer mapped.
  */
+#include <cpuid.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/prctl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
@@ -17,7 +21,18 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 
+#ifndef MCL_ONFAULT
+#define MCL_ONFAULT 4
+#endif
+
+#define PAGE           4096ull
 #define AUXV_MAX_WORDS 128
+#define STATUS_MAX     (1u << 20)
+#define KEYS           16
+#define CPUID_OSPKE    (1u << 4)
+/* Room that no stack grows into while a page is looked at. */
+#define GAP    (64ull << 20)
+#define LOWEST (4ull << 30)
 
 static int read_auxv(int proc_fd, uint64_t **ret, size_t *ret_words,
 		     struct err *err)
@@ -36,6 +51,118 @@ static int read_auxv(int proc_fd, uint64_t **ret, size_t *ret_words,
 	return 0;
 }
 
+/*
+ * Keys without memory show nowhere.  Protecting what is not there fails with
+ * one code when there is such a key, and with another when there is none.
+ */
+static int refuse_keys(struct remote *remote, struct err *err)
+{
+	unsigned int eax, ebx, ecx = 0, edx;
+	int64_t value;
+	int r;
+
+	if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) ||
+	    !(ecx & CPUID_OSPKE))
+		return 0;
+	for (uint64_t key = 1; key < KEYS; key++) {
+		const uint64_t args[6] = { 0, PAGE, PROT_NONE, key };
+
+		r = remote_syscall(remote, __NR_pkey_mprotect, args, &value,
+				   err);
+		if (r < 0)
+			return r;
+		if (value == -ENOMEM)
+			return err_set(err, -ENOTSUP,
+				       "it has a protection key (pkey_alloc), "
+				       "which is not saved: run it without");
+	}
+	return 0;
+}
+
+/* A place where nothing is, nor comes soon; 0: none. */
+static uint64_t find_gap(const struct vma_list *vmas)
+{
+	uint64_t at = LOWEST;
+
+	for (size_t i = 0; i < vmas->count; i++) {
+		if (vmas->v[i].end <= at)
+			continue;
+		if (vmas->v[i].start >= at + 2 * GAP)
+			return at + GAP;
+		at = vmas->v[i].end;
+	}
+	return 0;
+}
+
+static int locked_kib(int proc_fd, uint64_t *ret, struct err *err)
+{
+	auto_free char *text = NULL;
+	const char *line;
+	size_t len;
+	int r;
+
+	r = read_file_at(proc_fd, "status", STATUS_MAX, &text, &len, err);
+	if (r < 0)
+		return r;
+	line = strstr(text, "\nVmLck:");
+	if (!line)
+		return err_set(err, -EIO, "status: no VmLck");
+	*ret = strtoull(line + strlen("\nVmLck:"), NULL, 10);
+	return 0;
+}
+
+struct look {
+	int proc_fd;
+	uint64_t addr, before;
+	uint32_t flags;
+};
+
+/* Locked memory is there at once, unless it is to be locked on fault. */
+static int look_at_page(void *arg, struct err *err)
+{
+	struct look *look = arg;
+	uint64_t after, entry = 0;
+	auto_close int fd = -EBADF;
+	int r;
+
+	r = locked_kib(look->proc_fd, &after, err);
+	if (r < 0 || after == look->before)
+		return r;
+	fd = openat(look->proc_fd, "pagemap", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 ||
+	    pread(fd, &entry, sizeof(entry),
+		  (off_t)(look->addr / PAGE * sizeof(entry))) != sizeof(entry))
+		return err_sys(err, "pagemap");
+	look->flags = MCL_FUTURE | (entry >> 63 ? 0 : MCL_ONFAULT);
+	return 0;
+}
+
+/* Whether memory to come is locked shows in nothing but such memory. */
+static int read_lock_future(const struct task_view *task, uint32_t *ret,
+			    struct err *err)
+{
+	struct look look = { .proc_fd = task->proc_fd,
+			     .addr = find_gap(task->vmas) };
+	int64_t mapped;
+	int r;
+
+	if (!look.addr)
+		return err_set(err, -ENOTSUP, "no gap between its mappings");
+	r = locked_kib(task->proc_fd, &look.before, err);
+	if (r == 0)
+		r = remote_passing_page(task->remote, look.addr, look_at_page,
+					&look, &mapped, err);
+	if (r < 0)
+		return err_wrap(err, r, "mlockall");
+	/* Only locked memory has a limit that says so. */
+	if (mapped == -EAGAIN)
+		return err_set(err, -ENOTSUP,
+			       "it has locked all memory that its limit "
+			       "(ulimit -l) allows: raise that");
+	*ret = look.flags;
+	return 0;
+}
+
 static int mm_dump(const struct dump_ctx *ctx, const struct task_view *task,
 		   struct err *err)
 {
@@ -50,8 +177,13 @@ static int mm_dump(const struct dump_ctx *ctx, const struct task_view *task,
 	if (r < 0)
 		return r;
 	r = read_auxv(task->proc_fd, &auxv, &rec.n_auxv, err);
+	if (r == 0)
+		r = refuse_keys(task->remote, err);
+	if (r == 0)
+		r = read_lock_future(task, &rec.lock_future, err);
 	if (r < 0)
 		return r;
+	rec.has_lock_future = rec.lock_future != 0;
 	rec.pid = task->ns_pid;
 	rec.start_code = st->start_code;
 	rec.end_code = st->end_code;
@@ -126,6 +258,24 @@ static int mm_restore(struct restore_ctx *ctx, struct restore_task *task,
 			   (uint64_t)exe_fd, 0, 0, 0, 0, 0);
 }
 
+/* When nothing more is mapped. */
+static int mm_finish(struct restore_ctx *ctx, struct restore_task *task,
+		     struct restore_thread *thread, const ProtobufCMessage *msg,
+		     struct err *err)
+{
+	const MmRecord *rec = (const MmRecord *)msg;
+	int64_t value;
+
+	(void)ctx;
+	(void)thread;
+	if (!rec->lock_future)
+		return 0;
+	if ((rec->lock_future & ~(uint32_t)MCL_ONFAULT) != MCL_FUTURE)
+		return err_set(err, -EBADMSG, "bad lock of future memory");
+	return remote_call(task->remote, "mlockall", &value, err, __NR_mlockall,
+			   rec->lock_future, 0, 0, 0, 0, 0);
+}
+
 const struct resource_ops res_mm = {
 	.name = "mm",
 	.saved = "layout, auxiliary vector, executable",
@@ -134,4 +284,6 @@ const struct resource_ops res_mm = {
 	.stage = STAGE_MAPPED,
 	.dump_task = mm_dump,
 	.restore = mm_restore,
+	.stage2 = STAGE_SIGNALS,
+	.restore2 = mm_finish,
 };

@@ -27,6 +27,9 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
+#ifndef __NR_mseal
+#define __NR_mseal 462
+#endif
 #ifndef MLOCK_ONFAULT
 #define MLOCK_ONFAULT 1
 #endif
@@ -50,27 +53,6 @@ static const struct {
 	{ VMA_WIPEONFORK, MADV_WIPEONFORK, "MADV_WIPEONFORK" },
 	{ VMA_MERGEABLE, MADV_MERGEABLE, "MADV_MERGEABLE" },
 };
-
-static bool lockable(enum mapping_kind kind)
-{
-	return kind == MAPPING_ANON || kind == MAPPING_FILE ||
-	       kind == MAPPING_SHMEM;
-}
-
-/*
- * mlockall shows in every mapping there is; whether it is for those to come
- * too (MCL_FUTURE) the kernel tells nobody.
- */
-static void check_all_locked(const struct task_view *task,
-			     const struct vma *unlocked, struct refusals *no)
-{
-	if (!unlocked && task->vmas->count)
-		refusals_add(no, task->ns_pid, task->stat->comm, -1,
-			     "lock single ranges (mlock), or unlock before a "
-			     "checkpoint",
-			     "all memory is locked (mlockall), perhaps that "
-			     "of the future too");
-}
 
 /* "ADDRESS POLICY ...": a mapping without one shows that of its task. */
 static bool has_policy(const char *line)
@@ -138,7 +120,6 @@ static int vma_check_thread(const struct dump_ctx *ctx,
 static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 		     struct refusals *no, struct err *err)
 {
-	const struct vma *unlocked = NULL;
 	const char *why, *remedy;
 	unsigned int vdsos = 0;
 	dev_t dev;
@@ -153,8 +134,6 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 		enum mapping_kind kind =
 			mapping_classify(v, dev, &why, &remedy);
 
-		if (lockable(kind) && !(v->flags & VMA_LOCKED))
-			unlocked = v;
 		vdsos += kind == MAPPING_VDSO;
 		if (kind != MAPPING_REFUSED)
 			continue;
@@ -164,7 +143,6 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 			     (unsigned long long)v->end, *v->path ? " " : "",
 			     v->path);
 	}
-	check_all_locked(task, unlocked, no);
 	/* A restore makes its last call there.  An exec maps it late. */
 	if (task->leader && vdsos != 1)
 		refusals_add(no, task->ns_pid, task->stat->comm, -1,
@@ -537,20 +515,32 @@ static int set_name(struct remote *remote, const VmaRecord *rec,
 			   rec->start, rec->end - rec->start, at, 0);
 }
 
-/* Memory that cannot be read is locked too, but not brought in: ENOMEM. */
+static int try_lock(struct remote *remote, const VmaRecord *rec,
+		    unsigned int flags, int64_t *ret, struct err *err)
+{
+	const uint64_t args[6] = { rec->start, rec->end - rec->start, flags };
+
+	return remote_syscall(remote, __NR_mlock2, args, ret, err);
+}
+
+/*
+ * What cannot be read (PROT_NONE, guard regions, behind the end of a file) is
+ * locked too, but brings ENOMEM.  On fault nothing is brought in.
+ */
 static int set_lock(struct remote *remote, const VmaRecord *rec,
 		    struct err *err)
 {
-	const uint64_t args[6] = {
-		rec->start,
-		rec->end - rec->start,
-		rec->flags & VMA_LOCKONFAULT ? MLOCK_ONFAULT : 0,
-	};
-	int64_t value;
+	unsigned int flags = rec->flags & VMA_LOCKONFAULT ? MLOCK_ONFAULT : 0;
+	int64_t value, again;
 	int r;
 
-	r = remote_syscall(remote, __NR_mlock2, args, &value, err);
-	if (r < 0 || value >= 0 || (value == -ENOMEM && rec->prot == PROT_NONE))
+	r = try_lock(remote, rec, flags, &value, err);
+	if (r == 0 && value == -ENOMEM && !flags) {
+		r = try_lock(remote, rec, MLOCK_ONFAULT, &value, err);
+		if (r == 0 && value == 0)
+			r = try_lock(remote, rec, 0, &again, err);
+	}
+	if (r < 0 || value >= 0)
 		return r;
 	return err_num(err, (int)-value, "mlock2");
 }
@@ -585,13 +575,19 @@ static int vma_finish(struct restore_ctx *ctx, struct restore_task *task,
 		      const ProtobufCMessage *msg, struct err *err)
 {
 	const VmaRecord *rec = (const VmaRecord *)msg;
-	int r;
+	int64_t value;
+	int r = 0;
 
 	(void)ctx;
 	(void)thread;
-	if (is_kernels(rec) || rec->kind == VMA_RECORD__KIND__DROPPABLE)
+	if (is_kernels(rec))
 		return 0;
-	r = finish_one(task->remote, rec, err);
+	if (rec->kind != VMA_RECORD__KIND__DROPPABLE)
+		r = finish_one(task->remote, rec, err);
+	/* The last act: nothing can be done to it afterwards. */
+	if (r == 0 && (rec->flags & VMA_SEALED))
+		r = remote_call(task->remote, "mseal", &value, err, __NR_mseal,
+				rec->start, rec->end - rec->start, 0, 0, 0, 0);
 	return r < 0 ? wrap_range(rec, r, err) : 0;
 }
 

@@ -31,9 +31,6 @@
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
 #endif
-#ifndef SYS_mseal
-#define SYS_mseal 462
-#endif
 #ifndef MFD_HUGETLB
 #define MFD_HUGETLB 4u
 #endif
@@ -122,11 +119,6 @@ static void uffd(void)
 	     "userfaultfd");
 }
 
-static void sealed(void)
-{
-	want(syscall(SYS_mseal, anonymous(), PAGE, 0) == 0, "mseal");
-}
-
 static void key(void)
 {
 	int k = pkey_alloc(0, 0);
@@ -136,14 +128,18 @@ static void key(void)
 	     "pkey_mprotect");
 }
 
+/* Of two keys the lower one is free again. */
+static void key_alone(void)
+{
+	int first = pkey_alloc(0, PKEY_DISABLE_ACCESS);
+	int k = pkey_alloc(0, PKEY_DISABLE_ACCESS);
+
+	want(k > 1 && pkey_free(first) == 0, "pkey_alloc");
+}
+
 static void huge_memfd(void)
 {
 	want(memfd_create("huge", MFD_HUGETLB) >= 0, "memfd of huge pages");
-}
-
-static void lock_all(void)
-{
-	want(mlockall(MCL_CURRENT | MCL_FUTURE) == 0, "mlockall");
 }
 
 static void lowest(void)
@@ -238,10 +234,9 @@ static const struct kind {
 	{ "io_uring-file", "io_uring", uring_file },
 	{ "sysv-shm", "System V shared memory", sysv },
 	{ "userfaultfd", "userfaultfd", uffd },
-	{ "sealed", "mseal", sealed },
 	{ "protection-key", "protection key", key },
+	{ "protection-key-alone", "protection key", key_alone },
 	{ "huge-memfd", "hugetlbfs", huge_memfd },
-	{ "mlockall", "mlockall", lock_all },
 	{ "vdso", "0 vDSOs mapped", unmap_vdso },
 	{ "mempolicy", "NUMA memory policy", policy },
 	{ "lowest", "lowest addresses", lowest },

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "mapping.h"
@@ -17,9 +18,14 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
+#ifndef SYS_mseal
+#define SYS_mseal 462
+#endif
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE 0x08
 #endif
+
+#define RESERVE (1ul << 40)
 
 static char *map(size_t pages, int prot, int flags)
 {
@@ -31,10 +37,10 @@ static char *map(size_t pages, int prot, int flags)
 }
 
 static struct {
-	char *sparse, *read_only, *hidden, *code, *reserve, *huge, *locked,
-		*onfault, *down, *guarded, *advised[6], *droppable, *file,
-		*zero;
-	bool guards, named;
+	char *sparse, *read_only, *hidden, *code, *reserve, *wide, *huge,
+		*locked, *onfault, *down, *guarded, *advised[6], *droppable,
+		*file, *zero, *sealed, *sealed_file;
+	bool guards, named, seals;
 } m;
 
 static const int advice[6] = {
@@ -73,10 +79,15 @@ static void set_rights(void)
 	m.code = map(1, PROT_READ | PROT_WRITE, 0);
 	memcpy(m.code, "\xb8\x2a\x00\x00\x00\xc3", 6); /* return 42 */
 	mprotect(m.code, PAGE, PROT_READ | PROT_EXEC);
-	/* 64 GiB that never was writable. */
-	m.reserve = map(16ul << 20, PROT_NONE, MAP_NORESERVE);
-	mprotect(m.reserve + (8ul << 32), PAGE, PROT_READ | PROT_WRITE);
-	pattern_fill(m.reserve + (8ul << 32), PAGE, 3);
+	/* A TiB that never was writable; its last page is. */
+	m.reserve = map(RESERVE / PAGE, PROT_NONE, MAP_NORESERVE);
+	mprotect(m.reserve + RESERVE - PAGE, PAGE, PROT_READ | PROT_WRITE);
+	pattern_fill(m.reserve + RESERVE - PAGE, PAGE, 3);
+	/* Another that is writable all over. */
+	m.wide = map(RESERVE / PAGE, PROT_READ | PROT_WRITE, MAP_NORESERVE);
+	pattern_fill(m.wide, PAGE, 12);
+	pattern_fill(m.wide + RESERVE / 2, PAGE, 13);
+	pattern_fill(m.wide + RESERVE - PAGE, PAGE, 14);
 }
 
 static void check_rights(void)
@@ -92,8 +103,12 @@ static void check_rights(void)
 	victim_check(pattern_holds(m.hidden, 8 * PAGE, 2),
 		     "memory behind PROT_NONE differs");
 	victim_check(code() == 42, "code in anonymous memory does not run");
-	victim_check(pattern_holds(m.reserve + (8ul << 32), PAGE, 3),
+	victim_check(pattern_holds(m.reserve + RESERVE - PAGE, PAGE, 3),
 		     "a page in a large reservation differs");
+	victim_check(pattern_holds(m.wide, PAGE, 12) &&
+			     pattern_holds(m.wide + RESERVE / 2, PAGE, 13) &&
+			     pattern_holds(m.wide + RESERVE - PAGE, PAGE, 14),
+		     "pages of a sparse TiB differ");
 }
 
 static void set_kinds(void)
@@ -166,6 +181,7 @@ static bool faults(volatile char *at)
 	struct sigaction act = { .sa_handler = on_fault };
 
 	sigaction(SIGSEGV, &act, NULL);
+	sigaction(SIGBUS, &act, NULL);
 	if (sigsetjmp(jump, 1))
 		return true;
 	(void)*at;
@@ -183,6 +199,52 @@ static void check_guards(void)
 		     "a guard region can be read");
 	victim_check(!faults(m.guarded + 5 * PAGE),
 		     "a guard region is too large");
+}
+
+/*
+ * Sealed against any change, with an unsealed page in the middle; a sealed
+ * mapping of a file that has lost its end, locked as well.
+ */
+static void set_sealed(void)
+{
+	int fd =
+		open(victim_path("sealed"), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+
+	m.sealed = map(9, PROT_READ | PROT_WRITE, 0);
+	pattern_fill(m.sealed, 9 * PAGE, 15);
+	mprotect(m.sealed + 6 * PAGE, 3 * PAGE, PROT_READ);
+	victim_need(fd >= 0 && ftruncate(fd, 4 * PAGE) == 0, "file");
+	m.sealed_file =
+		mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	victim_need(m.sealed_file != MAP_FAILED, "mmap of a file");
+	pattern_fill(m.sealed_file, PAGE, 16);
+	victim_need(ftruncate(fd, PAGE) == 0, "truncate");
+	close(fd);
+	/* Brings in what there is, and fails for the rest. */
+	(void)mlock(m.sealed_file, 4 * PAGE);
+	m.seals = syscall(SYS_mseal, m.sealed, 4 * PAGE, 0) == 0 &&
+		  syscall(SYS_mseal, m.sealed + 5 * PAGE, 4 * PAGE, 0) == 0 &&
+		  syscall(SYS_mseal, m.sealed_file, 4 * PAGE, 0) == 0;
+	victim_need(m.seals || errno == ENOSYS, "mseal");
+}
+
+static bool faults(volatile char *at);
+
+static void check_sealed(void)
+{
+	victim_check(pattern_holds(m.sealed, 9 * PAGE, 15),
+		     "sealed memory differs");
+	victim_check(pattern_holds(m.sealed_file, PAGE, 16) &&
+			     faults(m.sealed_file + PAGE),
+		     "a mapping of a file that lost its end differs");
+	victim_check(
+		(munmap(m.sealed, PAGE) < 0) == m.seals &&
+			(mprotect(m.sealed + 8 * PAGE, PAGE, PROT_NONE) < 0) ==
+				m.seals &&
+			(munmap(m.sealed_file + 3 * PAGE, PAGE) < 0) == m.seals,
+		"sealed memory can be changed");
+	victim_check(munmap(m.sealed + 4 * PAGE, PAGE) == 0,
+		     "memory between sealed memory is sealed");
 }
 
 /* A private mapping of a file: changed pages are ours, others the file's. */
@@ -249,6 +311,7 @@ int main(void)
 	set_guards();
 	set_file();
 	set_zero();
+	set_sealed();
 	brk_before = sbrk(3 * PAGE);
 	pattern_fill(brk_before + PAGE, PAGE, 10);
 	mappings_note();
@@ -262,6 +325,7 @@ int main(void)
 	check_guards();
 	check_file();
 	check_zero();
+	check_sealed();
 	victim_check(sbrk(0) == brk_before + 3 * PAGE, "the break has moved");
 	victim_check((char *)sbrk(PAGE) == brk_before + 3 * PAGE,
 		     "the heap cannot grow");
