@@ -166,6 +166,8 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 	      const struct img_sink *out, struct outside **outside,
 	      struct err *err)
 {
+	int r;
+
 	memset(d, 0, sizeof(*d));
 	d->args = args;
 	d->collection = collection;
@@ -194,7 +196,8 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 	d->ctx.objects = collection->objects;
 	d->ctx.engine = &d->engine;
 	d->ctx.options = &d->options;
-	return read_allowed_cpus(d, err);
+	r = maps_guards_hidden(&d->ctx.guards_hidden, err);
+	return r < 0 ? r : read_allowed_cpus(d, err);
 }
 
 int dump_failure(const struct dump *d, struct err *err)

@@ -11,6 +11,10 @@
 
 #include "util/cleanup.h"
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
 static const struct {
 	char name[3];
 	uint64_t flag;
@@ -220,6 +224,43 @@ void maps_done(struct vma_list *list)
 	free(list->v);
 	list->v = NULL;
 	list->count = 0;
+}
+
+static int own_flags(const void *addr, uint64_t *ret, struct err *err)
+{
+	auto_close int proc = open("/proc/self", O_DIRECTORY | O_CLOEXEC);
+	struct vma_list maps = { 0 };
+	const struct vma *vma;
+	int r;
+
+	if (proc < 0)
+		return err_sys(err, "/proc/self");
+	r = maps_read(proc, &maps, err);
+	if (r < 0)
+		return r;
+	vma = maps_find(&maps, (uint64_t)(uintptr_t)addr);
+	*ret = vma ? vma->flags : 0;
+	maps_done(&maps);
+	return 0;
+}
+
+int maps_guards_hidden(bool *ret, struct err *err)
+{
+	size_t len = 4096;
+	uint64_t flags = 0;
+	void *page;
+	int r = 0;
+
+	page = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return err_sys(err, "guard region");
+	/* A kernel without guards hides none. */
+	*ret = madvise(page, len, MADV_GUARD_INSTALL) == 0;
+	if (*ret)
+		r = own_flags(page, &flags, err);
+	*ret = *ret && !(flags & VMA_GUARD);
+	(void)munmap(page, len);
+	return r;
 }
 
 const struct vma *maps_find(const struct vma_list *list, uint64_t addr)

@@ -2,6 +2,7 @@
 #ifndef JOBCR_KERNEL_MAPS_H
 #define JOBCR_KERNEL_MAPS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -59,6 +60,12 @@ struct vma_list {
 int maps_read(int proc_fd, struct vma_list *ret, struct err *err);
 int maps_read_fast(int proc_fd, struct vma_list *ret, struct err *err);
 void maps_done(struct vma_list *list);
+
+/*
+ * Linux 6.13 to 6.18 have guard regions (MADV_GUARD_INSTALL) but no VMA_GUARD:
+ * there every mapping may hold some.
+ */
+int maps_guards_hidden(bool *ret, struct err *err);
 
 /* The mapping that holds addr, or NULL. */
 const struct vma *maps_find(const struct vma_list *list, uint64_t addr);

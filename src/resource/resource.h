@@ -76,6 +76,7 @@ struct dump_ctx {
 	struct object_table *objects;
 	const struct dump_engine *engine; /* functions below use it */
 	const struct dump_options *options;
+	bool guards_hidden; /* smaps does not tell where they may be */
 };
 
 struct dump_options {

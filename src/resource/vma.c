@@ -260,7 +260,7 @@ static int dump_one(const struct dump_ctx *ctx, const struct task_view *task,
 		if (!rec.object)
 			return err_set(err, -ENOENT, "its file was not found");
 	}
-	if (v->flags & VMA_GUARD)
+	if ((v->flags & VMA_GUARD) || ctx->guards_hidden)
 		r = read_guards(task->proc_fd, v, &guards, err);
 	if (r == 0) {
 		rec.guards = guards.v;

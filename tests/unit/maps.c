@@ -145,6 +145,25 @@ static bool is_zero_page(int pagemap, const char *page)
 	       !(entry >> 56 & 1);
 }
 
+/* One of the two tells of a guard: the mapping's flags, or a look at pages. */
+static void test_guards_hidden(const char *guard, bool guards)
+{
+	auto_close int proc_fd = open("/proc/self", O_DIRECTORY | O_CLOEXEC);
+	struct vma_list maps = { 0 };
+	const struct vma *vma;
+	struct err err = { 0 };
+	bool hidden = true, flag;
+
+	ok(maps_guards_hidden(&hidden, &err) == 0 &&
+		   maps_read(proc_fd, &maps, &err) == 0,
+	   "guards in a mapping's flags are looked for: %s", err.text);
+	vma = maps_find(&maps, (uint64_t)guard);
+	flag = vma && (vma->flags & VMA_GUARD);
+	ok(hidden == (guards && !flag), "they are %sthere",
+	   hidden ? "not " : "");
+	maps_done(&maps);
+}
+
 /* Pages 1 and 2 written, 4 only read (zero page), 6 a guard, rest nothing. */
 static void test_pages(int proc_fd, char *area)
 {
@@ -173,6 +192,8 @@ static void test_pages(int proc_fd, char *area)
 		   "a guard region is told apart");
 	else
 		skip("this kernel has no guard regions");
+
+	test_guards_hidden(area + 6 * PAGE, guards);
 
 	area[7 * PAGE] = 1;
 	ok(pagemap_scan(fd, start, start + 8 * PAGE, runs, 1, &n, &next,
