@@ -37,7 +37,7 @@ places() {
 				cat "$t/cgroup"
 				grep Cpus_allowed_list "$t/status"
 			done
-		done'
+		done' 2>/dev/null
 }
 
 # sheltered NODE JOBID: its processes are in the cgroup that jobcr made.
@@ -117,14 +117,15 @@ ok $? "the tree is there still"
 restarted "$killed"
 is "$?" 1 "the job does not start before its snapshot is whole"
 
-# The worker is killed before Slurm has done anything.
+# The worker is killed before Slurm has done anything, jobcrd too: there is no
+# further attempt, and the supervisor does without.
 wait_until 30 sheltered "$n_freed" "$freed"
 ok $? "the one that went on is sheltered at the next attempt"
 [ "${TRACK:-cgroup}" = cgroup2 ] || places "$n_freed" |
 	grep -q "memory:.*/job_$freed/"
 ok $? "and stays within the limits of its memory"
-kill_worker "$n_freed"
-ok $? "its worker is killed"
+cluster daemon "$n_freed" kill && kill_worker "$n_freed"
+ok $? "jobcrd and the worker are killed"
 returned() {
 	[ "$(places "$n_freed")" = "$before" ]
 }
@@ -137,6 +138,10 @@ more() {
 }
 wait_until 20 more "$freed"
 ok $? "and runs"
+cluster as alice ctl scancel "$freed"
+wait_until 40 not_left "$n_freed" "$freed"
+ok $? "until it is cancelled" "$(left "$n_freed" "$freed")"
+cluster daemon "$n_freed" start
 slow "$n_killed" 0
 wait_until 60 restarted "$killed"
 ok $? "the one that Slurm killed starts again when its snapshot is whole"
