@@ -8,37 +8,39 @@
  */
 #define TAG_OPTIONAL 0x80000000u
 
-#define TAG_MANIFEST  0x0001u
-#define TAG_PART      0x0010u
-#define TAG_PART_END  0x0011u
-#define TAG_OUTPUT    (TAG_OPTIONAL | 0x0012u)
-#define TAG_TASK      0x0100u
-#define TAG_SIGACTION 0x0110u
-#define TAG_SIGQUEUE  0x0111u
-#define TAG_TIMER     0x0112u
-#define TAG_PROCESS   0x0120u
-#define TAG_RLIMIT    0x0121u
-#define TAG_FS        0x0122u
-#define TAG_TERMINAL  0x0123u
-#define TAG_MM        0x0130u
-#define TAG_VMA       0x0131u
-#define TAG_SHMEM     0x0132u
-#define TAG_PAGES     0x0140u
-#define TAG_REGS      0x0200u
-#define TAG_THREAD    0x0201u
-#define TAG_SCHED     0x0202u
-#define TAG_CREDS     0x0203u
-#define TAG_FD        0x0300u
-#define TAG_FILE      0x0301u
-#define TAG_GHOST     0x0302u
-#define TAG_PIPE      0x0303u
-#define TAG_PIPE_END  0x0304u
-#define TAG_CHARDEV   0x0305u
-#define TAG_EVENTFD   0x0306u
-#define TAG_TIMERFD   0x0307u
-#define TAG_SIGNALFD  0x0308u
-#define TAG_EPOLL     0x0309u
-#define TAG_MEMFD     0x030au
-#define TAG_TTY       0x0320u
+#define TAG_MANIFEST      0x0001u
+#define TAG_PART          0x0010u
+#define TAG_PART_END      0x0011u
+#define TAG_OUTPUT        (TAG_OPTIONAL | 0x0012u)
+#define TAG_TASK          0x0100u
+#define TAG_SIGACTION     0x0110u
+#define TAG_SIGQUEUE      0x0111u
+#define TAG_TIMER         0x0112u
+#define TAG_PROCESS       0x0120u
+#define TAG_RLIMIT        0x0121u
+#define TAG_FS            0x0122u
+#define TAG_TERMINAL      0x0123u
+#define TAG_MM            0x0130u
+#define TAG_VMA           0x0131u
+#define TAG_SHMEM         0x0132u
+#define TAG_MEMORY_POLICY 0x0133u
+#define TAG_PAGES         0x0140u
+#define TAG_REGS          0x0200u
+#define TAG_THREAD        0x0201u
+#define TAG_SCHED         0x0202u
+#define TAG_CREDS         0x0203u
+#define TAG_THREAD_POLICY 0x0204u
+#define TAG_FD            0x0300u
+#define TAG_FILE          0x0301u
+#define TAG_GHOST         0x0302u
+#define TAG_PIPE          0x0303u
+#define TAG_PIPE_END      0x0304u
+#define TAG_CHARDEV       0x0305u
+#define TAG_EVENTFD       0x0306u
+#define TAG_TIMERFD       0x0307u
+#define TAG_SIGNALFD      0x0308u
+#define TAG_EPOLL         0x0309u
+#define TAG_MEMFD         0x030au
+#define TAG_TTY           0x0320u
 
 #endif

@@ -263,6 +263,11 @@ VICTIMS += %D%/victims/lock_future.victim
 %C%_victims_lock_future_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
 %C%_victims_lock_future_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/mempolicy.victim
+%C%_victims_mempolicy_victim_SOURCES = %D%/victims/mempolicy.c
+%C%_victims_mempolicy_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_mempolicy_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+
 VICTIMS += %D%/victims/mm.victim
 %C%_victims_mm_victim_SOURCES = %D%/victims/mm.c
 %C%_victims_mm_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib

@@ -29,6 +29,7 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/timerfd.c
 %C%_libresource_a_SOURCES += %D%/tty.c
 %C%_libresource_a_SOURCES += %D%/vma.c
+%C%_libresource_a_SOURCES += %D%/mempolicy.c
 %C%_libresource_a_SOURCES += %D%/epoll.c
 %C%_libresource_a_SOURCES += %D%/file.c
 %C%_libresource_a_SOURCES += %D%/ghost.c

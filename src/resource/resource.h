@@ -240,6 +240,7 @@ extern const struct resource_ops res_sigaction;
 extern const struct resource_ops res_timer;
 extern const struct resource_ops res_mm;
 extern const struct resource_ops res_vma;
+extern const struct resource_ops res_memory_policy;
 
 /* one thread */
 extern const struct resource_ops res_regs;
@@ -247,6 +248,7 @@ extern const struct resource_ops res_thread;
 extern const struct resource_ops res_sigqueue;
 extern const struct resource_ops res_creds;
 extern const struct resource_ops res_sched;
+extern const struct resource_ops res_thread_policy;
 extern const struct resource_ops res_landlock;
 
 /* NULL when no resource writes this tag. */

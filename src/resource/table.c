@@ -34,6 +34,7 @@ const struct resource_ops *const resource_table[] = {
 	&res_timer,
 	&res_mm,
 	&res_vma,
+	&res_memory_policy,
 
 	/* one thread */
 	&res_regs,
@@ -41,6 +42,7 @@ const struct resource_ops *const resource_table[] = {
 	&res_sigqueue,
 	&res_creds,
 	&res_sched,
+	&res_thread_policy,
 	&res_landlock,
 
 	NULL,

@@ -19,7 +19,6 @@
 #include "model/mapping.h"
 #include "resource/resource.h"
 #include "util/cleanup.h"
-#include "util/io.h"
 
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE 0x08
@@ -38,7 +37,6 @@
 #define USER_END      0x7ffffffff000ull
 #define GUARDS_MAX    (1u << 18) /* numbers in one record */
 #define ANON_NAME_MAX 80
-#define NUMA_MAPS_MAX (256u << 20)
 
 /* MADV_* for what VmFlags shows. */
 static const struct {
@@ -53,69 +51,6 @@ static const struct {
 	{ VMA_WIPEONFORK, MADV_WIPEONFORK, "MADV_WIPEONFORK" },
 	{ VMA_MERGEABLE, MADV_MERGEABLE, "MADV_MERGEABLE" },
 };
-
-/* "ADDRESS POLICY ...": a mapping without one shows that of its task. */
-static bool has_policy(const char *line)
-{
-	const char *policy = strchr(line, ' ');
-
-	return policy && strncmp(policy, " default", 8) != 0;
-}
-
-/*
- * Where memory has to come from on a node with several memories.  Walks all
- * page tables, so only the running tree is asked.
- */
-static int check_policy(const struct task_view *task, struct refusals *no,
-			struct err *err)
-{
-	auto_free char *text = NULL;
-	bool found = false;
-	char *line, *rest;
-	size_t len;
-	int r;
-
-	r = read_file_at(task->proc_fd, "numa_maps", NUMA_MAPS_MAX, &text, &len,
-			 err);
-	/* A kernel without NUMA has no policies. */
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return r;
-	rest = text;
-	while (!found && (line = strsep(&rest, "\n")))
-		found = has_policy(line);
-	if (found)
-		refusals_add(no, task->ns_pid, task->stat->comm, -1,
-			     "run without numactl, mbind or --mem-bind",
-			     "a NUMA memory policy: %.80s", line);
-	return 0;
-}
-
-/* The leader's policy shows in the task's own list. */
-static int vma_check_thread(const struct dump_ctx *ctx,
-			    const struct thread_view *thread,
-			    struct refusals *no, struct err *err)
-{
-	auto_close int fd =
-		openat(thread->proc_fd, "numa_maps", O_RDONLY | O_CLOEXEC);
-	char line[128] = "";
-	ssize_t n;
-
-	(void)ctx;
-	if (thread->tracee || fd < 0)
-		return 0;
-	n = read(fd, line, sizeof(line) - 1);
-	if (n < 0)
-		return err_sys(err, "numa_maps");
-	line[strcspn(line, "\n")] = '\0';
-	if (has_policy(line))
-		refusals_add(no, thread->task->ns_pid, thread->task->stat->comm,
-			     -1, "run without numactl, mbind or --mem-bind",
-			     "thread %d has a NUMA memory policy: %.80s",
-			     thread->ns_tid, line);
-	return 0;
-}
 
 static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 		     struct refusals *no, struct err *err)
@@ -148,7 +83,7 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 		refusals_add(no, task->ns_pid, task->stat->comm, -1,
 			     "run it without tools that unmap the vDSO",
 			     "%u vDSOs mapped", vdsos);
-	return task->leader ? 0 : check_policy(task, no, err);
+	return 0;
 }
 
 static VmaRecord__Kind record_kind(const struct vma *v, enum mapping_kind kind)
@@ -600,7 +535,6 @@ const struct resource_ops res_vma = {
 	.scope = SCOPE_TASK,
 	.stage = STAGE_MAP,
 	.check_task = vma_check,
-	.check_thread = vma_check_thread,
 	.dump_task = vma_dump,
 	.restore = vma_map,
 	.stage2 = STAGE_MAPPED,

@@ -149,12 +149,6 @@ static void lowest(void)
 	     "mmap at zero");
 }
 
-static void policy(void)
-{
-	want(syscall(SYS_set_mempolicy, 4 /* local */, NULL, 0) == 0,
-	     "set_mempolicy");
-}
-
 static void perf(void)
 {
 	struct perf_event_attr attr = {
@@ -238,7 +232,6 @@ static const struct kind {
 	{ "protection-key-alone", "protection key", key_alone },
 	{ "huge-memfd", "hugetlbfs", huge_memfd },
 	{ "vdso", "0 vDSOs mapped", unmap_vdso },
-	{ "mempolicy", "NUMA memory policy", policy },
 	{ "lowest", "lowest addresses", lowest },
 	{ "perf", "perf", perf },
 	{ "seccomp", "seccomp", seccomp },
