@@ -114,6 +114,7 @@ cluster daemon "$n_killed" kill && cluster daemon "$n_killed" start
 ok $? "jobcrd is killed and started again"
 sheltered "$n_killed" "$killed"
 ok $? "the tree is there still"
+at_cut=$(grep -c round "$home/$killed.out")
 restarted "$killed"
 is "$?" 1 "the job does not start before its snapshot is whole"
 
@@ -147,10 +148,10 @@ wait_until 60 restarted "$killed"
 ok $? "the one that Slurm killed starts again when its snapshot is whole"
 not_left "$n_killed" "$killed"
 ok $? "nothing of it is left" "$(left "$n_killed" "$killed")"
-rounds=$(grep -c round "$home/$killed.out")
+rounds=$at_cut
 wait_until 30 more "$killed"
 ok $? "and runs"
-grep -q "$killed: restore: generation 1" "$cluster_dir"/log/jobcrd-*.log
+grep -q "$killed: starts from snapshot 1" "$cluster_dir"/log/jobcrd-*.log
 ok $? "from where it was killed"
 cluster as alice ctl scancel "$killed"
 wait_until 30 has_ended "$killed"
