@@ -300,7 +300,7 @@ def test_refused():
                 "import pty, time; pty.openpty(); time.sleep(1000)"
                 ).stdout.strip()
     r = until(lambda: (lambda r: r.returncode and r)(
-        jobcr("checkpoint", job, "--kill")))
+        jobcr("checkpoint", job)))
     ok(r and r.returncode == 3 and "/dev/pts/1" in r.stdout,
        "a terminal of the job's own making is refused by name", r and r.stdout)
     jobcr("kill", job, "KILL")
