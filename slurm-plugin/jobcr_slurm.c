@@ -26,6 +26,7 @@
 #define EXIT_USAGE   64
 #define EXIT_NO_JOB  66
 #define EXIT_NOT_NOW 75
+#define EXIT_NOT_TO  77
 
 /* What jobcr says in an AdminComment begins so. */
 #define OURS        "jobcr: "
@@ -158,9 +159,36 @@ static int query(uint32_t id)
 	return EXIT_OK;
 }
 
+/*
+ * Cancelled while it still has processes: slurmctld would take it back into
+ * the queue, but somebody wants it to end.  One that has ended may be wanted
+ * back.
+ */
+static int check_wanted(uint32_t id)
+{
+	job_info_msg_t *msg;
+	const job_info_t *job;
+	bool cancelled;
+	int r = load(id, &msg, &job);
+
+	if (r != EXIT_OK)
+		return r;
+	cancelled = (job->job_state & JOB_STATE_BASE) == JOB_CANCELLED &&
+		    (job->job_state & JOB_COMPLETING);
+	slurm_free_job_info_msg(msg);
+	if (!cancelled)
+		return EXIT_OK;
+	fputs("jobcr-slurm: the job was cancelled\n", stderr);
+	return EXIT_NOT_TO;
+}
+
 /* Slurm may have been faster: pending is what was wanted. */
 static int requeue(uint32_t id)
 {
+	int r = check_wanted(id);
+
+	if (r != EXIT_OK)
+		return r;
 	if (slurm_requeue(id, 0) == SLURM_SUCCESS ||
 	    slurm_get_errno() == ESLURM_JOB_PENDING)
 		return EXIT_OK;
@@ -270,8 +298,10 @@ static int update_hold(uint32_t id, job_desc_msg_t *update)
 static int hold(uint32_t id, const char *reason)
 {
 	job_desc_msg_t update;
-	int r;
+	int r = check_wanted(id);
 
+	if (r != EXIT_OK)
+		return r;
 	(void)comment(id, reason, true);
 	slurm_init_job_desc_msg(&update);
 	if (slurm_requeue(id, JOB_REQUEUE_HOLD) == SLURM_SUCCESS)

@@ -62,6 +62,14 @@ static bool requeue(struct under_way *w, uint32_t generation, bool gone)
 		    ? slurm_hold_job(s->conf->libexec, s->info.slurm,
 				     w->cut->reason, &err)
 		    : slurm_requeue_job(s->conf->libexec, s->info.slurm, &err);
+	if (r == -ECANCELED) {
+		/* What Slurm sends is what the user wants it to get. */
+		subject_note(s, "warning", generation,
+			     "cancelled while it was saved: snapshot %u is "
+			     "kept, the job ends",
+			     generation);
+		return gone;
+	}
 	if (r < 0) {
 		bool ends = is_ending(w) || gone;
 

@@ -15,6 +15,7 @@
 
 /* Its exit statuses. */
 #define EXIT_NO_JOB 66
+#define EXIT_NOT_TO 77
 
 static const struct {
 	const char *name;
@@ -90,7 +91,10 @@ static int judge(int status, struct slurm_output *out, struct err *err)
 	if (!WIFEXITED(status))
 		return err_set(err, -EIO, "ended by signal %d",
 			       WTERMSIG(status));
-	return err_set(err, WEXITSTATUS(status) == EXIT_NO_JOB ? -ENOENT : -EIO,
+	return err_set(err,
+		       WEXITSTATUS(status) == EXIT_NO_JOB   ? -ENOENT
+		       : WEXITSTATUS(status) == EXIT_NOT_TO ? -ECANCELED
+							    : -EIO,
 		       "%s", out->text);
 }
 

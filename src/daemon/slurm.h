@@ -66,7 +66,8 @@ int slurm_query(const char *libexec, uint32_t job, struct slurm_job *ret,
 
 /*
  * Back into the queue under the same id; Slurm then ends its processes.  One
- * that is in it already is all right.
+ * that is in it already is all right.  -ECANCELED, here and of slurm_hold_job:
+ * it is being ended by scancel.
  */
 int slurm_requeue_job(const char *libexec, uint32_t job, struct err *err);
 

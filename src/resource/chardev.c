@@ -119,7 +119,7 @@ static int chardev_late(struct restore_ctx *ctx, struct restore_task *task,
 const struct resource_ops res_chardev = {
 	.name = "character device",
 	.saved = "null, zero, full, random, urandom",
-	.refused = "other devices; terminals that are not standard files",
+	.refused = "other devices",
 	.tag = TAG_CHARDEV,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

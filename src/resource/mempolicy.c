@@ -285,6 +285,7 @@ static int memory_restore(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_memory_policy = {
 	.name = "memory policy",
+	.saved = "NUMA policies of mappings, by position in the allocation",
 	.tag = TAG_MEMORY_POLICY,
 	.scope = SCOPE_TASK,
 	.stage = STAGE_MAP,
@@ -293,7 +294,8 @@ const struct resource_ops res_memory_policy = {
 };
 
 const struct resource_ops res_thread_policy = {
-	.name = "memory policy of a thread",
+	.name = "thread policy",
+	.saved = "NUMA policy of a thread, by position in the allocation",
 	.tag = TAG_THREAD_POLICY,
 	.scope = SCOPE_THREAD,
 	.stage = STAGE_THREAD,

@@ -278,7 +278,7 @@ static int mm_finish(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_mm = {
 	.name = "mm",
-	.saved = "layout, auxiliary vector, executable",
+	.saved = "layout, auxiliary vector, executable, locks to come",
 	.tag = TAG_MM,
 	.scope = SCOPE_TASK,
 	.stage = STAGE_MAPPED,

@@ -242,6 +242,7 @@ static int terminal_restore(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_terminal = {
 	.name = "terminal",
+	.saved = "settings, size, session, foreground group, input not read",
 	.tag = TAG_TERMINAL,
 	.scope = SCOPE_TASK,
 	.stage = STAGE_LATE,

@@ -171,7 +171,9 @@ static int tty_late(struct restore_ctx *ctx, struct restore_task *task, int fd,
 }
 
 const struct resource_ops res_tty = {
-	.name = "terminal",
+	.name = "tty",
+	.saved = "files open on the terminal that run --pty gave the job",
+	.refused = "other terminals, unless standard files",
 	.tag = TAG_TTY,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

@@ -528,9 +528,11 @@ static int vma_finish(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_vma = {
 	.name = "vma",
-	.saved = "mappings with protections, advice, locks, names; pages",
-	.refused = "memory of devices, secretmem, userfaultfd, NUMA policies",
-	.changes = "MCL_FUTURE",
+	.saved = "mappings with protections, advice, locks, seals, guards, "
+		 "names; pages",
+	.refused = "memory of devices, secretmem, userfaultfd, huge pages of "
+		   "hugetlbfs, protection keys",
+	.changes = "what was shared copy-on-write is each process's own",
 	.tag = TAG_VMA,
 	.scope = SCOPE_TASK,
 	.stage = STAGE_MAP,

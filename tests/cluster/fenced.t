@@ -26,7 +26,6 @@ cluster_begin CLUSTER_NODES=2 CLUSTER_TRACK="${TRACK:-linuxproc}" \
 RequeuedInterval = 1
 StoreDir = \"$disk/store\"" CLUSTER_KILL_WAIT=5
 trap tidy EXIT
-append=--open-mode=append
 
 script job <<'EOT'
 progress 3000 100 2 2 1
@@ -47,7 +46,7 @@ save() {
 	cluster as alice "$node" jobcr checkpoint "$job" --leave-running \
 		>/dev/null || bail "job $job has no snapshot"
 }
-job=$(submit --jobcr $append job) at_line=0 node=n1
+job=$(submit --jobcr job) at_line=0 node=n1
 wait_until 60 grows || bail "job $job does not run"
 save
 

@@ -171,3 +171,22 @@ printed() {
 restarted() {
 	[ "$(field "$1" Restarts)" = "${2:-1}" ] && has_state "$1" RUNNING
 }
+
+# ---- a slow store ----------------------------------------------------------
+
+# The kernel limits what a node may write.
+throttle=/sys/fs/cgroup/blkio/blkio.throttle.write_bps_device
+needs_slow() {
+	[ -f "$throttle" ] ||
+		skip_all "needs the v1 blkio controller, to slow the store"
+}
+
+# slow NODE BYTES: per second, past the page cache; 0: as fast as it can.
+slow() {
+	device=$(stat -c '%d' "$cluster_dir/shared")
+	tag=jobcr-$(printf %s "$cluster_dir" | cksum | cut -d ' ' -f 1)
+	cgroup=$(find "${throttle%/*}" -type d -name "$tag-$1")
+	[ -n "$cgroup" ] || bail "no cgroup of node $1"
+	echo "$((device >> 8 & 4095)):$((device & 255)) $2" \
+		>"$cgroup/${throttle##*/}"
+}

@@ -20,6 +20,7 @@ CLUSTER_TESTS = \
 	%D%/fenced.t \
 	%D%/requeued.t \
 	%D%/killed.t \
+	%D%/cancelled.t \
 	%D%/pinned.t \
 	%D%/pinned-cgroup2.t \
 	%D%/sheltered.t \

@@ -3,25 +3,11 @@
 # A job whose snapshot takes longer to write than Slurm waits: it is killed in
 # the middle of that, and goes on elsewhere from the snapshot all the same.
 # The store is slow since the kernel limits what its node may write.
-throttle=/sys/fs/cgroup/blkio/blkio.throttle.write_bps_device
-[ -f "$throttle" ] || {
-	echo "1..0 # SKIP needs the v1 blkio controller, to slow the store"
-	exit 0
-}
 . "$(dirname "$0")/lib.sh"
 
+needs_slow
 cluster_begin CLUSTER_TRACK="${TRACK:-linuxproc}" CLUSTER_GRACE=1 \
 	CLUSTER_KILL_WAIT=2
-
-# slow NODE BYTES: per second, past the page cache; 0: as fast as it can.
-slow() {
-	device=$(stat -c '%d' "$cluster_dir/shared")
-	tag=jobcr-$(printf %s "$cluster_dir" | cksum | cut -d ' ' -f 1)
-	cgroup=$(find "${throttle%/*}" -type d -name "$tag-$1")
-	[ -n "$cgroup" ] || bail "no cgroup of node $1"
-	echo "$((device >> 8 & 4095)):$((device & 255)) $2" \
-		>"$cgroup/${throttle##*/}"
-}
 
 script job <<'EOT'
 echo "begin"

@@ -10,15 +10,14 @@ cluster_begin CLUSTER_NODES=4 CLUSTER_TRACK="${TRACK:-linuxproc}" \
 	CLUSTER_SLURM='AuthInfo=cred_expire=600' \
 	CLUSTER_CONF='LeaseTime = 3
 RequeuedInterval = 1' CLUSTER_KILL_WAIT=5
-append=--open-mode=append
 
 script job <<'EOT'
 progress 3000 100 1 1 1
 EOT
-saved=$(submit --jobcr $append job)
-delayed=$(submit --jobcr $append job)
-held=$(submit --jobcr $append job)
-plain=$(submit $append job)
+saved=$(submit --jobcr job)
+delayed=$(submit --jobcr job)
+held=$(submit --jobcr job)
+plain=$(submit job)
 for job in $saved $delayed $held $plain; do
 	wait_until 60 printed "$job" 'round [1-9]' || bail "job $job does not run"
 done
@@ -27,7 +26,7 @@ for job in $saved $delayed $held; do
 		jobcr checkpoint "$job" --leave-running >/dev/null ||
 		bail "job $job has no snapshot"
 done
-later=$(submit --begin=now+601 --jobcr $append job)
+later=$(submit --begin=now+601 --jobcr job)
 
 # Nobody asks for jobs before their users have had their say.
 for node in n1 n2 n3 n4; do

@@ -8,26 +8,12 @@
 #     its own cgroups;
 #   of one the worker is killed after Slurm has ended it: nothing is left.
 # The store is slow since the kernel limits what a node may write.
-throttle=/sys/fs/cgroup/blkio/blkio.throttle.write_bps_device
-[ -f "$throttle" ] || {
-	echo "1..0 # SKIP needs the v1 blkio controller, to slow the store"
-	exit 0
-}
 . "$(dirname "$0")/lib.sh"
 
+needs_slow
 cluster_begin CLUSTER_TRACK="${TRACK:-cgroup}" CLUSTER_GRACE=5 \
 	CLUSTER_KILL_WAIT=5 CLUSTER_CONF='PauseMode = stop' \
 	CLUSTER_SLURM='PartitionName=patient PriorityTier=1 GraceTime=90'
-
-# slow NODE BYTES: per second, past the page cache; 0: as fast as it can.
-slow() {
-	device=$(stat -c '%d' "$cluster_dir/shared")
-	tag=jobcr-$(printf %s "$cluster_dir" | cksum | cut -d ' ' -f 1)
-	cgroup=$(find "${throttle%/*}" -type d -name "$tag-$1")
-	[ -n "$cgroup" ] || bail "no cgroup of node $1"
-	echo "$((device >> 8 & 4095)):$((device & 255)) $2" \
-		>"$cgroup/${throttle##*/}"
-}
 
 # Of each thread on a node: its cgroups in all hierarchies, and its CPUs.
 places() {

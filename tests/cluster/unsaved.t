@@ -17,7 +17,7 @@ until [ -e "go.$SLURM_JOB_ID" ]; do
 done
 EOT
 saved() { # SBATCH-ARGUMENTS...: a job that was saved once, and its node
-	job=$(submit --jobcr --open-mode=append "$@" stays)
+	job=$(submit --jobcr "$@" stays)
 	wait_until 30 printed "$job" '^count 2$' || bail "job $job: no start"
 	node=$(field "$job" NodeList)
 	cluster as alice "$node" jobcr checkpoint "$job" --leave-running \
