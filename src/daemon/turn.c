@@ -25,7 +25,8 @@
 /*
  * When a tree has been let go its threads take up their calls again: it is
  * given so long to be asleep as before, and what it used meanwhile is no more
- * than that takes.
+ * than that takes.  While it stood still its threads made calls for us, one at
+ * a time: no more than that time, however slow the node is.
  */
 #define SETTLE_TRIES 20
 #define SETTLE_NS    25000000
@@ -112,7 +113,8 @@ static uint64_t settle(const struct turn *t, const struct tree_look *before,
 		       const struct cut_result *cut)
 {
 	const struct timespec pause = { .tv_nsec = SETTLE_NS };
-	uint64_t allowed = SETTLE_CPU + before->threads * THREAD_CPU;
+	uint64_t allowed =
+		cut->frozen_ns + SETTLE_CPU + before->threads * THREAD_CPU;
 	struct tree_look look;
 	struct err unused;
 	int i;
