@@ -32,7 +32,7 @@
 #include "util/clock.h"
 
 #define NOBODY     65534
-#define PATIENCE   (20 * NSEC_PER_SEC)
+#define PATIENCE   (60 * NSEC_PER_SEC)
 #define NODE_CLOCK (123456789 * (int64_t)NSEC_PER_SEC)
 
 struct round {

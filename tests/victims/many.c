@@ -36,7 +36,7 @@ static void *thread_main(void *arg)
 	atomic_fetch_add(&s->ready, 1);
 	while (!atomic_load(&s->go)) {
 		atomic_fetch_add(turn, 1);
-		victim_nap(1000000);
+		victim_nap(10000000);
 	}
 	return NULL;
 }
