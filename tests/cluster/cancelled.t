@@ -29,7 +29,7 @@ is_idle() {
 	slurm sinfo -h -N -n "$node" -o %T | grep -q "^idle"
 }
 slurm scancel "$job"
-has_state "$job" CANCELLED
+has_state "$job" COMPLETING || has_state "$job" CANCELLED
 ok $? "it is cancelled meanwhile"
 slow "$node" 0
 wait_until 60 has_ended "$job" && wait_until 60 is_idle
