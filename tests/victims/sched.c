@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/ioprio.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -146,6 +147,8 @@ int main(void)
 	struct facts before;
 	int i, n = 0;
 
+	/* A slow machine lets the thread with DL_OVERRUN overrun. */
+	signal(SIGXCPU, SIG_IGN);
 	pthread_barrier_init(&ready, NULL, getuid() ? 5 : COUNT);
 	for (i = 1; i < COUNT; i++)
 		if (getuid() == 0 || !wishes[i].root)
