@@ -91,8 +91,12 @@ for job in $one $two $more $asked $hurt $big; do
 	esac
 	slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$job"
 done
+# It may be over already.
+began_again() {
+	[ "$(field "$1" Restarts)" = 1 ] && ! has_state "$1" PENDING
+}
 for job in $one $two $more $asked; do
-	wait_until 60 restarted "$job"
+	wait_until 60 began_again "$job"
 	ok $? "job $job is started again" "$(slurm scontrol show job "$job")"
 done
 for job in $one $two $more $asked $plain; do
