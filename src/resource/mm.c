@@ -159,6 +159,12 @@ static int read_lock_future(const struct task_view *task, uint32_t *ret,
 		return err_set(err, -ENOTSUP,
 			       "it has locked all memory that its limit "
 			       "(ulimit -l) allows: raise that");
+	if (mapped < 0)
+		return err_set(
+			err, -ENOTSUP,
+			"there is no room for one more page, and without "
+			"one mlockall(MCL_FUTURE) does not show: raise "
+			"its limits (ulimit -v, vm.max_map_count)");
 	*ret = look.flags;
 	return 0;
 }
