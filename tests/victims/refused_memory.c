@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -217,6 +218,15 @@ static void shared_fs(void)
 	(void)start(CLONE_FS, wait_go);
 }
 
+/* Where no page can be mapped nobody sees that it would be locked. */
+static void no_room(void)
+{
+	const struct rlimit none = { 0, RLIM_INFINITY };
+
+	want(mlockall(MCL_FUTURE) == 0, "mlockall");
+	want(setrlimit(RLIMIT_AS, &none) == 0, "ulimit -v");
+}
+
 static const struct kind {
 	const char *name, *text;
 	void (*make)(void);
@@ -230,6 +240,7 @@ static const struct kind {
 	{ "userfaultfd", "userfaultfd", uffd },
 	{ "protection-key", "protection key", key },
 	{ "protection-key-alone", "protection key", key_alone },
+	{ "no-room", "no room for one more page", no_room },
 	{ "huge-memfd", "hugetlbfs", huge_memfd },
 	{ "vdso", "0 vDSOs mapped", unmap_vdso },
 	{ "lowest", "lowest addresses", lowest },
