@@ -40,7 +40,16 @@ static int drop_all(uint32_t uid, uint32_t gid)
 	return (int)syscall(SYS_capset, &head, none);
 }
 
-/* Says its number when it is what it is to be; then waits for its end. */
+/* Until whoever wants a witness closes its end, or dies. */
+static void await_end(void)
+{
+	char c;
+
+	while (read(0, &c, 1) < 0 && errno == EINTR)
+		;
+}
+
+/* Says its number when it is what it is to be. */
 static void be_witness(uint32_t uid, uint32_t gid)
 {
 	pid_t self = getpid();
@@ -49,15 +58,14 @@ static void be_witness(uint32_t uid, uint32_t gid)
 	    prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
 	    write(0, &self, sizeof(self)) != sizeof(self))
 		_exit(1);
-	for (;;)
-		pause();
+	await_end();
+	_exit(0);
 }
 
 static void be_helper(int channel, int ns_fd, uint32_t uid, uint32_t gid)
 {
 	sigset_t none;
 	pid_t child;
-	char c;
 
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
@@ -68,10 +76,8 @@ static void be_helper(int channel, int ns_fd, uint32_t uid, uint32_t gid)
 	child = fork();
 	if (child == 0)
 		be_witness(uid, gid);
-	/* Until the other end is closed. */
-	while (child > 0 && read(0, &c, 1) < 0 && errno == EINTR)
-		;
 	if (child > 0) {
+		await_end();
 		(void)kill(child, SIGKILL);
 		(void)waitpid(child, NULL, 0);
 	}

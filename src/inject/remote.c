@@ -150,19 +150,16 @@ static int set_call(struct remote *r, long nr, const uint64_t args[6],
 	return tracee_set_regs(r->t, &regs, err);
 }
 
-/*
- * The state of the thread as a frame behind its stack pointer to be.
- * restarts: the handler that is about to run says that calls go on.
- */
-static int write_frame(struct remote *r, bool restarts, struct err *err)
+/* A frame at addr that makes the begun thread go on with these registers. */
+static int put_frame(struct remote *r, const struct user_regs_struct *regs,
+		     uint64_t mask, uint64_t addr, struct err *err)
 {
 	auto_free uint8_t *xstate = malloc(XSTATE_MAX);
 	auto_free uint8_t *buf = malloc(FRAME_MAX);
-	struct user_regs_struct regs = r->saved;
 	struct frame_context ctx = {
 		.cpu = &r->cpu,
-		.regs = &regs,
-		.sigmask = r->saved_mask,
+		.regs = regs,
+		.sigmask = mask,
 		.xstate = xstate,
 		.restorer = r->place.restorer.addr,
 	};
@@ -172,18 +169,27 @@ static int write_frame(struct remote *r, bool restarts, struct err *err)
 	if (!xstate || !buf)
 		return err_num(err, ENOMEM, "frame");
 	e = tracee_get_xstate(r->t, xstate, XSTATE_MAX, &ctx.xstate_len, err);
+	e = e < 0 ? e : frame_build(&ctx, addr, buf, &len, err);
 	if (e < 0)
 		return e;
+	r->dirty = true;
+	return remote_write(r, addr, buf, len, err);
+}
+
+/*
+ * The state of the thread as a frame behind its stack pointer to be.
+ * restarts: the handler that is about to run says that calls go on.
+ */
+static int write_frame(struct remote *r, bool restarts, struct err *err)
+{
+	struct user_regs_struct regs = r->saved;
+
 	/* After rt_sigreturn the kernel looks at no restart code any more. */
 	syscall_identify(r->t, &regs);
 	syscall_rewind(&regs, r->t->handler_pending && !restarts);
 	if (syscall_interrupted(&regs))
 		regs.rax = (unsigned long long)-EINTR;
-	e = frame_build(&ctx, r->stack, buf, &len, err);
-	if (e < 0)
-		return e;
-	r->dirty = true;
-	return remote_write(r, r->stack, buf, len, err);
+	return put_frame(r, &regs, r->saved_mask, r->stack, err);
 }
 
 static int set_options(struct remote *r, bool in_calls, struct err *err)
@@ -432,25 +438,10 @@ int remote_call(struct remote *r, const char *what, int64_t *ret_value,
  */
 static int write_detour(struct remote *r, uint64_t addr, struct err *err)
 {
-	auto_free uint8_t *xstate = malloc(XSTATE_MAX);
-	auto_free uint8_t *buf = malloc(FRAME_MAX);
-	struct user_regs_struct regs = r->saved;
-	struct frame_context ctx = {
-		.cpu = &r->cpu,
-		.regs = &regs,
-		.sigmask = ALL_SIGNALS,
-		.xstate = xstate,
-		.restorer = r->place.restorer.addr,
-	};
-	size_t len = 0;
-	int e;
+	struct user_regs_struct regs;
 
-	if (!xstate || !buf)
-		return err_num(err, ENOMEM, "frame");
 	call_regs(r, &regs, SYS_munmap, (uint64_t[6]){ addr, PAGE });
-	e = tracee_get_xstate(r->t, xstate, XSTATE_MAX, &ctx.xstate_len, err);
-	e = e < 0 ? e : frame_build(&ctx, r->buffer, buf, &len, err);
-	return e < 0 ? e : remote_write(r, r->buffer, buf, len, err);
+	return put_frame(r, &regs, ALL_SIGNALS, r->buffer, err);
 }
 
 static int on_detour(struct remote *r, uint64_t addr, remote_look_fn look,
