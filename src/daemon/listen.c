@@ -3,7 +3,6 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "daemon/server.h"
 #include "util/cleanup.h"
@@ -11,23 +10,9 @@
 
 int listen_local(const struct conf *conf, int *ret_fd, struct err *err)
 {
-	auto_close int fd = socket(
-		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un at;
-	int r;
-
-	if (fd < 0)
-		return err_sys(err, "socket");
-	r = address_make(conf->run_dir, "jobcrd.sock", &at, err);
 	/* Everybody may ask; who is told what is decided per request. */
-	if (r == 0)
-		r = address_bind(fd, &at, 0111, err);
-	if (r < 0)
-		return r;
-	if (listen(fd, 128) < 0)
-		return err_sys(err, "%s", at.sun_path);
-	*ret_fd = take_fd(&fd);
-	return 0;
+	return address_listen(conf->run_dir, "jobcrd.sock", 0111, 128, ret_fd,
+			      err);
 }
 
 int listen_remote(const struct conf *conf, int *ret_fd, struct err *err)

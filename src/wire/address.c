@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "util/cleanup.h"
+
 int address_make(const char *run_dir, const char *name, struct sockaddr_un *ret,
 		 struct err *err)
 {
@@ -36,4 +38,25 @@ int address_bind(int fd, const struct sockaddr_un *at, unsigned int mask,
 		r = err_sys(err, "%s: bind", at->sun_path);
 	umask(old);
 	return r;
+}
+
+int address_listen(const char *run_dir, const char *name, unsigned int mask,
+		   int backlog, int *ret_fd, struct err *err)
+{
+	auto_close int fd = socket(
+		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un at;
+	int r;
+
+	if (fd < 0)
+		return err_sys(err, "socket");
+	r = address_make(run_dir, name, &at, err);
+	if (r == 0)
+		r = address_bind(fd, &at, mask, err);
+	if (r < 0)
+		return r;
+	if (listen(fd, backlog) < 0)
+		return err_sys(err, "%s: listen", at.sun_path);
+	*ret_fd = take_fd(&fd);
+	return 0;
 }

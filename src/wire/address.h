@@ -17,4 +17,11 @@ int address_make(const char *run_dir, const char *name, struct sockaddr_un *ret,
 int address_bind(int fd, const struct sockaddr_un *at, unsigned int mask,
 		 struct err *err);
 
+/*
+ * A new socket there that takes connections, of messages (SOCK_SEQPACKET);
+ * accept4 on it does not wait.  *ret_fd: owned by the caller.
+ */
+int address_listen(const char *run_dir, const char *name, unsigned int mask,
+		   int backlog, int *ret_fd, struct err *err);
+
 #endif

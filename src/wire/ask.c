@@ -77,23 +77,7 @@ int ask_snapshot(const char *run_dir, const char *job_id, uid_t uid, gid_t gid,
 
 int ask_listen(const char *run_dir, int *ret_fd, struct err *err)
 {
-	auto_close int fd = socket(
-		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un at;
-	int r;
-
-	if (fd < 0)
-		return err_sys(err, "socket");
-	r = address_make(run_dir, "ask", &at, err);
-	if (r < 0)
-		return r;
-	r = address_bind(fd, &at, 0177, err);
-	if (r < 0)
-		return r;
-	if (listen(fd, 64) < 0)
-		return err_sys(err, "%s: listen", at.sun_path);
-	*ret_fd = take_fd(&fd);
-	return 0;
+	return address_listen(run_dir, "ask", 0177, 64, ret_fd, err);
 }
 
 int ask_accept(int listen_fd, struct ask_question *ret, int *ret_fd,
