@@ -100,6 +100,8 @@ static int put_xstate(const struct frame_context *ctx, uint8_t *area,
 		return err_set(err, -ENOTSUP, "this CPU has no XSAVE");
 	memcpy(&kernel, ctx->xstate + SW_OFFSET, sizeof(kernel));
 	memcpy(&live, ctx->xstate + BV_OFFSET, sizeof(live));
+	if (ctx->bare)
+		live = 0;
 	if (!(live & TILE_DATA))
 		kernel &= ~TILE_DATA;
 	for (unsigned int i = 2; i < 64; i++) {

@@ -2,6 +2,7 @@
 #ifndef JOBCR_INJECT_FRAME_H
 #define JOBCR_INJECT_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/user.h>
@@ -21,6 +22,7 @@ struct frame_context {
 	uint64_t sigmask;
 	const uint8_t *xstate; /* as tracee_get_xstate gives it */
 	size_t xstate_len;
+	bool bare; /* all extended state but its layout is left initial */
 	uint64_t restorer; /* address of a call of rt_sigreturn */
 };
 

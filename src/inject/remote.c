@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -39,6 +40,8 @@
 #define RESTART_LAST  (-512)
 #define RESTARTS_MAX  100
 #define PAGE          4096
+/* Room for a frame without vectors. */
+#define DETOUR_MAX 4096
 
 struct remote {
 	pid_t pid;
@@ -150,9 +153,13 @@ static int set_call(struct remote *r, long nr, const uint64_t args[6],
 	return tracee_set_regs(r->t, &regs, err);
 }
 
-/* A frame at addr that makes the begun thread go on with these registers. */
+/*
+ * A frame at addr that makes the begun thread go on with these registers.
+ * bare: without its vectors, which it gets from a later one.
+ */
 static int put_frame(struct remote *r, const struct user_regs_struct *regs,
-		     uint64_t mask, uint64_t addr, struct err *err)
+		     uint64_t mask, uint64_t addr, bool bare, size_t room,
+		     struct err *err)
 {
 	auto_free uint8_t *xstate = malloc(XSTATE_MAX);
 	auto_free uint8_t *buf = malloc(FRAME_MAX);
@@ -161,6 +168,7 @@ static int put_frame(struct remote *r, const struct user_regs_struct *regs,
 		.regs = regs,
 		.sigmask = mask,
 		.xstate = xstate,
+		.bare = bare,
 		.restorer = r->place.restorer.addr,
 	};
 	size_t len = 0;
@@ -172,6 +180,8 @@ static int put_frame(struct remote *r, const struct user_regs_struct *regs,
 	e = e < 0 ? e : frame_build(&ctx, addr, buf, &len, err);
 	if (e < 0)
 		return e;
+	if (len > room)
+		return err_set(err, -ENOTSUP, "frame of %zu bytes", len);
 	r->dirty = true;
 	return remote_write(r, addr, buf, len, err);
 }
@@ -189,7 +199,8 @@ static int write_frame(struct remote *r, bool restarts, struct err *err)
 	syscall_rewind(&regs, r->t->handler_pending && !restarts);
 	if (syscall_interrupted(&regs))
 		regs.rax = (unsigned long long)-EINTR;
-	return put_frame(r, &regs, r->saved_mask, r->stack, err);
+	return put_frame(r, &regs, r->saved_mask, r->stack, false, FRAME_MAX,
+			 err);
 }
 
 static int set_options(struct remote *r, bool in_calls, struct err *err)
@@ -433,21 +444,37 @@ int remote_call(struct remote *r, const char *what, int64_t *ret_value,
 }
 
 /*
- * Behind the stack pointer that calls get meanwhile lies a frame that leads
- * to munmap, and from there to the thread's own.
+ * A call on the thread's way home: behind the stack pointer that calls get
+ * from now on lies a frame that leads to it, and from there to what was
+ * there before.
  */
-static int write_detour(struct remote *r, uint64_t addr, struct err *err)
+static int push_detour(struct remote *r, long nr, const uint64_t args[6],
+		       struct err *err)
 {
 	struct user_regs_struct regs;
+	uint64_t at = r->stack - DETOUR_MAX;
+	int e;
 
-	call_regs(r, &regs, SYS_munmap, (uint64_t[6]){ addr, PAGE });
-	return put_frame(r, &regs, ALL_SIGNALS, r->buffer, err);
+	call_regs(r, &regs, nr, args);
+	e = put_frame(r, &regs, ALL_SIGNALS, at, true, DETOUR_MAX, err);
+	if (e == 0)
+		r->stack = at;
+	return e;
 }
 
-static int on_detour(struct remote *r, uint64_t addr, remote_look_fn look,
-		     void *arg, int64_t *ret_mapped, struct err *err)
+/* Home again without detours, and off the buffer, which others write to. */
+static int end_detours(struct remote *r, struct err *err)
 {
-	const uint64_t map[6] = { addr, PAGE, PROT_READ | PROT_WRITE,
+	static const uint64_t none[6];
+
+	r->stack = r->buffer + r->buffer_len;
+	return set_call(r, SYS_getpid, none, err);
+}
+
+static int page_on_detour(struct remote *r, uint64_t addr, remote_look_fn look,
+			  void *arg, int64_t *ret_mapped, struct err *err)
+{
+	const uint64_t map[6] = { addr, PAGE, PROT_READ,
 				  MAP_PRIVATE | MAP_ANONYMOUS |
 					  MAP_FIXED_NOREPLACE,
 				  UINT64_MAX };
@@ -456,7 +483,8 @@ static int on_detour(struct remote *r, uint64_t addr, remote_look_fn look,
 	int64_t value;
 	int e, e2;
 
-	e = remote_syscall(r, SYS_mmap, map, ret_mapped, err);
+	e = push_detour(r, SYS_munmap, unmap, err);
+	e = e < 0 ? e : remote_syscall(r, SYS_mmap, map, ret_mapped, err);
 	if (e < 0 || *ret_mapped < 0)
 		return e;
 	e = look(arg, err);
@@ -466,24 +494,82 @@ static int on_detour(struct remote *r, uint64_t addr, remote_look_fn look,
 	return e < 0 ? e : e2;
 }
 
+static const int page_limits[] = { RLIMIT_AS, RLIMIT_MEMLOCK };
+#define PAGE_LIMITS (sizeof(page_limits) / sizeof(*page_limits))
+
+/* Without CAP_SYS_RESOURCE only as far as the process itself may. */
+static int lift_limit(struct remote *r, int which, uint64_t addr,
+		      struct err *err)
+{
+	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+	const uint64_t lifted = r->buffer + PAGE_LIMITS * sizeof(none);
+	struct rlimit limit;
+	int e;
+
+	if (prlimit(r->pid, which, &none, NULL) == 0)
+		return 0;
+	e = remote_read(r, addr, &limit, sizeof(limit), err);
+	limit.rlim_cur = limit.rlim_max;
+	e = e < 0 ? e : remote_write(r, lifted, &limit, sizeof(limit), err);
+	return e < 0 ? e
+		     : remote_call(r, "prlimit64", NULL, err, SYS_prlimit64, 0,
+				   (uint64_t)which, lifted, 0, 0, 0);
+}
+
+/*
+ * Without the limits that it has for memory.  On its way home the thread
+ * sets them again by itself: lowering a limit needs no right.
+ */
+static int page_beyond_limits(struct remote *r, uint64_t addr,
+			      remote_look_fn look, void *arg,
+			      int64_t *ret_mapped, struct err *err)
+{
+	struct err ignored = { 0 };
+	size_t known = 0;
+	int e = 0;
+
+	for (size_t i = 0; i < PAGE_LIMITS && e == 0; i++) {
+		uint64_t which = (uint64_t)page_limits[i];
+		uint64_t at = r->buffer + i * sizeof(struct rlimit);
+		const uint64_t set[6] = { 0, which, at };
+
+		e = remote_call(r, "prlimit64", NULL, err, SYS_prlimit64, 0,
+				which, 0, at, 0, 0);
+		e = e < 0 ? e : push_detour(r, SYS_prlimit64, set, err);
+		known += e == 0;
+	}
+	/* Behind this call all of them are on its way home. */
+	e = e < 0 ? e : set_call(r, SYS_getpid, (uint64_t[6]){ 0 }, err);
+	for (size_t i = 0; i < PAGE_LIMITS && e == 0; i++)
+		e = lift_limit(r, page_limits[i],
+			       r->buffer + i * sizeof(struct rlimit), err);
+	e = e < 0 ? e : page_on_detour(r, addr, look, arg, ret_mapped, err);
+	for (size_t i = 0; i < known; i++) {
+		uint64_t at = r->buffer + i * sizeof(struct rlimit);
+		int e2 = remote_call(r, "prlimit64", NULL,
+				     e < 0 ? &ignored : err, SYS_prlimit64, 0,
+				     (uint64_t)page_limits[i], at, 0, 0, 0);
+
+		e = e < 0 ? e : e2;
+	}
+	return e;
+}
+
 int remote_passing_page(struct remote *r, uint64_t addr, remote_look_fn look,
 			void *arg, int64_t *ret_mapped, struct err *err)
 {
-	static const uint64_t none[6];
-	uint64_t stack = r->stack;
 	struct err ignored = { 0 };
 	int e, e2;
 
 	if (!r->t || r->puppet)
 		return err_set(err, -EINVAL, "page: not in a job's thread");
-	e = write_detour(r, addr, err);
-	if (e < 0)
-		return e;
-	r->stack = r->buffer;
-	e = on_detour(r, addr, look, arg, ret_mapped, err);
-	r->stack = stack;
-	/* Off the buffer, which other calls write to. */
-	e2 = set_call(r, SYS_getpid, none, e < 0 ? &ignored : err);
+	e = page_on_detour(r, addr, look, arg, ret_mapped, err);
+	e2 = end_detours(r, e < 0 ? &ignored : err);
+	if (e == 0 && e2 == 0 &&
+	    (*ret_mapped == -ENOMEM || *ret_mapped == -EAGAIN)) {
+		e = page_beyond_limits(r, addr, look, arg, ret_mapped, err);
+		e2 = end_detours(r, e < 0 ? &ignored : err);
+	}
 	return e < 0 ? e : e2;
 }
 

@@ -61,10 +61,12 @@ int remote_call(struct remote *r, const char *what, int64_t *ret_value,
 		uint64_t a3, uint64_t a4, uint64_t a5);
 
 /*
- * In a job's thread: map a private anonymous page at addr, where nothing may
- * be, let look see it, and unmap it again.  Should the tracer die meanwhile,
- * the thread unmaps it by itself on its way home.  *ret_mapped is what mmap
- * returned (-errno: look was not called, and that is no failure).
+ * In a job's thread: map a private anonymous page to read at addr, where
+ * nothing may be, let look see it, and unmap it again.  For that moment its
+ * limits of memory (RLIMIT_AS, RLIMIT_MEMLOCK) are lifted if they do not
+ * allow it.  Should the tracer die meanwhile, the thread takes all of it back
+ * by itself on its way home.  *ret_mapped is what mmap returned (-errno: look
+ * was not called, and that is no failure).
  */
 typedef int (*remote_look_fn)(void *arg, struct err *err);
 int remote_passing_page(struct remote *r, uint64_t addr, remote_look_fn look,

@@ -154,17 +154,14 @@ static int read_lock_future(const struct task_view *task, uint32_t *ret,
 					&look, &mapped, err);
 	if (r < 0)
 		return err_wrap(err, r, "mlockall");
-	/* Only locked memory has a limit that says so. */
-	if (mapped == -EAGAIN)
+	if (mapped == -ENOMEM || mapped == -EAGAIN)
 		return err_set(err, -ENOTSUP,
-			       "it has locked all memory that its limit "
-			       "(ulimit -l) allows: raise that");
+			       "there is no room for one more page, and "
+			       "without one mlockall(MCL_FUTURE) does not "
+			       "show: raise vm.max_map_count, or give jobcrd "
+			       "CAP_SYS_RESOURCE");
 	if (mapped < 0)
-		return err_set(
-			err, -ENOTSUP,
-			"there is no room for one more page, and without "
-			"one mlockall(MCL_FUTURE) does not show: raise "
-			"its limits (ulimit -v, vm.max_map_count)");
+		return err_num(err, (int)mapped, "page to look for mlockall");
 	*ret = look.flags;
 	return 0;
 }

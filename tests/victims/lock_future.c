@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * mlockall for memory to come, which nothing shows but such memory: of all
- * that is there too, of none of it, on fault; and not at all.
+ * that is there too, of none of it, on fault; and not at all.  Each also in a
+ * process that has no room for a page more.
  */
 #include <stdio.h>
 #include <string.h>
@@ -50,19 +51,48 @@ static void check_new_page(const struct kind *kind)
 	victim_check(munmap(p, PAGE) == 0, "%s: munmap", kind->name);
 }
 
-static void child(const struct kind *kind, int ready)
+static const int limits[] = { RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK };
+#define LIMITS (sizeof(limits) / sizeof(*limits))
+
+static void lower(struct rlimit before[LIMITS])
 {
-	const struct rlimit none = { 0, 0 };
+	for (size_t i = 0; i < LIMITS; i++) {
+		struct rlimit none = { 0 };
+
+		getrlimit((enum __rlimit_resource)limits[i], &before[i]);
+		none.rlim_max = before[i].rlim_max;
+		setrlimit((enum __rlimit_resource)limits[i], &none);
+	}
+}
+
+static void raise_again(const struct rlimit before[LIMITS])
+{
+	for (size_t i = 0; i < LIMITS; i++) {
+		struct rlimit now;
+
+		getrlimit((enum __rlimit_resource)limits[i], &now);
+		victim_check(now.rlim_cur == 0 &&
+				     now.rlim_max == before[i].rlim_max,
+			     "limit %d is %lu", limits[i],
+			     (unsigned long)now.rlim_cur);
+		setrlimit((enum __rlimit_resource)limits[i], &before[i]);
+	}
+}
+
+static void child(const struct kind *kind, bool narrow, int ready)
+{
+	struct rlimit before[LIMITS];
 
 	victim_need(kind->flags == 0 || mlockall(kind->flags) == 0, kind->name);
 	mappings_note();
 	check_new_page(kind);
-	/* Who may lock no more keeps what is locked. */
-	if (kind->flags == MCL_CURRENT)
-		setrlimit(RLIMIT_MEMLOCK, &none);
+	if (narrow)
+		lower(before);
 	victim_need(write(ready, "r", 1) == 1, "pipe");
 	close(ready);
 	victim_wait_go();
+	if (narrow)
+		raise_again(before);
 	mappings_compare();
 	check_new_page(kind);
 	_exit(0);
@@ -80,15 +110,15 @@ int main(void)
 		victim_skip("ulimit -l is %lu KiB",
 			    (unsigned long)limit.rlim_cur >> 10);
 	victim_need(pipe(pipes) == 0, "pipe");
-	for (size_t i = 0; i < KINDS; i++) {
+	for (size_t i = 0; i < 2 * KINDS; i++) {
 		if (fork() == 0)
-			child(&kinds[i], pipes[1]);
-		victim_need(read(pipes[0], &c, 1) == 1, kinds[i].name);
+			child(&kinds[i / 2], i % 2, pipes[1]);
+		victim_need(read(pipes[0], &c, 1) == 1, kinds[i / 2].name);
 	}
 	close(pipes[0]);
 	close(pipes[1]);
 	victim_wait();
-	for (size_t i = 0; i < KINDS; i++)
+	for (size_t i = 0; i < 2 * KINDS; i++)
 		victim_check(wait(&status) > 0 && status == 0,
 			     "a child failed: %#x", (unsigned int)status);
 	victim_verdict(true, "what is locked, and will be, is as it was");
