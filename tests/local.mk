@@ -21,6 +21,7 @@ check_LIBRARIES = %D%/lib/libtap.a
 check_LIBRARIES += %D%/lib/libvictim.a %D%/lib/libdrive.a
 %C%_lib_libvictim_a_SOURCES = %D%/lib/victim.c %D%/lib/victim.h
 %C%_lib_libdrive_a_SOURCES = %D%/lib/copy.c %D%/lib/copy.h \
+	%D%/lib/where.c %D%/lib/where.h \
 	%D%/lib/drive.c %D%/lib/drive.h \
 	%D%/lib/doom.c %D%/lib/doom.h %D%/lib/outcome.c %D%/lib/outcome.h
 check_PROGRAMS += %D%/lib/roundtrip

@@ -30,6 +30,7 @@
 #include "tap.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "where.h"
 
 #define NOBODY     65534
 #define PATIENCE   (60 * NSEC_PER_SEC)
@@ -136,6 +137,7 @@ static bool begin(struct round *r)
 static bool await_ready(struct round *r)
 {
 	uint64_t deadline = clock_monotonic_ns() + PATIENCE;
+	struct timespec nap = { .tv_nsec = 2000000 };
 	struct err err;
 	int status;
 
@@ -157,8 +159,11 @@ static bool await_ready(struct round *r)
 				      "%s",
 				      how);
 		}
+		nanosleep(&nap, NULL);
 	}
-	return failed(r, "%s", "is not ready in time");
+	failed(r, "%s", "is not ready in time");
+	where_are(drive_root_pid(r->job));
+	return false;
 }
 
 static void log_outcome(const struct drive_outcome *o)
@@ -377,8 +382,11 @@ static bool finish(struct round *r)
 	if (fd < 0)
 		return failed(r, "%s", "cannot say go");
 	close(fd);
-	if (drive_wait(r->job, PATIENCE, &status, &err) < 0)
-		return failed(r, "after go: %s", err.text);
+	if (drive_wait(r->job, PATIENCE, &status, &err) < 0) {
+		failed(r, "after go: %s", err.text);
+		where_are(drive_root_pid(r->job));
+		return false;
+	}
 	verdict = read_text(r, "verdict");
 	if (!verdict) {
 		snprintf(path, sizeof(path), "%#x", (unsigned int)status);

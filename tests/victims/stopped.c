@@ -17,7 +17,7 @@ static void *count(void *arg)
 {
 	for (;;) {
 		counter[(long)arg]++;
-		victim_nap(100000);
+		victim_nap(1000000);
 	}
 	return NULL;
 }
