@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 
 /* The kernel's rt_sigframe of x86_64; libc's ucontext is longer. */
@@ -35,12 +36,14 @@ struct frame {
 #define UC_STRICT_RESTORE_SS 4
 
 /* Software bytes inside the XSAVE area, and what follows it. */
-#define SW_OFFSET  464
-#define BV_OFFSET  512
-#define HEADER_END 576
-#define FP_MAGIC1  0x46505853u
-#define FP_MAGIC2  0x46505845u
-#define TILE_DATA  (1ull << 18)
+#define MXCSR_OFFSET    24
+#define SW_OFFSET       464
+#define BV_OFFSET       512
+#define HEADER_END      576
+#define FP_MAGIC1       0x46505853u
+#define FP_MAGIC2       0x46505845u
+#define TILE_DATA       (1ull << 18)
+#define FEATURES_LEGACY 3 /* x87 and SSE */
 
 struct frame_sw {
 	uint32_t magic1, extended_size;
@@ -100,8 +103,6 @@ static int put_xstate(const struct frame_context *ctx, uint8_t *area,
 		return err_set(err, -ENOTSUP, "this CPU has no XSAVE");
 	memcpy(&kernel, ctx->xstate + SW_OFFSET, sizeof(kernel));
 	memcpy(&live, ctx->xstate + BV_OFFSET, sizeof(live));
-	if (ctx->bare)
-		live = 0;
 	if (!(live & TILE_DATA))
 		kernel &= ~TILE_DATA;
 	for (unsigned int i = 2; i < 64; i++) {
@@ -127,6 +128,32 @@ static int put_xstate(const struct frame_context *ctx, uint8_t *area,
 	return 0;
 }
 
+bool frame_has_tiles(const uint8_t *xstate, size_t len)
+{
+	uint64_t live = 0;
+
+	if (len >= HEADER_END)
+		memcpy(&live, xstate + BV_OFFSET, sizeof(live));
+	return live & TILE_DATA;
+}
+
+void frame_area(uint8_t buf[FRAME_AREA])
+{
+	const struct frame_sw sw = { .magic1 = FP_MAGIC1,
+				     .xfeatures = FEATURES_LEGACY,
+				     .xstate_size = HEADER_END,
+				     .extended_size =
+					     HEADER_END + sizeof(uint32_t) };
+	const uint16_t fcw = 0x37f;
+	const uint32_t mxcsr = 0x1f80, magic2 = FP_MAGIC2;
+
+	memset(buf, 0, FRAME_AREA);
+	memcpy(buf, &fcw, sizeof(fcw));
+	memcpy(buf + MXCSR_OFFSET, &mxcsr, sizeof(mxcsr));
+	memcpy(buf + SW_OFFSET, &sw, sizeof(sw));
+	memcpy(buf + HEADER_END, &magic2, sizeof(magic2));
+}
+
 int frame_build(const struct frame_context *ctx, uint64_t addr,
 		uint8_t buf[FRAME_MAX], size_t *ret_len, struct err *err)
 {
@@ -142,10 +169,16 @@ int frame_build(const struct frame_context *ctx, uint64_t addr,
 	size_t len = 0;
 	int r;
 
+	put_regs(ctx->regs, &f.regs);
+	if (ctx->area) {
+		f.regs.fpstate = ctx->area;
+		*ret_len = offsetof(struct frame, siginfo);
+		memcpy(buf, &f, *ret_len);
+		return 0;
+	}
 	r = put_xstate(ctx, buf + at, FRAME_MAX - at, &len, err);
 	if (r < 0)
 		return r;
-	put_regs(ctx->regs, &f.regs);
 	f.regs.fpstate = addr + at;
 	memset(buf, 0, at);
 	memcpy(buf, &f, sizeof(f));

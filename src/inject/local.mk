@@ -2,12 +2,14 @@ noinst_LIBRARIES += %D%/libinject.a
 %C%_libinject_a_SOURCES = \
 	%D%/cpu.c \
 	%D%/cpu.h \
+	%D%/detour.c \
 	%D%/frame.c \
 	%D%/frame.h \
 	%D%/place.c \
 	%D%/place.h \
 	%D%/remote.c \
 	%D%/remote.h \
+	%D%/remote_parts.h \
 	%D%/rewind.c \
 	%D%/tracee.c \
 	%D%/tracee.h

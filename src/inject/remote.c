@@ -16,14 +16,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "inject/frame.h"
-#include "inject/place.h"
+#include "inject/remote_parts.h"
 #include "kernel/proc.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -32,32 +31,12 @@
 #define EFLAGS_TRAP     (1ull << 8)
 #define EFLAGS_DOWN     (1ull << 10)
 #define SYSCALL_STOP    (SIGTRAP | 0x80)
-#define ALL_SIGNALS     UINT64_MAX
 /* A stop that we ask for while all signals are blocked comes at once. */
 #define STOP_PATIENCE_NS (10 * NSEC_PER_SEC)
 /* Kernel codes that mean "make the call again". */
 #define RESTART_FIRST (-514)
 #define RESTART_LAST  (-512)
 #define RESTARTS_MAX  100
-#define PAGE          4096
-/* Room for a frame without vectors. */
-#define DETOUR_MAX 4096
-
-struct remote {
-	pid_t pid;
-	bool puppet, seccomp;
-	uint64_t syscall_addr, stack;
-	uint64_t buffer;
-	size_t buffer_len;
-	struct place place;
-	struct cpu_info cpu;
-	bool dirty; /* scratch is to be put back */
-	bool stuck; /* a thread could not be given back: it needs its frame */
-
-	struct tracee *t; /* begun in it */
-	struct user_regs_struct saved;
-	uint64_t saved_mask;
-};
 
 static int read_seccomp(pid_t pid, bool *ret, struct err *err)
 {
@@ -126,8 +105,7 @@ void remote_move(struct remote *r, uint64_t syscall_addr, uint64_t buffer,
 	r->stack = buffer;
 }
 
-/* Registers of the begun thread for one call, on the frame. */
-static void call_regs(const struct remote *r, struct user_regs_struct *regs,
+void remote_call_regs(const struct remote *r, struct user_regs_struct *regs,
 		      long nr, const uint64_t args[6])
 {
 	*regs = r->saved;
@@ -144,21 +122,17 @@ static void call_regs(const struct remote *r, struct user_regs_struct *regs,
 	regs->eflags &= ~(EFLAGS_TRAP | EFLAGS_DOWN);
 }
 
-static int set_call(struct remote *r, long nr, const uint64_t args[6],
+int remote_set_call(struct remote *r, long nr, const uint64_t args[6],
 		    struct err *err)
 {
 	struct user_regs_struct regs;
 
-	call_regs(r, &regs, nr, args);
+	remote_call_regs(r, &regs, nr, args);
 	return tracee_set_regs(r->t, &regs, err);
 }
 
-/*
- * A frame at addr that makes the begun thread go on with these registers.
- * bare: without its vectors, which it gets from a later one.
- */
-static int put_frame(struct remote *r, const struct user_regs_struct *regs,
-		     uint64_t mask, uint64_t addr, bool bare, size_t room,
+int remote_put_frame(struct remote *r, const struct user_regs_struct *regs,
+		     uint64_t mask, uint64_t addr, uint64_t area,
 		     struct err *err)
 {
 	auto_free uint8_t *xstate = malloc(XSTATE_MAX);
@@ -168,20 +142,20 @@ static int put_frame(struct remote *r, const struct user_regs_struct *regs,
 		.regs = regs,
 		.sigmask = mask,
 		.xstate = xstate,
-		.bare = bare,
+		.area = area,
 		.restorer = r->place.restorer.addr,
 	};
 	size_t len = 0;
-	int e;
+	int e = 0;
 
 	if (!xstate || !buf)
 		return err_num(err, ENOMEM, "frame");
-	e = tracee_get_xstate(r->t, xstate, XSTATE_MAX, &ctx.xstate_len, err);
+	if (!area)
+		e = tracee_get_xstate(r->t, xstate, XSTATE_MAX, &ctx.xstate_len,
+				      err);
 	e = e < 0 ? e : frame_build(&ctx, addr, buf, &len, err);
 	if (e < 0)
 		return e;
-	if (len > room)
-		return err_set(err, -ENOTSUP, "frame of %zu bytes", len);
 	r->dirty = true;
 	return remote_write(r, addr, buf, len, err);
 }
@@ -199,8 +173,7 @@ static int write_frame(struct remote *r, bool restarts, struct err *err)
 	syscall_rewind(&regs, r->t->handler_pending && !restarts);
 	if (syscall_interrupted(&regs))
 		regs.rax = (unsigned long long)-EINTR;
-	return put_frame(r, &regs, r->saved_mask, r->stack, false, FRAME_MAX,
-			 err);
+	return remote_put_frame(r, &regs, r->saved_mask, r->stack, 0, err);
 }
 
 static int set_options(struct remote *r, bool in_calls, struct err *err)
@@ -267,7 +240,7 @@ int remote_begin(struct remote *r, struct tracee *t, struct err *err)
 	 * First on the frame (a getpid is what would be called), then the
 	 * mask: the frame holds the true one.
 	 */
-	e = e < 0 ? e : set_call(r, SYS_getpid, none, err);
+	e = e < 0 ? e : remote_set_call(r, SYS_getpid, none, err);
 	if (e < 0) {
 		r->t = NULL;
 		return e;
@@ -326,18 +299,41 @@ int remote_end(struct remote *r, struct err *err)
 	return e;
 }
 
+int remote_pass_stop(struct tracee *t, int status, int *ret_signal,
+		     struct err *err)
+{
+	int sig = WSTOPSIG(status);
+
+	*ret_signal = 0;
+	if (!WIFSTOPPED(status)) {
+		t->death = status;
+		t->stopped = false;
+		return err_set(err, -ESRCH, "thread %d: it died", (int)t->tid);
+	}
+	/* The job was stopped or continued from outside. */
+	if (status >> 16 == PTRACE_EVENT_STOP) {
+		if (sig != SIGTRAP)
+			t->stop_signal = sig;
+		return 0;
+	}
+	/* What cannot be blocked: SIGSTOP, or a fault of ours. */
+	if (sig != SIGSTOP)
+		return err_set(err, -EFAULT,
+			       "thread %d: signal %d in a remote call",
+			       (int)t->tid, sig);
+	*ret_signal = sig;
+	return 0;
+}
+
 enum step { STEP_CALL, STEP_BIRTH };
 
-/*
- * Run to the next edge of a system call, or to a birth.  Other stops in
- * between (the job was stopped or continued from outside) change nothing.
- */
+/* Run to the next edge of a system call, or to a birth. */
 static int run_step(struct tracee *t, enum step *ret, struct err *err)
 {
 	int sig = 0;
 
 	for (;;) {
-		int status;
+		int status, e;
 		pid_t got;
 
 		if (ptrace(PTRACE_SYSCALL, t->tid, NULL, sig) < 0 &&
@@ -348,32 +344,18 @@ static int run_step(struct tracee *t, enum step *ret, struct err *err)
 		while (got < 0 && errno == EINTR);
 		if (got < 0)
 			return err_sys(err, "thread %d: wait", (int)t->tid);
-		if (!WIFSTOPPED(status)) {
-			t->death = status;
-			t->stopped = false;
-			return err_set(err, -ESRCH, "thread %d: it died",
-				       (int)t->tid);
-		}
-		sig = 0;
-		if (WSTOPSIG(status) == SYSCALL_STOP) {
+		if (WIFSTOPPED(status) && WSTOPSIG(status) == SYSCALL_STOP) {
 			*ret = STEP_CALL;
 			return 0;
 		}
-		if (status >> 16 == PTRACE_EVENT_STOP) {
-			if (WSTOPSIG(status) != SIGTRAP)
-				t->stop_signal = WSTOPSIG(status);
-			continue;
-		}
-		if (status >> 16) {
+		if (WIFSTOPPED(status) && status >> 16 &&
+		    status >> 16 != PTRACE_EVENT_STOP) {
 			*ret = STEP_BIRTH;
 			return 0;
 		}
-		/* What cannot be blocked: SIGSTOP, or a fault of ours. */
-		sig = WSTOPSIG(status);
-		if (sig != SIGSTOP)
-			return err_set(err, -EFAULT,
-				       "thread %d: signal %d in a remote call",
-				       (int)t->tid, sig);
+		e = remote_pass_stop(t, status, &sig, err);
+		if (e < 0)
+			return e;
 	}
 }
 
@@ -386,7 +368,7 @@ static int run_call(struct remote *r, long nr, const uint64_t args[6],
 	enum step step;
 	int e;
 
-	e = set_call(r, nr, args, err);
+	e = remote_set_call(r, nr, args, err);
 	e = e < 0 ? e : run_step(r->t, &step, err);
 	e = e < 0 ? e : run_step(r->t, &step, err);
 	if (e == 0 && step == STEP_BIRTH) {
@@ -441,136 +423,6 @@ int remote_call(struct remote *r, const char *what, int64_t *ret_value,
 	if (ret_value)
 		*ret_value = value;
 	return 0;
-}
-
-/*
- * A call on the thread's way home: behind the stack pointer that calls get
- * from now on lies a frame that leads to it, and from there to what was
- * there before.
- */
-static int push_detour(struct remote *r, long nr, const uint64_t args[6],
-		       struct err *err)
-{
-	struct user_regs_struct regs;
-	uint64_t at = r->stack - DETOUR_MAX;
-	int e;
-
-	call_regs(r, &regs, nr, args);
-	e = put_frame(r, &regs, ALL_SIGNALS, at, true, DETOUR_MAX, err);
-	if (e == 0)
-		r->stack = at;
-	return e;
-}
-
-/* Home again without detours, and off the buffer, which others write to. */
-static int end_detours(struct remote *r, struct err *err)
-{
-	static const uint64_t none[6];
-
-	r->stack = r->buffer + r->buffer_len;
-	return set_call(r, SYS_getpid, none, err);
-}
-
-static int page_on_detour(struct remote *r, uint64_t addr, remote_look_fn look,
-			  void *arg, int64_t *ret_mapped, struct err *err)
-{
-	const uint64_t map[6] = { addr, PAGE, PROT_READ,
-				  MAP_PRIVATE | MAP_ANONYMOUS |
-					  MAP_FIXED_NOREPLACE,
-				  UINT64_MAX };
-	const uint64_t unmap[6] = { addr, PAGE };
-	struct err ignored = { 0 };
-	int64_t value;
-	int e, e2;
-
-	e = push_detour(r, SYS_munmap, unmap, err);
-	e = e < 0 ? e : remote_syscall(r, SYS_mmap, map, ret_mapped, err);
-	if (e < 0 || *ret_mapped < 0)
-		return e;
-	e = look(arg, err);
-	/* The first failure is the one to be told. */
-	e2 = remote_syscall(r, SYS_munmap, unmap, &value,
-			    e < 0 ? &ignored : err);
-	return e < 0 ? e : e2;
-}
-
-static const int page_limits[] = { RLIMIT_AS, RLIMIT_MEMLOCK };
-#define PAGE_LIMITS (sizeof(page_limits) / sizeof(*page_limits))
-
-/* Without CAP_SYS_RESOURCE only as far as the process itself may. */
-static int lift_limit(struct remote *r, int which, uint64_t addr,
-		      struct err *err)
-{
-	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
-	const uint64_t lifted = r->buffer + PAGE_LIMITS * sizeof(none);
-	struct rlimit limit;
-	int e;
-
-	if (prlimit(r->pid, which, &none, NULL) == 0)
-		return 0;
-	e = remote_read(r, addr, &limit, sizeof(limit), err);
-	limit.rlim_cur = limit.rlim_max;
-	e = e < 0 ? e : remote_write(r, lifted, &limit, sizeof(limit), err);
-	return e < 0 ? e
-		     : remote_call(r, "prlimit64", NULL, err, SYS_prlimit64, 0,
-				   (uint64_t)which, lifted, 0, 0, 0);
-}
-
-/*
- * Without the limits that it has for memory.  On its way home the thread
- * sets them again by itself: lowering a limit needs no right.
- */
-static int page_beyond_limits(struct remote *r, uint64_t addr,
-			      remote_look_fn look, void *arg,
-			      int64_t *ret_mapped, struct err *err)
-{
-	struct err ignored = { 0 };
-	size_t known = 0;
-	int e = 0;
-
-	for (size_t i = 0; i < PAGE_LIMITS && e == 0; i++) {
-		uint64_t which = (uint64_t)page_limits[i];
-		uint64_t at = r->buffer + i * sizeof(struct rlimit);
-		const uint64_t set[6] = { 0, which, at };
-
-		e = remote_call(r, "prlimit64", NULL, err, SYS_prlimit64, 0,
-				which, 0, at, 0, 0);
-		e = e < 0 ? e : push_detour(r, SYS_prlimit64, set, err);
-		known += e == 0;
-	}
-	/* Behind this call all of them are on its way home. */
-	e = e < 0 ? e : set_call(r, SYS_getpid, (uint64_t[6]){ 0 }, err);
-	for (size_t i = 0; i < PAGE_LIMITS && e == 0; i++)
-		e = lift_limit(r, page_limits[i],
-			       r->buffer + i * sizeof(struct rlimit), err);
-	e = e < 0 ? e : page_on_detour(r, addr, look, arg, ret_mapped, err);
-	for (size_t i = 0; i < known; i++) {
-		uint64_t at = r->buffer + i * sizeof(struct rlimit);
-		int e2 = remote_call(r, "prlimit64", NULL,
-				     e < 0 ? &ignored : err, SYS_prlimit64, 0,
-				     (uint64_t)page_limits[i], at, 0, 0, 0);
-
-		e = e < 0 ? e : e2;
-	}
-	return e;
-}
-
-int remote_passing_page(struct remote *r, uint64_t addr, remote_look_fn look,
-			void *arg, int64_t *ret_mapped, struct err *err)
-{
-	struct err ignored = { 0 };
-	int e, e2;
-
-	if (!r->t || r->puppet)
-		return err_set(err, -EINVAL, "page: not in a job's thread");
-	e = page_on_detour(r, addr, look, arg, ret_mapped, err);
-	e2 = end_detours(r, e < 0 ? &ignored : err);
-	if (e == 0 && e2 == 0 &&
-	    (*ret_mapped == -ENOMEM || *ret_mapped == -EAGAIN)) {
-		e = page_beyond_limits(r, addr, look, arg, ret_mapped, err);
-		e2 = end_detours(r, e < 0 ? &ignored : err);
-	}
-	return e < 0 ? e : e2;
 }
 
 int remote_clone(struct remote *r, uint64_t flags, int exit_signal,

@@ -61,6 +61,19 @@ int remote_call(struct remote *r, const char *what, int64_t *ret_value,
 		uint64_t a3, uint64_t a4, uint64_t a5);
 
 /*
+ * Calls whose answers lie in memory: what they return is not seen.  In a
+ * job's thread most of them go with one stop in all; they may use the first
+ * REMOTE_DATA bytes of the buffer.
+ */
+struct remote_args {
+	long nr;
+	uint64_t args[6];
+};
+#define REMOTE_DATA 3072
+int remote_batch(struct remote *r, const struct remote_args *calls, size_t n,
+		 struct err *err);
+
+/*
  * In a job's thread: map a private anonymous page to read at addr, where
  * nothing may be, let look see it, and unmap it again.  For that moment its
  * limits of memory (RLIMIT_AS, RLIMIT_MEMLOCK) are lifted if they do not

@@ -30,21 +30,30 @@ static int read_actions(struct remote *remote,
 			struct kernel_sigaction ret[LAST_SIGNAL],
 			struct err *err)
 {
+	struct remote_args calls[LAST_SIGNAL];
 	uint64_t at = remote_buffer(remote);
-	int64_t value;
+	size_t n = 0;
 	int sig, r;
 
-	for (sig = 1; sig <= LAST_SIGNAL; sig++) {
-		if (is_fixed(sig))
-			continue;
-		r = remote_call(remote, "rt_sigaction", &value, err,
-				__NR_rt_sigaction, (uint64_t)sig, 0,
-				at + (uint64_t)(sig - 1) * sizeof(*ret), 8, 0,
-				0);
-		if (r < 0)
-			return err_wrap(err, r, "signal %d", sig);
-	}
-	return remote_read(remote, at, ret, LAST_SIGNAL * sizeof(*ret), err);
+	/* No action has all flags: so it shows where nothing was written. */
+	memset(ret, 0xff, LAST_SIGNAL * sizeof(*ret));
+	r = remote_write(remote, at, ret, LAST_SIGNAL * sizeof(*ret), err);
+	for (sig = 1; sig <= LAST_SIGNAL; sig++)
+		if (!is_fixed(sig))
+			calls[n++] = (struct remote_args){
+				__NR_rt_sigaction,
+				{ (uint64_t)sig, 0,
+				  at + (uint64_t)(sig - 1) * sizeof(*ret), 8 },
+			};
+	r = r < 0 ? r : remote_batch(remote, calls, n, err);
+	r = r < 0 ? r
+		  : remote_read(remote, at, ret, LAST_SIGNAL * sizeof(*ret),
+				err);
+	for (sig = 1; sig <= LAST_SIGNAL && r == 0; sig++)
+		if (!is_fixed(sig) && ret[sig - 1].flags == UINT64_MAX)
+			r = err_set(err, -EIO, "rt_sigaction of signal %d",
+				    sig);
+	return r;
 }
 
 static bool is_zero(const struct kernel_sigaction *a)

@@ -39,7 +39,8 @@ static void tell(const char *dir)
 	read_line(dir, "stack", stack, sizeof(stack));
 	read_line(dir, "schedstat", times, sizeof(times));
 	state = strrchr(stat, ')');
-	diag("%s: %.40s state %.1s, ran and waited %s, call %.60s, stack %.240s",
+	diag("%s: %.40s state %.1s, ran and waited %s, call %.60s, stack "
+	     "%.240s",
 	     dir, stat, state && state[1] ? state + 2 : "?", times, call,
 	     stack);
 }

@@ -27,7 +27,7 @@
 #include "util/clock.h"
 
 #define THREADS     3
-#define ROUNDS      200
+#define ROUNDS      100
 #define SPIN        2000
 #define ZMM_BYTES   64
 #define VECTORS     32
@@ -64,8 +64,9 @@ struct shared {
 	ALL16(F)                                                               \
 	F(16)                                                                  \
 	F(17)                                                                  \
-	F(18) F(19) F(20) F(21) F(22) F(23) F(24) F(25) F(26) F(27) F(28)      \
-		F(29) F(30) F(31)
+	F(18)                                                                  \
+	F(19) F(20) F(21) F(22) F(23) F(24) F(25) F(26) F(27) F(28) F(29)      \
+		F(30) F(31)
 
 /*
  * Between load and store nothing is touched but a counter; every register
@@ -240,7 +241,17 @@ static pid_t spawn_victim(struct shared *shared)
 }
 
 /* Steps after which the tracer can kill itself; then it is killed. */
-enum point { FROZEN, BEGUN, CALLED, MAPPED, ENDED, FREED, THAWED, POINTS };
+enum point {
+	FROZEN,
+	BEGUN,
+	CALLED,
+	CHAIN,
+	MAPPED,
+	ENDED,
+	FREED,
+	THAWED,
+	POINTS
+};
 
 /* Where a page of ours is mapped for a moment. */
 #define PASSING 0x650000000000ull
@@ -256,6 +267,30 @@ static int look_mapped(void *arg, struct err *err)
 	(void)err;
 	die_at(*(const enum point *)arg, MAPPED);
 	return 0;
+}
+
+/* So many that they take more than one chain. */
+#define CHAINED 80
+
+static int chain(struct remote *r, struct err *err)
+{
+	struct remote_args calls[CHAINED];
+	stack_t got[CHAINED];
+	int e;
+
+	memset(got, 0xff, sizeof(got));
+	e = remote_write(r, remote_buffer(r), got, sizeof(got), err);
+	for (size_t i = 0; i < CHAINED; i++)
+		calls[i] = (struct remote_args){
+			SYS_sigaltstack,
+			{ 0, remote_buffer(r) + i * sizeof(*got) }
+		};
+	e = e < 0 ? e : remote_batch(r, calls, CHAINED, err);
+	e = e < 0 ? e : remote_read(r, remote_buffer(r), got, sizeof(got), err);
+	for (size_t i = 0; i < CHAINED && e == 0; i++)
+		if (got[i].ss_size != 65536)
+			e = err_set(err, -EIO, "call %zu was not made", i);
+	return e;
 }
 
 static int inject(struct frozen_task *task, struct frozen_thread *th,
@@ -278,6 +313,9 @@ static int inject(struct frozen_task *task, struct frozen_thread *th,
 		if (r == 0)
 			die_at(point, CALLED);
 	}
+	r = r < 0 ? r : chain(task->remote, err);
+	if (r == 0)
+		die_at(point, CHAIN);
 	if (r == 0)
 		r = remote_passing_page(task->remote, PASSING, look_mapped,
 					&point, &value, err);
@@ -385,10 +423,11 @@ static int round_of(pid_t victim, struct shared *shared, enum point point,
 	int status = 0;
 
 	if (point == POINTS) {
-		nanosleep(&(struct timespec){
-				  .tv_sec = (time_t)(after_ns / NSEC_PER_SEC),
-				  .tv_nsec = (long)(after_ns % NSEC_PER_SEC) },
-			  NULL);
+		nanosleep(
+			&(struct timespec){
+				.tv_sec = (time_t)(after_ns / NSEC_PER_SEC),
+				.tv_nsec = (long)(after_ns % NSEC_PER_SEC) },
+			NULL);
 		kill(tracer, SIGKILL);
 	}
 	waitpid(tracer, &status, 0);
@@ -401,9 +440,10 @@ static int round_of(pid_t victim, struct shared *shared, enum point point,
 
 static void play(pid_t victim, struct shared *shared, const char *what)
 {
-	static const char *const names[] = { "frozen", "begun", "called",
-					     "mapped", "ended", "freed",
-					     "thawed" };
+	static const char *const names[] = { "frozen", "begun",
+					     "called", "made many calls",
+					     "mapped", "ended",
+					     "freed",  "thawed" };
 	unsigned int seed = 12345;
 	int bad = 0, rounds = 0;
 	uint64_t begin, all = 0;
@@ -417,8 +457,7 @@ static void play(pid_t victim, struct shared *shared, const char *what)
 	}
 	for (; rounds < ROUNDS && !bad; rounds++)
 		bad = round_of(victim, shared, POINTS,
-			       (uint64_t)rand_r(&seed) % all,
-			       rounds % 4 != 3);
+			       (uint64_t)rand_r(&seed) % all, rounds % 4 != 3);
 	ok(!bad, "%s: nor does one that is killed at any of %d instants: %s",
 	   what, rounds, shared->what);
 }

@@ -23,8 +23,8 @@
 #define OFTEN_NS       700000
 #define LEAST_OFTEN_NS 5000000
 #define ONCE_NS        100000
-#define WAIT_MS   10
-#define PASSES    20
+#define WAIT_MS        10
+#define PASSES         20
 
 #define FAILS (SIGRTMIN)     /* its handler does not ask for the call again */
 #define AGAIN (SIGRTMIN + 1) /* its handler does */

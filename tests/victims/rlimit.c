@@ -42,7 +42,8 @@ int main(void)
 	lower(RLIMIT_RSS, 12345, 67890);
 	lower(RLIMIT_NOFILE, 5, 800);
 	lower(RLIMIT_MEMLOCK, 0, 4096);
-	/* What root may not lift (in some containers) stays as wide as it is. */
+	/* What root may not lift (in some containers) stays as wide as it is.
+	 */
 	lower(RLIMIT_AS, 1 << 20,
 	      prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE) == 1
 		      ? 1 << 21

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_INJECT_REMOTE_PARTS_H
+#define JOBCR_INJECT_REMOTE_PARTS_H
+
+/* What the files behind remote.h share. */
+
+#include "inject/cpu.h"
+#include "inject/place.h"
+#include "inject/remote.h"
+
+struct remote {
+	pid_t pid;
+	bool puppet, seccomp;
+	uint64_t syscall_addr, stack;
+	uint64_t buffer;
+	size_t buffer_len;
+	struct place place;
+	struct cpu_info cpu;
+	bool dirty; /* scratch is to be put back */
+	bool stuck; /* a thread could not be given back: it needs its frame */
+
+	struct tracee *t; /* begun in it */
+	struct user_regs_struct saved;
+	uint64_t saved_mask;
+};
+
+#define ALL_SIGNALS UINT64_MAX
+
+/* Registers of the begun thread for one call, on the frame. */
+void remote_call_regs(const struct remote *r, struct user_regs_struct *regs,
+		      long nr, const uint64_t args[6]);
+int remote_set_call(struct remote *r, long nr, const uint64_t args[6],
+		    struct err *err);
+
+/*
+ * A frame at addr that makes the begun thread go on with these registers.
+ * area: where its vectors lie, if they are not to be its own.
+ */
+int remote_put_frame(struct remote *r, const struct user_regs_struct *regs,
+		     uint64_t mask, uint64_t addr, uint64_t area,
+		     struct err *err);
+
+/*
+ * After a stop that is neither the edge of a call nor a birth: *ret_signal is
+ * what the thread goes on with.  -ESRCH: it has died.
+ */
+int remote_pass_stop(struct tracee *t, int status, int *ret_signal,
+		     struct err *err);
+
+#endif
