@@ -495,6 +495,11 @@ check_PROGRAMS += %D%/lib/survive %D%/programs/openmp
 %C%_programs_openmp_CFLAGS = $(AM_CFLAGS) -fopenmp
 %C%_programs_openmp_LDADD =
 T_TESTS += %D%/t/programs.t
+check_PROGRAMS += %D%/programs/cored
+%C%_programs_cored_SOURCES = %D%/programs/cored.c
+%C%_programs_cored_CFLAGS = $(AM_CFLAGS) -g
+%C%_programs_cored_LDADD =
+T_TESTS += %D%/t/core.t
 EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
 	%D%/programs/gzip.sh \
 	%D%/programs/perl.sh \

@@ -18,6 +18,7 @@ _jobcr_options() {
 	restore) echo "--generation --detach --detach-key --dir --json" ;;
 	show) echo "--records --json --dir" ;;
 	verify) echo "--dir" ;;
+	core) echo "--output --force --dir" ;;
 	features) echo "--json" ;;
 	drain) echo "--deadline --reason --dry-run --hold --json" ;;
 	esac
@@ -38,7 +39,7 @@ _jobcr() {
 		esac
 	done
 	case $prev in
-	--config | --output | --dir)
+	--config | --output | -o | --dir)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
@@ -51,7 +52,7 @@ _jobcr() {
 	if [ -z "$command" ]; then
 		mapfile -t COMPREPLY < <(compgen -W "--config --node --host \
 			--help --version run attach wait kill list status history \
-			checkpoint restore show verify delete drain undrain \
+			checkpoint restore show verify core delete drain undrain \
 			check features" -- "$cur")
 		return
 	fi
@@ -64,7 +65,7 @@ _jobcr() {
 	esac
 	case $command in
 	attach | wait | kill | status | history | delete | checkpoint | restore | \
-		show | verify | check)
+		show | verify | core | check)
 		mapfile -t COMPREPLY < <(compgen -W "$(_jobcr_jobs)" -- "$cur")
 		;;
 	run)

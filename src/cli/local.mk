@@ -6,6 +6,7 @@ jobcr_SOURCES = \
 	%D%/cli.h \
 	%D%/cmd_attach.c \
 	%D%/cmd_check.c \
+	%D%/cmd_core.c \
 	%D%/cmd_features.c \
 	%D%/cmd_history.c \
 	%D%/cmd_jobs.c \

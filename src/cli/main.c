@@ -29,6 +29,8 @@ static const char usage[] =
 	"  delete JOBID [--generation N] [--force]\n"
 	"  show JOBID[.GENERATION] [--records] [--json]\n"
 	"  verify JOBID[.GENERATION] | --dir DIR\n"
+	"  core JOBID[.GENERATION] [PID] [-o FILE]   one process, for a "
+	"debugger\n"
 	"  drain NODE [--deadline TIME] [--reason TEXT] [--hold] [--dry-run] "
 	"[--json]\n"
 	"                                 save its jobs, which go on "
@@ -51,6 +53,7 @@ static const struct {
 	{ "delete", cmd_delete },     { "drain", cmd_drain },
 	{ "undrain", cmd_undrain },   { "check", cmd_check },
 	{ "features", cmd_features }, { "attach", cmd_attach },
+	{ "core", cmd_core },
 };
 
 static int dispatch(const struct cli *cli, int argc, char **argv)

@@ -1,6 +1,10 @@
 noinst_LIBRARIES += %D%/libsnapshot.a
 %C%_libsnapshot_a_SOURCES = \
 	%D%/check.c \
+	%D%/core.c \
+	%D%/core.h \
+	%D%/core_notes.c \
+	%D%/core_parts.h \
 	%D%/digest.c \
 	%D%/extents.c \
 	%D%/extents.h \
