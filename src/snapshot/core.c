@@ -18,7 +18,6 @@
 #include "images/files.pb-c.h"
 #include "images/limits.h"
 #include "images/tags.h"
-#include "images/thread.pb-c.h"
 #include "snapshot/core_parts.h"
 #include "snapshot/extents.h"
 #include "storage/reader.h"
@@ -49,73 +48,10 @@ struct core {
 /* ---- what the snapshot has ------------------------------------------------
  */
 
-static uint32_t number_of(uint32_t tag, const void *msg)
-{
-	switch (tag) {
-	case TAG_MM:
-		return (uint32_t)((const MmRecord *)msg)->pid;
-	case TAG_REGS:
-		return (uint32_t)((const RegsRecord *)msg)->tid;
-	case TAG_CREDS:
-		return (uint32_t)((const CredsRecord *)msg)->tid;
-	case TAG_FILE:
-		return ((const FileRecord *)msg)->open->object;
-	default:
-		return 0;
-	}
-}
-
-static int by_key(const void *a, const void *b)
-{
-	const struct core_key *x = a, *y = b;
-
-	if (x->tag != y->tag)
-		return x->tag < y->tag ? -1 : 1;
-	return x->number < y->number ? -1 : x->number > y->number;
-}
-
-static int make_index(struct core_source *src, struct err *err)
-{
-	const struct meta *meta = src->meta;
-
-	src->index = calloc(meta->count ? meta->count : 1, sizeof(*src->index));
-	if (!src->index)
-		return err_num(err, ENOMEM, "%zu records", meta->count);
-	for (size_t i = 0; i < meta->count; i++) {
-		const struct meta_entry *e = &meta->entries[i];
-		uint32_t number = number_of(e->tag, e->msg);
-
-		if (number)
-			src->index[src->nindex++] =
-				(struct core_key){ e->tag, number, e->msg };
-	}
-	qsort(src->index, src->nindex, sizeof(*src->index), by_key);
-	return 0;
-}
-
-const void *core_find(const struct core_source *src, uint32_t tag,
-		      uint32_t number)
-{
-	const struct core_key key = { tag, number, NULL };
-	const struct core_key *found = bsearch(&key, src->index, src->nindex,
-					       sizeof(*src->index), by_key);
-
-	return found ? found->msg : NULL;
-}
-
 static bool is_file(const VmaRecord *v)
 {
 	return v->kind == VMA_RECORD__KIND__FILE_PRIVATE ||
 	       v->kind == VMA_RECORD__KIND__FILE_SHARED;
-}
-
-const ProtobufCBinaryData *core_file_name(const struct core_source *src,
-					  const VmaRecord *vma)
-{
-	const FileRecord *file =
-		is_file(vma) ? core_find(src, TAG_FILE, vma->object) : NULL;
-
-	return file ? &file->path : NULL;
 }
 
 static int take_mappings(struct core *c, struct err *err)
@@ -582,7 +518,7 @@ static int write_core(struct core *c, int dir_fd, struct core_facts *ret,
 	size_t notes_len = 0;
 	int r;
 
-	r = make_index(&c->src, err);
+	r = core_index(&c->src, err);
 	c->src.mm = core_find(&c->src, TAG_MM, (uint32_t)c->src.task->pid);
 	if (r == 0 && !c->src.mm)
 		r = err_set(err, -EBADMSG, "it has no address space");

@@ -23,6 +23,9 @@ struct core_source {
 	size_t nindex;
 };
 
+/* Make the index; owned: free. */
+int core_index(struct core_source *src, struct err *err);
+
 /* The record of this tag about this number, or NULL. */
 const void *core_find(const struct core_source *src, uint32_t tag,
 		      uint32_t number);

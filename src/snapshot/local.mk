@@ -3,6 +3,7 @@ noinst_LIBRARIES += %D%/libsnapshot.a
 	%D%/check.c \
 	%D%/core.c \
 	%D%/core.h \
+	%D%/core_index.c \
 	%D%/core_notes.c \
 	%D%/core_parts.h \
 	%D%/digest.c \
