@@ -55,10 +55,12 @@ bail() {
 
 # wait_until SECONDS CMD...: as soon as CMD succeeds.
 wait_until() {
-	wait_end=$(($(date +%s) + $1))
+	read -r uptime rest </proc/uptime
+	wait_end=$((${uptime%.*} + $1))
 	shift
 	until "$@" >/dev/null 2>&1; do
-		[ "$(date +%s)" -lt $wait_end ] || return 1
+		read -r uptime rest </proc/uptime
+		[ "${uptime%.*}" -lt $wait_end ] || return 1
 		sleep 0.1
 	done
 }
@@ -148,7 +150,10 @@ preempt() {
 # field JOBID NAME: of scontrol show job.
 field() {
 	slurm scontrol show job "$1" -o 2>/dev/null |
-		tr ' ' '\n' | sed -n "s/^$2=//p" | head -n 1
+		awk -v RS='[ \n]' -v name="$2=" 'index($0, name) == 1 {
+			print substr($0, length(name) + 1)
+			exit
+		}'
 }
 
 has_state() {
