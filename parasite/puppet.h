@@ -11,6 +11,8 @@
  */
 #define PUPPET_SYSCALL	   0x200000 /* a `syscall`; then it waits again */
 #define PUPPET_ENTRY	   0x200002
+#define PUPPET_BATCH	   0x200009 /* a table of them, see puppet.S */
+#define PUPPET_CODE_SIZE   128	/* all of it; it may stand anywhere */
 #define PUPPET_BUFFER	   0x210000 /* memory for remote calls */
 #define PUPPET_BUFFER_SIZE 0x10000
 

@@ -46,18 +46,17 @@ static int default_actions(struct puppet *p, struct err *err)
 {
 	static const uint8_t zero[32];
 	uint64_t at = remote_buffer(p->task.remote);
-	int64_t value;
 	int r;
 
 	r = remote_write(p->task.remote, at, zero, sizeof(zero), err);
-	for (int sig = 1; sig <= SIGNALS && r == 0; sig++) {
-		if (sig == SIGKILL || sig == SIGSTOP)
-			continue;
-		r = puppet_call(p, "default action", &value, err,
-				__NR_rt_sigaction, (uint64_t)sig, at, 0, 8, 0,
-				0);
-	}
-	return r;
+	r = r < 0 ? r : puppet_enter(p, &p->task.threads[0], err);
+	for (int sig = 1; sig <= SIGNALS && r == 0; sig++)
+		if (sig != SIGKILL && sig != SIGSTOP)
+			r = remote_later(p->task.remote, "default action", 0,
+					 err, __NR_rt_sigaction, (uint64_t)sig,
+					 at, 0, 8, 0, 0);
+	r = r < 0 ? r : remote_flush(p->task.remote, err);
+	return r < 0 ? err_wrap(err, r, "pid %d", p->task.ns_pid) : 0;
 }
 
 static bool runs_program(pid_t pid)

@@ -180,5 +180,14 @@ int build_stage(struct building *b, enum restore_stage stage, struct err *err)
 	}
 	for (size_t i = 0; i < meta->count && r == 0; i++)
 		r = one_record(b, &meta->entries[i], stage, err);
+	/* What a stage does is done at its end. */
+	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++) {
+		struct puppet *p = &b->puppets[i];
+
+		if (p->inside)
+			r = remote_flush(p->task.remote, err);
+		if (r < 0)
+			return err_wrap(err, r, "pid %d", p->task.ns_pid);
+	}
 	return r;
 }

@@ -116,11 +116,11 @@ static int find_gap(const struct vma_list *maps, const struct plan_record *vmas,
 	return 0;
 }
 
-/* Copied from where calls are made now: system call, then wait again. */
+/* Copied from where calls are made now. */
 static int copy_code(struct puppet *p, uint64_t from, uint64_t to,
 		     struct err *err)
 {
-	uint8_t code[16];
+	uint8_t code[PUPPET_CODE_SIZE];
 	int64_t value;
 	int r;
 

@@ -5,16 +5,12 @@
  * must not outlive the tracer, or they are many calls with one stop in all.
  */
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "inject/frame.h"
 #include "inject/remote_parts.h"
@@ -210,34 +206,6 @@ static int lay_chain(struct remote *r, const struct remote_args *calls,
 	return e < 0 ? e : remote_set_call(r, SYS_getpid, none, err);
 }
 
-/* Until the mark is written, which is the last thing before the nap. */
-static int await_mark(struct remote *r, struct err *err)
-{
-	uint64_t deadline = clock_monotonic_ns() + PATIENCE_NS;
-	uint64_t mark = UINT64_MAX;
-
-	for (unsigned int turns = 0; clock_monotonic_ns() < deadline; turns++) {
-		int status, sig;
-		pid_t got = waitpid(r->t->tid, &status, __WALL | WNOHANG);
-		int e = got > 0 ? remote_pass_stop(r->t, status, &sig, err) : 0;
-
-		if (e < 0)
-			return e;
-		if (got > 0 && ptrace(PTRACE_CONT, r->t->tid, NULL, sig) < 0 &&
-		    errno != ESRCH)
-			return err_sys(err, "thread %d: go on", (int)r->t->tid);
-		e = remote_read(r, r->buffer + MARK, &mark, sizeof(mark), err);
-		if (e < 0 || mark != UINT64_MAX)
-			return e;
-		if (turns < 500)
-			sched_yield();
-		else
-			nanosleep(&(struct timespec){ .tv_nsec = 20000 }, NULL);
-	}
-	return err_set(err, -ETIMEDOUT, "thread %d: calls do not end",
-		       (int)r->t->tid);
-}
-
 /* One that we came too late for has gone home and on from there. */
 static int catch_again(struct remote *r, struct err *err)
 {
@@ -268,7 +236,7 @@ static int run_chain(struct remote *r, const struct remote_args *calls,
 	e = lay_chain(r, calls, n, err);
 	e = e < 0 ? e : tracee_continue(r->t, err);
 	if (e == 0) {
-		e = await_mark(r, err);
+		e = await_word(r, r->buffer + MARK, UINT64_MAX, err);
 		if (r->t->death >= 0)
 			return e;
 		e2 = catch_again(r, e < 0 ? &ignored : err);

@@ -1,10 +1,13 @@
 noinst_LIBRARIES += %D%/libinject.a
 %C%_libinject_a_SOURCES = \
+	%D%/await.c \
 	%D%/cpu.c \
 	%D%/cpu.h \
 	%D%/detour.c \
 	%D%/frame.c \
 	%D%/frame.h \
+	%D%/later.c \
+	%D%/memory.c \
 	%D%/place.c \
 	%D%/place.h \
 	%D%/remote.c \

@@ -17,7 +17,6 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -100,7 +99,7 @@ void remote_move(struct remote *r, uint64_t syscall_addr, uint64_t buffer,
 {
 	r->syscall_addr = syscall_addr;
 	r->buffer = buffer;
-	r->buffer_len = buffer_len;
+	r->buffer_len = later_take_room(r, buffer, buffer_len);
 	/* No call needs a stack. */
 	r->stack = buffer;
 }
@@ -283,8 +282,9 @@ int remote_end(struct remote *r, struct err *err)
 	if (!t)
 		return 0;
 	if (r->puppet || t->death >= 0) {
+		e = t->death < 0 ? remote_flush(r, err) : 0;
 		r->t = NULL;
-		return 0;
+		return e;
 	}
 	e = stop_again(r, err);
 	e = e < 0 ? e : set_options(r, false, err);
@@ -297,32 +297,6 @@ int remote_end(struct remote *r, struct err *err)
 	else
 		t->away = false;
 	return e;
-}
-
-int remote_pass_stop(struct tracee *t, int status, int *ret_signal,
-		     struct err *err)
-{
-	int sig = WSTOPSIG(status);
-
-	*ret_signal = 0;
-	if (!WIFSTOPPED(status)) {
-		t->death = status;
-		t->stopped = false;
-		return err_set(err, -ESRCH, "thread %d: it died", (int)t->tid);
-	}
-	/* The job was stopped or continued from outside. */
-	if (status >> 16 == PTRACE_EVENT_STOP) {
-		if (sig != SIGTRAP)
-			t->stop_signal = sig;
-		return 0;
-	}
-	/* What cannot be blocked: SIGSTOP, or a fault of ours. */
-	if (sig != SIGSTOP)
-		return err_set(err, -EFAULT,
-			       "thread %d: signal %d in a remote call",
-			       (int)t->tid, sig);
-	*ret_signal = sig;
-	return 0;
 }
 
 enum step { STEP_CALL, STEP_BIRTH };
@@ -353,7 +327,7 @@ static int run_step(struct tracee *t, enum step *ret, struct err *err)
 			*ret = STEP_BIRTH;
 			return 0;
 		}
-		e = remote_pass_stop(t, status, &sig, err);
+		e = tracee_pass_stop(t, status, &sig, err);
 		if (e < 0)
 			return e;
 	}
@@ -390,13 +364,16 @@ int remote_syscall(struct remote *r, long nr, const uint64_t args[6],
 {
 	int64_t value = 0;
 	pid_t child;
+	int e;
 
 	if (!r->t)
 		return err_set(err, -EINVAL, "remote call outside of a thread");
+	e = remote_flush(r, err);
+	if (e < 0)
+		return e;
 	/* A stop asked for from outside may interrupt even a short call. */
 	for (int i = 0; i < RESTARTS_MAX; i++) {
-		int e = run_call(r, nr, args, &value, &child, err);
-
+		e = run_call(r, nr, args, &value, &child, err);
 		if (e < 0)
 			return e;
 		if (value < RESTART_FIRST || value > RESTART_LAST) {
@@ -443,7 +420,8 @@ int remote_clone(struct remote *r, uint64_t flags, int exit_signal,
 
 	if (!r->t || !r->puppet)
 		return err_set(err, -EINVAL, "clone3: not in a puppet");
-	e = remote_write(r, r->buffer, &c, sizeof(c), err);
+	e = remote_flush(r, err);
+	e = e < 0 ? e : remote_write(r, r->buffer, &c, sizeof(c), err);
 	e = e < 0 ? e : run_call(r, SYS_clone3, call, &value, &pid, err);
 	if (e < 0)
 		return err_wrap(err, e, "clone3");
@@ -467,50 +445,6 @@ size_t remote_buffer_size(const struct remote *r)
 	return r->buffer_len;
 }
 
-/* /proc/PID/mem also goes where the process itself may not. */
-static int mem_access(const struct remote *r, uint64_t addr, void *buf,
-		      size_t len, bool out, struct err *err)
-{
-	auto_close int fd = -EBADF;
-	char path[64];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/%d/mem", (int)r->pid);
-	fd = open(path, (out ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, "%s", path);
-	n = out ? pwrite(fd, buf, len, (off_t)addr)
-		: pread(fd, buf, len, (off_t)addr);
-	if (n < 0)
-		return err_sys(err, "memory at %llx", (unsigned long long)addr);
-	if ((size_t)n != len)
-		return err_set(err, -EFAULT, "memory at %llx: short",
-			       (unsigned long long)addr);
-	return 0;
-}
-
-int remote_read(struct remote *r, uint64_t addr, void *buf, size_t len,
-		struct err *err)
-{
-	struct iovec here = { buf, len };
-	struct iovec there = { (void *)(uintptr_t)addr, len };
-
-	if (process_vm_readv(r->pid, &here, 1, &there, 1, 0) == (ssize_t)len)
-		return 0;
-	return mem_access(r, addr, buf, len, false, err);
-}
-
-int remote_write(struct remote *r, uint64_t addr, const void *buf, size_t len,
-		 struct err *err)
-{
-	struct iovec here = { (void *)buf, len };
-	struct iovec there = { (void *)(uintptr_t)addr, len };
-
-	if (process_vm_writev(r->pid, &here, 1, &there, 1, 0) == (ssize_t)len)
-		return 0;
-	return mem_access(r, addr, (void *)buf, len, true, err);
-}
-
 pid_t remote_pid(const struct remote *r)
 {
 	return r->pid;
@@ -527,6 +461,7 @@ void remote_free(struct remote *r)
 	if (r->dirty && !r->stuck)
 		(void)remote_write(r, r->place.scratch, r->place.saved,
 				   PLACE_SCRATCH, &ignored);
+	later_done(r);
 	place_done(&r->place);
 	free(r);
 }

@@ -61,6 +61,19 @@ int remote_call(struct remote *r, const char *what, int64_t *ret_value,
 		uint64_t a3, uint64_t a4, uint64_t a5);
 
 /*
+ * In a puppet: a call that need not be made at once.  All of them are made in
+ * order before any other call in the process, at remote_flush, or at
+ * remote_end; only then it is seen that one failed, and none behind it is
+ * made.  want: what it has to return, or REMOTE_ANY but an error.  What its
+ * arguments point to must stay; what is static.
+ */
+#define REMOTE_ANY UINT64_MAX
+int remote_later(struct remote *r, const char *what, uint64_t want,
+		 struct err *err, long nr, uint64_t a0, uint64_t a1,
+		 uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+int remote_flush(struct remote *r, struct err *err);
+
+/*
  * Calls whose answers lie in memory: what they return is not seen.  In a
  * job's thread most of them go with one stop in all; they may use the first
  * REMOTE_DATA bytes of the buffer.

@@ -22,6 +22,8 @@ struct remote {
 	struct tracee *t; /* begun in it */
 	struct user_regs_struct saved;
 	uint64_t saved_mask;
+
+	struct later *later; /* calls that a puppet has still to make */
 };
 
 #define ALL_SIGNALS UINT64_MAX
@@ -40,11 +42,15 @@ int remote_put_frame(struct remote *r, const struct user_regs_struct *regs,
 		     uint64_t mask, uint64_t addr, uint64_t area,
 		     struct err *err);
 
+/* Of a puppet's buffer; what is left of it for calls is returned. */
+size_t later_take_room(struct remote *r, uint64_t buffer, size_t len);
+void later_done(struct remote *r);
+
 /*
- * After a stop that is neither the edge of a call nor a birth: *ret_signal is
- * what the thread goes on with.  -ESRCH: it has died.
+ * Let the begun thread run until the word at addr is no more what it was.
+ * Something must follow there that waits.
  */
-int remote_pass_stop(struct tracee *t, int status, int *ret_signal,
-		     struct err *err);
+int await_word(struct remote *r, uint64_t addr, uint64_t before,
+	       struct err *err);
 
 #endif

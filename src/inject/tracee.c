@@ -110,6 +110,32 @@ int tracee_wait_stop(struct tracee *t, uint64_t deadline, struct err *err)
 	}
 }
 
+int tracee_pass_stop(struct tracee *t, int status, int *ret_signal,
+		     struct err *err)
+{
+	int sig = WSTOPSIG(status);
+
+	*ret_signal = 0;
+	if (!WIFSTOPPED(status)) {
+		t->death = status;
+		t->stopped = false;
+		return err_set(err, -ESRCH, "thread %d: it died", (int)t->tid);
+	}
+	/* The job was stopped or continued from outside. */
+	if (status >> 16 == PTRACE_EVENT_STOP) {
+		if (sig != SIGTRAP)
+			t->stop_signal = sig;
+		return 0;
+	}
+	/* What cannot be blocked: SIGSTOP, or a fault of ours. */
+	if (sig != SIGSTOP)
+		return err_set(err, -EFAULT,
+			       "thread %d: signal %d in a remote call",
+			       (int)t->tid, sig);
+	*ret_signal = sig;
+	return 0;
+}
+
 int tracee_continue(struct tracee *t, struct err *err)
 {
 	if (ptrace(PTRACE_CONT, t->tid, NULL, NULL) < 0)

@@ -36,6 +36,13 @@ int tracee_wait_stop(struct tracee *t, uint64_t deadline, struct err *err);
 /* Run on from a stop; tracee_wait_stop collects the next one. */
 int tracee_continue(struct tracee *t, struct err *err);
 
+/*
+ * After a stop in remote calls that is neither the edge of one nor a birth:
+ * *ret_signal is what the thread goes on with.  -ESRCH: it has died.
+ */
+int tracee_pass_stop(struct tracee *t, int status, int *ret_signal,
+		     struct err *err);
+
 /* Let go.  A group stop that was there stays. */
 int tracee_detach(struct tracee *t, struct err *err);
 

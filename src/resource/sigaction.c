@@ -133,12 +133,8 @@ static int inherited_ignored(const struct restore_task *task, uint64_t *ret,
 static int set_action(struct remote *remote, int sig, uint64_t at,
 		      struct err *err)
 {
-	int64_t value;
-	int r;
-
-	r = remote_call(remote, "rt_sigaction", &value, err, __NR_rt_sigaction,
-			(uint64_t)sig, at, 0, 8, 0, 0);
-	return r < 0 ? err_wrap(err, r, "signal %d", sig) : 0;
+	return remote_later(remote, "action of signal", 0, err,
+			    __NR_rt_sigaction, (uint64_t)sig, at, 0, 8, 0, 0);
 }
 
 /*
@@ -154,9 +150,8 @@ static int discard_sigchld(struct remote *remote, struct err *err)
 	int r;
 
 	r = remote_write(remote, at, &ignore, sizeof(ignore), err);
-	if (r < 0)
-		return r;
-	return set_action(remote, SIGCHLD, at, err);
+	r = r < 0 ? r : set_action(remote, SIGCHLD, at, err);
+	return r < 0 ? r : remote_flush(remote, err);
 }
 
 static int sigaction_restore(struct restore_ctx *ctx, struct restore_task *task,
@@ -192,7 +187,8 @@ static int sigaction_restore(struct restore_ctx *ctx, struct restore_task *task,
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	/* The buffer is the next one's. */
+	return remote_flush(task->remote, err);
 }
 
 const struct resource_ops res_sigaction = {

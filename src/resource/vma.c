@@ -317,10 +317,8 @@ static int map_flags(const VmaRecord *rec)
 
 static int close_remote(struct remote *remote, int fd, struct err *err)
 {
-	int64_t value;
-
-	return remote_call(remote, "close", &value, err, __NR_close,
-			   (uint64_t)fd, 0, 0, 0, 0, 0);
+	return remote_later(remote, "close", 0, err, __NR_close, (uint64_t)fd,
+			    0, 0, 0, 0, 0);
 }
 
 /*
@@ -372,10 +370,8 @@ static int push_object(struct restore_ctx *ctx, struct restore_task *task,
 static int advise(struct remote *remote, const char *what, uint64_t start,
 		  uint64_t end, int advice, struct err *err)
 {
-	int64_t value;
-
-	return remote_call(remote, what, &value, err, __NR_madvise, start,
-			   end - start, (uint64_t)advice, 0, 0, 0);
+	return remote_later(remote, what, 0, err, __NR_madvise, start,
+			    end - start, (uint64_t)advice, 0, 0, 0);
 }
 
 /* Huge pages are made, or not, when the contents come in. */
@@ -395,7 +391,6 @@ static int advise_huge(struct remote *remote, const VmaRecord *rec,
 static int map_one(struct restore_ctx *ctx, struct restore_task *task,
 		   const VmaRecord *rec, struct err *err)
 {
-	int64_t value;
 	int fd, r;
 
 	r = check_record(rec, err);
@@ -404,12 +399,10 @@ static int map_one(struct restore_ctx *ctx, struct restore_task *task,
 	r = push_object(ctx, task, rec, &fd, err);
 	if (r < 0)
 		return r;
-	r = remote_call(task->remote, "mmap", &value, err, __NR_mmap,
-			rec->start, rec->end - rec->start, fill_prot(rec),
-			(uint64_t)map_flags(rec), (uint64_t)(int64_t)fd,
-			has_object(rec) ? rec->offset : 0);
-	if (r == 0 && (uint64_t)value != rec->start)
-		r = err_set(err, -EEXIST, "mmap: the place is taken");
+	r = remote_later(task->remote, "mmap", rec->start, err, __NR_mmap,
+			 rec->start, rec->end - rec->start, fill_prot(rec),
+			 (uint64_t)map_flags(rec), (uint64_t)(int64_t)fd,
+			 has_object(rec) ? rec->offset : 0);
 	if (r == 0 && fd >= 0)
 		r = close_remote(task->remote, fd, err);
 	if (r == 0 && rec->kind != VMA_RECORD__KIND__DROPPABLE)
@@ -484,7 +477,6 @@ static int set_lock(struct remote *remote, const VmaRecord *rec,
 static int finish_one(struct remote *remote, const VmaRecord *rec,
 		      struct err *err)
 {
-	int64_t value;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < rec->n_guards; i += 2)
@@ -497,9 +489,9 @@ static int finish_one(struct remote *remote, const VmaRecord *rec,
 	if (r == 0 && rec->name)
 		r = set_name(remote, rec, err);
 	if (r == 0 && fill_prot(rec) != rec->prot)
-		r = remote_call(remote, "mprotect", &value, err, __NR_mprotect,
-				rec->start, rec->end - rec->start, rec->prot, 0,
-				0, 0);
+		r = remote_later(remote, "mprotect", 0, err, __NR_mprotect,
+				 rec->start, rec->end - rec->start, rec->prot,
+				 0, 0, 0);
 	if (r == 0 && (rec->flags & VMA_LOCKED))
 		r = set_lock(remote, rec, err);
 	return r;
