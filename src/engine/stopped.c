@@ -245,6 +245,19 @@ static int leave_vdso(struct frozen_task *task, struct frozen_thread *th,
 	return r;
 }
 
+/* At the end of its calls it waits for the one that has died: no more. */
+static int end_nap(struct frozen_thread *th, struct user_regs_struct *regs,
+		   struct err *err)
+{
+	if (!syscall_interrupted(regs) ||
+	    ((long)regs->orig_rax != SYS_nanosleep &&
+	     (long)regs->orig_rax != SYS_restart_syscall))
+		return 0;
+	regs->rax = 0;
+	regs->orig_rax = (unsigned long long)-1;
+	return tracee_set_regs(&th->tracee, regs, err);
+}
+
 /* A worker died in the middle of its calls, and the next one is here. */
 static int come_home(struct frozen_task *task, struct frozen_thread *th,
 		     struct user_regs_struct *regs, uint64_t deadline,
@@ -261,7 +274,8 @@ static int come_home(struct frozen_task *task, struct frozen_thread *th,
 				       "checkpoint that was killed was at it: "
 				       "let it continue first (SIGCONT)",
 				       (int)th->tracee.tid);
-		r = run_on(th, regs, i, deadline, err);
+		r = end_nap(th, regs, err);
+		r = r < 0 ? r : run_on(th, regs, i, deadline, err);
 	}
 	return r < 0 ? r
 		     : err_set(err, -EAGAIN,
