@@ -206,7 +206,30 @@ static int lay_chain(struct remote *r, const struct remote_args *calls,
 	return e < 0 ? e : remote_set_call(r, SYS_getpid, none, err);
 }
 
-/* One that we came too late for has gone home and on from there. */
+/*
+ * One that we came too late for has gone home and on from there: what is of
+ * ours below its stack stays, for it may be in use again, and an EINTR that
+ * our stop has caused now is mended.
+ */
+static int let_go(struct remote *r, struct user_regs_struct *regs,
+		  struct err *err)
+{
+	struct user_regs_struct mended = *regs;
+	struct tracee *t = r->t;
+	int e = 0;
+
+	r->stuck = true;
+	r->t = NULL;
+	t->away = false;
+	syscall_mend(&mended);
+	if (mended.rax != regs->rax)
+		e = tracee_set_regs(t, &mended, err);
+	return e < 0 ? e
+		     : err_set(err, -EBUSY,
+			       "thread %d: jobcr was held up, it has gone on",
+			       (int)t->tid);
+}
+
 static int catch_again(struct remote *r, struct err *err)
 {
 	struct user_regs_struct regs;
@@ -218,13 +241,12 @@ static int catch_again(struct remote *r, struct err *err)
 	e = e < 0 ? e : tracee_get_regs(r->t, &regs, err);
 	if (e < 0)
 		return e;
-	if (regs.rsp >= r->buffer && regs.rsp <= r->buffer + r->buffer_len)
+	/* Behind the nap it pops one word before it is at its own frame. */
+	if (regs.rsp >= r->buffer &&
+	    regs.rsp <= r->buffer + r->buffer_len + sizeof(uint64_t) &&
+	    place_is_returning(r->pid, &regs))
 		return 0;
-	e = err_set(err, -EBUSY, "thread %d: jobcr was held up, it has gone on",
-		    (int)r->t->tid);
-	r->t->away = false;
-	r->t = NULL;
-	return e;
+	return let_go(r, &regs, err);
 }
 
 static int run_chain(struct remote *r, const struct remote_args *calls,
@@ -236,7 +258,8 @@ static int run_chain(struct remote *r, const struct remote_args *calls,
 	e = lay_chain(r, calls, n, err);
 	e = e < 0 ? e : tracee_continue(r->t, err);
 	if (e == 0) {
-		e = await_word(r, r->buffer + MARK, UINT64_MAX, err);
+		e = await_word(r, r->buffer + MARK, UINT64_MAX, PATIENCE_NS,
+			       err);
 		if (r->t->death >= 0)
 			return e;
 		e2 = catch_again(r, e < 0 ? &ignored : err);
@@ -257,6 +280,26 @@ static int one_by_one(struct remote *r, const struct remote_args *calls,
 	for (size_t i = 0; i < n && e == 0; i++)
 		e = remote_syscall(r, calls[i].nr, calls[i].args, &value, err);
 	return e;
+}
+
+/*
+ * The frames have left their own.  Where that fails the thread is left on its
+ * frame, which has the true ones.
+ */
+static int give_vectors_back(struct remote *r, const uint8_t *xstate,
+			     size_t len, int result, struct err *err)
+{
+	struct err ignored = { 0 };
+	int e;
+
+	if (r->t->death >= 0)
+		return result;
+	e = tracee_set_xstate(r->t, xstate, len, result < 0 ? &ignored : err);
+	if (e < 0) {
+		r->stuck = true;
+		r->t = NULL;
+	}
+	return result < 0 ? result : e;
 }
 
 int remote_batch(struct remote *r, const struct remote_args *calls, size_t n,
@@ -281,13 +324,5 @@ int remote_batch(struct remote *r, const struct remote_args *calls, size_t n,
 		some = n < CHAIN_MAX ? n : CHAIN_MAX;
 		e = run_chain(r, calls, some, err);
 	}
-	/* The frames have left their own. */
-	if (len && r->t && r->t->death < 0) {
-		struct err ignored = { 0 };
-		int e2 = tracee_set_xstate(r->t, xstate, len,
-					   e < 0 ? &ignored : err);
-
-		e = e < 0 ? e : e2;
-	}
-	return e;
+	return r->t && len ? give_vectors_back(r, xstate, len, e, err) : e;
 }

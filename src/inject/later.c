@@ -51,6 +51,7 @@ size_t later_take_room(struct remote *r, uint64_t buffer, size_t len)
 void later_done(struct remote *r)
 {
 	free(r->later);
+	r->later = NULL;
 }
 
 static int start(struct remote *r, const struct later *l, struct err *err)
@@ -102,7 +103,7 @@ int remote_flush(struct remote *r, struct err *err)
 		return err_set(err, -EINVAL, "calls outside of a thread");
 	l->table.over = 0;
 	e = start(r, l, err);
-	e = e < 0 ? e : await_word(r, l->addr, 0, err);
+	e = e < 0 ? e : await_word(r, l->addr, 0, 0, err);
 	e = e < 0 ? e : tracee_interrupt(r->t, err);
 	e = e < 0 ? e
 		  : tracee_wait_stop(r->t, clock_monotonic_ns() + PATIENCE_NS,

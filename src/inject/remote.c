@@ -456,12 +456,13 @@ void remote_free(struct remote *r)
 
 	if (!r)
 		return;
+	/* Its process may be gone, and its number another's. */
+	later_done(r);
 	/* A process that was killed meanwhile needs neither. */
 	(void)remote_end(r, &ignored);
 	if (r->dirty && !r->stuck)
 		(void)remote_write(r, r->place.scratch, r->place.saved,
 				   PLACE_SCRATCH, &ignored);
-	later_done(r);
 	place_done(&r->place);
 	free(r);
 }

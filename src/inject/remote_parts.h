@@ -48,9 +48,9 @@ void later_done(struct remote *r);
 
 /*
  * Let the begun thread run until the word at addr is no more what it was.
- * Something must follow there that waits.
+ * Something must follow there that waits.  patience_ns 0: for ever.
  */
 int await_word(struct remote *r, uint64_t addr, uint64_t before,
-	       struct err *err);
+	       uint64_t patience_ns, struct err *err);
 
 #endif

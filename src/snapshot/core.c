@@ -40,6 +40,8 @@ struct core {
 	struct extent_list extents; /* by owner and address */
 	struct segment *segments;   /* by address */
 	size_t nsegments, room;
+	const VmaRecord **shared; /* of objects, by object */
+	size_t nshared;
 	uint64_t end; /* of the file */
 	int fd;
 	uint64_t written;
@@ -54,20 +56,33 @@ static bool is_file(const VmaRecord *v)
 	       v->kind == VMA_RECORD__KIND__FILE_SHARED;
 }
 
+static int by_object(const void *a, const void *b)
+{
+	const VmaRecord *x = *(const VmaRecord *const *)a;
+	const VmaRecord *y = *(const VmaRecord *const *)b;
+
+	return x->object < y->object ? -1 : x->object > y->object;
+}
+
 static int take_mappings(struct core *c, struct err *err)
 {
 	const struct meta *meta = c->src.meta;
 
 	c->src.vmas = calloc(meta->count, sizeof(*c->src.vmas));
-	if (!c->src.vmas)
+	c->shared = calloc(meta->count, sizeof(*c->shared));
+	if (!c->src.vmas || !c->shared)
 		return err_num(err, ENOMEM, "mappings");
 	for (size_t i = 0; i < meta->count; i++) {
 		const VmaRecord *v = (const VmaRecord *)meta->entries[i].msg;
 
-		if (meta->entries[i].tag == TAG_VMA &&
-		    v->pid == c->src.task->pid)
-			c->src.vmas[c->src.nvmas++] = v;
+		if (meta->entries[i].tag != TAG_VMA ||
+		    v->pid != c->src.task->pid)
+			continue;
+		c->src.vmas[c->src.nvmas++] = v;
+		if (v->object && !is_file(v))
+			c->shared[c->nshared++] = v;
 	}
+	qsort(c->shared, c->nshared, sizeof(*c->shared), by_object);
 	return 0;
 }
 
@@ -303,19 +318,35 @@ static int write_memory(struct core *c, uint64_t address, const uint8_t *data,
 	return r;
 }
 
+/* The first mapping of an object, as an index of c->shared. */
+static size_t first_shared(const struct core *c, uint32_t object)
+{
+	size_t low = 0, high = c->nshared;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (c->shared[middle]->object < object)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 static int write_object(struct core *c, const struct extent_ref *ref,
 			const uint8_t *data, struct err *err)
 {
 	const Extent *x = ref->extent;
 	int r = 0;
 
-	for (size_t i = 0; i < c->src.nvmas && r == 0; i++) {
-		const VmaRecord *v = c->src.vmas[i];
+	for (size_t i = first_shared(c, ref->object);
+	     r == 0 && i < c->nshared && c->shared[i]->object == ref->object;
+	     i++) {
+		const VmaRecord *v = c->shared[i];
 		uint64_t from = x->address, to = end_of(x);
 		uint64_t end = v->offset + (v->end - v->start);
 
-		if (v->object != ref->object || is_file(v))
-			continue;
 		from = from > v->offset ? from : v->offset;
 		to = to < end ? to : end;
 		if (from < to)
@@ -345,11 +376,9 @@ static int on_piece(void *arg, const struct read_piece *piece,
 
 static bool is_mapped(const struct core *c, uint32_t object)
 {
-	for (size_t i = 0; i < c->src.nvmas; i++)
-		if (c->src.vmas[i]->object == object &&
-		    !is_file(c->src.vmas[i]))
-			return true;
-	return false;
+	size_t i = first_shared(c, object);
+
+	return i < c->nshared && c->shared[i]->object == object;
 }
 
 static int by_place(const void *a, const void *b)
@@ -580,6 +609,7 @@ static int core_of(int dir_fd, const PartEntry *part, const struct meta *meta,
 
 	free(c.src.index);
 	free(c.src.vmas);
+	free(c.shared);
 	free(c.extents.refs);
 	free(c.segments);
 	return r < 0 ? err_wrap(err, r, "process %d", (int)task->pid) : 0;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "images/files.pb-c.h"
+#include "images/signal.pb-c.h"
 #include "images/tags.h"
 #include "images/thread.pb-c.h"
 #include "snapshot/core_parts.h"
@@ -16,6 +17,8 @@ static uint32_t number_of(uint32_t tag, const void *msg)
 		return (uint32_t)((const RegsRecord *)msg)->tid;
 	case TAG_CREDS:
 		return (uint32_t)((const CredsRecord *)msg)->tid;
+	case TAG_SIGQUEUE:
+		return (uint32_t)((const SigqueueRecord *)msg)->tid;
 	case TAG_FILE:
 		return ((const FileRecord *)msg)->open->object;
 	default:
@@ -51,12 +54,37 @@ int core_index(struct core_source *src, struct err *err)
 	return 0;
 }
 
+const struct core_key *core_first(const struct core_source *src, uint32_t tag,
+				  uint32_t number)
+{
+	const struct core_key key = { tag, number, NULL };
+	size_t low = 0, high = src->nindex;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (by_key(&src->index[middle], &key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < src->nindex && by_key(&src->index[low], &key) == 0
+		       ? &src->index[low]
+		       : NULL;
+}
+
+const struct core_key *core_next(const struct core_source *src,
+				 const struct core_key *key)
+{
+	return key + 1 < src->index + src->nindex && by_key(key, key + 1) == 0
+		       ? key + 1
+		       : NULL;
+}
+
 const void *core_find(const struct core_source *src, uint32_t tag,
 		      uint32_t number)
 {
-	const struct core_key key = { tag, number, NULL };
-	const struct core_key *found = bsearch(&key, src->index, src->nindex,
-					       sizeof(*src->index), by_key);
+	const struct core_key *found = core_first(src, tag, number);
 
 	return found ? found->msg : NULL;
 }

@@ -2,6 +2,7 @@
 /* The notes of a core file, as the kernel writes them (fs/binfmt_elf.c). */
 #include <elf.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/procfs.h>
@@ -14,6 +15,7 @@
 #include "snapshot/core_parts.h"
 
 #define GENERAL_WORDS 27
+#define FILES_MAX     (1ul << 30) /* bytes of their names */
 
 /*
  * The XSAVE layouts that debuggers know by their size: up to AVX, and up to
@@ -68,25 +70,32 @@ static void put_note(struct notes *n, const char *owner, uint32_t type,
 	put(n, data, len);
 }
 
-static uint64_t pending(const struct core_source *src, int32_t tid)
+static uint64_t queued(const SigqueueRecord *q)
 {
 	uint64_t set = 0;
+	int32_t signal;
 
-	for (size_t i = 0; i < src->meta->count; i++) {
-		const SigqueueRecord *q =
-			(const SigqueueRecord *)src->meta->entries[i].msg;
-		int32_t signal;
-
-		if (src->meta->entries[i].tag != TAG_SIGQUEUE ||
-		    (q->tid != tid && !(q->shared && q->tid == src->task->pid)))
+	for (size_t i = 0; i < q->n_siginfo; i++) {
+		if (q->siginfo[i].len < sizeof(signal))
 			continue;
-		for (size_t k = 0; k < q->n_siginfo; k++) {
-			if (q->siginfo[k].len < sizeof(signal))
-				continue;
-			memcpy(&signal, q->siginfo[k].data, sizeof(signal));
-			if (signal >= 1 && signal <= 64)
-				set |= 1ull << (signal - 1);
-		}
+		memcpy(&signal, q->siginfo[i].data, sizeof(signal));
+		if (signal >= 1 && signal <= 64)
+			set |= 1ull << (signal - 1);
+	}
+	return set;
+}
+
+/* shared: only what waits for any thread of the process. */
+static uint64_t pending(const struct core_source *src, int32_t tid, bool shared)
+{
+	const struct core_key *k = core_first(src, TAG_SIGQUEUE, (uint32_t)tid);
+	uint64_t set = 0;
+
+	for (; k; k = core_next(src, k)) {
+		const SigqueueRecord *q = (const SigqueueRecord *)k->msg;
+
+		if (!!q->shared == shared)
+			set |= queued(q);
 	}
 	return set;
 }
@@ -101,7 +110,8 @@ static void put_status(struct notes *n, const struct core_source *src,
 	s.pr_pgrp = src->task->pgid;
 	s.pr_sid = src->task->sid;
 	s.pr_sighold = regs->sigmask;
-	s.pr_sigpend = pending(src, regs->tid);
+	s.pr_sigpend = pending(src, regs->tid, false) |
+		       pending(src, src->task->pid, true);
 	s.pr_fpvalid = 1;
 	if (regs->n_general == GENERAL_WORDS)
 		memcpy(&s.pr_reg, regs->general, sizeof(s.pr_reg));
@@ -188,10 +198,15 @@ static int put_files(struct notes *n, const struct core_source *src,
 		const ProtobufCBinaryData *name =
 			core_file_name(src, src->vmas[i]);
 
+		if (name && name->len > PATH_MAX_BYTES)
+			return err_set(err, -EBADMSG, "a path of %zu bytes",
+				       name->len);
 		count += name != NULL;
 		bytes += name ? 3 * sizeof(*words) + name->len + 1 : 0;
 	}
 	bytes += 2 * sizeof(*words);
+	if (bytes > FILES_MAX)
+		return err_set(err, -EFBIG, "names of %zu mapped files", count);
 	words = calloc(1, bytes);
 	if (!words)
 		return err_num(err, ENOMEM, "names of mapped files");

@@ -30,6 +30,12 @@ int core_index(struct core_source *src, struct err *err);
 const void *core_find(const struct core_source *src, uint32_t tag,
 		      uint32_t number);
 
+/* All of them, one after the other; NULL behind the last. */
+const struct core_key *core_first(const struct core_source *src, uint32_t tag,
+				  uint32_t number);
+const struct core_key *core_next(const struct core_source *src,
+				 const struct core_key *key);
+
 /* The name of a file that is mapped, or NULL; borrowed. */
 const ProtobufCBinaryData *core_file_name(const struct core_source *src,
 					  const VmaRecord *vma);
