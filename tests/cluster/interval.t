@@ -38,10 +38,10 @@ has_generations() {
 	[ "$(newest "$1")" -ge "$2" ]
 }
 
-# What is under way has a directory with .new: looked at all the time.
+# A generation under way has a directory with .new: looked at all the time.
 (
 	until [ -e "$cluster_dir/enough" ]; do
-		set -- "$store"/*/*.new
+		set -- "$store"/*/[0-9]*.new
 		[ $# -lt 2 ] || echo "$*"
 	done
 ) >"$cluster_dir/together" 2>&1 &
