@@ -66,11 +66,18 @@ fsfreeze -u "$disk/store"
 wait_until 30 grows && wait_until 30 says n1 'goes on: its lease'
 ok $? "it goes on when the store answers" "$(log n1)"
 
-# Its own node again: the other one takes no jobs.
+# Its own node again: the other one takes no jobs. The controller's order to
+# end the job would wait some seconds for a node that is down: one that is back
+# sooner takes it, and ends the job's next run KillWait later.
+gave_up() {
+	grep 'REQUEST_TERMINATE_JOB' "$cluster_dir/log/slurmctld.log" |
+		grep -q 'node:n1.*failure'
+}
 save
 slurm scontrol update nodename=n2 state=drain reason=test
 cluster kill-node n1
 slurm scontrol update nodename=n1 state=down reason=test
+wait_until 60 gave_up || bail "Slurm still sends to a node that is down"
 cluster start-node n1
 wait_until 60 restarted "$job"
 ok $? "a node that is booted again gets its own job back" \

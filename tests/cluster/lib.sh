@@ -78,8 +78,10 @@ cluster_logs() {
 			tail -n 30 "$log" | sed 's/^/# /'
 	done
 	for log in "$cluster_dir"/log/slurmd-*.log; do
-		grep -i jobcr "$log" | tail -n 10 | sed 's/^/# /'
+		note "--- ${log##*/}" && tail -n 40 "$log" | sed 's/^/# /'
 	done
+	note "--- slurmctld.log" &&
+		tail -n 40 "$cluster_dir/log/slurmctld.log" | sed 's/^/# /'
 }
 
 # What a cluster needs; without it the test is skipped.
