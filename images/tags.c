@@ -32,6 +32,7 @@ static const struct {
 	{ TAG_SHMEM, &shmem_record__descriptor },
 	{ TAG_MEMORY_POLICY, &memory_policy_record__descriptor },
 	{ TAG_PAGES, &pages_record__descriptor },
+	{ TAG_COW, &cow_record__descriptor },
 	{ TAG_REGS, &regs_record__descriptor },
 	{ TAG_THREAD, &thread_record__descriptor },
 	{ TAG_SCHED, &sched_record__descriptor },

@@ -25,6 +25,7 @@
 #define TAG_SHMEM         0x0132u
 #define TAG_MEMORY_POLICY 0x0133u
 #define TAG_PAGES         0x0140u
+#define TAG_COW           0x0141u
 #define TAG_REGS          0x0200u
 #define TAG_THREAD        0x0201u
 #define TAG_SCHED         0x0202u

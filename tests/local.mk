@@ -150,6 +150,10 @@ SNAPSHOT_LIBS = %D%/lib/libtap.a %D%/lib/libsample.a \
 	images/libproto.a src/util/libutil.a $(PROTOBUF_C_LIBS) \
 	$(URING_LIBS) $(GCRYPT_LIBS) $(XXHASH_LIBS) $(JSON_LIBS)
 
+UNIT_TESTS += %D%/unit/spans
+%C%_unit_spans_SOURCES = %D%/unit/spans.c
+%C%_unit_spans_LDADD = %D%/lib/libtap.a src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/crc32c
 %C%_unit_crc32c_SOURCES = %D%/unit/crc32c.c
 %C%_unit_crc32c_LDADD = %D%/lib/libtap.a src/util/libutil.a
@@ -268,6 +272,11 @@ VICTIMS += %D%/victims/mempolicy.victim
 %C%_victims_mempolicy_victim_SOURCES = %D%/victims/mempolicy.c
 %C%_victims_mempolicy_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
 %C%_victims_mempolicy_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/cow.victim
+%C%_victims_cow_victim_SOURCES = %D%/victims/cow.c
+%C%_victims_cow_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_cow_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
 
 VICTIMS += %D%/victims/mm.victim
 %C%_victims_mm_victim_SOURCES = %D%/victims/mm.c

@@ -4,6 +4,7 @@
 
 #include "engine/descriptors.h"
 #include "engine/engine.h"
+#include "engine/heirs.h"
 #include "engine/plan.h"
 #include "engine/puppet.h"
 #include "resource/resource.h"
@@ -18,6 +19,8 @@ struct building {
 	const struct plan *plan;
 	struct puppet *puppets; /* by index of the plan's family */
 	size_t npuppets;
+	struct heirs heirs;
+	struct contents *contents;
 	struct descriptors *fds;
 	struct restore_owner owner;
 	struct restore_engine engine;
@@ -44,10 +47,40 @@ int terminal_take(struct building *b, struct puppet *p, struct err *err);
 /* tables.c: descriptor tables; later, no way into the tasks any more. */
 int build_tables(struct building *b, struct err *err);
 int close_channels(struct building *b, struct err *err);
-/* takeover.c: every task's memory but the agent and the vDSO is empty. */
+/* takeover.c: nothing of the program is left, and the agent is where none of
+ * vmas is (-ENOMEM: no such place); the vDSO is where the job has it. */
+int puppet_vacate(struct puppet *p, const struct plan_record *vmas,
+		  size_t nvmas, struct err *err);
+int puppet_settle(struct puppet *p, const struct plan_record *vmas,
+		  size_t nvmas, struct err *err);
+/*
+ * inherit.c: pages that processes share copy-on-write are in the memory of
+ * by before who is forked off it, and in that of who afterwards; in the end
+ * each has those alone that it is to have.
+ */
+int inherit_before_fork(struct building *b, uint32_t by, uint32_t who,
+			struct err *err);
+int inherit_after_fork(struct building *b, uint32_t by, uint32_t who,
+		       struct err *err);
+int inherit_settle(struct building *b, struct puppet *p, struct err *err);
+/* memory.c: every task's memory but the agent, the vDSO and what it has
+ * inherited is empty. */
 int build_memory(struct building *b, struct err *err);
-/* fill.c: all contents, checked; *ret_bytes counts them. */
-int build_contents(struct building *b, uint64_t *ret_bytes, struct err *err);
+/*
+ * fill.c: contents, checked, of the process `from` (ns_pid) at [start, end)
+ * into puppet `to` (by index); its pages without contents are left alone.
+ */
+struct put {
+	size_t to;
+	int32_t from;
+	uint64_t start, end;
+};
+int build_puts(struct building *b, const struct put *puts, size_t count,
+	       struct err *err);
+/* All that is not there yet; contents_bytes counts what was ever read. */
+int build_contents(struct building *b, struct err *err);
+uint64_t contents_bytes(const struct building *b);
+void contents_free(struct contents *c); /* NULL too */
 /* threads.c */
 int build_threads(struct building *b, struct err *err);
 /* stops.c: stopped tasks are so again. */

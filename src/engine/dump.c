@@ -99,6 +99,7 @@ static int engine_pages_of_task(void *arg, const struct task_view *task,
 		.end = vma->end,
 		.over_file = vma->inode != 0,
 		.readable = (vma->prot & PROT_READ) != 0,
+		.common = vma->common,
 	};
 
 	return pages_add_range(d->pages, &range, err);

@@ -81,6 +81,15 @@ static int call_open_path(void *arg, const char *path, int flags,
 	return r;
 }
 
+static bool call_inherited(void *arg, const struct restore_task *task,
+			   uint64_t start, uint64_t end)
+{
+	const struct puppet *p = (const struct puppet *)task;
+
+	(void)arg;
+	return p->blocks.count && spans_cover(&p->blocks, start, end);
+}
+
 static int open_init(struct building *b, struct err *err)
 {
 	char path[64];
@@ -129,6 +138,7 @@ int building_init(struct building *b, struct err *err)
 		.find = call_find,
 		.push_fd = call_push_fd,
 		.open_path = call_open_path,
+		.inherited = call_inherited,
 	};
 	b->ctx = (struct restore_ctx){
 		.engine = &b->engine,
@@ -146,6 +156,8 @@ int building_init(struct building *b, struct err *err)
 		r = read_cpus(b, err);
 	if (r == 0)
 		r = descriptors_new(&b->fds, err);
+	if (r == 0)
+		r = heirs_plan(b->plan, &b->heirs, err);
 	if (r < 0)
 		return r;
 	b->puppets = calloc(b->plan->family.nmembers, sizeof(*b->puppets));
@@ -170,6 +182,8 @@ void building_done(struct building *b)
 		puppet_done(&b->puppets[i]);
 	free(b->puppets);
 	descriptors_free(b->fds);
+	contents_free(b->contents);
+	heirs_done(&b->heirs);
 	cleanup_close(&b->ctx.init_proc_fd);
 	cleanup_close(&b->ctx.root_fd);
 }

@@ -332,6 +332,12 @@ static int new_helper(struct work *w, int32_t ns_pid, uint32_t parent,
 	return r;
 }
 
+/* A child of the root where that can be: orphans then inherit its memory. */
+static uint32_t parent_outside(const struct work *w)
+{
+	return w->tasks[w->root]->sid == 0 ? w->root : FAMILY_NOBODY;
+}
+
 /* The helper that gives birth to orphans of a session; one per session. */
 static int orphan_helper(struct work *w, int32_t born, uint32_t *ret,
 			 struct err *err)
@@ -345,6 +351,8 @@ static int orphan_helper(struct work *w, int32_t born, uint32_t *ret,
 		if (w->out->members[i].session == session)
 			return 0;
 	}
+	if (session == 0)
+		leader = parent_outside(w);
 	if (session == 0 || leader != FAMILY_NOBODY)
 		return new_helper(w, 0, leader, session, ret, err);
 	r = new_helper(w, session, FAMILY_NOBODY, session, ret, err);

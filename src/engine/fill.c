@@ -30,8 +30,29 @@ struct target {
 	int32_t ns_pid; /* 0: data of object */
 	uint32_t object;
 	pid_t pid;
+	uint64_t start, end; /* what of the extent is wanted */
 	int data_fd;
 	uint64_t data_size;
+};
+
+/* An extent of a process. */
+struct page_place {
+	int32_t pid;
+	const Extent *extent;
+};
+
+struct contents {
+	struct page_place *places; /* by pid and address */
+	size_t nplaces;
+	uint64_t bytes; /* read so far */
+};
+
+/* What one run is to read. */
+struct work {
+	struct target *targets;
+	struct read_piece *pieces;
+	size_t count, room;
+	uint64_t bytes;
 };
 
 struct worker {
@@ -103,13 +124,15 @@ static int put_forced(const struct target *t, const uint8_t *data, size_t len,
 	return 0;
 }
 
-static int put_memory(const struct target *t, const uint8_t *data, size_t len,
+static int put_memory(const struct target *t, const uint8_t *data,
 		      struct err *err)
 {
-	uint64_t at = t->extent->address;
+	uint64_t at = t->start;
+	size_t len = (size_t)(t->end - t->start);
 	struct iovec from, to;
 	ssize_t n;
 
+	data += t->start - t->extent->address;
 	while (len > 0) {
 		from = (struct iovec){ (void *)data, len };
 		to = (struct iovec){ (void *)at, len };
@@ -139,7 +162,7 @@ static int put_extent(void *arg, const struct read_piece *piece,
 			       " have not the hash they were saved with",
 			       part->streams[t->extent->stream]->name,
 			       piece->offset, piece->offset + piece->len);
-	return t->ns_pid ? put_memory(t, data, piece->len, err)
+	return t->ns_pid ? put_memory(t, data, err)
 			 : put_data(t, data, piece->len, err);
 }
 
@@ -215,22 +238,187 @@ static int run_workers(const struct building *b, const struct target *targets,
 	return r;
 }
 
-static int find_target(const struct building *b, const PagesRecord *rec,
-		       struct target *ret, struct err *err)
+static int add_target(struct work *w, const struct target *t, struct err *err)
 {
-	const struct plan_thread *task;
-	struct target t = { .ns_pid = rec->pid, .object = rec->object };
-	off_t size;
+	const uint64_t len = (uint64_t)t->extent->pages * IMAGE_PAGE;
 
-	if (rec->pid) {
-		task = plan_thread(b->plan, rec->pid);
-		if (!task)
-			return err_set(err, -EBADMSG, "pages of pid %d",
-				       rec->pid);
-		t.pid = b->puppets[task->task].task.pid;
-		*ret = t;
-		return 0;
+	if (w->count == w->room) {
+		size_t room = w->room ? 2 * w->room : 256;
+		struct target *targets;
+		struct read_piece *pieces;
+
+		targets = reallocarray(w->targets, room, sizeof(*targets));
+		if (targets)
+			w->targets = targets;
+		pieces = reallocarray(w->pieces, room, sizeof(*pieces));
+		if (pieces)
+			w->pieces = pieces;
+		if (!targets || !pieces)
+			return err_num(err, ENOMEM, "%zu extents", room);
+		w->room = room;
 	}
+	w->targets[w->count] = *t;
+	w->pieces[w->count] = (struct read_piece){
+		.stream = t->extent->stream - 1,
+		.len = len,
+		.offset = t->extent->offset,
+		.tag = w->count,
+	};
+	w->count++;
+	w->bytes += len;
+	return 0;
+}
+
+static int run_work(struct building *b, struct work *w, struct err *err)
+{
+	int r = 0;
+
+	if (w->count) {
+		qsort(w->pieces, w->count, sizeof(*w->pieces), order_pieces);
+		r = run_workers(b, w->targets, w->pieces, w->count, w->bytes,
+				err);
+	}
+	b->contents->bytes += w->bytes;
+	free(w->targets);
+	free(w->pieces);
+	return r;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct page_place *x = a, *y = b;
+
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	return x->extent->address < y->extent->address
+		       ? -1
+		       : x->extent->address > y->extent->address;
+}
+
+static int index_places(const struct plan *plan, struct contents *c,
+			struct err *err)
+{
+	const struct plan_record *recs;
+	size_t count, n = 0;
+
+	recs = plan_kind(plan, TAG_PAGES, &count);
+	for (size_t i = 0; i < count; i++)
+		n += ((const PagesRecord *)recs[i].msg)->n_extents;
+	c->places = calloc(n + 1, sizeof(*c->places));
+	if (!c->places)
+		return err_num(err, ENOMEM, "%zu extents", n);
+	for (size_t i = 0; i < count; i++) {
+		const PagesRecord *p = (const PagesRecord *)recs[i].msg;
+
+		for (size_t k = 0; p->pid && k < p->n_extents; k++)
+			c->places[c->nplaces++] = (struct page_place){
+				.pid = p->pid,
+				.extent = p->extents[k],
+			};
+	}
+	if (c->nplaces)
+		qsort(c->places, c->nplaces, sizeof(*c->places), by_place);
+	return 0;
+}
+
+static int have_contents(struct building *b, struct err *err)
+{
+	if (b->contents)
+		return 0;
+	b->contents = calloc(1, sizeof(*b->contents));
+	if (!b->contents)
+		return err_num(err, ENOMEM, "contents");
+	return index_places(b->plan, b->contents, err);
+}
+
+void contents_free(struct contents *c)
+{
+	if (!c)
+		return;
+	free(c->places);
+	free(c);
+}
+
+uint64_t contents_bytes(const struct building *b)
+{
+	return b->contents ? b->contents->bytes : 0;
+}
+
+static uint64_t place_end(const struct page_place *p)
+{
+	return p->extent->address + (uint64_t)p->extent->pages * IMAGE_PAGE;
+}
+
+/* The first extent of the process that ends behind address, or another's. */
+static size_t first_place(const struct contents *c, int32_t pid,
+			  uint64_t address)
+{
+	size_t low = 0, high = c->nplaces;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		const struct page_place *p = &c->places[mid];
+
+		if (p->pid < pid || (p->pid == pid && place_end(p) <= address))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static int add_put(const struct building *b, struct work *w,
+		   const struct put *put, struct err *err)
+{
+	const struct contents *c = b->contents;
+	const struct restore_task *task = &b->puppets[put->to].task;
+	int r = 0;
+
+	for (size_t i = first_place(c, put->from, put->start);
+	     i < c->nplaces && c->places[i].pid == put->from && r == 0; i++) {
+		const Extent *x = c->places[i].extent;
+		uint64_t end = place_end(&c->places[i]);
+		struct target t = {
+			.extent = x,
+			.ns_pid = task->ns_pid,
+			.pid = task->pid,
+			.data_fd = -1,
+			.start = x->address > put->start ? x->address
+							 : put->start,
+			.end = end < put->end ? end : put->end,
+		};
+
+		if (x->address >= put->end)
+			break;
+		r = add_target(w, &t, err);
+	}
+	return r;
+}
+
+int build_puts(struct building *b, const struct put *puts, size_t count,
+	       struct err *err)
+{
+	struct work w = { 0 };
+	int r;
+
+	r = have_contents(b, err);
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = add_put(b, &w, &puts[i], err);
+	if (r == 0)
+		return run_work(b, &w, err);
+	free(w.targets);
+	free(w.pieces);
+	return r;
+}
+
+/* Pages of an object that needs none are still read: they must be whole. */
+static int add_object(const struct building *b, struct work *w,
+		      const PagesRecord *rec, struct err *err)
+{
+	struct target t = { .object = rec->object };
+	off_t size;
+	int r = 0;
+
 	t.data_fd = descriptors_data(b->fds, rec->object);
 	if (t.data_fd == -ENOENT)
 		return err_set(err, -EBADMSG, "pages of object %u",
@@ -241,68 +429,91 @@ static int find_target(const struct building *b, const PagesRecord *rec,
 			return err_sys(err, "object %u: size", rec->object);
 		t.data_size = (uint64_t)size;
 	}
-	*ret = t;
-	return 0;
+	for (size_t k = 0; k < rec->n_extents && r == 0; k++) {
+		t.extent = rec->extents[k];
+		r = add_target(w, &t, err);
+	}
+	return r;
 }
 
-/* Pages of an object that needs none are still read: they must be whole. */
-static int list_pieces(const struct building *b, struct target *targets,
-		       struct read_piece *pieces, uint64_t *ret_bytes,
+static int add_objects(const struct building *b, struct work *w,
 		       struct err *err)
 {
-	const struct meta *meta = b->plan->meta;
-	const PagesRecord *rec;
-	struct target t;
-	size_t n = 0;
-	int r;
+	const struct plan_record *recs;
+	size_t count;
+	int r = 0;
 
-	for (size_t i = 0; i < meta->count; i++) {
-		if (meta->entries[i].tag != TAG_PAGES)
-			continue;
-		rec = (const PagesRecord *)meta->entries[i].msg;
-		r = find_target(b, rec, &t, err);
-		if (r < 0)
-			return r;
-		for (size_t k = 0; k < rec->n_extents; k++, n++) {
-			t.extent = rec->extents[k];
-			targets[n] = t;
-			pieces[n] = (struct read_piece){
-				.stream = t.extent->stream - 1,
-				.len = t.extent->pages * IMAGE_PAGE,
-				.offset = t.extent->offset,
-				.tag = n,
-			};
-			*ret_bytes += pieces[n].len;
-		}
+	recs = plan_kind(b->plan, TAG_PAGES, &count);
+	for (size_t i = 0; i < count && r == 0; i++) {
+		const PagesRecord *rec = (const PagesRecord *)recs[i].msg;
+
+		if (rec->object)
+			r = add_object(b, w, rec, err);
 	}
-	return 0;
+	return r;
 }
 
-int build_contents(struct building *b, uint64_t *ret_bytes, struct err *err)
+/* What it has inherited is there already: writing to it would part it. */
+static int add_pages(const struct building *b, struct work *w, size_t to,
+		     const struct spans *pages, struct err *err)
 {
-	const struct meta *meta = b->plan->meta;
-	auto_free struct target *targets = NULL;
-	auto_free struct read_piece *pieces = NULL;
-	uint64_t bytes = 0;
-	size_t count = 0;
+	struct spans missing = { 0 };
 	int r;
 
-	for (size_t i = 0; i < meta->count; i++)
-		if (meta->entries[i].tag == TAG_PAGES)
-			count += ((const PagesRecord *)meta->entries[i].msg)
-					 ->n_extents;
-	targets = calloc(count + 1, sizeof(*targets));
-	pieces = calloc(count + 1, sizeof(*pieces));
-	if (!targets || !pieces)
-		return err_num(err, ENOMEM, "%zu extents", count);
-	r = list_pieces(b, targets, pieces, &bytes, err);
-	if (r < 0)
+	r = spans_minus(pages, &b->puppets[to].held, false, &missing, err);
+	for (size_t i = 0; i < missing.count && r == 0; i++) {
+		const struct put put = {
+			.to = to,
+			.from = missing.v[i].tag,
+			.start = missing.v[i].start,
+			.end = missing.v[i].end,
+		};
+
+		r = add_put(b, w, &put, err);
+	}
+	spans_done(&missing);
+	return r;
+}
+
+static int add_task(const struct building *b, struct work *w, size_t i,
+		    struct err *err)
+{
+	const int32_t own = b->puppets[i].task.ns_pid;
+	const struct spans *common = &b->heirs.v[i].common;
+	struct span everything = { 0, UINT64_MAX, own };
+	const struct spans all = { .v = &everything, .count = 1 };
+	struct spans others = { 0 };
+	int r;
+
+	r = add_pages(b, w, i, &all, err);
+	for (size_t k = 0; k < common->count && r == 0; k++)
+		if (common->v[k].tag != own)
+			r = spans_add(&others, common->v[k].start,
+				      common->v[k].end, common->v[k].tag, err);
+	if (r == 0)
+		r = add_pages(b, w, i, &others, err);
+	spans_done(&others);
+	return r;
+}
+
+int build_contents(struct building *b, struct err *err)
+{
+	struct work w = { 0 };
+	int r;
+
+	r = have_contents(b, err);
+	if (r == 0)
+		r = add_objects(b, &w, err);
+	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++)
+		if (!b->puppets[i].task.zombie)
+			r = add_task(b, &w, i, err);
+	if (r < 0) {
+		free(w.targets);
+		free(w.pieces);
 		return r;
-	qsort(pieces, count, sizeof(*pieces), order_pieces);
-	r = run_workers(b, targets, pieces, count, bytes, err);
-	if (r < 0)
-		return r;
-	descriptors_close_data(b->fds);
-	*ret_bytes = bytes;
-	return 0;
+	}
+	r = run_work(b, &w, err);
+	if (r == 0)
+		descriptors_close_data(b->fds);
+	return r;
 }

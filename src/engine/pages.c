@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/cow.h"
 #include "engine/slice.h"
 #include "images/limits.h"
 #include "images/mm.pb-c.h"
@@ -35,9 +36,10 @@ struct source {
 	int fd;
 	const struct pin_memory *pinned; /* or NULL */
 	size_t spans_end;                /* of spans, when pinned */
+	const struct spans *left;        /* to others to save, or NULL */
 };
 
-struct span {
+struct stretch {
 	uint64_t start, end;
 };
 
@@ -53,11 +55,17 @@ struct pages {
 	int pagemap_fd;
 	struct page_run runs[RUNS];
 	size_t run, nruns;
+	size_t left;       /* of the source's */
+	uint64_t run_ends; /* the part of the run that is ours to save */
 
 	/* Pinned: what the search found while all stood still, in order. */
 	bool pinned;
-	struct span *spans;
+	struct stretch *spans;
 	size_t span, nspans, spans_room;
+
+	/* Found when all stood still. */
+	struct cow *cow;
+	struct cow_source *cow_sources;
 
 	/* Slices in hand: a ring; [taken, made) are with the readers. */
 	struct slice *slices;
@@ -109,6 +117,8 @@ void pages_free(struct pages *p)
 	(void)pthread_cond_destroy(&p->finished);
 	(void)pthread_cond_destroy(&p->work);
 	(void)pthread_mutex_destroy(&p->lock);
+	cow_free(p->cow);
+	free(p->cow_sources);
 	free(p->slices);
 	free(p->sources);
 	free(p->spans);
@@ -232,14 +242,14 @@ static int keep_span(struct pages *p, const struct page_run *run,
 			       "memory in more than %u pieces", SPANS_MAX);
 	if (p->nspans == p->spans_room) {
 		size_t room = p->spans_room ? p->spans_room * 2 : 1024;
-		struct span *list = realloc(p->spans, room * sizeof(*list));
+		struct stretch *list = realloc(p->spans, room * sizeof(*list));
 
 		if (!list)
 			return err_set(err, -ENOMEM, "pages");
 		p->spans = list;
 		p->spans_room = room;
 	}
-	p->spans[p->nspans++] = (struct span){ run->start, run->end };
+	p->spans[p->nspans++] = (struct stretch){ run->start, run->end };
 	return 0;
 }
 
@@ -275,6 +285,7 @@ static void next_source(struct pages *p)
 {
 	const struct source *last = &p->sources[p->at++];
 
+	p->left = 0;
 	if (p->at == p->nsources)
 		return;
 	p->next = p->sources[p->at].range.start;
@@ -292,15 +303,42 @@ static int find_runs(struct pages *p, const struct source *s, struct err *err)
 	return 0;
 }
 
+/* What an earlier process saves is no part of this run. */
+static bool own_part(struct pages *p)
+{
+	const struct spans *left = p->sources[p->at].left;
+	struct page_run *run = &p->runs[p->run];
+
+	p->run_ends = run->end;
+	if (!left)
+		return true;
+	while (p->left < left->count && left->v[p->left].end <= run->start)
+		p->left++;
+	if (p->left == left->count)
+		return true;
+	if (left->v[p->left].start > run->start) {
+		if (left->v[p->left].start < run->end)
+			p->run_ends = left->v[p->left].start;
+		return true;
+	}
+	run->start = left->v[p->left].end < run->end ? left->v[p->left].end
+						     : run->end;
+	return false;
+}
+
 /* Move to the next run with something in it; false: there is no more. */
 static int next_run(struct pages *p, bool *ret_more, struct err *err)
 {
 	int r;
 
 	for (;;) {
-		if (p->run < p->nruns) {
-			*ret_more = true;
-			return 0;
+		while (p->run < p->nruns) {
+			if (p->runs[p->run].start == p->runs[p->run].end) {
+				p->run++;
+			} else if (own_part(p)) {
+				*ret_more = true;
+				return 0;
+			}
 		}
 		p->run = p->nruns = 0;
 		if (p->at < p->nsources &&
@@ -327,7 +365,7 @@ static void take_piece(struct pages *p, struct slice *sl, size_t room)
 {
 	const struct source *s = &p->sources[p->at];
 	struct page_run *run = &p->runs[p->run];
-	uint64_t pages = (run->end - run->start) / PAGE;
+	uint64_t pages = (p->run_ends - run->start) / PAGE;
 
 	if (pages > room)
 		pages = room;
@@ -335,12 +373,10 @@ static void take_piece(struct pages *p, struct slice *sl, size_t room)
 		.address = run->start,
 		.pages = (uint32_t)pages,
 		.keep_zero = s->range.over_file,
-		.readable = s->range.readable,
+		.readable = s->range.readable && !s->range.common,
 	};
 	sl->pages += pages;
 	run->start += pages * PAGE;
-	if (run->start == run->end)
-		p->run++;
 }
 
 /* Put as much of one owner into a slice as it holds. */
@@ -436,9 +472,44 @@ static int write_slice(struct pages *p, struct slice *sl, struct err *err)
 	return r;
 }
 
+static bool may_share(const struct page_range *range)
+{
+	return range->common && !range->over_file;
+}
+
+/* Once, while all stand still: which pages do processes have in common? */
+static int find_common(struct pages *p, struct err *err)
+{
+	size_t n = 0;
+	int r;
+
+	if (p->cow)
+		return 0;
+	p->cow_sources = calloc(p->nsources + 1, sizeof(*p->cow_sources));
+	if (!p->cow_sources)
+		return err_set(err, -ENOMEM, "pages");
+	for (size_t i = 0; i < p->nsources; i++) {
+		const struct page_range *range = &p->sources[i].range;
+
+		if (may_share(range))
+			p->cow_sources[n++] = (struct cow_source){
+				.ns_pid = range->ns_pid,
+				.proc_fd = range->proc_fd,
+				.start = range->start,
+				.end = range->end,
+			};
+	}
+	r = cow_find(p->cow_sources, n, &p->cow, err);
+	n = 0;
+	for (size_t i = 0; i < p->nsources && r == 0; i++)
+		if (may_share(&p->sources[i].range))
+			p->sources[i].left = cow_of(p->cow, n++);
+	return r;
+}
+
 int pages_pin(struct pages *p, struct pin *pin, struct err *err)
 {
-	int r = 0;
+	int r = find_common(p, err);
 
 	for (p->at = 0; p->at < p->nsources && r == 0; p->at++) {
 		struct source *s = &p->sources[p->at];
@@ -573,7 +644,10 @@ int pages_run(struct pages *p, struct err *err)
 	int r;
 
 	p->next = p->nsources ? p->sources[0].range.start : 0;
-	r = start_readers(p, err);
+	p->left = 0;
+	r = find_common(p, err);
+	if (r == 0)
+		r = start_readers(p, err);
 	if (r < 0)
 		return r;
 	while (r == 0 && (more || p->taken != p->made)) {
@@ -583,5 +657,7 @@ int pages_run(struct pages *p, struct err *err)
 			r = take_back(p, err);
 	}
 	stop_readers(p);
-	return r < 0 ? r : put_record(p, err);
+	if (r == 0)
+		r = put_record(p, err);
+	return r < 0 ? r : cow_put(p->cow, p->config.meta, err);
 }

@@ -34,13 +34,15 @@ int pages_new(const struct pages_config *config, struct pages **ret,
 /*
  * A range of a stopped process: all pages that are its own.  over_file: a
  * private mapping of a file, where a page of zeroes is not the same as none.
- * readable: its protection allows to read.  proc_fd is borrowed.
+ * common: some of it may be another process's too, since a fork.  readable:
+ * its protection allows to read.  proc_fd is borrowed.
+ * Ranges of one process come one after the other, ascending.
  */
 struct page_range {
 	pid_t pid, ns_pid;
 	int proc_fd;
 	uint64_t start, end;
-	bool over_file, readable;
+	bool over_file, readable, common;
 };
 int pages_add_range(struct pages *p, const struct page_range *range,
 		    struct err *err);
@@ -57,7 +59,7 @@ int pages_add_file(struct pages *p, uint32_t object, int fd, uint64_t size,
  */
 int pages_pin(struct pages *p, struct pin *pin, struct err *err);
 
-/* Save all; every PagesRecord is in the meta stream afterwards. */
+/* Save all; what says where pages are is in the meta stream afterwards. */
 int pages_run(struct pages *p, struct err *err);
 
 struct pages_total {

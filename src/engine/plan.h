@@ -58,6 +58,10 @@ int plan_index(struct plan *plan, struct err *err);
 const struct plan_record *plan_find(const struct plan *plan, uint32_t tag,
 				    uint32_t id, size_t *ret_count);
 
+/* All records with this tag. */
+const struct plan_record *plan_kind(const struct plan *plan, uint32_t tag,
+				    size_t *ret_count);
+
 /* The thread with this number; NULL: none.  A process: its leader. */
 const struct plan_thread *plan_thread(const struct plan *plan, int32_t tid);
 

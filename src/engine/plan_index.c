@@ -56,11 +56,11 @@ static int order_threads(const void *a, const void *b)
 	return (x->tid > y->tid) - (x->tid < y->tid);
 }
 
-const struct plan_record *plan_find(const struct plan *plan, uint32_t tag,
-				    uint32_t id, size_t *ret_count)
+/* The first record that does not come before this tag and number. */
+static size_t first_record(const struct plan *plan, uint32_t tag, uint32_t id)
 {
 	struct plan_record key = { .tag = tag, .id = id };
-	size_t low = 0, high = plan->nindex, mid, end;
+	size_t low = 0, high = plan->nindex, mid;
 
 	while (low < high) {
 		mid = low + (high - low) / 2;
@@ -69,11 +69,28 @@ const struct plan_record *plan_find(const struct plan *plan, uint32_t tag,
 		else
 			high = mid;
 	}
-	for (end = low; end < plan->nindex; end++)
-		if (order_records(&plan->index[end], &key) != 0)
-			break;
-	*ret_count = end - low;
-	return &plan->index[low];
+	return low;
+}
+
+const struct plan_record *plan_find(const struct plan *plan, uint32_t tag,
+				    uint32_t id, size_t *ret_count)
+{
+	size_t first = first_record(plan, tag, id), end = first;
+
+	while (end < plan->nindex && plan->index[end].tag == tag &&
+	       plan->index[end].id == id)
+		end++;
+	*ret_count = end - first;
+	return &plan->index[first];
+}
+
+const struct plan_record *plan_kind(const struct plan *plan, uint32_t tag,
+				    size_t *ret_count)
+{
+	size_t first = first_record(plan, tag, 0);
+
+	*ret_count = first_record(plan, tag + 1, 0) - first;
+	return &plan->index[first];
 }
 
 const struct plan_thread *plan_thread(const struct plan *plan, int32_t tid)

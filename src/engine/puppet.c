@@ -36,6 +36,13 @@ int puppet_init(struct puppet *p, pid_t ns_pid, const int32_t *tids,
 
 static int new_remote(struct puppet *p, struct err *err)
 {
+	if (p->home.start)
+		return remote_new_puppet(p->task.pid,
+					 &p->task.threads[0].tracee,
+					 p->home.start,
+					 p->home.start + PUPPET_AGENT_CODE,
+					 PUPPET_AGENT_BUFFER, &p->task.remote,
+					 err);
 	return remote_new_puppet(p->task.pid, &p->task.threads[0].tracee,
 				 PUPPET_SYSCALL, PUPPET_BUFFER,
 				 PUPPET_BUFFER_SIZE, &p->task.remote, err);
@@ -155,6 +162,9 @@ int puppet_fork(struct puppet *parent, int exit_signal, struct puppet *ret,
 				ret->task.ns_pid);
 	ret->task.pid = t->tid;
 	ret->task.threads[0].tid = t->tid;
+	ret->home = parent->home;
+	ret->task.agent_start = parent->task.agent_start;
+	ret->task.agent_end = parent->task.agent_end;
 	r = new_remote(ret, err);
 	return r < 0 ? err_wrap(err, r, "pid %d", ret->task.ns_pid) : 0;
 }
@@ -232,6 +242,8 @@ void puppet_kill(struct puppet *p)
 void puppet_done(struct puppet *p)
 {
 	cleanup_close(&p->channel);
+	spans_done(&p->blocks);
+	spans_done(&p->held);
 	remote_free(p->task.remote);
 	free(p->task.threads);
 	*p = (struct puppet){ .channel = -1, .gone = true };

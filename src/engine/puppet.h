@@ -9,6 +9,21 @@
 #include "inject/remote.h"
 #include "resource/restore.h"
 #include "util/err.h"
+#include "util/spans.h"
+
+/*
+ * Where a puppet lives that has left its own memory: a page of code and a
+ * buffer, and behind them the mappings of the kernel, until the job's places
+ * for them are free.
+ */
+#define PUPPET_AGENT_CODE   4096ull
+#define PUPPET_AGENT_BUFFER (64ull << 10)
+#define PUPPET_SPECIALS 3 /* [vvar], [vvar_vclock], [vdso] */
+struct puppet_home {
+	uint64_t start, end; /* start 0: it runs its program still */
+	uint64_t parked[PUPPET_SPECIALS];
+	uint64_t len[PUPPET_SPECIALS]; /* 0: this kernel has none */
+};
 
 /*
  * A process that is being built.  It is stopped whenever no remote call is
@@ -21,6 +36,10 @@ struct puppet {
 	struct restore_thread *inside; /* the remote is begun in it, or NULL */
 	int channel; /* descriptors go to it through this; -1: none yet */
 	int far_end; /* the number of the other end in it */
+	struct puppet_home home;
+	/* inherit.c: mappings of the job that it has already (tag: which
+	 * block), and the pages in them (tag: whose they are). */
+	struct spans blocks, held;
 };
 
 static inline struct puppet *puppet_of(struct restore_task *task)

@@ -65,8 +65,9 @@ static int build_memories(struct building *b, struct restart_result *ret,
 		return r;
 	b->args->phase(b->args->arg, PHASE_FILL);
 	start = clock_monotonic_ns();
-	r = build_contents(b, &ret->page_bytes, err);
+	r = build_contents(b, err);
 	ret->fill_ns = clock_monotonic_ns() - start;
+	ret->page_bytes = contents_bytes(b);
 	return r < 0 ? r : build_stage(b, STAGE_MAPPED, err);
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a reader thread does with a buffer.  process_vm_readv is fastest; it
- * stops at memory that may not be read, and /proc/PID/mem goes on there.  Of
+ * What a reader thread does with a buffer.  process_vm_readv is fastest, but
+ * it stops at memory that may not be read, and it pins pages: the kernel gives
+ * a process copies of its own of what it shares copy-on-write before that, and
+ * the job would grow.  There /proc/PID/mem is read, which does neither.  Of
  * pinned memory, which may have no process any more, only mem can be read.
  */
 #include "engine/slice.h"

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The puppet leaves its own memory: a system call instruction and a buffer
- * are put where neither it nor the job has anything (the agent), all else is
- * unmapped, and the vDSO goes where the job knows it.  The program file must
- * not be mapped any more when the job's exe link is set.
+ * are put where neither it nor the job has anything (the agent), the vDSO is
+ * parked behind them, and all else is unmapped.  Later the vDSO goes where
+ * the job knows it.  The program file must not be mapped any more when the
+ * job's exe link is set.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +21,6 @@
 #include "parasite/puppet.h"
 #include "util/cleanup.h"
 
-#define AGENT_BUFFER (64ull << 10)
-#define AGENT_CODE   ((uint64_t)IMAGE_PAGE)
 #define LOWEST       (4ull << 30) /* away from old programs' addresses */
 #define HIGHEST      0x7ffff0000000ull
 #define USER_END     0x7ffffffff000ull
@@ -33,49 +32,23 @@ struct range {
 };
 
 /* Mappings that the kernel made and that move as they are. */
-struct special {
+static const struct {
 	const char *path;
 	VmaRecord__Kind kind;
-	uint64_t from, len, parked, to;
+} specials[PUPPET_SPECIALS] = {
+	{ "[vvar]", VMA_RECORD__KIND__VVAR },
+	{ "[vvar_vclock]", VMA_RECORD__KIND__VVAR_VCLOCK },
+	{ "[vdso]", VMA_RECORD__KIND__VDSO },
 };
-#define SPECIALS 3
 
-static void find_specials(const struct vma_list *maps,
-			  const struct plan_record *vmas, size_t nvmas,
-			  struct special *s)
+/* Which of them a mapping is; PUPPET_SPECIALS: none. */
+static size_t special_of(const struct vma *v)
 {
-	const VmaRecord *rec;
+	size_t k = 0;
 
-	for (size_t i = 0; i < maps->count; i++)
-		for (size_t k = 0; k < SPECIALS; k++)
-			if (strcmp(maps->v[i].path, s[k].path) == 0) {
-				s[k].from = maps->v[i].start;
-				s[k].len = maps->v[i].end - s[k].from;
-			}
-	for (size_t i = 0; i < nvmas; i++) {
-		rec = (const VmaRecord *)vmas[i].msg;
-		for (size_t k = 0; k < SPECIALS; k++)
-			if (rec->kind == s[k].kind &&
-			    rec->end - rec->start == s[k].len)
-				s[k].to = rec->start;
-	}
-}
-
-static int count_specials(const struct plan_record *vmas, size_t nvmas,
-			  const struct special *s, struct err *err)
-{
-	const VmaRecord *rec;
-
-	for (size_t i = 0; i < nvmas; i++) {
-		rec = (const VmaRecord *)vmas[i].msg;
-		for (size_t k = 0; k < SPECIALS; k++)
-			if (rec->kind == s[k].kind && rec->start != s[k].to)
-				return err_set(err, -ENOTSUP,
-					       "pid %d: %s is not as this "
-					       "kernel maps it",
-					       rec->pid, s[k].path);
-	}
-	return 0;
+	while (k < PUPPET_SPECIALS && strcmp(v->path, specials[k].path) != 0)
+		k++;
+	return k;
 }
 
 static int order_ranges(const void *a, const void *b)
@@ -130,17 +103,17 @@ static int copy_code(struct puppet *p, uint64_t from, uint64_t to,
 	if (r < 0)
 		return r;
 	return puppet_call(p, "protect code", &value, err, __NR_mprotect, to,
-			   AGENT_CODE, PROT_READ | PROT_EXEC, 0, 0, 0);
+			   PUPPET_AGENT_CODE, PROT_READ | PROT_EXEC, 0, 0, 0);
 }
 
-static int move_in(struct puppet *p, uint64_t start, uint64_t size,
-		   struct err *err)
+static int move_in(struct puppet *p, struct err *err)
 {
+	const uint64_t start = p->home.start;
 	int64_t value;
 	int r;
 
 	r = puppet_call(p, "map the builder", &value, err, __NR_mmap, start,
-			size, PROT_READ | PROT_WRITE,
+			p->home.end - start, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
 			UINT64_MAX, 0);
 	if (r == 0 && (uint64_t)value != start)
@@ -151,18 +124,20 @@ static int move_in(struct puppet *p, uint64_t start, uint64_t size,
 	if (r < 0)
 		return r;
 	p->task.agent_start = start;
-	p->task.agent_end = start + AGENT_CODE + AGENT_BUFFER;
-	remote_move(p->task.remote, start, start + AGENT_CODE, AGENT_BUFFER);
+	p->task.agent_end = start + PUPPET_AGENT_CODE + PUPPET_AGENT_BUFFER;
+	remote_move(p->task.remote, start, start + PUPPET_AGENT_CODE,
+		    PUPPET_AGENT_BUFFER);
 	return 0;
 }
 
-static int move_special(struct puppet *p, const struct special *s,
-			uint64_t from, uint64_t to, struct err *err)
+static int move_special(struct puppet *p, size_t k, uint64_t from, uint64_t to,
+			struct err *err)
 {
 	int64_t value;
 
-	return puppet_call(p, s->path, &value, err, __NR_mremap, from, s->len,
-			   s->len, MREMAP_MAYMOVE | MREMAP_FIXED, to, 0);
+	return puppet_call(p, specials[k].path, &value, err, __NR_mremap, from,
+			   p->home.len[k], p->home.len[k],
+			   MREMAP_MAYMOVE | MREMAP_FIXED, to, 0);
 }
 
 static int unmap(struct puppet *p, uint64_t start, uint64_t end,
@@ -176,97 +151,102 @@ static int unmap(struct puppet *p, uint64_t start, uint64_t end,
 			   end - start, 0, 0, 0, 0);
 }
 
-static bool is_special(const struct special *s, uint64_t start)
-{
-	for (size_t k = 0; k < SPECIALS; k++)
-		if (s[k].to && s[k].from == start)
-			return true;
-	return false;
-}
-
 /* maps are from before the agent; the vsyscall page is no mapping. */
 static int leave_memory(struct puppet *p, const struct vma_list *maps,
-			struct special *s, struct err *err)
+			struct err *err)
 {
 	int r = 0;
 
-	for (size_t k = 0; k < SPECIALS && r == 0; k++)
-		if (s[k].to)
-			r = move_special(p, &s[k], s[k].from, s[k].parked, err);
-	for (size_t i = 0; i < maps->count && r == 0; i++)
-		if (!is_special(s, maps->v[i].start) &&
-		    maps->v[i].start < USER_END)
-			r = unmap(p, maps->v[i].start, maps->v[i].end, err);
-	for (size_t k = 0; k < SPECIALS && r == 0; k++)
-		if (s[k].to)
-			r = move_special(p, &s[k], s[k].parked, s[k].to, err);
+	for (size_t i = 0; i < maps->count && r == 0; i++) {
+		const struct vma *v = &maps->v[i];
+		size_t k = special_of(v);
+
+		if (k < PUPPET_SPECIALS)
+			r = move_special(p, k, v->start, p->home.parked[k],
+					 err);
+		else if (v->start < USER_END)
+			r = unmap(p, v->start, v->end, err);
+	}
 	return r;
 }
 
-/* Where the vDSO was parked there may be something left, or nothing. */
-static int take_over(struct puppet *p, const struct vma_list *maps,
-		     const struct plan_record *vmas, size_t nvmas,
-		     struct err *err)
+static int move_out(struct puppet *p, const struct vma_list *maps,
+		    const struct plan_record *vmas, size_t nvmas,
+		    struct err *err)
 {
-	struct special s[SPECIALS] = {
-		{ .path = "[vvar]", .kind = VMA_RECORD__KIND__VVAR },
-		{ .path = "[vvar_vclock]",
-		  .kind = VMA_RECORD__KIND__VVAR_VCLOCK },
-		{ .path = "[vdso]", .kind = VMA_RECORD__KIND__VDSO },
-	};
-	uint64_t size = AGENT_CODE + AGENT_BUFFER, start = 0;
+	struct puppet_home home = { 0 };
+	uint64_t size = PUPPET_AGENT_CODE + PUPPET_AGENT_BUFFER;
 	int r;
 
-	find_specials(maps, vmas, nvmas, s);
-	r = count_specials(vmas, nvmas, s, err);
-	if (r < 0)
-		return r;
-	for (size_t k = 0; k < SPECIALS; k++) {
-		s[k].parked = size;
-		size += s[k].len;
+	for (size_t i = 0; i < maps->count; i++) {
+		size_t k = special_of(&maps->v[i]);
+
+		if (k == PUPPET_SPECIALS)
+			continue;
+		home.len[k] = maps->v[i].end - maps->v[i].start;
+		home.parked[k] = size;
+		size += home.len[k];
 	}
-	r = find_gap(maps, vmas, nvmas, size, &start, err);
+	r = find_gap(maps, vmas, nvmas, size, &home.start, err);
 	if (r < 0)
 		return r;
-	for (size_t k = 0; k < SPECIALS; k++)
-		s[k].parked += start;
-	r = move_in(p, start, size, err);
-	if (r == 0)
-		r = leave_memory(p, maps, s, err);
-	if (r == 0)
-		r = unmap(p, p->task.agent_end, start + size, err);
-	return r;
+	home.end = home.start + size;
+	for (size_t k = 0; k < PUPPET_SPECIALS; k++)
+		home.parked[k] += home.start;
+	p->home = home;
+	r = move_in(p, err);
+	return r < 0 ? r : leave_memory(p, maps, err);
 }
 
-static int build_one(struct building *b, struct puppet *p, struct err *err)
+int puppet_vacate(struct puppet *p, const struct plan_record *vmas,
+		  size_t nvmas, struct err *err)
 {
-	const struct plan_record *vmas;
 	struct vma_list maps = { 0 };
 	auto_close int proc = -EBADF;
-	size_t nvmas;
 	int r;
 
-	vmas = plan_find(b->plan, TAG_VMA, (uint32_t)p->task.ns_pid, &nvmas);
+	if (p->home.start)
+		return 0;
 	r = proc_open(p->task.pid, 0, &proc, err);
 	if (r == 0)
 		r = maps_read_fast(proc, &maps, err);
 	if (r == 0)
-		r = take_over(p, &maps, vmas, nvmas, err);
+		r = move_out(p, &maps, vmas, nvmas, err);
 	maps_done(&maps);
 	return r;
 }
 
-int build_memory(struct building *b, struct err *err)
+/* Each mapping of the kernel that the job knows is there as it knows it. */
+static int check_specials(const struct puppet *p,
+			  const struct plan_record *vmas, size_t nvmas,
+			  uint64_t *to, struct err *err)
 {
-	int r = 0;
+	for (size_t i = 0; i < nvmas; i++) {
+		const VmaRecord *rec = (const VmaRecord *)vmas[i].msg;
 
-	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++) {
-		if (b->puppets[i].task.zombie)
-			continue;
-		r = build_one(b, &b->puppets[i], err);
-		if (r < 0)
-			return err_wrap(err, r, "pid %d: memory",
-					b->puppets[i].task.ns_pid);
+		for (size_t k = 0; k < PUPPET_SPECIALS; k++) {
+			if (rec->kind != specials[k].kind)
+				continue;
+			if (to[k] || rec->end - rec->start != p->home.len[k])
+				return err_set(err, -ENOTSUP,
+					       "%s is not as this kernel maps "
+					       "it",
+					       specials[k].path);
+			to[k] = rec->start;
+		}
 	}
-	return r;
+	return 0;
+}
+
+int puppet_settle(struct puppet *p, const struct plan_record *vmas,
+		  size_t nvmas, struct err *err)
+{
+	uint64_t to[PUPPET_SPECIALS] = { 0 };
+	int r;
+
+	r = check_specials(p, vmas, nvmas, to, err);
+	for (size_t k = 0; k < PUPPET_SPECIALS && r == 0; k++)
+		if (to[k])
+			r = move_special(p, k, p->home.parked[k], to[k], err);
+	return r < 0 ? r : unmap(p, p->task.agent_end, p->home.end, err);
 }

@@ -43,9 +43,13 @@ static int fork_member(struct building *b, const struct family_step *s,
 		       struct err *err)
 {
 	const TaskRecord *rec = b->plan->family.members[s->who].rec;
+	int r;
 
-	return puppet_fork(&b->puppets[s->by], rec ? rec->exit_signal : 0,
-			   &b->puppets[s->who], err);
+	r = inherit_before_fork(b, s->by, s->who, err);
+	if (r == 0)
+		r = puppet_fork(&b->puppets[s->by], rec ? rec->exit_signal : 0,
+				&b->puppets[s->who], err);
+	return r < 0 ? r : inherit_after_fork(b, s->by, s->who, err);
 }
 
 /*

@@ -150,6 +150,15 @@ static void vma_supersede(struct vma_list *list, uint64_t start)
 	}
 }
 
+/* "Name:   12 kB" of more than nothing. */
+static bool says_more(const char *line, const char *name)
+{
+	size_t len = strlen(name);
+
+	return strncmp(line, name, len) == 0 &&
+	       strtoul(line + len, NULL, 10) > 0;
+}
+
 static int line_take(struct vma_list *list, size_t *room, char *line)
 {
 	struct vma *last = list->count ? &list->v[list->count - 1] : NULL;
@@ -164,6 +173,9 @@ static int line_take(struct vma_list *list, size_t *room, char *line)
 		last->pkey = (uint32_t)strtoul(line + 14, NULL, 10);
 		return 0;
 	}
+	if (last && (says_more(line, "Shared_Clean:") ||
+		     says_more(line, "Shared_Dirty:")))
+		last->common = 1;
 	/* "Size:" and its kin; addresses are printed in lower case. */
 	if (*line >= 'A' && *line <= 'Z')
 		return 0;

@@ -45,6 +45,8 @@ struct vma {
 	uint32_t dev_major, dev_minor;
 	uint32_t pkey;
 	uint8_t shared;
+	/* smaps: some of its pages are mapped elsewhere too. */
+	uint8_t common;
 	char *path; /* as printed, "" for none; owned by the list */
 };
 

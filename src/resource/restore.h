@@ -81,6 +81,10 @@ struct restore_engine {
 	 * it, free for the caller to close by a remote call. */
 	int (*push_fd)(void *arg, struct restore_task *task, uint32_t object,
 		       int *ret_fd, struct err *err);
+	/* The task has private anonymous memory there from its parent, with
+	 * pages that both share; it was made as VmaRecord says. */
+	bool (*inherited)(void *arg, const struct restore_task *task,
+			  uint64_t start, uint64_t end);
 	/* Open with the owner's rights below the job's root. */
 	int (*open_path)(void *arg, const char *path, int flags,
 			 unsigned int mode, struct err *err);

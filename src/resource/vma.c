@@ -394,7 +394,9 @@ static int map_one(struct restore_ctx *ctx, struct restore_task *task,
 	int fd, r;
 
 	r = check_record(rec, err);
-	if (r < 0 || is_kernels(rec))
+	if (r < 0 || is_kernels(rec) ||
+	    ctx->engine->inherited(ctx->engine->arg, task, rec->start,
+				   rec->end))
 		return r;
 	r = push_object(ctx, task, rec, &fd, err);
 	if (r < 0)
@@ -524,7 +526,8 @@ const struct resource_ops res_vma = {
 		 "names; pages",
 	.refused = "memory of devices, secretmem, userfaultfd, huge pages of "
 		   "hugetlbfs, protection keys",
-	.changes = "what was shared copy-on-write is each process's own",
+	.changes = "pages of private file mappings that were shared "
+		   "copy-on-write are each process's own",
 	.tag = TAG_VMA,
 	.scope = SCOPE_TASK,
 	.stage = STAGE_MAP,

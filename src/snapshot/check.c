@@ -9,6 +9,7 @@
 #include "images/part.pb-c.h"
 #include "images/tags.h"
 #include "images/task.pb-c.h"
+#include "snapshot/cow.h"
 #include "snapshot/extents.h"
 #include "snapshot/output.h"
 #include "snapshot/snapshot.h"
@@ -296,6 +297,11 @@ static int check_objects(const struct index *x, const struct meta_entry *e,
 		return check_epoll(x, (const EpollRecord *)e->msg, err);
 	case TAG_PAGES:
 		return check_pages(x, (const PagesRecord *)e->msg, err);
+	case TAG_COW:
+		return need(x, ID_TASK,
+			    (uint64_t)(uint32_t)((const CowRecord *)e->msg)
+				    ->from,
+			    err);
 	}
 	return 0;
 }
@@ -438,6 +444,8 @@ static int check_extents(const PartEntry *part, const struct meta *meta,
 	for (i = 0; i < list.count; i++)
 		bytes += (uint64_t)list.refs[i].extent->pages * IMAGE_PAGE;
 	r = extents_check(part, meta, &list, err);
+	if (r == 0)
+		r = cow_check(meta, &list, err);
 	if (r == 0 && (end->extents != list.count || end->page_bytes != bytes))
 		r = err_set(err, -EBADMSG,
 			    "%zu extents of %" PRIu64 " bytes, its end says "

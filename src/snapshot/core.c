@@ -19,6 +19,7 @@
 #include "images/limits.h"
 #include "images/tags.h"
 #include "snapshot/core_parts.h"
+#include "snapshot/cow.h"
 #include "snapshot/extents.h"
 #include "storage/reader.h"
 #include "util/cleanup.h"
@@ -94,14 +95,7 @@ static int by_address(const void *a, const void *b)
 		return x->pid < y->pid ? -1 : 1;
 	if (x->object != y->object)
 		return x->object < y->object ? -1 : 1;
-	return x->extent->address < y->extent->address
-		       ? -1
-		       : x->extent->address > y->extent->address;
-}
-
-static uint64_t end_of(const Extent *x)
-{
-	return x->address + (uint64_t)x->pages * IMAGE_PAGE;
+	return x->start < y->start ? -1 : x->start > y->start;
 }
 
 /* The first extent of an owner that ends behind address; or count. */
@@ -116,7 +110,7 @@ static size_t first_behind(const struct extent_list *list, int32_t pid,
 		bool before = ref->pid != pid ? ref->pid < pid
 			      : ref->object != object
 				      ? ref->object < object
-				      : end_of(ref->extent) <= address;
+				      : ref->end <= address;
 
 		if (before)
 			low = middle + 1;
@@ -132,7 +126,7 @@ static bool is_of(const struct extent_list *list, size_t i, int32_t pid,
 {
 	return i < list->count && list->refs[i].pid == pid &&
 	       list->refs[i].object == object &&
-	       list->refs[i].extent->address < end;
+	       list->refs[i].start < end;
 }
 
 /* ---- where it goes --------------------------------------------------------
@@ -170,15 +164,15 @@ static int add_file(struct core *c, const VmaRecord *v, struct err *err)
 	int r = 0;
 
 	while (r == 0 && is_of(list, i, pid, 0, v->end)) {
-		uint64_t start = list->refs[i].extent->address, end;
+		uint64_t start = list->refs[i].start, end;
 
 		start = start < at ? at : start;
 		if (start > at)
 			r = add(c, v, at, start, 0, err);
-		end = end_of(list->refs[i++].extent);
+		end = list->refs[i++].end;
 		while (is_of(list, i, pid, 0, v->end) &&
-		       list->refs[i].extent->address == end)
-			end = end_of(list->refs[i++].extent);
+		       list->refs[i].start == end)
+			end = list->refs[i++].end;
 		at = end < v->end ? end : v->end;
 		r = r < 0 ? r : add(c, v, start, at, at - start, err);
 	}
@@ -193,14 +187,14 @@ static uint64_t saved_end(const struct core *c, const VmaRecord *v)
 	size_t i = first_behind(list, c->src.task->pid, 0, v->start);
 
 	for (; is_of(list, i, c->src.task->pid, 0, v->end); i++)
-		last = end_of(list->refs[i].extent);
+		last = list->refs[i].end;
 	if (v->object) {
 		uint64_t end = v->offset + (v->end - v->start);
 
 		i = first_behind(list, 0, v->object, v->offset);
 		for (; is_of(list, i, 0, v->object, end); i++) {
-			uint64_t here = v->start - v->offset +
-					end_of(list->refs[i].extent);
+			uint64_t here =
+				v->start - v->offset + list->refs[i].end;
 
 			last = here > last ? here : last;
 		}
@@ -344,7 +338,7 @@ static int write_object(struct core *c, const struct extent_ref *ref,
 	     r == 0 && i < c->nshared && c->shared[i]->object == ref->object;
 	     i++) {
 		const VmaRecord *v = c->shared[i];
-		uint64_t from = x->address, to = end_of(x);
+		uint64_t from = ref->start, to = ref->end;
 		uint64_t end = v->offset + (v->end - v->start);
 
 		from = from > v->offset ? from : v->offset;
@@ -369,8 +363,10 @@ static int on_piece(void *arg, const struct read_piece *piece,
 			       ": the checksum is wrong",
 			       c->part->streams[ref->extent->stream]->name,
 			       ref->extent->address);
-	return ref->pid ? write_memory(c, ref->extent->address, data,
-				       piece->len, err)
+	return ref->pid ? write_memory(c, ref->start,
+				       data + (ref->start -
+					       ref->extent->address),
+				       ref->end - ref->start, err)
 			: write_object(c, ref, data, err);
 }
 
@@ -553,6 +549,9 @@ static int write_core(struct core *c, int dir_fd, struct core_facts *ret,
 		r = err_set(err, -EBADMSG, "it has no address space");
 	r = r < 0 ? r : take_mappings(c, err);
 	r = r < 0 ? r : extents_collect(c->src.meta, &c->extents, err);
+	r = r < 0 ? r
+		  : cow_resolve(c->src.meta, c->src.task->pid, &c->extents,
+				err);
 	if (r < 0)
 		return r;
 	qsort(c->extents.refs, c->extents.count, sizeof(*c->extents.refs),

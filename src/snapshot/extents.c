@@ -46,11 +46,16 @@ int extents_collect(const struct meta *meta, struct extent_list *ret,
 
 		if (meta->entries[i].tag != TAG_PAGES)
 			continue;
-		for (k = 0; k < p->n_extents; k++)
-			list.refs[list.count++] =
-				(struct extent_ref){ p->extents[k], p->pid,
-						     p->object };
+		for (k = 0; k < p->n_extents; k++) {
+			const Extent *x = p->extents[k];
+
+			list.refs[list.count++] = (struct extent_ref){
+				x, p->pid, p->object, x->address,
+				x->address + bytes_of(x)
+			};
+		}
 	}
+	list.room = list.count;
 	*ret = list;
 	return 0;
 }

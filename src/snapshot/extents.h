@@ -10,11 +10,12 @@ struct extent_ref {
 	const Extent *extent;
 	int32_t pid;
 	uint32_t object;
+	uint64_t start, end; /* what of it: all, but in cow_resolve */
 };
 
 struct extent_list {
 	struct extent_ref *refs;
-	size_t count;
+	size_t count, room;
 };
 
 /* All extents of a part in the order of the records; owned: free refs. */

@@ -6,6 +6,8 @@ noinst_LIBRARIES += %D%/libsnapshot.a
 	%D%/core_index.c \
 	%D%/core_notes.c \
 	%D%/core_parts.h \
+	%D%/cow.c \
+	%D%/cow.h \
 	%D%/digest.c \
 	%D%/extents.c \
 	%D%/extents.h \

@@ -14,5 +14,7 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/log.h \
 	%D%/place.c \
 	%D%/place.h \
+	%D%/spans.c \
+	%D%/spans.h \
 	%D%/tty_input.c \
 	%D%/tty_input.h

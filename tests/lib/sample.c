@@ -155,6 +155,25 @@ static void put_memory(struct sample *s)
 	vma.has_object = 1;
 	vma.object = 1;
 	put(s, TAG_VMA, &vma.base);
+	vma_record__init(&vma);
+	vma.pid = 7;
+	vma.start = 0x402000;
+	vma.end = 0x405000;
+	vma.kind = VMA_RECORD__KIND__ANON_PRIVATE;
+	put(s, TAG_VMA, &vma.base);
+}
+
+/* The other task has pages in common with the first. */
+static void put_common(struct sample *s)
+{
+	uint64_t ranges[] = { 0x403000, 0x404000, 0x404000, 0x405000 };
+	CowRecord cow = COW_RECORD__INIT;
+
+	cow.pid = 7;
+	cow.from = 5;
+	cow.ranges = ranges;
+	cow.n_ranges = 4;
+	put(s, TAG_COW, &cow.base);
 }
 
 static void put_extent(struct sample *s, uint32_t stream, int32_t pid,
@@ -199,6 +218,7 @@ static void put_all(struct sample *s)
 	put_extent(s, 1, 5, 0, 0x400000, 2);
 	put_extent(s, 1, 5, 0, 0x403000, 2);
 	put_extent(s, 2, 0, 9, 0, 2);
+	put_common(s);
 	end.records = s->records;
 	end.page_bytes = s->page_bytes;
 	end.extents = s->extents;

@@ -199,6 +199,17 @@ LIE(extent_offset, PagesRecord, rec->extents[0]->offset = 4096)
 LIE(extent_far, PagesRecord, rec->extents[0]->offset = ~0xfffull)
 LIE(extent_short, PagesRecord, rec->extents[0]->pages = 1)
 LIE(extent_hash_lie, PagesRecord, rec->extents[0]->hash++)
+LIE(cow_self, CowRecord, rec->from = 7)
+LIE(cow_nobody, CowRecord, rec->from = 99)
+LIE(cow_odd, CowRecord, rec->n_ranges = 3)
+LIE(cow_none, CowRecord, rec->n_ranges = 0)
+LIE(cow_order, CowRecord, rec->ranges[0] = 0x404000)
+LIE(cow_page, CowRecord, rec->ranges[1]--)
+LIE(cow_twice, CowRecord, rec->ranges[1] = 0x405000)
+LIE(cow_outside, CowRecord, rec->ranges[3] = 0x406000)
+LIE(cow_unlike, CowRecord, rec->pid = 5; rec->from = 7;
+    rec->ranges[0] = 0x401000; rec->n_ranges = 2)
+LIE(cow_own, PagesRecord, rec->pid = 7)
 LIE(end_records, PartEndRecord, rec->records++)
 LIE(end_bytes, PartEndRecord, rec->page_bytes += 4096)
 LIE(part_node, PartRecord, rec->node = (char *)"node-b")
@@ -239,6 +250,16 @@ static struct lie lies[] = {
 	{ "an extent beyond all streams", TAG_PAGES, 2, extent_far },
 	{ "a page that nobody describes", TAG_PAGES, 0, extent_short },
 	{ "a wrong hash", TAG_PAGES, 1, extent_hash_lie },
+	{ "pages shared with itself", TAG_COW, 0, cow_self },
+	{ "pages shared with nobody", TAG_COW, 0, cow_nobody },
+	{ "shared pages without an end", TAG_COW, 0, cow_odd },
+	{ "no shared pages", TAG_COW, 0, cow_none },
+	{ "shared pages of nothing", TAG_COW, 0, cow_order },
+	{ "half a shared page", TAG_COW, 0, cow_page },
+	{ "pages shared twice", TAG_COW, 0, cow_twice },
+	{ "shared pages outside of mappings", TAG_COW, 0, cow_outside },
+	{ "pages shared of no mapping", TAG_COW, 0, cow_unlike },
+	{ "shared pages with contents", TAG_PAGES, 1, cow_own },
 	{ "a wrong count of records", TAG_PART_END, 0, end_records },
 	{ "a wrong count of pages", TAG_PART_END, 0, end_bytes },
 	{ "another node", TAG_PART, 0, part_node },
@@ -462,7 +483,7 @@ int main(void)
 	if (snapshot_manifest(dir_fd, NULL, &m, &err) < 0 ||
 	    snapshot_meta(dir_fd, NULL, m->parts[0], &meta, &err) < 0)
 		return 1;
-	ok(meta.count == 19 && meta.entries[1].tag == TAG_TASK &&
+	ok(meta.count == 21 && meta.entries[1].tag == TAG_TASK &&
 		   ((TaskRecord *)meta.entries[1].msg)->n_tids == 2,
 	   "its records are all there: %zu", meta.count);
 	meta_done(&meta);

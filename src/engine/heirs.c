@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/heirs.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "images/mm.pb-c.h"
+#include "images/tags.h"
+#include "kernel/maps.h"
+#include "util/cleanup.h"
+
+/* What a mapping is made with; those of one block have the same. */
+#define FLAGS                                                                  \
+	(VMA_NORESERVE | VMA_GROWSDOWN | VMA_HUGEPAGE | VMA_NOHUGEPAGE)
+
+/* A mapping in which pages are shared. */
+struct candidate {
+	uint64_t start, end, flags;
+	uint32_t task;
+};
+
+struct work {
+	const struct plan *plan;
+	struct heirs *out;
+	uint32_t *parents; /* whom each is forked off, a helper perhaps */
+	struct candidate *candidates;
+	size_t count, room;
+};
+
+void heirs_done(struct heirs *h)
+{
+	for (size_t i = 0; i < h->count; i++) {
+		spans_done(&h->v[i].inherits);
+		spans_done(&h->v[i].common);
+		spans_done(&h->v[i].maps);
+	}
+	free(h->v);
+	spans_done(&h->blocks);
+	free(h->block_flags);
+	*h = (struct heirs){ 0 };
+}
+
+static uint32_t task_of(const struct work *w, int32_t pid)
+{
+	return plan_thread(w->plan, pid)->task;
+}
+
+/* The record's ranges, each for the one and for the other. */
+static int take_record(struct work *w, const CowRecord *rec, struct err *err)
+{
+	struct heir *who = &w->out->v[task_of(w, rec->pid)];
+	struct heir *from = &w->out->v[task_of(w, rec->from)];
+	int r = 0;
+
+	for (size_t i = 0; i + 1 < rec->n_ranges && r == 0; i += 2) {
+		r = spans_add(&who->common, rec->ranges[i], rec->ranges[i + 1],
+			      rec->from, err);
+		if (r == 0)
+			r = spans_add(&from->common, rec->ranges[i],
+				      rec->ranges[i + 1], rec->from, err);
+	}
+	return r;
+}
+
+static int take_records(struct work *w, struct err *err)
+{
+	const struct plan_record *recs;
+	size_t count;
+	int r = 0;
+
+	recs = plan_kind(w->plan, TAG_COW, &count);
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = take_record(w, (const CowRecord *)recs[i].msg, err);
+	for (size_t i = 0; i < w->out->count && r == 0; i++)
+		r = spans_settle(&w->out->v[i].common, err);
+	return r;
+}
+
+/* Pages of memory with a policy must be placed by it: they are copied. */
+static bool has_policy(const struct work *w, const VmaRecord *v)
+{
+	const struct plan_record *recs;
+	size_t count;
+
+	recs = plan_find(w->plan, TAG_MEMORY_POLICY, (uint32_t)v->pid, &count);
+	for (size_t i = 0; i < count; i++) {
+		const MemoryPolicyRecord *p =
+			(const MemoryPolicyRecord *)recs[i].msg;
+
+		if (p->start < v->end && p->end > v->start)
+			return true;
+	}
+	return false;
+}
+
+static bool shares_pages(const struct heir *h, const VmaRecord *v)
+{
+	size_t i = spans_find(&h->common, v->start);
+
+	return i < h->common.count && h->common.v[i].start < v->end;
+}
+
+static bool may_be_of_block(const struct work *w, const struct heir *h,
+			    const VmaRecord *v)
+{
+	return v->kind == VMA_RECORD__KIND__ANON_PRIVATE &&
+	       (v->flags & (VMA_ACCOUNT | VMA_NORESERVE)) &&
+	       shares_pages(h, v) && !has_policy(w, v);
+}
+
+static int add_candidate(struct work *w, uint32_t task, const VmaRecord *v,
+			 struct err *err)
+{
+	if (w->count == w->room) {
+		size_t room = w->room ? 2 * w->room : 64;
+		struct candidate *more =
+			reallocarray(w->candidates, room, sizeof(*more));
+
+		if (!more)
+			return err_num(err, ENOMEM, "%zu mappings", room);
+		w->candidates = more;
+		w->room = room;
+	}
+	w->candidates[w->count++] = (struct candidate){
+		.start = v->start,
+		.end = v->end,
+		.flags = v->flags & FLAGS,
+		.task = task,
+	};
+	return 0;
+}
+
+static int find_candidates(struct work *w, struct err *err)
+{
+	const struct plan_record *vmas;
+	size_t count;
+	int r = 0;
+
+	for (uint32_t t = 0; t < w->plan->ntasks && r == 0; t++) {
+		const struct heir *h = &w->out->v[t];
+
+		if (!h->common.count)
+			continue;
+		vmas = plan_find(w->plan, TAG_VMA,
+				 (uint32_t)w->plan->tasks[t]->pid, &count);
+		for (size_t i = 0; i < count && r == 0; i++)
+			if (may_be_of_block(w, h,
+					    (const VmaRecord *)vmas[i].msg))
+				r = add_candidate(
+					w, t, (const VmaRecord *)vmas[i].msg,
+					err);
+	}
+	return r;
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	return (x->task > y->task) - (x->task < y->task);
+}
+
+/* Who differs from the first of its block makes a mapping of its own. */
+static int join_block(struct work *w, size_t first, size_t last, uint64_t end,
+		      struct err *err)
+{
+	const struct candidate *c = w->candidates;
+	int32_t number = (int32_t)w->out->blocks.count;
+	int r;
+
+	w->out->block_flags[number] = c[first].flags;
+	/* Tags differ: blocks that touch stay two. */
+	r = spans_add(&w->out->blocks, c[first].start, end, number, err);
+	for (size_t i = first; i < last && r == 0; i++)
+		if (c[i].flags == c[first].flags)
+			r = spans_add(&w->out->v[c[i].task].maps, c[i].start,
+				      c[i].end, number, err);
+	return r;
+}
+
+static int join_blocks(struct work *w, struct err *err)
+{
+	const struct candidate *c = w->candidates;
+	size_t last;
+	int r = 0;
+
+	w->out->block_flags =
+		calloc(w->count + 1, sizeof(*w->out->block_flags));
+	if (!w->out->block_flags)
+		return err_num(err, ENOMEM, "%zu mappings", w->count);
+	if (w->count)
+		qsort(w->candidates, w->count, sizeof(*c), by_start);
+	for (size_t i = 0; i < w->count && r == 0; i = last) {
+		uint64_t end = c[i].end;
+
+		for (last = i + 1; last < w->count && c[last].start < end;
+		     last++)
+			if (c[last].end > end)
+				end = c[last].end;
+		r = join_block(w, i, last, end, err);
+	}
+	for (size_t i = 0; i < w->out->count && r == 0; i++)
+		r = spans_settle(&w->out->v[i].maps, err);
+	return r;
+}
+
+static int find_parents(struct work *w, struct err *err)
+{
+	const struct family *f = &w->plan->family;
+
+	w->parents = calloc(f->nmembers + 1, sizeof(*w->parents));
+	if (!w->parents)
+		return err_num(err, ENOMEM, "%zu processes", f->nmembers);
+	for (size_t i = 0; i < f->nmembers; i++)
+		w->parents[i] = FAMILY_NOBODY;
+	for (size_t i = 0; i < f->nsteps; i++)
+		if (f->steps[i].op == FAMILY_FORK)
+			w->parents[f->steps[i].who] = f->steps[i].by;
+	return 0;
+}
+
+static unsigned int depth_of(const struct work *w, uint32_t who)
+{
+	unsigned int n = 0;
+
+	while ((who = w->parents[who]) != FAMILY_NOBODY)
+		n++;
+	return n;
+}
+
+/* FAMILY_NOBODY: they are no relatives. */
+static uint32_t common_ancestor(const struct work *w, uint32_t a, uint32_t b)
+{
+	unsigned int da = depth_of(w, a), db = depth_of(w, b);
+
+	for (; da > db; da--)
+		a = w->parents[a];
+	for (; db > da; db--)
+		b = w->parents[b];
+	while (a != b) {
+		a = w->parents[a];
+		b = w->parents[b];
+	}
+	return a;
+}
+
+static int add_all(struct spans *to, const struct spans *pages, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < pages->count && r == 0; i++)
+		r = spans_add(to, pages->v[i].start, pages->v[i].end,
+			      pages->v[i].tag, err);
+	return r;
+}
+
+/*
+ * From who up to below the ancestor, all inherit these pages.  Where somebody
+ * on the way is to have others for itself, those come first: so the ends of
+ * all ways are entered before what lies between.
+ */
+static int enter_way(struct work *w, uint32_t who, uint32_t ancestor,
+		     const struct spans *pages, bool ends, struct err *err)
+{
+	int r = 0;
+
+	if (who == ancestor)
+		return 0;
+	if (ends)
+		return add_all(&w->out->v[who].inherits, pages, err);
+	while ((who = w->parents[who]) != ancestor && r == 0)
+		r = add_all(&w->out->v[who].inherits, pages, err);
+	return r;
+}
+
+/* What of the record both have in a block. */
+static int usable_pages(const struct work *w, const CowRecord *rec,
+			struct spans *ret, struct err *err)
+{
+	const struct spans *mine = &w->out->v[task_of(w, rec->pid)].maps;
+	const struct spans *theirs = &w->out->v[task_of(w, rec->from)].maps;
+	struct spans all = { 0 }, some = { 0 };
+	int r = 0;
+
+	*ret = (struct spans){ 0 };
+	for (size_t i = 0; i + 1 < rec->n_ranges && r == 0; i += 2)
+		r = spans_add(&all, rec->ranges[i], rec->ranges[i + 1],
+			      rec->from, err);
+	if (r == 0)
+		r = spans_settle(&all, err);
+	if (r == 0)
+		r = spans_and(&all, mine, false, &some, err);
+	if (r == 0)
+		r = spans_and(&some, theirs, false, ret, err);
+	spans_done(&all);
+	spans_done(&some);
+	return r;
+}
+
+static int enter_record(struct work *w, const CowRecord *rec, bool ends,
+			struct err *err)
+{
+	uint32_t who = task_of(w, rec->pid), from = task_of(w, rec->from);
+	uint32_t ancestor = common_ancestor(w, who, from);
+	struct spans pages;
+	int r;
+
+	if (ancestor == FAMILY_NOBODY)
+		return 0;
+	r = usable_pages(w, rec, &pages, err);
+	if (r == 0)
+		r = enter_way(w, who, ancestor, &pages, ends, err);
+	if (r == 0)
+		r = enter_way(w, from, ancestor, &pages, ends, err);
+	spans_done(&pages);
+	return r;
+}
+
+static int enter_records(struct work *w, struct err *err)
+{
+	const struct plan_record *recs;
+	size_t count;
+	int r = 0;
+
+	recs = plan_kind(w->plan, TAG_COW, &count);
+	for (int ends = 1; ends >= 0; ends--)
+		for (size_t i = 0; i < count && r == 0; i++)
+			r = enter_record(w, (const CowRecord *)recs[i].msg,
+					 ends == 1, err);
+	for (size_t i = 0; i < w->out->count && r == 0; i++)
+		r = spans_settle(&w->out->v[i].inherits, err);
+	return r;
+}
+
+int heirs_plan(const struct plan *plan, struct heirs *ret, struct err *err)
+{
+	struct heirs out = { .count = plan->family.nmembers };
+	struct work w = { .plan = plan, .out = &out };
+	int r = 0;
+
+	out.v = calloc(out.count + 1, sizeof(*out.v));
+	if (!out.v)
+		return err_num(err, ENOMEM, "%zu processes", out.count);
+	r = find_parents(&w, err);
+	if (r == 0)
+		r = take_records(&w, err);
+	if (r == 0)
+		r = find_candidates(&w, err);
+	if (r == 0)
+		r = join_blocks(&w, err);
+	if (r == 0)
+		r = enter_records(&w, err);
+	free(w.candidates);
+	free(w.parents);
+	if (r < 0)
+		heirs_done(&out);
+	else
+		*ret = out;
+	return r;
+}
