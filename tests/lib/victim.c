@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -114,4 +116,46 @@ void victim_need(bool done, const char *what)
 		return;
 	victim_check(false, "cannot set up: %s: %s", what, strerror(errno));
 	_exit(98);
+}
+
+timer_t victim_timer(int sig)
+{
+	struct sigevent ev;
+	timer_t id;
+
+	memset(&ev, 0, sizeof(ev));
+	ev.sigev_notify = SIGEV_THREAD_ID;
+	ev.sigev_signo = sig;
+	ev._sigev_un._tid = (int)syscall(SYS_gettid);
+	victim_need(timer_create(CLOCK_MONOTONIC, &ev, &id) == 0, "timer");
+	return id;
+}
+
+/* Turns of a loop in 20 ms, beside a timer of that interval. */
+static double turns(timer_t timer, long interval_ns)
+{
+	const struct itimerspec often = { { 0, interval_ns },
+					  { 0, interval_ns } };
+	struct timespec begin, now;
+	double n = 0;
+
+	timer_settime(timer, 0, &often, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	do {
+		n++;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while ((now.tv_sec - begin.tv_sec) * 1000000000 + now.tv_nsec -
+			 begin.tv_nsec <
+		 20000000);
+	return n;
+}
+
+double victim_timer_period(int sig, double share)
+{
+	const double beside_ns = 400000;
+	timer_t timer = victim_timer(sig);
+	double alone = turns(timer, 0), beside = turns(timer, (long)beside_ns);
+
+	timer_delete(timer);
+	return beside_ns * (1 - beside / alone) / share;
 }

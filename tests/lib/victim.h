@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 /*
  * A victim sets up state, waits, and then proves that every bit of it is as
@@ -56,6 +57,14 @@ void victim_need(bool done, const char *what);
 		(condition);                                                   \
 	})
 void victim_nap(uint64_t ns);
+
+/*
+ * A timer of the calling thread that sends it sig; and the time between two
+ * of its signals at which it takes `share` of a CPU.  In some virtual machines
+ * a timer costs 50 us each time: too many of them, and nobody else gets any.
+ */
+timer_t victim_timer(int sig);
+double victim_timer_period(int sig, double share);
 
 /* A path of this victim's own, in storage of the calling thread. */
 const char *victim_path(const char *name);

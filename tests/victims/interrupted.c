@@ -178,19 +178,6 @@ static struct worker workers[] = {
 };
 #define WORKERS (sizeof(workers) / sizeof(workers[0]))
 
-static timer_t make_timer(int sig)
-{
-	struct sigevent ev;
-	timer_t id;
-
-	memset(&ev, 0, sizeof(ev));
-	ev.sigev_notify = SIGEV_THREAD_ID;
-	ev.sigev_signo = sig;
-	ev._sigev_un._tid = (int)syscall(SYS_gettid);
-	victim_need(timer_create(CLOCK_MONOTONIC, &ev, &id) == 0, "timer");
-	return id;
-}
-
 static void judge(const struct worker *w, long value, int error,
 		  unsigned long ran)
 {
@@ -213,7 +200,7 @@ static void *work(void *arg)
 	const struct itimerspec often = { { 0, often_ns }, { 0, often_ns } };
 	const struct itimerspec once = { .it_value = { 0, ONCE_NS } };
 	struct worker *w = arg;
-	timer_t timer = make_timer(w->sig == 2 ? AGAIN : FAILS);
+	timer_t timer = victim_timer(w->sig == 2 ? AGAIN : FAILS);
 	sigset_t set;
 
 	sigfillset(&set);
@@ -269,37 +256,11 @@ static bool all_pass(void)
 	return all;
 }
 
-/* Turns of a loop in 20 ms, beside a timer of that interval. */
-static double turns(timer_t timer, long interval_ns)
-{
-	const struct itimerspec often = { { 0, interval_ns },
-					  { 0, interval_ns } };
-	struct timespec begin, now;
-	double n = 0;
-
-	timer_settime(timer, 0, &often, NULL);
-	clock_gettime(CLOCK_MONOTONIC, &begin);
-	do {
-		n++;
-		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while ((now.tv_sec - begin.tv_sec) * 1000000000 + now.tv_nsec -
-			 begin.tv_nsec <
-		 20000000);
-	return n;
-}
-
-/*
- * In some virtual machines a timer costs 50 us each time: all of them are not
- * to take more than a quarter of a CPU, or nobody else gets any.
- */
+/* All of them together take no more than a quarter of a CPU. */
 static long bearable_ns(void)
 {
-	const double beside_ns = 400000;
-	timer_t timer = make_timer(AGAIN);
-	double alone = turns(timer, 0), beside = turns(timer, (long)beside_ns);
-	double ns = beside_ns * (1 - beside / alone) * 4 * (WORKERS + 1);
+	double ns = victim_timer_period(AGAIN, 0.25 / (WORKERS + 1));
 
-	timer_delete(timer);
 	if (ns > LEAST_OFTEN_NS)
 		return LEAST_OFTEN_NS;
 	return ns > OFTEN_NS ? (long)ns : OFTEN_NS;
