@@ -423,7 +423,7 @@ VICTIMS += %D%/victims/timer.victim
 BENCH_DIR = .
 bench: %D%/bench/onegig %D%/bench/tree jobcr-puppet
 	%D%/bench/onegig $(BENCH_DIR)
-	%D%/bench/tree
+	%D%/bench/tree -d $(BENCH_DIR)
 .PHONY: bench
 
 noinst_PROGRAMS += %D%/bench/onegig

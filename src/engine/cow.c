@@ -24,6 +24,7 @@
 /* Bits of an entry of /proc/PID/pagemap (Documentation/admin-guide/mm). */
 #define PM_PRESENT   (1ull << 63)
 #define PM_SWAPPED   (1ull << 62)
+#define PM_FILE      (1ull << 61)
 #define PM_GUARD     (1ull << 58)
 #define PM_EXCLUSIVE (1ull << 56)
 #define PM_FRAME     ((1ull << 55) - 1)
@@ -70,10 +71,11 @@ const struct spans *cow_of(const struct cow *c, size_t i)
 	return &c->found[i];
 }
 
-/* A frame that is mapped by others too; 0: nothing to be shared. */
+/* A frame that is mapped by others too; 0: nothing to be shared.  Pages of a
+ * file that nobody has written to are not saved. */
 static uint64_t frame_of(uint64_t entry)
 {
-	if ((entry & (PM_GUARD | PM_EXCLUSIVE)) ||
+	if ((entry & (PM_FILE | PM_GUARD | PM_EXCLUSIVE)) ||
 	    !(entry & (PM_PRESENT | PM_SWAPPED)) || !(entry & PM_FRAME))
 		return 0;
 	return entry & (PM_PRESENT | PM_SWAPPED | PM_FRAME);

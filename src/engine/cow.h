@@ -23,9 +23,9 @@ struct cow_source {
 struct cow;
 
 /*
- * Private anonymous memory of processes that stand still; those of one
- * process together, ascending.  Borrowed until cow_free.  Memory taken grows
- * with the number of pieces; when there are too many, nothing is shared.
+ * Private memory of processes that stand still; that of one process together,
+ * ascending.  Borrowed until cow_free.  Memory taken grows with the number of
+ * pieces; when there are too many, nothing is shared.
  */
 int cow_find(const struct cow_source *sources, size_t count, struct cow **ret,
 	     struct err *err);

@@ -472,11 +472,6 @@ static int write_slice(struct pages *p, struct slice *sl, struct err *err)
 	return r;
 }
 
-static bool may_share(const struct page_range *range)
-{
-	return range->common && !range->over_file;
-}
-
 /* Once, while all stand still: which pages do processes have in common? */
 static int find_common(struct pages *p, struct err *err)
 {
@@ -491,7 +486,7 @@ static int find_common(struct pages *p, struct err *err)
 	for (size_t i = 0; i < p->nsources; i++) {
 		const struct page_range *range = &p->sources[i].range;
 
-		if (may_share(range))
+		if (range->common)
 			p->cow_sources[n++] = (struct cow_source){
 				.ns_pid = range->ns_pid,
 				.proc_fd = range->proc_fd,
@@ -502,7 +497,7 @@ static int find_common(struct pages *p, struct err *err)
 	r = cow_find(p->cow_sources, n, &p->cow, err);
 	n = 0;
 	for (size_t i = 0; i < p->nsources && r == 0; i++)
-		if (may_share(&p->sources[i].range))
+		if (p->sources[i].range.common)
 			p->sources[i].left = cow_of(p->cow, n++);
 	return r;
 }
