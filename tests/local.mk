@@ -147,8 +147,8 @@ check_LIBRARIES += %D%/lib/libsample.a
 %C%_lib_libsample_a_CFLAGS = $(AM_CFLAGS)
 SNAPSHOT_LIBS = %D%/lib/libtap.a %D%/lib/libsample.a \
 	src/snapshot/libsnapshot.a storage/libstorage.a images/libimages.a \
-	images/libproto.a src/util/libutil.a $(PROTOBUF_C_LIBS) \
-	$(URING_LIBS) $(GCRYPT_LIBS) $(XXHASH_LIBS) $(JSON_LIBS)
+	images/libproto.a src/kernel/libkernel.a src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(GCRYPT_LIBS) $(XXHASH_LIBS) $(JSON_LIBS)
 
 UNIT_TESTS += %D%/unit/crc32c
 %C%_unit_crc32c_SOURCES = %D%/unit/crc32c.c
@@ -456,6 +456,10 @@ VICTIMS += %D%/victims/storm.victim
 VICTIMS += %D%/victims/thread.victim
 %C%_victims_thread_victim_SOURCES = %D%/victims/thread.c
 %C%_victims_thread_victim_LDADD = $(VICTIM_LIBS)
+
+UNIT_TESTS += %D%/unit/huge
+%C%_unit_huge_SOURCES = %D%/unit/huge.c
+%C%_unit_huge_LDADD = $(SNAPSHOT_LIBS)
 
 check_PROGRAMS += %D%/victims/refused_memory
 %C%_victims_refused_memory_SOURCES = %D%/victims/refused_memory.c

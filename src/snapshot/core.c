@@ -34,13 +34,19 @@ struct segment {
 	uint32_t flags;         /* PF_* */
 };
 
+/* A mapping of memory that the snapshot has as an object's. */
+struct shared {
+	uint32_t object;
+	const VmaRecord *vma;
+};
+
 struct core {
 	struct core_source src;
 	const PartEntry *part;
 	struct extent_list extents; /* by owner and address */
 	struct segment *segments;   /* by address */
 	size_t nsegments, room;
-	const VmaRecord **shared; /* of objects, by object */
+	struct shared *shared; /* mappings of objects, by object */
 	size_t nshared;
 	uint64_t end; /* of the file */
 	int fd;
@@ -56,10 +62,24 @@ static bool is_file(const VmaRecord *v)
 	       v->kind == VMA_RECORD__KIND__FILE_SHARED;
 }
 
+/*
+ * Whose pages a mapping shows; 0: only its own.  Files of huge pages are
+ * memory: where they lie, no debugger will look for them.
+ */
+static uint32_t object_of(const struct core *c, const VmaRecord *v)
+{
+	const FileRecord *file;
+
+	if (!is_file(v))
+		return v->object;
+	file = v->has_page_size ? core_find(&c->src, TAG_FILE, v->object)
+				: NULL;
+	return file && file->has_ghost ? file->ghost : 0;
+}
+
 static int by_object(const void *a, const void *b)
 {
-	const VmaRecord *x = *(const VmaRecord *const *)a;
-	const VmaRecord *y = *(const VmaRecord *const *)b;
+	const struct shared *x = a, *y = b;
 
 	return x->object < y->object ? -1 : x->object > y->object;
 }
@@ -79,8 +99,9 @@ static int take_mappings(struct core *c, struct err *err)
 		    v->pid != c->src.task->pid)
 			continue;
 		c->src.vmas[c->src.nvmas++] = v;
-		if (v->object && !is_file(v))
-			c->shared[c->nshared++] = v;
+		if (object_of(c, v))
+			c->shared[c->nshared++] =
+				(struct shared){ object_of(c, v), v };
 	}
 	qsort(c->shared, c->nshared, sizeof(*c->shared), by_object);
 	return 0;
@@ -191,14 +212,15 @@ static uint64_t saved_end(const struct core *c, const VmaRecord *v)
 	const struct extent_list *list = &c->extents;
 	uint64_t last = v->start;
 	size_t i = first_behind(list, c->src.task->pid, 0, v->start);
+	uint32_t object = object_of(c, v);
 
 	for (; is_of(list, i, c->src.task->pid, 0, v->end); i++)
 		last = end_of(list->refs[i].extent);
-	if (v->object) {
+	if (object) {
 		uint64_t end = v->offset + (v->end - v->start);
 
-		i = first_behind(list, 0, v->object, v->offset);
-		for (; is_of(list, i, 0, v->object, end); i++) {
+		i = first_behind(list, 0, object, v->offset);
+		for (; is_of(list, i, 0, object, end); i++) {
 			uint64_t here = v->start - v->offset +
 					end_of(list->refs[i].extent);
 
@@ -212,10 +234,9 @@ static int add_mapping(struct core *c, const VmaRecord *v, struct err *err)
 {
 	uint64_t size = v->end - v->start;
 
-	switch (v->kind) {
-	case VMA_RECORD__KIND__FILE_PRIVATE:
-	case VMA_RECORD__KIND__FILE_SHARED:
+	if (is_file(v) && !object_of(c, v))
 		return add_file(c, v, err);
+	switch (v->kind) {
 	case VMA_RECORD__KIND__VDSO:
 		return add(c, v, v->start, v->end, 0, err);
 	case VMA_RECORD__KIND__VVAR:
@@ -326,7 +347,7 @@ static size_t first_shared(const struct core *c, uint32_t object)
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (c->shared[middle]->object < object)
+		if (c->shared[middle].object < object)
 			low = middle + 1;
 		else
 			high = middle;
@@ -341,9 +362,9 @@ static int write_object(struct core *c, const struct extent_ref *ref,
 	int r = 0;
 
 	for (size_t i = first_shared(c, ref->object);
-	     r == 0 && i < c->nshared && c->shared[i]->object == ref->object;
+	     r == 0 && i < c->nshared && c->shared[i].object == ref->object;
 	     i++) {
-		const VmaRecord *v = c->shared[i];
+		const VmaRecord *v = c->shared[i].vma;
 		uint64_t from = x->address, to = end_of(x);
 		uint64_t end = v->offset + (v->end - v->start);
 
@@ -378,7 +399,7 @@ static bool is_mapped(const struct core *c, uint32_t object)
 {
 	size_t i = first_shared(c, object);
 
-	return i < c->nshared && c->shared[i]->object == object;
+	return i < c->nshared && c->shared[i].object == object;
 }
 
 static int by_place(const void *a, const void *b)
