@@ -160,6 +160,13 @@ static void keep_page(struct slice *s, uint64_t address, size_t from)
 	s->kept++;
 }
 
+static bool is_kept(const struct slice_piece *p, uint64_t address,
+		    const uint8_t *page)
+{
+	return p->keep_zero || (p->huge && address % p->huge == 0) ||
+	       !is_zero(page);
+}
+
 static void compact(struct slice *s)
 {
 	size_t from = 0;
@@ -168,8 +175,8 @@ static void compact(struct slice *s)
 		const struct slice_piece *p = &s->pieces[i];
 
 		for (uint32_t n = 0; n < p->pages; n++, from++)
-			if (p->keep_zero ||
-			    !is_zero(s->buffer.data + from * PAGE))
+			if (is_kept(p, p->address + n * PAGE,
+				    s->buffer.data + from * PAGE))
 				keep_page(s, p->address + n * PAGE, from);
 	}
 	for (size_t i = 0; i < s->nextents; i++) {

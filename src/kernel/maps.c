@@ -164,6 +164,10 @@ static int line_take(struct vma_list *list, size_t *room, char *line)
 		last->pkey = (uint32_t)strtoul(line + 14, NULL, 10);
 		return 0;
 	}
+	if (last && !strncmp(line, "KernelPageSize:", 15)) {
+		last->page_size = strtoull(line + 15, NULL, 10) << 10;
+		return 0;
+	}
 	/* "Size:" and its kin; addresses are printed in lower case. */
 	if (*line >= 'A' && *line <= 'Z')
 		return 0;
