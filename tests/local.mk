@@ -147,8 +147,8 @@ check_LIBRARIES += %D%/lib/libsample.a
 %C%_lib_libsample_a_CFLAGS = $(AM_CFLAGS)
 SNAPSHOT_LIBS = %D%/lib/libtap.a %D%/lib/libsample.a \
 	src/snapshot/libsnapshot.a storage/libstorage.a images/libimages.a \
-	images/libproto.a src/util/libutil.a $(PROTOBUF_C_LIBS) \
-	$(URING_LIBS) $(GCRYPT_LIBS) $(XXHASH_LIBS) $(JSON_LIBS)
+	images/libproto.a src/kernel/libkernel.a src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(GCRYPT_LIBS) $(XXHASH_LIBS) $(JSON_LIBS)
 
 UNIT_TESTS += %D%/unit/spans
 %C%_unit_spans_SOURCES = %D%/unit/spans.c
@@ -465,6 +465,22 @@ VICTIMS += %D%/victims/storm.victim
 VICTIMS += %D%/victims/thread.victim
 %C%_victims_thread_victim_SOURCES = %D%/victims/thread.c
 %C%_victims_thread_victim_LDADD = $(VICTIM_LIBS)
+
+# Huge pages are the node's: the test sees to them.
+check_PROGRAMS += %D%/lib/hugepages %D%/victims/hugetlb.victim
+%C%_lib_hugepages_SOURCES = %D%/lib/hugepages.c
+%C%_victims_hugetlb_victim_SOURCES = %D%/victims/hugetlb.c
+%C%_victims_hugetlb_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_hugetlb_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+T_TESTS += %D%/t/hugetlb.t
+UNIT_TESTS += %D%/unit/hugetlb
+%C%_unit_hugetlb_SOURCES = %D%/unit/hugetlb.c
+%C%_unit_hugetlb_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/huge
+%C%_unit_huge_SOURCES = %D%/unit/huge.c
+%C%_unit_huge_LDADD = $(SNAPSHOT_LIBS)
 
 check_PROGRAMS += %D%/victims/refused_memory
 %C%_victims_refused_memory_SOURCES = %D%/victims/refused_memory.c

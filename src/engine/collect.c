@@ -122,7 +122,7 @@ static int collect_all(struct collection *c, struct err *err)
 
 	r = object_table_new(&c->objects, err);
 	if (r == 0)
-		r = mapping_shmem_device(&c->shmem_device, err);
+		r = mapping_devices(&c->devices, err);
 	if (r == 0)
 		r = collect_ids(c, err);
 	if (r < 0)

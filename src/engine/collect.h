@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "engine/freeze.h"
+#include "model/mapping.h"
 #include "model/object.h"
 #include "resource/resource.h"
 
@@ -61,6 +62,8 @@ struct collected_id { /* of a thread or process, sorted by tid */
 	pid_t tid, ns_tid;
 };
 
+#define COLLECTION_MOUNTS 16
+
 struct collection {
 	struct frozen_tree *tree; /* borrowed */
 	bool frozen;
@@ -73,7 +76,9 @@ struct collection {
 	struct collected_id *ids;
 	size_t nids;
 	struct object_table *objects;
-	dev_t shmem_device;
+	struct mapping_devices devices;
+	dev_t mounts[COLLECTION_MOUNTS]; /* of hugetlbfs, mapped files' */
+	size_t nmounts;
 };
 
 int collect(struct frozen_tree *tree, bool frozen, struct collection *ret,

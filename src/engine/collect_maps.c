@@ -43,12 +43,23 @@ static int add_mapped(struct collection *c, uint32_t task, const char *path,
 	return r;
 }
 
+/* Beyond some, what others share there is not looked for. */
+static void note_mount(struct collection *c, dev_t dev)
+{
+	size_t i = 0;
+
+	while (i < c->nmounts && c->mounts[i] != dev)
+		i++;
+	if (i == c->nmounts && i < COLLECTION_MOUNTS)
+		c->mounts[c->nmounts++] = dev;
+}
+
 static int collect_vma(struct collection *c, uint32_t task, const struct vma *v,
 		       uint32_t *ret_object, struct err *err)
 {
 	const char *why, *remedy;
 	enum mapping_kind kind =
-		mapping_classify(v, c->shmem_device, &why, &remedy);
+		mapping_classify(v, &c->devices, &why, &remedy);
 	struct collected_file like = {
 		.dev = makedev(v->dev_major, v->dev_minor),
 		.ino = v->inode,
@@ -59,6 +70,8 @@ static int collect_vma(struct collection *c, uint32_t task, const struct vma *v,
 
 	if (kind != MAPPING_FILE && kind != MAPPING_SHMEM)
 		return 0;
+	if (kind == MAPPING_FILE && (v->flags & VMA_HUGETLB))
+		note_mount(c, like.dev);
 	if (like.shmem)
 		like.flags = O_RDWR;
 	(void)snprintf(path, sizeof(path), "map_files/%llx-%llx",
@@ -111,7 +124,7 @@ static int collect_memfds(struct collection *c, struct err *err)
 		};
 		char path[32];
 
-		if (f->fd < 0 || f->dev != c->shmem_device)
+		if (f->fd < 0 || !mapping_is_memory(&c->devices, f->dev))
 			continue;
 		(void)snprintf(path, sizeof(path), "fd/%d", f->fd);
 		r = add_mapped(c, f->task, path, &like, &object, err);

@@ -233,8 +233,8 @@ static int open_pagemap(struct sweep *s, size_t i, struct err *err)
 	while (i && src[i - 1].proc_fd == src[i].proc_fd)
 		i--;
 	if (s->fds[i] < 0)
-		s->fds[i] = openat(src[i].proc_fd, "pagemap",
-				   O_RDONLY | O_CLOEXEC);
+		s->fds[i] =
+			openat(src[i].proc_fd, "pagemap", O_RDONLY | O_CLOEXEC);
 	if (s->fds[i] < 0)
 		return err_sys(err, "process %d: pagemap", src[i].ns_pid);
 	for (size_t k = i + 1;
@@ -314,8 +314,8 @@ static int sweep_all(struct sweep *s, struct err *err)
 
 	for (size_t i = 0; i < s->cow->count && r == 0; i = last) {
 		end = src[s->order[i]].end;
-		for (last = i + 1; last < s->cow->count &&
-				   src[s->order[last]].start < end;
+		for (last = i + 1;
+		     last < s->cow->count && src[s->order[last]].start < end;
 		     last++)
 			if (src[s->order[last]].end > end)
 				end = src[s->order[last]].end;

@@ -39,6 +39,22 @@ static pid_t engine_ns_pid(void *arg, pid_t pid)
 	return collection_ns_pid(d->collection, pid);
 }
 
+/* The devices on which others may hold what is memory of the tree. */
+static int new_outside(const struct collection *c, struct outside **ret,
+		       struct err *err)
+{
+	dev_t devices[1 + HUGETLB_SIZES + COLLECTION_MOUNTS];
+	size_t n = 0;
+
+	devices[n++] = c->devices.shmem;
+	for (size_t i = 0; i < HUGETLB_SIZES; i++)
+		if (c->devices.huge[i])
+			devices[n++] = c->devices.huge[i];
+	for (size_t i = 0; i < c->nmounts; i++)
+		devices[n++] = c->mounts[i];
+	return outside_new(devices, n, ret, err);
+}
+
 static int look_at_others(struct dump *d, struct err *err)
 {
 	const struct collection *c = d->collection;
@@ -50,7 +66,7 @@ static int look_at_others(struct dump *d, struct err *err)
 	for (size_t i = 0; i < c->nids; i++)
 		pids[i] = c->ids[i].tid;
 	if (!*d->outside)
-		r = outside_new(c->shmem_device, d->outside, err);
+		r = new_outside(c, d->outside, err);
 	return r < 0 ? r : outside_look(*d->outside, pids, c->nids, err);
 }
 
@@ -70,11 +86,11 @@ static pid_t engine_held_outside(void *arg, const char *link)
 	return o ? outside_link(o, link) : 0;
 }
 
-static pid_t engine_shmem_outside(void *arg, uint64_t inode)
+static pid_t engine_shmem_outside(void *arg, dev_t dev, uint64_t inode)
 {
 	const struct outside *o = look_outside(arg);
 
-	return o ? outside_shmem(o, inode) : 0;
+	return o ? outside_shmem(o, dev, inode) : 0;
 }
 
 static int engine_epoll_target(void *arg, const struct task_view *task,
@@ -91,13 +107,17 @@ static int engine_pages_of_task(void *arg, const struct task_view *task,
 				const struct vma *vma, struct err *err)
 {
 	const struct dump *d = arg;
+	const char *why, *remedy;
+	enum mapping_kind kind =
+		mapping_classify(vma, &d->collection->devices, &why, &remedy);
 	struct page_range range = {
 		.pid = task->pid,
 		.ns_pid = task->ns_pid,
 		.proc_fd = task->proc_fd,
 		.start = vma->start,
 		.end = vma->end,
-		.over_file = vma->inode != 0,
+		.huge = vma->flags & VMA_HUGETLB ? vma->page_size : 0,
+		.over_file = kind != MAPPING_ANON,
 		.readable = (vma->prot & PROT_READ) != 0,
 		.common = vma->common,
 	};

@@ -12,12 +12,15 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 
 #include "engine/building.h"
 #include "images/limits.h"
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
+#include "kernel/hugetlb.h"
 #include "storage/reader.h"
 #include "util/cleanup.h"
 
@@ -33,6 +36,7 @@ struct target {
 	uint64_t start, end; /* what of the extent is wanted */
 	int data_fd;
 	uint64_t data_size;
+	uint64_t huge; /* data is on hugetlbfs: the size of its pages */
 };
 
 /* An extent of a process. */
@@ -95,6 +99,33 @@ static int put_data(const struct target *t, const uint8_t *data, size_t len,
 		at += (uint64_t)n;
 		len -= (size_t)n;
 	}
+	return 0;
+}
+
+/*
+ * Files of hugetlbfs cannot be written, only mapped.  Pages are asked for
+ * first: a lack of them is an error here, and no signal.
+ */
+static int put_huge(const struct target *t, const uint8_t *data, size_t len,
+		    struct err *err)
+{
+	uint64_t at = t->extent->address, start = at & ~(t->huge - 1);
+	uint64_t end = (at + len + t->huge - 1) & ~(t->huge - 1);
+	uint8_t *map;
+
+	if (end > t->data_size)
+		return err_set(err, -EBADMSG, "object %u: pages behind its end",
+			       t->object);
+	while (fallocate(t->data_fd, 0, (off_t)start, (off_t)(end - start)) < 0)
+		if (errno != EINTR)
+			return err_sys(err, "object %u: huge pages of %s",
+				       t->object, hugetlb_name(t->huge));
+	map = mmap(NULL, end - start, PROT_READ | PROT_WRITE, MAP_SHARED,
+		   t->data_fd, (off_t)start);
+	if (map == MAP_FAILED)
+		return err_sys(err, "object %u: mmap", t->object);
+	memcpy(map + (at - start), data, len);
+	(void)munmap(map, end - start);
 	return 0;
 }
 
@@ -162,8 +193,10 @@ static int put_extent(void *arg, const struct read_piece *piece,
 			       " have not the hash they were saved with",
 			       part->streams[t->extent->stream]->name,
 			       piece->offset, piece->offset + piece->len);
-	return t->ns_pid ? put_memory(t, data, err)
-			 : put_data(t, data, piece->len, err);
+	if (t->ns_pid)
+		return put_memory(t, data, err);
+	return t->huge ? put_huge(t, data, piece->len, err)
+		       : put_data(t, data, piece->len, err);
 }
 
 /* A small job does not wait for memory that it does not need. */
@@ -428,6 +461,7 @@ static int add_object(const struct building *b, struct work *w,
 		if (size < 0)
 			return err_sys(err, "object %u: size", rec->object);
 		t.data_size = (uint64_t)size;
+		t.huge = hugetlb_of_file(t.data_fd);
 	}
 	for (size_t k = 0; k < rec->n_extents && r == 0; k++) {
 		t.extent = rec->extents[k];

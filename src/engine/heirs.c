@@ -11,8 +11,7 @@
 #include "util/cleanup.h"
 
 /* What a mapping is made with; those of one block have the same. */
-#define FLAGS                                                                  \
-	(VMA_NORESERVE | VMA_GROWSDOWN | VMA_HUGEPAGE | VMA_NOHUGEPAGE)
+#define FLAGS (VMA_NORESERVE | VMA_GROWSDOWN | VMA_HUGEPAGE | VMA_NOHUGEPAGE)
 
 /* A mapping in which pages are shared. */
 struct candidate {
@@ -104,7 +103,7 @@ static bool shares_pages(const struct heir *h, const VmaRecord *v)
 static bool may_be_of_block(const struct work *w, const struct heir *h,
 			    const VmaRecord *v)
 {
-	return v->kind == VMA_RECORD__KIND__ANON_PRIVATE &&
+	return v->kind == VMA_RECORD__KIND__ANON_PRIVATE && !v->has_page_size &&
 	       (v->flags & (VMA_ACCOUNT | VMA_NORESERVE)) &&
 	       shares_pages(h, v) && !has_policy(w, v);
 }

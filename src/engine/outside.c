@@ -22,6 +22,7 @@ enum holding_kind { HOLDS_PIPE, HOLDS_SOCKET, HOLDS_SHMEM };
 
 struct holding {
 	uint64_t inode;
+	dev_t dev; /* of shared memory */
 	enum holding_kind kind;
 	pid_t pid;
 };
@@ -31,11 +32,11 @@ struct outside {
 	size_t count, room;
 	pid_t *seen; /* looked at; ascending when complete */
 	size_t nseen, seen_room;
-	dev_t shmem_device;
+	dev_t *devices; /* where shared memory is */
+	size_t ndevices;
 };
 
-static int add(struct outside *o, enum holding_kind kind, uint64_t inode,
-	       pid_t pid, struct err *err)
+static int add(struct outside *o, const struct holding *h, struct err *err)
 {
 	if (o->count == o->room) {
 		size_t room = o->room ? o->room * 2 : 256;
@@ -46,23 +47,29 @@ static int add(struct outside *o, enum holding_kind kind, uint64_t inode,
 		o->list = list;
 		o->room = room;
 	}
-	o->list[o->count++] =
-		(struct holding){ .inode = inode, .kind = kind, .pid = pid };
+	o->list[o->count++] = *h;
 	return 0;
 }
 
-static bool parse_link(const char *link, enum holding_kind *kind,
-		       uint64_t *inode)
+static bool is_memory(const struct outside *o, dev_t dev)
+{
+	for (size_t i = 0; i < o->ndevices; i++)
+		if (o->devices[i] == dev)
+			return true;
+	return false;
+}
+
+static bool parse_link(const char *link, struct holding *ret)
 {
 	unsigned long long n;
 
 	if (sscanf(link, "pipe:[%llu]", &n) == 1)
-		*kind = HOLDS_PIPE;
+		ret->kind = HOLDS_PIPE;
 	else if (sscanf(link, "socket:[%llu]", &n) == 1)
-		*kind = HOLDS_SOCKET;
+		ret->kind = HOLDS_SOCKET;
 	else
 		return false;
-	*inode = n;
+	ret->inode = n;
 	return true;
 }
 
@@ -75,10 +82,9 @@ static bool vanished(int r)
 static int look_at_fd(struct outside *o, pid_t pid, int proc_fd, int fd,
 		      struct err *err)
 {
-	enum holding_kind kind;
+	struct holding h = { .kind = HOLDS_SHMEM, .pid = pid };
 	char name[32], link[256];
 	struct stat st;
-	uint64_t inode;
 	ssize_t n;
 
 	(void)snprintf(name, sizeof(name), "fd/%d", fd);
@@ -86,15 +92,19 @@ static int look_at_fd(struct outside *o, pid_t pid, int proc_fd, int fd,
 	if (n < 0)
 		return 0;
 	link[n] = '\0';
-	if (parse_link(link, &kind, &inode))
-		return add(o, kind, inode, pid, err);
+	if (parse_link(link, &h))
+		return add(o, &h, err);
+	/* To ask what it is could wait for a file system of the network. */
 	if (strncmp(link, "/memfd:", 7) != 0 &&
-	    strncmp(link, "/dev/zero", 9) != 0)
+	    strncmp(link, "/dev/zero", 9) != 0 &&
+	    strncmp(link, "/anon_hugepage", 14) != 0)
 		return 0;
-	if (fstatat(proc_fd, name, &st, 0) == 0 && S_ISREG(st.st_mode) &&
-	    st.st_dev == o->shmem_device)
-		return add(o, HOLDS_SHMEM, st.st_ino, pid, err);
-	return 0;
+	if (fstatat(proc_fd, name, &st, 0) < 0 || !S_ISREG(st.st_mode) ||
+	    !is_memory(o, st.st_dev))
+		return 0;
+	h.dev = st.st_dev;
+	h.inode = st.st_ino;
+	return add(o, &h, err);
 }
 
 static int look_at_fds(struct outside *o, pid_t pid, int proc_fd,
@@ -119,10 +129,15 @@ static int look_at_maps(struct outside *o, pid_t pid, int proc_fd,
 	r = maps_read_fast(proc_fd, &vmas, err);
 	for (size_t i = 0; r == 0 && i < vmas.count; i++) {
 		const struct vma *v = &vmas.v[i];
+		const struct holding h = {
+			.kind = HOLDS_SHMEM,
+			.dev = makedev(v->dev_major, v->dev_minor),
+			.inode = v->inode,
+			.pid = pid,
+		};
 
-		if (v->inode &&
-		    makedev(v->dev_major, v->dev_minor) == o->shmem_device)
-			r = add(o, HOLDS_SHMEM, v->inode, pid, err);
+		if (v->inode && is_memory(o, h.dev))
+			r = add(o, &h, err);
 	}
 	maps_done(&vmas);
 	return r;
@@ -158,16 +173,24 @@ static int compare_holdings(const void *a, const void *b)
 
 	if (x->kind != y->kind)
 		return x->kind < y->kind ? -1 : 1;
+	if (x->dev != y->dev)
+		return x->dev < y->dev ? -1 : 1;
 	return x->inode < y->inode ? -1 : x->inode > y->inode;
 }
 
-int outside_new(dev_t shmem_device, struct outside **ret, struct err *err)
+int outside_new(const dev_t *devices, size_t count, struct outside **ret,
+		struct err *err)
 {
 	struct outside *o = calloc(1, sizeof(*o));
 
-	if (!o)
+	if (o)
+		o->devices = calloc(count + 1, sizeof(*devices));
+	if (!o || !o->devices) {
+		free(o);
 		return err_set(err, -ENOMEM, "other processes");
-	o->shmem_device = shmem_device;
+	}
+	memcpy(o->devices, devices, count * sizeof(*devices));
+	o->ndevices = count;
 	*ret = o;
 	return 0;
 }
@@ -250,32 +273,34 @@ void outside_free(struct outside *o)
 {
 	if (!o)
 		return;
+	free(o->devices);
 	free(o->list);
 	free(o->seen);
 	free(o);
 }
 
-static pid_t find(const struct outside *o, enum holding_kind kind,
-		  uint64_t inode)
+static pid_t find(const struct outside *o, const struct holding *key)
 {
-	struct holding key = { .inode = inode, .kind = kind };
 	const struct holding *h;
 
 	if (!o->count)
 		return 0;
-	h = bsearch(&key, o->list, o->count, sizeof(key), compare_holdings);
+	h = bsearch(key, o->list, o->count, sizeof(*key), compare_holdings);
 	return h ? h->pid : 0;
 }
 
 pid_t outside_link(const struct outside *o, const char *link)
 {
-	enum holding_kind kind;
-	uint64_t inode;
+	struct holding key = { 0 };
 
-	return parse_link(link, &kind, &inode) ? find(o, kind, inode) : 0;
+	return parse_link(link, &key) ? find(o, &key) : 0;
 }
 
-pid_t outside_shmem(const struct outside *o, uint64_t inode)
+pid_t outside_shmem(const struct outside *o, dev_t dev, uint64_t inode)
 {
-	return find(o, HOLDS_SHMEM, inode);
+	const struct holding key = { .kind = HOLDS_SHMEM,
+				     .dev = dev,
+				     .inode = inode };
+
+	return find(o, &key);
 }

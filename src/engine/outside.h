@@ -14,7 +14,9 @@
  */
 struct outside;
 
-int outside_new(dev_t shmem_device, struct outside **ret, struct err *err);
+/* Files on these devices are shared memory. */
+int outside_new(const dev_t *devices, size_t count, struct outside **ret,
+		struct err *err);
 
 /*
  * Look at every process that is no member (outer pids, ascending), is not
@@ -28,6 +30,6 @@ void outside_free(struct outside *o);
 
 /* A holder's pid, or 0.  link is "pipe:[INODE]" or "socket:[INODE]". */
 pid_t outside_link(const struct outside *o, const char *link);
-pid_t outside_shmem(const struct outside *o, uint64_t inode);
+pid_t outside_shmem(const struct outside *o, dev_t dev, uint64_t inode);
 
 #endif

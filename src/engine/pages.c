@@ -20,6 +20,7 @@
 #include "images/limits.h"
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
+#include "kernel/hugetlb.h"
 #include "kernel/maps.h"
 #include "util/cleanup.h"
 
@@ -53,6 +54,7 @@ struct pages {
 	size_t at;
 	uint64_t next;
 	int pagemap_fd;
+	struct hugetlb_file *huge_file; /* of the file that is looked at */
 	struct page_run runs[RUNS];
 	size_t run, nruns;
 	size_t left;       /* of the source's */
@@ -114,6 +116,7 @@ void pages_free(struct pages *p)
 			close(p->sources[i].fd);
 	if (p->pagemap_fd >= 0)
 		close(p->pagemap_fd);
+	hugetlb_file_free(p->huge_file);
 	(void)pthread_cond_destroy(&p->finished);
 	(void)pthread_cond_destroy(&p->work);
 	(void)pthread_mutex_destroy(&p->lock);
@@ -160,7 +163,7 @@ int pages_add_range(struct pages *p, const struct page_range *range,
 int pages_add_file(struct pages *p, uint32_t object, int fd, uint64_t size,
 		   struct err *err)
 {
-	struct source source = { .object = object };
+	struct source source = { .object = object, .fd = -EBADF };
 	char path[64];
 	int r;
 
@@ -169,7 +172,12 @@ int pages_add_file(struct pages *p, uint32_t object, int fd, uint64_t size,
 	source.range.end = size;
 	source.range.proc_fd = -EBADF;
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	source.fd = open(path, O_RDONLY | O_CLOEXEC);
+	source.range.huge = hugetlb_of_file(fd);
+	/* Looking for huge pages needs the right to write. */
+	if (source.range.huge)
+		source.fd = open(path, O_RDWR | O_CLOEXEC);
+	if (source.fd < 0)
+		source.fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (source.fd < 0)
 		return err_sys(err, "open contents");
 	r = add_source(p, &source, err);
@@ -203,6 +211,50 @@ static int file_runs(struct pages *p, const struct source *s, struct err *err)
 	p->next = p->runs[0].end;
 	p->nruns = p->runs[0].start < p->runs[0].end;
 	return 0;
+}
+
+/* One run of huge pages that are there, if any are. */
+static int huge_runs(struct pages *p, const struct source *s, struct err *err)
+{
+	struct page_run *run = &p->runs[0];
+	int has = 1;
+
+	*run = (struct page_run){ p->next, p->next, 0, 0, 0 };
+	while (p->next < s->range.end) {
+		has = hugetlb_file_has(p->huge_file, p->next, err);
+		if (has < 0)
+			return has;
+		if (!has && run->start < run->end)
+			break;
+		p->next += s->range.huge;
+		if (has)
+			run->end = p->next;
+		else
+			run->start = run->end = p->next;
+	}
+	p->nruns = run->start < run->end;
+	return 0;
+}
+
+/* Where the kernel does not tell, only what is not zero is known to be. */
+static int huge_file_runs(struct pages *p, struct source *s, struct err *err)
+{
+	struct err why = { 0 };
+	int r;
+
+	if (!p->huge_file) {
+		r = hugetlb_file_new(s->fd, s->range.huge, s->range.end,
+				     &p->huge_file, &why);
+		if (r == -EOPNOTSUPP) {
+			s->range.huge = 0;
+			return file_runs(p, s, err);
+		}
+		if (r < 0)
+			return err_set(err, r, "file %u: %s", s->object,
+				       why.text);
+	}
+	r = huge_runs(p, s, err);
+	return r < 0 ? err_wrap(err, r, "file %u", s->object) : 0;
 }
 
 static int memory_runs(struct pages *p, const struct source *s, struct err *err)
@@ -289,12 +341,15 @@ static void next_source(struct pages *p)
 	if (p->at == p->nsources)
 		return;
 	p->next = p->sources[p->at].range.start;
+	hugetlb_file_free(take_ptr(p->huge_file));
 	if (p->sources[p->at].range.proc_fd != last->range.proc_fd)
 		leave_process(p);
 }
 
-static int find_runs(struct pages *p, const struct source *s, struct err *err)
+static int find_runs(struct pages *p, struct source *s, struct err *err)
 {
+	if (!s->range.pid && s->range.huge)
+		return huge_file_runs(p, s, err);
 	if (!s->range.pid)
 		return file_runs(p, s, err);
 	if (!p->pinned)
@@ -373,7 +428,9 @@ static void take_piece(struct pages *p, struct slice *sl, size_t room)
 		.address = run->start,
 		.pages = (uint32_t)pages,
 		.keep_zero = s->range.over_file,
-		.readable = s->range.readable && !s->range.common,
+		.readable =
+			s->range.readable && !s->range.common && !s->range.huge,
+		.huge = s->range.huge,
 	};
 	sl->pages += pages;
 	run->start += pages * PAGE;
@@ -472,6 +529,11 @@ static int write_slice(struct pages *p, struct slice *sl, struct err *err)
 	return r;
 }
 
+static bool may_share(const struct page_range *range)
+{
+	return range->common && !range->huge;
+}
+
 /* Once, while all stand still: which pages do processes have in common? */
 static int find_common(struct pages *p, struct err *err)
 {
@@ -486,7 +548,7 @@ static int find_common(struct pages *p, struct err *err)
 	for (size_t i = 0; i < p->nsources; i++) {
 		const struct page_range *range = &p->sources[i].range;
 
-		if (range->common)
+		if (may_share(range))
 			p->cow_sources[n++] = (struct cow_source){
 				.ns_pid = range->ns_pid,
 				.proc_fd = range->proc_fd,
@@ -497,7 +559,7 @@ static int find_common(struct pages *p, struct err *err)
 	r = cow_find(p->cow_sources, n, &p->cow, err);
 	n = 0;
 	for (size_t i = 0; i < p->nsources && r == 0; i++)
-		if (p->sources[i].range.common)
+		if (may_share(&p->sources[i].range))
 			p->sources[i].left = cow_of(p->cow, n++);
 	return r;
 }

@@ -42,6 +42,7 @@ struct page_range {
 	pid_t pid, ns_pid;
 	int proc_fd;
 	uint64_t start, end;
+	uint64_t huge; /* size of its pages, if they are huge ones, or 0 */
 	bool over_file, readable, common;
 };
 int pages_add_range(struct pages *p, const struct page_range *range,

@@ -9,6 +9,7 @@
 #include "engine/vdso.h"
 #include "images/limits.h"
 #include "images/tags.h"
+#include "snapshot/huge.h"
 #include "util/cleanup.h"
 
 #define PID_LIMIT (4 << 20)
@@ -142,6 +143,18 @@ static int check_node(struct plan *plan, struct err *err)
 	return 0;
 }
 
+/* Before anything is built: later a lack of them could only be an accident. */
+static int check_huge(const struct plan *plan, struct err *err)
+{
+	struct huge_count need;
+	int r;
+
+	r = huge_needed(plan->meta, &need, err);
+	for (size_t i = 0; i < HUGETLB_SIZES && r == 0; i++)
+		r = hugetlb_need(hugetlb_sizes[i], need.pages[i], err);
+	return r;
+}
+
 static int find_part(struct plan *plan, struct err *err)
 {
 	const struct meta *meta = plan->meta;
@@ -174,6 +187,8 @@ int plan_make(const struct meta *meta, const struct user_id *owner,
 		r = plan_check(&plan, owner, err);
 	if (r == 0)
 		r = check_node(&plan, err);
+	if (r == 0)
+		r = check_huge(&plan, err);
 	if (r < 0)
 		plan_done(&plan);
 	else

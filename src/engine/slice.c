@@ -3,8 +3,9 @@
  * What a reader thread does with a buffer.  process_vm_readv is fastest, but
  * it stops at memory that may not be read, and it pins pages: the kernel gives
  * a process copies of its own of what it shares copy-on-write before that, and
- * the job would grow.  There /proc/PID/mem is read, which does neither.  Of
- * pinned memory, which may have no process any more, only mem can be read.
+ * the job would grow, or huge pages be lacking.  There /proc/PID/mem is read,
+ * which does neither.  Of pinned memory, which may have no process any more,
+ * only mem can be read.
  */
 #include "engine/slice.h"
 
@@ -162,6 +163,13 @@ static void keep_page(struct slice *s, uint64_t address, size_t from)
 	s->kept++;
 }
 
+static bool is_kept(const struct slice_piece *p, uint64_t address,
+		    const uint8_t *page)
+{
+	return p->keep_zero || (p->huge && address % p->huge == 0) ||
+	       !is_zero(page);
+}
+
 static void compact(struct slice *s)
 {
 	size_t from = 0;
@@ -170,8 +178,8 @@ static void compact(struct slice *s)
 		const struct slice_piece *p = &s->pieces[i];
 
 		for (uint32_t n = 0; n < p->pages; n++, from++)
-			if (p->keep_zero ||
-			    !is_zero(s->buffer.data + from * PAGE))
+			if (is_kept(p, p->address + n * PAGE,
+				    s->buffer.data + from * PAGE))
 				keep_page(s, p->address + n * PAGE, from);
 	}
 	for (size_t i = 0; i < s->nextents; i++) {

@@ -21,6 +21,9 @@ struct slice_piece {
 	uint64_t address; /* or offset in the file */
 	uint32_t pages;
 	bool keep_zero, readable;
+	/* Of huge pages: the first ordinary one of each is kept, so that it
+	 * is seen that it is there.  Their size, or 0. */
+	uint64_t huge;
 };
 
 struct slice_extent {

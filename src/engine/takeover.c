@@ -21,9 +21,9 @@
 #include "parasite/puppet.h"
 #include "util/cleanup.h"
 
-#define LOWEST       (4ull << 30) /* away from old programs' addresses */
-#define HIGHEST      0x7ffff0000000ull
-#define USER_END     0x7ffffffff000ull
+#define LOWEST   (4ull << 30) /* away from old programs' addresses */
+#define HIGHEST  0x7ffff0000000ull
+#define USER_END 0x7ffffffff000ull
 /* More than the gap the kernel wants below a stack, and room for growth. */
 #define MARGIN (16ull << 20)
 

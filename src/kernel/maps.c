@@ -176,6 +176,10 @@ static int line_take(struct vma_list *list, size_t *room, char *line)
 	if (last && (says_more(line, "Shared_Clean:") ||
 		     says_more(line, "Shared_Dirty:")))
 		last->common = 1;
+	if (last && !strncmp(line, "KernelPageSize:", 15)) {
+		last->page_size = strtoull(line + 15, NULL, 10) << 10;
+		return 0;
+	}
 	/* "Size:" and its kin; addresses are printed in lower case. */
 	if (*line >= 'A' && *line <= 'Z')
 		return 0;

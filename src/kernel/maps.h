@@ -44,6 +44,7 @@ struct vma {
 	uint32_t prot; /* PROT_* */
 	uint32_t dev_major, dev_minor;
 	uint32_t pkey;
+	uint64_t page_size; /* of the kernel, bytes; 0 from maps */
 	uint8_t shared;
 	/* smaps: some of its pages are mapped elsewhere too. */
 	uint8_t common;

@@ -11,9 +11,11 @@
 
 #include "util/cleanup.h"
 
-int mapping_shmem_device(dev_t *ret, struct err *err)
+#define ANON_HUGE "/anon_hugepage"
+
+static int memfd_device(unsigned int flags, dev_t *ret, struct err *err)
 {
-	auto_close int fd = memfd_create("jobcr", MFD_CLOEXEC);
+	auto_close int fd = memfd_create("jobcr", MFD_CLOEXEC | flags);
 	struct stat st;
 
 	if (fd < 0)
@@ -22,6 +24,32 @@ int mapping_shmem_device(dev_t *ret, struct err *err)
 		return err_sys(err, "stat of a memfd");
 	*ret = st.st_dev;
 	return 0;
+}
+
+int mapping_devices(struct mapping_devices *ret, struct err *err)
+{
+	struct mapping_devices d = { 0 };
+	struct err ignored;
+	int r;
+
+	r = memfd_device(0, &d.shmem, err);
+	if (r < 0)
+		return r;
+	/* A memfd takes no page of the pool, so this fails only where the
+	 * kernel or the CPU has no pages of that size. */
+	for (size_t i = 0; i < HUGETLB_SIZES; i++)
+		(void)memfd_device(MFD_HUGETLB | hugetlb_flag(hugetlb_sizes[i]),
+				   &d.huge[i], &ignored);
+	*ret = d;
+	return 0;
+}
+
+bool mapping_is_memory(const struct mapping_devices *devices, dev_t dev)
+{
+	for (size_t i = 0; dev && i < HUGETLB_SIZES; i++)
+		if (devices->huge[i] == dev)
+			return true;
+	return devices->shmem == dev;
 }
 
 struct refused_path {
@@ -53,8 +81,6 @@ struct refused_flag {
 };
 
 static const struct refused_flag refused_flags[] = {
-	{ VMA_HUGETLB, "huge pages of hugetlbfs",
-	  "use transparent huge pages (madvise)" },
 	{ VMA_SYNC, "persistent memory (DAX)", "use ordinary files" },
 	{ VMA_UFFD, "memory watched by userfaultfd", "close the userfaultfd" },
 	{ VMA_SHADOW_STACK, "a shadow stack",
@@ -64,6 +90,14 @@ static const struct refused_flag refused_flags[] = {
 	{ VMA_UNKNOWN, "a mapping with flags unknown to this jobcr",
 	  "use a newer jobcr" },
 };
+
+static bool is_known_size(uint64_t page_size)
+{
+	for (size_t i = 0; i < HUGETLB_SIZES; i++)
+		if (hugetlb_sizes[i] == page_size)
+			return true;
+	return false;
+}
 
 static bool refuse(const struct vma *vma, const char **ret_why,
 		   const char **ret_remedy)
@@ -90,6 +124,11 @@ static bool refuse(const struct vma *vma, const char **ret_why,
 		*ret_remedy = "run without mapping address zero";
 		return true;
 	}
+	if ((vma->flags & VMA_HUGETLB) && !is_known_size(vma->page_size)) {
+		*ret_why = "huge pages of an unusual size";
+		*ret_remedy = "use huge pages of 2 MiB or 1 GiB";
+		return true;
+	}
 	if (vma->pkey) {
 		*ret_why = "memory with a protection key";
 		*ret_remedy = "run without pkey_mprotect";
@@ -109,6 +148,9 @@ static enum mapping_kind shmem_kind(const struct vma *vma, const char **ret_why,
 	if (starts(vma->path, "/memfd:") || starts(vma->path, "/dev/zero") ||
 	    starts(vma->path, "[anon_shmem:"))
 		return MAPPING_SHMEM;
+	/* Private memory of huge pages has a file too, which has no pages. */
+	if (starts(vma->path, ANON_HUGE))
+		return vma->shared ? MAPPING_SHMEM : MAPPING_ANON;
 	if (starts(vma->path, "/SYSV")) {
 		*ret_why = "a System V shared memory segment";
 		*ret_remedy = "use POSIX shared memory or shared mmap";
@@ -119,7 +161,8 @@ static enum mapping_kind shmem_kind(const struct vma *vma, const char **ret_why,
 	return MAPPING_REFUSED;
 }
 
-enum mapping_kind mapping_classify(const struct vma *vma, dev_t shmem_device,
+enum mapping_kind mapping_classify(const struct vma *vma,
+				   const struct mapping_devices *devices,
 				   const char **ret_why,
 				   const char **ret_remedy)
 {
@@ -139,7 +182,7 @@ enum mapping_kind mapping_classify(const struct vma *vma, dev_t shmem_device,
 		return MAPPING_DROPPABLE;
 	if (no_file)
 		return MAPPING_ANON;
-	if (makedev(vma->dev_major, vma->dev_minor) == shmem_device)
+	if (mapping_is_memory(devices, makedev(vma->dev_major, vma->dev_minor)))
 		return shmem_kind(vma, ret_why, ret_remedy);
 	return MAPPING_FILE;
 }

@@ -2,15 +2,17 @@
 #ifndef JOBCR_MODEL_MAPPING_H
 #define JOBCR_MODEL_MAPPING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "kernel/hugetlb.h"
 #include "kernel/maps.h"
 #include "util/err.h"
 
 /* What a mapping is: decided from its line and its flags alone. */
 enum mapping_kind {
-	MAPPING_ANON,  /* private memory of one process */
+	MAPPING_ANON,  /* private memory of one process, of huge pages too */
 	MAPPING_FILE,  /* of a file, shared or private */
 	MAPPING_SHMEM, /* shared anonymous memory, or a memfd */
 	MAPPING_VDSO,
@@ -27,11 +29,22 @@ enum mapping_kind {
  */
 #define MAPPING_LOWEST 65536u
 
-/* Device number of the kernel's own tmpfs, where shared memory lives. */
-int mapping_shmem_device(dev_t *ret, struct err *err);
+/*
+ * Device numbers of the kernel's own file systems, where shared memory lives:
+ * a tmpfs, and a hugetlbfs for each size of huge pages (0: there is none).
+ */
+struct mapping_devices {
+	dev_t shmem;
+	dev_t huge[HUGETLB_SIZES];
+};
+int mapping_devices(struct mapping_devices *ret, struct err *err);
+
+/* Is a file on that device shared memory? */
+bool mapping_is_memory(const struct mapping_devices *devices, dev_t dev);
 
 /* *ret_why and *ret_remedy are static texts; set for MAPPING_REFUSED. */
-enum mapping_kind mapping_classify(const struct vma *vma, dev_t shmem_device,
+enum mapping_kind mapping_classify(const struct vma *vma,
+				   const struct mapping_devices *devices,
 				   const char **ret_why,
 				   const char **ret_remedy);
 

@@ -2,7 +2,8 @@
 /*
  * Files and directories that have a name, opened or only mapped.  Contents
  * stay where they are: at the restore a file must still be what it was.
- * Those of the node alone (options->carry) travel with the snapshot.
+ * Those of the node alone (options->carry), and memory of the node that has a
+ * name (hugetlbfs), travel with the snapshot.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include <sys/vfs.h>
 
 #include "images/tags.h"
+#include "kernel/hugetlb.h"
 #include "resource/build_id.h"
 #include "resource/file_image.h"
 #include "resource/file_lock.h"
@@ -179,6 +181,7 @@ static int file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 	if (r < 0)
 		return r;
 	check_name(fd, there, no);
+	file_check_outside(ctx, fd, no);
 	/* To open it would break a lease: the job must not notice. */
 	if (!is_written(fd) || no->total > refused)
 		return 0;
@@ -206,7 +209,8 @@ static int file_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 			return r;
 	}
 	if (S_ISREG(fd->stat->st_mode) &&
-	    file_path_in(ctx->options->carry, path))
+	    (file_path_in(ctx->options->carry, path) ||
+	     hugetlb_of_file(fd->own_fd)))
 		r = ghost_put(ctx, fd, path, true, &ghost, err);
 	if (r < 0)
 		return r;
@@ -401,7 +405,7 @@ static int file_late(struct restore_ctx *ctx, struct restore_task *task, int fd,
 const struct resource_ops res_file = {
 	.name = "file",
 	.saved = "path, position, flags, locks; contents where CarryFiles says "
-		 "so",
+		 "so, and on hugetlbfs",
 	.refused =
 		"files that are gone or that their user could not open again",
 	.tag = TAG_FILE,

@@ -12,6 +12,7 @@
 
 #include "images/limits.h"
 #include "images/tags.h"
+#include "kernel/hugetlb.h"
 #include "resource/build_id.h"
 #include "resource/file_lock.h"
 #include "resource/open_file.h"
@@ -44,7 +45,6 @@ const char *file_system_refused(const struct fd_view *fd)
 		{ TRACEFS_MAGIC, "tracing file" },
 		{ SECURITYFS_MAGIC, "securityfs file" },
 		{ BPF_FS_MAGIC, "bpf file" },
-		{ HUGETLBFS_MAGIC, "file of huge pages (hugetlbfs)" },
 	};
 	struct statfs fs;
 
@@ -153,6 +153,23 @@ int file_find(const struct fd_view *fd, char **ret_path, bool *ret_there,
 	}
 	*ret_path = take_ptr(path);
 	return 0;
+}
+
+void file_check_outside(const struct dump_ctx *ctx, const struct fd_view *fd,
+			struct refusals *no)
+{
+	const struct dump_engine *e = ctx->engine;
+	pid_t other;
+
+	if (!hugetlb_of_file(fd->own_fd))
+		return;
+	other = e->shmem_outside(e->arg, fd->stat->st_dev, fd->stat->st_ino);
+	if (other)
+		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
+			     "end the other process, or run it in the job",
+			     "huge pages shared with process %d outside the "
+			     "job: %s",
+			     (int)other, fd->link);
 }
 
 int file_open_reader(const struct fd_view *fd, struct err *err)
@@ -325,5 +342,7 @@ int ghost_put(const struct dump_ctx *ctx, const struct fd_view *fd,
 	rec.mtime_ns = mtime_ns(&st);
 	rec.linked = linked;
 	rec.tail = (uint32_t)(rec.size % IMAGE_PAGE);
+	rec.page_size = hugetlb_of_file(fd->own_fd);
+	rec.has_page_size = rec.page_size != 0;
 	return put_contents(ctx, fd, &rec, err);
 }

@@ -27,6 +27,10 @@ int file_find(const struct fd_view *fd, char **ret_path, bool *ret_there,
 int file_open_for_task(const struct task_view *task, const char *path,
 		       int flags, struct err *err);
 
+/* Refuse a file of huge pages that a process outside of the job maps. */
+void file_check_outside(const struct dump_ctx *ctx, const struct fd_view *fd,
+			struct refusals *no);
+
 /* The file once more for reading, in a description of our own. */
 int file_open_reader(const struct fd_view *fd, struct err *err);
 

@@ -9,8 +9,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "images/tags.h"
+#include "kernel/hugetlb.h"
 #include "resource/file_image.h"
 #include "resource/file_lock.h"
 #include "resource/open_file.h"
@@ -109,8 +111,12 @@ static int ghost_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		r = file_lock_check(ctx, fd, no, err);
 	if (r < 0)
 		return r;
+	file_check_outside(ctx, fd, no);
+	/* Huge pages can be had without a directory. */
 	if (is_owners(ctx, fd))
-		return check_directory(fd, path, no, err);
+		return hugetlb_of_file(fd->own_fd)
+			       ? 0
+			       : check_directory(fd, path, no, err);
 	if (!is_public(fd))
 		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
 			     "close it", "unlinked file %s belongs to user %u",
@@ -213,6 +219,38 @@ static int make_in_scratch(const struct restore_ctx *ctx, struct err *err)
 	return fd;
 }
 
+static int make_huge_memfd(const struct restore_ctx *ctx,
+			   const GhostRecord *rec, const char *name,
+			   struct err *err)
+{
+	auto_close int fd = -EBADF;
+	char shorter[200];
+
+	snprintf(shorter, sizeof(shorter), "%s", name);
+	fd = memfd_create(shorter, MFD_CLOEXEC | MFD_HUGETLB |
+					   hugetlb_flag(rec->page_size));
+	if (fd < 0)
+		return err_sys(err, "memfd of huge pages of %s",
+			       hugetlb_name(rec->page_size));
+	if (fchown(fd, ctx->owner->uid, ctx->owner->gid) < 0)
+		return err_sys(err, "fchown");
+	return take_fd(&fd);
+}
+
+/* Where it was, if there still are pages of that size; else in no directory. */
+static int make_huge(const struct restore_ctx *ctx, const GhostRecord *rec,
+		     const char *dir, const char *path, struct err *err)
+{
+	struct err ignored;
+	auto_close int fd = rec->linked
+				    ? make_nameless(ctx, dir, &ignored)
+				    : make_unlinked(ctx, dir, path, &ignored);
+
+	if (fd >= 0 && hugetlb_of_file(fd) == rec->page_size)
+		return take_fd(&fd);
+	return make_huge_memfd(ctx, rec, strrchr(path, '/') + 1, err);
+}
+
 static bool may_have_group(const struct restore_owner *owner, uint32_t gid)
 {
 	if (!owner->uid || gid == owner->gid)
@@ -287,8 +325,9 @@ static int make(const struct restore_ctx *ctx, const GhostRecord *rec,
 
 	if (!dir)
 		return err_set(err, -EBADMSG, "is no absolute path");
-	fd = rec->linked ? make_in_scratch(ctx, err)
-			 : make_unlinked(ctx, dir, path, err);
+	fd = rec->has_page_size ? make_huge(ctx, rec, dir, path, err)
+	     : rec->linked      ? make_in_scratch(ctx, err)
+				: make_unlinked(ctx, dir, path, err);
 	if (fd < 0)
 		return err_wrap(err, fd, "make an unlinked file again");
 	if (ftruncate(fd, (off_t)rec->size) < 0)
@@ -349,7 +388,7 @@ static int ghost_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 
 const struct resource_ops res_ghost = {
 	.name = "unlinked file",
-	.saved = "contents, attributes, who shares them",
+	.saved = "contents, attributes, who shares them, also of huge pages",
 	.tag = TAG_GHOST,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

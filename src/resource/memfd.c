@@ -18,24 +18,23 @@
 #define SECRETMEM_MAGIC 0x5345434d
 #endif
 
-enum memory_file { NONE, MEMFD, HUGE_MEMFD, SECRET };
+enum memory_file { NONE, MEMFD, SECRET };
 
 /* By the file system: links can be anything a program likes. */
 static enum memory_file memory_file(const struct fd_view *fd)
 {
+	struct mapping_devices devices;
 	struct err err = { 0 };
 	struct statfs fs;
-	dev_t dev;
 
 	if (fd->fd < 0 || fd->own_fd < 0 || !S_ISREG(fd->stat->st_mode) ||
 	    fstatfs(fd->own_fd, &fs) < 0)
 		return NONE;
 	if (fs.f_type == SECRETMEM_MAGIC)
 		return SECRET;
-	if (fs.f_type == HUGETLBFS_MAGIC)
-		return HUGE_MEMFD;
-	if (fs.f_type == TMPFS_MAGIC && mapping_shmem_device(&dev, &err) == 0 &&
-	    fd->stat->st_dev == dev)
+	if ((fs.f_type == TMPFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC) &&
+	    mapping_devices(&devices, &err) == 0 &&
+	    mapping_is_memory(&devices, fd->stat->st_dev))
 		return MEMFD;
 	return NONE;
 }
@@ -50,10 +49,6 @@ static int memfd_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 {
 	enum memory_file kind = memory_file(fd);
 
-	if (kind == HUGE_MEMFD)
-		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
-			     "use transparent huge pages",
-			     "memory of hugetlbfs: %s", fd->link);
 	if (kind == SECRET)
 		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
 			     "use ordinary memory",
@@ -107,7 +102,7 @@ static int memfd_late(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_memfd = {
 	.name = "memfd",
-	.saved = "contents, name, seals",
+	.saved = "contents, name, seals, size of pages",
 	.refused = "what a process outside the job shares",
 	.tag = TAG_MEMFD,
 	.scope = SCOPE_FILE,

@@ -107,8 +107,8 @@ struct dump_engine {
 	 * with this /proc link text, for messages; 0: nobody does. */
 	pid_t (*held_outside)(void *arg, const char *link);
 	/* A process outside the tree that maps or holds this shared memory
-	 * (inode on the kernel's own tmpfs); 0: none. */
-	pid_t (*shmem_outside)(void *arg, uint64_t inode);
+	 * (a file of the kernel's own, or mapped from a hugetlbfs); 0: none. */
+	pid_t (*shmem_outside)(void *arg, dev_t dev, uint64_t inode);
 	/* kcmp: is slot (epoll fd, tfd) of task the same file as its fd? */
 	int (*epoll_target)(void *arg, const struct task_view *task, int epfd,
 			    int tfd, uint32_t nth, uint32_t *ret_object,

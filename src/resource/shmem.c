@@ -29,11 +29,12 @@
 /* The engine shows each object once, as a mapped file. */
 static bool shmem_match(const struct fd_view *fd)
 {
+	struct mapping_devices devices;
 	struct err err = { 0 };
-	dev_t dev;
 
 	return fd->mapped && S_ISREG(fd->stat->st_mode) &&
-	       mapping_shmem_device(&dev, &err) == 0 && fd->stat->st_dev == dev;
+	       mapping_devices(&devices, &err) == 0 &&
+	       mapping_is_memory(&devices, fd->stat->st_dev);
 }
 
 static bool is_memfd(const char *link)
@@ -46,8 +47,8 @@ static int shmem_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		       struct refusals *no, struct err *err)
 {
 	const struct dump_options *opt = ctx->options;
-	pid_t other =
-		ctx->engine->shmem_outside(ctx->engine->arg, fd->stat->st_ino);
+	pid_t other = ctx->engine->shmem_outside(
+		ctx->engine->arg, fd->stat->st_dev, fd->stat->st_ino);
 
 	(void)err;
 	if (other)
@@ -91,6 +92,8 @@ static int shmem_dump(const struct dump_ctx *ctx, const struct fd_view *view,
 		return err_sys(err, "stat");
 	rec.object = view->object;
 	rec.size = (uint64_t)st.st_size;
+	rec.page_size = hugetlb_of_file(fd);
+	rec.has_page_size = rec.page_size != 0;
 	rec.memfd = is_memfd(view->link);
 	if (rec.memfd) {
 		if (len >= strlen(MEMFD DELETED))
@@ -119,14 +122,16 @@ static int shmem_dump(const struct dump_ctx *ctx, const struct fd_view *view,
  * As the program would have got it, so that its name in maps is the same.
  * The descriptor is of the mapping's own file.
  */
-static int make_anonymous(uint64_t size, struct err *err)
+static int make_anonymous(const ShmemRecord *rec, struct err *err)
 {
+	int fd, r, flags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;
+	uint64_t size = rec->size;
 	char path[96];
 	void *p;
-	int fd, r;
 
-	p = mmap(NULL, size, PROT_NONE,
-		 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (rec->has_page_size)
+		flags |= MAP_HUGETLB | (int)hugetlb_flag(rec->page_size);
+	p = mmap(NULL, size, PROT_NONE, flags, -1, 0);
 	if (p == MAP_FAILED)
 		return err_sys(err, "shared memory of %llu bytes",
 			       (unsigned long long)size);
@@ -149,6 +154,8 @@ static int make_memfd(const ShmemRecord *rec, struct err *err)
 		return err_set(err, -EBADMSG, "memfd: bad name");
 	if (rec->name.len)
 		memcpy(name, rec->name.data, rec->name.len);
+	if (rec->has_page_size)
+		flags |= MFD_HUGETLB | hugetlb_flag(rec->page_size);
 	fd = memfd_create(name, flags | MFD_EXEC);
 	/* Kernels before 6.3 know only executable ones. */
 	if (fd < 0 && errno == EINVAL)
@@ -200,7 +207,7 @@ static int shmem_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 	if (!rec->memfd && rec->size == 0)
 		return err_set(err, -EBADMSG, "shared memory %u is empty",
 			       rec->object);
-	fd = rec->memfd ? make_memfd(rec, err) : make_anonymous(rec->size, err);
+	fd = rec->memfd ? make_memfd(rec, err) : make_anonymous(rec, err);
 	if (fd < 0)
 		return fd;
 	if (rec->memfd) {

@@ -57,17 +57,17 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 {
 	const char *why, *remedy;
 	unsigned int vdsos = 0;
-	dev_t dev;
+	struct mapping_devices devices;
 	int r;
 
 	(void)ctx;
-	r = mapping_shmem_device(&dev, err);
+	r = mapping_devices(&devices, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < task->vmas->count; i++) {
 		const struct vma *v = &task->vmas->v[i];
 		enum mapping_kind kind =
-			mapping_classify(v, dev, &why, &remedy);
+			mapping_classify(v, &devices, &why, &remedy);
 
 		vdsos += kind == MAPPING_VDSO;
 		if (kind != MAPPING_REFUSED)
@@ -188,6 +188,9 @@ static int dump_one(const struct dump_ctx *ctx, const struct task_view *task,
 	rec.kind = record_kind(v, kind);
 	rec.flags = v->flags;
 	rec.name = name;
+	rec.has_page_size = (v->flags & VMA_HUGETLB) != 0;
+	if (rec.has_page_size)
+		rec.page_size = v->page_size;
 	if (kind == MAPPING_FILE || kind == MAPPING_SHMEM) {
 		rec.has_object = rec.has_offset = 1;
 		rec.object = ctx->engine->vma_object(ctx->engine->arg, task, v);
@@ -213,17 +216,17 @@ static int dump_one(const struct dump_ctx *ctx, const struct task_view *task,
 static int vma_dump(const struct dump_ctx *ctx, const struct task_view *task,
 		    struct err *err)
 {
-	dev_t dev;
+	struct mapping_devices devices;
 	int r;
 
-	r = mapping_shmem_device(&dev, err);
+	r = mapping_devices(&devices, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < task->vmas->count; i++) {
 		const struct vma *v = &task->vmas->v[i];
 		const char *why = NULL, *remedy = NULL;
 		enum mapping_kind kind =
-			mapping_classify(v, dev, &why, &remedy);
+			mapping_classify(v, &devices, &why, &remedy);
 
 		if (kind == MAPPING_SKIP)
 			continue;
@@ -265,9 +268,15 @@ static bool is_kernels(const VmaRecord *rec)
  * Private memory with pages of its own was writable once, and the kernel
  * accounted it then (or was told not to).  Only that is mapped writable for
  * the fill: else a huge read-only file would count against the memory limit.
+ * Huge pages are promised whatever the protection is, and what cannot be
+ * written cannot be forced; but a writable shared mapping would make a file
+ * longer that had lost its end.
  */
 static uint32_t fill_prot(const VmaRecord *rec)
 {
+	if (rec->has_page_size)
+		return is_private(rec) ? PROT_READ | PROT_WRITE
+				       : rec->prot & ~(uint32_t)PROT_WRITE;
 	if (is_private(rec) && (rec->flags & (VMA_ACCOUNT | VMA_NORESERVE)))
 		return PROT_READ | PROT_WRITE;
 	return rec->prot;
@@ -308,6 +317,8 @@ static int map_flags(const VmaRecord *rec)
 	flags |= is_private(rec) ? MAP_PRIVATE : MAP_SHARED;
 	if (!has_object(rec))
 		flags |= MAP_ANONYMOUS;
+	if (!has_object(rec) && rec->has_page_size)
+		flags |= MAP_HUGETLB | (int)hugetlb_flag(rec->page_size);
 	if (rec->flags & VMA_NORESERVE)
 		flags |= MAP_NORESERVE;
 	if (rec->flags & VMA_GROWSDOWN)
@@ -523,11 +534,10 @@ static int vma_finish(struct restore_ctx *ctx, struct restore_task *task,
 const struct resource_ops res_vma = {
 	.name = "vma",
 	.saved = "mappings with protections, advice, locks, seals, guards, "
-		 "names; pages",
-	.refused = "memory of devices, secretmem, userfaultfd, huge pages of "
-		   "hugetlbfs, protection keys",
-	.changes = "pages of private file mappings that were shared "
-		   "copy-on-write are each process's own",
+		 "names; pages, also huge ones (hugetlb)",
+	.refused = "memory of devices, secretmem, userfaultfd, protection keys",
+	.changes = "pages of private file mappings and huge pages that were "
+		   "shared copy-on-write are each process's own",
 	.tag = TAG_VMA,
 	.scope = SCOPE_TASK,
 	.stage = STAGE_MAP,

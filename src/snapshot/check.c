@@ -11,6 +11,7 @@
 #include "images/task.pb-c.h"
 #include "snapshot/cow.h"
 #include "snapshot/extents.h"
+#include "snapshot/huge.h"
 #include "snapshot/output.h"
 #include "snapshot/snapshot.h"
 #include "util/cleanup.h"
@@ -209,11 +210,16 @@ static int need(const struct index *x, enum id_kind kind, uint64_t number,
 
 static int check_vma(const struct index *x, const VmaRecord *v, struct err *err)
 {
+	int r;
+
 	if (v->start >= v->end || v->end > ADDRESS_MAX ||
 	    v->start % IMAGE_PAGE || v->end % IMAGE_PAGE)
 		return err_set(err, -EBADMSG,
 			       "pid %d: mapping 0x%" PRIx64 "-0x%" PRIx64,
 			       v->pid, v->start, v->end);
+	r = huge_check(&v->base, err);
+	if (r < 0)
+		return r;
 	switch (v->kind) {
 	case VMA_RECORD__KIND__FILE_PRIVATE:
 	case VMA_RECORD__KIND__FILE_SHARED:
@@ -291,6 +297,9 @@ static int check_objects(const struct index *x, const struct meta_entry *e,
 	case TAG_MM:
 		return need(x, ID_OPEN, ((const MmRecord *)e->msg)->exe_object,
 			    err);
+	case TAG_SHMEM:
+	case TAG_GHOST:
+		return huge_check(e->msg, err);
 	case TAG_VMA:
 		return check_vma(x, (const VmaRecord *)e->msg, err);
 	case TAG_EPOLL:

@@ -35,13 +35,19 @@ struct segment {
 	uint32_t flags;         /* PF_* */
 };
 
+/* A mapping of memory that the snapshot has as an object's. */
+struct shared {
+	uint32_t object;
+	const VmaRecord *vma;
+};
+
 struct core {
 	struct core_source src;
 	const PartEntry *part;
 	struct extent_list extents; /* by owner and address */
 	struct segment *segments;   /* by address */
 	size_t nsegments, room;
-	const VmaRecord **shared; /* of objects, by object */
+	struct shared *shared; /* mappings of objects, by object */
 	size_t nshared;
 	uint64_t end; /* of the file */
 	int fd;
@@ -57,10 +63,24 @@ static bool is_file(const VmaRecord *v)
 	       v->kind == VMA_RECORD__KIND__FILE_SHARED;
 }
 
+/*
+ * Whose pages a mapping shows; 0: only its own.  Files of huge pages are
+ * memory: where they lie, no debugger will look for them.
+ */
+static uint32_t object_of(const struct core *c, const VmaRecord *v)
+{
+	const FileRecord *file;
+
+	if (!is_file(v))
+		return v->object;
+	file = v->has_page_size ? core_find(&c->src, TAG_FILE, v->object)
+				: NULL;
+	return file && file->has_ghost ? file->ghost : 0;
+}
+
 static int by_object(const void *a, const void *b)
 {
-	const VmaRecord *x = *(const VmaRecord *const *)a;
-	const VmaRecord *y = *(const VmaRecord *const *)b;
+	const struct shared *x = a, *y = b;
 
 	return x->object < y->object ? -1 : x->object > y->object;
 }
@@ -80,8 +100,9 @@ static int take_mappings(struct core *c, struct err *err)
 		    v->pid != c->src.task->pid)
 			continue;
 		c->src.vmas[c->src.nvmas++] = v;
-		if (v->object && !is_file(v))
-			c->shared[c->nshared++] = v;
+		if (object_of(c, v))
+			c->shared[c->nshared++] =
+				(struct shared){ object_of(c, v), v };
 	}
 	qsort(c->shared, c->nshared, sizeof(*c->shared), by_object);
 	return 0;
@@ -107,10 +128,9 @@ static size_t first_behind(const struct extent_list *list, int32_t pid,
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 		const struct extent_ref *ref = &list->refs[middle];
-		bool before = ref->pid != pid ? ref->pid < pid
-			      : ref->object != object
-				      ? ref->object < object
-				      : ref->end <= address;
+		bool before = ref->pid != pid         ? ref->pid < pid
+			      : ref->object != object ? ref->object < object
+						      : ref->end <= address;
 
 		if (before)
 			low = middle + 1;
@@ -125,8 +145,7 @@ static bool is_of(const struct extent_list *list, size_t i, int32_t pid,
 		  uint32_t object, uint64_t end)
 {
 	return i < list->count && list->refs[i].pid == pid &&
-	       list->refs[i].object == object &&
-	       list->refs[i].start < end;
+	       list->refs[i].object == object && list->refs[i].start < end;
 }
 
 /* ---- where it goes --------------------------------------------------------
@@ -185,14 +204,15 @@ static uint64_t saved_end(const struct core *c, const VmaRecord *v)
 	const struct extent_list *list = &c->extents;
 	uint64_t last = v->start;
 	size_t i = first_behind(list, c->src.task->pid, 0, v->start);
+	uint32_t object = object_of(c, v);
 
 	for (; is_of(list, i, c->src.task->pid, 0, v->end); i++)
 		last = list->refs[i].end;
-	if (v->object) {
+	if (object) {
 		uint64_t end = v->offset + (v->end - v->start);
 
-		i = first_behind(list, 0, v->object, v->offset);
-		for (; is_of(list, i, 0, v->object, end); i++) {
+		i = first_behind(list, 0, object, v->offset);
+		for (; is_of(list, i, 0, object, end); i++) {
 			uint64_t here =
 				v->start - v->offset + list->refs[i].end;
 
@@ -206,10 +226,9 @@ static int add_mapping(struct core *c, const VmaRecord *v, struct err *err)
 {
 	uint64_t size = v->end - v->start;
 
-	switch (v->kind) {
-	case VMA_RECORD__KIND__FILE_PRIVATE:
-	case VMA_RECORD__KIND__FILE_SHARED:
+	if (is_file(v) && !object_of(c, v))
 		return add_file(c, v, err);
+	switch (v->kind) {
 	case VMA_RECORD__KIND__VDSO:
 		return add(c, v, v->start, v->end, 0, err);
 	case VMA_RECORD__KIND__VVAR:
@@ -320,7 +339,7 @@ static size_t first_shared(const struct core *c, uint32_t object)
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (c->shared[middle]->object < object)
+		if (c->shared[middle].object < object)
 			low = middle + 1;
 		else
 			high = middle;
@@ -335,9 +354,9 @@ static int write_object(struct core *c, const struct extent_ref *ref,
 	int r = 0;
 
 	for (size_t i = first_shared(c, ref->object);
-	     r == 0 && i < c->nshared && c->shared[i]->object == ref->object;
+	     r == 0 && i < c->nshared && c->shared[i].object == ref->object;
 	     i++) {
-		const VmaRecord *v = c->shared[i];
+		const VmaRecord *v = c->shared[i].vma;
 		uint64_t from = ref->start, to = ref->end;
 		uint64_t end = v->offset + (v->end - v->start);
 
@@ -363,10 +382,10 @@ static int on_piece(void *arg, const struct read_piece *piece,
 			       ": the checksum is wrong",
 			       c->part->streams[ref->extent->stream]->name,
 			       ref->extent->address);
-	return ref->pid ? write_memory(c, ref->start,
-				       data + (ref->start -
-					       ref->extent->address),
-				       ref->end - ref->start, err)
+	return ref->pid ? write_memory(
+				  c, ref->start,
+				  data + (ref->start - ref->extent->address),
+				  ref->end - ref->start, err)
 			: write_object(c, ref, data, err);
 }
 
@@ -374,7 +393,7 @@ static bool is_mapped(const struct core *c, uint32_t object)
 {
 	size_t i = first_shared(c, object);
 
-	return i < c->nshared && c->shared[i]->object == object;
+	return i < c->nshared && c->shared[i].object == object;
 }
 
 static int by_place(const void *a, const void *b)

@@ -83,7 +83,8 @@ static bool covers(const struct pieces *p, const struct piece *x)
 	uint64_t at = x->start;
 
 	for (size_t i = first_behind(p, x->pid, at);
-	     i < p->count && p->v[i].pid == x->pid && p->v[i].start <= at; i++) {
+	     i < p->count && p->v[i].pid == x->pid && p->v[i].start <= at;
+	     i++) {
 		at = p->v[i].end;
 		if (at >= x->end)
 			return true;
@@ -111,8 +112,8 @@ static int take_record(const CowRecord *rec, struct pieces *mine,
 			       "pid %" PRId32,
 			       rec->pid, rec->n_ranges, rec->from);
 	for (size_t i = 0; i < rec->n_ranges && r == 0; i += 2) {
-		struct piece x = { rec->pid, rec->ranges[i],
-				   rec->ranges[i + 1], NULL };
+		struct piece x = { rec->pid, rec->ranges[i], rec->ranges[i + 1],
+				   NULL };
 
 		if (x.start >= x.end || x.start % IMAGE_PAGE ||
 		    x.end % IMAGE_PAGE)
@@ -254,8 +255,7 @@ int cow_resolve(const struct meta *meta, int32_t pid, struct extent_list *list,
 	int r = take_extents(list, &own, err);
 
 	for (size_t i = 0; i < meta->count && r == 0; i++) {
-		const CowRecord *rec =
-			(const CowRecord *)meta->entries[i].msg;
+		const CowRecord *rec = (const CowRecord *)meta->entries[i].msg;
 
 		if (meta->entries[i].tag == TAG_COW && rec->pid == pid)
 			r = resolve_record(rec, &own, list, err);

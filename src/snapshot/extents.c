@@ -49,10 +49,10 @@ int extents_collect(const struct meta *meta, struct extent_list *ret,
 		for (k = 0; k < p->n_extents; k++) {
 			const Extent *x = p->extents[k];
 
-			list.refs[list.count++] = (struct extent_ref){
-				x, p->pid, p->object, x->address,
-				x->address + bytes_of(x)
-			};
+			list.refs[list.count++] =
+				(struct extent_ref){ x, p->pid, p->object,
+						     x->address,
+						     x->address + bytes_of(x) };
 		}
 	}
 	list.room = list.count;

@@ -11,6 +11,8 @@ noinst_LIBRARIES += %D%/libsnapshot.a
 	%D%/digest.c \
 	%D%/extents.c \
 	%D%/extents.h \
+	%D%/huge.c \
+	%D%/huge.h \
 	%D%/manifest.c \
 	%D%/meta.c \
 	%D%/output.c \

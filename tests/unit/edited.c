@@ -17,10 +17,12 @@
 #include "../lib/drive.h"
 #include "../lib/sample.h"
 #include "../lib/tap.h"
+#include "images/mm.pb-c.h"
 #include "images/process.pb-c.h"
 #include "images/signal.pb-c.h"
 #include "images/tags.h"
 #include "images/thread.pb-c.h"
+#include "kernel/maps.h"
 #include "snapshot/snapshot.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -155,6 +157,33 @@ static void signal_stop(ProtobufCMessage *msg)
 	rec->actions[rec->n_actions++] = e;
 }
 
+static void huge_without_size(ProtobufCMessage *msg)
+{
+	((VmaRecord *)msg)->flags |= VMA_HUGETLB;
+}
+
+static void huge_of(ProtobufCMessage *msg, uint64_t page_size)
+{
+	huge_without_size(msg);
+	((VmaRecord *)msg)->has_page_size = 1;
+	((VmaRecord *)msg)->page_size = page_size;
+}
+
+static void huge_of_nothing(ProtobufCMessage *msg)
+{
+	huge_of(msg, 0);
+}
+
+static void huge_of_a_page(ProtobufCMessage *msg)
+{
+	huge_of(msg, 4096);
+}
+
+static void huge_of_2m(ProtobufCMessage *msg)
+{
+	huge_of(msg, 2u << 20);
+}
+
 static const struct edit {
 	const char *what;
 	uint32_t tag;
@@ -180,6 +209,10 @@ static const struct edit {
 	{ "a directory of root", TAG_FS, cwd_of_root, "/root" },
 	{ "real-time I/O priority", TAG_THREAD, io_first, "ioprio" },
 	{ "an alarm clock", TAG_TIMER, alarm_clock, "alarm clock" },
+	{ "huge pages of no size", TAG_VMA, huge_without_size, "does not fit" },
+	{ "huge pages of 0 bytes", TAG_VMA, huge_of_nothing, "does not fit" },
+	{ "huge pages of 4 KiB", TAG_VMA, huge_of_a_page, "does not fit" },
+	{ "huge pages at no multiple", TAG_VMA, huge_of_2m, "does not fit" },
 	{ "an action for SIGKILL", TAG_SIGACTION, signal_stop, "signal 9" },
 };
 

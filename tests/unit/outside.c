@@ -67,7 +67,7 @@ static void test_mapping(struct outside *o, pid_t first)
 		return;
 	}
 	look(o, &first, 1);
-	ok(outside_shmem(o, st.st_ino) == pid,
+	ok(outside_shmem(o, st.st_dev, st.st_ino) == pid,
 	   "memory that is only mapped is found with its holder");
 	end(pid);
 	munmap(p, 4096);
@@ -78,27 +78,30 @@ int main(void)
 	struct outside *o = NULL;
 	struct err err = { 0 };
 	pid_t first, second;
-	dev_t dev = 0;
+	struct mapping_devices devices;
+	dev_t device;
 
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0 ||
-	    mapping_shmem_device(&dev, &err) < 0)
+	    mapping_devices(&devices, &err) < 0)
 		skip_all("no pipe or no memfd");
+	device = devices.shmem;
 	memory = memfd_create("outside", MFD_CLOEXEC);
 	snprintf(link_text, sizeof(link_text), "pipe:[%llu]",
 		 (unsigned long long)inode(pipe_fds[0]));
 	first = holder();
-	ok(outside_new(dev, &o, &err) == 0, "it is made");
+	ok(outside_new(&device, 1, &o, &err) == 0, "it is made");
 
 	look(o, &first, 1);
 	ok(outside_link(o, link_text) == 0 &&
-		   outside_shmem(o, inode(memory)) == 0,
+		   outside_shmem(o, device, inode(memory)) == 0,
 	   "what only members hold is held by nobody else");
 
 	second = holder();
 	look(o, &first, 1);
 	ok(outside_link(o, link_text) == second,
 	   "a process that came later is seen with its pipe");
-	ok(outside_shmem(o, inode(memory)) == second, "and with its memfd");
+	ok(outside_shmem(o, device, inode(memory)) == second,
+	   "and with its memfd");
 	ok(outside_link(o, "pipe:[1]") == 0 && outside_link(o, "x") == 0,
 	   "what nobody holds is held by nobody");
 

@@ -62,7 +62,10 @@ static bool is_head(const char *line)
 	return sscanf(line, "%lx-%lx ", &a, &b) == 2;
 }
 
-/* Device and inode of shared memory are new in a restored process. */
+/*
+ * Device and inode of shared memory are new in a restored process, and the
+ * file behind private huge pages, which nobody can see, may be another.
+ */
 static size_t put_head(char *to, size_t room, const char *line)
 {
 	unsigned long start, end, offset;
@@ -71,6 +74,8 @@ static size_t put_head(char *to, size_t room, const char *line)
 
 	sscanf(line, "%lx-%lx %7s %lx %*s %*s %n", &start, &end, rights,
 	       &offset, &name);
+	if (strstr(line, " /anon_hugepage") && rights[3] == 'p')
+		offset = 0;
 	return (size_t)snprintf(to, room, "%lx-%lx %s %lx %s ", start, end,
 				rights, offset, name ? line + name : "");
 }
@@ -94,6 +99,9 @@ static void note(char *to)
 	while ((line = strsep(&rest, "\n"))) {
 		if (is_head(line))
 			at += put_head(to + at, TEXT_MAX - at, line);
+		else if (strncmp(line, "KernelPageSize:", 15) == 0)
+			at += (size_t)snprintf(to + at, TEXT_MAX - at, "%s ",
+					       line);
 		else if (strncmp(line, "VmFlags:", 8) == 0)
 			at += put_flags(to + at, TEXT_MAX - at, line);
 	}

@@ -32,8 +32,8 @@
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
 #endif
-#ifndef MFD_HUGETLB
-#define MFD_HUGETLB 4u
+#ifndef SHM_HUGETLB
+#define SHM_HUGETLB 04000
 #endif
 
 static void *map(int flags, int fd, size_t len)
@@ -138,9 +138,13 @@ static void key_alone(void)
 	want(k > 1 && pkey_free(first) == 0, "pkey_alloc");
 }
 
-static void huge_memfd(void)
+static void sysv_huge(void)
 {
-	want(memfd_create("huge", MFD_HUGETLB) >= 0, "memfd of huge pages");
+	int id = shmget(IPC_PRIVATE, 2ul << 20, IPC_CREAT | SHM_HUGETLB | 0600);
+
+	want(id >= 0 && shmat(id, NULL, 0) != (void *)-1,
+	     "shmget of huge pages");
+	shmctl(id, IPC_RMID, NULL);
 }
 
 static void lowest(void)
@@ -245,7 +249,7 @@ static const struct kind {
 	{ "protection-key", "protection key", key },
 	{ "protection-key-alone", "protection key", key_alone },
 	{ "no-room", "no room for one more page", no_room },
-	{ "huge-memfd", "hugetlbfs", huge_memfd },
+	{ "sysv-huge", "System V shared memory", sysv_huge },
 	{ "vdso", "0 vDSOs mapped", unmap_vdso },
 	{ "lowest", "lowest addresses", lowest },
 	{ "perf", "perf", perf },
