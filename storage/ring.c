@@ -34,6 +34,8 @@ static int map_arena(struct ring *ring, struct err *err)
 	if (head != HUGE_PAGE)
 		munmap(p + head + len, HUGE_PAGE - head);
 	(void)madvise(p + head, len, MADV_HUGEPAGE);
+	/* Pinned memory is copied by each fork, and a child has no use for it. */
+	(void)madvise(p + head, len, MADV_DONTFORK);
 	ring->arena = p + head;
 	ring->arena_bytes = len;
 	return 0;
