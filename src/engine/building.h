@@ -47,6 +47,10 @@ int terminal_take(struct building *b, struct puppet *p, struct err *err);
 /* tables.c: descriptor tables; later, no way into the tasks any more. */
 int build_tables(struct building *b, struct err *err);
 int close_channels(struct building *b, struct err *err);
+/* lend.c: a descriptor in p for an object, until lend_back. */
+int lend_fd(struct building *b, struct puppet *p, uint32_t object, int *ret_fd,
+	    struct err *err);
+int lend_back(struct puppet *p, struct err *err);
 /* takeover.c: nothing of the program is left, and the agent is where none of
  * vmas is (-ENOMEM: no such place); the vDSO is where the job has it. */
 int puppet_vacate(struct puppet *p, const struct plan_record *vmas,

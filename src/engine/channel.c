@@ -20,7 +20,7 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 
-#define BATCH 253 /* SCM_MAX_FD */
+#define BATCH PUPPET_LENT
 
 /* In the puppet's buffer. */
 struct mail {
@@ -231,15 +231,20 @@ int channel_fill(const struct descriptors *d, struct puppet *p,
 	return r < 0 ? r : fill_kind(d, p, slots, count, true, err);
 }
 
-int channel_push(const struct descriptors *d, struct puppet *p, uint32_t object,
-		 int *ret_fd, struct err *err)
+int channel_push(const struct descriptors *d, struct puppet *p,
+		 const uint32_t *objects, size_t count, int *ret_fds,
+		 struct err *err)
 {
-	const struct slot slot = { .object = object,
-				   .fd = -1,
-				   .cloexec = true };
-	const struct slot *batch[] = { &slot };
+	struct slot slots[BATCH];
+	const struct slot *batch[BATCH];
 
-	return send_batch(d, p, batch, 1, ret_fd, err);
+	for (size_t i = 0; i < count; i++) {
+		slots[i] = (struct slot){ .object = objects[i],
+					  .fd = -1,
+					  .cloexec = true };
+		batch[i] = &slots[i];
+	}
+	return send_batch(d, p, batch, count, ret_fds, err);
 }
 
 int channel_close(struct puppet *p, struct err *err)

@@ -44,9 +44,10 @@ int channel_open(struct puppet *p, int above, struct err *err);
 int channel_fill(const struct descriptors *d, struct puppet *p,
 		 const struct slot *slots, size_t count, struct err *err);
 
-/* One descriptor into p, close-on-exec, at any number. */
-int channel_push(const struct descriptors *d, struct puppet *p, uint32_t object,
-		 int *ret_fd, struct err *err);
+/* Descriptors into p, close-on-exec, at any numbers; at most PUPPET_LENT. */
+int channel_push(const struct descriptors *d, struct puppet *p,
+		 const uint32_t *objects, size_t count, int *ret_fds,
+		 struct err *err);
 
 /* Nothing but the recorded descriptors is open in p afterwards. */
 int channel_close(struct puppet *p, struct err *err);

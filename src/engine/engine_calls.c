@@ -45,7 +45,7 @@ static const ProtobufCMessage *call_find(void *arg, uint32_t tag,
 }
 
 /* Resources go on calling in the thread that they were called for. */
-static int call_push_fd(void *arg, struct restore_task *task, uint32_t object,
+static int call_lend_fd(void *arg, struct restore_task *task, uint32_t object,
 			int *ret_fd, struct err *err)
 {
 	struct building *b = arg;
@@ -56,7 +56,7 @@ static int call_push_fd(void *arg, struct restore_task *task, uint32_t object,
 	if (p->channel < 0)
 		return err_set(err, -EBADF, "pid %d: too late for descriptors",
 			       task->ns_pid);
-	r = channel_push(b->fds, p, object, ret_fd, err);
+	r = lend_fd(b, p, object, ret_fd, err);
 	return r < 0 || !inside ? r : puppet_enter(p, inside, err);
 }
 
@@ -136,7 +136,7 @@ int building_init(struct building *b, struct err *err)
 		.get_fd = call_get_fd,
 		.set_data_fd = call_set_data_fd,
 		.find = call_find,
-		.push_fd = call_push_fd,
+		.lend_fd = call_lend_fd,
 		.open_path = call_open_path,
 		.inherited = call_inherited,
 	};

@@ -244,6 +244,7 @@ void puppet_done(struct puppet *p)
 	cleanup_close(&p->channel);
 	spans_done(&p->blocks);
 	spans_done(&p->held);
+	free(p->lent);
 	remote_free(p->task.remote);
 	free(p->task.threads);
 	*p = (struct puppet){ .channel = -1, .gone = true };

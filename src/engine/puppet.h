@@ -25,6 +25,12 @@ struct puppet_home {
 	uint64_t len[PUPPET_SPECIALS]; /* 0: this kernel has none */
 };
 
+struct puppet_fd {
+	uint32_t object;
+	int fd;
+};
+#define PUPPET_LENT 253 /* in one message: SCM_MAX_FD */
+
 /*
  * A process that is being built.  It is stopped whenever no remote call is
  * under way, has all signals blocked, and dies with the worker.
@@ -40,6 +46,9 @@ struct puppet {
 	/* inherit.c: mappings of the job that it has already (tag: which
 	 * block), and the pages in them (tag: whose they are). */
 	struct spans blocks, held;
+	/* lend.c: descriptors in it that are only there to be mapped. */
+	struct puppet_fd *lent;
+	size_t nlent, next_vma;
 };
 
 static inline struct puppet *puppet_of(struct restore_task *task)

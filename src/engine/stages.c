@@ -184,7 +184,8 @@ int build_stage(struct building *b, enum restore_stage stage, struct err *err)
 	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++) {
 		struct puppet *p = &b->puppets[i];
 
-		if (p->inside)
+		r = lend_back(p, err);
+		if (r == 0 && p->inside)
 			r = remote_flush(p->task.remote, err);
 		if (r < 0)
 			return err_wrap(err, r, "pid %d", p->task.ns_pid);

@@ -133,22 +133,18 @@ static int move_in(struct puppet *p, struct err *err)
 static int move_special(struct puppet *p, size_t k, uint64_t from, uint64_t to,
 			struct err *err)
 {
-	int64_t value;
-
-	return puppet_call(p, specials[k].path, &value, err, __NR_mremap, from,
-			   p->home.len[k], p->home.len[k],
-			   MREMAP_MAYMOVE | MREMAP_FIXED, to, 0);
+	return remote_later(p->task.remote, specials[k].path, to, err,
+			    __NR_mremap, from, p->home.len[k], p->home.len[k],
+			    MREMAP_MAYMOVE | MREMAP_FIXED, to, 0);
 }
 
 static int unmap(struct puppet *p, uint64_t start, uint64_t end,
 		 struct err *err)
 {
-	int64_t value;
-
 	if (start >= end)
 		return 0;
-	return puppet_call(p, "munmap", &value, err, __NR_munmap, start,
-			   end - start, 0, 0, 0, 0);
+	return remote_later(p->task.remote, "munmap", 0, err, __NR_munmap,
+			    start, end - start, 0, 0, 0, 0);
 }
 
 /* maps are from before the agent; the vsyscall page is no mapping. */
@@ -195,7 +191,9 @@ static int move_out(struct puppet *p, const struct vma_list *maps,
 		home.parked[k] += home.start;
 	p->home = home;
 	r = move_in(p, err);
-	return r < 0 ? r : leave_memory(p, maps, err);
+	if (r == 0)
+		r = leave_memory(p, maps, err);
+	return r < 0 ? r : remote_flush(p->task.remote, err);
 }
 
 int puppet_vacate(struct puppet *p, const struct plan_record *vmas,
@@ -245,8 +243,12 @@ int puppet_settle(struct puppet *p, const struct plan_record *vmas,
 	int r;
 
 	r = check_specials(p, vmas, nvmas, to, err);
+	if (r == 0)
+		r = puppet_enter(p, &p->task.threads[0], err);
 	for (size_t k = 0; k < PUPPET_SPECIALS && r == 0; k++)
 		if (to[k])
 			r = move_special(p, k, p->home.parked[k], to[k], err);
-	return r < 0 ? r : unmap(p, p->task.agent_end, p->home.end, err);
+	if (r == 0)
+		r = unmap(p, p->task.agent_end, p->home.end, err);
+	return r < 0 ? r : remote_flush(p->task.remote, err);
 }

@@ -245,20 +245,14 @@ static int mm_restore(struct restore_ctx *ctx, struct restore_task *task,
 {
 	const MmRecord *rec = (const MmRecord *)msg;
 	const struct restore_engine *e = ctx->engine;
-	int64_t value;
 	int exe_fd, r;
 
 	(void)thread;
 	if (rec->n_auxv > AUXV_MAX_WORDS)
 		return err_set(err, -EBADMSG, "auxiliary vector too long");
-	r = e->push_fd(e->arg, task, rec->exe_object, &exe_fd, err);
-	if (r < 0)
-		return err_wrap(err, r, "executable");
-	r = set_mm(task->remote, rec, exe_fd, err);
-	if (r < 0)
-		return r;
-	return remote_call(task->remote, "close", &value, err, __NR_close,
-			   (uint64_t)exe_fd, 0, 0, 0, 0, 0);
+	r = e->lend_fd(e->arg, task, rec->exe_object, &exe_fd, err);
+	return r < 0 ? err_wrap(err, r, "executable")
+		     : set_mm(task->remote, rec, exe_fd, err);
 }
 
 /* When nothing more is mapped. */

@@ -77,9 +77,9 @@ struct restore_engine {
 	/* A helper record by tag and object number (ghost, pipe, shmem). */
 	const ProtobufCMessage *(*find)(void *arg, uint32_t tag,
 					uint32_t object);
-	/* Bring descriptor of object into the puppet; *ret_fd is a number in
-	 * it, free for the caller to close by a remote call. */
-	int (*push_fd)(void *arg, struct restore_task *task, uint32_t object,
+	/* A descriptor of object in the puppet, for the next calls: borrowed,
+	 * another may take its number when one is asked for again. */
+	int (*lend_fd)(void *arg, struct restore_task *task, uint32_t object,
 		       int *ret_fd, struct err *err);
 	/* The task has private anonymous memory there from its parent, with
 	 * pages that both share; it was made as VmaRecord says. */

@@ -349,33 +349,32 @@ static int reopen_read_only(struct remote *remote, int *fd, struct err *err)
 		return r;
 	r = remote_call(remote, "open again", &value, err, __NR_openat,
 			(uint64_t)AT_FDCWD, at, O_RDONLY | O_CLOEXEC, 0, 0, 0);
-	if (r < 0)
-		return r;
-	r = close_remote(remote, *fd, err);
-	*fd = (int)value;
+	if (r == 0)
+		*fd = (int)value;
 	return r;
 }
 
-/* A descriptor in the puppet for the file that rec maps; -1: none needed. */
-static int push_object(struct restore_ctx *ctx, struct restore_task *task,
-		       const VmaRecord *rec, int *ret_fd, struct err *err)
+/*
+ * A descriptor in the puppet for the file that rec maps; -1: none needed.
+ * *ret_own: it is to be closed.
+ */
+static int have_object(struct restore_ctx *ctx, struct restore_task *task,
+		       const VmaRecord *rec, int *ret_fd, bool *ret_own,
+		       struct err *err)
 {
-	int fd = -1, r;
+	int r;
 
-	if (has_object(rec)) {
-		r = ctx->engine->push_fd(ctx->engine->arg, task, rec->object,
-					 &fd, err);
-		if (r < 0)
-			return r;
-	}
-	if (rec->kind == VMA_RECORD__KIND__SHMEM_SHARED &&
-	    !(rec->flags & VMA_MAYWRITE)) {
-		r = reopen_read_only(task->remote, &fd, err);
-		if (r < 0)
-			return r;
-	}
-	*ret_fd = fd;
-	return 0;
+	*ret_fd = -1;
+	*ret_own = false;
+	if (!has_object(rec))
+		return 0;
+	r = ctx->engine->lend_fd(ctx->engine->arg, task, rec->object, ret_fd,
+				 err);
+	if (r < 0 || rec->kind != VMA_RECORD__KIND__SHMEM_SHARED ||
+	    (rec->flags & VMA_MAYWRITE))
+		return r;
+	*ret_own = true;
+	return reopen_read_only(task->remote, ret_fd, err);
 }
 
 static int advise(struct remote *remote, const char *what, uint64_t start,
@@ -402,6 +401,7 @@ static int advise_huge(struct remote *remote, const VmaRecord *rec,
 static int map_one(struct restore_ctx *ctx, struct restore_task *task,
 		   const VmaRecord *rec, struct err *err)
 {
+	bool own;
 	int fd, r;
 
 	r = check_record(rec, err);
@@ -409,14 +409,14 @@ static int map_one(struct restore_ctx *ctx, struct restore_task *task,
 	    ctx->engine->inherited(ctx->engine->arg, task, rec->start,
 				   rec->end))
 		return r;
-	r = push_object(ctx, task, rec, &fd, err);
+	r = have_object(ctx, task, rec, &fd, &own, err);
 	if (r < 0)
 		return r;
 	r = remote_later(task->remote, "mmap", rec->start, err, __NR_mmap,
 			 rec->start, rec->end - rec->start, fill_prot(rec),
 			 (uint64_t)map_flags(rec), (uint64_t)(int64_t)fd,
 			 has_object(rec) ? rec->offset : 0);
-	if (r == 0 && fd >= 0)
+	if (r == 0 && own)
 		r = close_remote(task->remote, fd, err);
 	if (r == 0 && rec->kind != VMA_RECORD__KIND__DROPPABLE)
 		r = advise_huge(task->remote, rec, err);

@@ -263,6 +263,7 @@ int main(int argc, char **argv)
 {
 	struct bench b = { .place = { 0 } };
 	const char *dir = NULL;
+	bool all;
 	int i = 1;
 
 	if (argc == 4 && !strcmp(argv[1], "--job"))
@@ -271,6 +272,7 @@ int main(int argc, char **argv)
 		dir = argv[2];
 		i = 3;
 	}
+	all = i == argc;
 	find_puppet();
 	set_up(&b, dir);
 	for (; i + 1 < argc; i += 2) {
@@ -280,7 +282,7 @@ int main(int argc, char **argv)
 			die(&b, argv[i], "no such shape");
 		once(&b, s, (unsigned int)atoi(argv[i + 1]));
 	}
-	for (size_t k = 0; argc < 4 && k < SHAPES; k++)
+	for (size_t k = 0; all && k < SHAPES; k++)
 		for (unsigned int f = 1; f <= 2; f++)
 			once(&b, &shapes[k], f * shapes[k].first);
 	tidy(&b);
