@@ -12,10 +12,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
+#include "kernel/vdso.h"
 #include "model/mapping.h"
 #include "resource/resource.h"
 #include "util/cleanup.h"
@@ -52,6 +54,33 @@ static const struct {
 	{ VMA_MERGEABLE, MADV_MERGEABLE, "MADV_MERGEABLE" },
 };
 
+/*
+ * The image is saved once, from our own memory.  A mapping that goes away
+ * meanwhile is none that was changed.
+ */
+static int check_vdso(const struct task_view *task, const struct vma *v,
+		      struct refusals *no, struct err *err)
+{
+	auto_free uint8_t *theirs = malloc(v->end - v->start);
+	struct iovec to = { theirs, v->end - v->start };
+	struct iovec from = { (void *)(uintptr_t)v->start, to.iov_len };
+	struct vdso_image own;
+	int r = vdso_own(&own, err);
+
+	if (r < 0)
+		return r;
+	if (!theirs)
+		return err_num(err, ENOMEM, "vDSO");
+	if (process_vm_readv(task->pid, &to, 1, &from, 1, 0) !=
+	    (ssize_t)to.iov_len)
+		return 0;
+	if (to.iov_len != own.len || memcmp(theirs, own.data, own.len) != 0)
+		refusals_add(no, task->ns_pid, task->stat->comm, -1,
+			     "run it without tools that change the vDSO",
+			     "a vDSO that is not as the kernel made it");
+	return 0;
+}
+
 static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 		     struct refusals *no, struct err *err)
 {
@@ -62,14 +91,14 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 
 	(void)ctx;
 	r = mapping_shmem_device(&dev, err);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < task->vmas->count; i++) {
+	for (size_t i = 0; i < task->vmas->count && r == 0; i++) {
 		const struct vma *v = &task->vmas->v[i];
 		enum mapping_kind kind =
 			mapping_classify(v, dev, &why, &remedy);
 
 		vdsos += kind == MAPPING_VDSO;
+		if (kind == MAPPING_VDSO)
+			r = check_vdso(task, v, no, err);
 		if (kind != MAPPING_REFUSED)
 			continue;
 		refusals_add(no, task->ns_pid, task->stat->comm, -1, remedy,
@@ -83,7 +112,7 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 		refusals_add(no, task->ns_pid, task->stat->comm, -1,
 			     "run it without tools that unmap the vDSO",
 			     "%u vDSOs mapped", vdsos);
-	return 0;
+	return r;
 }
 
 static VmaRecord__Kind record_kind(const struct vma *v, enum mapping_kind kind)
