@@ -101,6 +101,28 @@ static void fill_cpu(PartRecord *rec, struct cpu_info *cpu)
 	rec->cpu_features.len = sizeof(cpu->words);
 }
 
+/* image is our own memory: borrowed by rec. */
+static int fill_vdso(PartRecord *rec, uint8_t digest[DIGEST_BYTES],
+		     struct err *err)
+{
+	struct vdso_image image;
+	int r;
+
+	r = vdso_own(&image, err);
+	if (r == 0)
+		r = vdso_digest(&image, digest, err);
+	if (r < 0)
+		return r;
+	rec->vdso_digest.data = digest;
+	rec->vdso_digest.len = DIGEST_BYTES;
+	rec->has_vdso_image = image.len <= VDSO_MAX_BYTES;
+	rec->vdso_image.data = (uint8_t *)image.data;
+	rec->vdso_image.len = image.len;
+	rec->vdso_random = vdso_random_size();
+	rec->has_vdso_random = rec->vdso_random != 0;
+	return 0;
+}
+
 int meta_put_part(struct meta_stream *m, const struct checkpoint_args *args,
 		  const struct frozen_tree *tree, struct err *err)
 {
@@ -117,7 +139,7 @@ int meta_put_part(struct meta_stream *m, const struct checkpoint_args *args,
 	if (r == 0)
 		r = fill_clocks(&rec, tree, err);
 	if (r == 0)
-		r = vdso_digest(vdso, err);
+		r = fill_vdso(&rec, vdso, err);
 	if (r < 0)
 		return r;
 	fill_cpu(&rec, &cpu);
@@ -125,8 +147,6 @@ int meta_put_part(struct meta_stream *m, const struct checkpoint_args *args,
 	rec.kernel_release = uts.release;
 	rec.boot_id = boot_id;
 	rec.page_size = (uint32_t)sysconf(_SC_PAGESIZE);
-	rec.vdso_digest.data = vdso;
-	rec.vdso_digest.len = sizeof(vdso);
 	rec.root_pid = root_ns_pid(tree, args->root_pid);
 	rec.stdio_path = (char **)args->stdio;
 	rec.n_stdio_path = strings(args->stdio);

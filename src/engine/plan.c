@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/foreign_plan.h"
 #include "engine/plan_check.h"
-#include "engine/vdso.h"
 #include "images/limits.h"
 #include "images/tags.h"
 #include "util/cleanup.h"
@@ -114,7 +114,6 @@ static int plan_family(struct plan *plan, struct err *err)
 static int check_node(struct plan *plan, struct err *err)
 {
 	const PartRecord *part = plan->part;
-	uint8_t digest[DIGEST_BYTES];
 	uint32_t words[CPU_WORDS];
 	int r;
 
@@ -129,17 +128,7 @@ static int check_node(struct plan *plan, struct err *err)
 	r = cpu_check(&plan->cpu, part->xcr0, words, CPU_WORDS, err);
 	if (r < 0)
 		return err_wrap(err, r, "saved on node %s", part->node);
-	r = vdso_digest(digest, err);
-	if (r < 0)
-		return r;
-	if (part->vdso_digest.len != sizeof(digest) ||
-	    memcmp(part->vdso_digest.data, digest, sizeof(digest)) != 0)
-		return err_set(
-			err, -ENOTSUP,
-			"saved on node %s with kernel %s, whose vDSO is not "
-			"this kernel's: restore on a node with that kernel",
-			part->node, part->kernel_release);
-	return 0;
+	return foreign_plan(plan, err);
 }
 
 static int find_part(struct plan *plan, struct err *err)

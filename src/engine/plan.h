@@ -2,6 +2,7 @@
 #ifndef JOBCR_ENGINE_PLAN_H
 #define JOBCR_ENGINE_PLAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +42,7 @@ struct plan {
 	size_t nindex;
 	struct family family; /* its first ntasks members are the tasks */
 	struct cpu_info cpu;  /* of this node */
+	bool foreign;         /* its vDSO is another kernel's: foreign.h */
 };
 
 /*

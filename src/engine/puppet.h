@@ -19,8 +19,9 @@ struct puppet {
 	bool helper;                   /* leaves before the end */
 	bool gone;                     /* left, or died its recorded death */
 	struct restore_thread *inside; /* the remote is begun in it, or NULL */
-	int channel; /* descriptors go to it through this; -1: none yet */
-	int far_end; /* the number of the other end in it */
+	int channel;   /* descriptors go to it through this; -1: none yet */
+	int far_end;   /* the number of the other end in it */
+	uint64_t vdso; /* where the kernel's is, once memory was left */
 };
 
 static inline struct puppet *puppet_of(struct restore_task *task)

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include "engine/building.h"
+#include "engine/foreign.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 
@@ -67,7 +68,9 @@ static int build_memories(struct building *b, struct restart_result *ret,
 	start = clock_monotonic_ns();
 	r = build_contents(b, &ret->page_bytes, err);
 	ret->fill_ns = clock_monotonic_ns() - start;
-	return r < 0 ? r : build_stage(b, STAGE_MAPPED, err);
+	if (r == 0)
+		r = build_stage(b, STAGE_MAPPED, err);
+	return r < 0 ? r : foreign_settle(b, err);
 }
 
 static int finish(struct building *b, struct err *err)

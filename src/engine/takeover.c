@@ -26,7 +26,8 @@
 #define HIGHEST      0x7ffff0000000ull
 #define USER_END     0x7ffffffff000ull
 /* More than the gap the kernel wants below a stack, and room for growth. */
-#define MARGIN (16ull << 20)
+#define MARGIN     (16ull << 20)
+#define WIDEST_MIN (1ull << 30)
 
 struct range {
 	uint64_t start, end;
@@ -39,19 +40,23 @@ struct special {
 	uint64_t from, len, parked, to;
 };
 #define SPECIALS 3
+#define VDSO     2 /* which of them it is */
 
-static void find_specials(const struct vma_list *maps,
-			  const struct plan_record *vmas, size_t nvmas,
-			  struct special *s)
+static void find_specials(const struct vma_list *maps, struct special *s)
 {
-	const VmaRecord *rec;
-
 	for (size_t i = 0; i < maps->count; i++)
 		for (size_t k = 0; k < SPECIALS; k++)
 			if (strcmp(maps->v[i].path, s[k].path) == 0) {
 				s[k].from = maps->v[i].start;
 				s[k].len = maps->v[i].end - s[k].from;
 			}
+}
+
+static void find_places(const struct plan_record *vmas, size_t nvmas,
+			struct special *s)
+{
+	const VmaRecord *rec;
+
 	for (size_t i = 0; i < nvmas; i++) {
 		rec = (const VmaRecord *)vmas[i].msg;
 		for (size_t k = 0; k < SPECIALS; k++)
@@ -85,16 +90,18 @@ static int order_ranges(const void *a, const void *b)
 	return (x->start > y->start) - (x->start < y->start);
 }
 
-static int find_gap(const struct vma_list *maps, const struct plan_record *vmas,
-		    size_t nvmas, uint64_t size, uint64_t *ret, struct err *err)
+/* All that is mapped now or will be, ascending; owned by the caller. */
+static struct range *list_busy(const struct vma_list *maps,
+			       const struct plan_record *vmas, size_t nvmas,
+			       size_t *ret_count, struct err *err)
 {
-	auto_free struct range *busy = NULL;
-	uint64_t at = LOWEST;
+	struct range *busy = calloc(maps->count + nvmas + 1, sizeof(*busy));
 	size_t n = 0;
 
-	busy = calloc(maps->count + nvmas + 1, sizeof(*busy));
-	if (!busy)
-		return err_num(err, ENOMEM, "map of the address space");
+	if (!busy) {
+		(void)err_num(err, ENOMEM, "map of the address space");
+		return NULL;
+	}
 	for (size_t i = 0; i < maps->count; i++)
 		busy[n++] = (struct range){ maps->v[i].start, maps->v[i].end };
 	for (size_t i = 0; i < nvmas; i++)
@@ -103,6 +110,15 @@ static int find_gap(const struct vma_list *maps, const struct plan_record *vmas,
 			((const VmaRecord *)vmas[i].msg)->end,
 		};
 	qsort(busy, n, sizeof(*busy), order_ranges);
+	*ret_count = n;
+	return busy;
+}
+
+static int find_gap(const struct range *busy, size_t n, uint64_t size,
+		    uint64_t *ret, struct err *err)
+{
+	uint64_t at = LOWEST;
+
 	for (size_t i = 0; i < n; i++) {
 		if (busy[i].end <= at)
 			continue;
@@ -113,6 +129,30 @@ static int find_gap(const struct vma_list *maps, const struct plan_record *vmas,
 	if (at + size + 2 * MARGIN > HIGHEST)
 		return err_set(err, -ENOMEM, "no room for the builder");
 	*ret = at + MARGIN;
+	return 0;
+}
+
+/* What stays is put where nothing that grows gets to. */
+static int find_middle(const struct range *busy, size_t n, uint64_t *ret,
+		       struct err *err)
+{
+	uint64_t at = LOWEST, best = 0;
+
+	for (size_t i = 0; i <= n; i++) {
+		uint64_t next = i < n ? busy[i].start : HIGHEST;
+
+		if (next > HIGHEST)
+			next = HIGHEST;
+		if (next > at && next - at > best) {
+			best = next - at;
+			*ret = (at + best / 2) & ~(uint64_t)(IMAGE_PAGE - 1);
+		}
+		if (i < n && busy[i].end > at)
+			at = busy[i].end;
+	}
+	if (best < WIDEST_MIN)
+		return err_set(err, -ENOMEM,
+			       "no room for the vDSO of this kernel");
 	return 0;
 }
 
@@ -184,29 +224,63 @@ static bool is_special(const struct special *s, uint64_t start)
 	return false;
 }
 
-/* maps are from before the agent; the vsyscall page is no mapping. */
-static int leave_memory(struct puppet *p, const struct vma_list *maps,
-			struct special *s, struct err *err)
+static int move_specials(struct puppet *p, struct special *s, bool home,
+			 struct err *err)
 {
 	int r = 0;
 
 	for (size_t k = 0; k < SPECIALS && r == 0; k++)
-		if (s[k].to)
+		if (s[k].to && !home)
 			r = move_special(p, &s[k], s[k].from, s[k].parked, err);
-	for (size_t i = 0; i < maps->count && r == 0; i++)
-		if (!is_special(s, maps->v[i].start) &&
-		    maps->v[i].start < USER_END)
-			r = unmap(p, maps->v[i].start, maps->v[i].end, err);
-	for (size_t k = 0; k < SPECIALS && r == 0; k++)
-		if (s[k].to)
+		else if (s[k].to && s[k].to != s[k].parked)
 			r = move_special(p, &s[k], s[k].parked, s[k].to, err);
 	return r;
 }
 
+/* maps are from before the agent; the vsyscall page is no mapping. */
+static int leave_memory(struct puppet *p, const struct vma_list *maps,
+			struct special *s, struct err *err)
+{
+	int r;
+
+	r = move_specials(p, s, false, err);
+	for (size_t i = 0; i < maps->count && r == 0; i++)
+		if (!is_special(s, maps->v[i].start) &&
+		    maps->v[i].start < USER_END)
+			r = unmap(p, maps->v[i].start, maps->v[i].end, err);
+	if (r == 0)
+		r = move_specials(p, s, true, err);
+	p->vdso = s[VDSO].to;
+	return r;
+}
+
+/* The kernel's go where the job knows them, by way of the agent's gap. */
+static int place_as_recorded(const struct plan_record *vmas, size_t nvmas,
+			     struct special *s, uint64_t *size, struct err *err)
+{
+	find_places(vmas, nvmas, s);
+	for (size_t k = 0; k < SPECIALS; k++) {
+		s[k].parked = *size;
+		*size += s[k].len;
+	}
+	return count_specials(vmas, nvmas, s, err);
+}
+
+/* The job knows others: these lie elsewhere, as they lie to each other. */
+static int place_apart(struct special *s, uint64_t middle, struct err *err)
+{
+	if (!s[VDSO].len)
+		return err_set(err, -ENOTSUP, "this kernel maps no vDSO");
+	for (size_t k = 0; k < SPECIALS; k++)
+		if (s[k].len)
+			s[k].parked = s[k].to =
+				middle + (s[k].from - s[VDSO].from);
+	return 0;
+}
+
 /* Where the vDSO was parked there may be something left, or nothing. */
-static int take_over(struct puppet *p, const struct vma_list *maps,
-		     const struct plan_record *vmas, size_t nvmas,
-		     struct err *err)
+static int take_over(const struct plan *plan, struct puppet *p,
+		     const struct vma_list *maps, struct err *err)
 {
 	struct special s[SPECIALS] = {
 		{ .path = "[vvar]", .kind = VMA_RECORD__KIND__VVAR },
@@ -214,44 +288,47 @@ static int take_over(struct puppet *p, const struct vma_list *maps,
 		  .kind = VMA_RECORD__KIND__VVAR_VCLOCK },
 		{ .path = "[vdso]", .kind = VMA_RECORD__KIND__VDSO },
 	};
-	uint64_t size = AGENT_CODE + AGENT_BUFFER, start = 0;
+	uint64_t size = AGENT_CODE + AGENT_BUFFER, start = 0, middle = 0;
+	const struct plan_record *vmas;
+	auto_free struct range *busy = NULL;
+	size_t nvmas, nbusy;
 	int r;
 
-	find_specials(maps, vmas, nvmas, s);
-	r = count_specials(vmas, nvmas, s, err);
+	vmas = plan_find(plan, TAG_VMA, (uint32_t)p->task.ns_pid, &nvmas);
+	busy = list_busy(maps, vmas, nvmas, &nbusy, err);
+	if (!busy)
+		return err->code;
+	find_specials(maps, s);
+	if (!plan->foreign)
+		r = place_as_recorded(vmas, nvmas, s, &size, err);
+	else
+		r = find_middle(busy, nbusy, &middle, err);
+	if (r == 0 && plan->foreign)
+		r = place_apart(s, middle, err);
+	if (r == 0)
+		r = find_gap(busy, nbusy, size, &start, err);
 	if (r < 0)
 		return r;
-	for (size_t k = 0; k < SPECIALS; k++) {
-		s[k].parked = size;
-		size += s[k].len;
-	}
-	r = find_gap(maps, vmas, nvmas, size, &start, err);
-	if (r < 0)
-		return r;
-	for (size_t k = 0; k < SPECIALS; k++)
+	for (size_t k = 0; k < SPECIALS && !plan->foreign; k++)
 		s[k].parked += start;
 	r = move_in(p, start, size, err);
 	if (r == 0)
 		r = leave_memory(p, maps, s, err);
-	if (r == 0)
-		r = unmap(p, p->task.agent_end, start + size, err);
-	return r;
+	return r < 0 ? r : unmap(p, p->task.agent_end, start + size, err);
 }
 
-static int build_one(struct building *b, struct puppet *p, struct err *err)
+static int build_one(const struct building *b, struct puppet *p,
+		     struct err *err)
 {
-	const struct plan_record *vmas;
 	struct vma_list maps = { 0 };
 	auto_close int proc = -EBADF;
-	size_t nvmas;
 	int r;
 
-	vmas = plan_find(b->plan, TAG_VMA, (uint32_t)p->task.ns_pid, &nvmas);
 	r = proc_open(p->task.pid, 0, &proc, err);
 	if (r == 0)
 		r = maps_read_fast(proc, &maps, err);
 	if (r == 0)
-		r = take_over(p, &maps, vmas, nvmas, err);
+		r = take_over(b->plan, p, &maps, err);
 	maps_done(&maps);
 	return r;
 }
