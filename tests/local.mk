@@ -364,6 +364,7 @@ check_PROGRAMS += %D%/victims/refused
 T_TESTS += %D%/t/status.t
 T_TESTS += %D%/t/man.t
 T_TESTS += %D%/t/completion.t
+T_TESTS += %D%/t/isa.t
 T_TESTS += %D%/t/features.t
 T_TESTS += %D%/t/refused.t
 T_TESTS += %D%/t/stdio.t
@@ -535,6 +536,11 @@ T_TESTS += %D%/t/interval.t
 T_TESTS += %D%/t/daemon.t
 T_TESTS += %D%/t/munge.t
 T_TESTS += %D%/t/stepped.t
+
+UNIT_TESTS += %D%/unit/cpu
+%C%_unit_cpu_SOURCES = %D%/unit/cpu.c
+%C%_unit_cpu_LDADD = %D%/lib/libtap.a src/inject/libinject.a \
+	src/kernel/libkernel.a src/util/libutil.a
 
 UNIT_TESTS += %D%/unit/vdso
 %C%_unit_vdso_SOURCES = %D%/unit/vdso.c

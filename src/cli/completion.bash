@@ -8,7 +8,7 @@ _jobcr_jobs() {
 # The words that may stand behind a command.
 _jobcr_options() {
 	case $1 in
-	run) echo "--detach --pty --detach-key --output --name --interval" ;;
+	run) echo "--detach --pty --detach-key --output --name --interval --isa" ;;
 	attach) echo "--read-only --steal --detach-key" ;;
 	list) echo "--json" ;;
 	status) echo "--watch --json" ;;
@@ -42,6 +42,11 @@ _jobcr() {
 	--config | --output | -o | --dir)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	--isa)
+		mapfile -t COMPREPLY < <(compgen -W \
+			"x86-64-v2 x86-64-v3 x86-64-v4" -- "$cur")
 		return
 		;;
 	--node | --host | --name | --generation | --pid | \

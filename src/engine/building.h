@@ -48,6 +48,8 @@ int close_channels(struct building *b, struct err *err);
 int build_memory(struct building *b, struct err *err);
 /* fill.c: all contents, checked; *ret_bytes counts them. */
 int build_contents(struct building *b, uint64_t *ret_bytes, struct err *err);
+/* frames.c: no handler of a signal returns to what this node has not. */
+int build_frames(const struct building *b, struct err *err);
 /* threads.c */
 int build_threads(struct building *b, struct err *err);
 /* stops.c: stopped tasks are so again. */

@@ -55,6 +55,7 @@ struct checkpoint_args {
 	const char *const *carry;
 	const char *const *stdio;
 	const struct job_terminal *terminal; /* NULL: it has none */
+	uint32_t isa; /* it uses no more than x86-64-vN; 0: any feature */
 	uint64_t keep_output;        /* up to so many bytes of each; 0: none */
 	uint64_t freeze_deadline_ns; /* from the start; 0: 10 s */
 	bool no_direct;
@@ -148,6 +149,7 @@ struct restart_result {
 	uint64_t total_ns, fill_ns, page_bytes;
 	uint32_t tasks, threads;
 	pid_t root_ns_pid;
+	uint32_t isa; /* of checkpoint_args */
 };
 
 /* Build the tree and let it run.  On failure nothing of it is left. */

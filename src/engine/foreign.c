@@ -187,9 +187,7 @@ static int settle(struct settling *m, struct err *err)
 
 	m->vmas = plan_find(m->b->plan, TAG_VMA, (uint32_t)m->p->task.ns_pid,
 			    &m->nvmas);
-	r = frames_check(m->b, m->p, err);
-	if (r == 0)
-		r = proc_open(m->p->task.pid, 0, &proc, err);
+	r = proc_open(m->p->task.pid, 0, &proc, err);
 	if (r == 0)
 		r = maps_read_fast(proc, &m->maps, err);
 	if (r == 0)

@@ -21,14 +21,7 @@
  * image: a job never holds more of them than it has met kernels.
  */
 
-/*
- * Contents are in: put the images where they belong.  A thread whose handler
- * would return into one is refused (-ENOTSUP).
- */
+/* Contents are in: put the images where they belong. */
 int foreign_settle(struct building *b, struct err *err);
-
-/* frames.c: no handler of a signal returns into the recorded vDSO. */
-int frames_check(const struct building *b, const struct puppet *p,
-		 struct err *err);
 
 #endif

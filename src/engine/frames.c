@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A handler of a signal that interrupted the vDSO returns into the middle of
- * it.  Its frame is on the stack of the thread, or on the one that a frame
- * found there leads to.  Only looked for where the code could not go on.
+ * A handler of a signal returns to what its frame says: into the middle of a
+ * vDSO that is no longer there, or with registers that this node has not,
+ * which the kernel would take away without a word.  Frames are on the stack
+ * of the thread, or on the one that a frame found there leads to.  Only
+ * looked for where one of that can be.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 
-#include "engine/foreign.h"
+#include "engine/building.h"
 #include "engine/foreign_plan.h"
 #include "images/tags.h"
 #include "images/thread.pb-c.h"
@@ -40,7 +42,8 @@ static const VmaRecord *find_vma(const struct plan *plan, int32_t pid,
 	return NULL;
 }
 
-/* Four words of a frame in a row: sp, ip, flags, segments. */
+/* Words of a frame in a row: sp, ip, flags, segments, ..., state. */
+#define FRAME_WORDS 9
 static bool is_frame(const uint64_t *w)
 {
 	return (w[2] & FLAGS_ONE) && !(w[2] & ~FLAGS_ALL) &&
@@ -56,27 +59,66 @@ struct search {
 	uint64_t words[CHUNK_WORDS];
 };
 
+static int check_code(const struct search *s, uint64_t ip, struct err *err)
+{
+	const struct plan *plan = s->b->plan;
+
+	if (!plan->foreign || ip < s->vdso->start || ip >= s->vdso->end ||
+	    foreign_goes_on(plan, ip - s->vdso->start))
+		return 0;
+	return err_set(err, -ENOTSUP,
+		       "thread %d is in a handler of a signal that interrupted "
+		       "the vDSO of kernel %s, which is not this kernel's: "
+		       "restore on a node with that kernel, or take another "
+		       "snapshot",
+		       s->tid, plan->part->kernel_release);
+}
+
+/* What the kernel notes behind the legacy registers of a frame. */
+struct noted {
+	uint32_t magic, extended_size;
+	uint64_t features;
+	uint32_t size;
+};
+#define NOTED_AT    464
+#define NOTED_MAGIC 0x46505853u
+
+static int check_state(const struct search *s, uint64_t at, struct err *err)
+{
+	const struct plan *plan = s->b->plan;
+	struct noted noted = { 0 };
+	struct iovec to = { &noted, sizeof(noted) };
+	struct iovec from = { (void *)(uintptr_t)(at + NOTED_AT),
+			      sizeof(noted) };
+
+	if (!plan->missing_states ||
+	    process_vm_readv(s->p->task.pid, &to, 1, &from, 1, 0) !=
+		    (ssize_t)sizeof(noted) ||
+	    noted.magic != NOTED_MAGIC || noted.size <= plan->cpu.xstate_size)
+		return 0;
+	return err_set(err, -ENOTSUP,
+		       "thread %d is in a handler of a signal, to be left with "
+		       "more registers than this node has: restore on one like "
+		       "%s, or take another snapshot",
+		       s->tid, plan->part->node);
+}
+
 static int look_at_chunk(struct search *s, size_t n, struct err *err)
 {
-	for (size_t i = 0; i + 4 <= n; i++) {
+	int r = 0;
+
+	for (size_t i = 0; i + FRAME_WORDS <= n && r == 0; i++) {
 		const uint64_t *w = s->words + i;
 
 		if (!is_frame(w))
 			continue;
-		if (w[1] >= s->vdso->start && w[1] < s->vdso->end &&
-		    !foreign_goes_on(s->b->plan, w[1] - s->vdso->start))
-			return err_set(
-				err, -ENOTSUP,
-				"thread %d is in a handler of a signal "
-				"that interrupted the vDSO of kernel "
-				"%s, which is not this kernel's: restore "
-				"on a node with that kernel, or take "
-				"another snapshot",
-				s->tid, s->b->plan->part->kernel_release);
+		r = check_code(s, w[1], err);
+		if (r == 0)
+			r = check_state(s, w[FRAME_WORDS - 1], err);
 		if (w[0] < s->stack->start || w[0] >= s->stack->end)
 			s->leads_to = w[0];
 	}
-	return 0;
+	return r;
 }
 
 /* What cannot be read (a guard, no access) ends a stack. */
@@ -99,8 +141,9 @@ static int search_stack(struct search *s, uint64_t at, struct err *err)
 			return 0;
 		r = look_at_chunk(s, (size_t)n / WORD, err);
 		/* A frame may lie across two chunks. */
-		at += (size_t)n == sizeof(s->words) ? (size_t)n - 3 * WORD
-						    : (size_t)n;
+		at += (size_t)n == sizeof(s->words)
+			      ? (size_t)n - (FRAME_WORDS - 1) * WORD
+			      : (size_t)n;
 	}
 	return r;
 }
@@ -126,20 +169,32 @@ static int search_thread(struct search *s, struct err *err)
 	return r;
 }
 
-int frames_check(const struct building *b, const struct puppet *p,
-		 struct err *err)
+static int check_one(struct search *s, const struct puppet *p, struct err *err)
 {
-	auto_free struct search *s = calloc(1, sizeof(*s));
 	int r = 0;
 
-	if (!s)
-		return err_num(err, ENOMEM, "stacks");
-	s->b = b;
 	s->p = p;
-	s->vdso = foreign_vdso(b->plan, p->task.ns_pid);
+	s->vdso = foreign_vdso(s->b->plan, p->task.ns_pid);
 	for (size_t i = 0; i < p->task.nthreads && r == 0; i++) {
 		s->tid = p->task.threads[i].ns_tid;
 		r = search_thread(s, err);
 	}
+	return r;
+}
+
+int build_frames(const struct building *b, struct err *err)
+{
+	auto_free struct search *s = NULL;
+	int r = 0;
+
+	if (!b->plan->foreign && !b->plan->missing_states)
+		return 0;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return err_num(err, ENOMEM, "stacks");
+	s->b = b;
+	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++)
+		if (!b->puppets[i].task.zombie)
+			r = check_one(s, &b->puppets[i], err);
 	return r;
 }

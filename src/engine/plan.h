@@ -40,9 +40,10 @@ struct plan {
 	size_t nthreads;
 	struct plan_record *index; /* ascending by tag, id, place in meta */
 	size_t nindex;
-	struct family family; /* its first ntasks members are the tasks */
-	struct cpu_info cpu;  /* of this node */
-	bool foreign;         /* its vDSO is another kernel's: foreign.h */
+	struct family family;    /* its first ntasks members are the tasks */
+	struct cpu_info cpu;     /* of this node */
+	uint64_t missing_states; /* of its node's, that this one has not */
+	bool foreign;            /* its vDSO is another kernel's: foreign.h */
 };
 
 /*

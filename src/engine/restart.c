@@ -70,6 +70,8 @@ static int build_memories(struct building *b, struct restart_result *ret,
 	ret->fill_ns = clock_monotonic_ns() - start;
 	if (r == 0)
 		r = build_stage(b, STAGE_MAPPED, err);
+	if (r == 0)
+		r = build_frames(b, err);
 	return r < 0 ? r : foreign_settle(b, err);
 }
 
@@ -139,6 +141,7 @@ static int build_part(const struct restart_args *args, const PartEntry *part,
 	ret->tasks = (uint32_t)plan.ntasks;
 	ret->threads = (uint32_t)plan.nthreads;
 	ret->root_ns_pid = plan.part->root_pid;
+	ret->isa = plan.part->isa;
 	plan_done(&plan);
 	return r;
 }

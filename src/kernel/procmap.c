@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/types.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -31,7 +30,8 @@ static int read_all(int proc_fd, uint64_t addr, char *ret, size_t room,
 	if (r < 0)
 		return r;
 	v = maps_find(&list, addr);
-	(void)snprintf(ret, room, "%s", v ? v->path : "");
+	if (v && strlen(v->path) < room)
+		strcpy(ret, v->path);
 	maps_done(&list);
 	return 0;
 }

@@ -231,6 +231,7 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 		.pause = req->has_pause ? (enum engine_pause)req->pause
 					: ENGINE_PAUSE_AUTO,
 		.terminal = w->terminal.slave < 0 ? NULL : &w->terminal,
+		.isa = w->control_fd >= 0 ? w->info.options.isa : 0,
 		.epoch = w->lease.epoch,
 		.base = w->lease.base,
 		.may_publish = may_publish,

@@ -107,8 +107,39 @@ static void test_node(const struct meta *meta)
 	     "vDSO", "a vDSO that is not the one of its digest");
 	WITH(words[4], UINT32_MAX, -ENOTSUP, "n1", "a CPU with more features");
 	WITH(p->xcr0, UINT64_MAX, -ENOTSUP, "n1", "more register state");
+	WITH(p->isa, 1, -EBADMSG, "level 1", "a level that is none");
+	WITH(p->isa, 5, -EBADMSG, "level 5", "a level of the future");
 	WITH(p->page_size, 65536, -ENOTSUP, "65536", "larger pages");
 	WITH(p->cpu_features.len, 3, -EBADMSG, "features", "few features");
+}
+
+/* State that no CPU of here has, in a job that promised not to use it. */
+static void test_level(const struct meta *meta)
+{
+	PartRecord *p = (PartRecord *)record(meta, TAG_PART);
+	RegsRecord *g = (RegsRecord *)record(meta, TAG_REGS);
+	XstateComponent **before = g->xstate, *list[1], apx;
+	uint64_t xcr0 = p->xcr0;
+	uint8_t data[128] = { 0 };
+
+	xstate_component__init(&apx);
+	apx.number = 19;
+	apx.data = (ProtobufCBinaryData){ sizeof(data), data };
+	list[0] = &apx;
+	p->xcr0 |= 1ull << 19;
+	expect(meta, -ENOTSUP, "state apx", "state of a newer CPU");
+	p->isa = 3;
+	expect(meta, 0, "", "which a job of a level does without");
+	g->xstate = list;
+	g->n_xstate = 1;
+	expect(meta, 0, "", "and has not used");
+	data[77] = 1;
+	expect(meta, -ENOTSUP, "thread 7 uses register state apx",
+	       "one that has used it");
+	g->xstate = before;
+	g->n_xstate = 0;
+	p->xcr0 = xcr0;
+	p->isa = 0;
 }
 
 static VmaRecord *vdso_of(const struct meta *meta)
@@ -247,6 +278,7 @@ int main(void)
 		test_node(&meta);
 		test_no_resource(&meta);
 		test_kernel(&meta);
+		test_level(&meta);
 		test_records(&meta);
 		test_any(&meta);
 		test_owner(&meta);
