@@ -19,6 +19,7 @@ _jobcr_options() {
 	show) echo "--records --json --dir" ;;
 	verify) echo "--dir" ;;
 	core) echo "--output --force --dir" ;;
+	check) echo "--json" ;;
 	features) echo "--json" ;;
 	drain) echo "--deadline --reason --dry-run --hold --json" ;;
 	esac

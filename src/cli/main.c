@@ -36,7 +36,7 @@ static const char usage[] =
 	"                                 save its jobs, which go on "
 	"elsewhere\n"
 	"  undrain NODE                   it takes jobs again\n"
-	"  check [JOBID]                  can this node, can this job?\n"
+	"  check [JOBID [--json]]         can this node, can this job?\n"
 	"  features [--json]              what is saved, what is refused\n"
 	"\n"
 	"See jobcr(1).\n";
