@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A handler that interrupted the vDSO returns into it: such a job comes back
- * only where that code is, and is told so elsewhere.  This program is its own
- * job.
+ * only where that code is, and is told so elsewhere.  So does one that is to
+ * be left with more registers than there are.  This program is its own job.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,14 +18,29 @@
 #include <unistd.h>
 
 #include "../lib/drive.h"
+#include "../lib/edit.h"
 #include "../lib/forge.h"
 #include "../lib/sample.h"
 #include "../lib/tap.h"
 #include "engine/vdso.h"
+#include "images/part.pb-c.h"
+#include "images/tags.h"
 #include "util/cleanup.h"
 
 static const char *ready;
 static uint64_t start, end; /* of a function, behind its entry */
+static bool wide;           /* its frames are of a larger CPU */
+
+/* The size that the kernel has noted; it is never read again here. */
+static void widen(const ucontext_t *uc)
+{
+	uint8_t *state = (uint8_t *)uc->uc_mcontext.fpregs;
+	uint32_t size;
+
+	memcpy(&size, state + 464 + 16, sizeof(size));
+	size += 64;
+	memcpy(state + 464 + 16, &size, sizeof(size));
+}
 
 static void wait_inside(int sig, siginfo_t *info, void *context)
 {
@@ -37,6 +52,8 @@ static void wait_inside(int sig, siginfo_t *info, void *context)
 	(void)info;
 	if (ip <= start || ip >= end)
 		return;
+	if (wide)
+		widen(uc);
 	fd = open(ready, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	if (fd < 0)
 		_exit(2);
@@ -66,6 +83,11 @@ static int job(bool other)
 			continue;
 		start = (uint64_t)(uintptr_t)image.data + list[i].offset;
 		end = start + 100;
+		/* Then it need not be in the vDSO. */
+		if (wide) {
+			start = 0;
+			end = UINT64_MAX;
+		}
 	}
 	if (sigaltstack(&stack, NULL) < 0 || sigaction(SIGALRM, &sa, NULL) < 0)
 		return 2;
@@ -102,6 +124,37 @@ static bool save(const struct drive_place *place, char *how, const char *dir,
 	return good;
 }
 
+/* Saved on a node with one kind of register state more. */
+static void more_state(void *arg, uint32_t tag, ProtobufCMessage *msg)
+{
+	PartRecord *part = (PartRecord *)msg;
+
+	(void)arg;
+	if (tag != TAG_PART)
+		return;
+	part->xcr0 |= 1ull << 19;
+	part->has_isa = 1;
+	part->isa = 3;
+}
+
+static void try_wide(const struct drive_place *place, const char *dir)
+{
+	auto_free struct drive_outcome *o = calloc(1, sizeof(*o));
+	struct drive_job *running = NULL;
+	char images[200], flag[200], how[] = "wide";
+
+	snprintf(images, sizeof(images), "%s/images.wide", dir);
+	snprintf(flag, sizeof(flag), "%s/flag.wide", dir);
+	if (!save(place, how, images, flag))
+		return;
+	ok(snapshot_edit(images, more_state, NULL, &o->err) == 0,
+	   "wide: of a larger CPU: %s", o->err.text);
+	ok(drive_restore(place, images, &running, o) == -ENOTSUP &&
+		   strstr(o->err.text, "more registers"),
+	   "wide: not on a smaller one: %s", o->err.text);
+	drive_end(running);
+}
+
 static void try(const struct drive_place *place, char *how, const char *dir)
 {
 	auto_free struct drive_outcome *o = calloc(1, sizeof(*o));
@@ -132,6 +185,7 @@ int main(int argc, char **argv)
 
 	if (argc == 3) {
 		ready = argv[2];
+		wide = strcmp(argv[1], "wide") == 0;
 		return job(strcmp(argv[1], "other") == 0);
 	}
 	if (geteuid() != 0)
@@ -139,6 +193,7 @@ int main(int argc, char **argv)
 	dir_fd = temp_dir(dir);
 	try(&place, (char *)"same", dir);
 	try(&place, (char *)"other", dir);
+	try_wide(&place, dir);
 	temp_dir_remove(dir);
 	return done_testing();
 }
