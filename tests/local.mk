@@ -365,6 +365,7 @@ T_TESTS += %D%/t/status.t
 T_TESTS += %D%/t/man.t
 T_TESTS += %D%/t/completion.t
 T_TESTS += %D%/t/isa.t
+T_TESTS += %D%/t/uprobes.t
 T_TESTS += %D%/t/check_job.t
 T_TESTS += %D%/t/features.t
 T_TESTS += %D%/t/refused.t

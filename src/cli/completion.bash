@@ -14,8 +14,8 @@ _jobcr_options() {
 	status) echo "--watch --json" ;;
 	history) echo "--json" ;;
 	delete) echo "--generation --force" ;;
-	checkpoint) echo "--leave-running --kill --json --pid --dir" ;;
-	restore) echo "--generation --detach --detach-key --dir --json" ;;
+	checkpoint) echo "--allow-uprobes --leave-running --kill --json --pid --dir" ;;
+	restore) echo "--allow-uprobes --generation --detach --detach-key --dir --json" ;;
 	show) echo "--records --json --dir" ;;
 	verify) echo "--dir" ;;
 	core) echo "--output --force --dir" ;;

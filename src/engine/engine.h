@@ -58,6 +58,7 @@ struct checkpoint_args {
 	uint32_t isa; /* it uses no more than x86-64-vN; 0: any feature */
 	uint64_t keep_output;        /* up to so many bytes of each; 0: none */
 	uint64_t freeze_deadline_ns; /* from the start; 0: 10 s */
+	bool allow_uprobes;          /* see dump_options */
 	bool no_direct;
 	unsigned int readers;    /* threads that read pages; 0: 2 */
 	enum engine_pause pause; /* when published is not NULL */
@@ -124,6 +125,7 @@ struct restart_args {
 	const struct user_id *owner; /* whose job it is; never the image's */
 	pid_t init_pid;              /* pid 1 of a fresh pid namespace */
 	int stdio[3];                /* the new step's, -1: none */
+	bool allow_uprobes;          /* the text may have breakpoints in it */
 	bool no_direct;
 	/*
 	 * The namespace's time offsets, before the first spawn; then a child

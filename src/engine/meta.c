@@ -174,10 +174,13 @@ int meta_put_end(struct meta_stream *m, uint64_t page_bytes, uint32_t extents,
 	return r;
 }
 
+#define FEATURES 2
+
 static void fill_manifest(ManifestRecord *rec,
-			  const struct checkpoint_args *args)
+			  const struct checkpoint_args *args, bool uprobes,
+			  char *features[FEATURES])
 {
-	static char *features[] = { (char *)SNAPSHOT_TERMINAL };
+	size_t n = 0;
 
 	rec->format = IMAGE_FORMAT;
 	rec->job_id = (char *)args->job_id;
@@ -193,17 +196,22 @@ static void fill_manifest(ManifestRecord *rec,
 	rec->has_epoch = rec->has_began_from = args->epoch > 0;
 	rec->epoch = args->epoch;
 	rec->began_from = args->base;
-	rec->n_features = args->terminal ? 1 : 0;
-	rec->features = args->terminal ? features : NULL;
+	if (args->terminal)
+		features[n++] = (char *)SNAPSHOT_TERMINAL;
+	if (uprobes)
+		features[n++] = (char *)SNAPSHOT_UPROBES;
+	rec->n_features = n;
+	rec->features = features;
 }
 
-int manifest_make(const struct checkpoint_args *args,
+int manifest_make(const struct checkpoint_args *args, bool uprobes,
 		  const struct meta_file *files, size_t count,
 		  uint64_t frozen_ns, uint64_t page_bytes, uint8_t **ret,
 		  size_t *ret_len, struct err *err)
 {
 	ManifestRecord rec = MANIFEST_RECORD__INIT;
 	PartEntry part = PART_ENTRY__INIT, *parts = &part;
+	char *features[FEATURES];
 	auto_free StreamEntry *entries = calloc(count, sizeof(*entries));
 	auto_free StreamEntry **ptrs = calloc(count, sizeof(*ptrs));
 
@@ -220,7 +228,7 @@ int manifest_make(const struct checkpoint_args *args,
 	part.node = (char *)args->node;
 	part.streams = ptrs;
 	part.n_streams = count;
-	fill_manifest(&rec, args);
+	fill_manifest(&rec, args, uprobes, features);
 	rec.frozen_ns = frozen_ns;
 	rec.page_bytes = page_bytes;
 	rec.parts = &parts;

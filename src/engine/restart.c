@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "engine/building.h"
@@ -161,6 +162,20 @@ static int restart_part(const struct restart_args *args, const PartEntry *part,
 	return r;
 }
 
+/* Restored without the tracer, they would end the job. */
+static int check_features(const struct restart_args *args,
+			  const ManifestRecord *m, struct err *err)
+{
+	for (size_t i = 0; i < m->n_features; i++)
+		if (strcmp(m->features[i], SNAPSHOT_UPROBES) == 0 &&
+		    !args->allow_uprobes)
+			return err_set(err, -ENOTSUP,
+				       "it was saved with breakpoints of a "
+				       "tracer (uprobes), which may be in its "
+				       "text: see --allow-uprobes in jobcr(1)");
+	return 0;
+}
+
 int restart_run(const struct restart_args *args, struct restart_result *ret,
 		struct err *err)
 {
@@ -181,6 +196,8 @@ int restart_run(const struct restart_args *args, struct restart_result *ret,
 			    "a snapshot of %zu nodes: this version restores "
 			    "jobs of one node",
 			    manifest->n_parts);
+	if (r == 0)
+		r = check_features(args, manifest, err);
 	if (r == 0 && manifest->uid != args->owner->uid)
 		r = err_set(err, -EPERM, "it is a job of uid %u, not of %u",
 			    manifest->uid, args->owner->uid);

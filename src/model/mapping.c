@@ -44,7 +44,8 @@ static const struct refused_path refused_paths[] = {
 	  "close the object that is mapped" },
 	{ "socket:[", true, "a packet socket ring", "close the socket" },
 	{ "[uprobes]", false, "breakpoints of a tracer (uprobes)",
-	  "stop the tracing tool" },
+	  "stop the tracing tool and start the job anew, or see "
+	  "--allow-uprobes in jobcr(1)" },
 };
 
 struct refused_flag {
@@ -142,6 +143,11 @@ enum mapping_kind mapping_classify(const struct vma *vma, dev_t shmem_device,
 	if (makedev(vma->dev_major, vma->dev_minor) == shmem_device)
 		return shmem_kind(vma, ret_why, ret_remedy);
 	return MAPPING_FILE;
+}
+
+bool mapping_is_uprobes(const struct vma *vma)
+{
+	return strcmp(vma->path, "[uprobes]") == 0;
 }
 
 int mapping_access_mode(const struct vma *vma)

@@ -2,6 +2,7 @@
 #ifndef JOBCR_MODEL_MAPPING_H
 #define JOBCR_MODEL_MAPPING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -34,6 +35,12 @@ int mapping_shmem_device(dev_t *ret, struct err *err);
 enum mapping_kind mapping_classify(const struct vma *vma, dev_t shmem_device,
 				   const char **ret_why,
 				   const char **ret_remedy);
+
+/*
+ * What breakpoints of a tracer need in a process: refused, but for a caller
+ * who has been told that they may be in the text.
+ */
+bool mapping_is_uprobes(const struct vma *vma);
 
 /* A shared mapping that may be made writable needs a file open so. */
 int mapping_access_mode(const struct vma *vma);

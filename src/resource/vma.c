@@ -81,6 +81,11 @@ static int check_vdso(const struct task_view *task, const struct vma *v,
 	return 0;
 }
 
+static bool leave_out(const struct dump_ctx *ctx, const struct vma *v)
+{
+	return ctx->options->allow_uprobes && mapping_is_uprobes(v);
+}
+
 static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 		     struct refusals *no, struct err *err)
 {
@@ -89,7 +94,6 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 	dev_t dev;
 	int r;
 
-	(void)ctx;
 	r = mapping_shmem_device(&dev, err);
 	for (size_t i = 0; i < task->vmas->count && r == 0; i++) {
 		const struct vma *v = &task->vmas->v[i];
@@ -99,7 +103,7 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 		vdsos += kind == MAPPING_VDSO;
 		if (kind == MAPPING_VDSO)
 			r = check_vdso(task, v, no, err);
-		if (kind != MAPPING_REFUSED)
+		if (kind != MAPPING_REFUSED || leave_out(ctx, v))
 			continue;
 		refusals_add(no, task->ns_pid, task->stat->comm, -1, remedy,
 			     "%s at %#llx-%#llx%s%s", why,
@@ -254,7 +258,7 @@ static int vma_dump(const struct dump_ctx *ctx, const struct task_view *task,
 		enum mapping_kind kind =
 			mapping_classify(v, dev, &why, &remedy);
 
-		if (kind == MAPPING_SKIP)
+		if (kind == MAPPING_SKIP || leave_out(ctx, v))
 			continue;
 		if (kind == MAPPING_REFUSED)
 			r = err_set(err, -ENOTSUP, "%s", why);
@@ -552,7 +556,7 @@ const struct resource_ops res_vma = {
 	.saved = "mappings with protections, advice, locks, seals, guards, "
 		 "names; pages",
 	.refused = "memory of devices, secretmem, userfaultfd, huge pages of "
-		   "hugetlbfs, protection keys",
+		   "hugetlbfs, protection keys, uprobes, a changed vDSO",
 	.changes = "what was shared copy-on-write is each process's own",
 	.tag = TAG_VMA,
 	.scope = SCOPE_TASK,

@@ -226,6 +226,7 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 		.carry = carry ? carry : none,
 		/* Nobody else starts a job of ours again. */
 		.keep_output = w->info.slurm ? req->keep_output : 0,
+		.allow_uprobes = req->has_allow_uprobes && req->allow_uprobes,
 		.no_direct = req->has_no_direct && req->no_direct,
 		.readers = req->has_readers ? req->readers : 0,
 		.pause = req->has_pause ? (enum engine_pause)req->pause

@@ -177,6 +177,8 @@ static int run_engine(struct work *w, int dir_fd, const int *stdio,
 		.owner = &w->owner,
 		.init_pid = w->info.init_pid,
 		.stdio = { stdio[0], stdio[1], stdio[2] },
+		.allow_uprobes =
+			w->req->has_allow_uprobes && w->req->allow_uprobes,
 		.no_direct = w->req->has_no_direct && w->req->no_direct,
 		.set_time = set_time,
 		.spawn = spawn,
