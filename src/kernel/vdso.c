@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -11,7 +12,15 @@
 #include "kernel/maps.h"
 #include "util/cleanup.h"
 
-int vdso_own(struct vdso_image *ret, struct err *err)
+/* It stays where it is, and is asked for once for each process of a job. */
+static struct {
+	struct vdso_image image;
+	struct err err;
+	int result;
+} own;
+static pthread_once_t own_once = PTHREAD_ONCE_INIT;
+
+static int find_own(struct vdso_image *ret, struct err *err)
 {
 	auto_close int proc = open("/proc/self", O_DIRECTORY | O_CLOEXEC);
 	uint64_t base = getauxval(AT_SYSINFO_EHDR);
@@ -33,6 +42,21 @@ int vdso_own(struct vdso_image *ret, struct err *err)
 	}
 	maps_done(&maps);
 	return r;
+}
+
+static void find_once(void)
+{
+	own.result = find_own(&own.image, &own.err);
+}
+
+int vdso_own(struct vdso_image *ret, struct err *err)
+{
+	(void)pthread_once(&own_once, find_once);
+	if (own.result < 0)
+		*err = own.err;
+	else
+		*ret = own.image;
+	return own.result;
 }
 
 /* Where its dynamic section says that things are: offsets in the image. */
