@@ -18,6 +18,8 @@
 #define TASK_MAX_THREADS   65536u
 #define TASK_MAX_FDS       1048576u
 #define PATH_MAX_BYTES     4096u
+#define ISA_LEVELS_MAX     4u /* x86-64-v4 */
+#define VDSO_MAX_BYTES     65536u
 #define PIPE_MAX_BYTES     (1u << 20)
 #define PART_MAX_STREAMS   64u
 #define MANIFEST_MAX_PARTS 65536u

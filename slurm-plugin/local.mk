@@ -13,6 +13,7 @@ spank_jobcr_la_SOURCES = \
 	src/wire/address.c \
 	src/wire/ask.c \
 	src/wire/control.c \
+	src/wire/isa.c \
 	src/wire/job_options.c \
 	src/wire/notify.c \
 	src/wire/record.c \

@@ -14,13 +14,14 @@
 /* spank.h has no names for them. */
 enum { ARGUMENT_NEEDED = 1, ARGUMENT_OPTIONAL = 2 };
 
-enum { SWITCH, INTERVAL, TIMELIMIT, SIGNAL, OPTIONS };
+enum { SWITCH, INTERVAL, TIMELIMIT, SIGNAL, ISA, OPTIONS };
 
 /* As job_options_set has them. */
 static const char *const keys[OPTIONS] = {
 	[INTERVAL] = "interval",
 	[TIMELIMIT] = "timelimit",
 	[SIGNAL] = "signal",
+	[ISA] = "isa",
 };
 
 /*
@@ -73,9 +74,10 @@ static int note_option(int value, const char *argument, int remote)
 static struct spank_option *all_options(void)
 {
 	static char names[OPTIONS][20] = { "jobcr", "jobcr-interval",
-					   "jobcr-timelimit", "jobcr-signal" };
+					   "jobcr-timelimit", "jobcr-signal",
+					   "jobcr-isa" };
 	static char arguments[OPTIONS][12] = { "on|off", "TIME|auto", "TIME",
-					       "SIG[@TIME]" };
+					       "SIG[@TIME]", "x86-64-vN" };
 	static char usage[OPTIONS][120] = {
 		"Checkpoint the job when it is preempted and let it go on "
 		"where it was, on any node (off: not).",
@@ -84,6 +86,8 @@ static struct spank_option *all_options(void)
 		"on with a new one.",
 		"Signal to the batch script so long before it is "
 		"checkpointed to be ended.",
+		"The job uses no more than this level of the CPU, and may go "
+		"on where there is no more (2, 3 or 4).",
 	};
 	static struct spank_option options[OPTIONS];
 	int i;

@@ -21,6 +21,7 @@
 #include "options.h"
 #include "reap.h"
 #include "wire/ask.h"
+#include "wire/isa.h"
 #include "wire/notify.h"
 
 SPANK_PLUGIN(jobcr, 1)
@@ -38,6 +39,7 @@ static struct {
 	bool restore;
 	bool no_answer;  /* jobcrd could not tell whether a snapshot exists */
 	int environment; /* file for the job, see environment.h; -1: none */
+	uint32_t isa;    /* the job is to keep to this level; 0: any */
 } started = { .sock = -1, .environment = -1 };
 
 int slurm_spank_init(spank_t spank, int argc, char **argv)
@@ -210,6 +212,7 @@ int slurm_spank_task_init_privileged(spank_t spank, int argc, char **argv)
 	if (!wish.on)
 		return 0;
 	launch.options = wish.options;
+	started.isa = wish.options.isa;
 	if (!get_u32(spank, S_JOB_ID, &launch.job) ||
 	    !get_u32(spank, S_JOB_UID, &launch.uid) ||
 	    !get_u32(spank, S_JOB_GID, &launch.gid)) {
@@ -261,6 +264,21 @@ static void check_restart(spank_t spank, int argc, char **argv)
 	hold(&options, job, NO_JOBCRD);
 }
 
+/* Without it the job may use more than it promised, which a restore finds. */
+static void keep_to_level(spank_t spank)
+{
+	char now[ISA_TEXT] = "", text[ISA_TEXT];
+	struct err err = { 0 };
+
+	if (!started.isa)
+		return;
+	(void)spank_getenv(spank, ISA_VARIABLE, now, sizeof(now));
+	if (isa_tunables(started.isa, now, text, &err) < 0)
+		slurm_error("jobcr: %s", err.text);
+	else if (spank_setenv(spank, ISA_VARIABLE, text, 1) != ESPANK_SUCCESS)
+		slurm_error("jobcr: %s cannot be set", ISA_VARIABLE);
+}
+
 int slurm_spank_task_init(spank_t spank, int argc, char **argv)
 {
 	struct err err = { 0 };
@@ -269,6 +287,7 @@ int slurm_spank_task_init(spank_t spank, int argc, char **argv)
 	if (sock < 0)
 		return 0;
 	started.sock = -1;
+	keep_to_level(spank);
 	fill_environment(spank, argc, argv);
 	if (launch_ready(sock, &err) < 0) {
 		slurm_error("jobcr: %s", err.text);

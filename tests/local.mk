@@ -23,9 +23,11 @@ check_LIBRARIES += %D%/lib/libvictim.a %D%/lib/libdrive.a
 %C%_lib_libdrive_a_SOURCES = %D%/lib/copy.c %D%/lib/copy.h \
 	%D%/lib/where.c %D%/lib/where.h \
 	%D%/lib/drive.c %D%/lib/drive.h \
-	%D%/lib/doom.c %D%/lib/doom.h %D%/lib/outcome.c %D%/lib/outcome.h
+	%D%/lib/doom.c %D%/lib/doom.h %D%/lib/outcome.c %D%/lib/outcome.h \
+	%D%/lib/edit.c %D%/lib/edit.h
 check_PROGRAMS += %D%/lib/roundtrip
-%C%_lib_roundtrip_SOURCES = %D%/lib/roundtrip.c
+%C%_lib_roundtrip_SOURCES = %D%/lib/roundtrip.c \
+	%D%/lib/forge.c %D%/lib/forge.h
 ENGINE_LIBS = src/engine/libengine.a src/resource/libresource.a \
 	src/snapshot/libsnapshot.a src/model/libmodel.a \
 	src/inject/libinject.a storage/libstorage.a images/libimages.a \
@@ -371,6 +373,9 @@ check_PROGRAMS += %D%/victims/refused
 T_TESTS += %D%/t/status.t
 T_TESTS += %D%/t/man.t
 T_TESTS += %D%/t/completion.t
+T_TESTS += %D%/t/isa.t
+T_TESTS += %D%/t/uprobes.t
+T_TESTS += %D%/t/check_job.t
 T_TESTS += %D%/t/features.t
 T_TESTS += %D%/t/refused.t
 T_TESTS += %D%/t/stdio.t
@@ -414,6 +419,10 @@ VICTIMS += %D%/victims/sigaction.victim
 VICTIMS += %D%/victims/sigqueue.victim
 %C%_victims_sigqueue_victim_SOURCES = %D%/victims/sigqueue.c
 %C%_victims_sigqueue_victim_LDADD = $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/vdso.victim
+%C%_victims_vdso_victim_SOURCES = %D%/victims/vdso.c
+%C%_victims_vdso_victim_LDADD = $(VICTIM_LIBS)
 
 VICTIMS += %D%/victims/timer.victim
 %C%_victims_timer_victim_SOURCES = %D%/victims/timer.c
@@ -554,6 +563,22 @@ T_TESTS += %D%/t/interval.t
 T_TESTS += %D%/t/daemon.t
 T_TESTS += %D%/t/munge.t
 T_TESTS += %D%/t/stepped.t
+
+UNIT_TESTS += %D%/unit/cpu
+%C%_unit_cpu_SOURCES = %D%/unit/cpu.c
+%C%_unit_cpu_LDADD = %D%/lib/libtap.a src/inject/libinject.a \
+	src/kernel/libkernel.a src/util/libutil.a
+
+UNIT_TESTS += %D%/unit/vdso
+%C%_unit_vdso_SOURCES = %D%/unit/vdso.c
+%C%_unit_vdso_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
+	$(URING_LIBS) $(XXHASH_LIBS) $(GCRYPT_LIBS)
+
+UNIT_TESTS += %D%/unit/frames
+%C%_unit_frames_SOURCES = %D%/unit/frames.c %D%/lib/forge.c %D%/lib/forge.h
+%C%_unit_frames_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 
 UNIT_TESTS += %D%/unit/edited
 %C%_unit_edited_SOURCES = %D%/unit/edited.c

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,42 +148,10 @@ static void check_kernel(struct checks *c)
 	}
 }
 
-static int on_job(void *arg, const Reply *reply)
-{
-	int *status = arg;
-
-	if (reply->has_more && reply->more)
-		return 0;
-	*status = reply->result < 0 ? cli_fail_reply(reply) : STATUS_OK;
-	return 0;
-}
-
-/* Would a checkpoint of this job be refused?  It is not touched. */
-static int check_job(const struct cli *cli, char *job_id)
-{
-	Request req = REQUEST__INIT;
-	struct err err = { 0 };
-	int status = STATUS_FAILED;
-
-	req.op = REQUEST__OPERATION__CHECKPOINT;
-	req.job_id = job_id;
-	req.has_look = req.look = 1;
-	if (cli_request(cli, &req, NULL, 0, on_job, &status, &err) < 0)
-		return cli_fail(&err);
-	if (status == STATUS_OK)
-		printf("%s: nothing stands in the way of a checkpoint\n",
-		       job_id);
-	return status;
-}
-
-int cmd_check(const struct cli *cli, int argc, char **argv)
+static int check_node(const struct cli *cli)
 {
 	struct checks c = { .cli = cli };
 
-	if (argc == 2)
-		return check_job(cli, argv[1]);
-	if (argc > 2)
-		return cli_usage("check, or check JOBID");
 	check_good("configuration", "%s%s", cli->conf->path,
 		   access(cli->conf->path, F_OK) < 0 ? " is not there: defaults"
 						     : "");
@@ -196,4 +165,25 @@ int cmd_check(const struct cli *cli, int argc, char **argv)
 		printf("\n%d thing%s missing: no checkpoints here.\n",
 		       c.missing, c.missing == 1 ? " is" : "s are");
 	return c.missing ? STATUS_FAILED : STATUS_OK;
+}
+
+int cmd_check(const struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ NULL, 0, NULL, 0 },
+	};
+	bool json = false;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		if (c != 'j')
+			return STATUS_USAGE;
+		json = true;
+	}
+	if (optind + 1 == argc)
+		return check_job(cli, argv[optind], json);
+	if (optind != argc || json)
+		return cli_usage("check, or check JOBID [--json]");
+	return check_node(cli);
 }

@@ -137,6 +137,7 @@ static void step(struct cli *cli, Request *req)
 int cmd_checkpoint(const struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "allow-uprobes", no_argument, NULL, 'u' },
 		{ "leave-running", no_argument, NULL, 'l' },
 		{ "kill", no_argument, NULL, 'k' },
 		{ "json", no_argument, NULL, 'j' },
@@ -166,6 +167,8 @@ int cmd_checkpoint(const struct cli *cli, int argc, char **argv)
 			own.json = true;
 		else if (c == 's')
 			step(&own, &req);
+		else if (c == 'u')
+			req.has_allow_uprobes = req.allow_uprobes = 1;
 		else if (c == 'p') {
 			if (parse_number(optarg, INT_MAX, "--pid", &pid) < 0)
 				return STATUS_USAGE;
@@ -249,6 +252,7 @@ static void find_terminal(const struct cli *cli, Request *req)
 int cmd_restore(const struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "allow-uprobes", no_argument, NULL, 'u' },
 		{ "generation", required_argument, NULL, 'g' },
 		{ "detach", no_argument, NULL, 'd' },
 		{ "step", no_argument, NULL, 's' },
@@ -278,6 +282,8 @@ int cmd_restore(const struct cli *cli, int argc, char **argv)
 			own.json = true;
 		else if (c == 's')
 			step(&own, &req);
+		else if (c == 'u')
+			req.has_allow_uprobes = req.allow_uprobes = 1;
 		else if (c == 'g') {
 			if (parse_number(optarg, INT_MAX, "--generation",
 					 &generation) < 0)

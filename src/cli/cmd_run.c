@@ -16,6 +16,7 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "wire/control.h"
+#include "wire/isa.h"
 #include "wire/job_options.h"
 
 extern char **environ;
@@ -120,10 +121,30 @@ static int start(const struct cli *cli, Request *req, char **argv,
 }
 
 /* What does not fit cannot be right, and jobcrd says so. */
-static char *interval_option(const char *value, char ret[JOB_OPTIONS_TEXT])
+static void add_option(Request *req, char text[JOB_OPTIONS_TEXT],
+		       const char *key, const char *value)
 {
-	snprintf(ret, JOB_OPTIONS_TEXT, "interval=%.64s", value);
-	return ret;
+	size_t n = req->options ? strlen(text) : 0;
+
+	snprintf(text + n, JOB_OPTIONS_TEXT - n, "%s%s=%.40s", n ? "," : "",
+		 key, value);
+	req->options = text;
+}
+
+/* The job gets our environment: with what keeps its libraries to a level. */
+static int keep_to_level(const char *value, struct err *err)
+{
+	char text[ISA_TEXT];
+	uint32_t level;
+	int r;
+
+	/* jobcrd says what is wrong with it. */
+	if (isa_parse(value, &level) < 0)
+		return 0;
+	r = isa_tunables(level, getenv(ISA_VARIABLE), text, err);
+	if (r == 0 && setenv(ISA_VARIABLE, text, 1) < 0)
+		r = err_sys(err, "%s", ISA_VARIABLE);
+	return r;
 }
 
 int cmd_run(const struct cli *cli, int argc, char **argv)
@@ -133,11 +154,13 @@ int cmd_run(const struct cli *cli, int argc, char **argv)
 		{ "output", required_argument, NULL, 'o' },
 		{ "name", required_argument, NULL, 'n' },
 		{ "interval", required_argument, NULL, 'i' },
+		{ "isa", required_argument, NULL, 'l' },
 		{ "pty", no_argument, NULL, 't' },
 		{ "detach-key", required_argument, NULL, 'k' },
 		{ NULL, 0, NULL, 0 },
 	};
-	char interval[JOB_OPTIONS_TEXT];
+	char wishes[JOB_OPTIONS_TEXT];
+	const char *isa = NULL;
 	struct started started = { .status = STATUS_OK };
 	struct look look = { .key = LOOK_KEY, .runs = true };
 	Request req = REQUEST__INIT;
@@ -156,7 +179,9 @@ int cmd_run(const struct cli *cli, int argc, char **argv)
 		else if (c == 'n')
 			req.name = optarg;
 		else if (c == 'i')
-			req.options = interval_option(optarg, interval);
+			add_option(&req, wishes, "interval", optarg);
+		else if (c == 'l')
+			add_option(&req, wishes, "isa", isa = optarg);
 		else if (c == 't')
 			req.has_pty = req.pty = 1;
 		else if (c != 'k')
@@ -174,7 +199,8 @@ int cmd_run(const struct cli *cli, int argc, char **argv)
 		join_name(argv + optind, name, sizeof(name));
 		req.name = name;
 	}
-	if (start(cli, &req, argv + optind, output, detach, &started, &err) < 0)
+	if ((isa && keep_to_level(isa, &err) < 0) ||
+	    start(cli, &req, argv + optind, output, detach, &started, &err) < 0)
 		return cli_fail(&err);
 	if (!*started.job_id)
 		return started.status;

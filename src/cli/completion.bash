@@ -8,17 +8,18 @@ _jobcr_jobs() {
 # The words that may stand behind a command.
 _jobcr_options() {
 	case $1 in
-	run) echo "--detach --pty --detach-key --output --name --interval" ;;
+	run) echo "--detach --pty --detach-key --output --name --interval --isa" ;;
 	attach) echo "--read-only --steal --detach-key" ;;
 	list) echo "--json" ;;
 	status) echo "--watch --json" ;;
 	history) echo "--json" ;;
 	delete) echo "--generation --force" ;;
-	checkpoint) echo "--leave-running --kill --json --pid --dir" ;;
-	restore) echo "--generation --detach --detach-key --dir --json" ;;
+	checkpoint) echo "--allow-uprobes --leave-running --kill --json --pid --dir" ;;
+	restore) echo "--allow-uprobes --generation --detach --detach-key --dir --json" ;;
 	show) echo "--records --json --dir" ;;
 	verify) echo "--dir" ;;
 	core) echo "--output --force --dir" ;;
+	check) echo "--json" ;;
 	features) echo "--json" ;;
 	drain) echo "--deadline --reason --dry-run --hold --json" ;;
 	esac
@@ -42,6 +43,11 @@ _jobcr() {
 	--config | --output | -o | --dir)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	--isa)
+		mapfile -t COMPREPLY < <(compgen -W \
+			"x86-64-v2 x86-64-v3 x86-64-v4" -- "$cur")
 		return
 		;;
 	--node | --host | --name | --generation | --pid | \

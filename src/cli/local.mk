@@ -2,6 +2,7 @@ bin_PROGRAMS += jobcr
 jobcr_SOURCES = \
 	%D%/check.c \
 	%D%/check.h \
+	%D%/check_job.c \
 	%D%/check_slurm.c \
 	%D%/cli.h \
 	%D%/cmd_attach.c \

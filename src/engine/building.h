@@ -52,11 +52,12 @@ int lend_fd(struct building *b, struct puppet *p, uint32_t object, int *ret_fd,
 	    struct err *err);
 int lend_back(struct puppet *p, struct err *err);
 /* takeover.c: nothing of the program is left, and the agent is where none of
- * vmas is (-ENOMEM: no such place); the vDSO is where the job has it. */
+ * vmas is (-ENOMEM: no such place); the vDSO is where the job has it, or
+ * apart, where nothing is. */
 int puppet_vacate(struct puppet *p, const struct plan_record *vmas,
 		  size_t nvmas, struct err *err);
 int puppet_settle(struct puppet *p, const struct plan_record *vmas,
-		  size_t nvmas, struct err *err);
+		  size_t nvmas, bool apart, struct err *err);
 /*
  * inherit.c: pages that processes share copy-on-write are in the memory of
  * by before who is forked off it, and in that of who afterwards; in the end
@@ -85,6 +86,8 @@ int build_puts(struct building *b, const struct put *puts, size_t count,
 int build_contents(struct building *b, struct err *err);
 uint64_t contents_bytes(const struct building *b);
 void contents_free(struct contents *c); /* NULL too */
+/* frames.c: no handler of a signal returns to what this node has not. */
+int build_frames(const struct building *b, struct err *err);
 /* threads.c */
 int build_threads(struct building *b, struct err *err);
 /* stops.c: stopped tasks are so again. */

@@ -56,6 +56,7 @@ struct checkpoint {
 	unsigned int created; /* streams, in this order */
 	bool durable;         /* published: never to be taken back */
 	bool sheltered;
+	bool uprobes; /* and let through */
 };
 
 static void enter(const struct checkpoint *c, enum engine_phase phase)
@@ -210,6 +211,7 @@ static int collect_frozen(struct checkpoint *c, struct err *err)
 	r = collect(&c->tree, true, &c->collection, err);
 	if (r < 0)
 		return err_wrap(err, r, "collect");
+	c->uprobes = c->collection.uprobes;
 	return check(c, &c->dump, err);
 }
 
@@ -342,8 +344,8 @@ static int publish(struct checkpoint *c, struct err *err)
 		c->pages_name, writer_length(c->writer, c->page_streams[0]),
 		NULL
 	};
-	r = manifest_make(args, files, ARRAY_SIZE(files), frozen_so_far(c),
-			  total.bytes, &manifest, &len, err);
+	r = manifest_make(args, c->uprobes, files, ARRAY_SIZE(files),
+			  frozen_so_far(c), total.bytes, &manifest, &len, err);
 	if (r == 0 && args->may_publish)
 		r = args->may_publish(args->arg, err);
 	if (r == 0)

@@ -67,6 +67,7 @@ struct collected_id { /* of a thread or process, sorted by tid */
 struct collection {
 	struct frozen_tree *tree; /* borrowed */
 	bool frozen;
+	bool uprobes;                 /* somebody has breakpoints of a tracer */
 	struct collected_task *tasks; /* as in tree */
 	size_t ntasks;
 	struct collected_slot *slots; /* by task, then by fd */

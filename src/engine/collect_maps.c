@@ -68,6 +68,7 @@ static int collect_vma(struct collection *c, uint32_t task, const struct vma *v,
 	};
 	char path[64];
 
+	c->uprobes |= mapping_is_uprobes(v);
 	if (kind != MAPPING_FILE && kind != MAPPING_SHMEM)
 		return 0;
 	if (kind == MAPPING_FILE && (v->flags & VMA_HUGETLB))

@@ -197,6 +197,7 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 	d->options.carry = args->carry;
 	d->options.stdio = args->stdio;
 	d->options.terminal = args->terminal;
+	d->options.allow_uprobes = args->allow_uprobes;
 	d->options.owner_uid = args->owner->uid;
 	d->options.owner = args->owner;
 	d->engine = (struct dump_engine){

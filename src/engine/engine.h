@@ -55,8 +55,10 @@ struct checkpoint_args {
 	const char *const *carry;
 	const char *const *stdio;
 	const struct job_terminal *terminal; /* NULL: it has none */
+	uint32_t isa; /* it uses no more than x86-64-vN; 0: any feature */
 	uint64_t keep_output;        /* up to so many bytes of each; 0: none */
 	uint64_t freeze_deadline_ns; /* from the start; 0: 10 s */
+	bool allow_uprobes;          /* see dump_options */
 	bool no_direct;
 	unsigned int readers;    /* threads that read pages; 0: 2 */
 	enum engine_pause pause; /* when published is not NULL */
@@ -123,6 +125,7 @@ struct restart_args {
 	const struct user_id *owner; /* whose job it is; never the image's */
 	pid_t init_pid;              /* pid 1 of a fresh pid namespace */
 	int stdio[3];                /* the new step's, -1: none */
+	bool allow_uprobes;          /* the text may have breakpoints in it */
 	bool no_direct;
 	/*
 	 * The namespace's time offsets, before the first spawn; then a child
@@ -148,6 +151,7 @@ struct restart_result {
 	uint64_t total_ns, fill_ns, page_bytes;
 	uint32_t tasks, threads;
 	pid_t root_ns_pid;
+	uint32_t isa; /* of checkpoint_args */
 };
 
 /* Build the tree and let it run.  On failure nothing of it is left. */

@@ -99,7 +99,6 @@ static void forget_thread(struct frozen_task *task, size_t i)
 	close(task->threads[i].proc_fd);
 	free(task->threads[i].siginfo);
 	task->lost = true;
-	task->vdso = 0;
 	task->nthreads--;
 	memmove(&task->threads[i], &task->threads[i + 1],
 		(task->nthreads - i) * sizeof(*task->threads));

@@ -49,8 +49,7 @@ struct frozen_task {
 	 * tree_thaw, tree_kill and tree_free. */
 	struct remote *remote;
 
-	uint64_t vdso; /* where it is, 0: unknown */
-	bool lost;     /* a thread has ended: it may have executed a program */
+	bool lost; /* a thread has ended: it may have executed a program */
 	bool leader_dead; /* seen to have ended, at the freeze */
 };
 

@@ -5,38 +5,26 @@
 
 #include "engine/building.h"
 #include "engine/vdso.h"
-#include "images/mm.pb-c.h"
-#include "images/tags.h"
 #include "util/clock.h"
 
 #define INIT_DEADLINE (10 * NSEC_PER_SEC)
 
-/* The last call of a task is made with the job's own vDSO. */
-static int remove_agent(struct building *b, struct puppet *p, struct err *err)
+/* The last call of a task is made with the kernel's vDSO. */
+static int remove_agent(struct puppet *p, struct err *err)
 {
-	const struct plan_record *recs;
-	const VmaRecord *v = NULL;
-	uint64_t len, insn;
+	struct vdso_image image;
+	uint64_t insn;
 	int64_t value;
-	size_t count;
 	int r;
 
-	r = vdso_layout(&len, &insn, err);
+	r = vdso_own(&image, err);
+	if (r == 0)
+		r = vdso_syscall(&image, &insn, err);
+	if (r == 0)
+		r = puppet_enter(p, &p->task.threads[0], err);
 	if (r < 0)
 		return r;
-	recs = plan_find(b->plan, TAG_VMA, (uint32_t)p->task.ns_pid, &count);
-	for (size_t i = 0; i < count; i++) {
-		v = (const VmaRecord *)recs[i].msg;
-		if (v->kind == VMA_RECORD__KIND__VDSO)
-			break;
-	}
-	if (!v || v->kind != VMA_RECORD__KIND__VDSO)
-		return err_set(err, -ENOTSUP, "pid %d: no vDSO",
-			       p->task.ns_pid);
-	r = puppet_enter(p, &p->task.threads[0], err);
-	if (r < 0)
-		return r;
-	remote_move(p->task.remote, v->start + insn, 0, 0);
+	remote_move(p->task.remote, p->vdso + insn, 0, 0);
 	r = puppet_call(p, "remove the builder", &value, err, __NR_munmap,
 			p->task.agent_start,
 			p->task.agent_end - p->task.agent_start, 0, 0, 0, 0);
@@ -71,11 +59,11 @@ static int finish_thread(struct restore_thread *t, struct err *err)
 	return r < 0 ? r : tracee_set_sigmask(&t->tracee, t->sigmask, err);
 }
 
-static int finish_task(struct building *b, struct puppet *p, struct err *err)
+static int finish_task(struct puppet *p, struct err *err)
 {
 	int r;
 
-	r = remove_agent(b, p, err);
+	r = remove_agent(p, err);
 	for (size_t k = 0; k < p->task.nthreads && r == 0; k++) {
 		r = finish_thread(&p->task.threads[k], err);
 		if (r < 0)
@@ -92,7 +80,7 @@ int build_registers(struct building *b, struct err *err)
 
 	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++)
 		if (!b->puppets[i].task.zombie)
-			r = finish_task(b, &b->puppets[i], err);
+			r = finish_task(&b->puppets[i], err);
 	return r;
 }
 

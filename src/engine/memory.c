@@ -12,7 +12,7 @@ static int build_one(struct building *b, struct puppet *p, struct err *err)
 	r = puppet_vacate(p, vmas, nvmas, err);
 	if (r == 0)
 		r = inherit_settle(b, p, err);
-	return r < 0 ? r : puppet_settle(p, vmas, nvmas, err);
+	return r < 0 ? r : puppet_settle(p, vmas, nvmas, b->plan->foreign, err);
 }
 
 int build_memory(struct building *b, struct err *err)

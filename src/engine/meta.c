@@ -101,6 +101,28 @@ static void fill_cpu(PartRecord *rec, struct cpu_info *cpu)
 	rec->cpu_features.len = sizeof(cpu->words);
 }
 
+/* image is our own memory: borrowed by rec. */
+static int fill_vdso(PartRecord *rec, uint8_t digest[DIGEST_BYTES],
+		     struct err *err)
+{
+	struct vdso_image image;
+	int r;
+
+	r = vdso_own(&image, err);
+	if (r == 0)
+		r = vdso_digest(&image, digest, err);
+	if (r < 0)
+		return r;
+	rec->vdso_digest.data = digest;
+	rec->vdso_digest.len = DIGEST_BYTES;
+	rec->has_vdso_image = image.len <= VDSO_MAX_BYTES;
+	rec->vdso_image.data = (uint8_t *)image.data;
+	rec->vdso_image.len = image.len;
+	rec->vdso_random = vdso_random_size();
+	rec->has_vdso_random = rec->vdso_random != 0;
+	return 0;
+}
+
 int meta_put_part(struct meta_stream *m, const struct checkpoint_args *args,
 		  const struct frozen_tree *tree, struct err *err)
 {
@@ -117,16 +139,16 @@ int meta_put_part(struct meta_stream *m, const struct checkpoint_args *args,
 	if (r == 0)
 		r = fill_clocks(&rec, tree, err);
 	if (r == 0)
-		r = vdso_digest(vdso, err);
+		r = fill_vdso(&rec, vdso, err);
 	if (r < 0)
 		return r;
 	fill_cpu(&rec, &cpu);
 	rec.node = (char *)args->node;
 	rec.kernel_release = uts.release;
 	rec.boot_id = boot_id;
+	rec.isa = args->isa;
+	rec.has_isa = rec.isa != 0;
 	rec.page_size = (uint32_t)sysconf(_SC_PAGESIZE);
-	rec.vdso_digest.data = vdso;
-	rec.vdso_digest.len = sizeof(vdso);
 	rec.root_pid = root_ns_pid(tree, args->root_pid);
 	rec.stdio_path = (char **)args->stdio;
 	rec.n_stdio_path = strings(args->stdio);
@@ -152,10 +174,13 @@ int meta_put_end(struct meta_stream *m, uint64_t page_bytes, uint32_t extents,
 	return r;
 }
 
+#define FEATURES 2
+
 static void fill_manifest(ManifestRecord *rec,
-			  const struct checkpoint_args *args)
+			  const struct checkpoint_args *args, bool uprobes,
+			  char *features[FEATURES])
 {
-	static char *features[] = { (char *)SNAPSHOT_TERMINAL };
+	size_t n = 0;
 
 	rec->format = IMAGE_FORMAT;
 	rec->job_id = (char *)args->job_id;
@@ -171,17 +196,22 @@ static void fill_manifest(ManifestRecord *rec,
 	rec->has_epoch = rec->has_began_from = args->epoch > 0;
 	rec->epoch = args->epoch;
 	rec->began_from = args->base;
-	rec->n_features = args->terminal ? 1 : 0;
-	rec->features = args->terminal ? features : NULL;
+	if (args->terminal)
+		features[n++] = (char *)SNAPSHOT_TERMINAL;
+	if (uprobes)
+		features[n++] = (char *)SNAPSHOT_UPROBES;
+	rec->n_features = n;
+	rec->features = features;
 }
 
-int manifest_make(const struct checkpoint_args *args,
+int manifest_make(const struct checkpoint_args *args, bool uprobes,
 		  const struct meta_file *files, size_t count,
 		  uint64_t frozen_ns, uint64_t page_bytes, uint8_t **ret,
 		  size_t *ret_len, struct err *err)
 {
 	ManifestRecord rec = MANIFEST_RECORD__INIT;
 	PartEntry part = PART_ENTRY__INIT, *parts = &part;
+	char *features[FEATURES];
 	auto_free StreamEntry *entries = calloc(count, sizeof(*entries));
 	auto_free StreamEntry **ptrs = calloc(count, sizeof(*ptrs));
 
@@ -198,7 +228,7 @@ int manifest_make(const struct checkpoint_args *args,
 	part.node = (char *)args->node;
 	part.streams = ptrs;
 	part.n_streams = count;
-	fill_manifest(&rec, args);
+	fill_manifest(&rec, args, uprobes, features);
 	rec.frozen_ns = frozen_ns;
 	rec.page_bytes = page_bytes;
 	rec.parts = &parts;

@@ -2,6 +2,7 @@
 #ifndef JOBCR_ENGINE_META_H
 #define JOBCR_ENGINE_META_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/engine.h"
@@ -39,8 +40,11 @@ struct meta_file {
 	const uint8_t *digest; /* NULL: none */
 };
 
-/* The manifest of a snapshot of one part, framed; owned by the caller. */
-int manifest_make(const struct checkpoint_args *args,
+/*
+ * The manifest of a snapshot of one part, framed; owned by the caller.
+ * uprobes: breakpoints may be in its text.
+ */
+int manifest_make(const struct checkpoint_args *args, bool uprobes,
 		  const struct meta_file *files, size_t count,
 		  uint64_t frozen_ns, uint64_t page_bytes, uint8_t **ret,
 		  size_t *ret_len, struct err *err);

@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/foreign_plan.h"
 #include "engine/plan_check.h"
-#include "engine/vdso.h"
 #include "images/limits.h"
 #include "images/tags.h"
+#include "images/thread.pb-c.h"
 #include "snapshot/huge.h"
 #include "util/cleanup.h"
 
@@ -112,10 +113,50 @@ static int plan_family(struct plan *plan, struct err *err)
 			   &plan->family, err);
 }
 
+static bool is_zero(const ProtobufCBinaryData *data)
+{
+	for (size_t i = 0; i < data->len; i++)
+		if (data->data[i])
+			return false;
+	return true;
+}
+
+/*
+ * A job that keeps to a level has none of the state that is missing here; all
+ * zero is what it has when nothing was done with it.
+ */
+static int check_states(const struct plan *plan, struct err *err)
+{
+	const struct plan_record *recs;
+	const RegsRecord *regs;
+	size_t count;
+
+	for (size_t i = 0; i < plan->nthreads && plan->missing_states; i++) {
+		recs = plan_find(plan, TAG_REGS, (uint32_t)plan->threads[i].tid,
+				 &count);
+		regs = (const RegsRecord *)recs[0].msg;
+		for (size_t k = 0; k < regs->n_xstate; k++) {
+			const XstateComponent *c = regs->xstate[k];
+
+			if (plan->missing_states >> c->number & 1 &&
+			    !is_zero(&c->data))
+				return err_set(
+					err, -ENOTSUP,
+					"thread %d uses register state %s, "
+					"which this node has not and no job of "
+					"level x86-64-v%u: restore on a node "
+					"that has it",
+					plan->threads[i].tid,
+					cpu_state_name(c->number),
+					plan->part->isa);
+		}
+	}
+	return 0;
+}
+
 static int check_node(struct plan *plan, struct err *err)
 {
 	const PartRecord *part = plan->part;
-	uint8_t digest[DIGEST_BYTES];
 	uint32_t words[CPU_WORDS];
 	int r;
 
@@ -127,20 +168,15 @@ static int check_node(struct plan *plan, struct err *err)
 		return err_set(err, -EBADMSG, "%zu bytes of CPU features",
 			       part->cpu_features.len);
 	memcpy(words, part->cpu_features.data, sizeof(words));
-	r = cpu_check(&plan->cpu, part->xcr0, words, CPU_WORDS, err);
+	if (part->isa == 1 || part->isa > ISA_LEVELS_MAX)
+		return err_set(err, -EBADMSG, "level %u of the CPU", part->isa);
+	plan->missing_states = cpu_missing_states(&plan->cpu, part->xcr0);
+	r = cpu_check(&plan->cpu, part->xcr0, words, CPU_WORDS, part->isa, err);
+	if (r == 0)
+		r = check_states(plan, err);
 	if (r < 0)
 		return err_wrap(err, r, "saved on node %s", part->node);
-	r = vdso_digest(digest, err);
-	if (r < 0)
-		return r;
-	if (part->vdso_digest.len != sizeof(digest) ||
-	    memcmp(part->vdso_digest.data, digest, sizeof(digest)) != 0)
-		return err_set(
-			err, -ENOTSUP,
-			"saved on node %s with kernel %s, whose vDSO is not "
-			"this kernel's: restore on a node with that kernel",
-			part->node, part->kernel_release);
-	return 0;
+	return foreign_plan(plan, err);
 }
 
 /* Before anything is built: later a lack of them could only be an accident. */

@@ -2,6 +2,7 @@
 #ifndef JOBCR_ENGINE_PLAN_H
 #define JOBCR_ENGINE_PLAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,8 +40,10 @@ struct plan {
 	size_t nthreads;
 	struct plan_record *index; /* ascending by tag, id, place in meta */
 	size_t nindex;
-	struct family family; /* its first ntasks members are the tasks */
-	struct cpu_info cpu;  /* of this node */
+	struct family family;    /* its first ntasks members are the tasks */
+	struct cpu_info cpu;     /* of this node */
+	uint64_t missing_states; /* of its node's, that this one has not */
+	bool foreign;            /* its vDSO is another kernel's: foreign.h */
 };
 
 /*

@@ -37,12 +37,10 @@ int puppet_init(struct puppet *p, pid_t ns_pid, const int32_t *tids,
 static int new_remote(struct puppet *p, struct err *err)
 {
 	if (p->home.start)
-		return remote_new_puppet(p->task.pid,
-					 &p->task.threads[0].tracee,
-					 p->home.start,
-					 p->home.start + PUPPET_AGENT_CODE,
-					 PUPPET_AGENT_BUFFER, &p->task.remote,
-					 err);
+		return remote_new_puppet(
+			p->task.pid, &p->task.threads[0].tracee, p->home.start,
+			p->home.start + PUPPET_AGENT_CODE, PUPPET_AGENT_BUFFER,
+			&p->task.remote, err);
 	return remote_new_puppet(p->task.pid, &p->task.threads[0].tracee,
 				 PUPPET_SYSCALL, PUPPET_BUFFER,
 				 PUPPET_BUFFER_SIZE, &p->task.remote, err);

@@ -18,9 +18,10 @@
  */
 #define PUPPET_AGENT_CODE   4096ull
 #define PUPPET_AGENT_BUFFER (64ull << 10)
-#define PUPPET_SPECIALS 3 /* [vvar], [vvar_vclock], [vdso] */
+#define PUPPET_SPECIALS     3 /* [vvar], [vvar_vclock], [vdso] */
 struct puppet_home {
-	uint64_t start, end; /* start 0: it runs its program still */
+	uint64_t start, end;            /* start 0: it runs its program still */
+	uint64_t from[PUPPET_SPECIALS]; /* as the kernel had mapped them */
 	uint64_t parked[PUPPET_SPECIALS];
 	uint64_t len[PUPPET_SPECIALS]; /* 0: this kernel has none */
 };
@@ -49,6 +50,7 @@ struct puppet {
 	/* lend.c: descriptors in it that are only there to be mapped. */
 	struct puppet_fd *lent;
 	size_t nlent, next_vma;
+	uint64_t vdso; /* where the kernel's is, once memory was left */
 };
 
 static inline struct puppet *puppet_of(struct restore_task *task)

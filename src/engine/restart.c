@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "engine/building.h"
+#include "engine/foreign.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 
@@ -68,7 +70,11 @@ static int build_memories(struct building *b, struct restart_result *ret,
 	r = build_contents(b, err);
 	ret->fill_ns = clock_monotonic_ns() - start;
 	ret->page_bytes = contents_bytes(b);
-	return r < 0 ? r : build_stage(b, STAGE_MAPPED, err);
+	if (r == 0)
+		r = build_stage(b, STAGE_MAPPED, err);
+	if (r == 0)
+		r = build_frames(b, err);
+	return r < 0 ? r : foreign_settle(b, err);
 }
 
 static int finish(struct building *b, struct err *err)
@@ -137,6 +143,7 @@ static int build_part(const struct restart_args *args, const PartEntry *part,
 	ret->tasks = (uint32_t)plan.ntasks;
 	ret->threads = (uint32_t)plan.nthreads;
 	ret->root_ns_pid = plan.part->root_pid;
+	ret->isa = plan.part->isa;
 	plan_done(&plan);
 	return r;
 }
@@ -154,6 +161,20 @@ static int restart_part(const struct restart_args *args, const PartEntry *part,
 		r = build_part(args, part, &meta, ret, err);
 	meta_done(&meta);
 	return r;
+}
+
+/* Restored without the tracer, they would end the job. */
+static int check_features(const struct restart_args *args,
+			  const ManifestRecord *m, struct err *err)
+{
+	for (size_t i = 0; i < m->n_features; i++)
+		if (strcmp(m->features[i], SNAPSHOT_UPROBES) == 0 &&
+		    !args->allow_uprobes)
+			return err_set(err, -ENOTSUP,
+				       "it was saved with breakpoints of a "
+				       "tracer (uprobes), which may be in its "
+				       "text: see --allow-uprobes in jobcr(1)");
+	return 0;
 }
 
 int restart_run(const struct restart_args *args, struct restart_result *ret,
@@ -176,6 +197,8 @@ int restart_run(const struct restart_args *args, struct restart_result *ret,
 			    "a snapshot of %zu nodes: this version restores "
 			    "jobs of one node",
 			    manifest->n_parts);
+	if (r == 0)
+		r = check_features(args, manifest, err);
 	if (r == 0 && manifest->uid != args->owner->uid)
 		r = err_set(err, -EPERM, "it is a job of uid %u, not of %u",
 			    manifest->uid, args->owner->uid);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/stopped.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -12,11 +11,9 @@
 #include <time.h>
 
 #include "inject/place.h"
+#include "kernel/maps.h"
 #include "util/cleanup.h"
-#include "util/io.h"
 
-/* Enough for every vDSO there is; one page too far costs an instant. */
-#define VDSO_BYTES 0x4000u
 /* A thread that does nothing but read clocks is inside nine times of ten. */
 #define RUN_TRIES 200
 
@@ -181,26 +178,15 @@ static int settle_rseq(struct frozen_task *task, struct frozen_thread *th,
 	return tracee_set_regs(&th->tracee, regs, err);
 }
 
-/* AT_SYSINFO_EHDR of the auxiliary vector. */
-static void find_vdso(struct frozen_task *task)
+/* The job's may be anywhere: a program or a restore may have moved it. */
+static bool in_vdso(const struct frozen_task *task, uint64_t rip)
 {
-	auto_free char *data = NULL;
-	struct err ignored;
-	size_t len = 0;
+	struct err gone;
+	char name[16];
 
-	/* 1 is no address: looked for in vain. */
-	task->vdso = 1;
-	if (read_file_at(task->proc_fd, "auxv", 65536, &data, &len, &ignored) <
-	    0)
-		return;
-	for (size_t i = 0; i + sizeof(Elf64_auxv_t) <= len;
-	     i += sizeof(Elf64_auxv_t)) {
-		Elf64_auxv_t aux;
-
-		memcpy(&aux, data + i, sizeof(aux));
-		if (aux.a_type == AT_SYSINFO_EHDR)
-			task->vdso = aux.a_un.a_val;
-	}
+	return maps_name_at(task->proc_fd, rip, name, sizeof(name), &gone) ==
+		       0 &&
+	       strcmp(name, "[vdso]") == 0;
 }
 
 static int run_on(struct frozen_thread *th, struct user_regs_struct *regs,
@@ -228,17 +214,14 @@ static int run_on(struct frozen_thread *th, struct user_regs_struct *regs,
  * be, and stay.  Not by single steps: should we die between two, the thread
  * would be killed by a trap.
  */
-static int leave_vdso(struct frozen_task *task, struct frozen_thread *th,
+static int leave_vdso(const struct frozen_task *task, struct frozen_thread *th,
 		      struct user_regs_struct *regs, uint64_t deadline,
 		      struct err *err)
 {
 	int r = 0;
 
-	if (!task->vdso)
-		find_vdso(task);
 	for (int i = 0; i < RUN_TRIES && r == 0; i++) {
-		if (regs->rip - task->vdso >= VDSO_BYTES ||
-		    th->tracee.stop_signal)
+		if (th->tracee.stop_signal || !in_vdso(task, regs->rip))
 			return 0;
 		r = run_on(th, regs, i, deadline, err);
 	}

@@ -25,7 +25,8 @@
 #define HIGHEST  0x7ffff0000000ull
 #define USER_END 0x7ffffffff000ull
 /* More than the gap the kernel wants below a stack, and room for growth. */
-#define MARGIN (16ull << 20)
+#define MARGIN     (16ull << 20)
+#define WIDEST_MIN (1ull << 30)
 
 struct range {
 	uint64_t start, end;
@@ -40,6 +41,7 @@ static const struct {
 	{ "[vvar_vclock]", VMA_RECORD__KIND__VVAR_VCLOCK },
 	{ "[vdso]", VMA_RECORD__KIND__VDSO },
 };
+#define VDSO 2 /* which of them it is */
 
 /* Which of them a mapping is; PUPPET_SPECIALS: none. */
 static size_t special_of(const struct vma *v)
@@ -58,16 +60,18 @@ static int order_ranges(const void *a, const void *b)
 	return (x->start > y->start) - (x->start < y->start);
 }
 
-static int find_gap(const struct vma_list *maps, const struct plan_record *vmas,
-		    size_t nvmas, uint64_t size, uint64_t *ret, struct err *err)
+/* All that is mapped now or will be, ascending; owned by the caller. */
+static struct range *list_busy(const struct vma_list *maps,
+			       const struct plan_record *vmas, size_t nvmas,
+			       size_t *ret_count, struct err *err)
 {
-	auto_free struct range *busy = NULL;
-	uint64_t at = LOWEST;
+	struct range *busy = calloc(maps->count + nvmas + 1, sizeof(*busy));
 	size_t n = 0;
 
-	busy = calloc(maps->count + nvmas + 1, sizeof(*busy));
-	if (!busy)
-		return err_num(err, ENOMEM, "map of the address space");
+	if (!busy) {
+		(void)err_num(err, ENOMEM, "map of the address space");
+		return NULL;
+	}
 	for (size_t i = 0; i < maps->count; i++)
 		busy[n++] = (struct range){ maps->v[i].start, maps->v[i].end };
 	for (size_t i = 0; i < nvmas; i++)
@@ -76,6 +80,19 @@ static int find_gap(const struct vma_list *maps, const struct plan_record *vmas,
 			((const VmaRecord *)vmas[i].msg)->end,
 		};
 	qsort(busy, n, sizeof(*busy), order_ranges);
+	*ret_count = n;
+	return busy;
+}
+
+static int find_gap(const struct vma_list *maps, const struct plan_record *vmas,
+		    size_t nvmas, uint64_t size, uint64_t *ret, struct err *err)
+{
+	uint64_t at = LOWEST;
+	size_t n;
+	auto_free struct range *busy = list_busy(maps, vmas, nvmas, &n, err);
+
+	if (!busy)
+		return err->code;
 	for (size_t i = 0; i < n; i++) {
 		if (busy[i].end <= at)
 			continue;
@@ -86,6 +103,30 @@ static int find_gap(const struct vma_list *maps, const struct plan_record *vmas,
 	if (at + size + 2 * MARGIN > HIGHEST)
 		return err_set(err, -ENOMEM, "no room for the builder");
 	*ret = at + MARGIN;
+	return 0;
+}
+
+/* What stays is put where nothing that grows gets to. */
+static int find_middle(const struct range *busy, size_t n, uint64_t *ret,
+		       struct err *err)
+{
+	uint64_t at = LOWEST, best = 0;
+
+	for (size_t i = 0; i <= n; i++) {
+		uint64_t next = i < n ? busy[i].start : HIGHEST;
+
+		if (next > HIGHEST)
+			next = HIGHEST;
+		if (next > at && next - at > best) {
+			best = next - at;
+			*ret = (at + best / 2) & ~(uint64_t)(IMAGE_PAGE - 1);
+		}
+		if (i < n && busy[i].end > at)
+			at = busy[i].end;
+	}
+	if (best < WIDEST_MIN)
+		return err_set(err, -ENOMEM,
+			       "no room for the vDSO of this kernel");
 	return 0;
 }
 
@@ -179,6 +220,7 @@ static int move_out(struct puppet *p, const struct vma_list *maps,
 
 		if (k == PUPPET_SPECIALS)
 			continue;
+		home.from[k] = maps->v[i].start;
 		home.len[k] = maps->v[i].end - maps->v[i].start;
 		home.parked[k] = size;
 		size += home.len[k];
@@ -236,13 +278,38 @@ static int check_specials(const struct puppet *p,
 	return 0;
 }
 
+/* The job knows others: these lie elsewhere, as they lay to each other. */
+static int place_apart(const struct puppet *p, const struct plan_record *vmas,
+		       size_t nvmas, uint64_t *to, struct err *err)
+{
+	const struct puppet_home *home = &p->home;
+	struct vma own = { .start = home->start, .end = home->end };
+	const struct vma_list maps = { .v = &own, .count = 1 };
+	auto_free struct range *busy = NULL;
+	uint64_t middle = 0;
+	size_t n;
+	int r;
+
+	if (!home->len[VDSO])
+		return err_set(err, -ENOTSUP, "this kernel maps no vDSO");
+	busy = list_busy(&maps, vmas, nvmas, &n, err);
+	if (!busy)
+		return err->code;
+	r = find_middle(busy, n, &middle, err);
+	for (size_t k = 0; k < PUPPET_SPECIALS && r == 0; k++)
+		if (home->len[k])
+			to[k] = middle + (home->from[k] - home->from[VDSO]);
+	return r;
+}
+
 int puppet_settle(struct puppet *p, const struct plan_record *vmas,
-		  size_t nvmas, struct err *err)
+		  size_t nvmas, bool apart, struct err *err)
 {
 	uint64_t to[PUPPET_SPECIALS] = { 0 };
 	int r;
 
-	r = check_specials(p, vmas, nvmas, to, err);
+	r = apart ? place_apart(p, vmas, nvmas, to, err)
+		  : check_specials(p, vmas, nvmas, to, err);
 	if (r == 0)
 		r = puppet_enter(p, &p->task.threads[0], err);
 	for (size_t k = 0; k < PUPPET_SPECIALS && r == 0; k++)
@@ -250,5 +317,6 @@ int puppet_settle(struct puppet *p, const struct plan_record *vmas,
 			r = move_special(p, k, p->home.parked[k], to[k], err);
 	if (r == 0)
 		r = unmap(p, p->task.agent_end, p->home.end, err);
+	p->vdso = to[VDSO];
 	return r < 0 ? r : remote_flush(p->task.remote, err);
 }

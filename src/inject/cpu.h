@@ -17,8 +17,15 @@ struct cpu_info {
 };
 void cpu_info_read(struct cpu_info *ret);
 
-/* -ENOTSUP naming the first feature of saved that here lacks. */
+/*
+ * -ENOTSUP naming the features of saved that here lacks.  level: the job uses
+ * no more than that of the psABI (x86-64-vN), 0: it may use anything.
+ */
 int cpu_check(const struct cpu_info *here, uint64_t xcr0, const uint32_t *words,
-	      size_t count, struct err *err);
+	      size_t count, uint32_t level, struct err *err);
+
+/* Register state that saved has and here has not: bits as in XCR0. */
+uint64_t cpu_missing_states(const struct cpu_info *here, uint64_t xcr0);
+const char *cpu_state_name(unsigned int number);
 
 #endif

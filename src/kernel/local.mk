@@ -13,5 +13,8 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/pagemap.c \
 	%D%/proc.c \
 	%D%/proc.h \
+	%D%/procmap.c \
 	%D%/tree.c \
-	%D%/tree.h
+	%D%/tree.h \
+	%D%/vdso.c \
+	%D%/vdso.h

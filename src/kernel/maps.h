@@ -74,6 +74,13 @@ int maps_guards_hidden(bool *ret, struct err *err);
 const struct vma *maps_find(const struct vma_list *list, uint64_t addr);
 
 /*
+ * The name of the mapping that holds addr ("[vdso]"), cheaply where the kernel
+ * can be asked; "": it has none, or one longer than room, or there is none.
+ */
+int maps_name_at(int proc_fd, uint64_t addr, char *ret, size_t room,
+		 struct err *err);
+
+/*
  * PAGEMAP_SCAN over [start, end): runs of pages that have content of their
  * own, up to room; *ret_next says where to go on (== end: done).  guard
  * tells runs that are guard regions and hold nothing.

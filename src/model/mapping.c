@@ -72,7 +72,8 @@ static const struct refused_path refused_paths[] = {
 	  "close the object that is mapped" },
 	{ "socket:[", true, "a packet socket ring", "close the socket" },
 	{ "[uprobes]", false, "breakpoints of a tracer (uprobes)",
-	  "stop the tracing tool" },
+	  "stop the tracing tool and start the job anew, or see "
+	  "--allow-uprobes in jobcr(1)" },
 };
 
 struct refused_flag {
@@ -185,6 +186,11 @@ enum mapping_kind mapping_classify(const struct vma *vma,
 	if (mapping_is_memory(devices, makedev(vma->dev_major, vma->dev_minor)))
 		return shmem_kind(vma, ret_why, ret_remedy);
 	return MAPPING_FILE;
+}
+
+bool mapping_is_uprobes(const struct vma *vma)
+{
+	return strcmp(vma->path, "[uprobes]") == 0;
 }
 
 int mapping_access_mode(const struct vma *vma)

@@ -48,6 +48,12 @@ enum mapping_kind mapping_classify(const struct vma *vma,
 				   const char **ret_why,
 				   const char **ret_remedy);
 
+/*
+ * What breakpoints of a tracer need in a process: refused, but for a caller
+ * who has been told that they may be in the text.
+ */
+bool mapping_is_uprobes(const struct vma *vma);
+
 /* A shared mapping that may be made writable needs a file open so. */
 int mapping_access_mode(const struct vma *vma);
 

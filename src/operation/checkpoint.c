@@ -88,6 +88,8 @@ int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
 	w.ask = c->ask;
 	w.stepping = c->stepping;
 	w.put_aside = c->put_aside;
+	w.has_allow_uprobes = 1;
+	w.allow_uprobes = c->allow_uprobes;
 	w.carry = carry;
 	w.n_carry = n;
 	if (c->timeout_s)
@@ -134,6 +136,8 @@ int restore_job(const struct conf *conf, const struct restore *p,
 	if (*next.source)
 		w.source = next.source;
 	w.op = WORKER_REQUEST__OPERATION__RESTORE;
+	w.has_allow_uprobes = 1;
+	w.allow_uprobes = p->allow_uprobes;
 	w.job_id = (char *)p->job_id;
 	w.cluster = launch_is_local(p->job_id) ? (char *)LOCAL_CLUSTER
 					       : conf->cluster;
@@ -203,6 +207,11 @@ static int pass_on(const struct operation *op, Reply *reply, const char *id)
 }
 
 /* A tree that jobcr did not start: no supervisor, no store. */
+static bool allows_uprobes(const Request *req)
+{
+	return req->has_allow_uprobes && req->allow_uprobes;
+}
+
 static int checkpoint_tree(const struct operation *op,
 			   const struct worker_hooks *hooks, Reply **ret,
 			   struct err *err)
@@ -233,7 +242,8 @@ static int checkpoint_tree(const struct operation *op,
 	w.has_root_pid = 1;
 	w.root_pid = req->pid;
 	w.cause = (char *)"request";
-	w.has_kill = w.has_stepping = 1;
+	w.has_kill = w.has_stepping = w.has_allow_uprobes = 1;
+	w.allow_uprobes = allows_uprobes(req);
 	w.kill = req->has_kill && req->kill;
 	w.stepping = stepping(op);
 	w.carry = op->conf->carry;
@@ -303,6 +313,7 @@ int operation_checkpoint(const struct operation *op, struct err *err)
 				.caller = op->caller,
 				.kill = req->has_kill && req->kill,
 				.look = req->has_look && req->look,
+				.allow_uprobes = allows_uprobes(req),
 				.stepping = stepping(op),
 				.timeout_s = timeout_s(op) };
 	auto_close int lock = -EBADF;
@@ -321,6 +332,11 @@ int operation_checkpoint(const struct operation *op, struct err *err)
 	if (r == 0)
 		r = operation_authorise(op->conf, op->caller, info.uid,
 					req->job_id, err);
+	if (r == 0 && c.allow_uprobes && info.slurm)
+		r = err_set(err, -EINVAL,
+			    "--allow-uprobes: job %s is restored by Slurm, "
+			    "which does not give it",
+			    req->job_id);
 	if (r == 0 && info.state == CONTROL_SUSPENDED)
 		r = err_set(err, -ETIMEDOUT,
 			    "job %s is suspended, its supervisor does not "

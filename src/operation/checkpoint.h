@@ -15,6 +15,7 @@ struct checkpoint {
 	bool kill, ask, stepping, put_aside;
 	bool shelter; /* others may kill it while it is saved */
 	bool look;    /* only say what would refuse */
+	bool allow_uprobes;
 	unsigned int timeout_s;
 };
 int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
@@ -32,7 +33,7 @@ struct restore {
 	const char *dir;
 	const struct control_info *info;
 	const struct caller *caller; /* as above */
-	bool stepping, keep;
+	bool stepping, keep, allow_uprobes;
 	unsigned int timeout_s;
 };
 int restore_job(const struct conf *conf, const struct restore *p,

@@ -168,6 +168,7 @@ static int fill_supervisor(const struct operation *op, struct plan *plan,
 		.dir = plan->dir,
 		.info = &info,
 		.caller = op->caller,
+		.allow_uprobes = req->has_allow_uprobes && req->allow_uprobes,
 		.stepping = req->has_stepping && req->stepping &&
 			    op->caller->uid == 0,
 		.timeout_s = req->has_timeout_ms

@@ -155,6 +155,10 @@ static int put_together(const struct cpu_info *cpu, const RegsRecord *rec,
 	memset(area + XSTATE_BV, 0, HEADER_END - XSTATE_BV);
 	for (size_t i = 0; i < rec->n_xstate; i++) {
 		c = rec->xstate[i];
+		/* Unused: the plan has seen to that. */
+		if (c->number > 1 && c->number < COMPONENTS &&
+		    !(cpu->xcr0 >> c->number & 1))
+			continue;
 		if (c->number >= COMPONENTS ||
 		    !component_fits(cpu, c->number, len) ||
 		    c->data.len != component_size(cpu, c->number))

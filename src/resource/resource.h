@@ -85,6 +85,7 @@ struct dump_options {
 	const char *const *stdio; /* NULL-terminated: paths of the step's
 				     output files */
 	const struct job_terminal *terminal; /* the job's own; NULL: none */
+	bool allow_uprobes; /* they are left out, and not refused */
 	uint32_t owner_uid;
 	const struct user_id *owner; /* with its groups */
 	/* CPUs of the allocation, a bitmap: the affinity of the job's init

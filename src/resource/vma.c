@@ -12,10 +12,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
+#include "kernel/vdso.h"
 #include "model/mapping.h"
 #include "resource/resource.h"
 #include "util/cleanup.h"
@@ -52,6 +54,38 @@ static const struct {
 	{ VMA_MERGEABLE, MADV_MERGEABLE, "MADV_MERGEABLE" },
 };
 
+/*
+ * The image is saved once, from our own memory.  A mapping that goes away
+ * meanwhile is none that was changed.
+ */
+static int check_vdso(const struct task_view *task, const struct vma *v,
+		      struct refusals *no, struct err *err)
+{
+	auto_free uint8_t *theirs = malloc(v->end - v->start);
+	struct iovec to = { theirs, v->end - v->start };
+	struct iovec from = { (void *)(uintptr_t)v->start, to.iov_len };
+	struct vdso_image own;
+	int r = vdso_own(&own, err);
+
+	if (r < 0)
+		return r;
+	if (!theirs)
+		return err_num(err, ENOMEM, "vDSO");
+	if (process_vm_readv(task->pid, &to, 1, &from, 1, 0) !=
+	    (ssize_t)to.iov_len)
+		return 0;
+	if (to.iov_len != own.len || memcmp(theirs, own.data, own.len) != 0)
+		refusals_add(no, task->ns_pid, task->stat->comm, -1,
+			     "run it without tools that change the vDSO",
+			     "a vDSO that is not as the kernel made it");
+	return 0;
+}
+
+static bool leave_out(const struct dump_ctx *ctx, const struct vma *v)
+{
+	return ctx->options->allow_uprobes && mapping_is_uprobes(v);
+}
+
 static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 		     struct refusals *no, struct err *err)
 {
@@ -60,17 +94,16 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 	struct mapping_devices devices;
 	int r;
 
-	(void)ctx;
 	r = mapping_devices(&devices, err);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < task->vmas->count; i++) {
+	for (size_t i = 0; i < task->vmas->count && r == 0; i++) {
 		const struct vma *v = &task->vmas->v[i];
 		enum mapping_kind kind =
 			mapping_classify(v, &devices, &why, &remedy);
 
 		vdsos += kind == MAPPING_VDSO;
-		if (kind != MAPPING_REFUSED)
+		if (kind == MAPPING_VDSO)
+			r = check_vdso(task, v, no, err);
+		if (kind != MAPPING_REFUSED || leave_out(ctx, v))
 			continue;
 		refusals_add(no, task->ns_pid, task->stat->comm, -1, remedy,
 			     "%s at %#llx-%#llx%s%s", why,
@@ -83,7 +116,7 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 		refusals_add(no, task->ns_pid, task->stat->comm, -1,
 			     "run it without tools that unmap the vDSO",
 			     "%u vDSOs mapped", vdsos);
-	return 0;
+	return r;
 }
 
 static VmaRecord__Kind record_kind(const struct vma *v, enum mapping_kind kind)
@@ -228,7 +261,7 @@ static int vma_dump(const struct dump_ctx *ctx, const struct task_view *task,
 		enum mapping_kind kind =
 			mapping_classify(v, &devices, &why, &remedy);
 
-		if (kind == MAPPING_SKIP)
+		if (kind == MAPPING_SKIP || leave_out(ctx, v))
 			continue;
 		if (kind == MAPPING_REFUSED)
 			r = err_set(err, -ENOTSUP, "%s", why);
@@ -535,7 +568,8 @@ const struct resource_ops res_vma = {
 	.name = "vma",
 	.saved = "mappings with protections, advice, locks, seals, guards, "
 		 "names; pages, also huge ones (hugetlb)",
-	.refused = "memory of devices, secretmem, userfaultfd, protection keys",
+	.refused = "memory of devices, secretmem, userfaultfd, protection "
+		   "keys, uprobes, a changed vDSO",
 	.changes = "pages of private file mappings and huge pages that were "
 		   "shared copy-on-write are each process's own",
 	.tag = TAG_VMA,

@@ -12,7 +12,8 @@
 #define PAGES_MAX_BYTES (1ull << 62)
 
 /* Features of images that this version can restore; none so far. */
-static const char *const known_features[] = { SNAPSHOT_TERMINAL, NULL };
+static const char *const known_features[] = { SNAPSHOT_TERMINAL,
+					      SNAPSHOT_UPROBES, NULL };
 
 static bool is_known(const char *feature)
 {

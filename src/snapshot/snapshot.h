@@ -28,6 +28,7 @@ void digest_free(struct digest *d);
 
 /* Features that a manifest may name. */
 #define SNAPSHOT_TERMINAL "terminal" /* the job had one of its own */
+#define SNAPSHOT_UPROBES  "uprobes"  /* ... breakpoints of a tracer */
 
 /*
  * Read and check the manifest in dir_fd.  -ENOENT: no snapshot here;

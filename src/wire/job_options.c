@@ -9,6 +9,7 @@
 
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "wire/isa.h"
 
 int parse_duration(const char *text, uint32_t *ret)
 {
@@ -119,11 +120,18 @@ int job_options_set(struct job_options *options, const char *key,
 				       "signal \"%.32s\": a signal and the "
 				       "seconds before the cut, like USR1@30",
 				       value);
+	} else if (strcmp(key, "isa") == 0) {
+		if (isa_parse(value, &options->isa) < 0)
+			return err_set(err, -EINVAL,
+				       "isa \"%.32s\": x86-64-v2, x86-64-v3 or "
+				       "x86-64-v4",
+				       value);
 	} else {
-		return err_set(err, -EINVAL,
-			       "\"%.32s\": only interval, timelimit and signal "
-			       "are known",
-			       key);
+		return err_set(
+			err, -EINVAL,
+			"\"%.32s\": only interval, timelimit, signal and "
+			"isa are known",
+			key);
 	}
 	return 0;
 }
@@ -175,6 +183,9 @@ void job_options_format(const struct job_options *options,
 	else if (options->signal)
 		n += (size_t)snprintf(ret + n, JOB_OPTIONS_TEXT - n,
 				      ",signal=%u", options->signal);
+	if (options->isa)
+		n += (size_t)snprintf(ret + n, JOB_OPTIONS_TEXT - n,
+				      ",isa=x86-64-v%u", options->isa);
 	if (n)
 		memmove(ret, ret + 1, n);
 }

@@ -12,6 +12,8 @@ noinst_LIBRARIES += %D%/libwire.a
 	%D%/control.h \
 	%D%/drain_state.h \
 	%D%/launch.h \
+	%D%/isa.c \
+	%D%/isa.h \
 	%D%/job_options.c \
 	%D%/job_options.h \
 	%D%/notify.c \

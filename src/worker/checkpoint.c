@@ -226,11 +226,13 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 		.carry = carry ? carry : none,
 		/* Nobody else starts a job of ours again. */
 		.keep_output = w->info.slurm ? req->keep_output : 0,
+		.allow_uprobes = req->has_allow_uprobes && req->allow_uprobes,
 		.no_direct = req->has_no_direct && req->no_direct,
 		.readers = req->has_readers ? req->readers : 0,
 		.pause = req->has_pause ? (enum engine_pause)req->pause
 					: ENGINE_PAUSE_AUTO,
 		.terminal = w->terminal.slave < 0 ? NULL : &w->terminal,
+		.isa = w->control_fd >= 0 ? w->info.options.isa : 0,
 		.epoch = w->lease.epoch,
 		.base = w->lease.base,
 		.may_publish = may_publish,

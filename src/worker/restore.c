@@ -153,11 +153,14 @@ static int check_identity(struct work *w, int dir_fd, struct err *err)
 	return r;
 }
 
-static int tell_running(struct work *w, pid_t root_ns_pid, struct err *err)
+static int tell_running(struct work *w, const struct restart_result *res,
+			struct err *err)
 {
-	struct control_request req = { .op = CONTROL_RUNNING,
-				       .a = root_ns_pid,
-				       .b = w->generation };
+	struct control_request req = {
+		.op = CONTROL_RUNNING,
+		.a = res->root_ns_pid,
+		.b = w->generation | (int64_t)res->isa << 32,
+	};
 	struct control_reply reply;
 
 	snprintf(req.text, sizeof(req.text), "%s", w->name);
@@ -174,6 +177,8 @@ static int run_engine(struct work *w, int dir_fd, const int *stdio,
 		.owner = &w->owner,
 		.init_pid = w->info.init_pid,
 		.stdio = { stdio[0], stdio[1], stdio[2] },
+		.allow_uprobes =
+			w->req->has_allow_uprobes && w->req->allow_uprobes,
 		.no_direct = w->req->has_no_direct && w->req->no_direct,
 		.set_time = set_time,
 		.spawn = spawn,
@@ -186,7 +191,7 @@ static int run_engine(struct work *w, int dir_fd, const int *stdio,
 
 	if (r < 0)
 		return r;
-	r = tell_running(w, res.root_ns_pid, err);
+	r = tell_running(w, &res, err);
 	if (r == 0)
 		fill_outcome(w, &res, reply->outcome);
 	return r;

@@ -46,10 +46,12 @@ static void put_part(struct image *im, int32_t root_pid)
 {
 	PartRecord p = PART_RECORD__INIT;
 	uint8_t digest[DIGEST_BYTES];
+	struct vdso_image vdso = { 0 };
 	struct cpu_info cpu;
 
 	cpu_info_read(&cpu);
-	if (vdso_digest(digest, &im->err) < 0)
+	if (vdso_own(&vdso, &im->err) < 0 ||
+	    vdso_digest(&vdso, digest, &im->err) < 0)
 		im->r = im->err.code;
 	p.node = (char *)"n1";
 	p.kernel_release = (char *)"6";
@@ -63,6 +65,10 @@ static void put_part(struct image *im, int32_t root_pid)
 	p.cpu_features.len = sizeof(cpu.words);
 	p.vdso_digest.data = digest;
 	p.vdso_digest.len = sizeof(digest);
+	p.has_vdso_image = p.has_vdso_random = 1;
+	p.vdso_image.data = (uint8_t *)vdso.data;
+	p.vdso_image.len = vdso.len;
+	p.vdso_random = vdso_random_size();
 	p.root_pid = root_pid;
 	image_put(im, TAG_PART, &p.base);
 }

@@ -10,7 +10,9 @@
  * (as plain, but all of the job is killed by others before a page was read),
  * killed (only when asked for: a checkpoint without room, many whose worker
  * is killed at any moment, then as plain), cpus (only when asked for: restored
- * where the allocation is of another CPU).
+ * where the allocation is of another CPU), kernel (only when asked for, and of
+ * vdso.victim: came from a kernel with another vDSO), kernels (the same, then
+ * back, and once more there).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +28,7 @@
 
 #include "copy.h"
 #include "drive.h"
+#include "forge.h"
 #include "snapshot/snapshot.h"
 #include "tap.h"
 #include "util/cleanup.h"
@@ -229,6 +232,33 @@ static bool checkpoint(struct round *r, bool kill)
 	return good;
 }
 
+/* To another kernel and back, and then a restore on the same one. */
+static bool forge(struct round *r, const char *path)
+{
+	bool slightly = r->generation == 1 && strcmp(r->mode, "kernels") == 0;
+	struct err err = { 0 };
+
+	if (strncmp(r->mode, "kernel", 6) != 0 || r->generation > 2)
+		return true;
+	if (forge_kernel(path, slightly, &err) == 0)
+		return true;
+	return failed(r, "forge: %s", err.text);
+}
+
+/* Of all kernels that the job has met, but the one it is on. */
+static bool one_image(struct round *r)
+{
+	char count[16];
+
+	if (strncmp(r->mode, "kernel", 6) != 0)
+		return true;
+	snprintf(count, sizeof(count), "%d",
+		 forge_count(drive_root_pid(r->job)));
+	return strcmp(count, "1") == 0
+		       ? true
+		       : failed(r, "%s images of a vDSO", count);
+}
+
 static bool restore(struct round *r)
 {
 	struct drive_outcome *o = calloc(1, sizeof(*o));
@@ -238,6 +268,8 @@ static bool restore(struct round *r)
 	drive_end(r->job);
 	r->job = NULL;
 	image_dir(r, path);
+	if (!forge(r, path))
+		return false;
 	if (strcmp(r->mode, "node") == 0)
 		r->place.hostname = "other-node";
 	if (strcmp(r->mode, "cpus") == 0)
@@ -248,7 +280,7 @@ static bool restore(struct round *r)
 	else
 		diag("restored in %.1f ms", (double)o->restart.total_ns / 1e6);
 	free(o);
-	return good;
+	return good && one_image(r);
 }
 
 /* What has a manifest must be whole. */
@@ -338,6 +370,9 @@ static bool disturb(struct round *r)
 		return false;
 	if (strcmp(r->mode, "twice") == 0)
 		return checkpoint(r, true) && restore(r);
+	if (strcmp(r->mode, "kernels") == 0)
+		return checkpoint(r, true) && restore(r) &&
+		       checkpoint(r, true) && restore(r);
 	return true;
 }
 
@@ -449,7 +484,7 @@ int main(int argc, char **argv)
 	static const char *const all_modes[] = { "none",  "plain", "resume",
 						 "twice", "node",  "pin" };
 	static const char *const all_users[] = { "root", "user" };
-	const char *modes[8] = { 0 }, *users[4] = { 0 };
+	const char *modes[10] = { 0 }, *users[4] = { 0 };
 	size_t nmodes = 0, nusers = 0, m, u;
 	char *path;
 	int c;
@@ -472,6 +507,10 @@ int main(int argc, char **argv)
 	argv[optind] = path;
 	for (m = 0; nmodes == 0 && m < ARRAY_SIZE(all_modes); m++)
 		modes[m] = all_modes[m];
+	if (nmodes == 0 && strstr(path, "/vdso.victim")) {
+		modes[m++] = "kernel";
+		modes[m] = "kernels";
+	}
 	for (u = 0; nusers == 0 && u < ARRAY_SIZE(all_users); u++)
 		users[u] = all_users[u];
 	for (u = 0; u < ARRAY_SIZE(users) && users[u]; u++)

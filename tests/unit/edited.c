@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../lib/drive.h"
+#include "../lib/edit.h"
 #include "../lib/sample.h"
 #include "../lib/tap.h"
 #include "images/mm.pb-c.h"
@@ -25,7 +26,6 @@
 #include "kernel/maps.h"
 #include "snapshot/snapshot.h"
 #include "util/cleanup.h"
-#include "util/io.h"
 
 #define USER 65534
 
@@ -216,80 +216,13 @@ static const struct edit {
 	{ "an action for SIGKILL", TAG_SIGACTION, signal_stop, "signal 9" },
 };
 
-struct bytes {
-	uint8_t *data;
-	size_t len;
-};
-
-static int append(void *arg, const void *data, size_t len, struct err *err)
+/* edit NULL: only written again. */
+static void apply(void *arg, uint32_t tag, ProtobufCMessage *msg)
 {
-	struct bytes *b = arg;
-	uint8_t *more = realloc(b->data, b->len + len);
+	const struct edit *edit = arg;
 
-	if (!more)
-		return err_set(err, -ENOMEM, "out of memory");
-	memcpy(more + b->len, data, len);
-	b->data = more;
-	b->len += len;
-	return 0;
-}
-
-static int put_file(int dir_fd, const char *name, const uint8_t *data,
-		    size_t len, struct err *err)
-{
-	auto_close int fd =
-		openat(dir_fd, name, O_WRONLY | O_TRUNC | O_CLOEXEC);
-
-	return fd < 0 ? err_sys(err, "%s", name)
-		      : write_all(fd, data, len, err);
-}
-
-/* The meta stream again, edited, and a manifest that fits it. */
-static int rewrite(int dir_fd, const struct edit *edit, ManifestRecord *m,
-		   const struct meta *meta, struct err *err)
-{
-	StreamEntry *stream = m->parts[0]->streams[0];
-	struct bytes text = { 0 };
-	const struct img_sink sink = { .write = append, .arg = &text };
-	struct digest *digest = NULL;
-	auto_free uint8_t *packed = NULL;
-	size_t i, len = 0;
-	int r = 0;
-
-	for (i = 0; i < meta->count && r == 0; i++) {
-		if (edit && meta->entries[i].tag == edit->tag)
-			edit->apply(meta->entries[i].msg);
-		r = img_put(&sink, meta->entries[i].tag, meta->entries[i].msg,
-			    err);
-	}
-	r = r < 0 ? r : digest_new(&digest, err);
-	if (r == 0) {
-		digest_add(digest, text.data, text.len);
-		digest_end(digest, stream->digest.data);
-		stream->length = text.len;
-		r = put_file(dir_fd, stream->name, text.data, text.len, err);
-	}
-	digest_free(digest);
-	r = r < 0 ? r : snapshot_manifest_pack(m, &packed, &len, err);
-	r = r < 0 ? r : put_file(dir_fd, "manifest", packed, len, err);
-	free(text.data);
-	return r;
-}
-
-static int edit_snapshot(const char *dir, const struct edit *edit,
-			 struct err *err)
-{
-	auto_close int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ManifestRecord *m = NULL;
-	struct meta meta = { 0 };
-	int r = snapshot_manifest(dir_fd, NULL, &m, err);
-
-	r = r < 0 ? r : snapshot_meta(dir_fd, NULL, m->parts[0], &meta, err);
-	r = r < 0 ? r : rewrite(dir_fd, edit, m, &meta, err);
-	meta_done(&meta);
-	if (m)
-		manifest_record__free_unpacked(m, NULL);
-	return r;
+	if (edit && tag == edit->tag)
+		edit->apply(msg);
 }
 
 static int snapshot_of_sleep(const struct drive_place *place, const char *dir,
@@ -347,7 +280,7 @@ static void run(const struct drive_place *place, const char *dir)
 	snprintf(copy, sizeof(copy), "rm -r %s && cp -a %s.whole %s", path,
 		 path, path);
 	do {
-		if (edit_snapshot(path, edit, &err) < 0)
+		if (snapshot_edit(path, apply, (void *)edit, &err) < 0)
 			ok(false, "edit: %s", err.text);
 		else
 			restore(place, path, edit);

@@ -12,6 +12,7 @@
 #include "storage/history.h"
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
+#include "wire/isa.h"
 #include "wire/job_options.h"
 #include "wire/record.h"
 
@@ -28,6 +29,31 @@ static void test_round_trip(const char *text, const char *expect)
 	}
 	ok(r == 0 && !strcmp(again, expect) && !memcmp(&o, &p, sizeof(o)),
 	   "options \"%s\" are \"%s\"", text, again);
+}
+
+static void test_tunables(void)
+{
+	char text[ISA_TEXT], longer[ISA_TEXT];
+	struct err err = { 0 };
+
+	ok(isa_tunables(3, NULL, text, &err) == 0 &&
+		   strncmp(text, "glibc.cpu.hwcaps=-AVX512F,", 26) == 0 &&
+		   !strstr(text, "-AVX2") && !strchr(text, ':'),
+	   "v3 is without AVX-512: %s", text);
+	ok(isa_tunables(2, "", text, &err) == 0 && strstr(text, "-AVX2,") &&
+		   strstr(text, "-AVX512VL,") && text[0] == 'g',
+	   "v2 is without AVX: %s", text);
+	ok(isa_tunables(4, "glibc.malloc.check=1", text, &err) == 0 &&
+		   strcmp(text, "glibc.malloc.check=1:glibc.cpu.hwcaps=-RTM") ==
+			   0,
+	   "other tunables stay: %s", text);
+	ok(isa_tunables(4, "a=1:glibc.cpu.hwcaps=-ERMS:b=2", text, &err) == 0 &&
+		   strcmp(text, "a=1:glibc.cpu.hwcaps=-RTM,-ERMS:b=2") == 0,
+	   "a list of the user's is added to: %s", text);
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	ok(isa_tunables(3, longer, text, &err) == -E2BIG, "too long: %s",
+	   err.text);
 }
 
 static void test_options(void)
@@ -50,6 +76,11 @@ static void test_options(void)
 					   ",",
 					   "interval=1,",
 					   "timelimit=auto",
+					   "isa=x86-64",
+					   "isa=x86-64-v1",
+					   "isa=x86-64-v5",
+					   "isa=x86-64-v33",
+					   "isa=",
 					   "signal=RTMIN+31@2",
 					   "signal=AVERYLONGNAMEOFASIGNAL@2" };
 	char text[200];
@@ -64,6 +95,8 @@ static void test_options(void)
 	test_round_trip("signal=SIGTERM", "signal=15");
 	test_round_trip("timelimit=2d,signal=RTMAX-1@1h",
 			"timelimit=172800,signal=63@3600");
+	test_round_trip("isa=x86-64-v3,interval=1h",
+			"interval=3600,isa=x86-64-v3");
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		ok(job_options_parse(bad[i], &o, &err) == -EINVAL,
 		   "options \"%s\": %s", bad[i], err.text);
@@ -189,6 +222,7 @@ int main(void)
 	if (!mkdtemp(dir))
 		return 99;
 	test_options();
+	test_tunables();
 	test_records(dir);
 	test_history(dir);
 	test_long_history(dir);

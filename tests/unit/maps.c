@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -211,6 +212,27 @@ static void test_pages(int proc_fd, char *area)
 	ok(total == wanted + guards + 1, "and in the end nothing is missing");
 }
 
+static void test_name(int proc_fd, const char *area)
+{
+	struct err err = { 0 };
+	char name[64] = "?";
+
+	ok(maps_name_at(proc_fd, getauxval(AT_SYSINFO_EHDR), name, sizeof(name),
+			&err) == 0 &&
+		   strcmp(name, "[vdso]") == 0,
+	   "the vDSO's mapping has its name: %s", name);
+	ok(maps_name_at(proc_fd, (uint64_t)(uintptr_t)area, name, sizeof(name),
+			&err) == 0 &&
+		   !*name,
+	   "anonymous memory has none: %s", name);
+	ok(maps_name_at(proc_fd, 4096, name, sizeof(name), &err) == 0 && !*name,
+	   "nor has what is not mapped: %s", name);
+	ok(maps_name_at(proc_fd, (uint64_t)(uintptr_t)&test_pages, name, 2,
+			&err) == 0 &&
+		   !*name,
+	   "nor one that is too long: %s", name);
+}
+
 int main(void)
 {
 	char *area = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE,
@@ -227,6 +249,7 @@ int main(void)
 	test_moments();
 	test_self(proc_fd, area);
 	test_pages(proc_fd, area);
+	test_name(proc_fd, area);
 	if (asprintf(&cmd, "rm -rf '%s'", dir_path) < 0 || system(cmd))
 		return 1;
 	return done_testing();

@@ -8,11 +8,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/reg.h>
 #include <unistd.h>
 
 #include "../lib/sample.h"
 #include "../lib/tap.h"
 #include "../lib/tiny.h"
+#include "engine/vdso.h"
 #include "images/mm.pb-c.h"
 #include "images/part.pb-c.h"
 #include "images/tags.h"
@@ -101,12 +103,84 @@ static void test_node(const struct meta *meta)
 	PartRecord *p = (PartRecord *)record(meta, TAG_PART);
 	uint32_t *words = (uint32_t *)(void *)p->cpu_features.data;
 
-	WITH(p->vdso_digest.data[3], p->vdso_digest.data[3] ^ 1, -ENOTSUP,
-	     "vDSO", "another kernel's vDSO");
+	WITH(p->vdso_digest.data[3], p->vdso_digest.data[3] ^ 1, -EBADMSG,
+	     "vDSO", "a vDSO that is not the one of its digest");
 	WITH(words[4], UINT32_MAX, -ENOTSUP, "n1", "a CPU with more features");
 	WITH(p->xcr0, UINT64_MAX, -ENOTSUP, "n1", "more register state");
+	WITH(p->isa, 1, -EBADMSG, "level 1", "a level that is none");
+	WITH(p->isa, 5, -EBADMSG, "level 5", "a level of the future");
 	WITH(p->page_size, 65536, -ENOTSUP, "65536", "larger pages");
 	WITH(p->cpu_features.len, 3, -EBADMSG, "features", "few features");
+}
+
+/* State that no CPU of here has, in a job that promised not to use it. */
+static void test_level(const struct meta *meta)
+{
+	PartRecord *p = (PartRecord *)record(meta, TAG_PART);
+	RegsRecord *g = (RegsRecord *)record(meta, TAG_REGS);
+	XstateComponent **before = g->xstate, *list[1], apx;
+	uint64_t xcr0 = p->xcr0;
+	uint8_t data[128] = { 0 };
+
+	xstate_component__init(&apx);
+	apx.number = 19;
+	apx.data = (ProtobufCBinaryData){ sizeof(data), data };
+	list[0] = &apx;
+	p->xcr0 |= 1ull << 19;
+	expect(meta, -ENOTSUP, "state apx", "state of a newer CPU");
+	p->isa = 3;
+	expect(meta, 0, "", "which a job of a level does without");
+	g->xstate = list;
+	g->n_xstate = 1;
+	expect(meta, 0, "", "and has not used");
+	data[77] = 1;
+	expect(meta, -ENOTSUP, "thread 7 uses register state apx",
+	       "one that has used it");
+	g->xstate = before;
+	g->n_xstate = 0;
+	p->xcr0 = xcr0;
+	p->isa = 0;
+}
+
+static VmaRecord *vdso_of(const struct meta *meta)
+{
+	for (size_t i = 0; i < meta->count; i++) {
+		VmaRecord *v = (VmaRecord *)meta->entries[i].msg;
+
+		if (meta->entries[i].tag == TAG_VMA &&
+		    v->kind == VMA_RECORD__KIND__VDSO)
+			return v;
+	}
+	return NULL;
+}
+
+/* It differs in one byte of its code, which a thread must not run. */
+static void test_kernel(const struct meta *meta)
+{
+	PartRecord *p = (PartRecord *)record(meta, TAG_PART);
+	RegsRecord *g = (RegsRecord *)record(meta, TAG_REGS);
+	struct vdso_image image = { p->vdso_image.data, p->vdso_image.len };
+	struct vdso_function f[VDSO_FUNCTIONS];
+	VmaRecord *v = vdso_of(meta);
+	struct err err = { 0 };
+	uint64_t at;
+	size_t n;
+
+	ok(vdso_functions(&image, f, &n, &err) == 0, "a vDSO: %s", err.text);
+	p->vdso_image.data[f[0].offset + 20] ^= 1;
+	(void)vdso_digest(&image, p->vdso_digest.data, &err);
+	expect(meta, 0, "", "another kernel's vDSO");
+	WITH(p->has_vdso_image, 0, -ENOTSUP, "not in the snapshot",
+	     "one that was not saved");
+	WITH(p->vdso_image.len, 4096, -EBADMSG, "vDSO", "half of it");
+	WITH(v->end, v->end + 4096, -EBADMSG, "size", "a longer mapping");
+	at = v->start + f[0].offset;
+	WITH(g->general[RIP], at, 0, "", "a thread that is about to call it");
+	WITH(g->general[RIP], at + 16, -ENOTSUP, "stands in the vDSO",
+	     "a thread that is in the middle of it");
+	p->vdso_image.data[f[0].offset + 20] ^= 1;
+	(void)vdso_digest(&image, p->vdso_digest.data, &err);
+	expect(meta, 0, "", "this kernel's again");
 }
 
 static void test_records(const struct meta *meta)
@@ -203,6 +277,8 @@ int main(void)
 		expect(&meta, 0, "", "an image that is right");
 		test_node(&meta);
 		test_no_resource(&meta);
+		test_kernel(&meta);
+		test_level(&meta);
 		test_records(&meta);
 		test_any(&meta);
 		test_owner(&meta);

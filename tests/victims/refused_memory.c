@@ -74,6 +74,18 @@ static void unmap_vdso(void)
 	want(vdso && munmap(vdso, 2 * PAGE) == 0, "munmap of the vDSO");
 }
 
+/* Where nothing is: its last byte. */
+static void change_vdso(void)
+{
+	char *vdso = (void *)getauxval(AT_SYSINFO_EHDR);
+
+	want(vdso && mprotect(vdso, 2 * PAGE,
+			      PROT_READ | PROT_WRITE | PROT_EXEC) == 0,
+	     "mprotect of the vDSO");
+	vdso[2 * PAGE - 1] ^= 1;
+	mprotect(vdso, 2 * PAGE, PROT_READ | PROT_EXEC);
+}
+
 static void aio(void)
 {
 	aio_context_t ctx = 0;
@@ -251,6 +263,7 @@ static const struct kind {
 	{ "no-room", "no room for one more page", no_room },
 	{ "sysv-huge", "System V shared memory", sysv_huge },
 	{ "vdso", "0 vDSOs mapped", unmap_vdso },
+	{ "changed_vdso", "not as the kernel made it", change_vdso },
 	{ "lowest", "lowest addresses", lowest },
 	{ "perf", "perf", perf },
 	{ "seccomp", "seccomp", seccomp },
