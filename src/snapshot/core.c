@@ -17,6 +17,7 @@
 
 #include "images/files.pb-c.h"
 #include "images/limits.h"
+#include "images/part.pb-c.h"
 #include "images/tags.h"
 #include "snapshot/core_parts.h"
 #include "snapshot/cow.h"
@@ -222,6 +223,17 @@ static uint64_t saved_end(const struct core *c, const VmaRecord *v)
 	return last < v->end ? last : v->end;
 }
 
+/* The part has its text, if that fits the mapping. */
+static const uint8_t *vdso_image(const struct core *c, uint64_t size)
+{
+	const PartRecord *part =
+		(const PartRecord *)c->src.meta->entries[0].msg;
+
+	return part->has_vdso_image && part->vdso_image.len == size
+		       ? part->vdso_image.data
+		       : NULL;
+}
+
 static int add_mapping(struct core *c, const VmaRecord *v, struct err *err)
 {
 	uint64_t size = v->end - v->start;
@@ -230,7 +242,8 @@ static int add_mapping(struct core *c, const VmaRecord *v, struct err *err)
 		return add_file(c, v, err);
 	switch (v->kind) {
 	case VMA_RECORD__KIND__VDSO:
-		return add(c, v, v->start, v->end, 0, err);
+		return add(c, v, v->start, v->end,
+			   vdso_image(c, size) ? size : 0, err);
 	case VMA_RECORD__KIND__VVAR:
 	case VMA_RECORD__KIND__VVAR_VCLOCK:
 		return 0;
@@ -440,6 +453,21 @@ static int copy_pages(struct core *c, struct reader *reader, bool own,
 	return reader_run(reader, pieces, n, on_piece, c, err);
 }
 
+static int write_vdso(struct core *c, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < c->src.nvmas && r == 0; i++) {
+		const VmaRecord *v = c->src.vmas[i];
+		uint64_t size = v->end - v->start;
+
+		if (v->kind == VMA_RECORD__KIND__VDSO && vdso_image(c, size))
+			r = write_memory(c, v->start, vdso_image(c, size),
+					 size, err);
+	}
+	return r;
+}
+
 static int copy_memory(struct core *c, int dir_fd, struct err *err)
 {
 	const struct reader_limits limits = { 0 };
@@ -577,6 +605,7 @@ static int write_core(struct core *c, int dir_fd, struct core_facts *ret,
 	      by_address);
 	r = lay_out(c, &notes, err);
 	r = r < 0 ? r : copy_memory(c, dir_fd, err);
+	r = r < 0 ? r : write_vdso(c, err);
 	r = r < 0 ? r : write_notes(c, notes, &notes_len, err);
 	r = r < 0 ? r : write_heads(c, notes, notes_len, err);
 	if (r == 0 && ftruncate(c->fd, (off_t)c->end) < 0)

@@ -2,7 +2,8 @@
 /*
  * What a debugger is to find in a core file: three threads in functions of
  * their own, values in static, heap, shared and touched file memory, in
- * general, vector and x87 registers.  Says "up" and waits.
+ * general, vector and x87 registers.  Says "up" and waits; so does a child,
+ * if it is to have one.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -63,7 +64,6 @@ int main(int argc, char **argv)
 	int local = 14, fd = open(argv[0], O_RDONLY);
 	pthread_t t;
 
-	(void)argc;
 	in_bss[2 * PAGE] = 42;
 	in_heap = malloc(1 << 20);
 	memset(in_heap, 'h', 1 << 20);
@@ -82,7 +82,13 @@ int main(int argc, char **argv)
 	pthread_create(&t, NULL, spin, (void *)0xfedcba9876543210);
 	pthread_create(&t, NULL, sleeper, &local);
 	pthread_barrier_wait(&barrier);
-	puts("up");
+	/* A child shares all pages but one with its parent. */
+	if (argc > 1 && strcmp(argv[1], "twins") == 0 && fork() == 0) {
+		strcpy(in_heap + 8 * PAGE, "of the child");
+		puts("born");
+	} else {
+		puts("up");
+	}
 	fflush(stdout);
 	for (;;)
 		pause();

@@ -74,6 +74,9 @@ says '{1.5, -2.25}' "vector registers"
 says '3.14159265358979' "x87 registers"
 says 'AT_ENTRY' "the auxiliary vector"
 says "$tmp/cored" "files that were mapped"
+vdso=$(echo "$said" | sed -n 's/.*AT_SYSINFO_EHDR.* \(0x[0-9a-f]*\)$/\1/p')
+said=$(ask c1 cored "x/4xb $vdso")
+says '0x7f	0x45	0x4c	0x46' "the vDSO"
 
 jobcr core "$job" 77 2>err
 is "$?" 4 "a process that is not there"
@@ -103,5 +106,22 @@ matches "$(cat told)" 'core.3: process 3 (sleep), 1 thread,*' \
 	"its file is named after it"
 said=$(ask core.3 "$(command -v sleep)" bt)
 says 'nanosleep' "it sleeps"
+jobcr kill "$job" KILL
+
+# What a child shares with its parent is in the file of either.
+job=$(jobcr run --detach --output out3 -- "$tmp/cored" twins)
+wait_for 20 grep -qx up out3 && wait_for 20 grep -qx born out3
+jobcr checkpoint --leave-running "$job" >/dev/null
+for pid in 2 5; do
+	jobcr core "$job" $pid -o "twin$pid" >/dev/null
+	result $? "a core file of process $pid"
+	said=$(ask "twin$pid" cored 'x/s in_heap+500000' 'x/s in_heap+8*4096' \
+		'x/s in_shared+5*4096' 'x/s in_file+4096' 'p/x in_data')
+	says 'in the heap' "has what both have"
+	says 'in a touched page of a file' "also of a file"
+	says '0x1122334455667788' "and in static memory"
+	[ $pid = 2 ] && twin="'h' <repeats" || twin='of the child'
+	says "$twin" "and what is its own"
+done
 jobcr kill "$job" KILL
 finish
