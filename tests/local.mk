@@ -378,6 +378,10 @@ UNIT_TESTS += %D%/unit/heal
 %C%_unit_heal_SOURCES = %D%/unit/heal.c
 %C%_unit_heal_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
 	src/inject/libinject.a src/kernel/libkernel.a src/util/libutil.a
+UNIT_TESTS += %D%/unit/bpf
+%C%_unit_bpf_SOURCES = %D%/unit/bpf.c
+%C%_unit_bpf_LDADD = %D%/lib/libtap.a src/inject/libinject.a \
+	src/util/libutil.a
 VICTIMS += %D%/victims/creds.victim
 %C%_victims_creds_victim_SOURCES = %D%/victims/creds.c
 %C%_victims_creds_victim_LDADD = $(VICTIM_LIBS)

@@ -55,6 +55,9 @@ static int push_detour(struct remote *r, long nr, const uint64_t args[6],
 
 	if (at < r->buffer + FRAMES)
 		return err_set(err, -ENOSPC, "too many detours");
+	e = remote_admits(r, nr, args, true, err);
+	if (e < 0)
+		return e;
 	remote_call_regs(r, &regs, nr, args);
 	e = remote_put_frame(r, &regs, ALL_SIGNALS, at, r->buffer + AREA, err);
 	if (e == 0)
@@ -179,9 +182,14 @@ int remote_passing_page(struct remote *r, uint64_t addr, remote_look_fn look,
 /* The thread's own state is kept apart from what the chain does to it. */
 static bool can_chain(const struct remote *r)
 {
-	/* A sleep's deadline is lost at every return from a signal. */
-	return !r->puppet && !((long)r->saved.orig_rax >= 0 &&
-			       (long)r->saved.rax == RESTART_BLOCK);
+	/*
+	 * A sleep's deadline is lost at every return from a signal; and one
+	 * that goes home by itself because we are late must not do so without
+	 * the filters that it is under.
+	 */
+	return !r->puppet && !r->passage.filters.count &&
+	       !((long)r->saved.orig_rax >= 0 &&
+		 (long)r->saved.rax == RESTART_BLOCK);
 }
 
 static int lay_chain(struct remote *r, const struct remote_args *calls,

@@ -71,6 +71,34 @@ struct rseq_config {
 int tracee_get_rseq(struct tracee *t, struct rseq_config *ret, struct err *err);
 
 /*
+ * No filter of system calls is asked while a thread has this, but when the
+ * tracer dies all are again.  What is born of it has it, too.  -EPERM: this
+ * process is under a filter itself.
+ */
+int tracee_suspend_filters(struct tracee *t, bool suspend, struct err *err);
+
+/*
+ * Syscall user dispatch: calls from outside of [offset, offset + len), which
+ * may wrap around, raise SIGSYS unless the byte at selector lets them.
+ */
+struct dispatch {
+	bool on;
+	uint64_t offset, len, selector; /* selector 0: none */
+};
+
+/* Before Linux 6.4 nobody can see it: then it is off.  Of a stopped thread. */
+int tracee_get_dispatch(struct tracee *t, struct dispatch *ret,
+			struct err *err);
+int tracee_set_dispatch(struct tracee *t, const struct dispatch *d,
+			struct err *err);
+
+/* Never raises it for a call whose instruction ends at ip. */
+static inline bool dispatch_passes(const struct dispatch *d, uint64_t ip)
+{
+	return !d->on || ip - d->offset < d->len;
+}
+
+/*
  * restart_syscall hides which call is being continued (a thread that was
  * stopped twice): name it again in regs, where that can be found out.
  */
