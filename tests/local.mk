@@ -378,6 +378,12 @@ UNIT_TESTS += %D%/unit/heal
 %C%_unit_heal_SOURCES = %D%/unit/heal.c
 %C%_unit_heal_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
 	src/inject/libinject.a src/kernel/libkernel.a src/util/libutil.a
+VICTIMS += %D%/victims/seccomp.victim
+%C%_victims_seccomp_victim_SOURCES = %D%/victims/seccomp.c
+%C%_victims_seccomp_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/dispatch.victim
+%C%_victims_dispatch_victim_SOURCES = %D%/victims/dispatch.c
+%C%_victims_dispatch_victim_LDADD = $(VICTIM_LIBS)
 UNIT_TESTS += %D%/unit/bpf
 %C%_unit_bpf_SOURCES = %D%/unit/bpf.c
 %C%_unit_bpf_LDADD = %D%/lib/libtap.a src/inject/libinject.a \

@@ -6,10 +6,30 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
+
+#include "kernel/proc.h"
+#include "util/cleanup.h"
 
 struct metadata { /* struct seccomp_metadata */
 	uint64_t filter, flags;
 };
+
+/* Anybody may see whether there are any. */
+static bool has_none(pid_t tid)
+{
+	auto_close int proc_fd = -EBADF;
+	struct proc_status status;
+	struct err ignored;
+	bool none;
+
+	if (proc_open(tid, 0, &proc_fd, &ignored) < 0 ||
+	    proc_read_status(proc_fd, &status, &ignored) < 0)
+		return false;
+	none = status.seccomp == 0;
+	proc_status_done(&status);
+	return none;
+}
 
 static long ask(int request, struct tracee *t, size_t n, void *data)
 {
@@ -26,20 +46,21 @@ static int read_one(struct tracee *t, size_t n, struct filter *ret,
 	/* The first when there is none at all, the second behind the last. */
 	if (len < 0 && (errno == EINVAL || errno == ENOENT))
 		return 0;
+	if (len < 0 && errno == EACCES && has_none(t->tid))
+		return 0;
 	if (len < 0 && errno == EACCES)
 		return err_set(err, -EACCES,
-			       "thread %d: its seccomp filters cannot be read: "
-			       "jobcr itself runs under one",
-			       (int)t->tid);
+			       "seccomp filters cannot be read: jobcr itself "
+			       "runs under one");
 	if (len < 0)
-		return err_sys(err, "thread %d: filter", (int)t->tid);
+		return err_sys(err, "seccomp filter");
 	ret->len = (size_t)len;
 	ret->code = calloc(ret->len, sizeof(*ret->code));
 	if (!ret->code)
-		return err_num(err, ENOMEM, "filter");
+		return err_num(err, ENOMEM, "seccomp filter");
 	if (ask(PTRACE_SECCOMP_GET_FILTER, t, n, ret->code) < 0 ||
 	    ask(PTRACE_SECCOMP_GET_METADATA, t, sizeof(about), &about) < 0)
-		return err_sys(err, "thread %d: filter", (int)t->tid);
+		return err_sys(err, "seccomp filter");
 	ret->log = about.flags & SECCOMP_FILTER_FLAG_LOG;
 	return 1;
 }
@@ -64,7 +85,7 @@ int filters_read(struct tracee *t, struct filters *ret, struct err *err)
 			f.list[f.count++] = one;
 		} else {
 			free(one.code);
-			r = err_num(err, ENOMEM, "filters");
+			r = err_num(err, ENOMEM, "seccomp filters");
 		}
 	} while (r > 0);
 	if (r < 0)
@@ -106,4 +127,13 @@ unsigned int filters_answers(const struct filters *f,
 	for (size_t i = 0; i < f->count; i++)
 		answers |= bpf_answers(f->list[i].code, f->list[i].len, call);
 	return answers;
+}
+
+bool filters_let_restart(const struct filters *f)
+{
+	struct bpf_call call;
+
+	bpf_call_init(&call);
+	bpf_call_set_nr(&call, SYS_restart_syscall);
+	return !(filters_answers(f, &call) & ~(unsigned int)BPF_LETS);
 }

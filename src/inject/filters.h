@@ -38,6 +38,12 @@ bool filter_same(const struct filter *a, const struct filter *b);
 /* So many of the oldest are the same in both. */
 size_t filters_common(const struct filters *a, const struct filters *b);
 
+/*
+ * A sleep that was stopped goes on by a call of another number, which the
+ * kernel makes in the thread's name: does it pass?
+ */
+bool filters_let_restart(const struct filters *f);
+
 /* Answers (BPF_*) of all of them to a call. */
 unsigned int filters_answers(const struct filters *f,
 			     const struct bpf_call *call);

@@ -7,13 +7,13 @@
 
 #define SELECTOR_ALLOW 0 /* SYSCALL_DISPATCH_FILTER_ALLOW */
 
-static bool selector_allows(pid_t pid, const struct dispatch *d)
+bool dispatch_selected(const struct dispatch *d, pid_t pid)
 {
 	uint8_t byte = !SELECTOR_ALLOW;
 	struct iovec here = { &byte, sizeof(byte) };
 	struct iovec there = { (void *)(uintptr_t)d->selector, sizeof(byte) };
 
-	return d->selector &&
+	return d->on && d->selector &&
 	       process_vm_readv(pid, &here, 1, &there, 1, 0) == sizeof(byte) &&
 	       byte == SELECTOR_ALLOW;
 }
@@ -21,17 +21,14 @@ static bool selector_allows(pid_t pid, const struct dispatch *d)
 int passage_read(struct passage *ret, pid_t pid, struct tracee *t,
 		 uint64_t call_ip, uint64_t back_ip, struct err *err)
 {
-	struct passage p = { .pid = pid,
-			     .tid = t->tid,
-			     .call_ip = call_ip,
-			     .back_ip = back_ip };
+	struct passage p = { .call_ip = call_ip, .back_ip = back_ip };
 	int r;
 
 	r = tracee_get_dispatch(t, &p.dispatch, err);
 	r = r < 0 ? r : filters_read(t, &p.filters, err);
 	if (r < 0)
 		return r;
-	p.selected = p.dispatch.on && selector_allows(pid, &p.dispatch);
+	p.selected = dispatch_selected(&p.dispatch, pid);
 	*ret = p;
 	return 0;
 }
@@ -41,40 +38,36 @@ void passage_done(struct passage *p)
 	filters_done(&p->filters);
 }
 
-static int refuse(const struct passage *p, const char *name, struct err *err)
+static int refuse(const char *name, struct err *err)
 {
 	return err_set(err, -ENOTSUP,
-		       "thread %d: its seccomp filter does not let %s pass, "
-		       "which a checkpoint needs",
-		       (int)p->tid, name);
+		       "its seccomp filter does not let %s pass, which a "
+		       "checkpoint needs",
+		       name);
 }
 
-static bool dispatches(const struct passage *p)
+bool passage_needs_selector(const struct passage *p)
 {
-	return !p->selected && !(dispatch_passes(&p->dispatch, p->call_ip) &&
-				 dispatch_passes(&p->dispatch, p->back_ip));
+	return !(dispatch_passes(&p->dispatch, p->call_ip) &&
+		 dispatch_passes(&p->dispatch, p->back_ip));
 }
 
 int passage_leads_home(const struct passage *p, struct err *err)
 {
-	struct bpf_call back, again;
+	struct bpf_call back;
 
-	if (dispatches(p))
+	if (passage_needs_selector(p) && !p->selected)
 		return err_set(err, -ENOTSUP,
-			       "thread %d: its syscall user dispatch would "
-			       "catch calls that a checkpoint needs",
-			       (int)p->tid);
+			       "its syscall user dispatch would catch calls "
+			       "that a checkpoint needs");
 	bpf_call_init(&back);
 	bpf_call_set_nr(&back, SYS_rt_sigreturn);
 	bpf_call_set_ip(&back, p->back_ip);
 	if (filters_answers(&p->filters, &back) & ~(unsigned int)BPF_LETS)
-		return refuse(p, "rt_sigreturn", err);
-	/* Of a sleep that is stopped the kernel makes this. */
-	bpf_call_init(&again);
-	bpf_call_set_nr(&again, SYS_restart_syscall);
-	if (filters_answers(&p->filters, &again) & ~(unsigned int)BPF_LETS)
-		return refuse(p, "restart_syscall", err);
-	return 0;
+		return refuse("rt_sigreturn", err);
+	return filters_let_restart(&p->filters)
+		       ? 0
+		       : refuse("restart_syscall", err);
 }
 
 int passage_admits(const struct passage *p, const struct remote_ask *ask,
@@ -89,6 +82,6 @@ int passage_admits(const struct passage *p, const struct remote_ask *ask,
 	for (unsigned int i = 0; i < ask->known; i++)
 		bpf_call_set_arg(&call, i, ask->args[i]);
 	return filters_answers(&p->filters, &call) & ~good
-		       ? refuse(p, ask->name, err)
+		       ? refuse(ask->name, err)
 		       : 0;
 }

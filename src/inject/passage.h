@@ -16,7 +16,6 @@
  * filters are not asked, but a call may be made when we have died.
  */
 struct passage {
-	pid_t pid, tid;
 	struct filters filters;
 	struct dispatch dispatch;
 	bool selected;             /* the selector lets calls pass now */
@@ -32,10 +31,16 @@ struct remote_ask {
 	bool must; /* it takes something back: it may not fail either */
 };
 
+/* Whether its selector, of a thread of pid, lets all calls pass now. */
+bool dispatch_selected(const struct dispatch *d, pid_t pid);
+
 /* Of a stopped thread.  Takes the ends of a call and of rt_sigreturn. */
 int passage_read(struct passage *ret, pid_t pid, struct tracee *t,
 		 uint64_t call_ip, uint64_t back_ip, struct err *err);
 void passage_done(struct passage *p);
+
+/* Calls of ours pass its user dispatch only as the selector is now. */
+bool passage_needs_selector(const struct passage *p);
 
 /*
  * Whatever we do, it gets home, and its own calls that our stop interrupts go

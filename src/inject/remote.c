@@ -201,13 +201,15 @@ int remote_admits(const struct remote *r, long nr, const uint64_t args[6],
 {
 	struct remote_ask ask = { .nr = nr, .known = 6, .must = must };
 	char name[32];
+	int e;
 
 	if (!r->passage.filters.count)
 		return 0;
 	(void)snprintf(name, sizeof(name), "system call %ld", nr);
 	ask.name = name;
 	memcpy(ask.args, args, sizeof(ask.args));
-	return passage_admits(&r->passage, &ask, err);
+	e = passage_admits(&r->passage, &ask, err);
+	return e < 0 ? err_wrap(err, e, "thread %d", (int)r->t->tid) : 0;
 }
 
 /* From here on it may have to get home alone at any time. */
@@ -217,7 +219,9 @@ static int check_passage(struct remote *r, const uint64_t first[6],
 	int e = remote_passage(r, r->t, &r->passage, err);
 
 	e = e < 0 ? e : passage_leads_home(&r->passage, err);
-	return e < 0 ? e : remote_admits(r, SYS_getpid, first, false, err);
+	if (e < 0)
+		return err_wrap(err, e, "thread %d", (int)r->t->tid);
+	return remote_admits(r, SYS_getpid, first, false, err);
 }
 
 /*

@@ -110,9 +110,11 @@ void syscall_identify(struct tracee *t, struct user_regs_struct *regs);
  *
  * interrupted: the kernel is going to make it again, or to fail it with EINTR
  * if a handler runs, when the thread leaves its stop.  mend: an EINTR that
- * only our stop has caused becomes such a call.
+ * only our stop has caused becomes such a call.  sleeps_on: one that goes on
+ * by restart_syscall.
  */
 bool syscall_interrupted(const struct user_regs_struct *regs);
+bool syscall_sleeps_on(const struct user_regs_struct *regs);
 void syscall_mend(struct user_regs_struct *regs);
 
 /* The call is made again, whatever happens. */

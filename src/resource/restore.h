@@ -20,6 +20,7 @@ struct restore_thread {
 	struct user_regs_struct regs; /* final, set by res_regs */
 	uint64_t sigmask;
 	bool have_regs;
+	struct dispatch dispatch; /* final, set by res_thread */
 };
 
 /* A call that the kernel was about to make again, or to end with EINTR. */
@@ -81,6 +82,12 @@ struct restore_engine {
 	 * it, free for the caller to close by a remote call. */
 	int (*push_fd)(void *arg, struct restore_task *task, uint32_t object,
 		       int *ret_fd, struct err *err);
+	/*
+	 * The filters of calls that all processes were born with here; lasts
+	 * as long as the engine.  First asked for before one is installed.
+	 */
+	int (*inherited_filters)(void *arg, struct restore_task *task,
+				 const struct filters **ret, struct err *err);
 	/* Open with the owner's rights below the job's root. */
 	int (*open_path)(void *arg, const char *path, int flags,
 			 unsigned int mode, struct err *err);
