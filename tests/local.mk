@@ -482,6 +482,11 @@ check_PROGRAMS += %D%/victims/refused_task
 %C%_victims_refused_task_LDADD = $(VICTIM_LIBS)
 T_TESTS += %D%/t/refused_task.t
 
+check_PROGRAMS += %D%/victims/refused_filter
+%C%_victims_refused_filter_SOURCES = %D%/victims/refused_filter.c
+%C%_victims_refused_filter_LDADD = $(VICTIM_LIBS)
+T_TESTS += %D%/t/refused_filter.t
+
 VICTIMS += %D%/victims/many.victim
 %C%_victims_many_victim_SOURCES = %D%/victims/many.c
 %C%_victims_many_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
