@@ -545,6 +545,12 @@ T_TESTS += %D%/t/daemon.t
 T_TESTS += %D%/t/munge.t
 T_TESTS += %D%/t/stepped.t
 
+UNIT_TESTS += %D%/unit/inherited
+%C%_unit_inherited_SOURCES = %D%/unit/inherited.c
+%C%_unit_inherited_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+
 UNIT_TESTS += %D%/unit/edited
 %C%_unit_edited_SOURCES = %D%/unit/edited.c
 %C%_unit_edited_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \

@@ -43,17 +43,17 @@ static int read_one(struct tracee *t, size_t n, struct filter *ret,
 	struct metadata about = { .filter = n };
 	long len = ask(PTRACE_SECCOMP_GET_FILTER, t, n, NULL);
 
+	int e = len < 0 ? errno : 0;
+
 	/* The first when there is none at all, the second behind the last. */
-	if (len < 0 && (errno == EINVAL || errno == ENOENT))
+	if (e == EINVAL || e == ENOENT || (e == EACCES && has_none(t->tid)))
 		return 0;
-	if (len < 0 && errno == EACCES && has_none(t->tid))
-		return 0;
-	if (len < 0 && errno == EACCES)
+	if (e == EACCES)
 		return err_set(err, -EACCES,
 			       "seccomp filters cannot be read: jobcr itself "
 			       "runs under one");
-	if (len < 0)
-		return err_sys(err, "seccomp filter");
+	if (e)
+		return err_num(err, e, "seccomp filter");
 	ret->len = (size_t)len;
 	ret->code = calloc(ret->len, sizeof(*ret->code));
 	if (!ret->code)

@@ -226,7 +226,7 @@ static int refused_here(int64_t value, struct err *err)
 			       "it, let slurmd here run under the same");
 	if (value > 0)
 		return err_set(err, -EIO, "thread %d differs", (int)value);
-	return err_num(err, (int)value, "seccomp");
+	return err_num(err, (int)value, "install");
 }
 
 static int install(struct remote *remote, const struct filter *f,

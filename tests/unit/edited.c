@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +19,7 @@
 #include "../lib/drive.h"
 #include "../lib/sample.h"
 #include "../lib/tap.h"
+#include "images/part.pb-c.h"
 #include "images/process.pb-c.h"
 #include "images/signal.pb-c.h"
 #include "images/tags.h"
@@ -155,11 +158,77 @@ static void signal_stop(ProtobufCMessage *msg)
 	rec->actions[rec->n_actions++] = e;
 }
 
+/* One more record behind that of the credentials, which are as they were. */
+static void add_filters(SeccompRecord *rec, const ProtobufCMessage *creds,
+			size_t count, size_t len)
+{
+	const struct sock_filter allow =
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+
+	rec->tid = ((const CredsRecord *)creds)->tid;
+	rec->filters = calloc(count + 1, sizeof(*rec->filters));
+	rec->n_filters = count;
+	for (size_t i = 0; i < count; i++) {
+		SeccompFilter *f = calloc(1, sizeof(*f));
+
+		seccomp_filter__init(f);
+		f->code.len = len;
+		f->code.data = malloc(len + sizeof(allow));
+		for (size_t at = 0; at < len; at += sizeof(allow))
+			memcpy(f->code.data + at, &allow, sizeof(allow));
+		rec->filters[i] = f;
+	}
+}
+
+static void filter(SeccompRecord *rec, ProtobufCMessage *creds)
+{
+	add_filters(rec, creds, 1, 8);
+}
+
+static void filter_and_promise(SeccompRecord *rec, ProtobufCMessage *creds)
+{
+	add_filters(rec, creds, 1, 8);
+	((CredsRecord *)creds)->no_new_privs = 1;
+}
+
+static void filter_without_code(SeccompRecord *rec, ProtobufCMessage *creds)
+{
+	add_filters(rec, creds, 1, 0);
+}
+
+static void filter_half(SeccompRecord *rec, ProtobufCMessage *creds)
+{
+	add_filters(rec, creds, 1, 12);
+}
+
+static void filter_long(SeccompRecord *rec, ProtobufCMessage *creds)
+{
+	add_filters(rec, creds, 1, 8 * (BPF_MAXINSNS + 1));
+}
+
+static void filters_many(SeccompRecord *rec, ProtobufCMessage *creds)
+{
+	add_filters(rec, creds, 9, 8 * BPF_MAXINSNS);
+}
+
+static void filters_shared(SeccompRecord *rec, ProtobufCMessage *creds)
+{
+	add_filters(rec, creds, 1, 8);
+	rec->shared = 1u << 31;
+}
+
+static void filter_damaged(SeccompRecord *rec, ProtobufCMessage *creds)
+{
+	filter_and_promise(rec, creds);
+	memset(rec->filters[0]->code.data, 0xff, 8);
+}
+
 static const struct edit {
 	const char *what;
 	uint32_t tag;
 	void (*apply)(ProtobufCMessage *msg);
-	const char *error; /* part of the text */
+	const char *error; /* part of the text; NULL: it is restored */
+	void (*add)(SeccompRecord *rec, ProtobufCMessage *msg);
 } edits[] = {
 	{ "effective user root", TAG_CREDS, uid_root, "uid 0" },
 	{ "saved user root", TAG_CREDS, saved_uid_root, "uid 0" },
@@ -181,6 +250,20 @@ static const struct edit {
 	{ "real-time I/O priority", TAG_THREAD, io_first, "ioprio" },
 	{ "an alarm clock", TAG_TIMER, alarm_clock, "alarm clock" },
 	{ "an action for SIGKILL", TAG_SIGACTION, signal_stop, "signal 9" },
+	{ "a filter of calls", TAG_CREDS, NULL, "only root can install",
+	  filter },
+	{ "with a filter and no_new_privs", TAG_CREDS, NULL, NULL,
+	  filter_and_promise },
+	{ "a filter without code", TAG_CREDS, NULL, "filter of 0",
+	  filter_without_code },
+	{ "half an instruction", TAG_CREDS, NULL, "filter of 12", filter_half },
+	{ "a filter that is too long", TAG_CREDS, NULL, "filter of 32776",
+	  filter_long },
+	{ "too many instructions", TAG_CREDS, NULL, "36900 instructions",
+	  filters_many },
+	{ "a leader's filters in a leader", TAG_CREDS, NULL,
+	  "filters of its leader", filters_shared },
+	{ "a filter that is none", TAG_CREDS, NULL, "seccomp", filter_damaged },
 };
 
 struct bytes {
@@ -218,16 +301,28 @@ static int rewrite(int dir_fd, const struct edit *edit, ManifestRecord *m,
 	StreamEntry *stream = m->parts[0]->streams[0];
 	struct bytes text = { 0 };
 	const struct img_sink sink = { .write = append, .arg = &text };
+	SeccompRecord more;
 	struct digest *digest = NULL;
 	auto_free uint8_t *packed = NULL;
-	size_t i, len = 0;
+	size_t i, len = 0, records = 0;
 	int r = 0;
 
 	for (i = 0; i < meta->count && r == 0; i++) {
-		if (edit && meta->entries[i].tag == edit->tag)
+		bool edited = edit && meta->entries[i].tag == edit->tag;
+
+		seccomp_record__init(&more);
+		if (meta->entries[i].tag == TAG_PART_END)
+			((PartEndRecord *)meta->entries[i].msg)->records =
+				(uint32_t)records;
+		if (edited && edit->add)
+			edit->add(&more, meta->entries[i].msg);
+		else if (edited)
 			edit->apply(meta->entries[i].msg);
 		r = img_put(&sink, meta->entries[i].tag, meta->entries[i].msg,
 			    err);
+		if (r == 0 && more.tid)
+			r = img_put(&sink, TAG_SECCOMP, &more.base, err);
+		records += 1 + (more.tid != 0);
 	}
 	r = r < 0 ? r : digest_new(&digest, err);
 	if (r == 0) {
@@ -286,8 +381,9 @@ static void restore(const struct drive_place *place, const char *dir,
 	struct drive_job *job = NULL;
 	int r = drive_restore(place, dir, &job, o);
 
-	if (!edit)
-		ok(r == 0, "written again but not edited, it is restored: %s",
+	if (!edit || !edit->error)
+		ok(r == 0, "written again %s, it is restored: %s",
+		   edit ? edit->what : "but not edited",
 		   r < 0 ? o->err.text : "yes");
 	else
 		ok(r < 0 && strstr(o->err.text, edit->error),
