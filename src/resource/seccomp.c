@@ -270,12 +270,17 @@ static int install_some(struct remote *remote, const struct filters *chain,
 	return r;
 }
 
-/* From now on they are asked, but for our calls. */
-static int suspend_all(struct restore_task *task, struct err *err)
+/*
+ * From now on filters are asked, but not by our calls.  What the leader
+ * installs comes to all at once.
+ */
+static int suspend(struct restore_task *task, struct restore_thread *thread,
+		   struct err *err)
 {
-	int r = 0;
+	bool leader = thread == &task->threads[0];
+	int r = tracee_suspend_filters(&thread->tracee, true, err);
 
-	for (size_t i = 0; i < task->nthreads && r == 0; i++)
+	for (size_t i = 1; leader && i < task->nthreads && r == 0; i++)
 		r = tracee_suspend_filters(&task->threads[i].tracee, true, err);
 	return r < 0 ? err_wrap(err, r,
 				"jobcr itself must not run under a filter")
@@ -294,7 +299,7 @@ static int seccomp_restore(struct restore_ctx *ctx, struct restore_task *task,
 
 	r = ctx->engine->inherited_filters(ctx->engine->arg, task, &here, err);
 	if (r == 0)
-		r = suspend_all(task, err);
+		r = suspend(task, thread, err);
 	if (r < 0 || thread != &task->threads[0])
 		return r;
 	r = make_chain(ctx, task, rec, &chain, err);

@@ -24,6 +24,7 @@
 #include "images/signal.pb-c.h"
 #include "images/tags.h"
 #include "images/thread.pb-c.h"
+#include "inject/filters.h"
 #include "snapshot/snapshot.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -188,6 +189,7 @@ static void filter(SeccompRecord *rec, ProtobufCMessage *creds)
 static void filter_and_promise(SeccompRecord *rec, ProtobufCMessage *creds)
 {
 	add_filters(rec, creds, 1, 8);
+	rec->filters[0]->log = 1;
 	((CredsRecord *)creds)->no_new_privs = 1;
 }
 
@@ -374,6 +376,23 @@ static int snapshot_of_sleep(const struct drive_place *place, const char *dir,
 	return r;
 }
 
+/* It is what the snapshot says. */
+static bool has_filter(pid_t pid, struct err *err)
+{
+	struct filters f = { 0 };
+	struct tracee t;
+	bool good;
+
+	if (tracee_seize(&t, pid, false, err) < 0 ||
+	    tracee_interrupt(&t, err) < 0 ||
+	    tracee_wait_stop(&t, UINT64_MAX, err) < 0 ||
+	    filters_read(&t, &f, err) < 0)
+		return false;
+	good = f.count == 1 && f.list[0].len == 1 && f.list[0].log;
+	filters_done(&f);
+	return tracee_detach(&t, err) == 0 && good;
+}
+
 static void restore(const struct drive_place *place, const char *dir,
 		    const struct edit *edit)
 {
@@ -389,6 +408,9 @@ static void restore(const struct drive_place *place, const char *dir,
 		ok(r < 0 && strstr(o->err.text, edit->error),
 		   "%s is not to be had: %s", edit->what,
 		   r < 0 ? o->err.text : "restored");
+	if (r == 0 && edit)
+		ok(has_filter(drive_root_pid(job), &o->err),
+		   "%s: it has it, and it logs: %s", edit->what, o->err.text);
 	drive_end(job);
 	free(o);
 }

@@ -88,9 +88,9 @@ static long kill_at(unsigned int flags, long nr)
 /* Calls that jobcr makes and nobody here needs: they may fail. */
 static bool fail_known(void)
 {
-	static const long calls[] = { SYS_modify_ldt, SYS_membarrier,
+	static const long calls[] = { SYS_modify_ldt,    SYS_membarrier,
 				      SYS_get_mempolicy, SYS_pkey_mprotect,
-				      SYS_getitimer, SYS_getpid };
+				      SYS_getitimer,     SYS_getpid };
 	bool good = true;
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
@@ -229,11 +229,42 @@ static pid_t start_child(void)
 	return pid;
 }
 
+static void *filtered(void *arg)
+{
+	struct expected e = { .who = "a thread alone", .third = true };
+
+	victim_need(fail(0, 74) == 0, "filter of one thread");
+	e.filters = count_filters();
+	stage = 1;
+	victim_wait_go();
+	check(&e);
+	return arg;
+}
+
+/* Only one of its threads, and not the first, has a filter. */
+static pid_t start_lone(void)
+{
+	struct expected e = { .who = "a leader without" };
+	pid_t pid = fork();
+	pthread_t id;
+
+	victim_need(pid >= 0, "fork");
+	if (pid > 0)
+		return pid;
+	e.filters = count_filters();
+	pthread_create(&id, NULL, filtered, NULL);
+	victim_wait_go();
+	victim_check(stage == 1, "the thread is not ready");
+	check(&e);
+	pthread_join(id, NULL);
+	_exit(0);
+}
+
 int main(void)
 {
 	pthread_t id[THREADS];
 	int before, status;
-	pid_t pid;
+	pid_t pid, lone = start_lone();
 
 	if (fail(0, 71) < 0)
 		victim_skip("no seccomp filters: %s", strerror(errno));
@@ -261,5 +292,7 @@ int main(void)
 	/* Names the thread that has filters which the leader has not. */
 	victim_check(waitpid(pid, &status, 0) == pid && status == 0,
 		     "child ended with %#x", (unsigned int)status);
+	victim_check(waitpid(lone, &status, 0) == lone && status == 0,
+		     "the other child ended with %#x", (unsigned int)status);
 	victim_verdict(victim_interrupts == 0, "filters of calls are kept");
 }
