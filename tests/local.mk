@@ -381,6 +381,10 @@ UNIT_TESTS += %D%/unit/heal
 VICTIMS += %D%/victims/seccomp.victim
 %C%_victims_seccomp_victim_SOURCES = %D%/victims/seccomp.c
 %C%_victims_seccomp_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/asked.victim
+%C%_victims_asked_victim_SOURCES = %D%/victims/asked.c
+%C%_victims_asked_victim_LDADD = $(VICTIM_LIBS) $(ENGINE_LIBS) \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) $(GCRYPT_LIBS)
 VICTIMS += %D%/victims/dispatch.victim
 %C%_victims_dispatch_victim_SOURCES = %D%/victims/dispatch.c
 %C%_victims_dispatch_victim_LDADD = $(VICTIM_LIBS)

@@ -378,7 +378,7 @@ static int dump_task(struct dump *d, struct collected_task *t, struct err *err)
 		f > d->collection->tree->tasks ? f[-1].remote : NULL;
 	int r = 0;
 
-	/* Where something could be in the way, one was made to look at it. */
+	/* Where user dispatch is in the way, one was made that avoids it. */
 	if (!f->remote)
 		r = remote_new(f->pid, &f->threads[0].tracee, like, &f->remote,
 			       err);

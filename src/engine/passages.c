@@ -21,6 +21,7 @@ struct checking {
 	struct frozen_task *f;
 	struct dispatch *dispatch;
 	bool dispatches;
+	const struct remote *like; /* of another process, or NULL */
 	struct refusals *no;
 };
 
@@ -87,13 +88,11 @@ static int make_remote(struct checking *k, struct err *err)
 	memcpy(within, k->dispatch, bytes);
 	for (int empty = 1; r == -ENOTSUP && empty >= 0; empty--) {
 		leave_out_selected(k, within, empty);
-		r = remote_new_within(k->f->pid, leader, NULL, within,
+		r = remote_new_within(k->f->pid, leader, k->like, within,
 				      k->t->nthreads, &k->f->remote, err);
 	}
 	if (r == -ENOTSUP && k->dispatches)
-		r = remote_new(k->f->pid, leader, NULL, &k->f->remote, err);
-	if (r == 0)
-		k->t->view.remote = k->f->remote;
+		r = remote_new(k->f->pid, leader, k->like, &k->f->remote, err);
 	return r;
 }
 
@@ -199,21 +198,38 @@ static int check_task(struct checking *k, struct err *err)
 	return r;
 }
 
+/*
+ * The next process often runs the same library.  A remote takes memory: only
+ * one that was not easy to find a place for is kept for the dump.
+ */
+static void next_like(struct checking *k, struct remote **like)
+{
+	if (!k->f->remote || k->dispatches)
+		return;
+	remote_free(*like);
+	*like = k->f->remote;
+	k->f->remote = NULL;
+}
+
 int passages_check(struct collection *c, struct refusals *no, struct err *err)
 {
+	struct remote *like = NULL;
 	int r = 0;
 
 	for (size_t i = 0; i < c->ntasks && r == 0; i++) {
 		struct checking k = { .t = &c->tasks[i],
 				      .f = &c->tree->tasks[i],
+				      .like = like,
 				      .no = no };
 
 		if (k.f->zombie)
 			continue;
 		r = check_task(&k, err);
 		free(k.dispatch);
+		next_like(&k, &like);
 		if (r < 0)
-			return err_wrap(err, r, "process %d", k.t->view.ns_pid);
+			err_wrap(err, r, "process %d", k.t->view.ns_pid);
 	}
+	remote_free(like);
 	return r;
 }

@@ -9,7 +9,7 @@
  * Threads of a frozen tree that have put something between themselves and
  * the kernel (seccomp filters, user dispatch): would all calls of a dump come
  * through, and the thread home, if we died at any of them?  Findings are
- * added to no; tasks with such threads get their remote.  Nothing is touched.
+ * added to no; tasks with user dispatch get their remote.  Nothing is touched.
  */
 int passages_check(struct collection *c, struct refusals *no, struct err *err);
 

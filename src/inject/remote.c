@@ -188,11 +188,10 @@ static int write_frame(struct remote *r, bool restarts, struct err *err)
 	return remote_put_frame(r, &regs, r->saved_mask, r->stack, 0, err);
 }
 
-/* Only while our calls run: else the job would gain rights. */
-static int suspend_filters(struct remote *r, bool in_calls, struct err *err)
+int remote_suspend_filters(struct remote *r, bool suspend, struct err *err)
 {
 	return r->passage.filters.count
-		       ? tracee_suspend_filters(r->t, in_calls, err)
+		       ? tracee_suspend_filters(r->t, suspend, err)
 		       : 0;
 }
 
@@ -270,7 +269,7 @@ int remote_begin(struct remote *r, struct tracee *t, struct err *err)
 	e = e < 0 ? e : check_passage(r, none, err);
 	e = e < 0 ? e : tracee_get_sigmask(t, &r->saved_mask, err);
 	e = e < 0 ? e : write_frame(r, false, err);
-	e = e < 0 ? e : suspend_filters(r, true, err);
+	e = e < 0 ? e : remote_suspend_filters(r, true, err);
 	/*
 	 * First on the frame (a getpid is what would be called), then the
 	 * mask: the frame holds the true one.
@@ -323,7 +322,7 @@ int remote_end(struct remote *r, struct err *err)
 		return e;
 	}
 	e = stop_again(r, err);
-	e = e < 0 ? e : suspend_filters(r, false, err);
+	e = e < 0 ? e : remote_suspend_filters(r, false, err);
 	/* Still on the frame while the mask is the true one again. */
 	e = e < 0 ? e : tracee_set_sigmask(t, r->saved_mask, err);
 	e = e < 0 ? e : tracee_set_regs(t, &r->saved, err);

@@ -43,6 +43,12 @@ int remote_admits(const struct remote *r, long nr, const uint64_t args[6],
 		  bool must, struct err *err);
 
 /*
+ * Its filters, if it has any, are not asked: only while it makes calls of
+ * ours and stops after each, else the job would gain rights.
+ */
+int remote_suspend_filters(struct remote *r, bool suspend, struct err *err);
+
+/*
  * A frame at addr that makes the begun thread go on with these registers.
  * area: where its vectors lie, if they are not to be its own.
  */

@@ -50,7 +50,7 @@ struct look {
 struct shared {
 	volatile uint64_t looks[THREADS];
 	volatile int bad;
-	bool filtered;
+	int filtered; /* 2: all that chains are made of is allowed */
 	char what[128];
 };
 
@@ -69,8 +69,7 @@ struct shared {
 	F(17)                                                                  \
 	F(18)                                                                  \
 	F(19)                                                                  \
-	F(20) F(21) F(22) F(23) F(24) F(25) F(26) F(27) F(28) F(29) F(30)      \
-		F(31)
+	F(20) F(21) F(22) F(23) F(24) F(25) F(26) F(27) F(28) F(29) F(30) F(31)
 
 /*
  * Between load and store nothing is touched but a counter; every register
@@ -196,7 +195,10 @@ struct victim {
 /* What we call may fail or has to be made, all but its own calls kill it. */
 static void go_behind_filter(struct shared *shared)
 {
-	static const struct sock_filter code[] = {
+	const uint32_t chained = shared->filtered == 2
+					 ? SECCOMP_RET_ALLOW
+					 : SECCOMP_RET_ERRNO | EPERM;
+	const struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 			 offsetof(struct seccomp_data, nr)),
 		CALL_IS(SYS_sigaltstack, SECCOMP_RET_ALLOW),
@@ -207,7 +209,9 @@ static void go_behind_filter(struct shared *shared)
 		CALL_IS(SYS_munmap, SECCOMP_RET_ALLOW),
 		CALL_IS(SYS_prlimit64, SECCOMP_RET_ALLOW),
 		CALL_IS(SYS_mmap, SECCOMP_RET_LOG),
-		CALL_IS(SYS_getpid, SECCOMP_RET_ERRNO | EPERM),
+		CALL_IS(SYS_getpid, chained),
+		CALL_IS(SYS_nanosleep, chained),
+		CALL_IS(SYS_getcpu, chained),
 		CALL_IS(SYS_times, SECCOMP_RET_ERRNO | ENOSYS),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 	};
@@ -258,7 +262,7 @@ static void *watch(void *arg)
 	return NULL;
 }
 
-static pid_t spawn_victim(struct shared *shared, bool filtered)
+static pid_t spawn_victim(struct shared *shared, int filtered)
 {
 	pid_t pid;
 
@@ -515,7 +519,7 @@ int main(void)
 		skip_all("tracing the child of another process needs root");
 	if (!__builtin_cpu_supports("avx"))
 		skip_all("this CPU has no AVX");
-	victim = spawn_victim(shared, false);
+	victim = spawn_victim(shared, 0);
 	ok(await_looks(shared), "the victim looks after itself");
 	prlimit(victim, RLIMIT_AS, &memory, NULL);
 	play(victim, shared, "any limits");
@@ -524,10 +528,14 @@ int main(void)
 	play(victim, shared, "limits without room");
 	kill(victim, SIGKILL);
 	waitpid(victim, NULL, 0);
-	victim = spawn_victim(shared, true);
-	ok(await_looks(shared), "another one looks behind filters");
 	memory = (struct rlimit){ RLIM_INFINITY, RLIM_INFINITY };
+	victim = spawn_victim(shared, 1);
+	ok(await_looks(shared), "another one looks behind filters");
 	play(victim, shared, "filters");
+	kill(victim, SIGKILL);
+	waitpid(victim, NULL, 0);
+	victim = spawn_victim(shared, 2);
+	ok(await_looks(shared), "one looks behind others");
 	memory = (struct rlimit){ 4096, RLIM_INFINITY - 1 };
 	prlimit(victim, RLIMIT_AS, &memory, NULL);
 	play(victim, shared, "filters and no room");
