@@ -22,6 +22,7 @@ struct checking {
 	struct dispatch *dispatch;
 	bool dispatches;
 	const struct remote *like; /* of another process, or NULL */
+	struct filters good;       /* the last that let everything pass */
 	struct refusals *no;
 };
 
@@ -154,7 +155,21 @@ static int check_filters(const struct passage *p, bool leader, struct err *err)
 	return r;
 }
 
-static int check_thread(const struct checking *k, size_t i, struct err *err)
+/* Mostly all threads have the same; of the leader more is asked. */
+static bool is_good(const struct checking *k, const struct filters *f)
+{
+	return f->count == k->good.count &&
+	       filters_common(f, &k->good) == f->count;
+}
+
+static void keep_good(struct checking *k, struct passage *p)
+{
+	filters_done(&k->good);
+	k->good = p->filters;
+	p->filters = (struct filters){ 0 };
+}
+
+static int check_thread(struct checking *k, size_t i, struct err *err)
 {
 	const struct thread_view *v = &k->t->threads[i];
 	struct passage p;
@@ -168,8 +183,10 @@ static int check_thread(const struct checking *k, size_t i, struct err *err)
 	if (r < 0)
 		return r;
 	r = check_dispatch(k, i, &p);
-	if (r == 0) {
+	if (r == 0 && !is_good(k, &p.filters)) {
 		r = check_filters(&p, i == 0, err);
+		if (r == 0)
+			keep_good(k, &p);
 		if (r == -ENOTSUP)
 			refuse(k, i,
 			       "let the filter allow it (one that only reads "
@@ -226,6 +243,7 @@ int passages_check(struct collection *c, struct refusals *no, struct err *err)
 			continue;
 		r = check_task(&k, err);
 		free(k.dispatch);
+		filters_done(&k.good);
 		next_like(&k, &like);
 		if (r < 0)
 			err_wrap(err, r, "process %d", k.t->view.ns_pid);
