@@ -177,7 +177,8 @@ static int check_thread(struct checking *k, size_t i, struct err *err)
 
 	r = remote_passage(k->f->remote, v->tracee, &p, err);
 	if (r == -EACCES) {
-		refuse(k, i, "start jobcrd without a filter", err->text);
+		refuse(k, i, "start jobcrd as root, without a filter",
+		       err->text);
 		return 0;
 	}
 	if (r < 0)

@@ -51,7 +51,7 @@ static int read_one(struct tracee *t, size_t n, struct filter *ret,
 	if (e == EACCES)
 		return err_set(err, -EACCES,
 			       "seccomp filters cannot be read: jobcr itself "
-			       "runs under one");
+			       "runs under one, or without CAP_SYS_ADMIN");
 	if (e)
 		return err_num(err, e, "seccomp filter");
 	ret->len = (size_t)len;

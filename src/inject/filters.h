@@ -27,8 +27,8 @@ struct filters {
 
 /*
  * Of a stopped thread.  One under none, or in strict mode, has none.
- * -EACCES: this process is under a filter itself, so it may not see those of
- * others.
+ * -EACCES: this process is under a filter itself, or has no CAP_SYS_ADMIN, so
+ * it may not see those of others.
  */
 int filters_read(struct tracee *t, struct filters *ret, struct err *err);
 void filters_done(struct filters *f);
