@@ -38,6 +38,7 @@ static const struct {
 	{ TAG_SCHED, &sched_record__descriptor },
 	{ TAG_CREDS, &creds_record__descriptor },
 	{ TAG_THREAD_POLICY, &thread_policy_record__descriptor },
+	{ TAG_SECCOMP, &seccomp_record__descriptor },
 	{ TAG_FD, &fd_record__descriptor },
 	{ TAG_FILE, &file_record__descriptor },
 	{ TAG_GHOST, &ghost_record__descriptor },

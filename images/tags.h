@@ -31,6 +31,7 @@
 #define TAG_SCHED         0x0202u
 #define TAG_CREDS         0x0203u
 #define TAG_THREAD_POLICY 0x0204u
+#define TAG_SECCOMP       0x0205u
 #define TAG_FD            0x0300u
 #define TAG_FILE          0x0301u
 #define TAG_GHOST         0x0302u

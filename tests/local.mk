@@ -392,6 +392,20 @@ UNIT_TESTS += %D%/unit/heal
 %C%_unit_heal_SOURCES = %D%/unit/heal.c
 %C%_unit_heal_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
 	src/inject/libinject.a src/kernel/libkernel.a src/util/libutil.a
+VICTIMS += %D%/victims/seccomp.victim
+%C%_victims_seccomp_victim_SOURCES = %D%/victims/seccomp.c
+%C%_victims_seccomp_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/asked.victim
+%C%_victims_asked_victim_SOURCES = %D%/victims/asked.c
+%C%_victims_asked_victim_LDADD = $(VICTIM_LIBS) $(ENGINE_LIBS) \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) $(GCRYPT_LIBS)
+VICTIMS += %D%/victims/dispatch.victim
+%C%_victims_dispatch_victim_SOURCES = %D%/victims/dispatch.c
+%C%_victims_dispatch_victim_LDADD = $(VICTIM_LIBS)
+UNIT_TESTS += %D%/unit/bpf
+%C%_unit_bpf_SOURCES = %D%/unit/bpf.c
+%C%_unit_bpf_LDADD = %D%/lib/libtap.a src/inject/libinject.a \
+	src/util/libutil.a
 VICTIMS += %D%/victims/creds.victim
 %C%_victims_creds_victim_SOURCES = %D%/victims/creds.c
 %C%_victims_creds_victim_LDADD = $(VICTIM_LIBS)
@@ -506,6 +520,11 @@ check_PROGRAMS += %D%/victims/refused_task
 %C%_victims_refused_task_LDADD = $(VICTIM_LIBS)
 T_TESTS += %D%/t/refused_task.t
 
+check_PROGRAMS += %D%/victims/refused_filter
+%C%_victims_refused_filter_SOURCES = %D%/victims/refused_filter.c
+%C%_victims_refused_filter_LDADD = $(VICTIM_LIBS)
+T_TESTS += %D%/t/refused_filter.t
+
 VICTIMS += %D%/victims/many.victim
 %C%_victims_many_victim_SOURCES = %D%/victims/many.c
 %C%_victims_many_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
@@ -577,6 +596,12 @@ UNIT_TESTS += %D%/unit/vdso
 UNIT_TESTS += %D%/unit/frames
 %C%_unit_frames_SOURCES = %D%/unit/frames.c %D%/lib/forge.c %D%/lib/forge.h
 %C%_unit_frames_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+
+UNIT_TESTS += %D%/unit/inherited
+%C%_unit_inherited_SOURCES = %D%/unit/inherited.c
+%C%_unit_inherited_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 

@@ -25,6 +25,8 @@ struct building {
 	struct restore_owner owner;
 	struct restore_engine engine;
 	struct restore_ctx ctx;
+	struct filters inherited; /* of calls, once asked for */
+	bool have_inherited;
 	uint8_t allowed_cpus[128];
 };
 

@@ -164,21 +164,40 @@ static int engine_sync_later(void *arg, int fd, struct err *err)
 	return sync_add(d->syncs, fd, err);
 }
 
-/* The allocation's CPUs: nothing of the job changes those of its init. */
+/* Nothing of the job changes its init; without one: whoever started it. */
+static pid_t launcher(const struct dump *d)
+{
+	return d->args->init_pid ? d->args->init_pid
+				 : d->collection->tree->tasks[0].stat.ppid;
+}
+
 static int read_allowed_cpus(struct dump *d, struct err *err)
 {
-	const struct frozen_tree *tree = d->collection->tree;
-	pid_t pid = d->args->init_pid;
+	const pid_t pid = launcher(d);
 	long n;
 
-	if (!pid)
-		pid = tree->tasks[0].stat.ppid;
 	n = syscall(SYS_sched_getaffinity, pid, sizeof(d->allowed_cpus),
 		    d->allowed_cpus);
 	if (n < 0)
 		return err_sys(err, "CPUs of process %d", pid);
 	d->options.allowed_cpus = d->allowed_cpus;
 	d->options.allowed_cpus_len = (uint32_t)n;
+	return 0;
+}
+
+/* All of the job were born with these, and nobody can lose one. */
+static int read_inherited_filters(struct dump *d, struct err *err)
+{
+	auto_close int proc_fd = -EBADF;
+	struct proc_status status;
+	int r;
+
+	r = proc_open(launcher(d), 0, &proc_fd, err);
+	r = r < 0 ? r : proc_read_status(proc_fd, &status, err);
+	if (r < 0)
+		return err_wrap(err, r, "process %d", launcher(d));
+	d->options.inherited_filters = status.seccomp_filters;
+	proc_status_done(&status);
 	return 0;
 }
 
@@ -219,7 +238,8 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 	d->ctx.engine = &d->engine;
 	d->ctx.options = &d->options;
 	r = maps_guards_hidden(&d->ctx.guards_hidden, err);
-	return r < 0 ? r : read_allowed_cpus(d, err);
+	r = r < 0 ? r : read_allowed_cpus(d, err);
+	return r < 0 ? r : read_inherited_filters(d, err);
 }
 
 int dump_failure(const struct dump *d, struct err *err)
@@ -378,9 +398,12 @@ static int dump_task(struct dump *d, struct collected_task *t, struct err *err)
 	/* Most processes of a tree run the same library. */
 	const struct remote *like =
 		f > d->collection->tree->tasks ? f[-1].remote : NULL;
-	int r;
+	int r = 0;
 
-	r = remote_new(f->pid, &f->threads[0].tracee, like, &f->remote, err);
+	/* Where user dispatch is in the way, one was made that avoids it. */
+	if (!f->remote)
+		r = remote_new(f->pid, &f->threads[0].tracee, like, &f->remote,
+			       err);
 	if (r < 0)
 		return r;
 	t->view.remote = f->remote;

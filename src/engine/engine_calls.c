@@ -60,6 +60,22 @@ static int call_lend_fd(void *arg, struct restore_task *task, uint32_t object,
 	return r < 0 || !inside ? r : puppet_enter(p, inside, err);
 }
 
+/* All descend from the same supervisor. */
+static int call_inherited_filters(void *arg, struct restore_task *task,
+				  const struct filters **ret, struct err *err)
+{
+	struct building *b = arg;
+	int r = 0;
+
+	if (!b->have_inherited)
+		r = filters_read(&task->threads[0].tracee, &b->inherited, err);
+	if (r < 0)
+		return r;
+	b->have_inherited = true;
+	*ret = &b->inherited;
+	return 0;
+}
+
 static int call_open_path(void *arg, const char *path, int flags,
 			  unsigned int mode, struct err *err)
 {
@@ -137,6 +153,7 @@ int building_init(struct building *b, struct err *err)
 		.set_data_fd = call_set_data_fd,
 		.find = call_find,
 		.lend_fd = call_lend_fd,
+		.inherited_filters = call_inherited_filters,
 		.open_path = call_open_path,
 		.inherited = call_inherited,
 	};
@@ -181,6 +198,7 @@ void building_done(struct building *b)
 	for (size_t i = 0; i < b->npuppets; i++)
 		puppet_done(&b->puppets[i]);
 	free(b->puppets);
+	filters_done(&b->inherited);
 	descriptors_free(b->fds);
 	contents_free(b->contents);
 	heirs_done(&b->heirs);

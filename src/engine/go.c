@@ -56,7 +56,10 @@ static int finish_thread(struct restore_thread *t, struct err *err)
 	/* All signals are blocked until it stands there. */
 	if (r == 0 && regs_in_call(&t->regs))
 		r = stop_in_signals(&t->tracee, err);
-	return r < 0 ? r : tracee_set_sigmask(&t->tracee, t->sigmask, err);
+	r = r < 0 ? r : tracee_set_sigmask(&t->tracee, t->sigmask, err);
+	if (r == 0 && t->dispatch.on)
+		r = tracee_set_dispatch(&t->tracee, &t->dispatch, err);
+	return r;
 }
 
 static int finish_task(struct puppet *p, struct err *err)

@@ -16,6 +16,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/outputs.c %D%/outputs.h
 %C%_libengine_a_SOURCES += %D%/outside.c %D%/outside.h
 %C%_libengine_a_SOURCES += %D%/pages.c %D%/pages.h
+%C%_libengine_a_SOURCES += %D%/passages.c %D%/passages.h
 %C%_libengine_a_SOURCES += %D%/slice.c %D%/slice.h
 %C%_libengine_a_SOURCES += %D%/pin.c %D%/pin.h %D%/hold.c %D%/hold.h
 %C%_libengine_a_SOURCES += %D%/ends.c %D%/ends.h

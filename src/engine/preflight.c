@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "engine/kin.h"
+#include "engine/passages.h"
 #include "engine/preflight.h"
 
 #include <errno.h>
@@ -102,5 +103,8 @@ int preflight(struct collection *c, const struct dump_ctx *ctx, pid_t init_pid,
 		r = check_files(&k, err);
 	if (r == 0)
 		r = check_tasks(&k, err);
+	/* Others than stopped threads cannot be asked. */
+	if (r == 0 && c->frozen)
+		r = passages_check(c, no, err);
 	return r;
 }

@@ -145,9 +145,6 @@ static int check_threads(const struct collection *c,
 		if (r == 0 && (st.flags & PF_IO_WORKER))
 			refuse(t, no, "disable io_uring in the program",
 			       "a worker thread of io_uring");
-		if (v->status->seccomp)
-			refuse(t, no, "run it without a sandbox",
-			       "a filter of system calls (seccomp)");
 		for (size_t k = 0; c->frozen && i && k < ARRAY_SIZE(kinds);
 		     k++) {
 			r = kcmp_tasks(t->view.pid, v->tid, kinds[k], &same,

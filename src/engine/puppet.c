@@ -114,6 +114,21 @@ static int leave_keyring(struct puppet *p, struct err *err)
 	return 0;
 }
 
+/*
+ * Filters that it was born with would be in the way of its calls; what it
+ * gives birth to inherits this.  Where it is not permitted (we are under one
+ * ourselves) its calls have to come through.
+ */
+static void suspend_inherited(struct tracee *t)
+{
+	struct filters filters = { 0 };
+	struct err ignored;
+
+	if (filters_read(t, &filters, &ignored) == 0 && filters.count)
+		(void)tracee_suspend_filters(t, true, &ignored);
+	filters_done(&filters);
+}
+
 int puppet_seize(struct puppet *p, pid_t pid, struct err *err)
 {
 	struct tracee *t = &p->task.threads[0].tracee;
@@ -136,6 +151,7 @@ int puppet_seize(struct puppet *p, pid_t pid, struct err *err)
 		r = new_remote(p, err);
 	if (r < 0)
 		return err_wrap(err, r, "pid %d", p->task.ns_pid);
+	suspend_inherited(t);
 	r = default_actions(p, err);
 	if (r < 0)
 		return r;

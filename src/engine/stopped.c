@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "inject/filters.h"
 #include "inject/place.h"
 #include "kernel/maps.h"
 #include "util/cleanup.h"
@@ -108,6 +109,26 @@ static int read_masks(struct frozen_thread *th, uint64_t *ret_own,
 }
 
 /*
+ * The kernel goes on with a sleep by a call of another number, and a filter
+ * may kill a thread that seems to make it.  Then the sleep is begun again.
+ */
+static void keep_from_filters(struct frozen_thread *th,
+			      struct user_regs_struct *regs)
+{
+	struct filters filters = { 0 };
+	struct err ignored;
+
+	if (!syscall_sleeps_on(regs) ||
+	    filters_read(&th->tracee, &filters, &ignored) < 0)
+		return;
+	if (!filters_let_restart(&filters)) {
+		syscall_identify(&th->tracee, regs);
+		syscall_rewind(regs, false);
+	}
+	filters_done(&filters);
+}
+
+/*
  * An EINTR that our stop has caused is taken back.  The kernel decides on the
  * way out, also if we die before: a handler that runs in this thread ends the
  * call, anything else does not.
@@ -125,6 +146,7 @@ static int settle_call(struct frozen_thread *th, struct user_regs_struct *regs,
 	syscall_mend(&mended);
 	if (!syscall_interrupted(&mended))
 		return 0;
+	keep_from_filters(th, &mended);
 	if (sets_mask((long)regs->orig_rax))
 		r = read_masks(th, &own, &inside, err);
 	if (r == 0 && (inside & ~own))

@@ -20,9 +20,8 @@
 #define PAGE 4096
 /* A thread that has ended its chain waits so long for us: it must not get
  * home before we see it, nor stay away long when we died. */
-#define NAP_SECONDS   2
-#define PATIENCE_NS   (10 * NSEC_PER_SEC)
-#define RESTART_BLOCK (-516) /* the kernel's own code */
+#define NAP_SECONDS 2
+#define PATIENCE_NS (10 * NSEC_PER_SEC)
 
 /* Of the buffer: what the caller has, what belongs to us, frames. */
 #define AREA   REMOTE_DATA
@@ -55,6 +54,9 @@ static int push_detour(struct remote *r, long nr, const uint64_t args[6],
 
 	if (at < r->buffer + FRAMES)
 		return err_set(err, -ENOSPC, "too many detours");
+	e = remote_admits(r, nr, args, true, err);
+	if (e < 0)
+		return e;
 	remote_call_regs(r, &regs, nr, args);
 	e = remote_put_frame(r, &regs, ALL_SIGNALS, at, r->buffer + AREA, err);
 	if (e == 0)
@@ -176,12 +178,37 @@ int remote_passing_page(struct remote *r, uint64_t addr, remote_look_fn look,
 	return e < 0 ? e : e2;
 }
 
+/*
+ * One that goes home by itself because we are late must be under its filters
+ * then.  So they are asked, and all that it calls has to come through.
+ */
+static bool passes_filters(const struct remote *r,
+			   const struct remote_args *calls, size_t n)
+{
+	static const struct remote_ask ours[] = {
+		{ "getpid", SYS_getpid, .must = true },
+		{ "nanosleep", SYS_nanosleep, .must = true },
+		{ "getcpu", SYS_getcpu, .must = true },
+	};
+	struct err ignored;
+
+	for (size_t i = 0; i < n; i++)
+		if (remote_admits(r, calls[i].nr, calls[i].args, true,
+				  &ignored) < 0)
+			return false;
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+		if (passage_admits(&r->passage, &ours[i], &ignored) < 0)
+			return false;
+	return true;
+}
+
 /* The thread's own state is kept apart from what the chain does to it. */
-static bool can_chain(const struct remote *r)
+static bool can_chain(const struct remote *r, const struct remote_args *calls,
+		      size_t n)
 {
 	/* A sleep's deadline is lost at every return from a signal. */
-	return !r->puppet && !((long)r->saved.orig_rax >= 0 &&
-			       (long)r->saved.rax == RESTART_BLOCK);
+	return !r->puppet && !syscall_sleeps_on(&r->saved) &&
+	       passes_filters(r, calls, n);
 }
 
 static int lay_chain(struct remote *r, const struct remote_args *calls,
@@ -256,6 +283,7 @@ static int run_chain(struct remote *r, const struct remote_args *calls,
 	int e, e2;
 
 	e = lay_chain(r, calls, n, err);
+	e = e < 0 ? e : remote_suspend_filters(r, false, err);
 	e = e < 0 ? e : tracee_continue(r->t, err);
 	if (e == 0) {
 		e = await_word(r, r->buffer + MARK, UINT64_MAX, PATIENCE_NS,
@@ -267,6 +295,8 @@ static int run_chain(struct remote *r, const struct remote_args *calls,
 	}
 	if (!r->t)
 		return e;
+	e2 = remote_suspend_filters(r, true, e < 0 ? &ignored : err);
+	e = e < 0 ? e : e2;
 	e2 = end_detours(r, e < 0 ? &ignored : err);
 	return e < 0 ? e : e2;
 }
@@ -311,7 +341,7 @@ int remote_batch(struct remote *r, const struct remote_args *calls, size_t n,
 
 	if (!r->t)
 		return err_set(err, -EINVAL, "remote call outside of a thread");
-	if (!can_chain(r))
+	if (!can_chain(r, calls, n))
 		return one_by_one(r, calls, n, err);
 	xstate = malloc(XSTATE_MAX);
 	if (!xstate)

@@ -36,6 +36,7 @@ struct process {
 	pid_t pid;
 	uint64_t rsp;
 	int proc_fd, pagemap_fd;
+	const struct place_rule *rule;
 	struct vma_list vmas; /* without flags */
 };
 
@@ -52,50 +53,71 @@ static const uint8_t code_back_long[] = { 0x48, 0xc7, 0xc0, 0x0f, 0,
 					  0,    0,    0x0f, 0x05 };
 static const uint8_t code_back[] = { 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05 };
 
-static void set_code(struct place_code *code, const struct vma *v,
-		     uint64_t addr)
+/* What the kernel calls the place of a call is the end of its instruction. */
+static const struct pattern {
+	const uint8_t *code;
+	size_t len;
+	unsigned int end;
+} call_pattern = { code_call, sizeof(code_call), 2 }, back_patterns[] = {
+	{ code_back_long, sizeof(code_back_long), sizeof(code_back_long) },
+	{ code_back, sizeof(code_back), sizeof(code_back) },
+};
+
+static bool may_use(const struct process *proc, uint64_t ip)
 {
-	*code = (struct place_code){
-		.addr = addr,
-		.inode = v->inode,
-		.offset = v->offset + (addr - v->start),
-		.dev_major = v->dev_major,
-		.dev_minor = v->dev_minor,
-	};
+	return !proc->rule || proc->rule->allows(proc->rule->arg, ip);
 }
 
-static void search(const uint8_t *data, size_t len, uint64_t addr,
-		   const struct vma *v, struct place *p)
+/* The first in data, which is at addr, that may be used. */
+static bool search_pattern(const struct process *proc, const struct pattern *p,
+			   const uint8_t *data, size_t len, uint64_t addr,
+			   const struct vma *v, struct place_code *ret)
 {
-	const uint8_t *hit;
+	const uint8_t *at = data, *hit;
 
-	if (!p->call.addr) {
-		hit = memmem(data, len, code_call, sizeof(code_call));
-		if (hit)
-			set_code(&p->call, v, addr + (uint64_t)(hit - data));
+	while ((hit = memmem(at, len - (size_t)(at - data), p->code, p->len))) {
+		uint64_t found = addr + (uint64_t)(hit - data);
+
+		at = hit + 1;
+		if (!may_use(proc, found + p->end))
+			continue;
+		*ret = (struct place_code){
+			.addr = found,
+			.len = p->end,
+			.inode = v->inode,
+			.offset = v->offset + (found - v->start),
+			.dev_major = v->dev_major,
+			.dev_minor = v->dev_minor,
+		};
+		return true;
 	}
-	if (!p->restorer.addr) {
-		hit = memmem(data, len, code_back_long, sizeof(code_back_long));
-		if (!hit)
-			hit = memmem(data, len, code_back, sizeof(code_back));
-		if (hit)
-			set_code(&p->restorer, v,
-				 addr + (uint64_t)(hit - data));
-	}
+	return false;
 }
 
-static void search_vma(pid_t pid, const struct vma *v, uint8_t *buf,
-		       struct place *p)
+static void search(const struct process *proc, const uint8_t *data, size_t len,
+		   uint64_t addr, const struct vma *v, struct place *p)
+{
+	if (!p->call.addr)
+		(void)search_pattern(proc, &call_pattern, data, len, addr, v,
+				     &p->call);
+	for (size_t i = 0; i < ARRAY_SIZE(back_patterns); i++)
+		if (!p->restorer.addr)
+			(void)search_pattern(proc, &back_patterns[i], data, len,
+					     addr, v, &p->restorer);
+}
+
+static void search_vma(const struct process *proc, const struct vma *v,
+		       uint8_t *buf, struct place *p)
 {
 	uint64_t addr = v->start;
 
 	while (addr < v->end && !(p->call.addr && p->restorer.addr)) {
 		size_t want = v->end - addr < CHUNK ? v->end - addr : CHUNK;
-		ssize_t n = read_memory(pid, addr, buf, want);
+		ssize_t n = read_memory(proc->pid, addr, buf, want);
 
 		if (n <= (ssize_t)OVERLAP)
 			return;
-		search(buf, (size_t)n, addr, v, p);
+		search(proc, buf, (size_t)n, addr, v, p);
 		addr += (size_t)n;
 		if (addr < v->end)
 			addr -= OVERLAP;
@@ -153,7 +175,8 @@ static bool find_like(const struct process *proc, const struct place *like,
 		return false;
 	call = same_code(proc, &like->call);
 	back = same_code(proc, &like->restorer);
-	if (!call || !back ||
+	if (!call || !back || !may_use(proc, call + like->call.len) ||
+	    !may_use(proc, back + like->restorer.len) ||
 	    !is_at(proc, call, code_call, sizeof(code_call)) ||
 	    !(is_at(proc, back, code_back_long, sizeof(code_back_long)) ||
 	      is_at(proc, back, code_back, sizeof(code_back))))
@@ -181,7 +204,7 @@ static int find_code(const struct process *proc, const struct place *like,
 			const struct vma *v = &proc->vmas.v[i];
 
 			if (is_code(v) && is_libc(v) == (pass == 0))
-				search_vma(proc->pid, v, buf, p);
+				search_vma(proc, v, buf, p);
 		}
 	}
 	if (!p->call.addr)
@@ -327,9 +350,12 @@ static int find_scratch(const struct process *proc, struct place *p,
 }
 
 int place_find(pid_t pid, uint64_t rsp, const struct place *like,
-	       struct place *ret, struct err *err)
+	       const struct place_rule *rule, struct place *ret,
+	       struct err *err)
 {
-	struct process proc = { .pid = pid, .rsp = rsp, .pagemap_fd = -EBADF };
+	struct process proc = {
+		.pid = pid, .rsp = rsp, .pagemap_fd = -EBADF, .rule = rule
+	};
 	auto_close int proc_fd = -EBADF;
 	struct place p = { 0 };
 	int r;

@@ -13,6 +13,7 @@
 /* An instruction, and where the file it was mapped from has it. */
 struct place_code {
 	uint64_t addr;
+	unsigned int len; /* up to the end of its system call */
 	uint64_t inode, offset;
 	uint32_t dev_major, dev_minor;
 };
@@ -27,14 +28,21 @@ struct place {
 
 #define PLACE_SCRATCH 32768
 
+/* Whether a call whose instruction ends at ip is one that may be used. */
+struct place_rule {
+	bool (*allows)(const void *arg, uint64_t ip);
+	const void *arg;
+};
+
 /*
  * Look, and change nothing.  All threads of pid are stopped, and rsp is the
  * leader's stack pointer.  like: the place of a process that may run the
- * same library, where to look first; or NULL.  -ENOTSUP names what the
- * process does not have.
+ * same library, where to look first; or NULL.  rule: NULL for none.
+ * -ENOTSUP names what the process does not have.
  */
 int place_find(pid_t pid, uint64_t rsp, const struct place *like,
-	       struct place *ret, struct err *err);
+	       const struct place_rule *rule, struct place *ret,
+	       struct err *err);
 void place_done(struct place *p);
 
 /*

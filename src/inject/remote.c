@@ -22,14 +22,12 @@
 
 #include "inject/frame.h"
 #include "inject/remote_parts.h"
-#include "kernel/proc.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 
-#define SUSPEND_SECCOMP (1ul << 21)
-#define EFLAGS_TRAP     (1ull << 8)
-#define EFLAGS_DOWN     (1ull << 10)
-#define SYSCALL_STOP    (SIGTRAP | 0x80)
+#define EFLAGS_TRAP  (1ull << 8)
+#define EFLAGS_DOWN  (1ull << 10)
+#define SYSCALL_STOP (SIGTRAP | 0x80)
 /* A stop that we ask for while all signals are blocked comes at once. */
 #define STOP_PATIENCE_NS (10 * NSEC_PER_SEC)
 /* Kernel codes that mean "make the call again". */
@@ -37,26 +35,28 @@
 #define RESTART_LAST  (-512)
 #define RESTARTS_MAX  100
 
-static int read_seccomp(pid_t pid, bool *ret, struct err *err)
-{
-	auto_close int proc_fd = -EBADF;
-	struct proc_status status;
-	int r;
+struct within {
+	const struct dispatch *list;
+	size_t count;
+};
 
-	r = proc_open(pid, 0, &proc_fd, err);
-	if (r == 0)
-		r = proc_read_status(proc_fd, &status, err);
-	if (r < 0)
-		return r;
-	*ret = status.seccomp != 0;
-	proc_status_done(&status);
-	return 0;
+static bool passes_all(const void *arg, uint64_t ip)
+{
+	const struct within *w = arg;
+
+	for (size_t i = 0; i < w->count; i++)
+		if (!dispatch_passes(&w->list[i], ip))
+			return false;
+	return true;
 }
 
-int remote_new(pid_t pid, struct tracee *leader, const struct remote *like,
-	       struct remote **ret, struct err *err)
+int remote_new_within(pid_t pid, struct tracee *leader,
+		      const struct remote *like, const struct dispatch *within,
+		      size_t count, struct remote **ret, struct err *err)
 {
 	auto_free struct remote *r = calloc(1, sizeof(*r));
+	const struct within w = { within, count };
+	const struct place_rule rule = { passes_all, &w };
 	struct user_regs_struct regs;
 	int e;
 
@@ -65,9 +65,8 @@ int remote_new(pid_t pid, struct tracee *leader, const struct remote *like,
 	r->pid = pid;
 	cpu_info_read(&r->cpu);
 	e = tracee_get_regs(leader, &regs, err);
-	e = e < 0 ? e : read_seccomp(pid, &r->seccomp, err);
 	e = e < 0 ? e
-		  : place_find(pid, regs.rsp, like ? &like->place : NULL,
+		  : place_find(pid, regs.rsp, like ? &like->place : NULL, &rule,
 			       &r->place, err);
 	if (e < 0)
 		return e;
@@ -77,6 +76,20 @@ int remote_new(pid_t pid, struct tracee *leader, const struct remote *like,
 	r->stack = r->buffer + r->buffer_len;
 	*ret = take_ptr(r);
 	return 0;
+}
+
+int remote_new(pid_t pid, struct tracee *leader, const struct remote *like,
+	       struct remote **ret, struct err *err)
+{
+	return remote_new_within(pid, leader, like, NULL, 0, ret, err);
+}
+
+int remote_passage(const struct remote *r, struct tracee *t,
+		   struct passage *ret, struct err *err)
+{
+	return passage_read(
+		ret, r->pid, t, r->place.call.addr + r->place.call.len,
+		r->place.restorer.addr + r->place.restorer.len, err);
 }
 
 int remote_new_puppet(pid_t pid, struct tracee *leader, uint64_t syscall_addr,
@@ -175,19 +188,39 @@ static int write_frame(struct remote *r, bool restarts, struct err *err)
 	return remote_put_frame(r, &regs, r->saved_mask, r->stack, 0, err);
 }
 
-static int set_options(struct remote *r, bool in_calls, struct err *err)
+int remote_suspend_filters(struct remote *r, bool suspend, struct err *err)
 {
-	unsigned long options = PTRACE_O_TRACESYSGOOD;
+	return r->passage.filters.count
+		       ? tracee_suspend_filters(r->t, suspend, err)
+		       : 0;
+}
 
-	if (!r->seccomp)
+int remote_admits(const struct remote *r, long nr, const uint64_t args[6],
+		  bool must, struct err *err)
+{
+	struct remote_ask ask = { .nr = nr, .known = 6, .must = must };
+	char name[32];
+	int e;
+
+	if (!r->passage.filters.count)
 		return 0;
-	/* Only while our calls run: else the job would gain rights. */
-	if (in_calls)
-		options |= SUSPEND_SECCOMP;
-	if (ptrace(PTRACE_SETOPTIONS, r->t->tid, NULL, options) < 0)
-		return err_sys(err, "thread %d: suspend seccomp",
-			       (int)r->t->tid);
-	return 0;
+	(void)snprintf(name, sizeof(name), "system call %ld", nr);
+	ask.name = name;
+	memcpy(ask.args, args, sizeof(ask.args));
+	e = passage_admits(&r->passage, &ask, err);
+	return e < 0 ? err_wrap(err, e, "thread %d", (int)r->t->tid) : 0;
+}
+
+/* From here on it may have to get home alone at any time. */
+static int check_passage(struct remote *r, const uint64_t first[6],
+			 struct err *err)
+{
+	int e = remote_passage(r, r->t, &r->passage, err);
+
+	e = e < 0 ? e : passage_leads_home(&r->passage, err);
+	if (e < 0)
+		return err_wrap(err, e, "thread %d", (int)r->t->tid);
+	return remote_admits(r, SYS_getpid, first, false, err);
 }
 
 /*
@@ -221,6 +254,7 @@ int remote_begin(struct remote *r, struct tracee *t, struct err *err)
 	int e;
 
 	r->t = t;
+	passage_done(&r->passage);
 	e = tracee_get_regs(t, &r->saved, err);
 	if (r->puppet) {
 		if (e < 0)
@@ -232,9 +266,10 @@ int remote_begin(struct remote *r, struct tracee *t, struct err *err)
 		e = err_set(err, -ENOTSUP,
 			    "thread %d: its stack is where jobcr would work",
 			    (int)t->tid);
+	e = e < 0 ? e : check_passage(r, none, err);
 	e = e < 0 ? e : tracee_get_sigmask(t, &r->saved_mask, err);
 	e = e < 0 ? e : write_frame(r, false, err);
-	e = e < 0 ? e : set_options(r, true, err);
+	e = e < 0 ? e : remote_suspend_filters(r, true, err);
 	/*
 	 * First on the frame (a getpid is what would be called), then the
 	 * mask: the frame holds the true one.
@@ -287,7 +322,7 @@ int remote_end(struct remote *r, struct err *err)
 		return e;
 	}
 	e = stop_again(r, err);
-	e = e < 0 ? e : set_options(r, false, err);
+	e = e < 0 ? e : remote_suspend_filters(r, false, err);
 	/* Still on the frame while the mask is the true one again. */
 	e = e < 0 ? e : tracee_set_sigmask(t, r->saved_mask, err);
 	e = e < 0 ? e : tracee_set_regs(t, &r->saved, err);
@@ -369,6 +404,7 @@ int remote_syscall(struct remote *r, long nr, const uint64_t args[6],
 	if (!r->t)
 		return err_set(err, -EINVAL, "remote call outside of a thread");
 	e = remote_flush(r, err);
+	e = e < 0 ? e : remote_admits(r, nr, args, false, err);
 	if (e < 0)
 		return e;
 	/* A stop asked for from outside may interrupt even a short call. */
@@ -463,6 +499,7 @@ void remote_free(struct remote *r)
 	if (r->dirty && !r->stuck)
 		(void)remote_write(r, r->place.scratch, r->place.saved,
 				   PLACE_SCRATCH, &ignored);
+	passage_done(&r->passage);
 	place_done(&r->place);
 	free(r);
 }

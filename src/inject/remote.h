@@ -2,6 +2,7 @@
 #ifndef JOBCR_INJECT_REMOTE_H
 #define JOBCR_INJECT_REMOTE_H
 
+#include "inject/passage.h"
 #include "inject/tracee.h"
 
 /*
@@ -27,6 +28,18 @@ int remote_new(pid_t pid, struct tracee *leader, const struct remote *like,
 	       struct remote **ret, struct err *err);
 
 /*
+ * The same, with calls only where user dispatch of none of these catches
+ * them; -ENOTSUP: there is no such place.
+ */
+int remote_new_within(pid_t pid, struct tracee *leader,
+		      const struct remote *like, const struct dispatch *within,
+		      size_t count, struct remote **ret, struct err *err);
+
+/* What is between a stopped thread and the kernel: owned by caller. */
+int remote_passage(const struct remote *r, struct tracee *t,
+		   struct passage *ret, struct err *err);
+
+/*
  * For a puppet (restore): syscall_addr is a `syscall` instruction in it and
  * [buffer, buffer + buffer_len) memory it may scribble in.  No frame is kept.
  */
@@ -42,6 +55,8 @@ void remote_move(struct remote *r, uint64_t syscall_addr, uint64_t buffer,
  * Begin in a thread: save registers and mask, block all signals, prepare the
  * frame.  End: give everything back.  Calls in between.  A job's thread must
  * be in the stop that tracee_wait_stop saw, and is so again after the end.
+ * -ENOTSUP, here and at each call: it is under a filter that might harm it if
+ * the tracer died; the call was not made.
  * For a puppet nothing is given back: its thread stays at the end of its
  * last call.
  */

@@ -10,7 +10,7 @@
 
 struct remote {
 	pid_t pid;
-	bool puppet, seccomp;
+	bool puppet;
 	uint64_t syscall_addr, stack;
 	uint64_t buffer;
 	size_t buffer_len;
@@ -22,6 +22,7 @@ struct remote {
 	struct tracee *t; /* begun in it */
 	struct user_regs_struct saved;
 	uint64_t saved_mask;
+	struct passage passage; /* of a job's thread, while begun in it */
 
 	struct later *later; /* calls that a puppet has still to make */
 };
@@ -33,6 +34,19 @@ void remote_call_regs(const struct remote *r, struct user_regs_struct *regs,
 		      long nr, const uint64_t args[6]);
 int remote_set_call(struct remote *r, long nr, const uint64_t args[6],
 		    struct err *err);
+
+/*
+ * May the begun thread make this call, though the tracer may die?  must: it
+ * may not even fail.
+ */
+int remote_admits(const struct remote *r, long nr, const uint64_t args[6],
+		  bool must, struct err *err);
+
+/*
+ * Its filters, if it has any, are not asked: only while it makes calls of
+ * ours and stops after each, else the job would gain rights.
+ */
+int remote_suspend_filters(struct remote *r, bool suspend, struct err *err);
 
 /*
  * A frame at addr that makes the begun thread go on with these registers.

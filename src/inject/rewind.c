@@ -117,6 +117,12 @@ bool syscall_interrupted(const struct user_regs_struct *regs)
 	       code <= RESTART_RESTARTBLOCK;
 }
 
+bool syscall_sleeps_on(const struct user_regs_struct *regs)
+{
+	return syscall_interrupted(regs) &&
+	       (long)regs->rax == -RESTART_RESTARTBLOCK;
+}
+
 void syscall_rewind(struct user_regs_struct *regs, bool handler_pending)
 {
 	struct user_regs_struct again = *regs;

@@ -16,23 +16,35 @@
 
 /* Newer than the headers of the distributions that jobcr builds on. */
 #define GET_RSEQ_CONFIGURATION 0x420f /* Linux 5.13 */
+#define SET_DISPATCH           0x4210 /* Linux 6.4 */
+#define GET_DISPATCH           0x4211
+#define DISPATCH_ON            1
+#define DISPATCH_INCLUSIVE     2 /* Linux 6.17 */
 struct rseq_answer {
 	uint64_t pointer;
 	uint32_t size, signature, flags, pad;
 };
 
-#define SIGINFO_BYTES 128
-#define PEEK_BATCH    32
+struct dispatch_config { /* struct ptrace_sud_config */
+	uint64_t mode, selector, offset, len;
+};
+
+#define SUSPEND_SECCOMP (1ul << 21)
+#define SIGINFO_BYTES   128
+#define PEEK_BATCH      32
+
+/* What a puppet gives birth to is traced, and dies with us, too. */
+static unsigned long options_of(bool puppet)
+{
+	return PTRACE_O_TRACESYSGOOD |
+	       (puppet ? PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE |
+				 PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK
+		       : 0);
+}
 
 int tracee_seize(struct tracee *t, pid_t tid, bool puppet, struct err *err)
 {
-	unsigned long options = PTRACE_O_TRACESYSGOOD;
-
-	/* What a puppet gives birth to is traced, and dies with us, too. */
-	if (puppet)
-		options |= PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE |
-			   PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK;
-	if (ptrace(PTRACE_SEIZE, tid, NULL, options) < 0)
+	if (ptrace(PTRACE_SEIZE, tid, NULL, options_of(puppet)) < 0)
 		return err_sys(err, "thread %d: seize", (int)tid);
 	*t = (struct tracee){ .tid = tid, .exit_kill = puppet, .death = -1 };
 	return 0;
@@ -276,5 +288,56 @@ int tracee_get_rseq(struct tracee *t, struct rseq_config *ret, struct err *err)
 				     .size = a.size,
 				     .signature = a.signature,
 				     .flags = a.flags };
+	return 0;
+}
+
+int tracee_suspend_filters(struct tracee *t, bool suspend, struct err *err)
+{
+	unsigned long options = options_of(t->exit_kill);
+
+	if (suspend)
+		options |= SUSPEND_SECCOMP;
+	if (ptrace(PTRACE_SETOPTIONS, t->tid, NULL, options) < 0)
+		return err_sys(err, "thread %d: suspend seccomp", (int)t->tid);
+	return 0;
+}
+
+int tracee_get_dispatch(struct tracee *t, struct dispatch *ret, struct err *err)
+{
+	struct dispatch_config c = { 0 };
+
+	if (ptrace((enum __ptrace_request)GET_DISPATCH, t->tid, sizeof(c), &c) <
+		    0 &&
+	    errno != EIO && errno != EINVAL)
+		return err_sys(err, "thread %d: get user dispatch",
+			       (int)t->tid);
+	*ret = (struct dispatch){ .on = c.mode != 0,
+				  .offset = c.offset,
+				  .len = c.len,
+				  .selector = c.selector };
+	return 0;
+}
+
+/*
+ * One that dispatches a range, not all but a range, is kept by the kernel as
+ * what remains, and taken only as it was given.
+ */
+int tracee_set_dispatch(struct tracee *t, const struct dispatch *d,
+			struct err *err)
+{
+	struct dispatch_config c = { .mode = DISPATCH_ON,
+				     .selector = d->selector,
+				     .offset = d->offset,
+				     .len = d->len };
+
+	if (c.offset && c.offset + c.len <= c.offset) {
+		c.mode = DISPATCH_INCLUSIVE;
+		c.offset += c.len;
+		c.len = -c.len;
+	}
+	if (ptrace((enum __ptrace_request)SET_DISPATCH, t->tid, sizeof(c), &c) <
+	    0)
+		return err_sys(err, "thread %d: set user dispatch",
+			       (int)t->tid);
 	return 0;
 }

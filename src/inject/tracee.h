@@ -71,6 +71,34 @@ struct rseq_config {
 int tracee_get_rseq(struct tracee *t, struct rseq_config *ret, struct err *err);
 
 /*
+ * No filter of system calls is asked while a thread has this, but when the
+ * tracer dies all are again.  What is born of it has it, too.  -EPERM: this
+ * process is under a filter itself.
+ */
+int tracee_suspend_filters(struct tracee *t, bool suspend, struct err *err);
+
+/*
+ * Syscall user dispatch: calls from outside of [offset, offset + len), which
+ * may wrap around, raise SIGSYS unless the byte at selector lets them.
+ */
+struct dispatch {
+	bool on;
+	uint64_t offset, len, selector; /* selector 0: none */
+};
+
+/* Before Linux 6.4 nobody can see it: then it is off.  Of a stopped thread. */
+int tracee_get_dispatch(struct tracee *t, struct dispatch *ret,
+			struct err *err);
+int tracee_set_dispatch(struct tracee *t, const struct dispatch *d,
+			struct err *err);
+
+/* Never raises it for a call whose instruction ends at ip. */
+static inline bool dispatch_passes(const struct dispatch *d, uint64_t ip)
+{
+	return !d->on || ip - d->offset < d->len;
+}
+
+/*
  * restart_syscall hides which call is being continued (a thread that was
  * stopped twice): name it again in regs, where that can be found out.
  */
@@ -82,9 +110,11 @@ void syscall_identify(struct tracee *t, struct user_regs_struct *regs);
  *
  * interrupted: the kernel is going to make it again, or to fail it with EINTR
  * if a handler runs, when the thread leaves its stop.  mend: an EINTR that
- * only our stop has caused becomes such a call.
+ * only our stop has caused becomes such a call.  sleeps_on: one that goes on
+ * by restart_syscall.
  */
 bool syscall_interrupted(const struct user_regs_struct *regs);
+bool syscall_sleeps_on(const struct user_regs_struct *regs);
 void syscall_mend(struct user_regs_struct *regs);
 
 /* The call is made again, whatever happens. */

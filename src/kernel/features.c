@@ -33,6 +33,7 @@
 
 /* Newer than the headers of the distributions that jobcr builds on. */
 #define GET_RSEQ_CONFIGURATION   0x420f
+#define GET_DISPATCH             0x4211
 #define SUSPEND_SECCOMP          (1ul << 21)
 #define TIMER_CREATE_RESTORE_IDS 77
 #define GUARD_INSTALL            102
@@ -94,6 +95,14 @@ static int ask_rseq(pid_t pid)
 			     sizeof(answer), answer));
 }
 
+static int ask_dispatch(pid_t pid)
+{
+	uint64_t config[4];
+
+	return failed(ptrace((enum __ptrace_request)GET_DISPATCH, pid,
+			     sizeof(config), config));
+}
+
 static int ask_nothing(pid_t pid)
 {
 	return 0;
@@ -107,6 +116,11 @@ static int probe_ptrace(void)
 static int probe_rseq(void)
 {
 	return with_tracee(0, ask_rseq);
+}
+
+static int probe_dispatch(void)
+{
+	return with_tracee(0, ask_dispatch);
 }
 
 static int probe_seccomp(void)
@@ -346,6 +360,10 @@ static const struct {
 	{ { "ptrace-seccomp", "checkpoints processes with seccomp filters",
 	    KERNEL_OPTION("CONFIG_CHECKPOINT_RESTORE") " and " RIGHTS, false },
 	  probe_seccomp },
+	{ { "user-dispatch",
+	    "sees syscall user dispatch (else nobody may use it in a job)",
+	    "Linux 6.4", false },
+	  probe_dispatch },
 	{ { "kcmp", "finds descriptors and memory that are shared",
 	    KERNEL_OPTION("CONFIG_KCMP or CONFIG_CHECKPOINT_RESTORE"), true },
 	  probe_kcmp },

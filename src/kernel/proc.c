@@ -285,6 +285,8 @@ static void status_optional(const char *text, struct proc_status *st)
 	st->threads = (uint32_t)text_or_zero(text, "Threads", 10);
 	st->no_new_privs = (uint32_t)text_or_zero(text, "NoNewPrivs", 10);
 	st->seccomp = (uint32_t)text_or_zero(text, "Seccomp", 10);
+	st->seccomp_filters =
+		(uint32_t)text_or_zero(text, "Seccomp_filters", 10);
 	st->vm_swap_kb = text_or_zero(text, "VmSwap", 10);
 	st->vm_rss_kb = text_or_zero(text, "VmRSS", 10);
 	st->tracer = (pid_t)text_or_zero(text, "TracerPid", 10);

@@ -47,6 +47,7 @@ struct proc_status { /* /proc/PID/status */
 		sig_caught;
 	uint64_t caps[5]; /* Inh Prm Eff Bnd Amb */
 	uint32_t no_new_privs, seccomp;
+	uint32_t seccomp_filters; /* 0 before Linux 5.9 */
 	uint64_t vm_swap_kb, vm_rss_kb;
 	bool shadow_stack; /* x86_Thread_features: shstk */
 	bool kernel_thread;

@@ -375,6 +375,11 @@ static int creds_restore(struct restore_ctx *ctx, struct restore_task *task,
 	return r;
 }
 
+static const struct remote_ask asks[] = {
+	{ "prctl", __NR_prctl, 6, { PR_GET_SECUREBITS } },
+	{ 0 },
+};
+
 const struct resource_ops res_creds = {
 	.name = "credentials",
 	.saved = "user and group ids, capabilities, securebits, no_new_privs",
@@ -385,5 +390,6 @@ const struct resource_ops res_creds = {
 	.stage = STAGE_CREDS,
 	.check_thread = creds_check,
 	.dump_thread = creds_dump,
+	.asks = asks,
 	.restore = creds_restore,
 };

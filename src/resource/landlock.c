@@ -50,9 +50,15 @@ static int landlock_dump(const struct dump_ctx *ctx,
 	return value < 0 ? err_num(err, (int)value, "look at a process") : 0;
 }
 
+static const struct remote_ask asks[] = {
+	{ "get_robust_list", __NR_get_robust_list, 0, { 0 } },
+	{ 0 },
+};
+
 const struct resource_ops res_landlock = {
 	.name = "Landlock",
 	.refused = "domains",
 	.scope = SCOPE_THREAD,
 	.dump_thread = landlock_dump,
+	.asks = asks,
 };

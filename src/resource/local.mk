@@ -18,6 +18,7 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/process.c
 %C%_libresource_a_SOURCES += %D%/rlimit.c
 %C%_libresource_a_SOURCES += %D%/sched.c
+%C%_libresource_a_SOURCES += %D%/seccomp.c
 %C%_libresource_a_SOURCES += %D%/shmem.c
 %C%_libresource_a_SOURCES += %D%/sigaction.c
 %C%_libresource_a_SOURCES += %D%/signalfd.c

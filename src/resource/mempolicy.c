@@ -283,6 +283,11 @@ static int memory_restore(struct restore_ctx *ctx, struct restore_task *task,
 		     : 0;
 }
 
+static const struct remote_ask asks[] = {
+	{ "get_mempolicy", __NR_get_mempolicy, 0, { 0 } },
+	{ 0 },
+};
+
 const struct resource_ops res_memory_policy = {
 	.name = "memory policy",
 	.saved = "NUMA policies of mappings, by position in the allocation",
@@ -290,6 +295,7 @@ const struct resource_ops res_memory_policy = {
 	.scope = SCOPE_TASK,
 	.stage = STAGE_MAP,
 	.dump_task = memory_dump,
+	.asks = asks,
 	.restore = memory_restore,
 };
 
@@ -300,5 +306,6 @@ const struct resource_ops res_thread_policy = {
 	.scope = SCOPE_THREAD,
 	.stage = STAGE_THREAD,
 	.dump_thread = thread_dump,
+	.asks = asks,
 	.restore = thread_restore,
 };

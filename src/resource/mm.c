@@ -273,6 +273,14 @@ static int mm_finish(struct restore_ctx *ctx, struct restore_task *task,
 			   rec->lock_future, 0, 0, 0, 0, 0);
 }
 
+static const struct remote_ask asks[] = {
+	{ "brk", __NR_brk, 6, { 0 } },
+	{ "pkey_mprotect", __NR_pkey_mprotect, 3, { 0, PAGE, PROT_NONE } },
+	{ "mmap", __NR_mmap, 0, { 0 } },
+	{ "munmap", __NR_munmap, 0, { 0 }, .must = true },
+	{ 0 },
+};
+
 const struct resource_ops res_mm = {
 	.name = "mm",
 	.saved = "layout, auxiliary vector, executable, locks to come",
@@ -280,6 +288,7 @@ const struct resource_ops res_mm = {
 	.scope = SCOPE_TASK,
 	.stage = STAGE_MAPPED,
 	.dump_task = mm_dump,
+	.asks = asks,
 	.restore = mm_restore,
 	.stage2 = STAGE_SIGNALS,
 	.restore2 = mm_finish,

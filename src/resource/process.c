@@ -372,6 +372,18 @@ static int process_finish(struct restore_ctx *ctx, struct restore_task *task,
 	return r;
 }
 
+static const struct remote_ask asks[] = {
+	{ "modify_ldt", __NR_modify_ldt, 1, { 0 } },
+	{ "prctl", __NR_prctl, 6, { PR_GET_DUMPABLE } },
+	{ "prctl", __NR_prctl, 1, { PR_GET_CHILD_SUBREAPER } },
+	{ "prctl", __NR_prctl, 6, { PR_GET_THP_DISABLE } },
+	{ "prctl", __NR_prctl, 6, { PR_GET_MDWE } },
+	{ "prctl", __NR_prctl, 6, { PR_GET_MEMORY_MERGE } },
+	{ "membarrier", __NR_membarrier, 6, { MEMBARRIER_GET_REGISTRATIONS } },
+	{ "arch_prctl", __NR_arch_prctl, 1, { ARCH_GET_XCOMP_PERM } },
+	{ 0 },
+};
+
 const struct resource_ops res_process = {
 	.name = "process attributes",
 	.saved = "personality, dumpable, subreaper, THP, MDWE, KSM, OOM score, "
@@ -382,6 +394,7 @@ const struct resource_ops res_process = {
 	.stage = STAGE_EARLY,
 	.check_task = process_check,
 	.dump_task = process_dump,
+	.asks = asks,
 	.restore = process_restore,
 	.stage2 = STAGE_LAST,
 	.restore2 = process_finish,

@@ -92,6 +92,7 @@ struct dump_options {
 	 * (without one: of the parent of the tree's root). */
 	const uint8_t *allowed_cpus;
 	uint32_t allowed_cpus_len;
+	uint32_t inherited_filters; /* seccomp's, of the same process */
 };
 
 /* Provided by src/engine through function pointers: the layer is above. */
@@ -188,6 +189,12 @@ struct resource_ops {
 			   const struct thread_view *thread, struct err *err);
 
 	/*
+	 * The calls that dump_task (in the leader) or dump_thread make in the
+	 * job, for those who have filters of calls; NULL: none.
+	 */
+	const struct remote_ask *asks;
+
+	/*
 	 * SCOPE_FILE: make the open file description in the worker (own_fd)
 	 * and hand it to restore_set_fd; helper records (PipeRecord,
 	 * ShmemRecord, GhostRecord) have ops of their own with match NULL.
@@ -251,6 +258,7 @@ extern const struct resource_ops res_creds;
 extern const struct resource_ops res_sched;
 extern const struct resource_ops res_thread_policy;
 extern const struct resource_ops res_landlock;
+extern const struct resource_ops res_seccomp;
 
 /* NULL when no resource writes this tag. */
 const struct resource_ops *resource_by_tag(uint32_t tag);

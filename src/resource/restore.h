@@ -20,6 +20,7 @@ struct restore_thread {
 	struct user_regs_struct regs; /* final, set by res_regs */
 	uint64_t sigmask;
 	bool have_regs;
+	struct dispatch dispatch; /* final, set by res_thread */
 };
 
 /* A call that the kernel was about to make again, or to end with EINTR. */
@@ -85,6 +86,12 @@ struct restore_engine {
 	 * pages that both share; it was made as VmaRecord says. */
 	bool (*inherited)(void *arg, const struct restore_task *task,
 			  uint64_t start, uint64_t end);
+	/*
+	 * The filters of calls that all processes were born with here; lasts
+	 * as long as the engine.  First asked for before one is installed.
+	 */
+	int (*inherited_filters)(void *arg, struct restore_task *task,
+				 const struct filters **ret, struct err *err);
 	/* Open with the owner's rights below the job's root. */
 	int (*open_path)(void *arg, const char *path, int flags,
 			 unsigned int mode, struct err *err);

@@ -191,6 +191,11 @@ static int sigaction_restore(struct restore_ctx *ctx, struct restore_task *task,
 	return remote_flush(task->remote, err);
 }
 
+static const struct remote_ask asks[] = {
+	{ "rt_sigaction", __NR_rt_sigaction, 0, { 0 } },
+	{ 0 },
+};
+
 const struct resource_ops res_sigaction = {
 	.name = "signal actions",
 	.saved = "all, with flags and masks",
@@ -198,5 +203,6 @@ const struct resource_ops res_sigaction = {
 	.scope = SCOPE_TASK,
 	.stage = STAGE_LATE,
 	.dump_task = sigaction_dump,
+	.asks = asks,
 	.restore = sigaction_restore,
 };

@@ -44,6 +44,7 @@ const struct resource_ops *const resource_table[] = {
 	&res_sched,
 	&res_thread_policy,
 	&res_landlock,
+	&res_seccomp,
 
 	NULL,
 };

@@ -21,8 +21,6 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 
-#define GET_SYSCALL_USER_DISPATCH 0x4211 /* PTRACE_..._CONFIG, Linux 6.4 */
-
 /* PF_* of the kernel: what PR_SET_IO_FLUSHER sets. */
 #define MEMALLOC_NOIO  0x00080000u
 #define LOCAL_THROTTLE 0x00100000u
@@ -31,10 +29,6 @@
 #define COMM_BYTES   16
 #define CS_64BIT     0x33
 #define SELECTOR_LDT 4
-
-struct dispatch_config { /* struct ptrace_sud_config */
-	uint64_t mode, selector, offset, len;
-};
 
 struct kernel_stack { /* stack_t */
 	uint64_t sp;
@@ -47,15 +41,6 @@ static void refuse(const struct thread_view *thread, struct refusals *no,
 {
 	refusals_add(no, thread->task->ns_pid, thread->task->stat->comm, -1,
 		     remedy, "thread %d %s", (int)thread->ns_tid, what);
-}
-
-static bool dispatches_syscalls(pid_t tid)
-{
-	struct dispatch_config config = { 0 };
-
-	return ptrace((enum __ptrace_request)GET_SYSCALL_USER_DISPATCH, tid,
-		      sizeof(config), &config) == 0 &&
-	       config.mode != 0;
 }
 
 /* The register set exists only where ports were opened. */
@@ -72,9 +57,6 @@ static void check_stopped(const struct thread_view *thread, struct refusals *no)
 {
 	const struct user_regs_struct *regs = thread->regs;
 
-	if (dispatches_syscalls(thread->tid))
-		refuse(thread, no, "run it without system call emulation",
-		       "uses syscall user dispatch");
 	if (has_ports(thread->tid))
 		refuse(thread, no, "do without ioperm(2)",
 		       "has access to I/O ports");
@@ -110,9 +92,6 @@ static int thread_check(const struct dump_ctx *ctx,
 	const struct proc_status *st = thread->status;
 	long prio;
 
-	if (st->seccomp)
-		refuse(thread, no, "run it without a seccomp filter",
-		       "is under seccomp");
 	if (!thread->tracee && st->tracer)
 		refuse(thread, no, "end the debugger or strace first",
 		       "is being traced");
@@ -250,9 +229,26 @@ static int read_outside(const struct thread_view *thread, ThreadRecord *rec,
 	return 0;
 }
 
+static int read_dispatch(const struct thread_view *thread, ThreadRecord *rec,
+			 SyscallDispatch *room, struct err *err)
+{
+	struct dispatch d;
+	int r;
+
+	r = tracee_get_dispatch(thread->tracee, &d, err);
+	if (r < 0 || !d.on)
+		return r;
+	room->offset = d.offset;
+	room->len = d.len;
+	room->selector = d.selector;
+	rec->dispatch = room;
+	return 0;
+}
+
 static int thread_dump(const struct dump_ctx *ctx,
 		       const struct thread_view *thread, struct err *err)
 {
+	SyscallDispatch dispatch = SYSCALL_DISPATCH__INIT;
 	ThreadRecord rec = THREAD_RECORD__INIT;
 	char comm[COMM_BYTES + 1];
 	int r;
@@ -260,6 +256,8 @@ static int thread_dump(const struct dump_ctx *ctx,
 	r = read_comm(thread->proc_fd, comm, err);
 	if (r == 0)
 		r = read_outside(thread, &rec, err);
+	if (r == 0)
+		r = read_dispatch(thread, &rec, &dispatch, err);
 	if (r == 0)
 		r = read_inside(thread->remote, &rec, err);
 	if (r < 0)
@@ -371,6 +369,14 @@ static int thread_restore(struct restore_ctx *ctx, struct restore_task *task,
 	struct remote *remote = task->remote;
 	int r;
 
+	/* It would catch our calls: the engine turns it on after the last. */
+	if (rec->dispatch)
+		thread->dispatch =
+			(struct dispatch){ .on = true,
+					   .offset = rec->dispatch->offset,
+					   .len = rec->dispatch->len,
+					   .selector =
+						   rec->dispatch->selector };
 	r = set_name(remote, rec->comm, err);
 	if (r == 0)
 		r = set_altstack(remote, rec, err);
@@ -416,18 +422,31 @@ static int thread_finish(struct restore_ctx *ctx, struct restore_task *task,
 	return r;
 }
 
+static const struct remote_ask asks[] = {
+	{ "prctl", __NR_prctl, 1, { PR_GET_TID_ADDRESS } },
+	{ "prctl", __NR_prctl, 1, { PR_GET_PDEATHSIG } },
+	{ "prctl", __NR_prctl, 1, { PR_GET_TSC } },
+	{ "prctl", __NR_prctl, 6, { PR_GET_TIMERSLACK } },
+	{ "prctl", __NR_prctl, 6, { PR_MCE_KILL_GET } },
+	{ "sigaltstack", __NR_sigaltstack, 1, { 0 } },
+	{ "arch_prctl", __NR_arch_prctl, 6, { ARCH_GET_CPUID } },
+	{ 0 },
+};
+
 const struct resource_ops res_thread = {
 	.name = "thread attributes",
 	.saved = "name, alternate stack, robust list, rseq, death signal, TSC, "
-		 "MCE policy, timer slack, I/O priority, speculation control",
-	.refused = "seccomp, syscall user dispatch, faulting CPUID, I/O ports, "
-		   "I/O flushers",
+		 "MCE policy, timer slack, I/O priority, speculation control, "
+		 "syscall user dispatch",
+	.refused = "faulting CPUID, I/O ports, I/O flushers, dispatch of calls "
+		   "that a checkpoint needs",
 	.changes = "PR_SET_PTRACER",
 	.tag = TAG_THREAD,
 	.scope = SCOPE_THREAD,
 	.stage = STAGE_THREAD,
 	.check_thread = thread_check,
 	.dump_thread = thread_dump,
+	.asks = asks,
 	.restore = thread_restore,
 	.stage2 = STAGE_LAST,
 	.restore2 = thread_finish,

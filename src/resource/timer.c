@@ -450,6 +450,13 @@ static int timer_arm(struct restore_ctx *ctx, struct restore_task *task,
 	return 0;
 }
 
+static const struct remote_ask asks[] = {
+	{ "getitimer", __NR_getitimer, 0, { 0 } },
+	{ "timer_gettime", __NR_timer_gettime, 0, { 0 } },
+	{ "timer_getoverrun", __NR_timer_getoverrun, 0, { 0 } },
+	{ 0 },
+};
+
 const struct resource_ops res_timer = {
 	.name = "timers",
 	.saved = "interval timers; POSIX timers with ids, as time left",
@@ -458,6 +465,7 @@ const struct resource_ops res_timer = {
 	.scope = SCOPE_TASK,
 	.stage = STAGE_LATE,
 	.dump_task = timer_dump,
+	.asks = asks,
 	.restore = timer_restore,
 	.stage2 = STAGE_ARM,
 	.restore2 = timer_arm,

@@ -133,6 +133,7 @@ static bool comes_once(uint32_t tag)
 	case TAG_THREAD:
 	case TAG_SCHED:
 	case TAG_CREDS:
+	case TAG_SECCOMP:
 		return true;
 	}
 	return false;

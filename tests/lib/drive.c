@@ -309,6 +309,8 @@ static void supervisor_main(struct supervisor *s)
 	if (s->place->cpus)
 		syscall(SYS_sched_setaffinity, 0, sizeof(s->place->cpus),
 			&s->place->cpus);
+	if (s->place->prepare)
+		s->place->prepare();
 	r = make_init(s->place, &init);
 	hello.value = r < 0 ? r : init;
 	s->pid_ns = open_ns(init, "pid");

@@ -30,6 +30,8 @@ struct drive_place {             /* where, and as whom, a job runs */
 	const char *output; /* file appended to by stdout and stderr */
 	const char *cwd;    /* NULL: stays */
 	unsigned long cpus; /* of the allocation, a bitmap; 0: the test's */
+	/* Called in the supervisor before all of the job is born; or NULL. */
+	void (*prepare)(void);
 };
 
 /* Start argv (with env) as a new job. */

@@ -7,13 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "images/part.pb-c.h"
 #include "images/record.h"
+#include "images/tags.h"
 #include "snapshot/snapshot.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
 struct edit {
-	void (*record)(void *arg, uint32_t tag, ProtobufCMessage *msg);
+	edit_fn record;
 	void *arg;
 };
 
@@ -45,6 +47,22 @@ static int put_file(int dir_fd, const char *name, const uint8_t *data,
 		      : write_all(fd, data, len, err);
 }
 
+static int put_edited(const struct img_sink *sink, const struct edit *edit,
+		      struct meta_entry *e, size_t *records, struct err *err)
+{
+	struct edit_more more = { 0 };
+	int r;
+
+	if (e->tag == TAG_PART_END)
+		((PartEndRecord *)e->msg)->records = (uint32_t)*records;
+	edit->record(edit->arg, e->tag, e->msg, &more);
+	r = img_put(sink, e->tag, e->msg, err);
+	if (r == 0 && more.tag)
+		r = img_put(sink, more.tag, more.msg, err);
+	*records += 1 + (more.tag != 0);
+	return r;
+}
+
 /* The meta stream again, edited, and a manifest that fits it. */
 static int rewrite(int dir_fd, const struct edit *edit, ManifestRecord *m,
 		   const struct meta *meta, struct err *err)
@@ -54,15 +72,11 @@ static int rewrite(int dir_fd, const struct edit *edit, ManifestRecord *m,
 	const struct img_sink sink = { .write = append, .arg = &text };
 	struct digest *digest = NULL;
 	auto_free uint8_t *packed = NULL;
-	size_t i, len = 0;
+	size_t i, len = 0, records = 0;
 	int r = 0;
 
-	for (i = 0; i < meta->count && r == 0; i++) {
-		edit->record(edit->arg, meta->entries[i].tag,
-			     meta->entries[i].msg);
-		r = img_put(&sink, meta->entries[i].tag, meta->entries[i].msg,
-			    err);
-	}
+	for (i = 0; i < meta->count && r == 0; i++)
+		r = put_edited(&sink, edit, &meta->entries[i], &records, err);
 	r = r < 0 ? r : digest_new(&digest, err);
 	if (r == 0) {
 		digest_add(digest, text.data, text.len);
@@ -77,10 +91,7 @@ static int rewrite(int dir_fd, const struct edit *edit, ManifestRecord *m,
 	return r;
 }
 
-int snapshot_edit(const char *dir,
-		  void (*record)(void *arg, uint32_t tag,
-				 ProtobufCMessage *msg),
-		  void *arg, struct err *err)
+int snapshot_edit(const char *dir, edit_fn record, void *arg, struct err *err)
 {
 	auto_close int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	const struct edit edit = { record, arg };

@@ -34,10 +34,12 @@ static void forge_part(PartRecord *part, bool slightly)
 		exit(99);
 }
 
-static void forge(void *arg, uint32_t tag, ProtobufCMessage *msg)
+static void forge(void *arg, uint32_t tag, ProtobufCMessage *msg,
+		  struct edit_more *ret)
 {
 	const bool *slightly = arg;
 
+	(void)ret;
 	if (tag == TAG_PART)
 		forge_part((PartRecord *)msg, *slightly);
 }

@@ -23,7 +23,8 @@ try() { # user victim
 	esac
 }
 try user threads
-for victim in threads regs vma shmem memfd pipe epoll timer sigqueue tree; do
+for victim in threads regs vma shmem memfd pipe epoll timer sigqueue tree \
+	seccomp dispatch; do
 	try root $victim
 done
 echo "1..$n"

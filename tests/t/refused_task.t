@@ -10,7 +10,7 @@ if [ "$(id -u)" != 0 ]; then
 	echo "1..0 # SKIP needs root"
 	exit 0
 fi
-for kind in seccomp dispatch cpuid cookie flusher landlock ldt ports undo semaphore shm msg \
+for kind in cpuid cookie flusher landlock ldt ports undo semaphore shm msg \
 	traced chroot mounted namespace adopted; do
 	"$roundtrip" -m resume "$victim" "$kind"
 done | awk '

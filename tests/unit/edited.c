@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,7 +26,7 @@
 #include "images/tags.h"
 #include "images/thread.pb-c.h"
 #include "kernel/maps.h"
-#include "snapshot/snapshot.h"
+#include "inject/filters.h"
 #include "util/cleanup.h"
 
 #define USER 65534
@@ -184,11 +186,78 @@ static void huge_of_2m(ProtobufCMessage *msg)
 	huge_of(msg, 2u << 20);
 }
 
+/* One more record behind that of the credentials, which are as they were. */
+static void add_filters(SeccompRecord *rec, const ProtobufCMessage *creds,
+			size_t count, size_t len)
+{
+	const struct sock_filter allow =
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+
+	rec->tid = ((const CredsRecord *)creds)->tid;
+	rec->filters = calloc(count + 1, sizeof(*rec->filters));
+	rec->n_filters = count;
+	for (size_t i = 0; i < count; i++) {
+		SeccompFilter *f = calloc(1, sizeof(*f));
+
+		seccomp_filter__init(f);
+		f->code.len = len;
+		f->code.data = malloc(len + sizeof(allow));
+		for (size_t at = 0; at < len; at += sizeof(allow))
+			memcpy(f->code.data + at, &allow, sizeof(allow));
+		rec->filters[i] = f;
+	}
+}
+
+static void filter(SeccompRecord *rec, ProtobufCMessage *creds)
+{
+	add_filters(rec, creds, 1, 8);
+}
+
+static void filter_and_promise(SeccompRecord *rec, ProtobufCMessage *creds)
+{
+	add_filters(rec, creds, 1, 8);
+	rec->filters[0]->log = 1;
+	((CredsRecord *)creds)->no_new_privs = 1;
+}
+
+static void filter_without_code(SeccompRecord *rec, ProtobufCMessage *creds)
+{
+	add_filters(rec, creds, 1, 0);
+}
+
+static void filter_half(SeccompRecord *rec, ProtobufCMessage *creds)
+{
+	add_filters(rec, creds, 1, 12);
+}
+
+static void filter_long(SeccompRecord *rec, ProtobufCMessage *creds)
+{
+	add_filters(rec, creds, 1, 8 * (BPF_MAXINSNS + 1));
+}
+
+static void filters_many(SeccompRecord *rec, ProtobufCMessage *creds)
+{
+	add_filters(rec, creds, 9, 8 * BPF_MAXINSNS);
+}
+
+static void filters_shared(SeccompRecord *rec, ProtobufCMessage *creds)
+{
+	add_filters(rec, creds, 1, 8);
+	rec->shared = 1u << 31;
+}
+
+static void filter_damaged(SeccompRecord *rec, ProtobufCMessage *creds)
+{
+	filter_and_promise(rec, creds);
+	memset(rec->filters[0]->code.data, 0xff, 8);
+}
+
 static const struct edit {
 	const char *what;
 	uint32_t tag;
 	void (*apply)(ProtobufCMessage *msg);
-	const char *error; /* part of the text */
+	const char *error; /* part of the text; NULL: it is restored */
+	void (*add)(SeccompRecord *rec, ProtobufCMessage *msg);
 } edits[] = {
 	{ "effective user root", TAG_CREDS, uid_root, "uid 0" },
 	{ "saved user root", TAG_CREDS, saved_uid_root, "uid 0" },
@@ -214,15 +283,39 @@ static const struct edit {
 	{ "huge pages of 4 KiB", TAG_VMA, huge_of_a_page, "does not fit" },
 	{ "huge pages at no multiple", TAG_VMA, huge_of_2m, "does not fit" },
 	{ "an action for SIGKILL", TAG_SIGACTION, signal_stop, "signal 9" },
+	{ "a filter of calls", TAG_CREDS, NULL, "only root can install",
+	  filter },
+	{ "with a filter and no_new_privs", TAG_CREDS, NULL, NULL,
+	  filter_and_promise },
+	{ "a filter without code", TAG_CREDS, NULL, "filter of 0",
+	  filter_without_code },
+	{ "half an instruction", TAG_CREDS, NULL, "filter of 12", filter_half },
+	{ "a filter that is too long", TAG_CREDS, NULL, "filter of 32776",
+	  filter_long },
+	{ "too many instructions", TAG_CREDS, NULL, "36900 instructions",
+	  filters_many },
+	{ "a leader's filters in a leader", TAG_CREDS, NULL,
+	  "filters of its leader", filters_shared },
+	{ "a filter that is none", TAG_CREDS, NULL, "seccomp", filter_damaged },
 };
 
 /* edit NULL: only written again. */
-static void apply(void *arg, uint32_t tag, ProtobufCMessage *msg)
+static void apply(void *arg, uint32_t tag, ProtobufCMessage *msg,
+		  struct edit_more *ret)
 {
+	static SeccompRecord more;
 	const struct edit *edit = arg;
 
-	if (edit && tag == edit->tag)
+	if (!edit || tag != edit->tag)
+		return;
+	if (!edit->add) {
 		edit->apply(msg);
+		return;
+	}
+	seccomp_record__init(&more);
+	edit->add(&more, msg);
+	ret->tag = TAG_SECCOMP;
+	ret->msg = &more.base;
 }
 
 static int snapshot_of_sleep(const struct drive_place *place, const char *dir,
@@ -245,6 +338,23 @@ static int snapshot_of_sleep(const struct drive_place *place, const char *dir,
 	return r;
 }
 
+/* It is what the snapshot says. */
+static bool has_filter(pid_t pid, struct err *err)
+{
+	struct filters f = { 0 };
+	struct tracee t;
+	bool good;
+
+	if (tracee_seize(&t, pid, false, err) < 0 ||
+	    tracee_interrupt(&t, err) < 0 ||
+	    tracee_wait_stop(&t, UINT64_MAX, err) < 0 ||
+	    filters_read(&t, &f, err) < 0)
+		return false;
+	good = f.count == 1 && f.list[0].len == 1 && f.list[0].log;
+	filters_done(&f);
+	return tracee_detach(&t, err) == 0 && good;
+}
+
 static void restore(const struct drive_place *place, const char *dir,
 		    const struct edit *edit)
 {
@@ -252,13 +362,17 @@ static void restore(const struct drive_place *place, const char *dir,
 	struct drive_job *job = NULL;
 	int r = drive_restore(place, dir, &job, o);
 
-	if (!edit)
-		ok(r == 0, "written again but not edited, it is restored: %s",
+	if (!edit || !edit->error)
+		ok(r == 0, "written again %s, it is restored: %s",
+		   edit ? edit->what : "but not edited",
 		   r < 0 ? o->err.text : "yes");
 	else
 		ok(r < 0 && strstr(o->err.text, edit->error),
 		   "%s is not to be had: %s", edit->what,
 		   r < 0 ? o->err.text : "restored");
+	if (r == 0 && edit)
+		ok(has_filter(drive_root_pid(job), &o->err),
+		   "%s: it has it, and it logs: %s", edit->what, o->err.text);
 	drive_end(job);
 	free(o);
 }

@@ -125,11 +125,13 @@ static bool save(const struct drive_place *place, char *how, const char *dir,
 }
 
 /* Saved on a node with one kind of register state more. */
-static void more_state(void *arg, uint32_t tag, ProtobufCMessage *msg)
+static void more_state(void *arg, uint32_t tag, ProtobufCMessage *msg,
+		       struct edit_more *ret)
 {
 	PartRecord *part = (PartRecord *)msg;
 
 	(void)arg;
+	(void)ret;
 	if (tag != TAG_PART)
 		return;
 	part->xcr0 |= 1ull << 19;

@@ -457,37 +457,50 @@ static void test_robust(void)
 	end(root);
 }
 
-/* A filter that kills at every call but a few does not hinder us. */
-static void test_seccomp(void)
+/* Answers with value to every call but those that lead a thread home. */
+static pid_t behind_filter(uint32_t value, long spared)
 {
-	struct sock_filter code[] = {
+	const struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 			 offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pause, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pause, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_restart_syscall, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)spared, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, value),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 	};
-	struct sock_fprog prog = { ARRAY_SIZE(code), code };
+	const struct sock_fprog prog = { ARRAY_SIZE(code),
+					 (struct sock_filter *)code };
+	pid_t root = fork_bound();
+
+	if (root != 0) {
+		await_state(root, 'S');
+		return root;
+	}
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
+	for (;;)
+		pause();
+}
+
+/* Filters do not hinder us, but where they could kill it nothing is tried. */
+static void test_seccomp(uint32_t value, long spared, bool good)
+{
 	struct tree_members members = { 0 };
 	struct frozen_tree tree;
 	struct err err = { 0 };
-	pid_t root = fork_bound();
+	pid_t root = behind_filter(value, spared);
 
-	if (root == 0) {
-		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
-		for (;;)
-			pause();
-	}
 	members.root_pid = root;
-	await_state(root, 'S');
 	if (ok(tree_freeze(&members, DEADLINE, &tree, &err) == 0,
 	       "a process behind a filter is frozen: %s", err.text)) {
 		struct frozen_task *task = &tree.tasks[0];
 
-		ok(called_getpid(task, &err) &&
+		ok(called_getpid(task, &err) == good &&
 			   remote_end(task->remote, &err) == 0,
-		   "it answers calls that the filter forbids: %s", err.text);
+		   good ? "it answers calls that the filter lets fail: %s"
+			: "it is not asked where it could be killed: %s",
+		   err.text);
 		tree_thaw(&tree, &err);
 		tree_free(&tree);
 	}
@@ -607,7 +620,9 @@ int main(void)
 	test_end_fails();
 	test_stop_signals();
 	test_robust();
-	test_seccomp();
+	test_seccomp(SECCOMP_RET_ERRNO | EPERM, SYS_rt_sigreturn, true);
+	test_seccomp(SECCOMP_RET_KILL_PROCESS, SYS_rt_sigreturn, false);
+	test_seccomp(SECCOMP_RET_KILL_PROCESS, SYS_getpid, false);
 	test_image(SYS_nanosleep, in_nanosleep);
 	test_image(SYS_clock_nanosleep, in_sleep);
 	test_image(SYS_poll, in_poll);

@@ -6,6 +6,8 @@
  * stack and memory.  They must never notice.
  */
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
@@ -48,6 +50,7 @@ struct look {
 struct shared {
 	volatile uint64_t looks[THREADS];
 	volatile int bad;
+	int filtered; /* 2: all that chains are made of is allowed */
 	char what[128];
 };
 
@@ -65,8 +68,8 @@ struct shared {
 	F(16)                                                                  \
 	F(17)                                                                  \
 	F(18)                                                                  \
-	F(19) F(20) F(21) F(22) F(23) F(24) F(25) F(26) F(27) F(28) F(29)      \
-		F(30) F(31)
+	F(19)                                                                  \
+	F(20) F(21) F(22) F(23) F(24) F(25) F(26) F(27) F(28) F(29) F(30) F(31)
 
 /*
  * Between load and store nothing is touched but a counter; every register
@@ -185,6 +188,41 @@ struct victim {
 	unsigned int number;
 };
 
+#define CALL_IS(nr, value)                                                     \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1),                       \
+		BPF_STMT(BPF_RET | BPF_K, (value))
+
+/* What we call may fail or has to be made, all but its own calls kill it. */
+static void go_behind_filter(struct shared *shared)
+{
+	const uint32_t chained = shared->filtered == 2
+					 ? SECCOMP_RET_ALLOW
+					 : SECCOMP_RET_ERRNO | EPERM;
+	const struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		CALL_IS(SYS_sigaltstack, SECCOMP_RET_ALLOW),
+		CALL_IS(SYS_getppid, SECCOMP_RET_ALLOW),
+		CALL_IS(SYS_rt_sigprocmask, SECCOMP_RET_ALLOW),
+		CALL_IS(SYS_rt_sigreturn, SECCOMP_RET_ALLOW),
+		CALL_IS(SYS_restart_syscall, SECCOMP_RET_ALLOW),
+		CALL_IS(SYS_munmap, SECCOMP_RET_ALLOW),
+		CALL_IS(SYS_prlimit64, SECCOMP_RET_ALLOW),
+		CALL_IS(SYS_mmap, SECCOMP_RET_LOG),
+		CALL_IS(SYS_getpid, chained),
+		CALL_IS(SYS_nanosleep, chained),
+		CALL_IS(SYS_getcpu, chained),
+		CALL_IS(SYS_times, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+	const struct sock_fprog program = { sizeof(code) / sizeof(*code),
+					    (struct sock_filter *)code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		shared->bad = 1;
+}
+
 static void *watch(void *arg)
 {
 	struct victim *v = arg;
@@ -200,6 +238,8 @@ static void *watch(void *arg)
 	for (size_t i = 0; i < HEAP_WORDS; i++)
 		heap[i] = i * v->number;
 	sum = checksum(heap);
+	if (v->shared->filtered)
+		go_behind_filter(v->shared);
 	for (uint64_t i = 0; !v->shared->bad; i++) {
 		const char *what;
 
@@ -222,9 +262,13 @@ static void *watch(void *arg)
 	return NULL;
 }
 
-static pid_t spawn_victim(struct shared *shared)
+static pid_t spawn_victim(struct shared *shared, int filtered)
 {
-	pid_t pid = fork();
+	pid_t pid;
+
+	memset((void *)shared, 0, sizeof(*shared));
+	shared->filtered = filtered;
+	pid = fork();
 
 	if (pid)
 		return pid;
@@ -475,13 +519,26 @@ int main(void)
 		skip_all("tracing the child of another process needs root");
 	if (!__builtin_cpu_supports("avx"))
 		skip_all("this CPU has no AVX");
-	victim = spawn_victim(shared);
+	victim = spawn_victim(shared, 0);
 	ok(await_looks(shared), "the victim looks after itself");
 	prlimit(victim, RLIMIT_AS, &memory, NULL);
 	play(victim, shared, "any limits");
 	memory = (struct rlimit){ 4096, RLIM_INFINITY - 1 };
 	prlimit(victim, RLIMIT_AS, &memory, NULL);
 	play(victim, shared, "limits without room");
+	kill(victim, SIGKILL);
+	waitpid(victim, NULL, 0);
+	memory = (struct rlimit){ RLIM_INFINITY, RLIM_INFINITY };
+	victim = spawn_victim(shared, 1);
+	ok(await_looks(shared), "another one looks behind filters");
+	play(victim, shared, "filters");
+	kill(victim, SIGKILL);
+	waitpid(victim, NULL, 0);
+	victim = spawn_victim(shared, 2);
+	ok(await_looks(shared), "one looks behind others");
+	memory = (struct rlimit){ 4096, RLIM_INFINITY - 1 };
+	prlimit(victim, RLIMIT_AS, &memory, NULL);
+	play(victim, shared, "filters and no room");
 	kill(victim, SIGKILL);
 	waitpid(victim, NULL, 0);
 	return done_testing();

@@ -92,7 +92,7 @@ static void test_status(void)
 		"NSpid:\t11\t3\nNSpgid:\t10\t0\nNSsid:\t9\t1\nKthread:\t0\n"
 		"VmRSS:\t     112 kB\nTHP_enabled:\t0\n"
 		"x86_Thread_features:\t shstk \nThreads:\t3\n" STATUS_TAIL
-		"NoNewPrivs:\t1\nSeccomp:\t2\n");
+		"NoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t3\n");
 	struct proc_status st = { 0 };
 	struct err err = { 0 };
 
@@ -111,7 +111,8 @@ static void test_status(void)
 	   "signal and capability sets are whole");
 	ok(st.umask == 027 && st.threads == 3 && st.tracer == 3 &&
 		   st.shadow_stack && st.thp_disabled && st.seccomp == 2 &&
-		   st.no_new_privs == 1 && st.vm_rss_kb == 112,
+		   st.seccomp_filters == 3 && st.no_new_privs == 1 &&
+		   st.vm_rss_kb == 112,
 	   "single values are read");
 	proc_status_done(&st);
 }

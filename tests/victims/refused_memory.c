@@ -23,7 +23,6 @@
 #include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <linux/seccomp.h>
 #include <unistd.h>
 
 #include "mapping.h"
@@ -179,24 +178,6 @@ static void perf(void)
 	     "perf_event_open");
 }
 
-static void seccomp(void)
-{
-	struct sock_filter_like {
-		uint16_t code;
-		uint8_t jt, jf;
-		uint32_t k;
-	} allow = { 0x06, 0, 0, 0x7fff0000u };
-	struct {
-		unsigned short len;
-		void *filter;
-	} program = { 1, &allow };
-
-	want(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-		     syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0,
-			     &program) == 0,
-	     "seccomp");
-}
-
 static void own_namespace(void)
 {
 	want(unshare(CLONE_NEWUTS) == 0, "unshare");
@@ -266,7 +247,6 @@ static const struct kind {
 	{ "changed_vdso", "not as the kernel made it", change_vdso },
 	{ "lowest", "lowest addresses", lowest },
 	{ "perf", "perf", perf },
-	{ "seccomp", "seccomp", seccomp },
 	{ "namespace", "namespace of its own (uts)", own_namespace },
 	{ "shared-vm", "shares its memory", shared_vm },
 	{ "shared-files", "CLONE_FILES", shared_files },

@@ -3,9 +3,7 @@
 #include <asm/ldt.h>
 #include <asm/prctl.h>
 #include <errno.h>
-#include <linux/filter.h>
 #include <linux/landlock.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -28,23 +26,6 @@
 #include "tests/lib/victim.h"
 
 static int semaphores = -1, segment = -1, queue = -1;
-
-static bool in_seccomp(void)
-{
-	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	struct sock_fprog program = { 1, &allow };
-
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
-static bool with_dispatch(void)
-{
-	static char selector; /* 0: calls pass */
-
-	return prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0,
-		     &selector) == 0;
-}
 
 static bool without_cpuid(void)
 {
@@ -205,8 +186,6 @@ static const struct kind {
 	bool (*set)(void);
 	bool root;
 } kinds[] = {
-	{ "seccomp", "seccomp", in_seccomp, false },
-	{ "dispatch", "syscall user dispatch", with_dispatch, false },
 	{ "cpuid", "CPUID", without_cpuid, false },
 	{ "cookie", "core scheduling", with_cookie, false },
 	{ "flusher", "I/O flusher", as_flusher, true },

@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A process whose filters or dispatch of calls might harm it if a checkpoint
+# were killed is refused by name, and goes on.
+set -u
+top_builddir=${top_builddir:-.}
+roundtrip=$top_builddir/tests/lib/roundtrip
+victim=$top_builddir/tests/victims/refused_filter
+
+if [ "$(id -u)" != 0 ]; then
+	echo "1..0 # SKIP needs root"
+	exit 0
+fi
+for kind in kill trap trace restart munmap sigreturn argument notify strict \
+	dispatch same shared; do
+	"$roundtrip" -m resume "$victim" "$kind"
+done | awk '
+	/^(not )?ok / {
+		n++
+		if ($1 == "not") { bad = 1; $3 = n } else $2 = n
+		print
+		next
+	}
+	/^1\.\./ { next }
+	{ print }
+	END { print "1.." n; exit bad }'
