@@ -391,30 +391,32 @@ static int dump_thread(struct dump *d, struct collected_task *t, size_t i,
 	return r;
 }
 
-static int dump_task(struct dump *d, struct collected_task *t, struct err *err)
+/*
+ * *last is the remote of the process before, and then of this one: most
+ * processes of a tree run the same library.
+ */
+static int dump_task(struct dump *d, struct collected_task *t,
+		     struct remote **last, struct err *err)
 {
 	struct frozen_task *f =
 		&d->collection->tree->tasks[t - d->collection->tasks];
-	/* Most processes of a tree run the same library. */
-	const struct remote *like =
-		f > d->collection->tree->tasks ? f[-1].remote : NULL;
 	int r = 0;
 
 	/* Where user dispatch is in the way, one was made that avoids it. */
 	if (!f->remote)
-		r = remote_new(f->pid, &f->threads[0].tracee, like, &f->remote,
+		r = remote_new(f->pid, &f->threads[0].tracee, *last, &f->remote,
 			       err);
 	if (r < 0)
 		return r;
-	t->view.remote = f->remote;
+	remote_free(*last);
+	*last = f->remote;
+	f->remote = NULL;
+	t->view.remote = *last;
 	for (size_t i = 0; r == 0 && i < t->nthreads; i++) {
 		r = dump_thread(d, t, i, err);
 		if (r < 0)
 			err_wrap(err, r, "thread %d", t->threads[i].ns_tid);
 	}
-	/* Puts its memory back: what it used must not be saved with pages. */
-	remote_free(f->remote);
-	f->remote = NULL;
 	t->view.remote = NULL;
 	for (size_t i = 0; i < t->nthreads; i++)
 		t->threads[i].remote = NULL;
@@ -424,6 +426,7 @@ static int dump_task(struct dump *d, struct collected_task *t, struct err *err)
 int dump_records(struct dump *d, struct err *err)
 {
 	struct collection *c = d->collection;
+	struct remote *last = NULL;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < c->ntasks; i++)
@@ -435,10 +438,12 @@ int dump_records(struct dump *d, struct err *err)
 	for (size_t i = 0; r == 0 && i < c->ntasks; i++) {
 		if (c->tasks[i].frozen->zombie)
 			continue;
-		r = dump_task(d, &c->tasks[i], err);
+		r = dump_task(d, &c->tasks[i], &last, err);
 		if (r < 0)
 			err_wrap(err, r, "process %d", c->tasks[i].view.ns_pid);
 	}
+	/* Puts its memory back: what it used must not be saved with pages. */
+	remote_free(last);
 	witness_done(&d->witness);
 	return r;
 }
