@@ -277,6 +277,10 @@ VICTIMS += %D%/victims/cow.victim
 %C%_victims_cow_victim_SOURCES = %D%/victims/cow.c
 %C%_victims_cow_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
 %C%_victims_cow_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+VICTIMS += %D%/victims/layouts.victim
+%C%_victims_layouts_victim_SOURCES = %D%/victims/layouts.c
+%C%_victims_layouts_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_layouts_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
 
 VICTIMS += %D%/victims/mm.victim
 %C%_victims_mm_victim_SOURCES = %D%/victims/mm.c

@@ -22,9 +22,10 @@
 static struct person {
 	volatile int set_up, looked, wrong;
 	volatile uint64_t pss_big, pss_all;
-} *people;
+} * people;
 
 static char *big, *odd, *heap, *sparse;
+static char *seam; /* two mappings that touch */
 static int me;
 
 /* Its share of the memory in [start, end), or all; KiB. */
@@ -165,8 +166,7 @@ static void second_child(void)
 	check(pattern_holds(other, MIB / 2, 3000) &&
 		      all_zero(other + MIB / 2, MIB / 2),
 	      "its own mapping differs");
-	check(pattern_holds(heap, HEAP, 77) &&
-		      pattern_holds(more, HEAP, 78),
+	check(pattern_holds(heap, HEAP, 77) && pattern_holds(more, HEAP, 78),
 	      "its heap differs");
 	leave();
 }
@@ -182,6 +182,7 @@ static void twins(int who)
 	check(pattern_holds(sparse, MIB, 5) &&
 		      pattern_holds(sparse + ROOM / 2, MIB, 6),
 	      "sparse memory differs");
+	check(pattern_holds(seam, 2 * MIB, 7), "mappings that touch differ");
 	leave();
 }
 
@@ -235,11 +236,21 @@ static void make_memory(void)
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	sparse = mmap(NULL, ROOM, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	/* Away from what lies above. */
+	seam = mmap(NULL, 3 * MIB, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	heap = sbrk(HEAP);
 	victim_need(people != MAP_FAILED && big != MAP_FAILED &&
 			    odd != MAP_FAILED && sparse != MAP_FAILED &&
-			    heap != (void *)-1,
+			    seam != MAP_FAILED && heap != (void *)-1,
 		    "memory");
+	victim_need(
+		mmap(seam + MIB, MIB, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE,
+		     -1, 0) == seam + MIB &&
+			munmap(seam + 2 * MIB, MIB) == 0,
+		"memory that touches");
+	pattern_fill(seam, 2 * MIB, 7);
 	pages_set(0, 16, 0);
 	odd[0] = 1;
 	pattern_fill(heap, HEAP, 77);
