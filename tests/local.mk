@@ -277,6 +277,12 @@ VICTIMS += %D%/victims/cow.victim
 %C%_victims_cow_victim_SOURCES = %D%/victims/cow.c
 %C%_victims_cow_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
 %C%_victims_cow_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+# KSM is the node's: the test sees to it.
+check_PROGRAMS += %D%/victims/merged.victim
+T_TESTS += %D%/t/merged.t
+%C%_victims_merged_victim_SOURCES = %D%/victims/merged.c
+%C%_victims_merged_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_merged_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
 VICTIMS += %D%/victims/layouts.victim
 %C%_victims_layouts_victim_SOURCES = %D%/victims/layouts.c
 %C%_victims_layouts_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib

@@ -71,14 +71,21 @@ const struct spans *cow_of(const struct cow *c, size_t i)
 	return &c->found[i];
 }
 
-/* A frame that is mapped by others too; 0: nothing to be shared.  Pages of a
- * file that nobody has written to are not saved. */
-static uint64_t frame_of(uint64_t entry)
+/*
+ * A frame that is mapped by others too; 0: nothing to be shared.  Pages of a
+ * file that nobody has written to are not saved.  Zeroes are saved over a
+ * file only, where KSM may let them have the frame of other zeroes.
+ */
+static uint64_t frame_of(const struct sweep *s, const struct cursor *c,
+			 unsigned int page)
 {
+	uint64_t entry = c->entries[page];
+
 	if ((entry & (PM_FILE | PM_GUARD | PM_EXCLUSIVE)) ||
 	    !(entry & (PM_PRESENT | PM_SWAPPED)) || !(entry & PM_FRAME))
 		return 0;
-	return entry & (PM_PRESENT | PM_SWAPPED | PM_FRAME);
+	entry &= PM_PRESENT | PM_SWAPPED | PM_FRAME;
+	return s->cow->sources[c->source].over_file ? entry | PM_FILE : entry;
 }
 
 static int note(struct sweep *s, size_t source, size_t holder, uint64_t at,
@@ -98,13 +105,13 @@ static int note(struct sweep *s, size_t source, size_t holder, uint64_t at,
 static int group(struct sweep *s, size_t n, unsigned int page, uint64_t at,
 		 struct err *err)
 {
-	uint64_t frame = frame_of(s->cursors[n].entries[page]);
+	uint64_t frame = frame_of(s, &s->cursors[n], page);
 	size_t holder = s->cursors[n].source;
 	bool any = false;
 	int r = 0;
 
 	for (size_t i = n + 1; i < s->ncursors; i++) {
-		if (frame_of(s->cursors[i].entries[page]) != frame)
+		if (frame_of(s, &s->cursors[i], page) != frame)
 			continue;
 		any = true;
 		if (s->cursors[i].source < holder)
@@ -113,7 +120,7 @@ static int group(struct sweep *s, size_t n, unsigned int page, uint64_t at,
 	for (size_t i = n; any && i < s->ncursors && r == 0; i++) {
 		struct cursor *c = &s->cursors[i];
 
-		if (frame_of(c->entries[page]) != frame)
+		if (frame_of(s, c, page) != frame)
 			continue;
 		c->entries[page] = 0;
 		if (c->source != holder)
@@ -129,8 +136,7 @@ static int compare_page(struct sweep *s, unsigned int page, uint64_t at,
 	int r = 0;
 
 	for (size_t n = 0; n + 1 < s->ncursors && r == 0; n++)
-		if (frame_of(s->cursors[n].entries[page]) &&
-		    groups++ < GROUPS_MAX)
+		if (frame_of(s, &s->cursors[n], page) && groups++ < GROUPS_MAX)
 			r = group(s, n, page, at, err);
 	return r;
 }

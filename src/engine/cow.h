@@ -2,6 +2,7 @@
 #ifndef JOBCR_ENGINE_COW_H
 #define JOBCR_ENGINE_COW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -18,6 +19,7 @@ struct cow_source {
 	pid_t ns_pid;
 	int proc_fd; /* borrowed */
 	uint64_t start, end;
+	bool over_file; /* a mapping of a file: zeroes are contents there */
 };
 
 struct cow;

@@ -259,6 +259,7 @@ static int huge_file_runs(struct pages *p, struct source *s, struct err *err)
 
 static int memory_runs(struct pages *p, const struct source *s, struct err *err)
 {
+	const bool zeroes = s->range.over_file;
 	size_t kept = 0;
 	int r;
 
@@ -267,8 +268,9 @@ static int memory_runs(struct pages *p, const struct source *s, struct err *err)
 				       O_RDONLY | O_CLOEXEC);
 	if (p->pagemap_fd < 0)
 		return err_sys(err, "process %d: pagemap", s->range.ns_pid);
-	r = pagemap_scan(p->pagemap_fd, p->next, s->range.end, p->runs, RUNS,
-			 &p->nruns, &p->next, err);
+	r = (zeroes ? pagemap_scan_zeroes
+		    : pagemap_scan)(p->pagemap_fd, p->next, s->range.end,
+				    p->runs, RUNS, &p->nruns, &p->next, err);
 	if (r < 0)
 		return err_wrap(err, r, "process %d", s->range.ns_pid);
 	for (size_t i = 0; i < p->nruns; i++)
@@ -554,6 +556,7 @@ static int find_common(struct pages *p, struct err *err)
 				.proc_fd = range->proc_fd,
 				.start = range->start,
 				.end = range->end,
+				.over_file = range->over_file,
 			};
 	}
 	r = cow_find(p->cow_sources, n, &p->cow, err);

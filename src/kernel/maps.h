@@ -85,5 +85,12 @@ struct page_run {
 int pagemap_scan(int pagemap_fd, uint64_t start, uint64_t end,
 		 struct page_run *runs, size_t room, size_t *ret_count,
 		 uint64_t *ret_next, struct err *err);
+/*
+ * The same, and the zero page too: KSM may put it where a program has written
+ * zeroes, which are not the same as none in a private mapping of a file.
+ */
+int pagemap_scan_zeroes(int pagemap_fd, uint64_t start, uint64_t end,
+			struct page_run *runs, size_t room, size_t *ret_count,
+			uint64_t *ret_next, struct err *err);
 
 #endif
