@@ -46,7 +46,7 @@ struct vma {
 	uint32_t pkey;
 	uint64_t page_size; /* of the kernel, bytes; 0 from maps */
 	uint8_t shared;
-	/* smaps: some of its pages are mapped elsewhere too. */
+	/* smaps: some of its pages are, or may be, others' too. */
 	uint8_t common;
 	char *path; /* as printed, "" for none; owned by the list */
 };
