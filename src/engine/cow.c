@@ -193,8 +193,8 @@ static int second_place(struct sweep *s, uint64_t at, uint64_t *ret,
 	return 0;
 }
 
-static int read_window(struct sweep *s, struct cursor *c, uint64_t at,
-		       struct err *err)
+static int read_window(const struct sweep *s, const struct cursor *c,
+		       uint64_t at, uint64_t *entries, struct err *err)
 {
 	const struct cow_source *src = &s->cow->sources[c->source];
 	uint64_t start = src->start > at ? src->start : at;
@@ -202,15 +202,15 @@ static int read_window(struct sweep *s, struct cursor *c, uint64_t at,
 	size_t skip, len;
 	ssize_t n;
 
-	memset(c->entries, 0, WINDOW * sizeof(*c->entries));
+	memset(entries, 0, WINDOW * sizeof(*entries));
 	if (end > src->end)
 		end = src->end;
 	if (start >= end)
 		return 0;
 	skip = (start - at) / PAGE;
-	len = (end - start) / PAGE * sizeof(*c->entries);
-	n = pread(c->fd, c->entries + skip, len,
-		  (off_t)(start / PAGE * sizeof(*c->entries)));
+	len = (end - start) / PAGE * sizeof(*entries);
+	n = pread(c->fd, entries + skip, len,
+		  (off_t)(start / PAGE * sizeof(*entries)));
 	if (n != (ssize_t)len)
 		return err_num(err, n < 0 ? errno : EIO,
 			       "process %d: pagemap of %llx", src->ns_pid,
@@ -218,12 +218,47 @@ static int read_window(struct sweep *s, struct cursor *c, uint64_t at,
 	return 0;
 }
 
+/*
+ * The kernel moves pages at any time (compaction, KSM, swap), and their frames
+ * may become others' before those are looked at.  All who still have the frame
+ * that they had before had it at the same time.
+ */
+static int confirm_window(struct sweep *s, uint64_t at, struct err *err)
+{
+	uint64_t again[WINDOW];
+	int r = 0;
+
+	for (size_t i = 0; i < s->ncursors && r == 0; i++) {
+		uint64_t *entries = s->cursors[i].entries;
+
+		r = read_window(s, &s->cursors[i], at, again, err);
+		for (unsigned int p = 0; p < WINDOW && r == 0; p++)
+			if ((entries[p] ^ again[p]) &
+			    (PM_PRESENT | PM_SWAPPED | PM_FRAME))
+				entries[p] = 0;
+	}
+	return r;
+}
+
+static bool has_shared(const struct sweep *s)
+{
+	for (size_t i = 0; i < s->ncursors; i++)
+		for (unsigned int p = 0; p < WINDOW; p++)
+			if (frame_of(s, &s->cursors[i], p))
+				return true;
+	return false;
+}
+
 static int compare_window(struct sweep *s, uint64_t at, struct err *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < s->ncursors && r == 0; i++)
-		r = read_window(s, &s->cursors[i], at, err);
+		r = read_window(s, &s->cursors[i], at, s->cursors[i].entries,
+				err);
+	if (r < 0 || !has_shared(s))
+		return r;
+	r = confirm_window(s, at, err);
 	for (unsigned int p = 0; p < WINDOW && r == 0; p++)
 		r = compare_page(s, p, at + p * PAGE, err);
 	return r;
