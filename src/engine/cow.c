@@ -411,9 +411,7 @@ int cow_find(const struct cow_source *sources, size_t count, struct cow **ret,
 	}
 	c->count = count;
 	r = sweep_sources(c, err);
-	/* Too many pieces: each process saves all that it has. */
-	for (size_t i = 0; r == -E2BIG && i < count; i++)
-		spans_done(&c->found[i]);
+	/* Too many pieces: of what comes behind, each process saves all. */
 	if (r < 0 && r != -E2BIG) {
 		cow_free(c);
 		return r;

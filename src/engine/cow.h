@@ -27,7 +27,7 @@ struct cow;
 /*
  * Private memory of processes that stand still; that of one process together,
  * ascending.  Borrowed until cow_free.  Memory taken grows with the number of
- * pieces; when there are too many, nothing is shared.
+ * pieces; when there are too many, only the first of them are found.
  */
 int cow_find(const struct cow_source *sources, size_t count, struct cow **ret,
 	     struct err *err);
