@@ -11,7 +11,9 @@
 #include "util/cleanup.h"
 
 /* What a mapping is made with; those of one block have the same. */
-#define FLAGS (VMA_NORESERVE | VMA_GROWSDOWN | VMA_HUGEPAGE | VMA_NOHUGEPAGE)
+#define FLAGS (VMA_NORESERVE | VMA_GROWSDOWN)
+/* Advice that can be given later, but not be taken back. */
+#define ADVICE (VMA_HUGEPAGE | VMA_NOHUGEPAGE)
 
 /* A mapping in which pages are shared. */
 struct candidate {
@@ -141,7 +143,7 @@ static int add_candidate(struct work *w, uint32_t task, const VmaRecord *v,
 	w->candidates[w->count++] = (struct candidate){
 		.start = v->start,
 		.end = v->end,
-		.flags = v->flags & FLAGS,
+		.flags = v->flags & (FLAGS | ADVICE),
 		.task = task,
 	};
 	return 0;
@@ -188,10 +190,12 @@ static int join_block(struct work *w, size_t first, size_t last, uint64_t end,
 	int r;
 
 	w->out->block_flags[number] = c[first].flags;
+	for (size_t i = first; i < last; i++)
+		w->out->block_flags[number] &= c[i].flags | FLAGS;
 	/* Tags differ: blocks that touch stay two. */
 	r = spans_add(&w->out->blocks, c[first].start, end, number, err);
 	for (size_t i = first; i < last && r == 0; i++)
-		if (c[i].flags == c[first].flags)
+		if ((c[i].flags & FLAGS) == (c[first].flags & FLAGS))
 			r = spans_add(&w->out->v[c[i].task].maps, c[i].start,
 				      c[i].end, number, err);
 	return r;

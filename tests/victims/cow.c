@@ -21,7 +21,7 @@
 /* What everybody tells the parent. */
 static struct person {
 	volatile int set_up, looked, wrong;
-	volatile uint64_t pss_big, pss_all;
+	volatile uint64_t pss_big, pss_seam, pss_all;
 } * people;
 
 static char *big, *odd, *heap, *sparse;
@@ -69,6 +69,8 @@ static void wait_for_all(int n)
 static void measure(void)
 {
 	people[me].pss_big = pss_big();
+	people[me].pss_seam =
+		pss((uint64_t)seam, (uint64_t)(seam + 2 * MIB), "Pss");
 	people[me].pss_all = pss(0, UINT64_MAX, "Pss");
 	people[me].looked = 1;
 	victim_need(victim_until(people[0].looked == 2), "all have looked");
@@ -183,6 +185,8 @@ static void twins(int who)
 		      pattern_holds(sparse + ROOM / 2, MIB, 6),
 	      "sparse memory differs");
 	check(pattern_holds(seam, 2 * MIB, 7), "mappings that touch differ");
+	/* Of seven processes one has given advice about it. */
+	check(people[me].pss_seam < 500, "mappings that touch are not shared");
 	leave();
 }
 
@@ -303,6 +307,7 @@ int main(int argc, char **argv)
 	if (pids[7] == 0)
 		stranger();
 	pages_set(8, 12, 5000);
+	madvise(seam, 2 * MIB, MADV_NOHUGEPAGE);
 	people[0].set_up = 1;
 	wait_for_all(PEOPLE - 1);
 	own = pss(0, UINT64_MAX, "Pss");
