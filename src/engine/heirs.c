@@ -96,35 +96,36 @@ static int take_records(struct work *w, struct err *err)
 }
 
 /* Pages of memory with a policy must be placed by it: they are copied. */
-static bool has_policy(const struct work *w, const VmaRecord *v)
+static int find_policies(const struct work *w, int32_t pid, struct spans *ret,
+			 struct err *err)
 {
 	const struct plan_record *recs;
 	size_t count;
+	int r = 0;
 
-	recs = plan_find(w->plan, TAG_MEMORY_POLICY, (uint32_t)v->pid, &count);
-	for (size_t i = 0; i < count; i++) {
+	recs = plan_find(w->plan, TAG_MEMORY_POLICY, (uint32_t)pid, &count);
+	for (size_t i = 0; i < count && r == 0; i++) {
 		const MemoryPolicyRecord *p =
 			(const MemoryPolicyRecord *)recs[i].msg;
 
-		if (p->start < v->end && p->end > v->start)
-			return true;
+		r = spans_add(ret, p->start, p->end, 0, err);
 	}
-	return false;
+	return r < 0 ? r : spans_settle(ret, err);
 }
 
-static bool shares_pages(const struct heir *h, const VmaRecord *v)
+static bool touches(const struct spans *s, const VmaRecord *v)
 {
-	size_t i = spans_find(&h->common, v->start);
+	size_t i = spans_find(s, v->start);
 
-	return i < h->common.count && h->common.v[i].start < v->end;
+	return i < s->count && s->v[i].start < v->end;
 }
 
-static bool may_be_of_block(const struct work *w, const struct heir *h,
+static bool may_be_of_block(const struct heir *h, const struct spans *policies,
 			    const VmaRecord *v)
 {
 	return v->kind == VMA_RECORD__KIND__ANON_PRIVATE && !v->has_page_size &&
 	       (v->flags & (VMA_ACCOUNT | VMA_NORESERVE)) &&
-	       shares_pages(h, v) && !has_policy(w, v);
+	       touches(&h->common, v) && !touches(policies, v);
 }
 
 static int add_candidate(struct work *w, uint32_t task, const VmaRecord *v,
@@ -149,26 +150,33 @@ static int add_candidate(struct work *w, uint32_t task, const VmaRecord *v,
 	return 0;
 }
 
+static int find_of_task(struct work *w, uint32_t t, struct err *err)
+{
+	const int32_t pid = w->plan->tasks[t]->pid;
+	const struct plan_record *vmas;
+	struct spans policies = { 0 };
+	size_t count;
+	int r;
+
+	vmas = plan_find(w->plan, TAG_VMA, (uint32_t)pid, &count);
+	r = find_policies(w, pid, &policies, err);
+	for (size_t i = 0; i < count && r == 0; i++) {
+		const VmaRecord *v = (const VmaRecord *)vmas[i].msg;
+
+		if (may_be_of_block(&w->out->v[t], &policies, v))
+			r = add_candidate(w, t, v, err);
+	}
+	spans_done(&policies);
+	return r;
+}
+
 static int find_candidates(struct work *w, struct err *err)
 {
-	const struct plan_record *vmas;
-	size_t count;
 	int r = 0;
 
-	for (uint32_t t = 0; t < w->plan->ntasks && r == 0; t++) {
-		const struct heir *h = &w->out->v[t];
-
-		if (!h->common.count)
-			continue;
-		vmas = plan_find(w->plan, TAG_VMA,
-				 (uint32_t)w->plan->tasks[t]->pid, &count);
-		for (size_t i = 0; i < count && r == 0; i++)
-			if (may_be_of_block(w, h,
-					    (const VmaRecord *)vmas[i].msg))
-				r = add_candidate(
-					w, t, (const VmaRecord *)vmas[i].msg,
-					err);
-	}
+	for (uint32_t t = 0; t < w->plan->ntasks && r == 0; t++)
+		if (w->out->v[t].common.count)
+			r = find_of_task(w, t, err);
 	return r;
 }
 
