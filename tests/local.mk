@@ -279,6 +279,16 @@ VICTIMS += %D%/victims/cow.victim
 %C%_victims_cow_victim_SOURCES = %D%/victims/cow.c
 %C%_victims_cow_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
 %C%_victims_cow_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+# KSM is the node's: the test sees to it.
+check_PROGRAMS += %D%/victims/merged.victim
+T_TESTS += %D%/t/merged.t
+%C%_victims_merged_victim_SOURCES = %D%/victims/merged.c
+%C%_victims_merged_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_merged_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+VICTIMS += %D%/victims/layouts.victim
+%C%_victims_layouts_victim_SOURCES = %D%/victims/layouts.c
+%C%_victims_layouts_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_layouts_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
 
 VICTIMS += %D%/victims/mm.victim
 %C%_victims_mm_victim_SOURCES = %D%/victims/mm.c
@@ -499,6 +509,11 @@ T_TESTS += %D%/t/hugetlb.t
 UNIT_TESTS += %D%/unit/hugetlb
 %C%_unit_hugetlb_SOURCES = %D%/unit/hugetlb.c
 %C%_unit_hugetlb_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/cow
+%C%_unit_cow_SOURCES = %D%/unit/cow.c
+%C%_unit_cow_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/huge

@@ -71,14 +71,21 @@ const struct spans *cow_of(const struct cow *c, size_t i)
 	return &c->found[i];
 }
 
-/* A frame that is mapped by others too; 0: nothing to be shared.  Pages of a
- * file that nobody has written to are not saved. */
-static uint64_t frame_of(uint64_t entry)
+/*
+ * A frame that is mapped by others too; 0: nothing to be shared.  Pages of a
+ * file that nobody has written to are not saved.  Zeroes are saved over a
+ * file only, where KSM may let them have the frame of other zeroes.
+ */
+static uint64_t frame_of(const struct sweep *s, const struct cursor *c,
+			 unsigned int page)
 {
+	uint64_t entry = c->entries[page];
+
 	if ((entry & (PM_FILE | PM_GUARD | PM_EXCLUSIVE)) ||
 	    !(entry & (PM_PRESENT | PM_SWAPPED)) || !(entry & PM_FRAME))
 		return 0;
-	return entry & (PM_PRESENT | PM_SWAPPED | PM_FRAME);
+	entry &= PM_PRESENT | PM_SWAPPED | PM_FRAME;
+	return s->cow->sources[c->source].over_file ? entry | PM_FILE : entry;
 }
 
 static int note(struct sweep *s, size_t source, size_t holder, uint64_t at,
@@ -98,13 +105,13 @@ static int note(struct sweep *s, size_t source, size_t holder, uint64_t at,
 static int group(struct sweep *s, size_t n, unsigned int page, uint64_t at,
 		 struct err *err)
 {
-	uint64_t frame = frame_of(s->cursors[n].entries[page]);
+	uint64_t frame = frame_of(s, &s->cursors[n], page);
 	size_t holder = s->cursors[n].source;
 	bool any = false;
 	int r = 0;
 
 	for (size_t i = n + 1; i < s->ncursors; i++) {
-		if (frame_of(s->cursors[i].entries[page]) != frame)
+		if (frame_of(s, &s->cursors[i], page) != frame)
 			continue;
 		any = true;
 		if (s->cursors[i].source < holder)
@@ -113,7 +120,7 @@ static int group(struct sweep *s, size_t n, unsigned int page, uint64_t at,
 	for (size_t i = n; any && i < s->ncursors && r == 0; i++) {
 		struct cursor *c = &s->cursors[i];
 
-		if (frame_of(c->entries[page]) != frame)
+		if (frame_of(s, c, page) != frame)
 			continue;
 		c->entries[page] = 0;
 		if (c->source != holder)
@@ -129,8 +136,7 @@ static int compare_page(struct sweep *s, unsigned int page, uint64_t at,
 	int r = 0;
 
 	for (size_t n = 0; n + 1 < s->ncursors && r == 0; n++)
-		if (frame_of(s->cursors[n].entries[page]) &&
-		    groups++ < GROUPS_MAX)
+		if (frame_of(s, &s->cursors[n], page) && groups++ < GROUPS_MAX)
 			r = group(s, n, page, at, err);
 	return r;
 }
@@ -187,8 +193,8 @@ static int second_place(struct sweep *s, uint64_t at, uint64_t *ret,
 	return 0;
 }
 
-static int read_window(struct sweep *s, struct cursor *c, uint64_t at,
-		       struct err *err)
+static int read_window(const struct sweep *s, const struct cursor *c,
+		       uint64_t at, uint64_t *entries, struct err *err)
 {
 	const struct cow_source *src = &s->cow->sources[c->source];
 	uint64_t start = src->start > at ? src->start : at;
@@ -196,15 +202,15 @@ static int read_window(struct sweep *s, struct cursor *c, uint64_t at,
 	size_t skip, len;
 	ssize_t n;
 
-	memset(c->entries, 0, WINDOW * sizeof(*c->entries));
+	memset(entries, 0, WINDOW * sizeof(*entries));
 	if (end > src->end)
 		end = src->end;
 	if (start >= end)
 		return 0;
 	skip = (start - at) / PAGE;
-	len = (end - start) / PAGE * sizeof(*c->entries);
-	n = pread(c->fd, c->entries + skip, len,
-		  (off_t)(start / PAGE * sizeof(*c->entries)));
+	len = (end - start) / PAGE * sizeof(*entries);
+	n = pread(c->fd, entries + skip, len,
+		  (off_t)(start / PAGE * sizeof(*entries)));
 	if (n != (ssize_t)len)
 		return err_num(err, n < 0 ? errno : EIO,
 			       "process %d: pagemap of %llx", src->ns_pid,
@@ -212,12 +218,47 @@ static int read_window(struct sweep *s, struct cursor *c, uint64_t at,
 	return 0;
 }
 
+/*
+ * The kernel moves pages at any time (compaction, KSM, swap), and their frames
+ * may become others' before those are looked at.  All who still have the frame
+ * that they had before had it at the same time.
+ */
+static int confirm_window(struct sweep *s, uint64_t at, struct err *err)
+{
+	uint64_t again[WINDOW];
+	int r = 0;
+
+	for (size_t i = 0; i < s->ncursors && r == 0; i++) {
+		uint64_t *entries = s->cursors[i].entries;
+
+		r = read_window(s, &s->cursors[i], at, again, err);
+		for (unsigned int p = 0; p < WINDOW && r == 0; p++)
+			if ((entries[p] ^ again[p]) &
+			    (PM_PRESENT | PM_SWAPPED | PM_FRAME))
+				entries[p] = 0;
+	}
+	return r;
+}
+
+static bool has_shared(const struct sweep *s)
+{
+	for (size_t i = 0; i < s->ncursors; i++)
+		for (unsigned int p = 0; p < WINDOW; p++)
+			if (frame_of(s, &s->cursors[i], p))
+				return true;
+	return false;
+}
+
 static int compare_window(struct sweep *s, uint64_t at, struct err *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < s->ncursors && r == 0; i++)
-		r = read_window(s, &s->cursors[i], at, err);
+		r = read_window(s, &s->cursors[i], at, s->cursors[i].entries,
+				err);
+	if (r < 0 || !has_shared(s))
+		return r;
+	r = confirm_window(s, at, err);
 	for (unsigned int p = 0; p < WINDOW && r == 0; p++)
 		r = compare_page(s, p, at + p * PAGE, err);
 	return r;
@@ -370,9 +411,7 @@ int cow_find(const struct cow_source *sources, size_t count, struct cow **ret,
 	}
 	c->count = count;
 	r = sweep_sources(c, err);
-	/* Too many pieces: each process saves all that it has. */
-	for (size_t i = 0; r == -E2BIG && i < count; i++)
-		spans_done(&c->found[i]);
+	/* Too many pieces: of what comes behind, each process saves all. */
 	if (r < 0 && r != -E2BIG) {
 		cow_free(c);
 		return r;

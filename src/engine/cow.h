@@ -2,6 +2,7 @@
 #ifndef JOBCR_ENGINE_COW_H
 #define JOBCR_ENGINE_COW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -18,6 +19,7 @@ struct cow_source {
 	pid_t ns_pid;
 	int proc_fd; /* borrowed */
 	uint64_t start, end;
+	bool over_file; /* a mapping of a file: zeroes are contents there */
 };
 
 struct cow;
@@ -25,7 +27,7 @@ struct cow;
 /*
  * Private memory of processes that stand still; that of one process together,
  * ascending.  Borrowed until cow_free.  Memory taken grows with the number of
- * pieces; when there are too many, nothing is shared.
+ * pieces; when there are too many, only the first of them are found.
  */
 int cow_find(const struct cow_source *sources, size_t count, struct cow **ret,
 	     struct err *err);

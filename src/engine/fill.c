@@ -51,17 +51,19 @@ struct contents {
 	uint64_t bytes; /* read so far */
 };
 
-/* What one run is to read. */
+/* What one run is to read: each extent once, however many want of it. */
 struct work {
-	struct target *targets;
-	struct read_piece *pieces;
+	struct target *targets; /* those of an extent side by side */
 	size_t count, room;
+	struct read_piece *pieces; /* tag: the first target */
+	size_t npieces;
 	uint64_t bytes;
 };
 
 struct worker {
 	const struct building *b;
 	const struct target *targets;
+	size_t ntargets;
 	struct read_piece *pieces;
 	size_t count;
 	pthread_t thread;
@@ -69,13 +71,17 @@ struct worker {
 	struct err err;
 };
 
-static int order_pieces(const void *a, const void *b)
+static int order_targets(const void *a, const void *b)
 {
-	const struct read_piece *x = a, *y = b;
+	const struct target *x = a, *y = b;
 
-	if (x->stream != y->stream)
-		return x->stream < y->stream ? -1 : 1;
-	return (x->offset > y->offset) - (x->offset < y->offset);
+	if (x->extent->stream != y->extent->stream)
+		return x->extent->stream < y->extent->stream ? -1 : 1;
+	if (x->extent->offset != y->extent->offset)
+		return x->extent->offset < y->extent->offset ? -1 : 1;
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	return (x->start > y->start) - (x->start < y->start);
 }
 
 /* What a data file has behind its end belongs to nobody. */
@@ -180,12 +186,22 @@ static int put_memory(const struct target *t, const uint8_t *data,
 	return 0;
 }
 
+static int put_one(const struct target *t, const uint8_t *data, size_t len,
+		   struct err *err)
+{
+	if (t->ns_pid)
+		return put_memory(t, data, err);
+	return t->huge ? put_huge(t, data, len, err)
+		       : put_data(t, data, len, err);
+}
+
 static int put_extent(void *arg, const struct read_piece *piece,
 		      const uint8_t *data, struct err *err)
 {
 	const struct worker *w = arg;
 	const struct target *t = &w->targets[piece->tag];
 	const PartEntry *part = w->b->part;
+	int r = 0;
 
 	if (extent_hash(data, piece->len) != t->extent->hash)
 		return err_set(err, -EBADMSG,
@@ -193,10 +209,11 @@ static int put_extent(void *arg, const struct read_piece *piece,
 			       " have not the hash they were saved with",
 			       part->streams[t->extent->stream]->name,
 			       piece->offset, piece->offset + piece->len);
-	if (t->ns_pid)
-		return put_memory(t, data, err);
-	return t->huge ? put_huge(t, data, piece->len, err)
-		       : put_data(t, data, piece->len, err);
+	for (size_t i = piece->tag;
+	     i < w->ntargets && r == 0 && w->targets[i].extent == t->extent;
+	     i++)
+		r = put_one(&w->targets[i], data, piece->len, err);
+	return r;
 }
 
 /* A small job does not wait for memory that it does not need. */
@@ -238,19 +255,20 @@ static void *worker_main(void *arg)
 }
 
 /* Halves of the streams, so that each reads forward. */
-static int run_workers(const struct building *b, const struct target *targets,
-		       struct read_piece *pieces, size_t count, uint64_t bytes,
+static int run_workers(const struct building *b, const struct work *work,
 		       struct err *err)
 {
 	struct worker w[WORKERS] = { 0 };
-	size_t workers = bytes > BUFFER ? WORKERS : 1;
-	size_t share = (count + workers - 1) / workers, first = 0, started;
+	size_t workers = work->bytes > BUFFER ? WORKERS : 1;
+	size_t count = work->npieces, first = 0, started;
+	size_t share = (count + workers - 1) / workers;
 	int r = 0;
 
 	for (started = 0; started < workers && first < count; started++) {
 		w[started].b = b;
-		w[started].targets = targets;
-		w[started].pieces = pieces + first;
+		w[started].targets = work->targets;
+		w[started].ntargets = work->count;
+		w[started].pieces = work->pieces + first;
 		w[started].count =
 			share < count - first ? share : count - first;
 		first += w[started].count;
@@ -273,32 +291,43 @@ static int run_workers(const struct building *b, const struct target *targets,
 
 static int add_target(struct work *w, const struct target *t, struct err *err)
 {
-	const uint64_t len = (uint64_t)t->extent->pages * IMAGE_PAGE;
-
 	if (w->count == w->room) {
 		size_t room = w->room ? 2 * w->room : 256;
-		struct target *targets;
-		struct read_piece *pieces;
+		struct target *targets =
+			reallocarray(w->targets, room, sizeof(*targets));
 
-		targets = reallocarray(w->targets, room, sizeof(*targets));
-		if (targets)
-			w->targets = targets;
-		pieces = reallocarray(w->pieces, room, sizeof(*pieces));
-		if (pieces)
-			w->pieces = pieces;
-		if (!targets || !pieces)
+		if (!targets)
 			return err_num(err, ENOMEM, "%zu extents", room);
+		w->targets = targets;
 		w->room = room;
 	}
-	w->targets[w->count] = *t;
-	w->pieces[w->count] = (struct read_piece){
-		.stream = t->extent->stream - 1,
-		.len = len,
-		.offset = t->extent->offset,
-		.tag = w->count,
-	};
-	w->count++;
-	w->bytes += len;
+	w->targets[w->count++] = *t;
+	return 0;
+}
+
+static int join_targets(struct work *w, struct err *err)
+{
+	const struct target *t = w->targets;
+
+	qsort(w->targets, w->count, sizeof(*t), order_targets);
+	w->pieces = calloc(w->count, sizeof(*w->pieces));
+	if (!w->pieces)
+		return err_num(err, ENOMEM, "%zu extents", w->count);
+	for (size_t i = 0; i < w->count; i++) {
+		const Extent *x = t[i].extent;
+		struct read_piece *piece = &w->pieces[w->npieces];
+
+		if (i && x == t[i - 1].extent)
+			continue;
+		*piece = (struct read_piece){
+			.stream = x->stream - 1,
+			.len = x->pages * IMAGE_PAGE,
+			.offset = x->offset,
+			.tag = i,
+		};
+		w->bytes += piece->len;
+		w->npieces++;
+	}
 	return 0;
 }
 
@@ -306,11 +335,10 @@ static int run_work(struct building *b, struct work *w, struct err *err)
 {
 	int r = 0;
 
-	if (w->count) {
-		qsort(w->pieces, w->count, sizeof(*w->pieces), order_pieces);
-		r = run_workers(b, w->targets, w->pieces, w->count, w->bytes,
-				err);
-	}
+	if (w->count)
+		r = join_targets(w, err);
+	if (r == 0 && w->count)
+		r = run_workers(b, w, err);
 	b->contents->bytes += w->bytes;
 	free(w->targets);
 	free(w->pieces);
@@ -440,7 +468,6 @@ int build_puts(struct building *b, const struct put *puts, size_t count,
 	if (r == 0)
 		return run_work(b, &w, err);
 	free(w.targets);
-	free(w.pieces);
 	return r;
 }
 
@@ -543,7 +570,6 @@ int build_contents(struct building *b, struct err *err)
 			r = add_task(b, &w, i, err);
 	if (r < 0) {
 		free(w.targets);
-		free(w.pieces);
 		return r;
 	}
 	r = run_work(b, &w, err);

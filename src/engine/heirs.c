@@ -11,7 +11,9 @@
 #include "util/cleanup.h"
 
 /* What a mapping is made with; those of one block have the same. */
-#define FLAGS (VMA_NORESERVE | VMA_GROWSDOWN | VMA_HUGEPAGE | VMA_NOHUGEPAGE)
+#define FLAGS (VMA_NORESERVE | VMA_GROWSDOWN)
+/* Advice that can be given later, but not be taken back. */
+#define ADVICE (VMA_HUGEPAGE | VMA_NOHUGEPAGE)
 
 /* A mapping in which pages are shared. */
 struct candidate {
@@ -19,10 +21,27 @@ struct candidate {
 	uint32_t task;
 };
 
+/* Pages that somebody inherits by way of its parent, from this ancestor. */
+struct way {
+	uint32_t ancestor;
+	struct spans pages;
+};
+
+struct ways {
+	struct way *v;
+	size_t count;
+};
+
+/* What processes inherit for others, in all: 96 MiB. */
+#define PASSED_MAX (1u << 22)
+
 struct work {
 	const struct plan *plan;
 	struct heirs *out;
 	uint32_t *parents; /* whom each is forked off, a helper perhaps */
+	unsigned int *depths;
+	struct ways *ways; /* by member */
+	size_t passed;     /* spans */
 	struct candidate *candidates;
 	size_t count, room;
 };
@@ -77,35 +96,36 @@ static int take_records(struct work *w, struct err *err)
 }
 
 /* Pages of memory with a policy must be placed by it: they are copied. */
-static bool has_policy(const struct work *w, const VmaRecord *v)
+static int find_policies(const struct work *w, int32_t pid, struct spans *ret,
+			 struct err *err)
 {
 	const struct plan_record *recs;
 	size_t count;
+	int r = 0;
 
-	recs = plan_find(w->plan, TAG_MEMORY_POLICY, (uint32_t)v->pid, &count);
-	for (size_t i = 0; i < count; i++) {
+	recs = plan_find(w->plan, TAG_MEMORY_POLICY, (uint32_t)pid, &count);
+	for (size_t i = 0; i < count && r == 0; i++) {
 		const MemoryPolicyRecord *p =
 			(const MemoryPolicyRecord *)recs[i].msg;
 
-		if (p->start < v->end && p->end > v->start)
-			return true;
+		r = spans_add(ret, p->start, p->end, 0, err);
 	}
-	return false;
+	return r < 0 ? r : spans_settle(ret, err);
 }
 
-static bool shares_pages(const struct heir *h, const VmaRecord *v)
+static bool touches(const struct spans *s, const VmaRecord *v)
 {
-	size_t i = spans_find(&h->common, v->start);
+	size_t i = spans_find(s, v->start);
 
-	return i < h->common.count && h->common.v[i].start < v->end;
+	return i < s->count && s->v[i].start < v->end;
 }
 
-static bool may_be_of_block(const struct work *w, const struct heir *h,
+static bool may_be_of_block(const struct heir *h, const struct spans *policies,
 			    const VmaRecord *v)
 {
 	return v->kind == VMA_RECORD__KIND__ANON_PRIVATE && !v->has_page_size &&
 	       (v->flags & (VMA_ACCOUNT | VMA_NORESERVE)) &&
-	       shares_pages(h, v) && !has_policy(w, v);
+	       touches(&h->common, v) && !touches(policies, v);
 }
 
 static int add_candidate(struct work *w, uint32_t task, const VmaRecord *v,
@@ -124,32 +144,39 @@ static int add_candidate(struct work *w, uint32_t task, const VmaRecord *v,
 	w->candidates[w->count++] = (struct candidate){
 		.start = v->start,
 		.end = v->end,
-		.flags = v->flags & FLAGS,
+		.flags = v->flags & (FLAGS | ADVICE),
 		.task = task,
 	};
 	return 0;
 }
 
+static int find_of_task(struct work *w, uint32_t t, struct err *err)
+{
+	const int32_t pid = w->plan->tasks[t]->pid;
+	const struct plan_record *vmas;
+	struct spans policies = { 0 };
+	size_t count;
+	int r;
+
+	vmas = plan_find(w->plan, TAG_VMA, (uint32_t)pid, &count);
+	r = find_policies(w, pid, &policies, err);
+	for (size_t i = 0; i < count && r == 0; i++) {
+		const VmaRecord *v = (const VmaRecord *)vmas[i].msg;
+
+		if (may_be_of_block(&w->out->v[t], &policies, v))
+			r = add_candidate(w, t, v, err);
+	}
+	spans_done(&policies);
+	return r;
+}
+
 static int find_candidates(struct work *w, struct err *err)
 {
-	const struct plan_record *vmas;
-	size_t count;
 	int r = 0;
 
-	for (uint32_t t = 0; t < w->plan->ntasks && r == 0; t++) {
-		const struct heir *h = &w->out->v[t];
-
-		if (!h->common.count)
-			continue;
-		vmas = plan_find(w->plan, TAG_VMA,
-				 (uint32_t)w->plan->tasks[t]->pid, &count);
-		for (size_t i = 0; i < count && r == 0; i++)
-			if (may_be_of_block(w, h,
-					    (const VmaRecord *)vmas[i].msg))
-				r = add_candidate(
-					w, t, (const VmaRecord *)vmas[i].msg,
-					err);
-	}
+	for (uint32_t t = 0; t < w->plan->ntasks && r == 0; t++)
+		if (w->out->v[t].common.count)
+			r = find_of_task(w, t, err);
 	return r;
 }
 
@@ -171,10 +198,12 @@ static int join_block(struct work *w, size_t first, size_t last, uint64_t end,
 	int r;
 
 	w->out->block_flags[number] = c[first].flags;
+	for (size_t i = first; i < last; i++)
+		w->out->block_flags[number] &= c[i].flags | FLAGS;
 	/* Tags differ: blocks that touch stay two. */
 	r = spans_add(&w->out->blocks, c[first].start, end, number, err);
 	for (size_t i = first; i < last && r == 0; i++)
-		if (c[i].flags == c[first].flags)
+		if ((c[i].flags & FLAGS) == (c[first].flags & FLAGS))
 			r = spans_add(&w->out->v[c[i].task].maps, c[i].start,
 				      c[i].end, number, err);
 	return r;
@@ -206,38 +235,35 @@ static int join_blocks(struct work *w, struct err *err)
 	return r;
 }
 
+/* Parents are born before their children. */
 static int find_parents(struct work *w, struct err *err)
 {
 	const struct family *f = &w->plan->family;
 
 	w->parents = calloc(f->nmembers + 1, sizeof(*w->parents));
-	if (!w->parents)
+	w->depths = calloc(f->nmembers + 1, sizeof(*w->depths));
+	w->ways = calloc(f->nmembers + 1, sizeof(*w->ways));
+	if (!w->parents || !w->depths || !w->ways)
 		return err_num(err, ENOMEM, "%zu processes", f->nmembers);
 	for (size_t i = 0; i < f->nmembers; i++)
 		w->parents[i] = FAMILY_NOBODY;
-	for (size_t i = 0; i < f->nsteps; i++)
-		if (f->steps[i].op == FAMILY_FORK)
-			w->parents[f->steps[i].who] = f->steps[i].by;
+	for (size_t i = 0; i < f->nsteps; i++) {
+		const struct family_step *s = &f->steps[i];
+
+		if (s->op != FAMILY_FORK)
+			continue;
+		w->parents[s->who] = s->by;
+		w->depths[s->who] = w->depths[s->by] + 1;
+	}
 	return 0;
-}
-
-static unsigned int depth_of(const struct work *w, uint32_t who)
-{
-	unsigned int n = 0;
-
-	while ((who = w->parents[who]) != FAMILY_NOBODY)
-		n++;
-	return n;
 }
 
 /* FAMILY_NOBODY: they are no relatives. */
 static uint32_t common_ancestor(const struct work *w, uint32_t a, uint32_t b)
 {
-	unsigned int da = depth_of(w, a), db = depth_of(w, b);
-
-	for (; da > db; da--)
+	while (w->depths[a] > w->depths[b])
 		a = w->parents[a];
-	for (; db > da; db--)
+	while (w->depths[b] > w->depths[a])
 		b = w->parents[b];
 	while (a != b) {
 		a = w->parents[a];
@@ -256,23 +282,90 @@ static int add_all(struct spans *to, const struct spans *pages, struct err *err)
 	return r;
 }
 
-/*
- * From who up to below the ancestor, all inherit these pages.  Where somebody
- * on the way is to have others for itself, those come first: so the ends of
- * all ways are entered before what lies between.
- */
-static int enter_way(struct work *w, uint32_t who, uint32_t ancestor,
-		     const struct spans *pages, bool ends, struct err *err)
+static int way_of(struct ways *ways, uint32_t ancestor, struct way **ret,
+		  struct err *err)
 {
+	struct way *v;
+
+	for (size_t i = ways->count; i-- > 0;) {
+		*ret = &ways->v[i];
+		if ((*ret)->ancestor == ancestor)
+			return 0;
+	}
+	v = reallocarray(ways->v, ways->count + 1, sizeof(*v));
+	if (!v)
+		return err_num(err, ENOMEM, "%zu ancestors", ways->count + 1);
+	ways->v = v;
+	*ret = &v[ways->count++];
+	**ret = (struct way){ .ancestor = ancestor };
+	return 0;
+}
+
+/* Its parent is the ancestor, or inherits them itself: noted for later. */
+static int enter_way(struct work *w, uint32_t who, uint32_t ancestor,
+		     const struct spans *pages, struct err *err)
+{
+	struct way *way = NULL;
+	int r;
+
+	if (who == ancestor || !pages->count)
+		return 0;
+	r = add_all(&w->out->v[who].inherits, pages, err);
+	if (r < 0 || w->parents[who] == ancestor)
+		return r;
+	r = way_of(&w->ways[who], ancestor, &way, err);
+	return r < 0 ? r : add_all(&way->pages, pages, err);
+}
+
+/* Too many pieces: who is not served by its parent copies its pages. */
+static int pass_on(struct work *w, uint32_t who, struct err *err)
+{
+	struct ways *ways = &w->ways[who];
 	int r = 0;
 
-	if (who == ancestor)
-		return 0;
-	if (ends)
-		return add_all(&w->out->v[who].inherits, pages, err);
-	while ((who = w->parents[who]) != ancestor && r == 0)
-		r = add_all(&w->out->v[who].inherits, pages, err);
+	for (size_t i = 0; i < ways->count && r == 0; i++) {
+		struct way *way = &ways->v[i];
+
+		r = spans_settle(&way->pages, err);
+		w->passed += way->pages.count;
+		if (r == 0 && w->passed <= PASSED_MAX)
+			r = enter_way(w, w->parents[who], way->ancestor,
+				      &way->pages, err);
+		spans_done(&way->pages);
+	}
 	return r;
+}
+
+/*
+ * From each up to below the ancestor, all inherit its pages.  From the last
+ * born to the first, so that what comes by many ways goes on as one.  Where
+ * somebody is to have others for itself, those were entered before.
+ */
+static int go_ways(struct work *w, struct err *err)
+{
+	const struct family *f = &w->plan->family;
+	int r = 0;
+
+	for (size_t i = f->nsteps; i-- > 0 && r == 0;) {
+		const uint32_t who = f->steps[i].who;
+
+		if (f->steps[i].op != FAMILY_FORK)
+			continue;
+		r = spans_settle(&w->out->v[who].inherits, err);
+		if (r == 0)
+			r = pass_on(w, who, err);
+	}
+	return r;
+}
+
+static void ways_done(struct work *w)
+{
+	for (size_t i = 0; w->ways && i < w->out->count; i++) {
+		for (size_t k = 0; k < w->ways[i].count; k++)
+			spans_done(&w->ways[i].v[k].pages);
+		free(w->ways[i].v);
+	}
+	free(w->ways);
 }
 
 /* What of the record both have in a block. */
@@ -299,8 +392,7 @@ static int usable_pages(const struct work *w, const CowRecord *rec,
 	return r;
 }
 
-static int enter_record(struct work *w, const CowRecord *rec, bool ends,
-			struct err *err)
+static int enter_record(struct work *w, const CowRecord *rec, struct err *err)
 {
 	uint32_t who = task_of(w, rec->pid), from = task_of(w, rec->from);
 	uint32_t ancestor = common_ancestor(w, who, from);
@@ -311,9 +403,9 @@ static int enter_record(struct work *w, const CowRecord *rec, bool ends,
 		return 0;
 	r = usable_pages(w, rec, &pages, err);
 	if (r == 0)
-		r = enter_way(w, who, ancestor, &pages, ends, err);
+		r = enter_way(w, who, ancestor, &pages, err);
 	if (r == 0)
-		r = enter_way(w, from, ancestor, &pages, ends, err);
+		r = enter_way(w, from, ancestor, &pages, err);
 	spans_done(&pages);
 	return r;
 }
@@ -325,13 +417,9 @@ static int enter_records(struct work *w, struct err *err)
 	int r = 0;
 
 	recs = plan_kind(w->plan, TAG_COW, &count);
-	for (int ends = 1; ends >= 0; ends--)
-		for (size_t i = 0; i < count && r == 0; i++)
-			r = enter_record(w, (const CowRecord *)recs[i].msg,
-					 ends == 1, err);
-	for (size_t i = 0; i < w->out->count && r == 0; i++)
-		r = spans_settle(&w->out->v[i].inherits, err);
-	return r;
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = enter_record(w, (const CowRecord *)recs[i].msg, err);
+	return r < 0 ? r : go_ways(w, err);
 }
 
 int heirs_plan(const struct plan *plan, struct heirs *ret, struct err *err)
@@ -352,8 +440,10 @@ int heirs_plan(const struct plan *plan, struct heirs *ret, struct err *err)
 		r = join_blocks(&w, err);
 	if (r == 0)
 		r = enter_records(&w, err);
+	ways_done(&w);
 	free(w.candidates);
 	free(w.parents);
+	free(w.depths);
 	if (r < 0)
 		heirs_done(&out);
 	else

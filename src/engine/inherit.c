@@ -66,28 +66,31 @@ static int map_block(struct puppet *p, const struct span *block, uint64_t flags,
 				 block->tag, err);
 }
 
-/* The blocks in which these pages are. */
+/* The blocks in which these pages are; a span of them may be of several. */
 static int map_blocks(struct building *b, struct puppet *p,
 		      const struct spans *pages, struct err *err)
 {
 	const struct spans *blocks = &b->heirs.blocks;
-	size_t last = blocks->count;
-	int r = 0;
+	struct spans missing = { 0 };
+	size_t next = 0;
+	int r;
 
-	for (size_t i = 0; i < pages->count && r == 0; i++) {
-		size_t k = spans_find(blocks, pages->v[i].start);
+	r = spans_minus(pages, &p->blocks, false, &missing, err);
+	for (size_t i = 0; i < missing.count && r == 0; i++) {
+		const struct span *s = &missing.v[i];
+		size_t k = spans_find(blocks, s->start);
 
-		if (k == last)
-			continue;
-		last = k;
-		if (!spans_cover(&p->blocks, blocks->v[k].start,
-				 blocks->v[k].end))
+		/* The last one may be that of the span before. */
+		for (k = k < next ? next : k;
+		     k < blocks->count && r == 0 && blocks->v[k].start < s->end;
+		     next = ++k)
 			r = map_block(p, &blocks->v[k],
 				      b->heirs.block_flags[blocks->v[k].tag],
 				      err);
-		if (r == 0)
-			r = spans_settle(&p->blocks, err);
 	}
+	if (r == 0)
+		r = spans_settle(&p->blocks, err);
+	spans_done(&missing);
 	return r < 0 ? r : remote_flush(p->task.remote, err);
 }
 

@@ -259,6 +259,7 @@ static int huge_file_runs(struct pages *p, struct source *s, struct err *err)
 
 static int memory_runs(struct pages *p, const struct source *s, struct err *err)
 {
+	const bool zeroes = s->range.over_file;
 	size_t kept = 0;
 	int r;
 
@@ -267,8 +268,9 @@ static int memory_runs(struct pages *p, const struct source *s, struct err *err)
 				       O_RDONLY | O_CLOEXEC);
 	if (p->pagemap_fd < 0)
 		return err_sys(err, "process %d: pagemap", s->range.ns_pid);
-	r = pagemap_scan(p->pagemap_fd, p->next, s->range.end, p->runs, RUNS,
-			 &p->nruns, &p->next, err);
+	r = (zeroes ? pagemap_scan_zeroes
+		    : pagemap_scan)(p->pagemap_fd, p->next, s->range.end,
+				    p->runs, RUNS, &p->nruns, &p->next, err);
 	if (r < 0)
 		return err_wrap(err, r, "process %d", s->range.ns_pid);
 	for (size_t i = 0; i < p->nruns; i++)
@@ -534,6 +536,45 @@ static bool may_share(const struct page_range *range)
 	return range->common && !range->huge;
 }
 
+static int by_start(const void *a, const void *b)
+{
+	const struct page_range *x = *(struct page_range *const *)a;
+	const struct page_range *y = *(struct page_range *const *)b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/*
+ * What one has in swap may be a page that another has in memory, of which
+ * nothing tells that it is not alone: common for one is common for all.
+ */
+static int spread_common(struct pages *p, struct err *err)
+{
+	auto_free struct page_range **v = calloc(p->nsources + 1, sizeof(*v));
+	size_t n = 0, last;
+	uint64_t end;
+	bool common;
+
+	if (!v)
+		return err_set(err, -ENOMEM, "pages");
+	for (size_t i = 0; i < p->nsources; i++)
+		if (p->sources[i].range.pid)
+			v[n++] = &p->sources[i].range;
+	qsort(v, n, sizeof(*v), by_start);
+	for (size_t i = 0; i < n; i = last) {
+		common = v[i]->common;
+		end = v[i]->end;
+		for (last = i + 1; last < n && v[last]->start < end; last++) {
+			common = common || v[last]->common;
+			if (v[last]->end > end)
+				end = v[last]->end;
+		}
+		for (size_t k = i; k < last; k++)
+			v[k]->common = common;
+	}
+	return 0;
+}
+
 /* Once, while all stand still: which pages do processes have in common? */
 static int find_common(struct pages *p, struct err *err)
 {
@@ -542,6 +583,9 @@ static int find_common(struct pages *p, struct err *err)
 
 	if (p->cow)
 		return 0;
+	r = spread_common(p, err);
+	if (r < 0)
+		return r;
 	p->cow_sources = calloc(p->nsources + 1, sizeof(*p->cow_sources));
 	if (!p->cow_sources)
 		return err_set(err, -ENOMEM, "pages");
@@ -554,6 +598,7 @@ static int find_common(struct pages *p, struct err *err)
 				.proc_fd = range->proc_fd,
 				.start = range->start,
 				.end = range->end,
+				.over_file = range->over_file,
 			};
 	}
 	r = cow_find(p->cow_sources, n, &p->cow, err);

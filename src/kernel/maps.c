@@ -173,8 +173,10 @@ static int line_take(struct vma_list *list, size_t *room, char *line)
 		last->pkey = (uint32_t)strtoul(line + 14, NULL, 10);
 		return 0;
 	}
+	/* Of swapped pages it says no more than how many there are. */
 	if (last && (says_more(line, "Shared_Clean:") ||
-		     says_more(line, "Shared_Dirty:")))
+		     says_more(line, "Shared_Dirty:") ||
+		     says_more(line, "Swap:")))
 		last->common = 1;
 	if (last && !strncmp(line, "KernelPageSize:", 15)) {
 		last->page_size = strtoull(line + 15, NULL, 10) << 10;

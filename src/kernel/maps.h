@@ -46,7 +46,7 @@ struct vma {
 	uint32_t pkey;
 	uint64_t page_size; /* of the kernel, bytes; 0 from maps */
 	uint8_t shared;
-	/* smaps: some of its pages are mapped elsewhere too. */
+	/* smaps: some of its pages are, or may be, others' too. */
 	uint8_t common;
 	char *path; /* as printed, "" for none; owned by the list */
 };
@@ -92,5 +92,12 @@ struct page_run {
 int pagemap_scan(int pagemap_fd, uint64_t start, uint64_t end,
 		 struct page_run *runs, size_t room, size_t *ret_count,
 		 uint64_t *ret_next, struct err *err);
+/*
+ * The same, and the zero page too: KSM may put it where a program has written
+ * zeroes, which are not the same as none in a private mapping of a file.
+ */
+int pagemap_scan_zeroes(int pagemap_fd, uint64_t start, uint64_t end,
+			struct page_run *runs, size_t room, size_t *ret_count,
+			uint64_t *ret_next, struct err *err);
 
 #endif

@@ -70,7 +70,7 @@ static int scan_ioctl(int fd, struct scan_arg *arg, bool *no_guard)
 	return n;
 }
 
-static int scan_fast(int fd, uint64_t start, uint64_t end,
+static int scan_fast(int fd, uint64_t start, uint64_t end, bool zeroes,
 		     struct page_run *runs, size_t room, size_t *ret_count,
 		     uint64_t *ret_next)
 {
@@ -82,8 +82,8 @@ static int scan_fast(int fd, uint64_t start, uint64_t end,
 		.vec = (uint64_t)(uintptr_t)regions,
 		.vec_len = room < BATCH ? room : BATCH,
 		.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
-		.category_inverted = SCAN_PFNZERO,
-		.category_mask = SCAN_PFNZERO,
+		.category_inverted = zeroes ? 0 : SCAN_PFNZERO,
+		.category_mask = zeroes ? 0 : SCAN_PFNZERO,
 		.return_mask =
 			SCAN_FILE | SCAN_PRESENT | SCAN_SWAPPED | SCAN_GUARD,
 	};
@@ -156,11 +156,11 @@ full:
 	return 0;
 }
 
-int pagemap_scan(int pagemap_fd, uint64_t start, uint64_t end,
-		 struct page_run *runs, size_t room, size_t *ret_count,
-		 uint64_t *ret_next, struct err *err)
+static int scan(int pagemap_fd, uint64_t start, uint64_t end, bool zeroes,
+		struct page_run *runs, size_t room, size_t *ret_count,
+		uint64_t *ret_next, struct err *err)
 {
-	int r = scan_fast(pagemap_fd, start, end, runs, room, ret_count,
+	int r = scan_fast(pagemap_fd, start, end, zeroes, runs, room, ret_count,
 			  ret_next);
 
 	if (r == -ENOTTY)
@@ -171,4 +171,20 @@ int pagemap_scan(int pagemap_fd, uint64_t start, uint64_t end,
 			       (unsigned long long)start,
 			       (unsigned long long)end);
 	return 0;
+}
+
+int pagemap_scan(int pagemap_fd, uint64_t start, uint64_t end,
+		 struct page_run *runs, size_t room, size_t *ret_count,
+		 uint64_t *ret_next, struct err *err)
+{
+	return scan(pagemap_fd, start, end, false, runs, room, ret_count,
+		    ret_next, err);
+}
+
+int pagemap_scan_zeroes(int pagemap_fd, uint64_t start, uint64_t end,
+			struct page_run *runs, size_t room, size_t *ret_count,
+			uint64_t *ret_next, struct err *err)
+{
+	return scan(pagemap_fd, start, end, true, runs, room, ret_count,
+		    ret_next, err);
 }

@@ -438,10 +438,11 @@ static int map_one(struct restore_ctx *ctx, struct restore_task *task,
 	int fd, r;
 
 	r = check_record(rec, err);
-	if (r < 0 || is_kernels(rec) ||
-	    ctx->engine->inherited(ctx->engine->arg, task, rec->start,
-				   rec->end))
+	if (r < 0 || is_kernels(rec))
 		return r;
+	if (ctx->engine->inherited(ctx->engine->arg, task, rec->start,
+				   rec->end))
+		return advise_huge(task->remote, rec, err);
 	r = have_object(ctx, task, rec, &fd, &own, err);
 	if (r < 0)
 		return r;

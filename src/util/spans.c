@@ -59,7 +59,8 @@ static bool is_settled(const struct spans *s)
 	return true;
 }
 
-/* ---- a heap: whoever was added first is on top ---------------------------- */
+/* ---- a heap: whoever was added first is on top ----------------------------
+ */
 
 static void heap_swap(const struct entry **heap, size_t a, size_t b)
 {
@@ -157,7 +158,7 @@ int spans_minus(const struct spans *a, const struct spans *b, bool same_tag,
 		struct spans *ret, struct err *err)
 {
 	struct spans out = { 0 };
-	size_t k = 0;
+	size_t k = a->count ? spans_find(b, a->v[0].start) : 0;
 	int r = 0;
 
 	for (size_t i = 0; i < a->count && r == 0; i++) {
@@ -165,8 +166,8 @@ int spans_minus(const struct spans *a, const struct spans *b, bool same_tag,
 
 		while (k < b->count && b->v[k].end <= at)
 			k++;
-		for (size_t n = k; n < b->count && r == 0 &&
-				   b->v[n].start < a->v[i].end;
+		for (size_t n = k;
+		     n < b->count && r == 0 && b->v[n].start < a->v[i].end;
 		     n++) {
 			if (same_tag && b->v[n].tag != a->v[i].tag)
 				continue;

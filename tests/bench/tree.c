@@ -20,12 +20,14 @@
  *
  * Shapes: tree (N processes with four threads each), processes, threads (of
  * one process), mappings (of one page each), cow (N MiB in each of two
- * processes, half of it shared copy-on-write).
+ * processes, half of it shared copy-on-write), scattered (every other page),
+ * chain (N processes, each a child of the one before, 2000 shared pieces).
  */
 
-#define PATIENCE (120 * NSEC_PER_SEC)
-#define PAGE     4096ul
-#define MAP_MAX  "/proc/sys/vm/max_map_count"
+#define PATIENCE     (120 * NSEC_PER_SEC)
+#define PAGE         4096ul
+#define CHAIN_PIECES 2000ul
+#define MAP_MAX      "/proc/sys/vm/max_map_count"
 
 static void *sleep_on(void *arg)
 {
@@ -100,6 +102,41 @@ static bool be_cow(unsigned int n)
 	return true;
 }
 
+/* As cow, but what each has written lies between what they share. */
+static bool be_scattered(unsigned int n)
+{
+	const size_t len = (size_t)n << 20;
+	char *at = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		return false;
+	for (size_t i = 0; i < len; i += PAGE)
+		memset(at + i, (int)(i / PAGE % 255) + 1, PAGE);
+	if (!fork_all(2))
+		return false;
+	for (size_t i = 0; i < len; i += 2 * PAGE)
+		at[i] ^= 1;
+	return true;
+}
+
+/* Each is the child of the one before; they share pages among holes. */
+static bool be_chain(unsigned int n)
+{
+	const size_t len = CHAIN_PIECES * 2 * PAGE;
+	char *at = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pid_t pid = 0;
+
+	if (at == MAP_FAILED)
+		return false;
+	for (size_t i = 0; i < len; i += 2 * PAGE)
+		memset(at + i, (int)(i / PAGE % 255) + 1, PAGE);
+	for (unsigned int i = 1; i < n && pid == 0; i++)
+		pid = fork();
+	return pid >= 0;
+}
+
 static const struct shape {
 	const char *name;
 	bool (*be)(unsigned int n);
@@ -112,6 +149,8 @@ static const struct shape {
 	{ "threads", start_threads, 500, "threads", false },
 	{ "mappings", be_mappings, 50000, "mappings", false },
 	{ "cow", be_cow, 2048, "MiB in each of two processes", true },
+	{ "scattered", be_scattered, 64, "MiB, every other page shared", true },
+	{ "chain", be_chain, 100, "processes, each a child of another", true },
 };
 #define SHAPES (sizeof(shapes) / sizeof(shapes[0]))
 
@@ -174,7 +213,7 @@ static off_t bytes_wanted(const struct shape *s, unsigned int n)
 {
 	if (!s->all_tell)
 		return 1;
-	return s->be == be_cow ? 2 : n;
+	return s->be == be_cow || s->be == be_scattered ? 2 : n;
 }
 
 static struct drive_job *begin(const struct bench *b, const struct shape *s,
@@ -218,13 +257,15 @@ static void once(const struct bench *b, const struct shape *s, unsigned int n)
 	drive_end(job);
 	temp_dir_remove(b->image);
 	printf("%6u %s: frozen %.0f ms (pinned after %.0f ms), %.1f MiB saved "
-	       "in %.0f ms, restored in %.0f ms, worker's peak %.0f MiB\n",
+	       "in %.0f ms, restored in %.0f ms, worker's peak %.0f and %.0f "
+	       "MiB\n",
 	       n, s->unit, (double)saved->checkpoint.frozen_ns / 1e6,
 	       (double)saved->checkpoint.pinned_ns / 1e6,
 	       (double)saved->checkpoint.page_bytes / 1048576,
 	       (double)saved->checkpoint.total_ns / 1e6,
 	       (double)restored->restart.total_ns / 1e6,
-	       (double)saved->peak_rss_kb / 1024);
+	       (double)saved->peak_rss_kb / 1024,
+	       (double)restored->peak_rss_kb / 1024);
 	fflush(stdout);
 	free(o);
 }

@@ -21,10 +21,11 @@
 /* What everybody tells the parent. */
 static struct person {
 	volatile int set_up, looked, wrong;
-	volatile uint64_t pss_big, pss_all;
-} *people;
+	volatile uint64_t pss_big, pss_seam, pss_all;
+} * people;
 
 static char *big, *odd, *heap, *sparse;
+static char *seam; /* two mappings that touch */
 static int me;
 
 /* Its share of the memory in [start, end), or all; KiB. */
@@ -68,6 +69,8 @@ static void wait_for_all(int n)
 static void measure(void)
 {
 	people[me].pss_big = pss_big();
+	people[me].pss_seam =
+		pss((uint64_t)seam, (uint64_t)(seam + 2 * MIB), "Pss");
 	people[me].pss_all = pss(0, UINT64_MAX, "Pss");
 	people[me].looked = 1;
 	victim_need(victim_until(people[0].looked == 2), "all have looked");
@@ -165,8 +168,7 @@ static void second_child(void)
 	check(pattern_holds(other, MIB / 2, 3000) &&
 		      all_zero(other + MIB / 2, MIB / 2),
 	      "its own mapping differs");
-	check(pattern_holds(heap, HEAP, 77) &&
-		      pattern_holds(more, HEAP, 78),
+	check(pattern_holds(heap, HEAP, 77) && pattern_holds(more, HEAP, 78),
 	      "its heap differs");
 	leave();
 }
@@ -182,6 +184,9 @@ static void twins(int who)
 	check(pattern_holds(sparse, MIB, 5) &&
 		      pattern_holds(sparse + ROOM / 2, MIB, 6),
 	      "sparse memory differs");
+	check(pattern_holds(seam, 2 * MIB, 7), "mappings that touch differ");
+	/* Of seven processes one has given advice about it. */
+	check(people[me].pss_seam < 500, "mappings that touch are not shared");
 	leave();
 }
 
@@ -235,11 +240,21 @@ static void make_memory(void)
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	sparse = mmap(NULL, ROOM, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	/* Away from what lies above. */
+	seam = mmap(NULL, 3 * MIB, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	heap = sbrk(HEAP);
 	victim_need(people != MAP_FAILED && big != MAP_FAILED &&
 			    odd != MAP_FAILED && sparse != MAP_FAILED &&
-			    heap != (void *)-1,
+			    seam != MAP_FAILED && heap != (void *)-1,
 		    "memory");
+	victim_need(
+		mmap(seam + MIB, MIB, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE,
+		     -1, 0) == seam + MIB &&
+			munmap(seam + 2 * MIB, MIB) == 0,
+		"memory that touches");
+	pattern_fill(seam, 2 * MIB, 7);
 	pages_set(0, 16, 0);
 	odd[0] = 1;
 	pattern_fill(heap, HEAP, 77);
@@ -292,6 +307,7 @@ int main(int argc, char **argv)
 	if (pids[7] == 0)
 		stranger();
 	pages_set(8, 12, 5000);
+	madvise(seam, 2 * MIB, MADV_NOHUGEPAGE);
 	people[0].set_up = 1;
 	wait_for_all(PEOPLE - 1);
 	own = pss(0, UINT64_MAX, "Pss");
