@@ -14,19 +14,19 @@ cluster_begin CLUSTER_TRACK=cgroup CLUSTER_GRACE=0 CLUSTER_KILL_WAIT=15 \
 
 script plain <<'EOT'
 echo "begin"
-progress 45 100 2 2 2
+progress 80 100 2 2 2
 echo "progress ended with $?"
 exit 7
 EOT
 script trap <<'EOT'
 trap 'echo "script got TERM"' TERM
-progress 45 100 2 2 2 &
+progress 80 100 2 2 2 &
 wait
 echo "waited: $?"
 EOT
 script deaf <<'EOT'
 trap '' TERM
-(trap 'echo "child got TERM"' TERM; progress 45 100 1 1 1)
+(trap 'echo "child got TERM"' TERM; progress 80 100 1 1 1)
 echo "progress ended with $?"
 EOT
 # None is disturbed by anything: what the others must have printed.
