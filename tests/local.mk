@@ -511,7 +511,7 @@ T_TESTS += %D%/t/killed.t
 T_TESTS += %D%/t/harassed.t
 
 # Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.
-check_PROGRAMS += %D%/lib/survive %D%/programs/openmp
+check_PROGRAMS += %D%/lib/survive %D%/programs/openmp %D%/programs/torture
 %C%_lib_survive_SOURCES = %D%/lib/survive.c
 %C%_lib_survive_LDADD = %D%/lib/libdrive.a %D%/lib/libtap.a \
 	$(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) \
@@ -519,6 +519,9 @@ check_PROGRAMS += %D%/lib/survive %D%/programs/openmp
 %C%_programs_openmp_SOURCES = %D%/programs/openmp.c
 %C%_programs_openmp_CFLAGS = $(AM_CFLAGS) -fopenmp
 %C%_programs_openmp_LDADD =
+%C%_programs_torture_SOURCES = %D%/programs/torture.c
+%C%_programs_torture_CFLAGS = $(AM_CFLAGS) -pthread
+%C%_programs_torture_LDADD =
 T_TESTS += %D%/t/programs.t
 check_PROGRAMS += %D%/programs/cored
 %C%_programs_cored_SOURCES = %D%/programs/cored.c
@@ -526,10 +529,11 @@ check_PROGRAMS += %D%/programs/cored
 %C%_programs_cored_LDADD =
 T_TESTS += %D%/t/core.t
 EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
-	%D%/programs/gzip.sh \
+	%D%/programs/gzip.sh %D%/programs/java.sh %D%/programs/node.sh \
 	%D%/programs/perl.sh \
 	%D%/programs/pipeline.sh %D%/programs/python.sh \
-	%D%/programs/sqlite.sh
+	%D%/programs/restic.sh %D%/programs/ripgrep.sh \
+	%D%/programs/sqlite.sh %D%/programs/threads.c
 
 T_TESTS += %D%/t/snapshots.t
 UNIT_TESTS += %D%/unit/frame
