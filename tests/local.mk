@@ -458,6 +458,11 @@ UNIT_TESTS += %D%/unit/freeze
 VICTIMS += %D%/victims/interrupted.victim
 %C%_victims_interrupted_victim_SOURCES = %D%/victims/interrupted.c
 %C%_victims_interrupted_victim_LDADD = $(VICTIM_LIBS)
+# Not through a restore: it counts what only a job that goes on can count.
+check_PROGRAMS += %D%/victims/ticks
+%C%_victims_ticks_SOURCES = %D%/victims/ticks.c
+%C%_victims_ticks_LDADD = $(VICTIM_LIBS)
+T_TESTS += %D%/t/often.t
 VICTIMS += %D%/victims/storm.victim
 %C%_victims_storm_victim_SOURCES = %D%/victims/storm.c
 %C%_victims_storm_victim_LDADD = $(VICTIM_LIBS)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * roundtrip [-m MODE]... [-u USER]... VICTIM [ARG...]
+ * roundtrip [-m MODE]... [-u USER]... [-n SNAPSHOTS] VICTIM [ARG...]
  *
  * Runs a victim (victim.h) through checkpoints and restores, as root and as
  * an ordinary user, and prints TAP.  Modes: none (undisturbed: is the victim
@@ -10,7 +10,8 @@
  * (as plain, but all of the job is killed by others before a page was read),
  * killed (only when asked for: a checkpoint without room, many whose worker
  * is killed at any moment, then as plain), cpus (only when asked for: restored
- * where the allocation is of another CPU).
+ * where the allocation is of another CPU), often (only when asked for:
+ * checkpointed SNAPSHOTS times in a row, goes on).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +45,7 @@ struct round {
 	char output[80];
 	struct drive_place place;
 	struct drive_job *job;
-	unsigned int generation;
+	unsigned int generation, snapshots;
 	char ready[512]; /* what the victim said */
 };
 
@@ -325,6 +326,14 @@ static bool no_room(struct round *r)
 	return result == -ENOSPC;
 }
 
+static bool often(struct round *r)
+{
+	while (r->generation < r->snapshots)
+		if (!checkpoint(r, false))
+			return false;
+	return true;
+}
+
 static bool disturb(struct round *r)
 {
 	if (strcmp(r->mode, "none") == 0)
@@ -334,6 +343,8 @@ static bool disturb(struct round *r)
 		return false;
 	if (strcmp(r->mode, "resume") == 0)
 		return checkpoint(r, false) && checkpoint(r, false);
+	if (strcmp(r->mode, "often") == 0)
+		return often(r);
 	if (!checkpoint(r, true) || !restore(r))
 		return false;
 	if (strcmp(r->mode, "twice") == 0)
@@ -419,7 +430,8 @@ static void run(struct round *r)
 	}
 }
 
-static void run_round(char **argv, const char *user, const char *mode)
+static void run_round(char **argv, const char *user, const char *mode,
+		      unsigned int snapshots)
 {
 	const char *slash = strrchr(argv[0], '/');
 	struct round *r = calloc(1, sizeof(*r));
@@ -432,6 +444,7 @@ static void run_round(char **argv, const char *user, const char *mode)
 	r->victim = slash ? slash + 1 : argv[0];
 	r->mode = mode;
 	r->user = user;
+	r->snapshots = snapshots;
 	if (strcmp(user, "root") != 0) {
 		r->place.uid = NOBODY;
 		r->place.gid = NOBODY;
@@ -451,14 +464,17 @@ int main(int argc, char **argv)
 	static const char *const all_users[] = { "root", "user" };
 	const char *modes[8] = { 0 }, *users[4] = { 0 };
 	size_t nmodes = 0, nusers = 0, m, u;
+	unsigned int snapshots = 10;
 	char *path;
 	int c;
 
-	while ((c = getopt(argc, argv, "+m:u:")) != -1) {
+	while ((c = getopt(argc, argv, "+m:u:n:")) != -1) {
 		if (c == 'm' && nmodes < ARRAY_SIZE(modes))
 			modes[nmodes++] = optarg;
 		else if (c == 'u' && nusers < ARRAY_SIZE(users))
 			users[nusers++] = optarg;
+		else if (c == 'n')
+			snapshots = (unsigned int)strtoul(optarg, NULL, 10);
 		else
 			return 2;
 	}
@@ -476,6 +492,6 @@ int main(int argc, char **argv)
 		users[u] = all_users[u];
 	for (u = 0; u < ARRAY_SIZE(users) && users[u]; u++)
 		for (m = 0; m < ARRAY_SIZE(modes) && modes[m]; m++)
-			run_round(argv + optind, users[u], modes[m]);
+			run_round(argv + optind, users[u], modes[m], snapshots);
 	return done_testing();
 }
