@@ -246,8 +246,8 @@ static bool pass_epoll(struct loop *l)
 static long futex(volatile int *word, int op, int value,
 		  const struct timespec *timeout)
 {
-	return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value,
-		       timeout, NULL, 0);
+	return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, timeout,
+		       NULL, 0);
 }
 
 static bool begin_nothing(struct loop *l)
@@ -373,7 +373,8 @@ int main(void)
 	pthread_sigmask(SIG_SETMASK, &set, NULL);
 	for (int i = 0; i < 2; i++)
 		bell[i] = eventfd(0, 0);
-	victim_need(write(bell[0], &one, sizeof(one)) == sizeof(one), "eventfd");
+	victim_need(write(bell[0], &one, sizeof(one)) == sizeof(one),
+		    "eventfd");
 	for (size_t i = 0; i < LOOPS; i++)
 		victim_need(pthread_create(&id, NULL, run, &loops[i]) == 0,
 			    "thread");
