@@ -1,13 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Java: the compiler, and a program of threads that fill and empty maps, keep
-# some of what they make, and wait for each other.  Threads of the garbage
-# collector stop them all the time.
+# usage: java.sh compile DIRECTORY, java.sh DIRECTORY
+#
+# Java: threads that fill and empty maps, keep some of what they make, and wait
+# for each other; the garbage collector's own stop them all the time.  Compiled
+# before: whatever uses channels, as the compiler does, has a socket for them.
 set -eu
-cat >Heap.java <<'JAVA'
+if [ "$1" = compile ]; then
+	cd "$2"
+	cat >Heap.java <<'JAVA'
+import java.io.PrintWriter;
 import java.nio.ByteBuffer;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -79,10 +82,14 @@ public class Heap {
 		clock.shutdown();
 		pool.shutdown();
 		lines.add(ticks.get() > 10 ? "the clock ticked" : "no ticks");
-		Files.write(Path.of("result"), lines);
+		try (PrintWriter out = new PrintWriter("result")) {
+			for (String line : lines)
+				out.println(line);
+		}
 	}
 }
 JAVA
-javac -J-Xmx128m Heap.java
+	exec javac -J-Xmx128m Heap.java
+fi
 exec java -Xmx96m -XX:+UseG1GC -XX:ParallelGCThreads=3 -XX:ConcGCThreads=2 \
-	-cp . Heap
+	-cp "$1" Heap
