@@ -79,9 +79,10 @@ public class Heap {
 		}
 		for (Future<String> f : pool.invokeAll(jobs))
 			lines.add(f.get());
+		while (ticks.get() < 20)
+			Thread.sleep(5);
 		clock.shutdown();
 		pool.shutdown();
-		lines.add(ticks.get() > 10 ? "the clock ticked" : "no ticks");
 		try (PrintWriter out = new PrintWriter("result")) {
 			for (String line : lines)
 				out.println(line);

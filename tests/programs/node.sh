@@ -58,8 +58,11 @@ async function timers() {
 		await pause(n * 20);
 		order.push(n);
 	}));
+	// However busy the machine is.
+	while (ticks < 20)
+		await pause(10);
 	clearInterval(every);
-	return `${ticks > 20} ${[...order].sort()}`;
+	return [...order].sort().join();
 }
 
 async function files() {

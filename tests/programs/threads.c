@@ -133,10 +133,13 @@ int main(void)
 	pthread_mutex_unlock(&lock);
 	for (size_t i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
+	/* However busy the machine is. */
+	while (ticks < 20)
+		pause();
 	out = fopen("result", "w");
 	if (!out)
 		die("result");
-	fprintf(out, "%016llx %016llx, the clock %s\n", (unsigned long long)sum,
-		(unsigned long long)baton, ticks > 10 ? "ticked" : "stood");
+	fprintf(out, "%016llx %016llx\n", (unsigned long long)sum,
+		(unsigned long long)baton);
 	return fclose(out) ? 1 : 0;
 }
