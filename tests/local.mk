@@ -491,6 +491,11 @@ UNIT_TESTS += %D%/unit/freeze
 VICTIMS += %D%/victims/interrupted.victim
 %C%_victims_interrupted_victim_SOURCES = %D%/victims/interrupted.c
 %C%_victims_interrupted_victim_LDADD = $(VICTIM_LIBS)
+# Not through a restore: it counts what only a job that goes on can count.
+check_PROGRAMS += %D%/victims/ticks
+%C%_victims_ticks_SOURCES = %D%/victims/ticks.c
+%C%_victims_ticks_LDADD = $(VICTIM_LIBS)
+T_TESTS += %D%/t/often.t
 VICTIMS += %D%/victims/storm.victim
 %C%_victims_storm_victim_SOURCES = %D%/victims/storm.c
 %C%_victims_storm_victim_LDADD = $(VICTIM_LIBS)
@@ -554,7 +559,7 @@ T_TESTS += %D%/t/killed.t
 T_TESTS += %D%/t/harassed.t
 
 # Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.
-check_PROGRAMS += %D%/lib/survive %D%/programs/openmp
+check_PROGRAMS += %D%/lib/survive %D%/programs/openmp %D%/programs/torture
 %C%_lib_survive_SOURCES = %D%/lib/survive.c
 %C%_lib_survive_LDADD = %D%/lib/libdrive.a %D%/lib/libtap.a \
 	$(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) \
@@ -562,6 +567,9 @@ check_PROGRAMS += %D%/lib/survive %D%/programs/openmp
 %C%_programs_openmp_SOURCES = %D%/programs/openmp.c
 %C%_programs_openmp_CFLAGS = $(AM_CFLAGS) -fopenmp
 %C%_programs_openmp_LDADD =
+%C%_programs_torture_SOURCES = %D%/programs/torture.c
+%C%_programs_torture_CFLAGS = $(AM_CFLAGS) -pthread
+%C%_programs_torture_LDADD =
 T_TESTS += %D%/t/programs.t
 check_PROGRAMS += %D%/programs/cored
 %C%_programs_cored_SOURCES = %D%/programs/cored.c
@@ -569,10 +577,11 @@ check_PROGRAMS += %D%/programs/cored
 %C%_programs_cored_LDADD =
 T_TESTS += %D%/t/core.t
 EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
-	%D%/programs/gzip.sh \
+	%D%/programs/gzip.sh %D%/programs/java.sh %D%/programs/node.sh \
 	%D%/programs/perl.sh \
 	%D%/programs/pipeline.sh %D%/programs/python.sh \
-	%D%/programs/sqlite.sh
+	%D%/programs/restic.sh %D%/programs/ripgrep.sh \
+	%D%/programs/sqlite.sh %D%/programs/threads.c
 
 T_TESTS += %D%/t/snapshots.t
 UNIT_TESTS += %D%/unit/frame

@@ -453,6 +453,14 @@ static int blame(const struct freezer *f, struct err *err)
 			(void)read_file_at(th->proc_fd, "wchan", 256, &wchan,
 					   NULL, &ignored);
 			(void)proc_read_stat(th->proc_fd, &st, &ignored);
+			if (st.state == 'R')
+				return err_set(err, -ETIMEDOUT,
+					       "process %d (%s) thread %d does "
+					       "not stop: it gets no CPU; try "
+					       "again when the node is less "
+					       "busy",
+					       (int)task->pid, task->stat.comm,
+					       (int)th->tid);
 			return err_set(err, -ETIMEDOUT,
 				       "process %d (%s) thread %d does not "
 				       "stop: state %c in %s; try again when "

@@ -216,8 +216,9 @@ static int run_on(struct frozen_thread *th, struct user_regs_struct *regs,
 {
 	int r;
 
-	if (ptrace(PTRACE_CONT, th->tracee.tid, NULL, NULL) < 0)
-		return err_sys(err, "thread %d: run on", (int)th->tracee.tid);
+	r = tracee_continue(&th->tracee, err);
+	if (r < 0)
+		return r;
 	/*
 	 * Asked too early it would stop before it has run at all, and on a
 	 * busy node it has to wait for its turn.
@@ -302,6 +303,14 @@ int stopped_settle(struct frozen_task *task, struct frozen_thread *th,
 	r = r < 0 ? r : leave_vdso(task, th, &regs, deadline, err);
 	r = r < 0 ? r : settle_call(th, &regs, err);
 	return r < 0 ? r : settle_rseq(task, th, &regs, err);
+}
+
+int stopped_mend(struct frozen_thread *th, struct err *err)
+{
+	struct user_regs_struct regs;
+	int r = tracee_get_regs(&th->tracee, &regs, err);
+
+	return r < 0 ? r : settle_call(th, &regs, err);
 }
 
 int stopped_take(struct frozen_task *task, struct frozen_thread *th,

@@ -17,6 +17,12 @@
 int stopped_settle(struct frozen_task *task, struct frozen_thread *thread,
 		   uint64_t deadline, struct err *err);
 
+/*
+ * Of a thread that stops only when it was given up already: an EINTR of ours
+ * is hidden, and nothing else, since it goes on at once.
+ */
+int stopped_mend(struct frozen_thread *thread, struct err *err);
+
 /* Registers for both sides, mask, queues, ids. */
 int stopped_take(struct frozen_task *task, struct frozen_thread *thread,
 		 struct err *err);

@@ -12,12 +12,15 @@
 #include <unistd.h>
 
 #include "engine/freeze.h"
+#include "engine/stopped.h"
 #include "util/clock.h"
 
 /* A thread that is being killed ends within this, or hangs in the kernel. */
 #define DEATH_NS (10 * NSEC_PER_SEC)
 /* For one that did not stop in time: perhaps it does now. */
 #define LATE_NS (NSEC_PER_SEC / 2)
+/* And surely if all that it lacks is a CPU. */
+#define BUSY_NS (10 * NSEC_PER_SEC)
 
 /*
  * Collect the end of a thread.  Until its tracer has done that for every
@@ -52,6 +55,27 @@ static int await_death(struct tracee *t, struct err *err)
 	return 0;
 }
 
+static bool is_runnable(const struct frozen_thread *th)
+{
+	struct proc_stat st;
+	struct err ignored;
+
+	return proc_read_stat(th->proc_fd, &st, &ignored) == 0 &&
+	       st.state == 'R';
+}
+
+/* It was asked to stop, so its call is interrupted whenever it does. */
+static int await_late(struct frozen_thread *th, struct err *err)
+{
+	int r = tracee_wait_stop(&th->tracee, clock_monotonic_ns() + LATE_NS,
+				 err);
+
+	if (r == -ETIMEDOUT && is_runnable(th))
+		r = tracee_wait_stop(&th->tracee,
+				     clock_monotonic_ns() + BUSY_NS, err);
+	return r < 0 ? r : stopped_mend(th, err);
+}
+
 static int thaw_thread(struct frozen_thread *th, struct err *err)
 {
 	struct tracee *t = &th->tracee;
@@ -61,7 +85,7 @@ static int thaw_thread(struct frozen_thread *th, struct err *err)
 	if (t->tid == 0 || t->death >= 0)
 		return 0;
 	if (!t->stopped)
-		r = tracee_wait_stop(t, clock_monotonic_ns() + LATE_NS, err);
+		r = await_late(th, err);
 	if (t->stopped && (r == 0 || r != -ESRCH)) {
 		struct err detach = { 0 };
 		int d = tracee_detach(t, &detach);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * roundtrip [-m MODE]... [-u USER]... VICTIM [ARG...]
+ * roundtrip [-m MODE]... [-u USER]... [-n SNAPSHOTS] VICTIM [ARG...]
  *
  * Runs a victim (victim.h) through checkpoints and restores, as root and as
  * an ordinary user, and prints TAP.  Modes: none (undisturbed: is the victim
@@ -12,7 +12,8 @@
  * is killed at any moment, then as plain), cpus (only when asked for: restored
  * where the allocation is of another CPU), kernel (only when asked for, and of
  * vdso.victim: came from a kernel with another vDSO), kernels (the same, then
- * back, and once more there).
+ * back, and once more there), often (only when asked for: checkpointed
+ * SNAPSHOTS times in a row, goes on).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +48,7 @@ struct round {
 	char output[80];
 	struct drive_place place;
 	struct drive_job *job;
-	unsigned int generation;
+	unsigned int generation, snapshots;
 	char ready[512]; /* what the victim said */
 };
 
@@ -357,6 +358,14 @@ static bool no_room(struct round *r)
 	return result == -ENOSPC;
 }
 
+static bool often(struct round *r)
+{
+	while (r->generation < r->snapshots)
+		if (!checkpoint(r, false))
+			return false;
+	return true;
+}
+
 static bool disturb(struct round *r)
 {
 	if (strcmp(r->mode, "none") == 0)
@@ -366,6 +375,8 @@ static bool disturb(struct round *r)
 		return false;
 	if (strcmp(r->mode, "resume") == 0)
 		return checkpoint(r, false) && checkpoint(r, false);
+	if (strcmp(r->mode, "often") == 0)
+		return often(r);
 	if (!checkpoint(r, true) || !restore(r))
 		return false;
 	if (strcmp(r->mode, "twice") == 0)
@@ -454,7 +465,8 @@ static void run(struct round *r)
 	}
 }
 
-static void run_round(char **argv, const char *user, const char *mode)
+static void run_round(char **argv, const char *user, const char *mode,
+		      unsigned int snapshots)
 {
 	const char *slash = strrchr(argv[0], '/');
 	struct round *r = calloc(1, sizeof(*r));
@@ -467,6 +479,7 @@ static void run_round(char **argv, const char *user, const char *mode)
 	r->victim = slash ? slash + 1 : argv[0];
 	r->mode = mode;
 	r->user = user;
+	r->snapshots = snapshots;
 	if (strcmp(user, "root") != 0) {
 		r->place.uid = NOBODY;
 		r->place.gid = NOBODY;
@@ -484,16 +497,19 @@ int main(int argc, char **argv)
 	static const char *const all_modes[] = { "none",  "plain", "resume",
 						 "twice", "node",  "pin" };
 	static const char *const all_users[] = { "root", "user" };
-	const char *modes[10] = { 0 }, *users[4] = { 0 };
+	const char *modes[12] = { 0 }, *users[4] = { 0 };
 	size_t nmodes = 0, nusers = 0, m, u;
+	unsigned int snapshots = 10;
 	char *path;
 	int c;
 
-	while ((c = getopt(argc, argv, "+m:u:")) != -1) {
+	while ((c = getopt(argc, argv, "+m:u:n:")) != -1) {
 		if (c == 'm' && nmodes < ARRAY_SIZE(modes))
 			modes[nmodes++] = optarg;
 		else if (c == 'u' && nusers < ARRAY_SIZE(users))
 			users[nusers++] = optarg;
+		else if (c == 'n')
+			snapshots = (unsigned int)strtoul(optarg, NULL, 10);
 		else
 			return 2;
 	}
@@ -515,6 +531,6 @@ int main(int argc, char **argv)
 		users[u] = all_users[u];
 	for (u = 0; u < ARRAY_SIZE(users) && users[u]; u++)
 		for (m = 0; m < ARRAY_SIZE(modes) && modes[m]; m++)
-			run_round(argv + optind, users[u], modes[m]);
+			run_round(argv + optind, users[u], modes[m], snapshots);
 	return done_testing();
 }

@@ -22,7 +22,7 @@ function note(victim, mode, what)
 }
 
 # [not] ok N - VICTIM as USER, MODE: TEXT
-/^(not )?ok .*([.]victim|refused[_a-z]*) as [a-z]+, [a-z]+: / {
+/^(not )?ok [0-9]+ (- |# SKIP )[a-z_]+([.]victim)? as (root|user), [a-z]+: / {
 	skipped = / # SKIP /
 	refusal = /: refused, and unharmed/
 	good = $1 == "ok"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# jobcr features says something of every resource that there is.
+# jobcr features says something of every resource that there is, and whatever
+# it says is saved has a victim that proves it.
 set -u
 top_srcdir=${top_srcdir:-.}
 top_builddir=${top_builddir:-.}
@@ -25,6 +26,26 @@ missing=$(sed -n '/^const struct resource_ops/,/^}/s/^	\.name = "\(.*\)",/\1/p' 
 		echo "$name"
 done)
 ok "$missing" "" "all are in the table"
+
+# proof RESOURCE: the test that leads it through a restore, as local.mk names
+# it: a victim with the name of its source, or what takes more than a victim.
+proof() {
+	case $1 in
+	tty | terminal) echo t/terminal.t ;;
+	*)
+		source=$(grep -l "^	\.name = \"$1\"," \
+			"$top_srcdir"/src/resource/*.c)
+		echo "victims/$(basename "$source" .c).victim"
+		;;
+	esac
+}
+unproved=$(printf '%s\n' "$table" | sed -n 's/^\([^ ].*[^ ]\)  *saved .*/\1/p' |
+	while read -r name; do
+		grep -Eq "^(VICTIMS|T_TESTS) \+= %D%/$(proof "$name")\$" \
+			"$top_srcdir/tests/local.mk" ||
+			echo "$name: no $(proof "$name")"
+	done)
+ok "$unproved" "" "whatever is saved has a victim"
 ok "$(printf '%s\n' "$table" | awk 'length > 79')" "" "it fits into 79 columns"
 ok "$(printf '%s\n' "$table" | grep -c '^Landlock *refused *domains$')" 1 \
 	"Landlock domains are refused"

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Programs that nobody here wrote are killed at a random moment and restored:
-# they end with the same files and status as undisturbed.
+# Programs that nobody here wrote, and some of ours by compilers, libraries and
+# ways to link that nobody here chose, are killed at a random moment and
+# restored: they end with the same files and status as undisturbed.
 set -u
 top_srcdir=${top_srcdir:-.}
 top_builddir=${top_builddir:-.}
@@ -25,6 +26,36 @@ run() {
 	"$survive" -n "$rounds" "$@"
 }
 
+tmp=$(mktemp -d /tmp/jobcr-programs.XXXXXX) || exit 1
+chmod 0755 "$tmp"
+trap 'rm -rf "$tmp"' EXIT
+
+run_java() {
+	if ! command -v javac >/dev/null 2>&1; then
+		echo "ok 1 # SKIP javac is not installed"
+	elif sh "$programs/java.sh" compile "$tmp" >"$tmp/errors" 2>&1; then
+		"$survive" -n "$rounds" "$programs/java.sh" "$tmp"
+	else
+		echo "not ok 1 - javac must compile"
+		sed 's/^/# /' "$tmp/errors"
+	fi
+}
+
+# linked NAME COMPILER [OPTION...]: a small program, made by it.
+linked() {
+	name=$1
+	shift
+	if ! command -v "$1" >/dev/null 2>&1; then
+		echo "ok 1 # SKIP $1 is not installed"
+	elif "$@" -O2 -pthread -o "$tmp/$name" "$programs/threads.c" \
+		>"$tmp/errors" 2>&1; then
+		"$survive" -n "$rounds" "$tmp/$name"
+	else
+		echo "not ok 1 - $* must make a program"
+		sed 's/^/# /' "$tmp/errors"
+	fi
+}
+
 {
 	run /usr/bin/python3 "$programs/python.sh"
 	run bash "$programs/pipeline.sh"
@@ -33,6 +64,15 @@ run() {
 	run sqlite3 "$programs/sqlite.sh"
 	run perl "$programs/perl.sh"
 	run sh "$top_builddir/tests/programs/openmp"
+	run sh "$top_builddir/tests/programs/torture"
+	run_java
+	run node "$programs/node.sh"
+	run restic "$programs/restic.sh"
+	run rg "$programs/ripgrep.sh"
+	linked static gcc -static
+	linked static-pie gcc -static-pie
+	linked musl musl-gcc
+	linked musl-static musl-gcc -static
 	# Debian's is built for processors that have it, and says so.
 	if grep -qw rdtscp /proc/cpuinfo; then
 		run gmx "$programs/gromacs.sh"

@@ -10,6 +10,7 @@
 #include <linux/futex.h>
 #include <mqueue.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -570,16 +571,40 @@ static int inject(struct frozen_task *task, const struct remote *like, bool end,
 	return r < 0 || !end ? r : remote_end(task->remote, err);
 }
 
-enum mode { STOP, CALL, TWICE, DIE, MODES };
+enum mode { STOP, CALL, TWICE, DIE, LATE, MODES };
 static const char *const mode_names[] = { "stopped", "called", "called twice",
-					  "left by a tracer that was killed" };
+					  "left by a tracer that was killed",
+					  "stopped too late" };
+
+/* Before others on the only CPU: they cannot stop while we do not sleep. */
+static int come_first(struct err *err)
+{
+	const struct sched_param first = { .sched_priority = 1 };
+
+	return sched_setscheduler(0, SCHED_FIFO, &first) < 0
+		       ? err_sys(err, "SCHED_FIFO")
+		       : 0;
+}
+
+static void stay_here(void)
+{
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET((size_t)sched_getcpu(), &here);
+	(void)sched_setaffinity(0, sizeof(here), &here);
+}
 
 static int freeze_once(pid_t root, enum mode mode, struct err *err)
 {
 	struct tree_members members = { .root_pid = root };
 	struct frozen_tree tree;
-	int r = tree_freeze(&members, 10 * NSEC_PER_SEC, &tree, err);
+	uint64_t deadline = mode == LATE ? 1 : 10 * NSEC_PER_SEC;
+	int r = mode == LATE ? come_first(err) : 0;
 
+	r = r < 0 ? r : tree_freeze(&members, deadline, &tree, err);
+	if (mode == LATE)
+		return r == -ETIMEDOUT ? 0 : -EINVAL;
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < tree.ntasks && r == 0 && mode != STOP; i++)
@@ -676,6 +701,7 @@ int main(void)
 		return 1;
 	if (geteuid() != 0)
 		skip_all("freezing the children of another process needs root");
+	stay_here();
 	for (int mode = 0; mode < MODES; mode++)
 		run((enum mode)mode, scenes);
 	return done_testing();
