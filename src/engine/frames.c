@@ -56,8 +56,23 @@ struct search {
 	const VmaRecord *vdso, *stack;
 	int32_t tid;
 	uint64_t leads_to; /* another stack; 0: none */
+	uint64_t home;     /* only looked for: code of own there; 0: checked */
+	struct vdso_function own[VDSO_FUNCTIONS];
+	size_t nown, own_len;
+	bool met;
 	uint64_t words[CHUNK_WORDS];
 };
+
+/* An entry is one, whatever is behind it. */
+static void note_code(struct search *s, uint64_t ip)
+{
+	if (ip - s->home >= s->own_len)
+		return;
+	for (size_t i = 0; i < s->nown; i++)
+		if (s->own[i].offset == ip - s->home)
+			return;
+	s->met = true;
+}
 
 static int check_code(const struct search *s, uint64_t ip, struct err *err)
 {
@@ -112,8 +127,10 @@ static int look_at_chunk(struct search *s, size_t n, struct err *err)
 
 		if (!is_frame(w))
 			continue;
-		r = check_code(s, w[1], err);
-		if (r == 0)
+		note_code(s, w[1]);
+		if (!s->home)
+			r = check_code(s, w[1], err);
+		if (r == 0 && !s->home)
 			r = check_state(s, w[FRAME_WORDS - 1], err);
 		if (w[0] < s->stack->start || w[0] >= s->stack->end)
 			s->leads_to = w[0];
@@ -158,6 +175,7 @@ static int search_thread(struct search *s, struct err *err)
 
 	recs = plan_find(s->b->plan, TAG_REGS, (uint32_t)s->tid, &count);
 	memcpy(&regs, ((const RegsRecord *)recs[0].msg)->general, sizeof(regs));
+	note_code(s, regs.rip);
 	at = regs.rsp;
 	for (size_t i = 0; i < STACKS_MAX && at && r == 0; i++) {
 		s->stack = find_vma(s->b->plan, s->vdso->pid, at);
@@ -169,7 +187,8 @@ static int search_thread(struct search *s, struct err *err)
 	return r;
 }
 
-static int check_one(struct search *s, const struct puppet *p, struct err *err)
+static int search_task(struct search *s, const struct puppet *p,
+		       struct err *err)
 {
 	int r = 0;
 
@@ -195,6 +214,25 @@ int build_frames(const struct building *b, struct err *err)
 	s->b = b;
 	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++)
 		if (!b->puppets[i].task.zombie)
-			r = check_one(s, &b->puppets[i], err);
+			r = search_task(s, &b->puppets[i], err);
+	return r;
+}
+
+int frames_lead_to(const struct building *b, const struct puppet *p,
+		   uint64_t home, const struct vdso_image *own, bool *ret,
+		   struct err *err)
+{
+	auto_free struct search *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return err_num(err, ENOMEM, "stacks");
+	s->b = b;
+	s->home = home;
+	s->own_len = own->len;
+	r = vdso_functions(own, s->own, &s->nown, err);
+	if (r == 0)
+		r = search_task(s, p, err);
+	*ret = s->met;
 	return r;
 }

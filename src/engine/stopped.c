@@ -211,6 +211,21 @@ static bool in_vdso(const struct frozen_task *task, uint64_t rip)
 	       strcmp(name, "[vdso]") == 0;
 }
 
+/*
+ * In the jump of an image that leads there (engine/vdso.c): on that kernel
+ * which the image is from, its code is to be there again.
+ */
+static bool enters_vdso(const struct frozen_task *task,
+			const struct user_regs_struct *regs)
+{
+	static const uint8_t jump[] = { 0xff, 0xe0 }; /* jmp *%rax */
+	uint8_t code[sizeof(jump)];
+
+	return read_memory(task->pid, regs->rip, code, sizeof(code)) == 0 &&
+	       memcmp(code, jump, sizeof(jump)) == 0 &&
+	       in_vdso(task, regs->rax);
+}
+
 static int run_on(struct frozen_thread *th, struct user_regs_struct *regs,
 		  int try, uint64_t deadline, struct err *err)
 {
@@ -243,7 +258,8 @@ static int leave_vdso(const struct frozen_task *task, struct frozen_thread *th,
 	int r = 0;
 
 	for (int i = 0; i < RUN_TRIES && r == 0; i++) {
-		if (th->tracee.stop_signal || !in_vdso(task, regs->rip))
+		if (th->tracee.stop_signal ||
+		    !(in_vdso(task, regs->rip) || enters_vdso(task, regs)))
 			return 0;
 		r = run_on(th, regs, i, deadline, err);
 	}
