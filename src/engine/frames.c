@@ -7,14 +7,16 @@
  * looked for where one of that can be.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
+#include <unistd.h>
 
 #include "engine/building.h"
 #include "engine/foreign_plan.h"
 #include "images/tags.h"
 #include "images/thread.pb-c.h"
+#include "kernel/proc.h"
 #include "util/cleanup.h"
 
 #define CHUNK_WORDS 8192u
@@ -60,6 +62,7 @@ struct search {
 	struct vdso_function own[VDSO_FUNCTIONS];
 	size_t nown, own_len;
 	bool met;
+	int mem; /* process_vm_readv would end sharing copy-on-write */
 	uint64_t words[CHUNK_WORDS];
 };
 
@@ -102,12 +105,9 @@ static int check_state(const struct search *s, uint64_t at, struct err *err)
 {
 	const struct plan *plan = s->b->plan;
 	struct noted noted = { 0 };
-	struct iovec to = { &noted, sizeof(noted) };
-	struct iovec from = { (void *)(uintptr_t)(at + NOTED_AT),
-			      sizeof(noted) };
 
 	if (!plan->missing_states ||
-	    process_vm_readv(s->p->task.pid, &to, 1, &from, 1, 0) !=
+	    pread(s->mem, &noted, sizeof(noted), (off_t)(at + NOTED_AT)) !=
 		    (ssize_t)sizeof(noted) ||
 	    noted.magic != NOTED_MAGIC || noted.size <= plan->cpu.xstate_size)
 		return 0;
@@ -147,13 +147,10 @@ static int search_stack(struct search *s, uint64_t at, struct err *err)
 	if (end - at > STACK_MAX)
 		end = at + STACK_MAX;
 	while (at < end && r == 0) {
-		struct iovec to = { s->words, sizeof(s->words) };
-		struct iovec from = { (void *)(uintptr_t)at, end - at };
-		ssize_t n;
+		size_t want = end - at < sizeof(s->words) ? end - at
+							  : sizeof(s->words);
+		ssize_t n = pread(s->mem, s->words, want, (off_t)at);
 
-		if (from.iov_len > to.iov_len)
-			from.iov_len = to.iov_len;
-		n = process_vm_readv(s->p->task.pid, &to, 1, &from, 1, 0);
 		if (n <= 0)
 			return 0;
 		r = look_at_chunk(s, (size_t)n / WORD, err);
@@ -190,8 +187,17 @@ static int search_thread(struct search *s, struct err *err)
 static int search_task(struct search *s, const struct puppet *p,
 		       struct err *err)
 {
-	int r = 0;
+	auto_close int proc = -EBADF;
+	auto_close int mem = -EBADF;
+	int r;
 
+	r = proc_open(p->task.pid, 0, &proc, err);
+	if (r < 0)
+		return r;
+	mem = openat(proc, "mem", O_RDONLY | O_CLOEXEC);
+	if (mem < 0)
+		return err_sys(err, "pid %d: mem", p->task.ns_pid);
+	s->mem = mem;
 	s->p = p;
 	s->vdso = foreign_vdso(s->b->plan, p->task.ns_pid);
 	for (size_t i = 0; i < p->task.nthreads && r == 0; i++) {

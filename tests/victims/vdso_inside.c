@@ -4,6 +4,7 @@
  * elsewhere, as one has that has met another kernel: one thread stands behind
  * the entry of a function, and another is to return there from a handler.
  * The kernel's own vDSO must not take the place of code that still runs.
+ * Stacks are looked through for that, and stay shared copy-on-write.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -17,8 +18,10 @@
 #include "tests/lib/victim.h"
 
 #define THREADS 2
+#define DEEP    (2 << 20)
 
 static volatile int let_go, entered, early, handled;
+static volatile int *looked; /* seen by all: the stack was looked at */
 static void (*inside)(void);
 
 /* Waits for let_go; as long as what leads elsewhere may be. */
@@ -113,6 +116,7 @@ static void child(bool in_code, bool in_handler)
 		pthread_kill(thread[1], SIGUSR1);
 	victim_until(!in_handler || handled);
 	victim_wait_go();
+	victim_until(*looked);
 	if (early)
 		_exit(3);
 	let_go = 1;
@@ -122,11 +126,46 @@ static void child(bool in_code, bool in_handler)
 	_exit(early ? 4 : 0);
 }
 
+/* KiB of the main stack that other processes have, too. */
+static unsigned long shared_stack(void)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	unsigned long kib = 0;
+	bool stack = false;
+	char line[512];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strstr(line, "[stack]"))
+			stack = true;
+		if (stack && sscanf(line, "Shared_Dirty: %lu", &kib) == 1)
+			break;
+	}
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+/* Room for jobcr below what is in use. */
+static __attribute__((noinline)) char grow(void)
+{
+	volatile char below[256 << 10];
+
+	below[0] = 1;
+	return below[0];
+}
+
 int main(void)
 {
+	volatile char deep[DEEP];
 	pid_t pids[2];
 	int status;
 
+	for (size_t i = 0; i < DEEP; i += 512)
+		deep[i] = (char)(i / 512 + 1);
+	looked = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	victim_need(grow() == 1 && deep[0] == 1, "stack");
+	victim_need(looked != MAP_FAILED, "memory");
 	for (int i = 0; i < 2; i++) {
 		pids[i] = fork();
 		victim_need(pids[i] >= 0, "fork");
@@ -135,6 +174,9 @@ int main(void)
 	}
 	victim_nap(300000000);
 	victim_wait();
+	victim_check(shared_stack() >= DEEP / 1024 / 2,
+		     "%lu KiB of the stack are shared", shared_stack());
+	*looked = 1;
 	for (int i = 0; i < 2; i++) {
 		waitpid(pids[i], &status, 0);
 		victim_check(status == 0, "%s: %#x",
