@@ -448,6 +448,11 @@ VICTIMS += %D%/victims/vdso.victim
 %C%_victims_vdso_victim_SOURCES = %D%/victims/vdso.c
 %C%_victims_vdso_victim_LDADD = $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/vdso_inside.victim
+%C%_victims_vdso_inside_victim_SOURCES = %D%/victims/vdso_inside.c
+%C%_victims_vdso_inside_victim_LDADD = $(VICTIM_LIBS) src/kernel/libkernel.a \
+	src/util/libutil.a
+
 VICTIMS += %D%/victims/timer.victim
 %C%_victims_timer_victim_SOURCES = %D%/victims/timer.c
 %C%_victims_timer_victim_LDADD = $(VICTIM_LIBS)

@@ -7,6 +7,7 @@
 #include "engine/heirs.h"
 #include "engine/plan.h"
 #include "engine/puppet.h"
+#include "kernel/vdso.h"
 #include "resource/resource.h"
 
 /*
@@ -90,6 +91,11 @@ uint64_t contents_bytes(const struct building *b);
 void contents_free(struct contents *c); /* NULL too */
 /* frames.c: no handler of a signal returns to what this node has not. */
 int build_frames(const struct building *b, struct err *err);
+/* Does a thread of p stand in an image at home, as long as own and with its
+ * entries, or a handler return there?  At an entry neither matters. */
+int frames_lead_to(const struct building *b, const struct puppet *p,
+		   uint64_t home, const struct vdso_image *own, bool *ret,
+		   struct err *err);
 /* threads.c */
 int build_threads(struct building *b, struct err *err);
 /* stops.c: stopped tasks are so again. */

@@ -63,6 +63,24 @@ static bool has_room(const struct settling *m, uint64_t home)
 	return true;
 }
 
+/*
+ * What leads elsewhere must not become the kernel's while a thread is in it.
+ * Then one image more leads to another, until the next time.
+ */
+static int can_go_home(const struct settling *m, const VmaRecord *v,
+		       const struct vdso_image *own, bool *ret, struct err *err)
+{
+	bool in_use = false;
+	int r = 0;
+
+	*ret = false;
+	if (!has_room(m, v->start))
+		return 0;
+	r = frames_lead_to(m->b, m->p, v->start, own, &in_use, err);
+	*ret = !in_use;
+	return r;
+}
+
 /* Where an image of the running kernel leads elsewhere; 0: nowhere. */
 static int find_home(const struct settling *m, uint64_t *ret, struct err *err)
 {
@@ -78,15 +96,18 @@ static int find_home(const struct settling *m, uint64_t *ret, struct err *err)
 	*ret = 0;
 	for (size_t i = 0; i < m->nvmas && !*ret; i++) {
 		const VmaRecord *v = (const VmaRecord *)m->vmas[i].msg;
+		bool good = false;
 
 		if (v->end - v->start != own.len ||
 		    !is_private(v, PROT_READ | PROT_EXEC))
 			continue;
 		r = remote_read(m->p->task.remote, v->start, data, own.len,
 				err);
+		if (r == 0 && vdso_was_redirected(data, &own))
+			r = can_go_home(m, v, &own, &good, err);
 		if (r < 0)
 			return r;
-		if (vdso_was_redirected(data, &own) && has_room(m, v->start))
+		if (good)
 			*ret = v->start;
 	}
 	return 0;

@@ -18,7 +18,8 @@
  *
  * Later checkpoints find the images as memory like any other.  On a kernel
  * that the job has met before, the kernel's vDSO takes the place of its own
- * image: a job never holds more of them than it has met kernels.
+ * image, unless a thread is in it: but for that a job never holds more of them
+ * than it has met kernels.
  */
 
 /* Contents are in: put the images where they belong. */

@@ -7,14 +7,16 @@
  * looked for where one of that can be.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
+#include <unistd.h>
 
 #include "engine/building.h"
 #include "engine/foreign_plan.h"
 #include "images/tags.h"
 #include "images/thread.pb-c.h"
+#include "kernel/proc.h"
 #include "util/cleanup.h"
 
 #define CHUNK_WORDS 8192u
@@ -56,8 +58,24 @@ struct search {
 	const VmaRecord *vdso, *stack;
 	int32_t tid;
 	uint64_t leads_to; /* another stack; 0: none */
+	uint64_t home;     /* only looked for: code of own there; 0: checked */
+	struct vdso_function own[VDSO_FUNCTIONS];
+	size_t nown, own_len;
+	bool met;
+	int mem; /* process_vm_readv would end sharing copy-on-write */
 	uint64_t words[CHUNK_WORDS];
 };
+
+/* An entry is one, whatever is behind it. */
+static void note_code(struct search *s, uint64_t ip)
+{
+	if (ip - s->home >= s->own_len)
+		return;
+	for (size_t i = 0; i < s->nown; i++)
+		if (s->own[i].offset == ip - s->home)
+			return;
+	s->met = true;
+}
 
 static int check_code(const struct search *s, uint64_t ip, struct err *err)
 {
@@ -87,12 +105,9 @@ static int check_state(const struct search *s, uint64_t at, struct err *err)
 {
 	const struct plan *plan = s->b->plan;
 	struct noted noted = { 0 };
-	struct iovec to = { &noted, sizeof(noted) };
-	struct iovec from = { (void *)(uintptr_t)(at + NOTED_AT),
-			      sizeof(noted) };
 
 	if (!plan->missing_states ||
-	    process_vm_readv(s->p->task.pid, &to, 1, &from, 1, 0) !=
+	    pread(s->mem, &noted, sizeof(noted), (off_t)(at + NOTED_AT)) !=
 		    (ssize_t)sizeof(noted) ||
 	    noted.magic != NOTED_MAGIC || noted.size <= plan->cpu.xstate_size)
 		return 0;
@@ -112,8 +127,10 @@ static int look_at_chunk(struct search *s, size_t n, struct err *err)
 
 		if (!is_frame(w))
 			continue;
-		r = check_code(s, w[1], err);
-		if (r == 0)
+		note_code(s, w[1]);
+		if (!s->home)
+			r = check_code(s, w[1], err);
+		if (r == 0 && !s->home)
 			r = check_state(s, w[FRAME_WORDS - 1], err);
 		if (w[0] < s->stack->start || w[0] >= s->stack->end)
 			s->leads_to = w[0];
@@ -130,13 +147,10 @@ static int search_stack(struct search *s, uint64_t at, struct err *err)
 	if (end - at > STACK_MAX)
 		end = at + STACK_MAX;
 	while (at < end && r == 0) {
-		struct iovec to = { s->words, sizeof(s->words) };
-		struct iovec from = { (void *)(uintptr_t)at, end - at };
-		ssize_t n;
+		size_t want = end - at < sizeof(s->words) ? end - at
+							  : sizeof(s->words);
+		ssize_t n = pread(s->mem, s->words, want, (off_t)at);
 
-		if (from.iov_len > to.iov_len)
-			from.iov_len = to.iov_len;
-		n = process_vm_readv(s->p->task.pid, &to, 1, &from, 1, 0);
 		if (n <= 0)
 			return 0;
 		r = look_at_chunk(s, (size_t)n / WORD, err);
@@ -158,6 +172,7 @@ static int search_thread(struct search *s, struct err *err)
 
 	recs = plan_find(s->b->plan, TAG_REGS, (uint32_t)s->tid, &count);
 	memcpy(&regs, ((const RegsRecord *)recs[0].msg)->general, sizeof(regs));
+	note_code(s, regs.rip);
 	at = regs.rsp;
 	for (size_t i = 0; i < STACKS_MAX && at && r == 0; i++) {
 		s->stack = find_vma(s->b->plan, s->vdso->pid, at);
@@ -169,10 +184,20 @@ static int search_thread(struct search *s, struct err *err)
 	return r;
 }
 
-static int check_one(struct search *s, const struct puppet *p, struct err *err)
+static int search_task(struct search *s, const struct puppet *p,
+		       struct err *err)
 {
-	int r = 0;
+	auto_close int proc = -EBADF;
+	auto_close int mem = -EBADF;
+	int r;
 
+	r = proc_open(p->task.pid, 0, &proc, err);
+	if (r < 0)
+		return r;
+	mem = openat(proc, "mem", O_RDONLY | O_CLOEXEC);
+	if (mem < 0)
+		return err_sys(err, "pid %d: mem", p->task.ns_pid);
+	s->mem = mem;
 	s->p = p;
 	s->vdso = foreign_vdso(s->b->plan, p->task.ns_pid);
 	for (size_t i = 0; i < p->task.nthreads && r == 0; i++) {
@@ -195,6 +220,25 @@ int build_frames(const struct building *b, struct err *err)
 	s->b = b;
 	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++)
 		if (!b->puppets[i].task.zombie)
-			r = check_one(s, &b->puppets[i], err);
+			r = search_task(s, &b->puppets[i], err);
+	return r;
+}
+
+int frames_lead_to(const struct building *b, const struct puppet *p,
+		   uint64_t home, const struct vdso_image *own, bool *ret,
+		   struct err *err)
+{
+	auto_free struct search *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return err_num(err, ENOMEM, "stacks");
+	s->b = b;
+	s->home = home;
+	s->own_len = own->len;
+	r = vdso_functions(own, s->own, &s->nown, err);
+	if (r == 0)
+		r = search_task(s, p, err);
+	*ret = s->met;
 	return r;
 }

@@ -40,9 +40,10 @@ struct freezer {
 	const struct tree_members *members;
 	struct frozen_tree *tree;
 	uint64_t deadline;
-	size_t fresh;   /* what this pass found, dead or alive */
-	size_t waiting; /* threads that do not stand yet */
-	bool whole;     /* this pass looks through all of /proc */
+	uint64_t leave_by; /* so long threads may run out of the vDSO */
+	size_t fresh;      /* what this pass found, dead or alive */
+	size_t waiting;    /* threads that do not stand yet */
+	bool whole;        /* this pass looks through all of /proc */
 };
 
 static struct frozen_task *find_task(struct frozen_tree *tree, pid_t pid)
@@ -125,7 +126,7 @@ static int await_thread(struct freezer *f, struct frozen_task *task, size_t i,
 		until = f->deadline;
 	r = tracee_wait_stop(&th->tracee, until, err);
 	if (r == 0)
-		r = stopped_settle(task, th, f->deadline, err);
+		r = stopped_settle(task, th, f->deadline, f->leave_by, err);
 	*ret = r != -ETIMEDOUT;
 	if (r == -ETIMEDOUT) {
 		struct err gone;
@@ -396,7 +397,8 @@ static int check_task(struct freezer *f, struct frozen_task *task,
 		int r = tracee_get_regs(&th->tracee, &regs, err);
 
 		if (r == 0 && task->lost)
-			r = stopped_settle(task, th, f->deadline, err);
+			r = stopped_settle(task, th, f->deadline, f->leave_by,
+					   err);
 		if (r == -ESRCH || r == -ECHILD) {
 			th->tracee.stopped = false;
 			f->fresh++;
@@ -567,6 +569,7 @@ int tree_freeze(const struct tree_members *members, uint64_t deadline_ns,
 		.members = members,
 		.tree = &tree,
 		.deadline = tree.started_ns + deadline_ns,
+		.leave_by = tree.started_ns + deadline_ns / 10,
 		.whole = true,
 	};
 	struct reaper reaper;

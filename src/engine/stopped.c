@@ -14,6 +14,7 @@
 #include "inject/place.h"
 #include "kernel/maps.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 /* A thread that does nothing but read clocks is inside nine times of ten. */
 #define RUN_TRIES 200
@@ -211,6 +212,21 @@ static bool in_vdso(const struct frozen_task *task, uint64_t rip)
 	       strcmp(name, "[vdso]") == 0;
 }
 
+/*
+ * In the jump of an image that leads there (engine/vdso.c): on that kernel
+ * which the image is from, its code is to be there again.
+ */
+static bool enters_vdso(const struct frozen_task *task,
+			const struct user_regs_struct *regs)
+{
+	static const uint8_t jump[] = { 0xff, 0xe0 }; /* jmp *%rax */
+	uint8_t code[sizeof(jump)];
+
+	return read_memory(task->pid, regs->rip, code, sizeof(code)) == 0 &&
+	       memcmp(code, jump, sizeof(jump)) == 0 &&
+	       in_vdso(task, regs->rax);
+}
+
 static int run_on(struct frozen_thread *th, struct user_regs_struct *regs,
 		  int try, uint64_t deadline, struct err *err)
 {
@@ -239,12 +255,15 @@ static int run_on(struct frozen_thread *th, struct user_regs_struct *regs,
  */
 static int leave_vdso(const struct frozen_task *task, struct frozen_thread *th,
 		      struct user_regs_struct *regs, uint64_t deadline,
-		      struct err *err)
+		      uint64_t leave_by, struct err *err)
 {
 	int r = 0;
 
 	for (int i = 0; i < RUN_TRIES && r == 0; i++) {
-		if (th->tracee.stop_signal || !in_vdso(task, regs->rip))
+		if (th->tracee.stop_signal ||
+		    !(in_vdso(task, regs->rip) || enters_vdso(task, regs)))
+			return 0;
+		if (clock_monotonic_ns() >= leave_by)
 			return 0;
 		r = run_on(th, regs, i, deadline, err);
 	}
@@ -291,7 +310,7 @@ static int come_home(struct frozen_task *task, struct frozen_thread *th,
 }
 
 int stopped_settle(struct frozen_task *task, struct frozen_thread *th,
-		   uint64_t deadline, struct err *err)
+		   uint64_t deadline, uint64_t leave_by, struct err *err)
 {
 	struct user_regs_struct regs;
 	int r;
@@ -300,7 +319,7 @@ int stopped_settle(struct frozen_task *task, struct frozen_thread *th,
 	/* An EINTR must not wait: if we die it is seen. */
 	r = r < 0 ? r : settle_call(th, &regs, err);
 	r = r < 0 ? r : come_home(task, th, &regs, deadline, err);
-	r = r < 0 ? r : leave_vdso(task, th, &regs, deadline, err);
+	r = r < 0 ? r : leave_vdso(task, th, &regs, deadline, leave_by, err);
 	r = r < 0 ? r : settle_call(th, &regs, err);
 	return r < 0 ? r : settle_rseq(task, th, &regs, err);
 }

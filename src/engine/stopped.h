@@ -12,10 +12,11 @@
 /*
  * Hide that the thread was stopped: an EINTR of ours, a half-done critical
  * section.  Lets it run for an instant when it is inside the vDSO, whose
- * code must not be left on another kernel.
+ * code must not be left on another kernel; not after leave_by, for then others
+ * wait for too long (both monotonic ns).
  */
 int stopped_settle(struct frozen_task *task, struct frozen_thread *thread,
-		   uint64_t deadline, struct err *err);
+		   uint64_t deadline, uint64_t leave_by, struct err *err);
 
 /*
  * Of a thread that stops only when it was given up already: an EINTR of ours

@@ -140,10 +140,12 @@ static bool compute(const struct sock_filter *i, struct state *s)
 	struct value b = BPF_SRC(i->code) == BPF_X ? s->x : known(i->k);
 	struct value *a = &s->a;
 
+	/* By nothing it ends the program, and kills. */
+	if (BPF_OP(i->code) == BPF_DIV && b.known && !b.v)
+		return false;
 	if (!a->known || !b.known) {
 		*a = unknown;
-		/* By nothing it ends the program, and kills. */
-		return BPF_OP(i->code) != BPF_DIV || b.known;
+		return true;
 	}
 	switch (BPF_OP(i->code)) {
 	case BPF_ADD:
@@ -156,9 +158,8 @@ static bool compute(const struct sock_filter *i, struct state *s)
 		a->v *= b.v;
 		return true;
 	case BPF_DIV:
-		if (b.v)
-			a->v /= b.v;
-		return b.v != 0;
+		a->v /= b.v;
+		return true;
 	case BPF_OR:
 		a->v |= b.v;
 		return true;
@@ -270,6 +271,13 @@ static bool step(const struct walk *w, const struct sock_filter *i,
 	}
 }
 
+/* A division by something unknown may be one by nothing. */
+static bool may_end(const struct sock_filter *i, const struct state *s)
+{
+	return BPF_CLASS(i->code) == BPF_ALU && BPF_OP(i->code) == BPF_DIV &&
+	       BPF_SRC(i->code) == BPF_X && !s->x.known;
+}
+
 static void visit(struct walk *w, size_t at)
 {
 	const struct sock_filter *i = &w->code[at];
@@ -281,8 +289,11 @@ static void visit(struct walk *w, size_t at)
 	else if (BPF_CLASS(i->code) == BPF_JMP)
 		good = jump(w, at, &s);
 	else {
+		if (may_end(i, &s))
+			w->answers |= BPF_HARMS;
 		good = step(w, i, &s);
-		reach(w, at + 1, &s);
+		if (good)
+			reach(w, at + 1, &s);
 	}
 	if (!good)
 		w->answers |= BPF_HARMS;

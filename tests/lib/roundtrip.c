@@ -11,7 +11,7 @@
  * killed (only when asked for: a checkpoint without room, many whose worker
  * is killed at any moment, then as plain), cpus (only when asked for: restored
  * where the allocation is of another CPU), kernel (only when asked for, and of
- * vdso.victim: came from a kernel with another vDSO), kernels (the same, then
+ * vdso victims: came from a kernel with another vDSO), kernels (the same, then
  * back, and once more there), often (only when asked for: checkpointed
  * SNAPSHOTS times in a row, goes on).
  */
@@ -523,7 +523,7 @@ int main(int argc, char **argv)
 	argv[optind] = path;
 	for (m = 0; nmodes == 0 && m < ARRAY_SIZE(all_modes); m++)
 		modes[m] = all_modes[m];
-	if (nmodes == 0 && strstr(path, "/vdso.victim")) {
+	if (nmodes == 0 && strstr(path, "/vdso")) {
 		modes[m++] = "kernel";
 		modes[m] = "kernels";
 	}

@@ -28,7 +28,7 @@
 #define RET(v)   BPF_STMT(BPF_RET | BPF_K, (v))
 #define IF(k, t) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), 0, (t))
 #define FAIL     (SECCOMP_RET_ERRNO | 7)
-#define RANDOM   400
+#define RANDOM   600
 
 static unsigned int ask(const struct sock_filter *code, size_t len, long nr,
 			int known, uint64_t arg)
@@ -123,6 +123,26 @@ static void test_values(void)
 	   "one that is known is itself");
 }
 
+static void test_division(void)
+{
+	const struct sock_filter code[] = {
+		LOAD(ARG(0)),
+		BPF_STMT(BPF_ALU | BPF_DIV | BPF_X, 0),
+		RET(SECCOMP_RET_ALLOW),
+	};
+	const struct sock_filter by_unknown[] = {
+		LOAD(ARG(0)),
+		BPF_STMT(BPF_MISC | BPF_TAX, 0),
+		BPF_STMT(BPF_ALU | BPF_DIV | BPF_X, 0),
+		RET(SECCOMP_RET_ALLOW),
+	};
+
+	ok(ask(code, 3, 1, 1, 5) == BPF_HARMS, "a division by nothing kills");
+	ok(ask(code, 3, 1, 0, 0) == BPF_HARMS, "also of what is not known");
+	ok(ask(by_unknown, 4, 1, 0, 0) == (BPF_LETS | BPF_HARMS),
+	   "one by what is not known may");
+}
+
 static void test_hostile(void)
 {
 	static struct sock_filter many[BPF_MAXINSNS + 1];
@@ -179,9 +199,10 @@ static struct sock_filter any_step(size_t left)
 	uint8_t t = (uint8_t)((size_t)rand() % left), f;
 
 	f = (uint8_t)((size_t)rand() % left);
-	switch (rand() % 9) {
+	switch (rand() % 12) {
 	case 0:
-		return (struct sock_filter)LOAD(ARG(rand() % 3));
+		return (struct sock_filter)LOAD(ARG(rand() % 3) +
+						(size_t)(rand() % 4 == 0) * 4);
 	case 1:
 		return (struct sock_filter)LOAD(NR);
 	case 2:
@@ -189,7 +210,7 @@ static struct sock_filter any_step(size_t left)
 			(uint16_t)(BPF_ALU | BPF_K | ops[rand() % 9]), k + 1);
 	case 3:
 		return (struct sock_filter)BPF_STMT(
-			(uint16_t)(BPF_ALU | BPF_X | ops[rand() % 6]), 0);
+			(uint16_t)(BPF_ALU | BPF_X | ops[rand() % 9]), 0);
 	case 4:
 		return (struct sock_filter)BPF_STMT(
 			(uint16_t)(BPF_MISC | (k & 1 ? BPF_TAX : BPF_TXA)), 0);
@@ -197,7 +218,22 @@ static struct sock_filter any_step(size_t left)
 		return (struct sock_filter)BPF_STMT(
 			(uint16_t)(k & 1 ? BPF_LD | BPF_IMM
 					 : BPF_LDX | BPF_IMM),
-			k);
+			k & 4 ? (uint32_t)rand() << 1 : k);
+	case 8:
+		return (struct sock_filter)BPF_STMT(
+			(uint16_t)(k & 1 ? BPF_ST : BPF_STX), k / 2);
+	case 9:
+		return (struct sock_filter)BPF_STMT(
+			(uint16_t)((k & 1 ? BPF_LD : BPF_LDX) | BPF_MEM),
+			k / 2);
+	case 10:
+		return k & 8 ? (struct sock_filter)BPF_STMT(
+				       (uint16_t)((k & 1 ? BPF_LD : BPF_LDX) |
+						  BPF_W | BPF_LEN),
+				       0)
+			     : (struct sock_filter)BPF_STMT(
+				       BPF_JMP | BPF_JA,
+				       (uint32_t)((size_t)rand() % left));
 	case 6:
 		return k & 1 ? (struct sock_filter)BPF_STMT(BPF_ALU | BPF_NEG,
 							    0)
@@ -219,6 +255,16 @@ static size_t any_program(struct sock_filter *code, size_t room)
 	code[n - 1] = rand() % 2 ? (struct sock_filter)RET(SECCOMP_RET_ALLOW)
 				 : (struct sock_filter)RET(FAIL);
 	return n;
+}
+
+/* By how much one is shifted that is wider than a word is not computed. */
+static bool shifts(const struct sock_filter *code, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (code[i].code == (BPF_ALU | BPF_X | BPF_LSH) ||
+		    code[i].code == (BPF_ALU | BPF_X | BPF_RSH))
+			return true;
+	return false;
 }
 
 /* The child can say what it was told, but may make no other call. */
@@ -284,7 +330,8 @@ static void test_kernel(void)
 		bpf_call_set_arg(&call, 2, args[2]);
 		exact = bpf_answers(code, n, &call);
 		tried++;
-		wrong += exact != (unsigned int)says;
+		wrong += shifts(code, n) ? !(exact & (unsigned int)says)
+					 : exact != (unsigned int)says;
 		vague += !(less & (unsigned int)says);
 	}
 	ok(tried > RANDOM / 2 && wrong == 0,
@@ -300,6 +347,7 @@ int main(void)
 	test_arguments();
 	test_meeting();
 	test_values();
+	test_division();
 	test_hostile();
 	test_kernel();
 	return done_testing();

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "engine/freeze.h"
+#include "kernel/vdso.h"
 #include "tests/lib/called.h"
 #include "tests/lib/children.h"
 #include "tests/lib/tap.h"
@@ -389,6 +390,68 @@ static void test_vdso(void)
 	end(root);
 }
 
+#define STUCK 60
+
+/* Where a function of the vDSO was, in this process, it never ends. */
+static void (*stuck_in_vdso(void))(void)
+{
+	struct vdso_function list[VDSO_FUNCTIONS];
+	struct vdso_image own;
+	struct err err;
+	const uint8_t *at;
+	size_t n = 0;
+	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || vdso_own(&own, &err) < 0 ||
+	    vdso_functions(&own, list, &n, &err) < 0 || !n)
+		return NULL;
+	at = own.data + list[0].offset;
+	if (pwrite(fd, "\xeb\xfe", 2, (off_t)(uintptr_t)at) != 2)
+		return NULL;
+	close(fd);
+	return (void (*)(void))(uintptr_t)at;
+}
+
+static void *stuck_thread(void *arg)
+{
+	void (*stuck)(void) = (void (*)(void))arg;
+
+	__atomic_add_fetch(&counters[0], 1, __ATOMIC_SEQ_CST);
+	stuck();
+	return NULL;
+}
+
+/* Many that cannot be met outside: others do not wait for them for long. */
+static void test_stuck(void)
+{
+	struct tree_members members = { 0 };
+	struct frozen_tree tree = { 0 };
+	struct err err = { 0 };
+	pid_t root;
+
+	reset();
+	root = fork_bound();
+	if (root == 0) {
+		void (*stuck)(void) = stuck_in_vdso();
+		pthread_t thread;
+
+		for (int i = 0; stuck && i < STUCK; i++)
+			pthread_create(&thread, NULL, stuck_thread,
+				       (void *)stuck);
+		for (;;)
+			pause();
+	}
+	members.root_pid = root;
+	await_count(0, STUCK);
+	if (ok(tree_freeze(&members, DEADLINE, &tree, &err) == 0,
+	       "%d threads that stay in the vDSO are frozen: %s", STUCK,
+	       err.text)) {
+		tree_thaw(&tree, &err);
+		tree_free(&tree);
+	}
+	end(root);
+}
+
 /* SIGKILL from elsewhere while the tree is frozen. */
 static void test_killed(void)
 {
@@ -548,6 +611,7 @@ int main(void)
 	test_deadline();
 	test_storm();
 	test_vdso();
+	test_stuck();
 	test_killed();
 	test_namespace();
 	test_bare();
