@@ -34,6 +34,11 @@ int puppet_init(struct puppet *p, pid_t ns_pid, const int32_t *tids,
 	return 0;
 }
 
+uint64_t puppet_syscall_at(const struct puppet *p)
+{
+	return p->home.start ? p->home.start : PUPPET_SYSCALL;
+}
+
 static int new_remote(struct puppet *p, struct err *err)
 {
 	if (p->home.start)

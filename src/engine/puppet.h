@@ -58,6 +58,9 @@ static inline struct puppet *puppet_of(struct restore_task *task)
 	return (struct puppet *)task;
 }
 
+/* A `syscall` instruction in it. */
+uint64_t puppet_syscall_at(const struct puppet *p);
+
 /* One that exists not yet: of nthreads threads with these numbers. */
 int puppet_init(struct puppet *p, pid_t ns_pid, const int32_t *tids,
 		size_t nthreads, struct err *err);

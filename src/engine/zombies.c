@@ -15,7 +15,6 @@
 #include <sys/wait.h>
 
 #include "engine/building.h"
-#include "parasite/puppet.h"
 #include "util/cleanup.h"
 
 #define END_TIMEOUT_MS 10000
@@ -57,7 +56,7 @@ static int release(struct puppet *p, uint32_t status, struct err *err)
 	r = tracee_get_regs(t, &regs, err);
 	if (r < 0)
 		return r;
-	regs.rip = PUPPET_SYSCALL;
+	regs.rip = puppet_syscall_at(p);
 	regs.rax = __NR_exit_group;
 	regs.rdi = status >> 8 & 0xff;
 	regs.orig_rax = UINT64_MAX;

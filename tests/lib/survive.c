@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * survive [-n ROUNDS] [-s SEED] [-r] PROGRAM [ARG...]
+ * survive [-n ROUNDS] [-s SEED] [-w MS] [-r] PROGRAM [ARG...]
  *
  * Runs a program undisturbed, then again ROUNDS times: killed after a
  * checkpoint at a random moment, and restored.  Its exit status and every
  * file that it leaves in its directory must be the same.  As an ordinary
- * user, or with -r as root.  Prints TAP.
+ * user, or with -r as root; with -w in its first MS milliseconds.  Prints TAP.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -212,7 +212,8 @@ static int checkpoint_and_restore(struct run *r, struct err *err)
 }
 
 static int disturbed(char **argv, bool root, uint64_t moment,
-		     struct result *ret, struct err *err)
+		     const struct result *expect, struct result *ret,
+		     struct err *err)
 {
 	struct run r;
 	int e = begin(&r, argv, root, err);
@@ -223,7 +224,8 @@ static int disturbed(char **argv, bool root, uint64_t moment,
 	}
 	if (e == 0)
 		e = finish(&r, ret, err);
-	if (getenv("SURVIVE_KEEP") && e < 0 && e != -EAGAIN)
+	if (getenv("SURVIVE_KEEP") && e != -EAGAIN &&
+	    (e < 0 || memcmp(ret->digest, expect->digest, DIGEST_BYTES)))
 		diag("kept: %s", r.dir);
 	else
 		end(&r);
@@ -231,7 +233,7 @@ static int disturbed(char **argv, bool root, uint64_t moment,
 }
 
 static void round_once(char **argv, bool root, const struct result *expect,
-		       const char *name)
+		       double within, const char *name)
 {
 	struct result got = { 0 };
 	struct err err = { 0 };
@@ -240,9 +242,8 @@ static void round_once(char **argv, bool root, const struct result *expect,
 
 	for (try = 0; try < TRIES && e == -EAGAIN; try++) {
 		/* The machine may have become faster since. */
-		moment = (uint64_t)(drand48() * 0.95 *
-				    (double)expect->duration / (1 + try));
-		e = disturbed(argv, root, moment, &got, &err);
+		moment = (uint64_t)(drand48() * within / (1 + try));
+		e = disturbed(argv, root, moment, expect, &got, &err);
 	}
 	if (e < 0) {
 		ok(false, "%s, stopped after %.3f s: %s", name,
@@ -299,14 +300,17 @@ int main(int argc, char **argv)
 	struct result expect = { 0 };
 	long rounds = 2, seed = (long)time(NULL) ^ getpid();
 	const char *name;
+	double within = 0;
 	bool root = false;
 	int c;
 
-	while ((c = getopt(argc, argv, "+n:s:r")) != -1) {
+	while ((c = getopt(argc, argv, "+n:s:w:r")) != -1) {
 		if (c == 'n')
 			rounds = strtol(optarg, NULL, 10);
 		else if (c == 's')
 			seed = strtol(optarg, NULL, 10);
+		else if (c == 'w')
+			within = strtod(optarg, NULL) * 1e6;
 		else if (c == 'r')
 			root = true;
 		else
@@ -326,6 +330,9 @@ int main(int argc, char **argv)
 	if (undisturbed(argv + optind, root, &expect, name) &&
 	    undisturbed(argv + optind, root, &expect, name))
 		while (rounds-- > 0)
-			round_once(argv + optind, root, &expect, name);
+			round_once(argv + optind, root, &expect,
+				   within ? within
+					  : 0.95 * (double)expect.duration,
+				   name);
 	return done_testing();
 }

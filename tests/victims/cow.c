@@ -3,6 +3,7 @@
  * Memory that processes share copy-on-write since a fork: it is shared as
  * before, whoever wrote since, and each sees what it saw.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -211,6 +212,23 @@ static void stranger(void)
 	_exit(9);
 }
 
+/* Nobody has waited for it; it ended with 7, or by a signal. */
+static pid_t make_zombie(int sig)
+{
+	pid_t pid = fork();
+	siginfo_t info;
+
+	victim_need(pid >= 0, "fork");
+	if (pid == 0) {
+		if (sig)
+			kill(getpid(), sig);
+		_exit(7);
+	}
+	victim_need(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0,
+		    "a zombie");
+	return pid;
+}
+
 static uint64_t sum(bool of_big)
 {
 	uint64_t n = 0;
@@ -276,7 +294,7 @@ static void expect(uint64_t *ret_big)
 int main(int argc, char **argv)
 {
 	uint64_t want_big, now_big, now_all, own;
-	pid_t pids[PEOPLE];
+	pid_t pids[PEOPLE], dead[2];
 	int status;
 
 	if (argc > 1 && strcmp(argv[1], "stranger") == 0) {
@@ -308,6 +326,8 @@ int main(int argc, char **argv)
 		stranger();
 	pages_set(8, 12, 5000);
 	madvise(seam, 2 * MIB, MADV_NOHUGEPAGE);
+	dead[0] = make_zombie(0);
+	dead[1] = make_zombie(SIGUSR1);
 	people[0].set_up = 1;
 	wait_for_all(PEOPLE - 1);
 	own = pss(0, UINT64_MAX, "Pss");
@@ -337,6 +357,12 @@ int main(int argc, char **argv)
 			     pattern_holds(sparse + ROOM / 2, MIB, 6),
 		     "its heap, or sparse memory, differs");
 	people[0].looked = 2;
+	victim_check(waitpid(dead[0], &status, 0) == dead[0] &&
+			     WIFEXITED(status) && WEXITSTATUS(status) == 7,
+		     "one that had ended with 7 says %#x", status);
+	victim_check(waitpid(dead[1], &status, 0) == dead[1] &&
+			     WIFSIGNALED(status) && WTERMSIG(status) == SIGUSR1,
+		     "one that had been killed says %#x", status);
 	for (int i = 1; i < PEOPLE; i++)
 		if (i != 2 && i != 6)
 			victim_check(waitpid(pids[i], &status, 0) == pids[i] &&
