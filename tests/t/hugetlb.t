@@ -18,13 +18,4 @@ fi
 	tests/lib/roundtrip -m plain -m twice -m pin -u user "$victim" large
 	tests/lib/roundtrip -m plain -u root tests/victims/refused_memory \
 		sysv-huge
-} | awk '
-	/^(not )?ok / {
-		n++
-		if ($1 == "not") { bad = 1; $3 = n } else $2 = n
-		print
-		next
-	}
-	/^1\.\./ { next }
-	{ print }
-	END { print "1.." n; exit bad }'
+} | awk -f "${top_srcdir:-.}/tests/lib/points.awk"

@@ -32,16 +32,7 @@ for zero in 0 1; do
 	echo $zero >$ksm/use_zero_pages
 	tests/lib/roundtrip -m none -m plain -m pin tests/victims/merged.victim
 done >merged.$$
-awk '
-	/^(not )?ok / {
-		n++
-		if ($1 == "not") { bad = 1; $3 = n } else $2 = n
-		print
-		next
-	}
-	/^1\.\./ { next }
-	{ print }
-	END { print "1.." n; exit bad }' merged.$$
+awk -f "${top_srcdir:-.}/tests/lib/points.awk" merged.$$
 bad=$?
 rm -f merged.$$
 exit $bad

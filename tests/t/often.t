@@ -14,13 +14,4 @@ fi
 		tests/victims/ticks
 	tests/lib/roundtrip -m often -n "$snapshots" -u user \
 		tests/victims/interrupted.victim
-} | awk '
-	/^(not )?ok / {
-		n++
-		if ($1 == "not") { bad = 1; $3 = n } else $2 = n
-		print
-		next
-	}
-	/^1\.\./ { next }
-	{ print }
-	END { print "1.." n; exit bad }'
+} | awk -f "${top_srcdir:-.}/tests/lib/points.awk"

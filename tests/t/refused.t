@@ -14,13 +14,4 @@ for kind in tcp unix udp netlink inotify pidfd io_uring userfaultfd \
 	perf_event namespace terminal maps secretmem second_link \
 	removed_directory lease write_lease; do
 	"$roundtrip" -m resume "$victim" "$kind"
-done | awk '
-	/^(not )?ok / {
-		n++
-		if ($1 == "not") { bad = 1; $3 = n } else $2 = n
-		print
-		next
-	}
-	/^1\.\./ { next }
-	{ print }
-	END { print "1.." n; exit bad }'
+done | awk -f "${top_srcdir:-.}/tests/lib/points.awk"
