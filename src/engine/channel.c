@@ -43,6 +43,7 @@ static int raise_limit(struct puppet *p, int above, struct err *err)
 			0, RLIMIT_NOFILE, 0, at, 0, 0);
 	if (r == 0)
 		r = remote_read(p->task.remote, at, &limit, sizeof(limit), err);
+	p->lent_max = PUPPET_LENT;
 	if (r < 0 || limit.rlim_cur >= wanted)
 		return r;
 	if (limit.rlim_max < (uint64_t)above + 3)
@@ -52,6 +53,9 @@ static int raise_limit(struct puppet *p, int above, struct err *err)
 			       p->task.ns_pid, above - 1,
 			       (unsigned long long)limit.rlim_max);
 	limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+	/* Besides the channel, and one that is opened again. */
+	if (limit.rlim_cur - (uint64_t)above - 2 < PUPPET_LENT)
+		p->lent_max = (size_t)(limit.rlim_cur - (uint64_t)above - 2);
 	r = remote_write(p->task.remote, at, &limit, sizeof(limit), err);
 	if (r < 0)
 		return r;

@@ -22,7 +22,7 @@ static int find_lent(const struct puppet *p, uint32_t object)
 
 static void choose(struct puppet *p, uint32_t object)
 {
-	if (object && p->nlent < PUPPET_LENT && find_lent(p, object) < 0)
+	if (object && p->nlent < p->lent_max && find_lent(p, object) < 0)
 		p->lent[p->nlent++] = (struct puppet_fd){ object, 0 };
 }
 
@@ -34,7 +34,7 @@ static void choose_next(struct building *b, struct puppet *p, uint32_t object)
 
 	choose(p, object);
 	vmas = plan_find(b->plan, TAG_VMA, (uint32_t)p->task.ns_pid, &count);
-	for (; p->next_vma < count && p->nlent < PUPPET_LENT; p->next_vma++)
+	for (; p->next_vma < count && p->nlent < p->lent_max; p->next_vma++)
 		choose(p, ((const VmaRecord *)vmas[p->next_vma].msg)->object);
 }
 

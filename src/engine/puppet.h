@@ -50,6 +50,7 @@ struct puppet {
 	/* lend.c: descriptors in it that are only there to be mapped. */
 	struct puppet_fd *lent;
 	size_t nlent, next_vma;
+	size_t lent_max; /* as many as its limit of open files allows */
 	uint64_t vdso; /* where the kernel's is, once memory was left */
 };
 
