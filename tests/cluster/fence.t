@@ -134,7 +134,7 @@ check() {
 	bad=$(awk -v h="$new" '$1 == h && n && $2 != n + 1 { print }
 		$1 == h { n = $2 }' "$home/trace.$job")
 	is "$bad" "" "and did each round from there once"
-	bad=$(awk '$0 != "round " NR' "$home/$job.out")
+	bad=$(written "$home/$job.out" | awk '$0 != "round " NR')
 	is "$bad" "" "and its output has every round once"
 }
 check "$cut" "$at" "$cut_round"

@@ -69,9 +69,7 @@ slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$job" ||
 	note "no earlier start"
 wait_until 90 has_ended "$job"
 is "$(field "$job" JobState)" COMPLETED "repaired and released, it completes"
-cmp "$home/$plain.out" "$home/$job.out" >/dev/null
-ok $? "with the output of an undisturbed run" \
-	"$(diff "$home/$plain.out" "$home/$job.out")"
+same_output "$job.out" "$plain.out" "with the output of an undisturbed run"
 
 # A node without jobcrd: no checkpoint, but Slurm's own course.  Long enough
 # not to end by itself before Slurm looks at the grace time again.

@@ -62,9 +62,8 @@ is "$(cat "$cluster_dir/together")" "" "never two were written at a time"
 
 wait_until 30 has_ended "$plain"
 for job in $working; do
-	cmp "$home/$plain.out" "$home/$job.out" >/dev/null
-	ok $? "job $job printed what an undisturbed one prints" \
-		"$(diff "$home/$plain.out" "$home/$job.out")"
+	same_output "$job.out" "$plain.out" \
+		"job $job printed what an undisturbed one prints"
 done
 # Each turn of the one slot was one snapshot.
 sum=0

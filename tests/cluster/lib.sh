@@ -171,6 +171,18 @@ has_ended() {
 	return 1
 }
 
+# written FILE: an output without the lines that slurmstepd puts between them,
+# at a moment of its own, about what Slurm does to the job.
+written() {
+	grep -v '^slurmstepd-n[0-9]*: error: \*\*\* JOB' "$1"
+}
+
+# same_output GOT WANTED TEXT: two of alice's outputs.
+same_output() {
+	difference=$(written "$home/$1" | diff "$home/$2" -)
+	ok $? "$3" "$difference"
+}
+
 printed() {
 	grep -q "$2" "$home/$1.out"
 }

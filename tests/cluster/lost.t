@@ -52,8 +52,7 @@ wait_until 90 has_ended "$plain"
 for job in $cut $kept; do
 	wait_until 90 has_ended "$job"
 	is "$(field "$job" JobState)" COMPLETED "job $job goes on and completes"
-	cmp "$home/$plain.out" "$home/$job.out" >/dev/null
-	ok $? "what it had printed after the snapshot is there once" \
-		"$(diff "$home/$plain.out" "$home/$job.out")"
+	same_output "$job.out" "$plain.out" \
+		"what it had printed after the snapshot is there once"
 done
 done_testing

@@ -45,9 +45,7 @@ wait_until 90 has_ended "$job"
 is "$(field "$job" JobState) $(field "$job" ExitCode)" "COMPLETED 0:0" \
 	"it completes"
 wait_until 60 has_ended "$plain"
-cmp "$home/$plain.out" "$home/$job.out" >/dev/null
-ok $? "with the output of an undisturbed run" \
-	"$(diff "$home/$plain.out" "$home/$job.out")"
+same_output "$job.out" "$plain.out" "with the output of an undisturbed run"
 grep -q 'killed and requeued the job while its snapshot' "$log"
 ok $? "jobcrd says what happened" "$(cat "$log")"
 done_testing

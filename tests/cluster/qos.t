@@ -85,10 +85,8 @@ for job in $jobs; do
 	wait_until 60 has_ended "$id"
 	is "$(field "$id" JobState) $(field "$id" ExitCode)" "FAILED 7:0" \
 		"${job%:*}: it ends with the exit code of its script"
-	grep -v '^slurmstepd-n1: .*DUE TO PREEMPTION' "$home/$id.out" |
-		cmp - "$home/$undisturbed.out" >/dev/null
-	ok $? "${job%:*}: its output is that of an undisturbed run" \
-		"$(diff "$home/$undisturbed.out" "$home/$id.out")"
+	same_output "$id.out" "$undisturbed.out" \
+		"${job%:*}: its output is that of an undisturbed run"
 done
 # Without a grace time Slurm has ended the run, with one jobcr requeues it; one
 # that Slurm cancelled is both.
