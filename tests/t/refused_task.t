@@ -11,6 +11,7 @@ if [ "$(id -u)" != 0 ]; then
 	exit 0
 fi
 for kind in cpuid cookie flusher landlock ldt ports undo semaphore shm msg \
-	traced chroot mounted namespace adopted; do
+	traced chroot mounted namespace network mounts ipc cgroups clocks \
+	container orphan files directory leader adopted; do
 	"$roundtrip" -m resume "$victim" "$kind"
 done | awk -f "${top_srcdir:-.}/tests/lib/points.awk"

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/io.h>
@@ -181,6 +182,126 @@ static bool in_user_namespace(void)
 	return unshare(CLONE_NEWUSER) == 0;
 }
 
+static bool with_own_network(void)
+{
+	return unshare(CLONE_NEWNET) == 0;
+}
+
+static bool with_own_mounts(void)
+{
+	return unshare(CLONE_NEWNS) == 0;
+}
+
+static bool with_own_ipc(void)
+{
+	return unshare(CLONE_NEWIPC) == 0;
+}
+
+static bool with_own_cgroups(void)
+{
+	return unshare(CLONE_NEWCGROUP) == 0;
+}
+
+/* Its children would have other clocks. */
+static bool with_own_time(void)
+{
+	return unshare(CLONE_NEWTIME) == 0;
+}
+
+static int wait_go(void *arg)
+{
+	victim_wait_go();
+	return arg != NULL;
+}
+
+/* The first process of a container: its parent is in no other namespace. */
+static bool with_container(void)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+
+	return clone(wait_go, stack + sizeof(stack), CLONE_NEWPID | SIGCHLD,
+		     NULL) > 0;
+}
+
+/* One whose parent has ended: the job's init has it. */
+static bool with_orphan_container(void)
+{
+	int ready[2];
+	bool started;
+	pid_t child;
+	char c;
+
+	if (pipe(ready) < 0)
+		return false;
+	child = fork();
+	if (child == 0) {
+		started = with_container();
+		(void)!write(ready[1], "", started);
+		_exit(0);
+	}
+	close(ready[1]);
+	started = child > 0 && waitpid(child, NULL, 0) == child &&
+		read(ready[0], &c, 1) == 1;
+	close(ready[0]);
+	return started;
+}
+
+static volatile int apart;
+
+static void *unshare_thread(void *flags)
+{
+	apart = unshare(*(int *)flags) == 0 ? 1 : -1;
+	victim_wait_go();
+	return NULL;
+}
+
+static bool with_thread_apart(int flags)
+{
+	pthread_t id;
+
+	return pthread_create(&id, NULL, unshare_thread, &flags) == 0 &&
+	       victim_until(apart) && apart == 1;
+}
+
+static bool with_own_files(void)
+{
+	return with_thread_apart(CLONE_FILES);
+}
+
+static bool with_own_directory(void)
+{
+	return with_thread_apart(CLONE_FS);
+}
+
+static bool leader_is_gone(void)
+{
+	char text[512], *state;
+	FILE *f = fopen("/proc/self/stat", "re");
+	bool gone = f && fgets(text, sizeof(text), f) &&
+		    (state = strrchr(text, ')')) && state[2] == 'Z';
+
+	if (f)
+		fclose(f);
+	return gone;
+}
+
+static void *survive_leader(void *arg)
+{
+	victim_need(victim_until(leader_is_gone()), "the leader's end");
+	victim_wait_refused("its main thread has ended");
+	victim_verdict(!arg, "leader: refused, and unharmed");
+}
+
+/* main() ends as a thread does. */
+static bool without_leader(void)
+{
+	pthread_t id;
+
+	if (pthread_create(&id, NULL, survive_leader, NULL) != 0)
+		return false;
+	pthread_exit(NULL);
+}
+
 static const struct kind {
 	const char *name, *text;
 	bool (*set)(void);
@@ -200,6 +321,16 @@ static const struct kind {
 	{ "chroot", "root directory", in_chroot, true },
 	{ "mounted", "current directory", under_a_mount, true },
 	{ "namespace", "namespace", in_user_namespace, false },
+	{ "network", "namespace of its own (net)", with_own_network, true },
+	{ "mounts", "namespace of its own (mnt)", with_own_mounts, true },
+	{ "ipc", "namespace of its own (ipc)", with_own_ipc, true },
+	{ "cgroups", "namespace of its own (cgroup)", with_own_cgroups, true },
+	{ "clocks", "namespace of its own (time", with_own_time, true },
+	{ "container", "namespace of its own (pid", with_container, true },
+	{ "orphan", "namespace of its own (pid", with_orphan_container, true },
+	{ "files", "descriptors of its own", with_own_files, false },
+	{ "directory", "directory of its own", with_own_directory, false },
+	{ "leader", "its main thread has ended", without_leader, false },
 	{ "adopted", "cannot be born again", with_adopted, false },
 };
 
