@@ -3,6 +3,7 @@
 #define JOBCR_CLI_CLI_H
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdint.h>
 
 #include "conf/conf.h"
@@ -44,9 +45,11 @@ const char *print_state(uint32_t state);
 
 /* The result of a checkpoint or a restore. */
 void print_outcome(const struct cli *cli, const char *verb, const Reply *reply);
+/* What it says besides, on standard error. */
+void print_remarks(const Reply *reply);
 
 /* Text from jobs or the store: nothing in it may command a terminal. */
-void print_clean(const char *text);
+void print_clean(FILE *f, const char *text);
 void print_user_name(uid_t uid, char *ret, size_t room);
 
 struct json_object;

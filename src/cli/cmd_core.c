@@ -68,14 +68,14 @@ static int target_commit(const struct target *t, int *fd, struct err *err)
 
 static void tell(const char *path, const struct core_facts *facts)
 {
-	print_clean(path);
+	print_clean(stdout, path);
 	printf(": process %d (", (int)facts->pid);
-	print_clean(facts->comm);
+	print_clean(stdout, facts->comm);
 	printf("), %u thread%s, %.1f MiB\ngdb -c ", facts->threads,
 	       facts->threads == 1 ? "" : "s", (double)facts->bytes / 1048576);
-	print_clean(path);
+	print_clean(stdout, path);
 	putchar(' ');
-	print_clean(facts->exe);
+	print_clean(stdout, facts->exe);
 	putchar('\n');
 }
 

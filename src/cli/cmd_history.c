@@ -24,11 +24,11 @@ static void print_entry(const HistoryEntry *e)
 	if (localtime_r(&t, &tm))
 		strftime(when, sizeof(when), "%F %T", &tm);
 	printf("%s  ", when);
-	print_clean(e->node);
+	print_clean(stdout, e->node);
 	fputs("  ", stdout);
-	print_clean(e->kind);
+	print_clean(stdout, e->kind);
 	fputs("  ", stdout);
-	print_clean(e->text);
+	print_clean(stdout, e->text);
 	putchar('\n');
 }
 

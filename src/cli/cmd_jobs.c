@@ -95,6 +95,8 @@ static int on_result(void *arg, const Reply *reply)
 	res->terminal = reply->terminal;
 	if (!res->quiet)
 		print_outcome(res->cli, res->verb, reply);
+	if (!res->cli->json)
+		print_remarks(reply);
 	return 0;
 }
 

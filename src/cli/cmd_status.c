@@ -68,14 +68,14 @@ static void print_doing(const JobFacts *f)
 	char left[32];
 
 	fputs("             ", stdout);
-	print_clean(f->doing);
+	print_clean(stdout, f->doing);
 	if (f->cause && *f->cause) {
 		fputs(" for ", stdout);
-		print_clean(f->cause);
+		print_clean(stdout, f->cause);
 	}
 	if (f->phase && *f->phase) {
 		fputs(": ", stdout);
-		print_clean(f->phase);
+		print_clean(stdout, f->phase);
 	}
 	printf(", %.1f s", (double)f->elapsed_ns / 1e9);
 	if (f->has_expected_ns && f->expected_ns > f->elapsed_ns)
@@ -97,7 +97,7 @@ static void print_warnings(const JobEntry *j)
 
 	if (f->warning) {
 		fputs("             ! ", stdout);
-		print_clean(f->warning);
+		print_clean(stdout, f->warning);
 		putchar('\n');
 	} else if (too_long(f)) {
 		printf("             ! needs %u s, window is %u s\n",
@@ -105,7 +105,7 @@ static void print_warnings(const JobEntry *j)
 	}
 	if (f->failed) {
 		fputs("             ! last failure: ", stdout);
-		print_clean(f->failed);
+		print_clean(stdout, f->failed);
 		putchar('\n');
 	}
 }

@@ -99,11 +99,11 @@ void print_jobs_begin(const struct cli *cli)
 }
 
 /* Names come from users: nothing in them may reach a terminal as a command. */
-void print_clean(const char *text)
+void print_clean(FILE *f, const char *text)
 {
 	for (; text && *text; text++)
-		putchar((unsigned char)*text < 32 || *text == 127 ? '?'
-								  : *text);
+		putc((unsigned char)*text < 32 || *text == 127 ? '?' : *text,
+		     f);
 }
 
 void print_job(const struct cli *cli, const JobEntry *j)
@@ -121,7 +121,7 @@ void print_job(const struct cli *cli, const JobEntry *j)
 	strftime(when, sizeof(when), "%F %T", &tm);
 	printf("%-12s %-12s %-12s %-19s ", j->job_id, user,
 	       print_state(j->state), when);
-	print_clean(j->name);
+	print_clean(stdout, j->name);
 	putchar('\n');
 }
 
@@ -152,6 +152,8 @@ static void outcome_json(const char *verb, const Reply *reply)
 				       json_object_new_boolean(o->killed));
 	if (o->not_kept)
 		print_add_string(j, "not_kept", o->not_kept);
+	if (o->copied)
+		print_add_string(j, "copied", o->copied);
 	print_json(j);
 }
 
@@ -191,11 +193,24 @@ void print_outcome(const struct cli *cli, const char *verb, const Reply *reply)
 	if (o->has_killed && o->killed)
 		printf("; it has ended");
 	putchar('\n');
-	if (o->not_kept)
-		fprintf(stderr,
-			"jobcr: warning: %s: a start by Slurm that jobcr is "
-			"not asked about empties it\n",
-			o->not_kept);
+}
+
+void print_remarks(const Reply *reply)
+{
+	const Outcome *o = reply->outcome;
+
+	if (o && o->not_kept) {
+		fputs("jobcr: warning: ", stderr);
+		print_clean(stderr, o->not_kept);
+		fputs(": a start by Slurm that jobcr is not asked about "
+		      "empties it\n",
+		      stderr);
+	}
+	if (o && o->copied) {
+		fputs("jobcr: " OUTCOME_COPIED, stderr);
+		print_clean(stderr, o->copied);
+		fputc('\n', stderr);
+	}
 }
 
 static void print_refusals(const Reply *reply)

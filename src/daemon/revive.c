@@ -105,6 +105,9 @@ static void say_restored(const struct subject *s, const Outcome *o)
 		subject_note(s, "output", o->generation,
 			     "%llu bytes of output were put back",
 			     (unsigned long long)o->put_back);
+	if (o->copied)
+		subject_note(s, "files", o->generation, "%s%s", OUTCOME_COPIED,
+			     o->copied);
 }
 
 static int restore(struct subject *s, struct err *err)

@@ -29,6 +29,8 @@ struct building {
 	struct filters inherited; /* of calls, once asked for */
 	bool have_inherited;
 	uint8_t allowed_cpus[128];
+	char copied[512]; /* as in restart_result, as many as fit */
+	unsigned int uncounted; /* and so many more */
 };
 
 /* engine_calls.c: fill engine and ctx (borrowing b itself). */

@@ -152,6 +152,9 @@ struct restart_result {
 	uint32_t tasks, threads;
 	pid_t root_ns_pid;
 	uint32_t isa; /* of checkpoint_args */
+	/* Paths of files that were not as they had been: the tree has copies
+	 * from the snapshot.  "": none */
+	char copied[576];
 };
 
 /* Build the tree and let it run.  On failure nothing of it is left. */

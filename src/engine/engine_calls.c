@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 
 #include "engine/building.h"
@@ -31,6 +32,19 @@ static int call_set_data_fd(void *arg, uint32_t object, int fd, struct err *err)
 	struct building *b = arg;
 
 	return descriptors_set_data(b->fds, object, fd, err);
+}
+
+static void call_copied(void *arg, const char *path)
+{
+	struct building *b = arg;
+	size_t used = strlen(b->copied);
+	size_t room = sizeof(b->copied) - used;
+
+	if (b->uncounted || strlen(path) + 3 > room)
+		b->uncounted++;
+	else
+		snprintf(b->copied + used, room, "%s%s", used ? ", " : "",
+			 path);
 }
 
 static const ProtobufCMessage *call_find(void *arg, uint32_t tag,
@@ -151,6 +165,7 @@ int building_init(struct building *b, struct err *err)
 		.set_fd = call_set_fd,
 		.get_fd = call_get_fd,
 		.set_data_fd = call_set_data_fd,
+		.copied = call_copied,
 		.find = call_find,
 		.lend_fd = call_lend_fd,
 		.inherited_filters = call_inherited_filters,

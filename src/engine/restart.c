@@ -144,6 +144,10 @@ static int build_part(const struct restart_args *args, const PartEntry *part,
 	ret->threads = (uint32_t)plan.nthreads;
 	ret->root_ns_pid = plan.part->root_pid;
 	ret->isa = plan.part->isa;
+	snprintf(ret->copied, sizeof(ret->copied), "%s", b.copied);
+	if (b.uncounted)
+		snprintf(ret->copied, sizeof(ret->copied), "%s and %u more",
+			 b.copied, b.uncounted);
 	plan_done(&plan);
 	return r;
 }

@@ -67,6 +67,10 @@ enum operation_status {
 };
 int operation_exit_status(int result);
 
+/* Before Outcome.copied, for those who read it. */
+#define OUTCOME_COPIED \
+	"it has its own copies of files that are not as they were: "
+
 /* Replies with nothing but a result. */
 int operation_reply_error(const struct operation *op, int result,
 			  const char *text);

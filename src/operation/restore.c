@@ -141,18 +141,23 @@ static void tell_result(const struct operation *op, const struct plan *plan,
 static void note_outcome(const struct operation *op, struct control_info *info,
 			 const struct plan *plan, const Reply *reply)
 {
+	const Outcome *o = reply->outcome;
 	char text[CHRONICLE_TEXT];
 
 	if (plan->dir)
 		return;
 	snprintf(info->job_id, sizeof(info->job_id), "%s", plan->id);
-	if (reply->outcome)
-		chronicle_describe("restore", NULL, reply->outcome, text);
-	chronicle_add(op->conf, info, reply->outcome ? "restore" : "failed",
+	if (o)
+		chronicle_describe("restore", NULL, o, text);
+	chronicle_add(op->conf, info, o ? "restore" : "failed",
 		      plan->generation,
-		      reply->outcome ? text
-		      : reply->text  ? reply->text
-				     : "");
+		      o		    ? text
+		      : reply->text ? reply->text
+				    : "");
+	if (!o || !o->copied)
+		return;
+	snprintf(text, sizeof(text), "%s%s", OUTCOME_COPIED, o->copied);
+	chronicle_add(op->conf, info, "files", plan->generation, text);
 }
 
 /* The supervisor is there: let a worker build the job into it. */

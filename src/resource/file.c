@@ -233,7 +233,9 @@ static int verify_input(int fd, const FileRecord *rec, const struct stat *st,
 
 	if (rec->has_build_id && !same_build(fd, rec))
 		return err_set(err, -ESTALE,
-			       "is another build than the one that ran");
+			       "is another build than the one that ran: put "
+			       "that one back (CarryFiles in jobcr.conf "
+			       "keeps a copy with each snapshot)");
 	if ((uint64_t)st->st_size != rec->size)
 		return err_set(err, -ESTALE, "has %lld bytes now, not %llu",
 			       (long long)st->st_size,

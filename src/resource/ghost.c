@@ -381,6 +381,8 @@ static int ghost_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 		return err_num(err, ENOMEM, "path");
 	if (rec->linked)
 		r = use_existing(ctx, rec, path, err);
+	if (r == 0 && rec->linked)
+		ctx->engine->copied(ctx->engine->arg, path);
 	if (r == 0)
 		r = make(ctx, rec, path, err);
 	return r < 0 ? err_wrap(err, r, "contents of %s", path) : 0;

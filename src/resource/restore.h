@@ -75,6 +75,9 @@ struct restore_engine {
 	 * fd -1: what is there will do, the pages are not needed.
 	 */
 	int (*set_data_fd)(void *arg, uint32_t object, int fd, struct err *err);
+	/* The file at path is not as it was (or not there): the tree has a
+	 * copy of its own, which whoever restores is told. */
+	void (*copied)(void *arg, const char *path);
 	/* A helper record by tag and object number (ghost, pipe, shmem). */
 	const ProtobufCMessage *(*find)(void *arg, uint32_t tag,
 					uint32_t object);

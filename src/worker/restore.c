@@ -109,6 +109,8 @@ static void fill_outcome(const struct work *w, const struct restart_result *res,
 	o->tasks = res->tasks;
 	o->threads = res->threads;
 	o->root_ns_pid = res->root_ns_pid;
+	if (*res->copied)
+		o->copied = strdup(res->copied);
 }
 
 /*

@@ -49,7 +49,7 @@ END
 
 # A script that reads itself as it goes, from a directory of the node, and
 # an input; both open while it waits.
-cat >"$tmp/node/script" <<'END'
+cat >"$tmp/script" <<'END'
 exec 5<"$1/input"
 read a <&5
 echo "$a"
@@ -57,10 +57,11 @@ while ! [ -e "$1/go" ]; do sleep 0.05; done
 read b <&5
 echo "$b"
 END
-start() { # output
+cp "$tmp/script" "$tmp/node/script"
+start() { # output [shell]
 	rm -f "$tmp/go"
 	printf 'one\ntwo\n' >"$tmp/input"
-	id=$("$jobcr" run --detach --output "$1" -- /bin/bash \
+	id=$("$jobcr" run --detach --output "$1" -- "${2:-/bin/bash}" \
 		"$tmp/node/script" "$tmp" 2>"$tmp/log")
 	until_true grep -q one "$1"
 	"$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
@@ -89,12 +90,7 @@ printf 'one\ntwo\n' | cmp -s - "$tmp/out"
 ok $? "its output is cut to what it had printed, and goes on"
 
 mkdir "$tmp/node"
-cat >"$tmp/node/script" <<'END'
-exec 5<"$1/input"
-read a <&5
-echo "$a"
-while ! [ -e "$1/go" ]; do sleep 0.05; done
-END
+cp "$tmp/script" "$tmp/node/script"
 start "$tmp/out2"
 echo three >>"$tmp/input"
 refused "$tmp/input: has 14 bytes now, not 8"
@@ -106,5 +102,23 @@ start "$tmp/out3"
 : >"$tmp/out3"
 refused "$tmp/out3: has only 0 of 4 bytes"
 ok $? "an output that lost bytes is refused, with its name"
+
+# A program that is upgraded while its job is away.
+cp /bin/bash "$tmp/shell"
+start "$tmp/out4" "$tmp/shell"
+cp --remove-destination /bin/dash "$tmp/shell"
+refused "$tmp/shell: is another build than the one that ran: .*CarryFiles"
+ok $? "a program that was replaced is refused, with its name and the remedy"
+cp /bin/bash "$tmp/node/shell"
+start "$tmp/out5" "$tmp/node/shell"
+cp --remove-destination /bin/dash "$tmp/node/shell"
+: >"$tmp/go"
+"$jobcr" restore "$id" >"$tmp/log" 2>&1
+ok $? "one that travels with the snapshot is not missed"
+grep -q "it has its own copies of files that .*: $tmp/node/shell$" \
+	"$tmp/log"
+ok $? "which is said"
+printf 'one\ntwo\n' | cmp -s - "$tmp/out5"
+ok $? "and the job goes on in it"
 echo "1..$n"
 exit $bad
