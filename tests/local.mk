@@ -364,6 +364,10 @@ VICTIMS += %D%/victims/passing.victim
 %C%_victims_passing_victim_SOURCES = %D%/victims/passing.c
 %C%_victims_passing_victim_LDADD = $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/pidfd.victim
+%C%_victims_pidfd_victim_SOURCES = %D%/victims/pidfd.c
+%C%_victims_pidfd_victim_LDADD = $(VICTIM_LIBS)
+
 VICTIMS += %D%/victims/eventfd.victim
 %C%_victims_eventfd_victim_SOURCES = %D%/victims/eventfd.c
 %C%_victims_eventfd_victim_LDADD = $(VICTIM_LIBS)

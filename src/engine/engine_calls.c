@@ -58,6 +58,16 @@ static const ProtobufCMessage *call_find(void *arg, uint32_t tag,
 	return count ? rec->msg : NULL;
 }
 
+static pid_t call_task_pid(void *arg, pid_t ns_pid)
+{
+	struct building *b = arg;
+
+	for (size_t i = 0; i < b->plan->ntasks; i++)
+		if (b->puppets[i].task.ns_pid == ns_pid)
+			return b->puppets[i].task.pid;
+	return 0;
+}
+
 /* Resources go on calling in the thread that they were called for. */
 static int call_lend_fd(void *arg, struct restore_task *task, uint32_t object,
 			int *ret_fd, struct err *err)
@@ -167,6 +177,7 @@ int building_init(struct building *b, struct err *err)
 		.set_data_fd = call_set_data_fd,
 		.copied = call_copied,
 		.find = call_find,
+		.task_pid = call_task_pid,
 		.lend_fd = call_lend_fd,
 		.inherited_filters = call_inherited_filters,
 		.open_path = call_open_path,

@@ -81,6 +81,9 @@ struct restore_engine {
 	/* A helper record by tag and object number (ghost, pipe, shmem). */
 	const ProtobufCMessage *(*find)(void *arg, uint32_t tag,
 					uint32_t object);
+	/* A process of the tree by its inner pid, as the worker sees it, also
+	 * one that is to be a zombie; 0: none.  From STAGE_OPEN on. */
+	pid_t (*task_pid)(void *arg, pid_t ns_pid);
 	/* A descriptor of object in the puppet, for the next calls: borrowed,
 	 * another may take its number when one is asked for again. */
 	int (*lend_fd)(void *arg, struct restore_task *task, uint32_t object,

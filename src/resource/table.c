@@ -13,6 +13,8 @@ const struct resource_ops *const resource_table[] = {
 	&res_eventfd,
 	&res_timerfd,
 	&res_signalfd,
+	&res_pidfd,
+	&res_dead_process,
 	&res_chardev,
 	&res_shmem,
 	&res_memfd,

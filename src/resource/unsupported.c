@@ -38,8 +38,6 @@ static const struct known known_links[] = {
 	{ "anon_inode:[userfaultfd]", "userfaultfd", "close it" },
 	{ "anon_inode:[perf_event]", "performance counter (perf_event)",
 	  "run without the profiler (perf, PAPI, Score-P)" },
-	{ "anon_inode:[pidfd]", "pidfd", "close it" },
-	{ "pidfd:", "pidfd", "close it" },
 	{ "anon_inode:bpf", "bpf object", "run without bpf programs" },
 	{ "anon_inode:[bpf", "bpf object", "run without bpf programs" },
 	{ "anon_inode:seccomp notify", "seccomp listener", "close it" },
@@ -272,7 +270,7 @@ static int unsupported_dump(const struct dump_ctx *ctx,
 
 const struct resource_ops res_unsupported = {
 	.name = "unsupported",
-	.refused = "sockets, inotify, pidfd, io_uring, userfaultfd, "
+	.refused = "sockets, inotify, io_uring, userfaultfd, "
 		   "performance counters, GPUs, interconnects",
 	.scope = SCOPE_FILE,
 	.match = unsupported_match,

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/perf_event.h>
 #include <signal.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
@@ -50,9 +51,27 @@ static int open_inotify(void)
 	return inotify_add_watch(fd, victim_path("."), IN_CREATE) < 0 ? -1 : fd;
 }
 
+/* Init is none of the job's processes. */
 static int open_pidfd(void)
 {
-	return (int)syscall(SYS_pidfd_open, getpid(), 0);
+	return (int)syscall(SYS_pidfd_open, 1, 0);
+}
+
+static void *wait_go(void *arg)
+{
+	*(volatile pid_t *)arg = (pid_t)syscall(SYS_gettid);
+	victim_wait_go();
+	return NULL;
+}
+
+static int open_thread_pidfd(void)
+{
+	static volatile pid_t tid;
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, wait_go, (void *)&tid) != 0)
+		return -1;
+	return (int)syscall(SYS_pidfd_open, victim_until(tid), O_EXCL);
 }
 
 static int open_io_uring(void)
@@ -145,7 +164,8 @@ static const struct {
 	{ "udp", "UDP socket", open_udp },
 	{ "netlink", "netlink socket", open_netlink },
 	{ "inotify", "inotify watch", open_inotify },
-	{ "pidfd", "pidfd", open_pidfd },
+	{ "pidfd", "outside the job", open_pidfd },
+	{ "thread_pidfd", "pidfd of a single thread", open_thread_pidfd },
 	{ "io_uring", "io_uring", open_io_uring },
 	{ "userfaultfd", "userfaultfd", open_userfaultfd },
 	{ "perf_event", "performance counter", open_perf },
