@@ -53,6 +53,7 @@ static const struct {
 	{ TAG_TTY, &tty_record__descriptor },
 	{ TAG_PIDFD, &pidfd_record__descriptor },
 	{ TAG_DEAD_PROCESS, &dead_process_record__descriptor },
+	{ TAG_INOTIFY, &inotify_record__descriptor },
 };
 
 const ProtobufCMessageDescriptor *img_tag_type(uint32_t tag)

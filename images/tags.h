@@ -46,5 +46,6 @@
 #define TAG_TTY           0x0320u
 #define TAG_PIDFD         0x0330u
 #define TAG_DEAD_PROCESS  0x0331u
+#define TAG_INOTIFY       0x0332u
 
 #endif

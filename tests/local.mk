@@ -364,6 +364,10 @@ VICTIMS += %D%/victims/passing.victim
 %C%_victims_passing_victim_SOURCES = %D%/victims/passing.c
 %C%_victims_passing_victim_LDADD = $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/inotify.victim
+%C%_victims_inotify_victim_SOURCES = %D%/victims/inotify.c
+%C%_victims_inotify_victim_LDADD = $(VICTIM_LIBS)
+
 VICTIMS += %D%/victims/pidfd.victim
 %C%_victims_pidfd_victim_SOURCES = %D%/victims/pidfd.c
 %C%_victims_pidfd_victim_LDADD = $(VICTIM_LIBS)

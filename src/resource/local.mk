@@ -11,6 +11,7 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/creds.c
 %C%_libresource_a_SOURCES += %D%/eventfd.c
 %C%_libresource_a_SOURCES += %D%/pidfd.c
+%C%_libresource_a_SOURCES += %D%/inotify.c
 %C%_libresource_a_SOURCES += %D%/fs.c
 %C%_libresource_a_SOURCES += %D%/landlock.c
 %C%_libresource_a_SOURCES += %D%/memfd.c

@@ -229,6 +229,7 @@ extern const struct resource_ops res_timerfd;
 extern const struct resource_ops res_signalfd;
 extern const struct resource_ops res_pidfd;
 extern const struct resource_ops res_dead_process;
+extern const struct resource_ops res_inotify;
 extern const struct resource_ops res_chardev;
 extern const struct resource_ops res_shmem;
 extern const struct resource_ops res_memfd;

@@ -15,6 +15,7 @@ const struct resource_ops *const resource_table[] = {
 	&res_signalfd,
 	&res_pidfd,
 	&res_dead_process,
+	&res_inotify,
 	&res_chardev,
 	&res_shmem,
 	&res_memfd,

@@ -30,8 +30,6 @@ struct known {
 };
 
 static const struct known known_links[] = {
-	{ "anon_inode:inotify", "inotify watch",
-	  "close it, or run the program without it (tail -f uses it)" },
 	{ "anon_inode:[fanotify]", "fanotify group", "close it" },
 	{ "anon_inode:[io_uring]", "io_uring instance",
 	  "let the program use another way of I/O (Node: UV_USE_IO_URING=0)" },
@@ -270,7 +268,7 @@ static int unsupported_dump(const struct dump_ctx *ctx,
 
 const struct resource_ops res_unsupported = {
 	.name = "unsupported",
-	.refused = "sockets, inotify, io_uring, userfaultfd, "
+	.refused = "sockets, io_uring, userfaultfd, "
 		   "performance counters, GPUs, interconnects",
 	.scope = SCOPE_FILE,
 	.match = unsupported_match,

@@ -10,7 +10,7 @@ if [ "$(id -u)" != 0 ]; then
 	echo "1..0 # SKIP needs root"
 	exit 0
 fi
-for kind in tcp unix udp netlink inotify pidfd thread_pidfd io_uring \
+for kind in tcp unix udp netlink inotify inotify_removed pidfd thread_pidfd io_uring \
 	userfaultfd perf_event namespace terminal maps secretmem second_link \
 	removed_directory lease write_lease; do
 	"$roundtrip" -m resume "$victim" "$kind"

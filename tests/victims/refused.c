@@ -44,11 +44,27 @@ static int open_netlink(void)
 	return socket(AF_NETLINK, SOCK_RAW, 0);
 }
 
+/* An event waits. */
 static int open_inotify(void)
 {
 	int fd = inotify_init1(0);
 
-	return inotify_add_watch(fd, victim_path("."), IN_CREATE) < 0 ? -1 : fd;
+	if (inotify_add_watch(fd, victim_path("."), IN_CREATE) < 0)
+		return -1;
+	close(open(victim_path("a"), O_RDWR | O_CREAT, 0600));
+	return fd;
+}
+
+/* The watch holds an inode that has no name. */
+static int open_inotify_removed(void)
+{
+	int fd = inotify_init1(0);
+	int file = open(victim_path("a"), O_RDWR | O_CREAT, 0600);
+
+	if (inotify_add_watch(fd, victim_path("a"), IN_MODIFY) < 0 ||
+	    file < 0 || unlink(victim_path("a")) < 0)
+		return -1;
+	return fd;
 }
 
 /* Init is none of the job's processes. */
@@ -163,7 +179,8 @@ static const struct {
 	{ "unix", "Unix socket", open_unix },
 	{ "udp", "UDP socket", open_udp },
 	{ "netlink", "netlink socket", open_netlink },
-	{ "inotify", "inotify watch", open_inotify },
+	{ "inotify", "events not read yet", open_inotify },
+	{ "inotify_removed", "inotify watch 1 on inode", open_inotify_removed },
 	{ "pidfd", "outside the job", open_pidfd },
 	{ "thread_pidfd", "pidfd of a single thread", open_thread_pidfd },
 	{ "io_uring", "io_uring", open_io_uring },

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Watches of inotify, under their numbers.  The kernel knows inodes and not
+ * paths: these are found by handles.  Events that wait to be read cannot be
+ * looked at without taking them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "images/limits.h"
+#include "images/tags.h"
+#include "kernel/inode_path.h"
+#include "resource/open_file.h"
+#include "resource/resource.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+
+#define SET_NEXT_WATCH _IOW('I', 0, int32_t)
+#define WATCH_MAX      (1 << 20) /* limit of the kernel's, at most */
+
+/* What inotify_add_watch(2) takes and the kernel keeps. */
+#define WATCH_MASK (IN_ALL_EVENTS | IN_ONESHOT | IN_EXCL_UNLINK)
+
+struct watch {
+	int number;
+	uint32_t mask;
+	uint64_t inode;
+	dev_t device;
+	union {
+		struct file_handle handle;
+		uint8_t room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+	};
+};
+
+static bool inotify_match(const struct fd_view *fd)
+{
+	return !strcmp(fd->link, "anon_inode:inotify");
+}
+
+static bool parse_hex(const char *text, uint8_t *ret, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		unsigned int byte;
+
+		if (sscanf(text + 2 * i, "%2x", &byte) != 1)
+			return false;
+		ret[i] = (uint8_t)byte;
+	}
+	return true;
+}
+
+/* 1: *text is behind a watch; 0: there is no further one. */
+static int next_watch(const char **text, struct watch *w, struct err *err)
+{
+	const char *line = strstr(*text, "inotify wd:");
+	unsigned int device, bytes = 0, type = 0;
+	unsigned long inode;
+	int end = 0;
+
+	if (!line)
+		return 0;
+	if (sscanf(line,
+		   "inotify wd:%x ino:%lx sdev:%x mask:%x ignored_mask:%*x "
+		   "fhandle-bytes:%x fhandle-type:%x f_handle:%n",
+		   (unsigned int *)&w->number, &inode, &device, &w->mask,
+		   &bytes, &type, &end) < 4)
+		return err_set(err, -EIO, "fdinfo: unknown format");
+	*text = line + strlen("inotify wd:");
+	w->inode = inode;
+	w->device = makedev(device >> 20, device & 0xfffff);
+	w->mask &= WATCH_MASK;
+	w->handle.handle_bytes = 0;
+	w->handle.handle_type = (int)type;
+	if (end && bytes && bytes <= MAX_HANDLE_SZ &&
+	    parse_hex(line + end, w->handle.f_handle, bytes))
+		w->handle.handle_bytes = bytes;
+	return 1;
+}
+
+static int path_of(const struct fd_view *fd, struct watch *w, char **ret,
+		   struct err *err)
+{
+	if (!w->handle.handle_bytes)
+		return err_set(err, -ENOENT,
+			       "its file system tells no handles");
+	return inode_path(fd->task->proc_fd, w->device, &w->handle, ret, err);
+}
+
+static int unread(const struct fd_view *fd, int *ret, struct err *err)
+{
+	return ioctl(fd->own_fd, FIONREAD, ret) < 0 ? err_sys(err, "FIONREAD")
+						    : 0;
+}
+
+static int check_watches(const struct fd_view *fd, struct refusals *no,
+			 struct err *err)
+{
+	const char *text = fd->fdinfo;
+	struct watch w;
+	int r;
+
+	while ((r = next_watch(&text, &w, err)) > 0) {
+		auto_free char *path = NULL;
+		struct err why;
+
+		r = path_of(fd, &w, &path, &why);
+		if (r < 0)
+			refusals_add(no, fd->task->ns_pid,
+				     fd->task->stat->comm, fd->fd, "close it",
+				     "inotify watch %d on inode %lu of device "
+				     "%u:%u, which cannot be found again: %s",
+				     w.number, (unsigned long)w.inode,
+				     major(w.device), minor(w.device),
+				     why.text);
+	}
+	return r;
+}
+
+static int inotify_check(const struct dump_ctx *ctx, const struct fd_view *fd,
+			 struct refusals *no, struct err *err)
+{
+	int bytes, r = unread(fd, &bytes, err);
+
+	if (r < 0)
+		return r;
+	if (bytes)
+		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
+			     "let the program read them, or close it",
+			     "inotify watches with events not read yet");
+	r = check_watches(fd, no, err);
+	return r < 0 ? r : open_file_check(ctx, fd, no, err);
+}
+
+static int add_watch(InotifyRecord *rec, const struct fd_view *fd,
+		     struct watch *w, struct err *err)
+{
+	InotifyWatch *e = calloc(1, sizeof(*e)), **more;
+	auto_free char *path = NULL;
+	int r;
+
+	more = reallocarray(rec->watches, rec->n_watches + 1, sizeof(*more));
+	if (more)
+		rec->watches = more;
+	if (!more || !e) {
+		free(e);
+		return err_num(err, ENOMEM, "watches");
+	}
+	inotify_watch__init(e);
+	rec->watches[rec->n_watches++] = e;
+	r = path_of(fd, w, &path, err);
+	if (r < 0)
+		return err_wrap(err, r, "inotify watch %d", w->number);
+	e->number = w->number;
+	e->mask = w->mask;
+	e->path.len = strlen(path);
+	e->path.data = (uint8_t *)take_ptr(path);
+	return 0;
+}
+
+static void free_watches(InotifyRecord *rec)
+{
+	for (size_t i = 0; i < rec->n_watches; i++) {
+		free(rec->watches[i]->path.data);
+		free(rec->watches[i]);
+	}
+	free(rec->watches);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const InotifyWatch *const *x = a, *const *y = b;
+
+	return ((*x)->number > (*y)->number) - ((*x)->number < (*y)->number);
+}
+
+static int read_watches(InotifyRecord *rec, const struct fd_view *fd,
+			struct err *err)
+{
+	const char *text = fd->fdinfo;
+	struct watch w;
+	int r;
+
+	while ((r = next_watch(&text, &w, err)) > 0) {
+		r = add_watch(rec, fd, &w, err);
+		if (r < 0)
+			return r;
+	}
+	if (r == 0 && rec->n_watches)
+		qsort(rec->watches, rec->n_watches, sizeof(*rec->watches),
+		      by_number);
+	return r;
+}
+
+static int inotify_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
+			struct err *err)
+{
+	InotifyRecord rec = INOTIFY_RECORD__INIT;
+	OpenFile open = OPEN_FILE__INIT;
+	int bytes, r;
+
+	rec.open = &open;
+	r = open_file_fill(ctx, fd, &open, err);
+	if (r == 0)
+		r = unread(fd, &bytes, err);
+	if (r == 0 && bytes)
+		r = err_set(err, -ENOTSUP, "inotify events not read yet");
+	if (r == 0)
+		r = read_watches(&rec, fd, err);
+	if (r == 0)
+		r = img_put(ctx->out, TAG_INOTIFY, &rec.base, err);
+	free_watches(&rec);
+	return r;
+}
+
+/* Only who may read a file may watch it. */
+static int watch_as_owner(const struct restore_ctx *ctx, int fd, int file,
+			  uint32_t mask, struct err *err)
+{
+	const struct user_id user = {
+		.uid = ctx->owner->uid,
+		.gid = ctx->owner->gid,
+		.ngroups = ctx->owner->ngroups,
+		.groups = (gid_t *)ctx->owner->groups,
+	};
+	char path[32];
+	int number, r;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	r = as_user(&user, err);
+	if (r < 0)
+		return r;
+	number = inotify_add_watch(fd, path, mask);
+	r = number < 0 ? err_sys(err, "watch it") : number;
+	as_root();
+	return r;
+}
+
+static int watch_again(const struct restore_ctx *ctx, int fd,
+		       const InotifyWatch *w, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	auto_free char *path = strndup((const char *)w->path.data, w->path.len);
+	auto_close int file = -EBADF;
+	int r;
+
+	if (!path)
+		return err_num(err, ENOMEM, "path");
+	if (w->number < 1 || (w->mask & ~WATCH_MASK))
+		return err_set(err, -EBADMSG, "inotify watch %d, mask %#x",
+			       w->number, w->mask);
+	file = e->open_path(e->arg, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0,
+			    err);
+	if (file < 0)
+		return err_wrap(err, file, "inotify watch %d", w->number);
+	if (ioctl(fd, SET_NEXT_WATCH, w->number) < 0)
+		return err_sys(err, "inotify: set the number of a watch");
+	r = watch_as_owner(ctx, fd, file, w->mask, err);
+	if (r >= 0 && r != w->number)
+		r = err_set(err, -EBADMSG, "it became watch %d", r);
+	return r < 0 ? err_wrap(err, r, "inotify watch %d: %s", w->number, path)
+		     : 0;
+}
+
+static int inotify_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
+			   struct err *err)
+{
+	const InotifyRecord *rec = (const InotifyRecord *)msg;
+	const struct restore_engine *e = ctx->engine;
+	auto_close int fd = inotify_init1(IN_CLOEXEC);
+	int r = 0;
+
+	if (fd < 0)
+		return err_sys(err, "inotify_init1");
+	if (rec->n_watches > WATCH_MAX)
+		return err_set(err, -EBADMSG, "%zu inotify watches",
+			       rec->n_watches);
+	for (size_t i = 0; i < rec->n_watches && r == 0; i++)
+		r = watch_again(ctx, fd, rec->watches[i], err);
+	if (r == 0)
+		r = open_file_apply(fd, rec->open, err);
+	if (r < 0)
+		return r;
+	return e->set_fd(e->arg, rec->open->object, take_fd(&fd), err);
+}
+
+/* The restore itself opens and writes files that may be watched. */
+static int inotify_drain(struct restore_ctx *ctx, struct restore_task *task,
+			 struct restore_thread *thread,
+			 const ProtobufCMessage *msg, struct err *err)
+{
+	const InotifyRecord *rec = (const InotifyRecord *)msg;
+	const struct restore_engine *e = ctx->engine;
+	int fd = e->get_fd(e->arg, rec->open->object), bytes = 0;
+	uint8_t events[65536];
+
+	while (ioctl(fd, FIONREAD, &bytes) == 0 && bytes)
+		if (read(fd, events, sizeof(events)) < 0)
+			return err_sys(err, "inotify: read own events");
+	return 0;
+}
+
+static int inotify_late(struct restore_ctx *ctx, struct restore_task *task,
+			int fd, const ProtobufCMessage *msg, struct err *err)
+{
+	const InotifyRecord *rec = (const InotifyRecord *)msg;
+
+	return open_file_late(ctx, task, fd, rec->open, err);
+}
+
+const struct resource_ops res_inotify = {
+	.name = "inotify",
+	.saved = "watches with their numbers, by path",
+	.refused = "events not read yet; watches of removed files, and on file "
+		   "systems without handles",
+	.changes = "what happens to watched files while the job is away is not "
+		   "reported",
+	.tag = TAG_INOTIFY,
+	.scope = SCOPE_FILE,
+	.stage = STAGE_OPEN,
+	.match = inotify_match,
+	.check_file = inotify_check,
+	.dump_file = inotify_dump,
+	.restore_file = inotify_restore,
+	.late_file = inotify_late,
+	.stage2 = STAGE_ARM,
+	.restore2 = inotify_drain,
+};
