@@ -63,7 +63,7 @@ EOT
 kind socket <<'EOT'
 python3 -c '
 import socket, time
-s = socket.create_server(("127.0.0.1", 0))
+s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)
 for i in range(2000):
     print("beat", i, flush=True)
     time.sleep(0.1)
@@ -226,7 +226,7 @@ drain n2 n1 >"$cluster_dir/second" 2>&1
 is "$?" 3 "asked again, it says that not all could be saved"
 grep -q "^$good .*goes on at n[23] (an earlier drain)" "$cluster_dir/second"
 ok $? "and what was done before" "$(cat "$cluster_dir/second")"
-grep -q "^$tcp .*fd 3: TCP socket.*; close it" "$cluster_dir/second"
+grep -q "^$tcp .*fd 3: netlink socket.*; close it" "$cluster_dir/second"
 ok $? "the refused job with process, descriptor and remedy"
 grep -q "^$foreign .*not a job of jobcr" "$cluster_dir/second"
 ok $? "the job without jobcr"

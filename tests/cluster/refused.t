@@ -10,7 +10,7 @@ script job <<'EOT'
 trap 'echo "signal came"' TERM USR1 CONT HUP
 python3 -c '
 import socket, sys, time
-s = socket.create_server(("127.0.0.1", 0))
+s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)
 for i in range(600):
     print("beat", i, flush=True)
     time.sleep(0.1)
@@ -22,7 +22,7 @@ node=$(field "$job" NodeList)
 preempt "$node" 3 >/dev/null
 log=$cluster_dir/log/jobcrd-$node.log
 wait_until 20 grep -q 'no checkpoint, the job goes on' "$log"
-ok $? "the checkpoint of a job with a TCP socket is refused"
+ok $? "the checkpoint of a job with a netlink socket is refused"
 grep -q "$job: pid [0-9]* (python3) fd 3: .*socket" "$log"
 ok $? "the log names process, descriptor and what it is" "$(cat "$log")"
 beat=$(sed -n 's/^beat //p' "$home/$job.out" | tail -n 1)

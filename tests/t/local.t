@@ -95,14 +95,14 @@ matches "$(jobcr check "$job")" "$job: nothing stands in the way*" \
 result $? "and none was begun"
 jobcr kill "$job" KILL
 jobcr wait "$job"
-job=$(jobcr run --detach --output tcp.txt -- python3 -c 'import socket, time
-s = socket.create_server(("127.0.0.1", 0))
+job=$(jobcr run --detach --output netlink.txt -- python3 -c 'import socket, time
+s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)
 print("up", flush=True)
 time.sleep(1000)')
-wait_for 10 grep -q up tcp.txt
+wait_for 10 grep -q up netlink.txt
 jobcr check "$job" 2>err
-is "$?" 3 "a job with a TCP socket: refused, 3"
-matches "$(cat err)" "*TCP socket*" "which names the socket"
+is "$?" 3 "a job with a netlink socket: refused, 3"
+matches "$(cat err)" "*netlink socket*" "which names the socket"
 jobcr kill "$job" KILL
 jobcr wait "$job"
 is "$?" 137 "it went on"
