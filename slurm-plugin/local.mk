@@ -9,6 +9,7 @@ slurm_LTLIBRARIES = spank_jobcr.la
 spank_jobcr_la_SOURCES = \
 	src/util/cgroup.c \
 	src/util/err.c \
+	src/util/file_policy.c \
 	src/util/io.c \
 	src/wire/address.c \
 	src/wire/ask.c \

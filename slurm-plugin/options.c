@@ -14,7 +14,7 @@
 /* spank.h has no names for them. */
 enum { ARGUMENT_NEEDED = 1, ARGUMENT_OPTIONAL = 2 };
 
-enum { SWITCH, INTERVAL, TIMELIMIT, SIGNAL, ISA, OPTIONS };
+enum { SWITCH, INTERVAL, TIMELIMIT, SIGNAL, ISA, FILES, OPTIONS };
 
 /* As job_options_set has them. */
 static const char *const keys[OPTIONS] = {
@@ -22,6 +22,7 @@ static const char *const keys[OPTIONS] = {
 	[TIMELIMIT] = "timelimit",
 	[SIGNAL] = "signal",
 	[ISA] = "isa",
+	[FILES] = "files",
 };
 
 /*
@@ -75,9 +76,10 @@ static struct spank_option *all_options(void)
 {
 	static char names[OPTIONS][20] = { "jobcr", "jobcr-interval",
 					   "jobcr-timelimit", "jobcr-signal",
-					   "jobcr-isa" };
-	static char arguments[OPTIONS][12] = { "on|off", "TIME|auto", "TIME",
-					       "SIG[@TIME]", "x86-64-vN" };
+					   "jobcr-isa", "jobcr-files" };
+	static char arguments[OPTIONS][24] = { "on|off", "TIME|auto", "TIME",
+					       "SIG[@TIME]", "x86-64-vN",
+					       "rollback|keep|refuse" };
 	static char usage[OPTIONS][120] = {
 		"Checkpoint the job when it is preempted and let it go on "
 		"where it was, on any node (off: not).",
@@ -88,6 +90,7 @@ static struct spank_option *all_options(void)
 		"checkpointed to be ended.",
 		"The job uses no more than this level of the CPU, and may go "
 		"on where there is no more (2, 3 or 4).",
+		"What a restore does with files that grew after the snapshot.",
 	};
 	static struct spank_option options[OPTIONS];
 	int i;

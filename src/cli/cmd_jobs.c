@@ -12,6 +12,7 @@
 #include "operation/launch.h"
 #include "snapshot/snapshot.h"
 #include "util/cleanup.h"
+#include "util/file_policy.h"
 #include "util/io.h"
 
 struct list {
@@ -251,6 +252,89 @@ static void find_terminal(const struct cli *cli, Request *req)
 	manifest_record__free_unpacked(m, NULL);
 }
 
+/* What the command line of a restore says. */
+struct restore_words {
+	struct cli cli;
+	Request req;
+	struct look look;
+	bool detach;
+	char dir[PATH_MAX];
+};
+
+static int parse_generation(const char *text, Request *req)
+{
+	uint64_t generation;
+
+	if (parse_number(text, INT_MAX, "--generation", &generation) < 0)
+		return STATUS_USAGE;
+	req->has_generation = 1;
+	req->generation = (uint32_t)generation;
+	return STATUS_OK;
+}
+
+static int parse_files(const char *text, Request *req)
+{
+	req->has_files = 1;
+	req->files = file_policy_parse(text);
+	if (req->files == FILES_POLICIES)
+		return cli_usage("--files is rollback, keep or refuse");
+	return STATUS_OK;
+}
+
+static int restore_word(struct restore_words *w, int c)
+{
+	struct err err = { 0 };
+
+	switch (c) {
+	case 'd':
+		w->detach = true;
+		return STATUS_OK;
+	case 'j':
+		w->cli.json = true;
+		return STATUS_OK;
+	case 's':
+		step(&w->cli, &w->req);
+		return STATUS_OK;
+	case 'u':
+		w->req.has_allow_uprobes = w->req.allow_uprobes = 1;
+		return STATUS_OK;
+	case 'g':
+		return parse_generation(optarg, &w->req);
+	case 'K':
+		if (look_parse_key(optarg, &w->look.key) < 0)
+			return cli_usage("--detach-key is ctrl-X or none");
+		return STATUS_OK;
+	case 'f':
+		return parse_files(optarg, &w->req);
+	case 'D':
+		return set_dir(&w->req, optarg, w->dir, false, &err) < 0
+			       ? cli_fail(&err)
+			       : STATUS_OK;
+	}
+	return STATUS_USAGE;
+}
+
+static int restore_local(struct restore_words *w, struct result *res)
+{
+	const int fds[3] = { 0, 1, 2 };
+	struct err err = { 0 };
+
+	w->req.has_attached = 1;
+	w->req.attached = !w->detach;
+	if (!w->detach)
+		find_terminal(&w->cli, &w->req);
+	/* In the foreground stdout is the job's; in the background, ours. */
+	res->quiet = !w->detach;
+	if (cli_request(&w->cli, &w->req, fds, w->detach ? 0 : 3, on_result,
+			res, &err) < 0)
+		return cli_fail(&err);
+	if (res->status != STATUS_OK || w->detach)
+		return res->status;
+	w->look.job_id = res->job_id;
+	return res->terminal ? look_at_job(&w->cli, &w->look)
+			     : follow_job(&w->cli, res->job_id);
+}
+
 int cmd_restore(const struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -260,68 +344,36 @@ int cmd_restore(const struct cli *cli, int argc, char **argv)
 		{ "step", no_argument, NULL, 's' },
 		{ "detach-key", required_argument, NULL, 'K' },
 		{ "dir", required_argument, NULL, 'D' },
+		{ "files", required_argument, NULL, 'f' },
 		{ "json", no_argument, NULL, 'j' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct cli own = *cli;
-	struct result res = { .cli = &own,
+	struct restore_words w = { .cli = *cli,
+				   .req = REQUEST__INIT,
+				   .look = { .key = LOOK_KEY,
+					     .runs = true,
+					     .socket = -1 } };
+	struct result res = { .cli = &w.cli,
 			      .verb = "restored",
 			      .status = STATUS_FAILED };
-	Request req = REQUEST__INIT;
-	const int fds[3] = { 0, 1, 2 };
-	struct look look = { .key = LOOK_KEY, .runs = true, .socket = -1 };
-	bool detach = false;
-	char dir[PATH_MAX];
-	struct err err = { 0 };
-	uint64_t generation;
-	int c;
+	int c, status;
 
-	req.op = REQUEST__OPERATION__RESTORE;
+	w.req.op = REQUEST__OPERATION__RESTORE;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-		if (c == 'd')
-			detach = true;
-		else if (c == 'j')
-			own.json = true;
-		else if (c == 's')
-			step(&own, &req);
-		else if (c == 'u')
-			req.has_allow_uprobes = req.allow_uprobes = 1;
-		else if (c == 'g') {
-			if (parse_number(optarg, INT_MAX, "--generation",
-					 &generation) < 0)
-				return STATUS_USAGE;
-			req.has_generation = 1;
-			req.generation = (uint32_t)generation;
-		} else if (c == 'K') {
-			if (look_parse_key(optarg, &look.key) < 0)
-				return cli_usage("--detach-key is ctrl-X or "
-						 "none");
-		} else if (c == 'D') {
-			if (set_dir(&req, optarg, dir, false, &err) < 0)
-				return cli_fail(&err);
-		} else
-			return STATUS_USAGE;
+		status = restore_word(&w, c);
+		if (status != STATUS_OK)
+			return status;
 	}
-	if (req.dir ? optind != argc : optind + 1 != argc)
+	if (w.req.dir ? optind != argc : optind + 1 != argc)
 		return cli_usage("restore JOBID, or restore --dir DIR");
-	if (!req.dir)
-		req.job_id = argv[optind];
-	if (req.job_id && !launch_is_local(req.job_id))
-		return restore_slurm(&own, &req, &res);
-	if (cli->node && !detach)
+	if (!w.req.dir)
+		w.req.job_id = argv[optind];
+	if (w.req.job_id && !launch_is_local(w.req.job_id))
+		return w.req.has_files
+			       ? cli_usage("--files is for local jobs, those "
+					   "of Slurm have sbatch --jobcr-files")
+			       : restore_slurm(&w.cli, &w.req, &res);
+	if (cli->node && !w.detach)
 		return cli_usage("restore with --node needs --detach");
-	req.has_attached = 1;
-	req.attached = !detach;
-	if (!detach)
-		find_terminal(cli, &req);
-	/* In the foreground stdout is the job's; in the background, ours. */
-	res.quiet = !detach;
-	if (cli_request(&own, &req, fds, detach ? 0 : 3, on_result, &res,
-			&err) < 0)
-		return cli_fail(&err);
-	if (res.status != STATUS_OK || detach)
-		return res.status;
-	look.job_id = res.job_id;
-	return res.terminal ? look_at_job(cli, &look)
-			    : follow_job(cli, res.job_id);
+	return restore_local(&w, &res);
 }

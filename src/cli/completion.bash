@@ -8,14 +8,14 @@ _jobcr_jobs() {
 # The words that may stand behind a command.
 _jobcr_options() {
 	case $1 in
-	run) echo "--detach --pty --detach-key --output --name --interval --isa" ;;
+	run) echo "--detach --pty --detach-key --output --name --interval --isa --files" ;;
 	attach) echo "--read-only --steal --detach-key" ;;
 	list) echo "--json" ;;
 	status) echo "--watch --json" ;;
 	history) echo "--json" ;;
 	delete) echo "--generation --force" ;;
 	checkpoint) echo "--allow-uprobes --leave-running --kill --json --pid --dir" ;;
-	restore) echo "--allow-uprobes --generation --detach --detach-key --dir --json" ;;
+	restore) echo "--files --allow-uprobes --generation --detach --detach-key --dir --json" ;;
 	show) echo "--records --json --dir" ;;
 	verify) echo "--dir" ;;
 	core) echo "--output --force --dir" ;;
@@ -48,6 +48,11 @@ _jobcr() {
 	--isa)
 		mapfile -t COMPREPLY < <(compgen -W \
 			"x86-64-v2 x86-64-v3 x86-64-v4" -- "$cur")
+		return
+		;;
+	--files)
+		mapfile -t COMPREPLY < <(compgen -W \
+			"rollback keep refuse" -- "$cur")
 		return
 		;;
 	--node | --host | --name | --generation | --pid | \

@@ -154,6 +154,8 @@ static void outcome_json(const char *verb, const Reply *reply)
 		print_add_string(j, "not_kept", o->not_kept);
 	if (o->copied)
 		print_add_string(j, "copied", o->copied);
+	if (o->aside)
+		print_add_string(j, "put_aside", o->aside);
 	print_json(j);
 }
 
@@ -209,6 +211,11 @@ void print_remarks(const Reply *reply)
 	if (o && o->copied) {
 		fputs("jobcr: " OUTCOME_COPIED, stderr);
 		print_clean(stderr, o->copied);
+		fputc('\n', stderr);
+	}
+	if (o && o->aside) {
+		fputs("jobcr: " OUTCOME_ASIDE, stderr);
+		print_clean(stderr, o->aside);
 		fputc('\n', stderr);
 	}
 }

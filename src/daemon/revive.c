@@ -108,6 +108,9 @@ static void say_restored(const struct subject *s, const Outcome *o)
 	if (o->copied)
 		subject_note(s, "files", o->generation, "%s%s", OUTCOME_COPIED,
 			     o->copied);
+	if (o->aside)
+		subject_note(s, "files", o->generation, "%s%s", OUTCOME_ASIDE,
+			     o->aside);
 }
 
 static int restore(struct subject *s, struct err *err)

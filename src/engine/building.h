@@ -29,8 +29,10 @@ struct building {
 	struct filters inherited; /* of calls, once asked for */
 	bool have_inherited;
 	uint8_t allowed_cpus[128];
-	char copied[512]; /* as in restart_result, as many as fit */
-	unsigned int uncounted; /* and so many more */
+	struct remark {
+		char paths[512];   /* as many as fit */
+		unsigned int more; /* and so many others */
+	} remarks[FILE_REMARKS];
 };
 
 /* engine_calls.c: fill engine and ctx (borrowing b itself). */

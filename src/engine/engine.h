@@ -10,6 +10,7 @@
 #include "resource/terminal.h"
 #include "storage/as_user.h"
 #include "util/err.h"
+#include "util/file_policy.h"
 
 /*
  * One checkpoint or one restore of one tree.  The caller is single-threaded
@@ -56,6 +57,7 @@ struct checkpoint_args {
 	const char *const *stdio;
 	const struct job_terminal *terminal; /* NULL: it has none */
 	uint32_t isa; /* it uses no more than x86-64-vN; 0: any feature */
+	enum file_policy files; /* for its restores */
 	uint64_t keep_output;        /* up to so many bytes of each; 0: none */
 	uint64_t freeze_deadline_ns; /* from the start; 0: 10 s */
 	bool allow_uprobes;          /* see dump_options */
@@ -126,6 +128,8 @@ struct restart_args {
 	pid_t init_pid;              /* pid 1 of a fresh pid namespace */
 	int stdio[3];                /* the new step's, -1: none */
 	bool allow_uprobes;          /* the text may have breakpoints in it */
+	enum file_policy files;      /* FILES_DEFAULT: the snapshot's */
+	uint32_t generation;         /* 0: not known */
 	bool no_direct;
 	/*
 	 * The namespace's time offsets, before the first spawn; then a child
@@ -152,9 +156,8 @@ struct restart_result {
 	uint32_t tasks, threads;
 	pid_t root_ns_pid;
 	uint32_t isa; /* of checkpoint_args */
-	/* Paths of files that were not as they had been: the tree has copies
-	 * from the snapshot.  "": none */
-	char copied[576];
+	enum file_policy files; /* of checkpoint_args */
+	char remarks[FILE_REMARKS][576]; /* paths; "": none */
 };
 
 /* Build the tree and let it run.  On failure nothing of it is left. */

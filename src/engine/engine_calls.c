@@ -34,17 +34,17 @@ static int call_set_data_fd(void *arg, uint32_t object, int fd, struct err *err)
 	return descriptors_set_data(b->fds, object, fd, err);
 }
 
-static void call_copied(void *arg, const char *path)
+static void call_remark(void *arg, enum file_remark remark, const char *path)
 {
 	struct building *b = arg;
-	size_t used = strlen(b->copied);
-	size_t room = sizeof(b->copied) - used;
+	struct remark *m = &b->remarks[remark];
+	size_t used = strlen(m->paths);
+	size_t room = sizeof(m->paths) - used;
 
-	if (b->uncounted || strlen(path) + 3 > room)
-		b->uncounted++;
+	if (m->more || strlen(path) + 3 > room)
+		m->more++;
 	else
-		snprintf(b->copied + used, room, "%s%s", used ? ", " : "",
-			 path);
+		snprintf(m->paths + used, room, "%s%s", used ? ", " : "", path);
 }
 
 static const ProtobufCMessage *call_find(void *arg, uint32_t tag,
@@ -175,7 +175,7 @@ int building_init(struct building *b, struct err *err)
 		.set_fd = call_set_fd,
 		.get_fd = call_get_fd,
 		.set_data_fd = call_set_data_fd,
-		.copied = call_copied,
+		.remark = call_remark,
 		.find = call_find,
 		.task_pid = call_task_pid,
 		.lend_fd = call_lend_fd,
@@ -191,6 +191,8 @@ int building_init(struct building *b, struct err *err)
 		.stdio = { args->stdio[0], args->stdio[1], args->stdio[2] },
 		.terminal_slave = -1,
 		.terminal_master = -1,
+		.files = args->files ? args->files : b->plan->part->files,
+		.generation = args->generation,
 		.monotonic_offset_ns = b->plan->part->monotonic_ns -
 				       (int64_t)clock_monotonic_ns(),
 	};

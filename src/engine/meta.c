@@ -148,6 +148,8 @@ int meta_put_part(struct meta_stream *m, const struct checkpoint_args *args,
 	rec.boot_id = boot_id;
 	rec.isa = args->isa;
 	rec.has_isa = rec.isa != 0;
+	rec.files = args->files;
+	rec.has_files = rec.files != 0;
 	rec.page_size = (uint32_t)sysconf(_SC_PAGESIZE);
 	rec.root_pid = root_ns_pid(tree, args->root_pid);
 	rec.stdio_path = (char **)args->stdio;

@@ -12,6 +12,7 @@
 #include "images/thread.pb-c.h"
 #include "snapshot/huge.h"
 #include "util/cleanup.h"
+#include "util/file_policy.h"
 
 #define PID_LIMIT (4 << 20)
 
@@ -170,6 +171,9 @@ static int check_node(struct plan *plan, struct err *err)
 	memcpy(words, part->cpu_features.data, sizeof(words));
 	if (part->isa == 1 || part->isa > ISA_LEVELS_MAX)
 		return err_set(err, -EBADMSG, "level %u of the CPU", part->isa);
+	if (part->files >= FILES_POLICIES)
+		return err_set(err, -EBADMSG, "policy %u for files",
+			       part->files);
 	plan->missing_states = cpu_missing_states(&plan->cpu, part->xcr0);
 	r = cpu_check(&plan->cpu, part->xcr0, words, CPU_WORDS, part->isa, err);
 	if (r == 0)

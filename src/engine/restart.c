@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -122,6 +123,14 @@ static int build(struct building *b, struct restart_result *ret,
 	return r == 0 ? let_go(b, err) : r;
 }
 
+static void format_remark(const struct remark *m, char *ret, size_t room)
+{
+	if (m->more)
+		snprintf(ret, room, "%s and %u more", m->paths, m->more);
+	else
+		snprintf(ret, room, "%s", m->paths);
+}
+
 static int build_part(const struct restart_args *args, const PartEntry *part,
 		      const struct meta *meta, struct restart_result *ret,
 		      struct err *err)
@@ -144,10 +153,10 @@ static int build_part(const struct restart_args *args, const PartEntry *part,
 	ret->threads = (uint32_t)plan.nthreads;
 	ret->root_ns_pid = plan.part->root_pid;
 	ret->isa = plan.part->isa;
-	snprintf(ret->copied, sizeof(ret->copied), "%s", b.copied);
-	if (b.uncounted)
-		snprintf(ret->copied, sizeof(ret->copied), "%s and %u more",
-			 b.copied, b.uncounted);
+	ret->files = b.ctx.files;
+	for (size_t i = 0; i < FILE_REMARKS; i++)
+		format_remark(&b.remarks[i], ret->remarks[i],
+			      sizeof(ret->remarks[i]));
 	plan_done(&plan);
 	return r;
 }

@@ -138,6 +138,8 @@ int restore_job(const struct conf *conf, const struct restore *p,
 	w.op = WORKER_REQUEST__OPERATION__RESTORE;
 	w.has_allow_uprobes = 1;
 	w.allow_uprobes = p->allow_uprobes;
+	w.has_files = 1;
+	w.files = p->files;
 	w.job_id = (char *)p->job_id;
 	w.cluster = launch_is_local(p->job_id) ? (char *)LOCAL_CLUSTER
 					       : conf->cluster;

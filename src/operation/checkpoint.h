@@ -34,6 +34,7 @@ struct restore {
 	const struct control_info *info;
 	const struct caller *caller; /* as above */
 	bool stepping, keep, allow_uprobes;
+	uint32_t files; /* enum file_policy */
 	unsigned int timeout_s;
 };
 int restore_job(const struct conf *conf, const struct restore *p,

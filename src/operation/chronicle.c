@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "operation/launch.h"
+#include "operation/operation.h"
 #include "storage/history.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
@@ -150,4 +151,19 @@ void chronicle_add(const struct conf *conf, const struct control_info *info,
 	snprintf(event.text, sizeof(event.text), "%.*s", HISTORY_TEXT - 1,
 		 text);
 	write_history(conf, info, &event);
+}
+
+void chronicle_files(const struct conf *conf, const struct control_info *info,
+		     const Outcome *o)
+{
+	char text[HISTORY_TEXT];
+
+	if (o->copied) {
+		snprintf(text, sizeof(text), "%s%s", OUTCOME_COPIED, o->copied);
+		chronicle_add(conf, info, "files", o->generation, text);
+	}
+	if (o->aside) {
+		snprintf(text, sizeof(text), "%s%s", OUTCOME_ASIDE, o->aside);
+		chronicle_add(conf, info, "files", o->generation, text);
+	}
 }

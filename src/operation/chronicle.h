@@ -32,4 +32,8 @@ bool chronicle_not_kept(const struct conf *conf,
 void chronicle_describe(const char *what, const char *cause, const Outcome *o,
 			char ret[CHRONICLE_TEXT]);
 
+/* What a restore did with files, if anything: events of the history. */
+void chronicle_files(const struct conf *conf, const struct control_info *info,
+		     const Outcome *o);
+
 #endif

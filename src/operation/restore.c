@@ -154,10 +154,8 @@ static void note_outcome(const struct operation *op, struct control_info *info,
 		      o		    ? text
 		      : reply->text ? reply->text
 				    : "");
-	if (!o || !o->copied)
-		return;
-	snprintf(text, sizeof(text), "%s%s", OUTCOME_COPIED, o->copied);
-	chronicle_add(op->conf, info, "files", plan->generation, text);
+	if (o)
+		chronicle_files(op->conf, info, o);
 }
 
 /* The supervisor is there: let a worker build the job into it. */
@@ -174,6 +172,7 @@ static int fill_supervisor(const struct operation *op, struct plan *plan,
 		.info = &info,
 		.caller = op->caller,
 		.allow_uprobes = req->has_allow_uprobes && req->allow_uprobes,
+		.files = req->files,
 		.stepping = req->has_stepping && req->stepping &&
 			    op->caller->uid == 0,
 		.timeout_s = req->has_timeout_ms

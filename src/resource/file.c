@@ -17,6 +17,7 @@
 #include "resource/build_id.h"
 #include "resource/file_image.h"
 #include "resource/file_lock.h"
+#include "resource/file_tail.h"
 #include "resource/open_file.h"
 #include "resource/resource.h"
 #include "util/cleanup.h"
@@ -269,6 +270,16 @@ static int verify_output(int fd, const FileRecord *rec, const struct stat *st,
 	return 0;
 }
 
+/* Its contents are the job's work. */
+static bool is_output(const FileRecord *rec)
+{
+	return S_ISREG(rec->mode) && !rec->has_ghost &&
+	       !(rec->open->flags & O_PATH) &&
+	       rec->fs_magic != PROC_SUPER_MAGIC &&
+	       rec->fs_magic != SYSFS_MAGIC &&
+	       ((rec->open->flags & O_ACCMODE) != O_RDONLY || rec->written);
+}
+
 static int verify(int fd, const FileRecord *rec, struct err *err)
 {
 	bool writes = (rec->open->flags & O_ACCMODE) != O_RDONLY;
@@ -304,6 +315,8 @@ static int open_named(const struct restore_ctx *ctx, const FileRecord *rec,
 	if (fd < 0)
 		return fd;
 	r = verify(fd, rec, err);
+	if (r == 0 && is_output(rec))
+		r = file_tail_check(ctx, rec, fd, err);
 	if (r == 0)
 		r = open_file_apply(fd, rec->open, err);
 	return r < 0 ? err_wrap(err, r, "%s", path) : take_fd(&fd);
@@ -404,6 +417,19 @@ static int file_late(struct restore_ctx *ctx, struct restore_task *task, int fd,
 	return r;
 }
 
+static int file_finish(struct restore_ctx *ctx, struct restore_task *task,
+		       struct restore_thread *thread,
+		       const ProtobufCMessage *msg, struct err *err)
+{
+	const FileRecord *rec = (const FileRecord *)msg;
+	const struct restore_engine *e = ctx->engine;
+
+	if (!is_output(rec) || (rec->open->flags & O_ACCMODE) == O_RDONLY)
+		return 0;
+	return file_tail_put_aside(ctx, rec,
+				   e->get_fd(e->arg, rec->open->object), err);
+}
+
 const struct resource_ops res_file = {
 	.name = "file",
 	.saved = "path, position, flags, locks; contents where CarryFiles says "
@@ -418,4 +444,6 @@ const struct resource_ops res_file = {
 	.dump_file = file_dump,
 	.restore_file = file_restore,
 	.late_file = file_late,
+	.stage2 = STAGE_ARM,
+	.restore2 = file_finish,
 };

@@ -382,7 +382,7 @@ static int ghost_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 	if (rec->linked)
 		r = use_existing(ctx, rec, path, err);
 	if (r == 0 && rec->linked)
-		ctx->engine->copied(ctx->engine->arg, path);
+		ctx->engine->remark(ctx->engine->arg, REMARK_COPIED, path);
 	if (r == 0)
 		r = make(ctx, rec, path, err);
 	return r < 0 ? err_wrap(err, r, "contents of %s", path) : 0;

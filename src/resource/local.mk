@@ -4,7 +4,8 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/holder.c %D%/holder.h
 %C%_libresource_a_SOURCES += %D%/build_id.c %D%/build_id.h
 %C%_libresource_a_SOURCES += %D%/file_image.c %D%/file_image.h
-%C%_libresource_a_SOURCES += %D%/file_lock.c %D%/file_lock.h
+%C%_libresource_a_SOURCES += %D%/file_lock.c %D%/file_lock.h \
+	%D%/file_tail.c %D%/file_tail.h
 
 # One line for each resource.
 %C%_libresource_a_SOURCES += %D%/chardev.c

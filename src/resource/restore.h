@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "inject/remote.h"
+#include "util/file_policy.h"
 
 /*
  * What the restore side of a resource works on.  The engine fills these; a
@@ -56,6 +57,8 @@ struct restore_ctx {
 	int init_proc_fd; /* /proc/PID of the job's init */
 	int stdio[3];     /* the new step's, -1: none */
 	int terminal_slave, terminal_master; /* the job's own; -1: none */
+	enum file_policy files;
+	uint32_t generation; /* 0: of none, a directory was named */
 	int64_t monotonic_offset_ns;         /* job's clock minus the node's */
 	uint32_t allowed_cpus_len;           /* of the new allocation */
 	const uint8_t *allowed_cpus;         /* bitmap */
@@ -75,9 +78,8 @@ struct restore_engine {
 	 * fd -1: what is there will do, the pages are not needed.
 	 */
 	int (*set_data_fd)(void *arg, uint32_t object, int fd, struct err *err);
-	/* The file at path is not as it was (or not there): the tree has a
-	 * copy of its own, which whoever restores is told. */
-	void (*copied)(void *arg, const char *path);
+	/* Whoever restores is told this of the file at path. */
+	void (*remark)(void *arg, enum file_remark remark, const char *path);
 	/* A helper record by tag and object number (ghost, pipe, shmem). */
 	const ProtobufCMessage *(*find)(void *arg, uint32_t tag,
 					uint32_t object);

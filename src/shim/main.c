@@ -26,7 +26,7 @@ static const char usage[] =
 	"  --carry PREFIX        files below it are local to the node\n"
 	"  --options TEXT        what its user asked for, as\n"
 	"                        interval=30m,timelimit=5m,signal=USR1@30,\n"
-	"                        isa=x86-64-v3\n"
+	"                        isa=x86-64-v3,files=keep\n"
 	"a local job:\n"
 	"  --spec-fd FD          number of arguments, arguments, environment, "
 	"each\n"

@@ -218,7 +218,8 @@ static int do_running(struct supervisor *s, struct client *c,
 	serve_alive(s);
 	s->info.generation = (uint32_t)req->b;
 	/* By what its processes were started with, not by today's wish. */
-	s->info.options.isa = (uint32_t)(req->b >> 32);
+	s->info.options.isa = (uint32_t)(req->b >> 32) & 0xff;
+	s->info.options.files = (uint32_t)(req->b >> 40) & 0xff;
 	if (!*s->info.name)
 		snprintf(s->info.name, sizeof(s->info.name), "%.127s",
 			 req->text);

@@ -2,6 +2,8 @@ noinst_LIBRARIES += %D%/libutil.a
 %C%_libutil_a_SOURCES = \
 	%D%/cgroup.c \
 	%D%/cgroup.h \
+	%D%/file_policy.c \
+	%D%/file_policy.h \
 	%D%/cleanup.h \
 	%D%/clock.h \
 	%D%/crc32c.c \

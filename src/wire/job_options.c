@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "util/cleanup.h"
+#include "util/file_policy.h"
 #include "util/io.h"
 #include "wire/isa.h"
 
@@ -126,12 +127,18 @@ int job_options_set(struct job_options *options, const char *key,
 				       "isa \"%.32s\": x86-64-v2, x86-64-v3 or "
 				       "x86-64-v4",
 				       value);
+	} else if (strcmp(key, "files") == 0) {
+		options->files = file_policy_parse(value);
+		if (options->files == FILES_POLICIES)
+			return err_set(err, -EINVAL,
+				       "files \"%.32s\": rollback, keep or "
+				       "refuse",
+				       value);
 	} else {
-		return err_set(
-			err, -EINVAL,
-			"\"%.32s\": only interval, timelimit, signal and "
-			"isa are known",
-			key);
+		return err_set(err, -EINVAL,
+			       "\"%.32s\": only interval, timelimit, signal, "
+			       "isa and files are known",
+			       key);
 	}
 	return 0;
 }
@@ -186,6 +193,10 @@ void job_options_format(const struct job_options *options,
 	if (options->isa)
 		n += (size_t)snprintf(ret + n, JOB_OPTIONS_TEXT - n,
 				      ",isa=x86-64-v%u", options->isa);
+	if (options->files)
+		n += (size_t)snprintf(ret + n, JOB_OPTIONS_TEXT - n,
+				      ",files=%s",
+				      file_policy_name(options->files));
 	if (n)
 		memmove(ret, ret + 1, n);
 }

@@ -233,6 +233,8 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 					: ENGINE_PAUSE_AUTO,
 		.terminal = w->terminal.slave < 0 ? NULL : &w->terminal,
 		.isa = w->control_fd >= 0 ? w->info.options.isa : 0,
+		.files = w->control_fd >= 0 ? w->info.options.files
+					    : FILES_DEFAULT,
 		.epoch = w->lease.epoch,
 		.base = w->lease.base,
 		.may_publish = may_publish,

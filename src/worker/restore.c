@@ -109,8 +109,10 @@ static void fill_outcome(const struct work *w, const struct restart_result *res,
 	o->tasks = res->tasks;
 	o->threads = res->threads;
 	o->root_ns_pid = res->root_ns_pid;
-	if (*res->copied)
-		o->copied = strdup(res->copied);
+	if (*res->remarks[REMARK_COPIED])
+		o->copied = strdup(res->remarks[REMARK_COPIED]);
+	if (*res->remarks[REMARK_ASIDE])
+		o->aside = strdup(res->remarks[REMARK_ASIDE]);
 }
 
 /*
@@ -161,7 +163,8 @@ static int tell_running(struct work *w, const struct restart_result *res,
 	struct control_request req = {
 		.op = CONTROL_RUNNING,
 		.a = res->root_ns_pid,
-		.b = w->generation | (int64_t)res->isa << 32,
+		.b = w->generation | (int64_t)res->isa << 32 |
+		     (int64_t)res->files << 40,
 	};
 	struct control_reply reply;
 
@@ -181,6 +184,8 @@ static int run_engine(struct work *w, int dir_fd, const int *stdio,
 		.stdio = { stdio[0], stdio[1], stdio[2] },
 		.allow_uprobes =
 			w->req->has_allow_uprobes && w->req->allow_uprobes,
+		.files = w->req->files,
+		.generation = w->generation,
 		.no_direct = w->req->has_no_direct && w->req->no_direct,
 		.set_time = set_time,
 		.spawn = spawn,

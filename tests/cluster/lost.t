@@ -1,14 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A node fails under jobs that were restored once: they go on from that
-# snapshot, whether or not Slurm has truncated their output.
+# snapshot, whether or not Slurm has truncated their output.  To a file of
+# their own they have added more meanwhile.
 . "$(dirname "$0")/lib.sh"
 
 cluster_begin CLUSTER_TRACK="${TRACK:-linuxproc}" CLUSTER_KILL_WAIT=5
 
 script job <<'EOT'
 echo "begin"
-progress 180 100 2 2 4
+progress 180 100 2 2 4 | tee -a "$HOME/own.$SLURM_JOB_ID"
 EOT
 plain=$(cluster as alice ctl sbatch --parsable -n1 -w n3 -o %j.out job)
 cut=$(submit -x n3 --jobcr job)
@@ -54,5 +55,8 @@ for job in $cut $kept; do
 	is "$(field "$job" JobState)" COMPLETED "job $job goes on and completes"
 	same_output "$job.out" "$plain.out" \
 		"what it had printed after the snapshot is there once"
+	same_output "own.$job" "own.$plain" "and in its own file"
+	grep -q '^round' "$home/own.$job".jobcr-*
+	ok $? "of which the rest is put aside" "$(ls "$home")"
 done
 done_testing

@@ -18,6 +18,7 @@ refused 'interval "0"' --jobcr-interval=0
 refused 'timelimit "-1": a time like 5m' --jobcr-timelimit=-1
 refused 'signal "USR9@30": a signal and the seconds' --jobcr-signal=USR9@30
 refused 'signal "KILL@30"' --jobcr-signal=KILL@30
+refused 'files "some": rollback, keep or refuse' --jobcr-files=some
 refused 'isa "haswell": x86-64-v2, x86-64-v3 or x86-64-v4' --jobcr-isa=haswell
 refused 'jobcr=maybe: on or off' --jobcr=maybe
 is "$(slurm squeue -h)" "" "nothing of that was submitted"
@@ -57,6 +58,7 @@ reaches "(interval=1800)" "#SBATCH --jobcr-interval reaches the supervisor" \
 reaches "(interval=auto,timelimit=300,signal=10@30)" \
 	"so do all options of the command line, which wins" \
 	--jobcr-interval=auto --jobcr-timelimit=5m --jobcr-signal=USR1@30 wait
+reaches "(interval=1800,files=keep)" "what becomes of its files" --jobcr-files=keep wait
 reaches "(isa=x86-64-v3)" "a level of the CPU" --jobcr-isa=x86-64-v3 level
 is "$(sed -n 2p "$home/$j.out" | cut -c 1-26)" "glibc.cpu.hwcaps=-AVX512F," \
 	"which the C library keeps to"

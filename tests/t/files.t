@@ -120,5 +120,89 @@ grep -q "it has its own copies of files that .*: $tmp/node/shell$" \
 ok $? "which is said"
 printf 'one\ntwo\n' | cmp -s - "$tmp/out5"
 ok $? "and the job goes on in it"
+
+# A program that writes three files in its own ways, which go on growing after
+# a snapshot: as when a node fails, and the job goes on from what it has.
+cat >"$tmp/writer" <<'END'
+import os, sys, time
+where = sys.argv[1]
+added = open(where + "/added", "ab", 0)
+ended = open(where + "/ended", "wb", 0)
+inside = open(where + "/inside", "wb+", 0)
+inside.write(b"." * 100)
+n = 0
+while not os.path.exists(where + "/go"):
+    n += 1
+    line = b"%d\n" % n
+    added.write(line)
+    ended.write(line)
+    inside.seek(10)
+    inside.write(line)
+    if n == 3:
+        print("three", flush=True)
+    while n >= 3 and not os.path.exists(where + "/go") and \
+            not os.path.exists(where + "/more"):
+        time.sleep(0.01)
+for f in added, ended:
+    f.write(b"end\n")
+END
+write() { # output [option...]
+	rm -f "$tmp/go" "$tmp/more" "$tmp/added" "$tmp/ended" "$tmp/inside"
+	out=$1
+	shift
+	id=$("$jobcr" run --detach --output "$out" "$@" -- python3 \
+		"$tmp/writer" "$tmp" 2>"$tmp/log")
+	until_true grep -q three "$out"
+	"$jobcr" checkpoint "$id" >"$tmp/log" 2>&1
+	: >"$tmp/more"
+	until_true eval '[ "$(wc -l <"$tmp/added")" -gt 20 ]'
+	"$jobcr" kill "$id" KILL
+	"$jobcr" wait "$id" >/dev/null 2>&1
+	cp "$tmp/added" "$tmp/added.was"
+	cp "$tmp/ended" "$tmp/ended.was"
+	rm -f "$tmp/more"
+	: >"$tmp/go"
+}
+undisturbed() { # file
+	printf '1\n2\n3\nend\n' | cmp -s - "$1"
+}
+write "$tmp/out6"
+"$jobcr" restore "$id" >"$tmp/log" 2>&1
+ok $? "a job whose files have grown since goes on"
+undisturbed "$tmp/added"
+ok $? "what it had appended is cut off"
+undisturbed "$tmp/ended"
+ok $? "also where it only writes at the end"
+for name in added ended; do
+	printf '1\n2\n3\n' | cat - "$tmp/$name.jobcr-1" |
+		cmp -s - "$tmp/$name.was"
+	ok $? "and kept in $name.jobcr-1"
+done
+grep -q "appended .*in $tmp/added.jobcr-1, $tmp/ended.jobcr-1$" "$tmp/log"
+ok $? "which is said"
+"$jobcr" history "$id" | grep -q "files .*$tmp/added.jobcr-1"
+ok $? "and written into its history"
+[ ! -e "$tmp/inside.jobcr-1" ] && [ "$(wc -c <"$tmp/inside")" = 100 ]
+ok $? "a file that it changes inside is left alone"
+write "$tmp/out7"
+: >"$tmp/added.jobcr-1"
+"$jobcr" restore "$id" >"$tmp/log" 2>&1
+[ ! -s "$tmp/added.jobcr-1" ] && [ -s "$tmp/added.jobcr-1.1" ]
+ok $? "a file that has that name is not overwritten"
+write "$tmp/out8" --files keep
+"$jobcr" restore "$id" >"$tmp/log" 2>&1
+cat "$tmp/added.was" - <<END | cmp -s - "$tmp/added"
+end
+END
+ok $? "--files keep: nothing is cut"
+write "$tmp/out9" --files keep
+"$jobcr" restore "$id" --files refuse >"$tmp/log" 2>&1
+[ $? != 0 ] && grep -q "$tmp/added: was written after the snapshot" "$tmp/log"
+ok $? "--files refuse: it is refused, by name" 
+cmp -s "$tmp/added" "$tmp/added.was"
+ok $? "and nothing was touched"
+"$jobcr" run --files some -- true 2>"$tmp/log"
+[ $? = 2 ] || grep -q 'files "some": rollback, keep or refuse' "$tmp/log"
+ok $? "there are three policies"
 echo "1..$n"
 exit $bad

@@ -20,6 +20,7 @@
 #include "images/tags.h"
 #include "images/thread.pb-c.h"
 #include "util/cleanup.h"
+#include "util/file_policy.h"
 
 static const struct tiny_person tree[] = {
 	{ 7, 0, 7, 7, 8, TASK_RECORD__STATE__RUNNING },
@@ -109,6 +110,7 @@ static void test_node(const struct meta *meta)
 	WITH(p->xcr0, UINT64_MAX, -ENOTSUP, "n1", "more register state");
 	WITH(p->isa, 1, -EBADMSG, "level 1", "a level that is none");
 	WITH(p->isa, 5, -EBADMSG, "level 5", "a level of the future");
+	WITH(p->files, FILES_POLICIES, -EBADMSG, "policy", "a future policy");
 	WITH(p->page_size, 65536, -ENOTSUP, "65536", "larger pages");
 	WITH(p->cpu_features.len, 3, -EBADMSG, "features", "few features");
 }

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "resource/file_tail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+#include "util/clock.h"
+
+#define NAMES_TRIED 100
+
+/* By a program that only ever adds to it, as far as one can see. */
+static bool is_appended(const FileRecord *rec)
+{
+	return (rec->open->flags & O_APPEND) ||
+	       (uint64_t)rec->open->position == rec->size;
+}
+
+static bool is_changed(const FileRecord *rec, const struct stat *st)
+{
+	const int64_t second = NSEC_PER_SEC;
+
+	return (uint64_t)st->st_size != rec->size ||
+	       st->st_mtim.tv_sec * second + st->st_mtim.tv_nsec !=
+		       rec->mtime_ns;
+}
+
+int file_tail_check(const struct restore_ctx *ctx, const FileRecord *rec,
+		    int fd, struct err *err)
+{
+	struct stat st;
+
+	if (ctx->files != FILES_REFUSE || rec->output)
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "fstat");
+	if (!is_changed(rec, &st))
+		return 0;
+	return err_set(err, -ESTALE,
+		       "was written after the snapshot (%lld bytes now, %llu "
+		       "then): put it back, or restore with another --files",
+		       (long long)st.st_size, (unsigned long long)rec->size);
+}
+
+/* A name that nobody has; *ret_name is owned by the caller. */
+static int create_aside(const struct restore_ctx *ctx, const char *path,
+			unsigned int mode, char **ret_name, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	int fd = -EEXIST;
+
+	for (int i = 0; i < NAMES_TRIED && fd == -EEXIST; i++) {
+		auto_free char *name = NULL;
+		int n = i ? asprintf(&name, "%s.jobcr-%u.%d", path,
+				     ctx->generation, i)
+			  : asprintf(&name, "%s.jobcr-%u", path,
+				     ctx->generation);
+
+		if (n < 0) {
+			name = NULL;
+			return err_num(err, ENOMEM, "path");
+		}
+		fd = e->open_path(e->arg, name,
+				  O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode,
+				  err);
+		if (fd >= 0)
+			*ret_name = take_ptr(name);
+	}
+	return fd;
+}
+
+static int copy_tail(int from, int to, off_t start, off_t end, struct err *err)
+{
+	char buf[65536];
+
+	while (start < end) {
+		size_t want = (size_t)(end - start);
+		ssize_t n = pread(from, buf,
+				  want < sizeof(buf) ? want : sizeof(buf),
+				  start);
+
+		if (n <= 0)
+			return n < 0 ? err_sys(err, "read")
+				     : err_set(err, -ESTALE, "it shrinks");
+		for (ssize_t done = 0; done < n;) {
+			ssize_t w = write(to, buf + done, (size_t)(n - done));
+
+			if (w < 0)
+				return err_sys(err, "write");
+			done += w;
+		}
+		start += n;
+	}
+	return fsync(to) < 0 ? err_sys(err, "fsync") : 0;
+}
+
+static int put_aside(const struct restore_ctx *ctx, const FileRecord *rec,
+		     const char *path, const struct stat *st, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	auto_free char *name = NULL;
+	auto_close int from = -EBADF, to = -EBADF;
+	int r;
+
+	from = e->open_path(e->arg, path, O_RDONLY | O_CLOEXEC, 0, err);
+	if (from < 0)
+		return from;
+	to = create_aside(ctx, path, st->st_mode & 0777, &name, err);
+	if (to < 0)
+		return to;
+	r = copy_tail(from, to, (off_t)rec->size, st->st_size, err);
+	if (r < 0)
+		return err_wrap(err, r, "%s", name);
+	e->remark(e->arg, REMARK_ASIDE, name);
+	return 0;
+}
+
+int file_tail_put_aside(const struct restore_ctx *ctx, const FileRecord *rec,
+			int fd, struct err *err)
+{
+	auto_free char *path =
+		strndup((const char *)rec->path.data, rec->path.len);
+	struct stat st;
+	int r;
+
+	if (ctx->files == FILES_KEEP || rec->output || !is_appended(rec))
+		return 0;
+	if (!path)
+		return err_num(err, ENOMEM, "path");
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "fstat");
+	if ((uint64_t)st.st_size <= rec->size)
+		return 0;
+	r = put_aside(ctx, rec, path, &st, err);
+	if (r == 0 && ftruncate(fd, (off_t)rec->size) < 0)
+		r = err_sys(err, "cut to %llu bytes",
+			    (unsigned long long)rec->size);
+	return r < 0 ? err_wrap(err, r,
+				"%s: put aside what was written after the "
+				"snapshot",
+				path)
+		     : 0;
+}
