@@ -364,6 +364,12 @@ VICTIMS += %D%/victims/passing.victim
 %C%_victims_passing_victim_SOURCES = %D%/victims/passing.c
 %C%_victims_passing_victim_LDADD = $(VICTIM_LIBS)
 
+check_PROGRAMS += %D%/victims/swapped.victim
+%C%_victims_swapped_victim_SOURCES = %D%/victims/swapped.c
+%C%_victims_swapped_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_swapped_victim_LDADD = $(VICTIM_LIBS)
+T_TESTS += %D%/t/swap.t
+
 VICTIMS += %D%/victims/inotify.victim
 %C%_victims_inotify_victim_SOURCES = %D%/victims/inotify.c
 %C%_victims_inotify_victim_LDADD = $(VICTIM_LIBS)
