@@ -130,6 +130,7 @@ struct restart_args {
 	bool allow_uprobes;          /* the text may have breakpoints in it */
 	enum file_policy files;      /* FILES_DEFAULT: the snapshot's */
 	uint32_t generation;         /* 0: not known */
+	bool nothing_since;          /* the tree has not run after the cut */
 	bool no_direct;
 	/*
 	 * The namespace's time offsets, before the first spawn; then a child

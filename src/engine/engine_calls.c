@@ -68,6 +68,19 @@ static pid_t call_task_pid(void *arg, pid_t ns_pid)
 	return 0;
 }
 
+/*
+ * A tree that has not run since the cut has added nothing: what its files have
+ * more is somebody else's, such as another task of its array.
+ */
+static enum file_policy choose_policy(const struct building *b)
+{
+	enum file_policy own = b->plan->part->files;
+
+	if (b->args->files)
+		return b->args->files;
+	return b->args->nothing_since && own != FILES_REFUSE ? FILES_KEEP : own;
+}
+
 /* Resources go on calling in the thread that they were called for. */
 static int call_lend_fd(void *arg, struct restore_task *task, uint32_t object,
 			int *ret_fd, struct err *err)
@@ -191,7 +204,7 @@ int building_init(struct building *b, struct err *err)
 		.stdio = { args->stdio[0], args->stdio[1], args->stdio[2] },
 		.terminal_slave = -1,
 		.terminal_master = -1,
-		.files = args->files ? args->files : b->plan->part->files,
+		.files = choose_policy(b),
 		.generation = args->generation,
 		.monotonic_offset_ns = b->plan->part->monotonic_ns -
 				       (int64_t)clock_monotonic_ns(),

@@ -79,6 +79,7 @@ static bool published(void *arg, bool gone)
 	if (w->control_fd >= 0)
 		(void)work_control(w, CONTROL_LEAVE, w->generation, 0, &reply,
 				   NULL, &unused);
+	work_mark_ended(w);
 	return true;
 }
 
@@ -289,6 +290,7 @@ int work_checkpoint(struct work *w, Reply *reply, struct err *err)
 		r = open_store(w, &dir_fd, err);
 	if (r < 0)
 		return r;
+	w->dir_fd = dir_fd;
 	r = run_engine(w, dir_fd, reply, err);
 	if (w->job_fd < 0)
 		return r;

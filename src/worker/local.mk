@@ -3,6 +3,7 @@ jobcr_worker_SOURCES = \
 	%D%/checkpoint.c \
 	%D%/fence.c \
 	%D%/main.c \
+	%D%/mark.c \
 	%D%/outputs.c \
 	%D%/outputs.h \
 	%D%/restore.c \

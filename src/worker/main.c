@@ -68,6 +68,7 @@ static int serve(const WorkerRequest *req)
 	struct work w = { .req = req,
 			  .parent_fd = PARENT_FD,
 			  .job_fd = -1,
+			  .dir_fd = -1,
 			  .control_fd = -1,
 			  .lifeline_fd = -1,
 			  .terminal = { .slave = -1, .master = -1 } };

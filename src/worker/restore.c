@@ -52,9 +52,11 @@ static int ready(void *arg, pid_t root_ns_pid, struct err *err)
 	int r = w->info.slurm && w->job_fd >= 0 ? work_find_run(w, err) : 0;
 
 	(void)root_ns_pid;
-	if (r == 0)
-		work_clear_deadline();
-	return r;
+	if (r < 0)
+		return r;
+	work_clear_deadline();
+	work_unmark_ended(w);
+	return 0;
 }
 
 /* A job that was submitted again goes on from what its forerunner left. */
@@ -186,6 +188,7 @@ static int run_engine(struct work *w, int dir_fd, const int *stdio,
 			w->req->has_allow_uprobes && w->req->allow_uprobes,
 		.files = w->req->files,
 		.generation = w->generation,
+		.nothing_since = work_is_ended(w),
 		.no_direct = w->req->has_no_direct && w->req->no_direct,
 		.set_time = set_time,
 		.spawn = spawn,
@@ -220,6 +223,7 @@ int work_restore(struct work *w, Reply *reply, struct err *err)
 		r = work_control(w, CONTROL_STDIO, 0, 0, &control, stdio, err);
 	if (r == 0)
 		r = open_snapshot(w, &dir_fd, err);
+	w->dir_fd = dir_fd;
 	if (r == 0)
 		r = check_identity(w, dir_fd, err);
 	if (r == 0 && aside)

@@ -21,6 +21,7 @@ struct work {
 	struct control_info info;
 	uint32_t generation;
 	int job_fd;                   /* its directory in the store; -1 */
+	int dir_fd;                   /* of the generation, borrowed; -1 */
 	struct lease lease;           /* of this run; epoch 0: it has none */
 	struct job_terminal terminal; /* -1, -1: it has none */
 	char name[128]; /* restore: the command, as in the image */
@@ -42,6 +43,14 @@ int work_fence(struct work *w, Reply *reply, struct err *err);
  */
 int work_find_run(struct work *w, struct err *err);
 int work_check_run(struct work *w, struct err *err);
+
+/*
+ * A mark beside the streams of a generation: the tree ended at this cut, and
+ * none has run from it since.
+ */
+void work_mark_ended(const struct work *w);
+void work_unmark_ended(const struct work *w);
+bool work_is_ended(const struct work *w);
 
 /* For the engine: tells the parent, waits for its answer when stepping. */
 void work_phase(void *arg, enum engine_phase phase);

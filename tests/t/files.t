@@ -201,6 +201,26 @@ write "$tmp/out9" --files keep
 ok $? "--files refuse: it is refused, by name" 
 cmp -s "$tmp/added" "$tmp/added.was"
 ok $? "and nothing was touched"
+
+# A job that ended at the cut did not write what came later.
+rm -f "$tmp/go" "$tmp/more" "$tmp/added"* "$tmp/ended"*
+id=$("$jobcr" run --detach --output "$tmp/out10" -- python3 "$tmp/writer" \
+	"$tmp" 2>"$tmp/log")
+until_true grep -q three "$tmp/out10"
+"$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
+echo "another job's" >>"$tmp/added"
+: >"$tmp/more"
+"$jobcr" restore --detach "$id" >"$tmp/log" 2>&1
+until_true eval '[ "$(wc -l <"$tmp/added")" -gt 20 ]'
+printf "1\n2\n3\nanother job's\n4\n" | cmp -s -n 22 - "$tmp/added"
+ok $? "what others have appended is theirs"
+"$jobcr" kill "$id" KILL
+"$jobcr" wait "$id" >/dev/null 2>&1
+rm "$tmp/more"
+: >"$tmp/go"
+"$jobcr" restore "$id" >"$tmp/log" 2>&1
+undisturbed "$tmp/added"
+ok $? "but a second restore finds what the first run wrote"
 "$jobcr" run --files some -- true 2>"$tmp/log"
 [ $? = 2 ] || grep -q 'files "some": rollback, keep or refuse' "$tmp/log"
 ok $? "there are three policies"
