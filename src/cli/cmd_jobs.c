@@ -14,6 +14,7 @@
 #include "util/cleanup.h"
 #include "util/file_policy.h"
 #include "util/io.h"
+#include "util/path_map.h"
 
 struct list {
 	const struct cli *cli;
@@ -259,6 +260,7 @@ struct restore_words {
 	struct look look;
 	bool detach;
 	char dir[PATH_MAX];
+	char *maps[PATH_MAPS_MAX];
 };
 
 static int parse_generation(const char *text, Request *req)
@@ -278,6 +280,19 @@ static int parse_files(const char *text, Request *req)
 	req->files = file_policy_parse(text);
 	if (req->files == FILES_POLICIES)
 		return cli_usage("--files is rollback, keep or refuse");
+	return STATUS_OK;
+}
+
+static int parse_map(char *text, struct restore_words *w)
+{
+	struct err err = { 0 };
+
+	if (path_map_check(text, &err) < 0)
+		return cli_usage("--map %s", err.text);
+	if (w->req.n_map == PATH_MAPS_MAX)
+		return cli_usage("--map at most %d times", PATH_MAPS_MAX);
+	w->req.map = w->maps;
+	w->maps[w->req.n_map++] = text;
 	return STATUS_OK;
 }
 
@@ -306,6 +321,8 @@ static int restore_word(struct restore_words *w, int c)
 		return STATUS_OK;
 	case 'f':
 		return parse_files(optarg, &w->req);
+	case 'm':
+		return parse_map(optarg, w);
 	case 'D':
 		return set_dir(&w->req, optarg, w->dir, false, &err) < 0
 			       ? cli_fail(&err)
@@ -345,6 +362,7 @@ int cmd_restore(const struct cli *cli, int argc, char **argv)
 		{ "detach-key", required_argument, NULL, 'K' },
 		{ "dir", required_argument, NULL, 'D' },
 		{ "files", required_argument, NULL, 'f' },
+		{ "map", required_argument, NULL, 'm' },
 		{ "json", no_argument, NULL, 'j' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -369,9 +387,10 @@ int cmd_restore(const struct cli *cli, int argc, char **argv)
 	if (!w.req.dir)
 		w.req.job_id = argv[optind];
 	if (w.req.job_id && !launch_is_local(w.req.job_id))
-		return w.req.has_files
-			       ? cli_usage("--files is for local jobs, those "
-					   "of Slurm have sbatch --jobcr-files")
+		return w.req.has_files || w.req.n_map
+			       ? cli_usage("--files and --map are for local "
+					   "jobs; those of Slurm have sbatch "
+					   "--jobcr-files")
 			       : restore_slurm(&w.cli, &w.req, &res);
 	if (cli->node && !w.detach)
 		return cli_usage("restore with --node needs --detach");

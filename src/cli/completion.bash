@@ -15,7 +15,7 @@ _jobcr_options() {
 	history) echo "--json" ;;
 	delete) echo "--generation --force" ;;
 	checkpoint) echo "--allow-uprobes --leave-running --kill --json --pid --dir" ;;
-	restore) echo "--files --allow-uprobes --generation --detach --detach-key --dir --json" ;;
+	restore) echo "--files --map --allow-uprobes --generation --detach --detach-key --dir --json" ;;
 	show) echo "--records --json --dir" ;;
 	verify) echo "--dir" ;;
 	core) echo "--output --force --dir" ;;

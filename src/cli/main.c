@@ -24,7 +24,7 @@ static const char usage[] =
 	"[--json]\n"
 	"  checkpoint --pid PID --dir DIR [--leave-running | --kill]\n"
 	"  restore JOBID [--generation N] [--detach] [--allow-uprobes]\n"
-	"      [--files rollback|keep|refuse]\n"
+	"      [--files rollback|keep|refuse] [--map OLD=NEW]...\n"
 	"  restore --dir DIR [--detach]\n"
 	"  status [JOBID] [--watch] [--json]   how jobs stand with snapshots\n"
 	"  history JOBID [--json]         all that happened to a job\n"

@@ -130,6 +130,8 @@ struct restart_args {
 	bool allow_uprobes;          /* the text may have breakpoints in it */
 	enum file_policy files;      /* FILES_DEFAULT: the snapshot's */
 	uint32_t generation;         /* 0: not known */
+	char *const *maps;           /* of paths, as in util/path_map.h */
+	size_t nmaps;
 	bool nothing_since;          /* the tree has not run after the cut */
 	bool no_direct;
 	/*

@@ -12,6 +12,7 @@
 #include "engine/building.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/path_map.h"
 
 static int call_set_fd(void *arg, uint32_t object, int fd, struct err *err)
 {
@@ -113,6 +114,15 @@ static int call_inherited_filters(void *arg, struct restore_task *task,
 	return 0;
 }
 
+static int call_map_path(void *arg, const char *path, char ret[PATH_MAX],
+			 struct err *err)
+{
+	struct building *b = arg;
+
+	return path_map_apply(b->args->maps, b->args->nmaps, path, ret,
+			      PATH_MAX, err);
+}
+
 static int call_open_path(void *arg, const char *path, int flags,
 			  unsigned int mode, struct err *err)
 {
@@ -122,14 +132,17 @@ static int call_open_path(void *arg, const char *path, int flags,
 		.mode = flags & (O_CREAT | __O_TMPFILE) ? mode : 0,
 		.resolve = RESOLVE_IN_ROOT,
 	};
+	char now[PATH_MAX];
 	long fd;
 	int r;
 
-	r = as_user(b->args->owner, err);
+	r = call_map_path(b, path, now, err);
+	if (r == 0)
+		r = as_user(b->args->owner, err);
 	if (r < 0)
 		return r;
-	fd = syscall(__NR_openat2, b->ctx.root_fd, path, &how, sizeof(how));
-	r = fd < 0 ? err_sys(err, "%s", path) : (int)fd;
+	fd = syscall(__NR_openat2, b->ctx.root_fd, now, &how, sizeof(how));
+	r = fd < 0 ? err_sys(err, "%s", now) : (int)fd;
 	as_root();
 	return r;
 }
@@ -193,6 +206,7 @@ int building_init(struct building *b, struct err *err)
 		.task_pid = call_task_pid,
 		.lend_fd = call_lend_fd,
 		.inherited_filters = call_inherited_filters,
+		.map_path = call_map_path,
 		.open_path = call_open_path,
 		.inherited = call_inherited,
 	};

@@ -140,6 +140,8 @@ int restore_job(const struct conf *conf, const struct restore *p,
 	w.allow_uprobes = p->allow_uprobes;
 	w.has_files = 1;
 	w.files = p->files;
+	w.map = p->maps;
+	w.n_map = p->nmaps;
 	w.job_id = (char *)p->job_id;
 	w.cluster = launch_is_local(p->job_id) ? (char *)LOCAL_CLUSTER
 					       : conf->cluster;

@@ -35,6 +35,8 @@ struct restore {
 	const struct caller *caller; /* as above */
 	bool stepping, keep, allow_uprobes;
 	uint32_t files; /* enum file_policy */
+	char **maps;    /* of paths, nmaps of them */
+	size_t nmaps;
 	unsigned int timeout_s;
 };
 int restore_job(const struct conf *conf, const struct restore *p,

@@ -13,6 +13,8 @@
 #include "storage/as_user.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
+#include "util/file_policy.h"
+#include "util/path_map.h"
 #include "wire/frame.h"
 
 #define ABORT_MS 10000
@@ -63,14 +65,28 @@ static int find_owner(const struct operation *op, struct plan *plan,
 				    &plan->owner, err);
 }
 
+static int check_words(const Request *req, struct err *err)
+{
+	int r = 0;
+
+	if (req->files >= FILES_POLICIES || req->n_map > PATH_MAPS_MAX)
+		return err_set(err, -EINVAL, "policy %u for files, %zu maps",
+			       req->files, req->n_map);
+	for (size_t i = 0; i < req->n_map && r == 0; i++)
+		r = path_map_check(req->map[i], err);
+	return r;
+}
+
 static int make_plan(const struct operation *op, struct plan *plan,
 		     struct err *err)
 {
 	const Request *req = op->req;
 	struct control_info info;
 	struct err unused;
-	int r;
+	int r = check_words(req, err);
 
+	if (r < 0)
+		return r;
 	plan->generation = req->has_generation ? req->generation : 0;
 	plan->dir = req->dir;
 	if (req->dir) {
@@ -173,6 +189,8 @@ static int fill_supervisor(const struct operation *op, struct plan *plan,
 		.caller = op->caller,
 		.allow_uprobes = req->has_allow_uprobes && req->allow_uprobes,
 		.files = req->files,
+		.maps = req->map,
+		.nmaps = req->n_map,
 		.stepping = req->has_stepping && req->stepping &&
 			    op->caller->uid == 0,
 		.timeout_s = req->has_timeout_ms

@@ -206,7 +206,9 @@ static int fs_restore(struct restore_ctx *ctx, struct restore_task *task,
 		      const ProtobufCMessage *msg, struct err *err)
 {
 	const FsRecord *rec = (const FsRecord *)msg;
-	auto_free char *cwd = NULL;
+	const struct restore_engine *e = ctx->engine;
+	auto_free char *was = NULL;
+	char cwd[PATH_MAX];
 	int64_t value;
 	int r;
 
@@ -214,7 +216,9 @@ static int fs_restore(struct restore_ctx *ctx, struct restore_task *task,
 		return err_set(err, -ENOTSUP, "a root directory other than /");
 	if (rec->umask > 0777)
 		return err_set(err, -EBADMSG, "umask %#o", rec->umask);
-	r = unpack_path(&rec->cwd, &cwd, err);
+	r = unpack_path(&rec->cwd, &was, err);
+	if (r == 0)
+		r = e->map_path(e->arg, was, cwd, err);
 	if (r < 0)
 		return r;
 	r = rec->cwd_deleted ? enter_deleted(task->remote, cwd, err)

@@ -2,6 +2,7 @@
 #ifndef JOBCR_RESOURCE_RESTORE_H
 #define JOBCR_RESOURCE_RESTORE_H
 
+#include <limits.h>
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -100,7 +101,11 @@ struct restore_engine {
 	 */
 	int (*inherited_filters)(void *arg, struct restore_task *task,
 				 const struct filters **ret, struct err *err);
-	/* Open with the owner's rights below the job's root. */
+	/* Where the file is that had this path. */
+	int (*map_path)(void *arg, const char *path, char ret[PATH_MAX],
+			struct err *err);
+	/* Open what had this path with the owner's rights, below the job's
+	 * root. */
 	int (*open_path)(void *arg, const char *path, int flags,
 			 unsigned int mode, struct err *err);
 };

@@ -4,6 +4,8 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/cgroup.h \
 	%D%/file_policy.c \
 	%D%/file_policy.h \
+	%D%/path_map.c \
+	%D%/path_map.h \
 	%D%/cleanup.h \
 	%D%/clock.h \
 	%D%/crc32c.c \

@@ -224,5 +224,27 @@ ok $? "but a second restore finds what the first run wrote"
 "$jobcr" run --files some -- true 2>"$tmp/log"
 [ $? = 2 ] || grep -q 'files "some": rollback, keep or refuse' "$tmp/log"
 ok $? "there are three policies"
+
+# A job whose files were all moved.
+mkdir -p "$tmp/old/sub" "$tmp/aside"
+cp /bin/bash "$tmp/old/shell"
+cp "$tmp/script" "$tmp/old/script"
+rm -f "$tmp/old/go"
+printf 'one\ntwo\n' >"$tmp/old/input"
+id=$(cd "$tmp/old/sub" && "$jobcr" run --detach --output "$tmp/old/out" -- \
+	"$tmp/old/shell" ../script .. 2>"$tmp/log")
+until_true grep -q one "$tmp/old/out"
+"$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
+mv "$tmp/old" "$tmp/new"
+mv "$tmp/new/out" "$tmp/aside/out"
+: >"$tmp/new/go"
+"$jobcr" restore "$id" --map "$tmp/old/=$tmp/new" \
+	--map "$tmp/old/out=$tmp/aside/out" >"$tmp/log" 2>&1
+ok $? "--map: it goes on where its files are now"
+printf 'one\ntwo\n' | cmp -s - "$tmp/aside/out"
+ok $? "with the longest path that fits"
+"$jobcr" restore "$id" --map "old=/new" >"$tmp/log" 2>&1
+[ $? = 2 ] && grep -q 'old=/new": OLD=NEW with absolute paths' "$tmp/log"
+ok $? "what is no map is wrong use"
 echo "1..$n"
 exit $bad
