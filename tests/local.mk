@@ -295,6 +295,23 @@ VICTIMS += %D%/victims/mm.victim
 %C%_victims_mm_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
 %C%_victims_mm_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/sysv_shm.victim
+%C%_victims_sysv_shm_victim_SOURCES = %D%/victims/sysv_shm.c
+%C%_victims_sysv_shm_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_sysv_shm_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/sysv_sem.victim
+%C%_victims_sysv_sem_victim_SOURCES = %D%/victims/sysv_sem.c
+%C%_victims_sysv_sem_victim_LDADD = $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/sysv_msg.victim
+%C%_victims_sysv_msg_victim_SOURCES = %D%/victims/sysv_msg.c
+%C%_victims_sysv_msg_victim_LDADD = $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/mqueue.victim
+%C%_victims_mqueue_victim_SOURCES = %D%/victims/mqueue.c
+%C%_victims_mqueue_victim_LDADD = $(VICTIM_LIBS)
+
 VICTIMS += %D%/victims/shmem.victim
 %C%_victims_shmem_victim_SOURCES = %D%/victims/shmem.c
 %C%_victims_shmem_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib

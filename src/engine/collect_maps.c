@@ -69,6 +69,10 @@ static int collect_vma(struct collection *c, uint32_t task, const struct vma *v,
 	char path[64];
 
 	c->uprobes |= mapping_is_uprobes(v);
+	/* Its inode's number is its id, which other namespaces have too. */
+	if (kind == MAPPING_SYSV)
+		return object_get(c->objects, OBJECT_SYSV_SHM, v->inode, 0, 0,
+				  ret_object, NULL, err);
 	if (kind != MAPPING_FILE && kind != MAPPING_SHMEM)
 		return 0;
 	if (kind == MAPPING_FILE && (v->flags & VMA_HUGETLB))

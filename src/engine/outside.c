@@ -136,6 +136,10 @@ static int look_at_maps(struct outside *o, pid_t pid, int proc_fd,
 			.pid = pid,
 		};
 
+		/* Numbers of System V segments are their ids, of any
+		 * namespace: the kernel counts who has them attached. */
+		if (strncmp(v->path, "/SYSV", 5) == 0)
+			continue;
 		if (v->inode && is_memory(o, h.dev))
 			r = add(o, &h, err);
 	}

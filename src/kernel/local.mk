@@ -4,6 +4,8 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/features.h \
 	%D%/hugetlb.c \
 	%D%/hugetlb.h \
+	%D%/ipc.c \
+	%D%/ipc.h \
 	%D%/kcmp.c \
 	%D%/kcmp.h \
 	%D%/maps.c \

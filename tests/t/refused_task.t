@@ -12,5 +12,5 @@ if [ "$(id -u)" != 0 ]; then
 fi
 for kind in cpuid cookie flusher landlock ldt ports undo semaphore shm msg \
 	traced chroot mounted namespace adopted; do
-	"$roundtrip" -m resume "$victim" "$kind"
+	"$roundtrip" -H -m resume "$victim" "$kind"
 done | awk -f "${top_srcdir:-.}/tests/lib/points.awk"
