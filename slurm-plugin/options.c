@@ -14,7 +14,7 @@
 /* spank.h has no names for them. */
 enum { ARGUMENT_NEEDED = 1, ARGUMENT_OPTIONAL = 2 };
 
-enum { SWITCH, INTERVAL, TIMELIMIT, SIGNAL, ISA, OPTIONS };
+enum { SWITCH, INTERVAL, TIMELIMIT, SIGNAL, ISA, IPC, OPTIONS };
 
 /* As job_options_set has them. */
 static const char *const keys[OPTIONS] = {
@@ -22,6 +22,7 @@ static const char *const keys[OPTIONS] = {
 	[TIMELIMIT] = "timelimit",
 	[SIGNAL] = "signal",
 	[ISA] = "isa",
+	[IPC] = "ipc",
 };
 
 /*
@@ -75,9 +76,10 @@ static struct spank_option *all_options(void)
 {
 	static char names[OPTIONS][20] = { "jobcr", "jobcr-interval",
 					   "jobcr-timelimit", "jobcr-signal",
-					   "jobcr-isa" };
-	static char arguments[OPTIONS][12] = { "on|off", "TIME|auto", "TIME",
-					       "SIG[@TIME]", "x86-64-vN" };
+					   "jobcr-isa", "jobcr-ipc" };
+	static char arguments[OPTIONS][16] = { "on|off",     "TIME|auto",
+					       "TIME",       "SIG[@TIME]",
+					       "x86-64-vN",  "private|host" };
 	static char usage[OPTIONS][120] = {
 		"Checkpoint the job when it is preempted and let it go on "
 		"where it was, on any node (off: not).",
@@ -88,6 +90,8 @@ static struct spank_option *all_options(void)
 		"checkpointed to be ended.",
 		"The job uses no more than this level of the CPU, and may go "
 		"on where there is no more (2, 3 or 4).",
+		"Whose System V IPC and POSIX message queues the job sees: "
+		"its own, or the node's.",
 	};
 	static struct spank_option options[OPTIONS];
 	int i;
@@ -126,13 +130,16 @@ static void parse_word(const char *word, struct options *ret)
 	else if ((value = value_of(word, "default")) && *value &&
 		 parse_switch(value, &off) == 0)
 		ret->by_default = !off;
+	else if ((value = value_of(word, "ipc")) &&
+		 (strcmp(value, "host") == 0 || strcmp(value, "private") == 0))
+		ret->host_ipc = strcmp(value, "host") == 0;
 	else if ((value = value_of(word, "epilog_wait")) &&
 		 parse_u64(value, EPILOG_WAIT_MAX, &seconds) == 0)
 		ret->epilog_wait_s = (unsigned int)seconds;
 	else
 		slurm_error("jobcr: plugstack.conf: %s: only run_dir=DIR, "
-			    "libexec=DIR, epilog_wait=SECONDS and default=on "
-			    "or off are known",
+			    "libexec=DIR, epilog_wait=SECONDS, default=on or "
+			    "off and ipc=private or host are known",
 			    word);
 }
 
@@ -191,6 +198,8 @@ void options_wish(spank_t spank, const struct options *conf, struct wish *ret)
 		ret->asked = seen.asked;
 		off = seen.off;
 	}
+	if (!ret->options.ipc && conf->host_ipc)
+		ret->options.ipc = JOB_IPC_HOST;
 	ret->on = !off && (ret->asked || conf->by_default);
 	ret->asked = ret->on && ret->asked;
 }

@@ -155,6 +155,7 @@ int cmd_run(const struct cli *cli, int argc, char **argv)
 		{ "name", required_argument, NULL, 'n' },
 		{ "interval", required_argument, NULL, 'i' },
 		{ "isa", required_argument, NULL, 'l' },
+		{ "ipc", required_argument, NULL, 'p' },
 		{ "pty", no_argument, NULL, 't' },
 		{ "detach-key", required_argument, NULL, 'k' },
 		{ NULL, 0, NULL, 0 },
@@ -182,6 +183,8 @@ int cmd_run(const struct cli *cli, int argc, char **argv)
 			add_option(&req, wishes, "interval", optarg);
 		else if (c == 'l')
 			add_option(&req, wishes, "isa", isa = optarg);
+		else if (c == 'p')
+			add_option(&req, wishes, "ipc", optarg);
 		else if (c == 't')
 			req.has_pty = req.pty = 1;
 		else if (c != 'k')
