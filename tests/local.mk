@@ -408,6 +408,7 @@ T_TESTS += %D%/t/refused.t
 T_TESTS += %D%/t/stdio.t
 T_TESTS += %D%/t/terminal.t
 EXTRA_DIST += %D%/t/terminal.py %D%/lib/terminal.py
+T_TESTS += %D%/t/ipc.t
 T_TESTS += %D%/t/files.t
 
 UNIT_TESTS += %D%/unit/eintr
@@ -654,6 +655,12 @@ UNIT_TESTS += %D%/unit/inherited
 UNIT_TESTS += %D%/unit/edited
 %C%_unit_edited_SOURCES = %D%/unit/edited.c
 %C%_unit_edited_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+
+UNIT_TESTS += %D%/unit/edited_ipc
+%C%_unit_edited_ipc_SOURCES = %D%/unit/edited_ipc.c
+%C%_unit_edited_ipc_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 

@@ -395,8 +395,7 @@ static int check_record(const struct restore_ctx *ctx,
 	for (size_t i = 0; good && i < rec->n_last; i++)
 		good = rec->last[i] < set->n_values;
 	if (!good)
-		return err_set(err, -EBADMSG, "set %d: no such semaphores",
-			       rec->id);
+		return err_set(err, -EBADMSG, "no such semaphores");
 	*ret = set;
 	return 0;
 }
