@@ -312,6 +312,11 @@ VICTIMS += %D%/victims/mqueue.victim
 %C%_victims_mqueue_victim_SOURCES = %D%/victims/mqueue.c
 %C%_victims_mqueue_victim_LDADD = $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/dev_shm.victim
+%C%_victims_dev_shm_victim_SOURCES = %D%/victims/dev_shm.c
+%C%_victims_dev_shm_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_dev_shm_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+
 VICTIMS += %D%/victims/shmem.victim
 %C%_victims_shmem_victim_SOURCES = %D%/victims/shmem.c
 %C%_victims_shmem_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
@@ -408,6 +413,7 @@ T_TESTS += %D%/t/refused.t
 T_TESTS += %D%/t/stdio.t
 T_TESTS += %D%/t/terminal.t
 EXTRA_DIST += %D%/t/terminal.py %D%/lib/terminal.py
+T_TESTS += %D%/t/dev_shm.t
 T_TESTS += %D%/t/ipc.t
 T_TESTS += %D%/t/files.t
 

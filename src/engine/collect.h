@@ -78,7 +78,7 @@ struct collection {
 	size_t nids;
 	struct object_table *objects;
 	struct mapping_devices devices;
-	dev_t mounts[COLLECTION_MOUNTS]; /* of hugetlbfs, mapped files' */
+	dev_t mounts[COLLECTION_MOUNTS]; /* /dev/shm; mapped hugetlbfs' */
 	size_t nmounts;
 };
 

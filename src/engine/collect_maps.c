@@ -137,9 +137,23 @@ static int collect_memfds(struct collection *c, struct err *err)
 	return r;
 }
 
+/* Memory with a name: where others may map it too. */
+static void note_named_memory(struct collection *c)
+{
+	const int proc_fd = c->tasks[0].view.proc_fd;
+	struct stat st, root;
+
+	if (fstatat(proc_fd, "root/dev/shm", &st, 0) == 0 &&
+	    fstatat(proc_fd, "root/", &root, 0) == 0 &&
+	    st.st_dev != root.st_dev)
+		note_mount(c, st.st_dev);
+}
+
 int collect_mappings(struct collection *c, struct err *err)
 {
 	int r;
+
+	note_named_memory(c);
 
 	r = collect_memfds(c, err);
 	for (size_t i = 0; r == 0 && i < c->ntasks; i++) {

@@ -97,6 +97,7 @@ static int look_at_fd(struct outside *o, pid_t pid, int proc_fd, int fd,
 	/* To ask what it is could wait for a file system of the network. */
 	if (strncmp(link, "/memfd:", 7) != 0 &&
 	    strncmp(link, "/dev/zero", 9) != 0 &&
+	    strncmp(link, "/dev/shm/", 9) != 0 &&
 	    strncmp(link, "/anon_hugepage", 14) != 0)
 		return 0;
 	if (fstatat(proc_fd, name, &st, 0) < 0 || !S_ISREG(st.st_mode) ||

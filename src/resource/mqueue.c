@@ -157,8 +157,12 @@ static int each_inside(const struct dump_ctx *ctx, queue_fn fn, void *arg,
 		return mount == -ENODEV ? 0 : mount;
 	fd = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir)
-		return err_sys(err, "message queues");
+	if (!dir) {
+		r = err_sys(err, "message queues");
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
 	while (r == 0 && (d = readdir(dir))) {
 		if (d->d_name[0] == '.' &&
 		    (!d->d_name[1] || !strcmp(d->d_name, "..")))
