@@ -13,7 +13,7 @@ static const char usage[] =
 	"\n"
 	"  run [--detach] [--pty] [--output FILE] [--name NAME] [--interval "
 	"TIME]\n"
-	"      [--isa LEVEL] -- COMMAND [ARGUMENT...]\n"
+	"      [--isa LEVEL] [--ipc private|host] -- COMMAND [ARGUMENT...]\n"
 	"  attach JOBID [--read-only] [--steal] [--detach-key KEY]\n"
 	"                                 to the terminal of a job: ctrl-] d "
 	"leaves it\n"
