@@ -78,6 +78,11 @@ int ipc_list(enum ipc_kind kind, int **ret_ids, size_t *ret_count,
 	size_t count = 0, room = 0, size = 0;
 	int id;
 
+	*ret_ids = NULL;
+	*ret_count = 0;
+	/* A kernel without System V IPC has no objects. */
+	if (!f && errno == ENOENT)
+		return 0;
 	if (!f)
 		return err_sys(err, "%s", files[kind].list);
 	while (getline(&line, &size, f) >= 0) {

@@ -63,6 +63,8 @@ const char *file_system_refused(const struct fd_view *fd)
 			return refused[i].what;
 	if (!strncmp(fd->link, "/memfd:", 7) && !fd->stat->st_nlink)
 		return "memfd";
+	if (!strncmp(fd->link, "/SYSV", 5) && !fd->stat->st_nlink)
+		return "System V shared memory segment";
 	return NULL;
 }
 

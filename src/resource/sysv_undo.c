@@ -26,7 +26,9 @@
 #include "util/cleanup.h"
 
 #define VALUE_MAX 32767 /* SEMVMX, SEMAEM */
-#define OPS_MAX   8u    /* of one call here */
+#define OPS_MAX   500u  /* of one call here */
+#define OPS_LEAST 6u
+#define OPS_EACH  4u    /* for one semaphore, and two to wait */
 
 union semun {
 	int val;
@@ -80,16 +82,23 @@ static int check_one(const struct dump_ctx *ctx, int id, void *arg,
 	const struct task_view *t = k->task;
 	const char *why = NULL;
 	struct semid_ds ds;
+	uint64_t most;
+	int r;
 
 	(void)ctx;
 	if (semctl(id, 0, IPC_STAT, (union semun){ .buf = &ds }) < 0)
 		return err_sys(err, "semctl");
 	if (!ds.sem_otime)
 		return 0;
+	r = ipc_limit("kernel/sem", 2, &most, err);
+	if (r < 0)
+		return r;
 	if (t->status->seccomp)
 		why = "is under a seccomp filter";
 	else if (!may_alter(&ds.sem_perm, t->status))
 		why = "may not change it now";
+	else if (most < OPS_LEAST)
+		why = "may make too few operations at once (kernel.sem)";
 	if (why)
 		refusals_add(k->no, t->ns_pid, t->stat->comm, -1,
 			     "remove the set, or use it without SEM_UNDO and "
@@ -135,101 +144,108 @@ static int sysv_undo_check_thread(const struct dump_ctx *ctx,
 	return r;
 }
 
-/* One attempt: operations on one semaphore that never succeed. */
-struct attempt {
-	struct sembuf ops[OPS_MAX];
+/* Operations of one call. */
+struct operations {
+	struct sembuf v[OPS_MAX];
 	unsigned int count;
-	unsigned short number;
 };
 
-static void operate(struct attempt *a, int by, int flags)
+static void operate(struct operations *o, unsigned short number, int by,
+		    int flags)
 {
-	a->ops[a->count++] = (struct sembuf){
-		.sem_num = a->number,
+	o->v[o->count++] = (struct sembuf){
+		.sem_num = number,
 		.sem_op = (short)by,
 		.sem_flg = (short)flags,
 	};
 }
 
-/* For zero, while it is not zero. */
-static void wait_in_vain(struct attempt *a, int value)
+struct set { /* as it is in the job's namespace */
+	int id;
+	bool used;
+	size_t count;
+	unsigned short *values;
+	bool *last;    /* used by the task last */
+	uint64_t most; /* operations of a call */
+};
+
+/*
+ * Lead an adjustment towards the end of its range, by `step`: ERANGE, or the
+ * call goes on.  Returns the value of the semaphore then.
+ */
+typedef int (*lead_fn)(struct operations *o, unsigned short number, int value,
+		       int step);
+
+/* Beyond VALUE_MAX, by 1 to VALUE_MAX. */
+static int lead_up(struct operations *o, unsigned short number, int value,
+		   int step)
+{
+	if (value < VALUE_MAX)
+		operate(o, number, VALUE_MAX - value, 0);
+	operate(o, number, -step, SEM_UNDO);
+	return VALUE_MAX - step;
+}
+
+/* Below -VALUE_MAX - 1, by 1 to VALUE_MAX + 1. */
+static int lead_down(struct operations *o, unsigned short number, int value,
+		     int step)
+{
+	if (value)
+		operate(o, number, -value, 0);
+	operate(o, number, 1, SEM_UNDO);
+	if (step == 1)
+		return 1;
+	operate(o, number, -1, 0);
+	operate(o, number, step - 1, SEM_UNDO);
+	return step - 1;
+}
+
+/* For zero, while it is not zero: nothing of the call is done. */
+static void wait_in_vain(struct operations *o, unsigned short number, int value)
 {
 	if (!value)
-		operate(a, 1, 0);
-	operate(a, 0, IPC_NOWAIT);
+		operate(o, number, 1, 0);
+	operate(o, number, 0, IPC_NOWAIT);
 }
 
-/* Would it exceed VALUE_MAX with `more` added?  more: 1 to VALUE_MAX. */
-static struct attempt exceeds(unsigned short number, int value, int more)
-{
-	struct attempt a = { .number = number };
-
-	if (value < VALUE_MAX)
-		operate(&a, VALUE_MAX - value, 0);
-	operate(&a, -more, SEM_UNDO);
-	wait_in_vain(&a, VALUE_MAX - more);
-	return a;
-}
-
-/* Would it be below -VALUE_MAX - 1 with `less` taken?  1 to VALUE_MAX + 1. */
-static struct attempt falls_below(unsigned short number, int value, int less)
-{
-	struct attempt a = { .number = number };
-
-	if (value)
-		operate(&a, -value, 0);
-	operate(&a, 1, SEM_UNDO);
-	if (less > 1) {
-		operate(&a, -1, 0);
-		operate(&a, less - 1, SEM_UNDO);
-		wait_in_vain(&a, less - 1);
-	} else {
-		wait_in_vain(&a, 1);
-	}
-	return a;
-}
-
-static int ask(struct remote *remote, int id, const struct attempt *a,
-	       bool *ret_beyond, struct err *err)
+/* Is the adjustment of one of these semaphores beyond its range by step? */
+static int ask(struct remote *remote, const struct set *s, size_t first,
+	       size_t count, lead_fn lead, int step, bool *ret, struct err *err)
 {
 	const uint64_t at = remote_buffer(remote);
-	const uint64_t args[6] = { (uint64_t)id, at, a->count };
-	int64_t value;
-	int r;
+	struct operations o = { .count = 0 };
+	int64_t answer;
+	int r, value = 0;
 
-	r = remote_write(remote, at, a->ops, a->count * sizeof(a->ops[0]),
-			 err);
+	for (size_t i = first; i < first + count; i++)
+		value = lead(&o, (unsigned short)i, s->values[i], step);
+	wait_in_vain(&o, (unsigned short)(first + count - 1), value);
+	r = remote_write(remote, at, o.v, o.count * sizeof(o.v[0]), err);
 	if (r == 0)
-		r = remote_syscall(remote, __NR_semop, args, &value, err);
+		r = remote_syscall(remote, __NR_semop,
+				   (uint64_t[6]){ (uint64_t)s->id, at,
+						  o.count },
+				   &answer, err);
 	if (r < 0)
 		return r;
-	if (value != -EAGAIN && value != -ERANGE)
+	if (answer != -EAGAIN && answer != -ERANGE)
 		return err_set(err, -EIO, "an undo cannot be found out (%lld)",
-			       (long long)value);
-	*ret_beyond = value == -ERANGE;
+			       (long long)answer);
+	*ret = answer == -ERANGE;
 	return 0;
 }
 
-/* The smallest step that leads beyond the range; limit + 1: none does. */
-static int search(struct remote *remote, int id, unsigned short number,
-		  int value, int limit,
-		  struct attempt (*attempt)(unsigned short, int, int),
-		  int *ret, struct err *err)
+/* The smallest step that leads beyond the range; limit does. */
+static int search(struct remote *remote, const struct set *s, size_t number,
+		  lead_fn lead, int limit, int *ret, struct err *err)
 {
-	int low = 1, high = limit + 1, r;
-	struct attempt a = attempt(number, value, limit);
+	int low = 1, high = limit, r;
 	bool beyond;
 
-	*ret = high;
-	r = ask(remote, id, &a, &beyond, err);
-	if (r < 0 || !beyond)
-		return r;
-	high = limit;
 	while (low < high) {
 		const int middle = low + (high - low) / 2;
 
-		a = attempt(number, value, middle);
-		r = ask(remote, id, &a, &beyond, err);
+		r = ask(remote, s, number, 1, lead, middle, &beyond, err);
 		if (r < 0)
 			return r;
 		if (beyond)
@@ -241,30 +257,57 @@ static int search(struct remote *remote, int id, unsigned short number,
 	return 0;
 }
 
-static int find_adjustment(struct remote *remote, int id,
-			   unsigned short number, int value, int *ret,
-			   struct err *err)
+static int find_adjustment(struct remote *remote, const struct set *s,
+			   size_t number, int *ret, struct err *err)
 {
-	int step, r;
+	int step = 0, r;
+	bool beyond;
 
-	r = search(remote, id, number, value, VALUE_MAX, exceeds, &step, err);
-	if (r < 0 || step <= VALUE_MAX) {
+	*ret = 0;
+	r = ask(remote, s, number, 1, lead_up, VALUE_MAX, &beyond, err);
+	if (r == 0 && beyond) {
+		r = search(remote, s, number, lead_up, VALUE_MAX, &step, err);
 		*ret = VALUE_MAX + 1 - step;
 		return r;
 	}
-	r = search(remote, id, number, value, VALUE_MAX + 1, falls_below,
-		   &step, err);
+	if (r == 0)
+		r = ask(remote, s, number, 1, lead_down, VALUE_MAX + 1, &beyond,
+			err);
+	if (r < 0 || !beyond)
+		return r;
+	r = search(remote, s, number, lead_down, VALUE_MAX + 1, &step, err);
 	*ret = step - (VALUE_MAX + 2);
 	return r;
 }
 
-struct set { /* as it is in the job's namespace */
-	int id;
-	bool used;
-	size_t count;
-	unsigned short *values;
-	bool *last; /* used by the task last */
-};
+/* Most have none: many are asked for in one call. */
+static int have_any(struct remote *remote, const struct set *s, size_t first,
+		    size_t count, bool *ret, struct err *err)
+{
+	int r = ask(remote, s, first, count, lead_up, VALUE_MAX, ret, err);
+
+	return r < 0 || *ret ? r
+			     : ask(remote, s, first, count, lead_down,
+				   VALUE_MAX + 1, ret, err);
+}
+
+static int find_adjustments(struct remote *remote, const struct set *s,
+			    int *ret, struct err *err)
+{
+	const uint64_t most = s->most < OPS_MAX ? s->most : OPS_MAX;
+	const size_t group = most < 2 * OPS_EACH ? 1 : most / OPS_EACH - 1;
+	int r = 0;
+	bool any;
+
+	for (size_t at = 0; at < s->count && r == 0; at += group) {
+		size_t count = s->count - at < group ? s->count - at : group;
+
+		r = have_any(remote, s, at, count, &any, err);
+		for (size_t i = at; i < at + count && any && r == 0; i++)
+			r = find_adjustment(remote, s, i, &ret[i], err);
+	}
+	return r;
+}
 
 struct sets {
 	const struct task_view *task;
@@ -284,6 +327,7 @@ static void sets_done(struct sets *s)
 static int read_set(struct set *s, pid_t pid, struct err *err)
 {
 	struct semid_ds ds;
+	int r;
 
 	if (semctl(s->id, 0, IPC_STAT, (union semun){ .buf = &ds }) < 0)
 		return err_sys(err, "semctl");
@@ -295,6 +339,9 @@ static int read_set(struct set *s, pid_t pid, struct err *err)
 		return err_num(err, ENOMEM, "semaphores");
 	if (semctl(s->id, 0, GETALL, (union semun){ .array = s->values }) < 0)
 		return err_sys(err, "values");
+	r = ipc_limit("kernel/sem", 2, &s->most, err);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < s->count; i++)
 		s->last[i] = semctl(s->id, (int)i, GETPID) == pid;
 	return 0;
@@ -314,8 +361,8 @@ static int collect_one(const struct dump_ctx *ctx, int id, void *arg,
 	return read_set(&s->v[s->count - 1], s->task->pid, err);
 }
 
-static int put_undo(SysvUndoRecord *rec, SysvUndo *room, size_t number,
-		    int adjustment)
+static void add_undo(SysvUndoRecord *rec, SysvUndo *room, size_t number,
+		     int adjustment)
 {
 	SysvUndo *u = &room[rec->n_undos];
 
@@ -323,7 +370,6 @@ static int put_undo(SysvUndoRecord *rec, SysvUndo *room, size_t number,
 	u->number = (uint32_t)number;
 	u->adjustment = adjustment;
 	rec->undos[rec->n_undos++] = u;
-	return 0;
 }
 
 static int dump_set(const struct dump_ctx *ctx, const struct task_view *task,
@@ -333,23 +379,22 @@ static int dump_set(const struct dump_ctx *ctx, const struct task_view *task,
 	auto_free SysvUndo *room = calloc(s->count + 1, sizeof(*room));
 	auto_free SysvUndo **undos = calloc(s->count + 1, sizeof(SysvUndo *));
 	auto_free uint32_t *last = calloc(s->count + 1, sizeof(*last));
-	int r = 0, by = 0;
+	auto_free int *found = calloc(s->count + 1, sizeof(*found));
+	int r = 0;
 
-	if (!room || !undos || !last)
+	if (!room || !undos || !last || !found)
 		return err_num(err, ENOMEM, "semaphores");
+	if (list && s->used)
+		r = find_adjustments(task->remote, s, found, err);
 	rec.pid = task->ns_pid;
 	rec.id = s->id;
 	rec.undos = undos;
 	rec.last = last;
-	for (size_t i = 0; i < s->count && r == 0; i++) {
+	for (size_t i = 0; i < s->count; i++) {
 		if (s->last[i])
 			last[rec.n_last++] = (uint32_t)i;
-		if (list && s->used)
-			r = find_adjustment(task->remote, s->id,
-					    (unsigned short)i, s->values[i],
-					    &by, err);
-		if (r == 0 && by)
-			r = put_undo(&rec, room, i, by);
+		if (found[i])
+			add_undo(&rec, room, i, found[i]);
 	}
 	if (r < 0 || (!rec.n_undos && !rec.n_last))
 		return r;
@@ -401,17 +446,16 @@ static int check_record(const struct restore_ctx *ctx,
 }
 
 static int operate_remote(struct remote *remote, int id,
-			  const struct attempt *a, struct err *err)
+			  const struct operations *o, struct err *err)
 {
 	const uint64_t at = remote_buffer(remote);
 	int64_t value;
 	int r;
 
-	r = remote_write(remote, at, a->ops, a->count * sizeof(a->ops[0]),
-			 err);
+	r = remote_write(remote, at, o->v, o->count * sizeof(o->v[0]), err);
 	return r < 0 ? r
 		     : remote_call(remote, "semop", &value, err, __NR_semop,
-				   (uint64_t)id, at, a->count, 0, 0, 0);
+				   (uint64_t)id, at, o->count, 0, 0, 0);
 }
 
 /*
@@ -424,15 +468,18 @@ static int make_adjustment(struct remote *remote, int id, const SysvUndo *u,
 	int left = u->adjustment, r = 0;
 
 	while (left && r == 0) {
-		struct attempt a = { .number = (unsigned short)u->number };
+		const unsigned short number = (unsigned short)u->number;
+		struct operations o = { .count = 0 };
 		const int up = VALUE_MAX - value, most = up > value ? up : value;
 		const int size = abs(left) < most ? abs(left) : most;
 		const int by = left > 0 ? -size : size;
 		const bool undo_first = by < 0 ? up < size : up >= size;
 
-		operate(&a, undo_first ? by : -by, undo_first ? SEM_UNDO : 0);
-		operate(&a, undo_first ? -by : by, undo_first ? 0 : SEM_UNDO);
-		r = operate_remote(remote, id, &a, err);
+		operate(&o, number, undo_first ? by : -by,
+			undo_first ? SEM_UNDO : 0);
+		operate(&o, number, undo_first ? -by : by,
+			undo_first ? 0 : SEM_UNDO);
+		r = operate_remote(remote, id, &o, err);
 		left += by;
 	}
 	return r;
@@ -469,12 +516,13 @@ static int sysv_undo_use(struct restore_ctx *ctx, struct restore_task *task,
 	(void)thread;
 	r = check_record(ctx, rec, &set, err);
 	for (size_t i = 0; i < rec->n_last && r == 0; i++) {
-		struct attempt a = { .number = (unsigned short)rec->last[i] };
+		const unsigned short number = (unsigned short)rec->last[i];
+		struct operations o = { .count = 0 };
 		const int by = set->values[rec->last[i]] ? -1 : 1;
 
-		operate(&a, by, 0);
-		operate(&a, -by, 0);
-		r = operate_remote(task->remote, rec->id, &a, err);
+		operate(&o, number, by, 0);
+		operate(&o, number, -by, 0);
+		r = operate_remote(task->remote, rec->id, &o, err);
 	}
 	return r < 0 ? err_wrap(err, r, "set %d", rec->id) : 0;
 }

@@ -94,6 +94,21 @@ unshare --ipc sh "$tmp/node" >"$tmp/log" 2>&1 &&
 	grep -q '^fs/mqueue/msg_max 17$' "$tmp/inside"
 ok $? "limits are those of the node"
 
+# Where the node shows its message queues the job sees its own.
+cat >"$tmp/node" <<END
+mount -t mqueue mqueue /dev/mqueue && : >/dev/mqueue/of-the-node || exit 1
+"$jobcr" run -- sh -c 'ls /dev/mqueue; : >/dev/mqueue/of-the-job &&
+	stat -f -c %T /dev/mqueue; ls /dev/mqueue' >"$tmp/queues"
+ls /dev/mqueue >>"$tmp/queues"
+END
+made=
+[ -d /dev/mqueue ] || { mkdir /dev/mqueue && made=yes; }
+unshare --ipc --mount sh "$tmp/node" >"$tmp/log" 2>&1 &&
+	printf 'mqueue\nof-the-job\nof-the-node\n' |
+	diff - "$tmp/queues" >>"$tmp/log"
+ok $? "where the node shows message queues a job sees its own"
+[ -z "$made" ] || rmdir /dev/mqueue
+
 cat >"$tmp/job" <<'END'
 ipcmk -M 100000 -p 0604 && ipcmk -S 7 && ipcmk -Q || exit 1
 ipcs -m -s -q

@@ -11,6 +11,7 @@
 
 #define KEY  0x6a6f6253
 #define MOST 32767
+#define MANY 2000
 
 union semun {
 	int val;
@@ -87,6 +88,16 @@ static int threaded(int id)
 	return victim_interrupts != 0;
 }
 
+/* One of very many. */
+static int lonely(int id)
+{
+	if (operate(id, MANY - 2, 3, SEM_UNDO) < 0 ||
+	    operate(id, 777, 9, 0) < 0 || operate(id, 777, -4, SEM_UNDO) < 0)
+		return 1;
+	victim_wait_go();
+	return operate(id, 0, -1, 0) < 0;
+}
+
 /* Waits for two semaphores at once, then for zero. */
 static int waiter(int id)
 {
@@ -152,10 +163,11 @@ int main(void)
 	int other = semget(KEY + 2, 32, IPC_CREAT | 0600);
 	union semun one = { .val = 1 };
 	struct semid_ds ds = { 0 };
-	pid_t pid, lost, waits, timed, threads;
+	int large = semget(IPC_PRIVATE, MANY, 0600);
+	pid_t pid, lost, waits, timed, threads, alone;
 
 	victim_need(set >= 0 && tell >= 0 && own >= 0 && wait >= 0 &&
-			    other >= 0,
+			    other >= 0 && large >= 0,
 		    "semget");
 	pid = fork();
 	if (pid == 0)
@@ -170,6 +182,8 @@ int main(void)
 	semctl(other, 31, SETVAL, (union semun){ .val = MOST });
 	semctl(wait, 3, SETVAL, one);
 	threads = start(threaded, own);
+	alone = start(lonely, large);
+	victim_need(victim_until(value_of(large, 777) == 5), "the lonely one");
 	waits = start(waiter, wait);
 	timed = start(timed_waiter, wait);
 	victim_need(operate(own, 1, -1, 0) == 0, "threads");
@@ -204,6 +218,14 @@ int main(void)
 	operate(tell, 1, 1, 0);
 	victim_check(end_of(pid) == 0, "the owner failed");
 	check_undone(set);
+	victim_check(value_of(large, 777) == 5 &&
+			     value_of(large, MANY - 2) == 3 &&
+			     value_of(large, MANY - 1) == 0,
+		     "values of the large set differ");
+	operate(large, 0, 1, 0);
+	victim_check(end_of(alone) == 0 && value_of(large, 777) == 9 &&
+			     value_of(large, MANY - 2) == 0,
+		     "of very many, undos of some are lost");
 	operate(own, 2, 1, 0);
 	victim_check(end_of(threads) == 0, "the threads failed");
 	victim_check(value_of(own, 0) == 0, "the thread's undo is lost");
