@@ -139,6 +139,11 @@ UNIT_TESTS += %D%/unit/tree
 %C%_unit_tree_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/ipc
+%C%_unit_ipc_SOURCES = %D%/unit/ipc.c
+%C%_unit_ipc_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/maps
 %C%_unit_maps_SOURCES = %D%/unit/maps.c
 %C%_unit_maps_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \

@@ -22,6 +22,9 @@
 #ifndef SHM_HUGETLB
 #define SHM_HUGETLB 04000
 #endif
+#ifndef SHM_NORESERVE
+#define SHM_NORESERVE 010000
+#endif
 
 #define PAGE 4096u
 
@@ -206,6 +209,7 @@ static int dump_segment(const struct dump_ctx *ctx, int id,
 		return fd;
 	ipc_fill(&ds->shm_perm, &permissions);
 	rec.id = id;
+	rec.size = ds->shm_segsz;
 	rec.permissions = &permissions;
 	rec.removed = (ds->shm_perm.mode & SHM_DEST) != 0;
 	rec.locked = (ds->shm_perm.mode & SHM_LOCKED) != 0;
@@ -252,7 +256,11 @@ static const ShmemRecord *memory_of(const struct restore_ctx *ctx,
 	const ShmemRecord *memory = (const ShmemRecord *)ctx->engine->find(
 		ctx->engine->arg, TAG_SHMEM, rec->object);
 
-	if (!memory || memory->memfd || !memory->size) {
+	const uint64_t page =
+		memory && memory->has_page_size ? memory->page_size : 1;
+
+	if (!memory || memory->memfd || !rec->size ||
+	    rec->size > memory->size || memory->size - rec->size >= page) {
 		(void)err_set(err, -EBADMSG, "segment %d has no memory",
 			      rec->id);
 		return NULL;
@@ -268,10 +276,12 @@ static int get_segment(const SysvShmRecord *rec, const ShmemRecord *memory,
 
 	if (memory->has_page_size)
 		flags |= SHM_HUGETLB | (int)hugetlb_flag(memory->page_size);
-	id = shmget(key, memory->size, flags);
+	else
+		flags |= SHM_NORESERVE; /* as other shared memory */
+	id = shmget(key, rec->size, flags);
 	if (id < 0)
 		return err_sys(err, "shmget of %llu bytes",
-			       (unsigned long long)memory->size);
+			       (unsigned long long)rec->size);
 	return id == rec->id ? 0
 			     : err_set(err, -EEXIST, "got the id %d instead",
 				       id);

@@ -118,6 +118,24 @@ END
 id=$("$jobcr" run --detach --output "$tmp/out" -- /bin/sh "$tmp/job" "$tmp" \
 	2>"$tmp/log")
 until_true grep -q "Semaphore Arrays" "$tmp/out"
+# Others in its namespace: root comes from outside.
+if command -v python3 >/dev/null && command -v nsenter >/dev/null; then
+	inner=$(pgrep -f "/bin/sh $tmp/job" | tail -n 1)
+	mkfifo "$tmp/end"
+	nsenter -t "$inner" --ipc python3 -c "
+import ctypes
+c = ctypes.CDLL(None)
+c.shmat.restype = ctypes.c_long
+open('$tmp/attached', 'w').write(str(c.shmat(0, None, 0)))
+open('$tmp/end').read()" 2>"$tmp/log" &
+	until_true test -s "$tmp/attached"
+	"$jobcr" checkpoint "$id" >"$tmp/log" 2>&1
+	[ $? != 0 ] && grep -q "id 0) that is attached outside the job (1 of 1" \
+		"$tmp/log"
+	ok $? "a segment that others have attached is refused"
+	: >"$tmp/end"
+	wait $!
+fi
 "$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
 ok $? "a job with objects that nobody uses is saved"
 head -c 100000 "$tmp/out" | grep -q '^0x' && ! grep '^0x' "$tmp/out" |

@@ -61,6 +61,16 @@ static void memory_of_all(ProtobufCMessage *msg)
 	((ShmemRecord *)msg)->size = 1ull << 62;
 }
 
+static void shm_longer(ProtobufCMessage *msg)
+{
+	((SysvShmRecord *)msg)->size++;
+}
+
+static void shm_shorter(ProtobufCMessage *msg)
+{
+	((SysvShmRecord *)msg)->size -= 4096;
+}
+
 static void sem_of_root(ProtobufCMessage *msg)
 {
 	((SysvSemRecord *)msg)->permissions->cuid = 0;
@@ -163,11 +173,15 @@ static const struct edit {
 	{ "a segment of a group", TAG_SYSV_SHM, shm_of_group, "group 42" },
 	{ "a segment given away", TAG_SYSV_SHM, shm_given_away, NULL },
 	{ "a segment without memory", TAG_SYSV_SHM, shm_of_nothing,
-	  "has no memory" },
+	  "there is no object" },
 	{ "a segment with more than its pages", TAG_SYSV_SHM, shm_with_tail,
 	  "its last page" },
 	{ "memory of no bytes", TAG_SHMEM, memory_of_nothing, "has no memory" },
-	{ "memory of all bytes", TAG_SHMEM, memory_of_all, "shmget" },
+	{ "memory of all bytes", TAG_SHMEM, memory_of_all, "has no memory" },
+	{ "a segment longer than its memory", TAG_SYSV_SHM, shm_longer,
+	  "has no memory" },
+	{ "a segment shorter than its memory", TAG_SYSV_SHM, shm_shorter,
+	  "has no memory" },
 	{ "a set of root", TAG_SYSV_SEM, sem_of_root, "made by user 0" },
 	{ "a high value", TAG_SYSV_SEM, sem_high, "value 32768" },
 	{ "an empty set", TAG_SYSV_SEM, sem_none, "0 semaphores" },

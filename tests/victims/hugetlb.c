@@ -477,6 +477,7 @@ static int sysv(void)
 	const int flags = IPC_CREAT | SHM_HUGETLB | (int)HUGE_2M | 0600;
 	int id = shmget(IPC_PRIVATE, 2 * SMALL + 5, flags);
 	int idle = shmget(IPC_PRIVATE, SMALL, flags);
+	struct shmid_ds ds = { 0 };
 	char *at, *reader;
 
 	if (id < 0 || idle < 0)
@@ -502,6 +503,9 @@ static int sysv(void)
 	victim_check(all_zero(at, SMALL) &&
 			     all_zero(at + 2 * SMALL, SMALL),
 		     "zeroes of a segment differ");
+	victim_check(shmctl(id, IPC_STAT, &ds) == 0 &&
+			     ds.shm_segsz == 2 * SMALL + 5,
+		     "a segment has %zu bytes", ds.shm_segsz);
 	at = shmat(idle, NULL, 0);
 	victim_check(at != (void *)-1 && pattern_holds(at, SMALL, 51),
 		     "a segment that nobody had attached differs");
