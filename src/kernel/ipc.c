@@ -59,7 +59,8 @@ void ipc_leave(struct ipc_visit *visit)
 		return;
 	if (setns(visit->own, CLONE_NEWIPC) < 0)
 		abort();
-	cleanup_close(&visit->own);
+	close(visit->own);
+	visit->own = -1;
 }
 
 static int compare_ids(const void *a, const void *b)

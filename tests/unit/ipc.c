@@ -63,7 +63,7 @@ static void test_visit(pid_t pid)
 	   "the other is entered: %s", err.text);
 	ok(ipc_list(IPC_MSG, &ids, &count, &err) == 0 && count == 3 &&
 		   ids[0] == 1001 && ids[1] == 2002 && ids[2] == 3003,
-	   "%zu objects are listed, ascending", count);
+	   "all objects are listed, ascending: %s", err.text);
 	ok(ipc_list(IPC_SHM, &none, &others, &err) == 0 && others == 0,
 	   "none of another kind");
 	ipc_leave(&visit);
