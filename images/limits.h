@@ -21,6 +21,7 @@
 #define ISA_LEVELS_MAX     4u /* x86-64-v4 */
 #define VDSO_MAX_BYTES     65536u
 #define PIPE_MAX_BYTES     (1u << 20)
+#define SEMAPHORES_MAX     65536u /* of one set */
 #define PART_MAX_STREAMS   64u
 #define MANIFEST_MAX_PARTS 65536u
 #define OUTPUT_MAX_PIECES  64u

@@ -1,5 +1,6 @@
 PROTOS = \
 	%D%/files.proto \
+	%D%/ipc.proto \
 	%D%/manifest.proto \
 	%D%/mm.proto \
 	%D%/part.proto \
@@ -14,6 +15,7 @@ PROTO_H = $(PROTOS:.proto=.pb-c.h)
 noinst_LIBRARIES += %D%/libproto.a
 nodist_%C%_libproto_a_SOURCES = \
 	%D%/files.pb-c.c \
+	%D%/ipc.pb-c.c \
 	%D%/manifest.pb-c.c \
 	%D%/mm.pb-c.c \
 	%D%/part.pb-c.c \

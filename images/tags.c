@@ -2,6 +2,7 @@
 #include "images/tags.h"
 
 #include "images/files.pb-c.h"
+#include "images/ipc.pb-c.h"
 #include "images/manifest.pb-c.h"
 #include "images/mm.pb-c.h"
 #include "images/part.pb-c.h"
@@ -33,6 +34,13 @@ static const struct {
 	{ TAG_MEMORY_POLICY, &memory_policy_record__descriptor },
 	{ TAG_PAGES, &pages_record__descriptor },
 	{ TAG_COW, &cow_record__descriptor },
+	{ TAG_SYSV_SHM, &sysv_shm_record__descriptor },
+	{ TAG_SYSV_SEM, &sysv_sem_record__descriptor },
+	{ TAG_SYSV_UNDO, &sysv_undo_record__descriptor },
+	{ TAG_SYSV_MSG, &sysv_msg_record__descriptor },
+	{ TAG_SYSV_MESSAGES, &sysv_messages_record__descriptor },
+	{ TAG_MQUEUE, &mqueue_record__descriptor },
+	{ TAG_MQUEUE_FD, &mqueue_fd_record__descriptor },
 	{ TAG_REGS, &regs_record__descriptor },
 	{ TAG_THREAD, &thread_record__descriptor },
 	{ TAG_SCHED, &sched_record__descriptor },

@@ -24,8 +24,14 @@
 #define TAG_VMA           0x0131u
 #define TAG_SHMEM         0x0132u
 #define TAG_MEMORY_POLICY 0x0133u
+#define TAG_SYSV_SHM      0x0134u
 #define TAG_PAGES         0x0140u
 #define TAG_COW           0x0141u
+#define TAG_SYSV_SEM      0x0150u
+#define TAG_SYSV_UNDO     0x0151u
+#define TAG_SYSV_MSG      0x0152u
+#define TAG_SYSV_MESSAGES 0x0153u
+#define TAG_MQUEUE        0x0154u
 #define TAG_REGS          0x0200u
 #define TAG_THREAD        0x0201u
 #define TAG_SCHED         0x0202u
@@ -43,6 +49,7 @@
 #define TAG_SIGNALFD      0x0308u
 #define TAG_EPOLL         0x0309u
 #define TAG_MEMFD         0x030au
+#define TAG_MQUEUE_FD     0x0310u
 #define TAG_TTY           0x0320u
 #define TAG_PIDFD         0x0330u
 #define TAG_DEAD_PROCESS  0x0331u

@@ -55,7 +55,7 @@ static void keep_only(const int *fds, int count)
  * own children where they were, should anything fail later on; the child
  * only makes system calls before it executes.
  */
-static int start_init(struct family *f, struct err *err)
+static int start_init(struct family *f, bool host_ipc, struct err *err)
 {
 	struct clone_args args = {
 		.flags = CLONE_NEWPID | CLONE_NEWNS,
@@ -69,7 +69,9 @@ static int start_init(struct family *f, struct err *err)
 	pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0) {
 		keep_only(&pair[1], 1);
-		execl(f->program, "jobcr-init", "--init-process", NULL);
+		execl(f->program, "jobcr-init",
+		      host_ipc ? INIT_HOST_IPC : INIT_PROCESS,
+		      host_ipc ? INIT_PROCESS : NULL, NULL);
 		_exit(EXIT_NO_SUPERVISOR);
 	}
 	close(pair[1]);
@@ -135,17 +137,20 @@ static int fork_inside(struct family *f, struct err *err)
 }
 
 /*
- * The job enters init's mounts: setns() moves it to /, so it goes back to
+ * The job enters init's mounts and IPC namespace: setns() moves it to /, so it goes back to
  * where Slurm had put it.  A session of its own gives it ids that mean
  * something inside: the session of slurmstepd would be 0.
  */
-static int enter_mounts(const struct family *f, struct err *err)
+static int enter_spaces(const struct family *f, struct err *err)
 {
 	auto_close int mounts = open_namespace(f->init, "mnt", err);
+	auto_close int ipc = open_namespace(f->init, "ipc", err);
 	auto_free char *cwd = getcwd(NULL, 0);
 
-	if (mounts < 0)
-		return mounts;
+	if (mounts < 0 || ipc < 0)
+		return mounts < 0 ? mounts : ipc;
+	if (setns(ipc, CLONE_NEWIPC) < 0)
+		return err_sys(err, "enter the IPC namespace");
 	if (setns(mounts, CLONE_NEWNS) < 0)
 		return err_sys(err, "enter the mount namespace");
 	if (chdir(cwd ? cwd : "/") < 0)
@@ -161,7 +166,7 @@ static int become_job(struct family *f, const sigset_t *mask, int sock,
 	close(f->sock);
 	if (f->init_sock >= 0)
 		close(f->init_sock);
-	if (f->init > 0 && enter_mounts(f, err) < 0)
+	if (f->init > 0 && enter_spaces(f, err) < 0)
 		_exit(EXIT_NO_SUPERVISOR);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	*ret_sock = sock;
@@ -237,7 +242,7 @@ static int start_family(const struct launch *l, struct family *f,
 		f->job = fork();
 		return f->job < 0 ? err_sys(err, "fork") : 0;
 	}
-	r = start_init(f, err);
+	r = start_init(f, l->options.ipc == JOB_IPC_HOST, err);
 	if (r == 0)
 		r = await_init(f, err);
 	if (r == 0)

@@ -14,7 +14,7 @@
 /* spank.h has no names for them. */
 enum { ARGUMENT_NEEDED = 1, ARGUMENT_OPTIONAL = 2 };
 
-enum { SWITCH, INTERVAL, TIMELIMIT, SIGNAL, ISA, FILES, OPTIONS };
+enum { SWITCH, INTERVAL, TIMELIMIT, SIGNAL, ISA, FILES, IPC, OPTIONS };
 
 /* As job_options_set has them. */
 static const char *const keys[OPTIONS] = {
@@ -23,6 +23,7 @@ static const char *const keys[OPTIONS] = {
 	[SIGNAL] = "signal",
 	[ISA] = "isa",
 	[FILES] = "files",
+	[IPC] = "ipc",
 };
 
 /*
@@ -76,10 +77,15 @@ static struct spank_option *all_options(void)
 {
 	static char names[OPTIONS][20] = { "jobcr", "jobcr-interval",
 					   "jobcr-timelimit", "jobcr-signal",
-					   "jobcr-isa", "jobcr-files" };
-	static char arguments[OPTIONS][24] = { "on|off", "TIME|auto", "TIME",
-					       "SIG[@TIME]", "x86-64-vN",
-					       "rollback|keep|refuse" };
+					   "jobcr-isa", "jobcr-files",
+					   "jobcr-ipc" };
+	static char arguments[OPTIONS][24] = { "on|off",
+					       "TIME|auto",
+					       "TIME",
+					       "SIG[@TIME]",
+					       "x86-64-vN",
+					       "rollback|keep|refuse",
+					       "private|host" };
 	static char usage[OPTIONS][120] = {
 		"Checkpoint the job when it is preempted and let it go on "
 		"where it was, on any node (off: not).",
@@ -91,6 +97,8 @@ static struct spank_option *all_options(void)
 		"The job uses no more than this level of the CPU, and may go "
 		"on where there is no more (2, 3 or 4).",
 		"What a restore does with files that grew after the snapshot.",
+		"Whose System V IPC and POSIX message queues the job sees: "
+		"its own, or the node's.",
 	};
 	static struct spank_option options[OPTIONS];
 	int i;
@@ -129,13 +137,16 @@ static void parse_word(const char *word, struct options *ret)
 	else if ((value = value_of(word, "default")) && *value &&
 		 parse_switch(value, &off) == 0)
 		ret->by_default = !off;
+	else if ((value = value_of(word, "ipc")) &&
+		 (strcmp(value, "host") == 0 || strcmp(value, "private") == 0))
+		ret->host_ipc = strcmp(value, "host") == 0;
 	else if ((value = value_of(word, "epilog_wait")) &&
 		 parse_u64(value, EPILOG_WAIT_MAX, &seconds) == 0)
 		ret->epilog_wait_s = (unsigned int)seconds;
 	else
 		slurm_error("jobcr: plugstack.conf: %s: only run_dir=DIR, "
-			    "libexec=DIR, epilog_wait=SECONDS and default=on "
-			    "or off are known",
+			    "libexec=DIR, epilog_wait=SECONDS, default=on or "
+			    "off and ipc=private or host are known",
 			    word);
 }
 
@@ -194,6 +205,8 @@ void options_wish(spank_t spank, const struct options *conf, struct wish *ret)
 		ret->asked = seen.asked;
 		off = seen.off;
 	}
+	if (!ret->options.ipc && conf->host_ipc)
+		ret->options.ipc = JOB_IPC_HOST;
 	ret->on = !off && (ret->asked || conf->by_default);
 	ret->asked = ret->on && ret->asked;
 }

@@ -13,6 +13,7 @@ struct options {
 	const char *run_dir; /* run_dir=DIR */
 	const char *libexec; /* libexec=DIR */
 	bool by_default;     /* default=on: jobs that say nothing, too */
+	bool host_ipc;       /* ipc=host: for jobs that say nothing */
 	unsigned int epilog_wait_s; /* epilog_wait=SECONDS */
 };
 

@@ -139,6 +139,11 @@ UNIT_TESTS += %D%/unit/tree
 %C%_unit_tree_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/ipc
+%C%_unit_ipc_SOURCES = %D%/unit/ipc.c
+%C%_unit_ipc_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/maps
 %C%_unit_maps_SOURCES = %D%/unit/maps.c
 %C%_unit_maps_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
@@ -295,6 +300,28 @@ VICTIMS += %D%/victims/mm.victim
 %C%_victims_mm_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
 %C%_victims_mm_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/sysv_shm.victim
+%C%_victims_sysv_shm_victim_SOURCES = %D%/victims/sysv_shm.c
+%C%_victims_sysv_shm_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_sysv_shm_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/sysv_sem.victim
+%C%_victims_sysv_sem_victim_SOURCES = %D%/victims/sysv_sem.c
+%C%_victims_sysv_sem_victim_LDADD = $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/sysv_msg.victim
+%C%_victims_sysv_msg_victim_SOURCES = %D%/victims/sysv_msg.c
+%C%_victims_sysv_msg_victim_LDADD = $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/mqueue.victim
+%C%_victims_mqueue_victim_SOURCES = %D%/victims/mqueue.c
+%C%_victims_mqueue_victim_LDADD = $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/dev_shm.victim
+%C%_victims_dev_shm_victim_SOURCES = %D%/victims/dev_shm.c
+%C%_victims_dev_shm_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_dev_shm_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+
 VICTIMS += %D%/victims/shmem.victim
 %C%_victims_shmem_victim_SOURCES = %D%/victims/shmem.c
 %C%_victims_shmem_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
@@ -405,6 +432,8 @@ T_TESTS += %D%/t/refused.t
 T_TESTS += %D%/t/stdio.t
 T_TESTS += %D%/t/terminal.t
 EXTRA_DIST += %D%/t/terminal.py %D%/lib/terminal.py
+T_TESTS += %D%/t/dev_shm.t
+T_TESTS += %D%/t/ipc.t
 T_TESTS += %D%/t/files.t
 
 UNIT_TESTS += %D%/unit/eintr
@@ -651,6 +680,12 @@ UNIT_TESTS += %D%/unit/inherited
 UNIT_TESTS += %D%/unit/edited
 %C%_unit_edited_SOURCES = %D%/unit/edited.c
 %C%_unit_edited_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+
+UNIT_TESTS += %D%/unit/edited_ipc
+%C%_unit_edited_ipc_SOURCES = %D%/unit/edited_ipc.c
+%C%_unit_edited_ipc_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 

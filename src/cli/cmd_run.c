@@ -156,6 +156,7 @@ int cmd_run(const struct cli *cli, int argc, char **argv)
 		{ "interval", required_argument, NULL, 'i' },
 		{ "isa", required_argument, NULL, 'l' },
 		{ "files", required_argument, NULL, 'f' },
+		{ "ipc", required_argument, NULL, 'p' },
 		{ "pty", no_argument, NULL, 't' },
 		{ "detach-key", required_argument, NULL, 'k' },
 		{ NULL, 0, NULL, 0 },
@@ -185,6 +186,8 @@ int cmd_run(const struct cli *cli, int argc, char **argv)
 			add_option(&req, wishes, "isa", isa = optarg);
 		else if (c == 'f')
 			add_option(&req, wishes, "files", optarg);
+		else if (c == 'p')
+			add_option(&req, wishes, "ipc", optarg);
 		else if (c == 't')
 			req.has_pty = req.pty = 1;
 		else if (c != 'k')

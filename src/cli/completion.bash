@@ -8,7 +8,7 @@ _jobcr_jobs() {
 # The words that may stand behind a command.
 _jobcr_options() {
 	case $1 in
-	run) echo "--detach --pty --detach-key --output --name --interval --isa --files" ;;
+	run) echo "--detach --pty --detach-key --output --name --interval --isa --files --ipc" ;;
 	attach) echo "--read-only --steal --detach-key" ;;
 	list) echo "--json" ;;
 	status) echo "--watch --json" ;;
@@ -43,6 +43,10 @@ _jobcr() {
 	--config | --output | -o | --dir)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	--ipc)
+		mapfile -t COMPREPLY < <(compgen -W "private host" -- "$cur")
 		return
 		;;
 	--isa)

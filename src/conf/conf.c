@@ -361,6 +361,7 @@ static int take(struct conf *conf, cfg_t *cfg, struct err *err)
 	conf->job_comment = cfg_getbool(cfg, "JobComment");
 	conf->drain_jobs = (unsigned int)cfg_getint(cfg, "DrainJobs");
 	conf->direct_io = cfg_getbool(cfg, "DirectIO");
+	conf->private_ipc = cfg_getbool(cfg, "PrivateIPC");
 	conf->pause = (enum conf_pause)find_pause(cfg_getstr(cfg, "PauseMode"));
 	take_intervals(conf, cfg);
 	take_keeps(conf, cfg);
@@ -478,6 +479,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_INT("RequeuedInterval", 10, CFGF_NONE),
 		CFG_BOOL("DirectIO", cfg_true, CFGF_NONE),
 		CFG_STR("PauseMode", "auto", CFGF_NONE),
+		CFG_BOOL("PrivateIPC", cfg_true, CFGF_NONE),
 		CFG_END(),
 	};
 	const char *given = path ? path : getenv("JOBCR_CONF");

@@ -56,6 +56,7 @@ struct conf {
 	unsigned int drain_jobs;              /* DrainJobs: saved at a time */
 	bool direct_io;                       /* DirectIO */
 	enum conf_pause pause;                /* PauseMode */
+	bool private_ipc;                     /* PrivateIPC */
 	uid_t slurm_uid;  /* SlurmUser; 0: nobody but root */
 	uid_t *operators; /* Operators */
 	size_t noperators;

@@ -78,7 +78,7 @@ struct collection {
 	size_t nids;
 	struct object_table *objects;
 	struct mapping_devices devices;
-	dev_t mounts[COLLECTION_MOUNTS]; /* of hugetlbfs, mapped files' */
+	dev_t mounts[COLLECTION_MOUNTS]; /* /dev/shm; mapped hugetlbfs' */
 	size_t nmounts;
 };
 
@@ -109,6 +109,8 @@ uint32_t collection_vma_object(const struct collection *c,
 			       const struct task_view *task,
 			       const struct vma *vma);
 pid_t collection_ns_pid(const struct collection *c, pid_t pid);
+int collection_segment(const struct collection *c, int id, uint64_t *ret_count,
+		       int *ret_fd, struct err *err);
 int collection_epoll_target(const struct collection *c,
 			    const struct task_view *task, int epfd, int tfd,
 			    uint32_t nth, uint32_t *ret_object,

@@ -69,6 +69,10 @@ static int collect_vma(struct collection *c, uint32_t task, const struct vma *v,
 	char path[64];
 
 	c->uprobes |= mapping_is_uprobes(v);
+	/* Its inode's number is its id, which other namespaces have too. */
+	if (kind == MAPPING_SYSV)
+		return object_get(c->objects, OBJECT_SYSV_SHM, v->inode, 0, 0,
+				  ret_object, NULL, err);
 	if (kind != MAPPING_FILE && kind != MAPPING_SHMEM)
 		return 0;
 	if (kind == MAPPING_FILE && (v->flags & VMA_HUGETLB))
@@ -133,9 +137,23 @@ static int collect_memfds(struct collection *c, struct err *err)
 	return r;
 }
 
+/* Memory with a name: where others may map it too. */
+static void note_named_memory(struct collection *c)
+{
+	const int proc_fd = c->tasks[0].view.proc_fd;
+	struct stat st, root;
+
+	if (fstatat(proc_fd, "root/dev/shm", &st, 0) == 0 &&
+	    fstatat(proc_fd, "root/", &root, 0) == 0 &&
+	    st.st_dev != root.st_dev)
+		note_mount(c, st.st_dev);
+}
+
 int collect_mappings(struct collection *c, struct err *err)
 {
 	int r;
+
+	note_named_memory(c);
 
 	r = collect_memfds(c, err);
 	for (size_t i = 0; r == 0 && i < c->ntasks; i++) {

@@ -171,6 +171,46 @@ uint32_t collection_vma_object(const struct collection *c,
 	return 0;
 }
 
+static int open_mapping(const struct collected_task *t, const struct vma *v,
+			struct err *err)
+{
+	char path[64];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "map_files/%llx-%llx",
+		       (unsigned long long)v->start,
+		       (unsigned long long)v->end);
+	fd = openat(t->view.proc_fd, path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? err_sys(err, "%s", path) : fd;
+}
+
+int collection_segment(const struct collection *c, int id, uint64_t *ret_count,
+		       int *ret_fd, struct err *err)
+{
+	const uint32_t object =
+		object_find(c->objects, OBJECT_SYSV_SHM, (uint64_t)id, 0, 0);
+	uint64_t count = 0;
+	int fd = -1;
+
+	for (size_t i = 0; object && i < c->ntasks; i++) {
+		const struct collected_task *t = &c->tasks[i];
+
+		for (size_t n = 0; n < t->vmas.count; n++) {
+			if (t->vma_object[n] != object)
+				continue;
+			if (ret_fd && fd < 0)
+				fd = open_mapping(t, &t->vmas.v[n], err);
+			if (ret_fd && fd < 0)
+				return fd;
+			count++;
+		}
+	}
+	if (ret_fd)
+		*ret_fd = fd;
+	*ret_count = count;
+	return 0;
+}
+
 int collection_epoll_target(const struct collection *c,
 			    const struct task_view *task, int epfd, int tfd,
 			    uint32_t nth, uint32_t *ret_object, struct err *err)

@@ -15,6 +15,7 @@
 #include "images/files.pb-c.h"
 #include "images/tags.h"
 #include "images/task.pb-c.h"
+#include "kernel/ipc.h"
 #include "util/cleanup.h"
 
 static uint32_t engine_fd_object(void *arg, pid_t ns_pid, int fd)
@@ -30,6 +31,14 @@ static uint32_t engine_vma_object(void *arg, const struct task_view *task,
 	const struct dump *d = arg;
 
 	return collection_vma_object(d->collection, task, vma);
+}
+
+static int engine_segment(void *arg, int id, uint64_t *ret_count, int *ret_fd,
+			  struct err *err)
+{
+	const struct dump *d = arg;
+
+	return collection_segment(d->collection, id, ret_count, ret_fd, err);
 }
 
 static pid_t engine_ns_pid(void *arg, pid_t pid)
@@ -201,6 +210,23 @@ static int read_inherited_filters(struct dump *d, struct err *err)
 	return 0;
 }
 
+/* All of the tree are in the namespace of its init, or it is refused. */
+static int find_ipc(struct dump *d, struct err *err)
+{
+	const pid_t pid = d->args->init_pid
+				  ? d->args->init_pid
+				  : d->collection->tasks[0].view.pid;
+	auto_close int proc_fd = -EBADF;
+	bool own = true;
+	int r;
+
+	r = proc_open(pid, 0, &proc_fd, err);
+	if (r == 0)
+		r = ipc_is_own(proc_fd, &own, err);
+	d->options.ipc_pid = own ? 0 : pid;
+	return r < 0 ? err_wrap(err, r, "process %d", pid) : 0;
+}
+
 int dump_init(struct dump *d, const struct checkpoint_args *args,
 	      struct collection *collection, struct pages *pages,
 	      const struct img_sink *out, struct outside **outside,
@@ -223,6 +249,7 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 		.arg = d,
 		.fd_object = engine_fd_object,
 		.vma_object = engine_vma_object,
+		.segment = engine_segment,
 		.ns_pid = engine_ns_pid,
 		.held_outside = engine_held_outside,
 		.shmem_outside = engine_shmem_outside,
@@ -239,6 +266,7 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 	d->ctx.options = &d->options;
 	r = maps_guards_hidden(&d->ctx.guards_hidden, err);
 	r = r < 0 ? r : read_allowed_cpus(d, err);
+	r = r < 0 ? r : find_ipc(d, err);
 	return r < 0 ? r : read_inherited_filters(d, err);
 }
 
@@ -423,6 +451,18 @@ static int dump_task(struct dump *d, struct collected_task *t,
 	return r;
 }
 
+static int dump_tree_resources(struct dump *d, struct err *err)
+{
+	for (size_t i = 0; resource_table[i]; i++) {
+		const struct resource_ops *ops = resource_table[i];
+		int r = ops->dump_tree ? ops->dump_tree(&d->ctx, err) : 0;
+
+		if (r < 0)
+			return err_wrap(err, r, "%s", ops->name);
+	}
+	return 0;
+}
+
 int dump_records(struct dump *d, struct err *err)
 {
 	struct collection *c = d->collection;
@@ -433,6 +473,8 @@ int dump_records(struct dump *d, struct err *err)
 		r = put_task(d, &c->tasks[i], err);
 	if (r == 0)
 		r = dump_files(d, err);
+	if (r == 0)
+		r = dump_tree_resources(d, err);
 	if (r == 0)
 		r = dump_slots(d, err);
 	for (size_t i = 0; r == 0 && i < c->ntasks; i++) {

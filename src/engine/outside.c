@@ -97,6 +97,7 @@ static int look_at_fd(struct outside *o, pid_t pid, int proc_fd, int fd,
 	/* To ask what it is could wait for a file system of the network. */
 	if (strncmp(link, "/memfd:", 7) != 0 &&
 	    strncmp(link, "/dev/zero", 9) != 0 &&
+	    strncmp(link, "/dev/shm/", 9) != 0 &&
 	    strncmp(link, "/anon_hugepage", 14) != 0)
 		return 0;
 	if (fstatat(proc_fd, name, &st, 0) < 0 || !S_ISREG(st.st_mode) ||
@@ -136,6 +137,10 @@ static int look_at_maps(struct outside *o, pid_t pid, int proc_fd,
 			.pid = pid,
 		};
 
+		/* Numbers of System V segments are their ids, of any
+		 * namespace: the kernel counts who has them attached. */
+		if (strncmp(v->path, "/SYSV", 5) == 0)
+			continue;
 		if (v->inode && is_memory(o, h.dev))
 			r = add(o, &h, err);
 	}

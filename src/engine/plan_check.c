@@ -48,7 +48,8 @@ static int check_record(const struct plan *plan, const struct meta_entry *e,
 		return err_set(err, -EBADMSG,
 			       "%s of thread %d, which is not there", name,
 			       tid);
-	if (ops && ops->scope != SCOPE_FILE && !pid && !tid)
+	if (ops && ops->scope != SCOPE_FILE && ops->scope != SCOPE_TREE &&
+	    !pid && !tid)
 		return err_set(err, -EBADMSG, "%s of nobody", name);
 	return 0;
 }

@@ -89,6 +89,19 @@ static int check_tasks(struct checking *k, struct err *err)
 	return 0;
 }
 
+static int check_tree(const struct checking *k, struct err *err)
+{
+	for (size_t i = 0; resource_table[i]; i++) {
+		const struct resource_ops *ops = resource_table[i];
+		int r = ops->check_tree ? ops->check_tree(k->ctx, k->no, err)
+					: 0;
+
+		if (r < 0 && !collection_gone(k->c, r))
+			return err_wrap(err, r, "%s", ops->name);
+	}
+	return 0;
+}
+
 int preflight(struct collection *c, const struct dump_ctx *ctx, pid_t init_pid,
 	      pid_t root_pid, struct refusals *no, struct err *err)
 {
@@ -99,6 +112,8 @@ int preflight(struct collection *c, const struct dump_ctx *ctx, pid_t init_pid,
 	/* A tree that changes meanwhile makes no sense. */
 	if (r == 0 && c->frozen)
 		r = kin_check(c, root_pid, no, err);
+	if (r == 0)
+		r = check_tree(&k, err);
 	if (r == 0)
 		r = check_files(&k, err);
 	if (r == 0)

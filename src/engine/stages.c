@@ -16,7 +16,7 @@ typedef int (*restore_fn)(struct restore_ctx *ctx, struct restore_task *task,
 static bool comes_first(uint32_t tag)
 {
 	return tag == TAG_GHOST || tag == TAG_SHMEM || tag == TAG_PIPE ||
-	       tag == TAG_DEAD_PROCESS;
+	       tag == TAG_DEAD_PROCESS || tag == TAG_MQUEUE;
 }
 
 static int wrap_file(const struct meta_entry *e, const struct resource_ops *ops,
@@ -151,7 +151,7 @@ static int one_record(struct building *b, const struct meta_entry *e,
 
 	if (!ops)
 		return 0;
-	if (ops->scope == SCOPE_FILE) {
+	if (ops->scope == SCOPE_FILE || ops->scope == SCOPE_TREE) {
 		if (ops->stage2 != stage || !ops->restore2)
 			return 0;
 		r = ops->restore2(&b->ctx, NULL, NULL, e->msg, err);

@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -25,8 +26,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kernel/ipc.h"
 #include "kernel/maps.h"
 #include "util/cleanup.h"
+
+#ifndef MSG_COPY
+#define MSG_COPY 040000
+#endif
 
 #define PROBE_SECONDS 10
 #define PAGE_BYTES    4096
@@ -260,6 +266,30 @@ static int probe_mounts(void)
 	return failed(unshare(CLONE_NEWNS));
 }
 
+static int probe_ipc(void)
+{
+	return failed(unshare(CLONE_NEWIPC));
+}
+
+/* A queue with a number of ours, from which nothing is taken. */
+static int probe_ipc_ids(void)
+{
+	struct err ignored;
+	char message[16];
+	int id;
+
+	if (unshare(CLONE_NEWIPC) < 0)
+		return errno;
+	if (ipc_set_next_id(IPC_MSG, 4321, &ignored) < 0)
+		return -ignored.code;
+	id = msgget(IPC_PRIVATE, 0600);
+	if (id != 4321)
+		return id < 0 ? errno : EIO;
+	if (msgrcv(id, message, 8, 0, MSG_COPY | IPC_NOWAIT) >= 0)
+		return EIO;
+	return errno == ENOMSG ? 0 : errno;
+}
+
 static int probe_time(void)
 {
 	static const char offset[] = "monotonic 1000 0\n";
@@ -364,6 +394,13 @@ static const struct {
 	    "sees syscall user dispatch (else nobody may use it in a job)",
 	    "Linux 6.4", false },
 	  probe_dispatch },
+	{ { "ipc-namespaces", "gives a job IPC objects of its own",
+	    KERNEL_OPTION("CONFIG_IPC_NS") " and " RIGHTS, true },
+	  probe_ipc },
+	{ { "ipc-ids", "saves System V IPC",
+	    KERNEL_OPTION("CONFIG_SYSVIPC, CONFIG_CHECKPOINT_RESTORE") " and "
+	    RIGHTS, false },
+	  probe_ipc_ids },
 	{ { "kcmp", "finds descriptors and memory that are shared",
 	    KERNEL_OPTION("CONFIG_KCMP or CONFIG_CHECKPOINT_RESTORE"), true },
 	  probe_kcmp },

@@ -6,6 +6,8 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/hugetlb.h \
 	%D%/inode_path.c \
 	%D%/inode_path.h \
+	%D%/ipc.c \
+	%D%/ipc.h \
 	%D%/kcmp.c \
 	%D%/kcmp.h \
 	%D%/maps.c \

@@ -152,13 +152,10 @@ static enum mapping_kind shmem_kind(const struct vma *vma, const char **ret_why,
 	/* Private memory of huge pages has a file too, which has no pages. */
 	if (starts(vma->path, ANON_HUGE))
 		return vma->shared ? MAPPING_SHMEM : MAPPING_ANON;
-	if (starts(vma->path, "/SYSV")) {
-		*ret_why = "a System V shared memory segment";
-		*ret_remedy = "use POSIX shared memory or shared mmap";
-	} else {
-		*ret_why = "shared memory of an unknown kind";
-		*ret_remedy = "use POSIX shared memory or shared mmap";
-	}
+	if (starts(vma->path, "/SYSV") && vma->shared)
+		return MAPPING_SYSV;
+	*ret_why = "shared memory of an unknown kind";
+	*ret_remedy = "use POSIX shared memory or shared mmap";
 	return MAPPING_REFUSED;
 }
 

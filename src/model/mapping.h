@@ -15,6 +15,7 @@ enum mapping_kind {
 	MAPPING_ANON,  /* private memory of one process, of huge pages too */
 	MAPPING_FILE,  /* of a file, shared or private */
 	MAPPING_SHMEM, /* shared anonymous memory, or a memfd */
+	MAPPING_SYSV,  /* a segment of System V shared memory */
 	MAPPING_VDSO,
 	MAPPING_VVAR,
 	MAPPING_VVAR_VCLOCK,

@@ -19,6 +19,8 @@ enum object_kind {
 	OBJECT_GHOST,       /* a = dev, b = inode */
 	OBJECT_PIPE,        /* a = inode */
 	OBJECT_DEAD,        /* a = dev, b = inode: of a process */
+	OBJECT_SYSV_SHM,    /* a = id */
+	OBJECT_MQUEUE,      /* a = dev, b = inode, c = 1: its record is put */
 	OBJECT_WRITTEN,     /* a = dev, b = inode, c = 1: to be synced */
 };
 

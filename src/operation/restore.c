@@ -224,9 +224,11 @@ static int fill_supervisor(const struct operation *op, struct plan *plan,
 static void make_launch(const struct operation *op, const struct plan *plan,
 			struct launch *l)
 {
+	static const struct job_options host_ipc = { .ipc = JOB_IPC_HOST };
 	int i;
 
 	*l = (struct launch){
+		.options = op->conf->private_ipc ? NULL : &host_ipc,
 		.job_id = plan->id,
 		.name = op->req->name,
 		.uid = plan->owner.uid,

@@ -96,6 +96,8 @@ static int read_options(const struct operation *op, struct job_options *ret,
 	if (r == 0 && ret->interval_s && op->caller->embedded)
 		r = err_set(err, -ECONNREFUSED,
 			    "--interval needs jobcrd: start it");
+	if (r == 0 && !ret->ipc && !op->conf->private_ipc)
+		ret->ipc = JOB_IPC_HOST;
 	return r;
 }
 

@@ -3,7 +3,7 @@
  * Files and directories that have a name, opened or only mapped.  Contents
  * stay where they are: at the restore a file must still be what it was.
  * Those of the node alone (options->carry), and memory of the node that has a
- * name (hugetlbfs), travel with the snapshot.
+ * name (hugetlbfs, /dev/shm), travel with the snapshot.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -211,7 +211,7 @@ static int file_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 	}
 	if (S_ISREG(fd->stat->st_mode) &&
 	    (file_path_in(ctx->options->carry, path) ||
-	     hugetlb_of_file(fd->own_fd)))
+	     hugetlb_of_file(fd->own_fd) || file_is_named_memory(ctx, fd)))
 		r = ghost_put(ctx, fd, path, true, &ghost, err);
 	if (r < 0)
 		return r;
@@ -333,6 +333,7 @@ static int open_ghost(const struct restore_ctx *ctx, const FileRecord *rec,
 	int flags = open_file_flags(rec->open) | O_CLOEXEC;
 	int handle = e->get_fd(e->arg, rec->ghost);
 	auto_close int fd = -EBADF;
+	const GhostRecord *ghost;
 	struct stat made, found;
 	int r;
 
@@ -341,10 +342,11 @@ static int open_ghost(const struct restore_ctx *ctx, const FileRecord *rec,
 			       rec->ghost);
 	if (fstat(handle, &made) < 0)
 		return err_sys(err, "fstat");
-	if (!S_ISREG(made.st_mode) || !e->find(e->arg, TAG_GHOST, rec->ghost))
+	ghost = (const GhostRecord *)e->find(e->arg, TAG_GHOST, rec->ghost);
+	if (!S_ISREG(made.st_mode) || !ghost)
 		return err_set(err, -EBADMSG, "object %u has no contents",
 			       rec->ghost);
-	if (!made.st_nlink &&
+	if ((!made.st_nlink || ghost->origin) &&
 	    (!ctx->owner->uid || made.st_uid == ctx->owner->uid))
 		return open_file_again(handle, rec->open, err);
 	fd = e->open_path(e->arg, path, flags, 0, err);
@@ -391,7 +393,7 @@ static int set_ghost_time(const struct restore_ctx *ctx, uint32_t ghost,
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
 	char path[32];
 
-	if (!rec || rec->linked)
+	if (!rec || (rec->linked && !rec->origin))
 		return 0;
 	times[1].tv_sec = rec->mtime_ns / second;
 	times[1].tv_nsec = rec->mtime_ns % second;
@@ -433,7 +435,7 @@ static int file_finish(struct restore_ctx *ctx, struct restore_task *task,
 const struct resource_ops res_file = {
 	.name = "file",
 	.saved = "path, position, flags, locks; contents where CarryFiles says "
-		 "so, and on hugetlbfs",
+		 "so, on hugetlbfs and in /dev/shm",
 	.refused =
 		"files that are gone or that their user could not open again",
 	.tag = TAG_FILE,

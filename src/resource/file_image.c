@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 
 #include "images/limits.h"
 #include "images/tags.h"
@@ -19,6 +21,7 @@
 #include "snapshot/snapshot.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/io.h"
 
 #ifndef PID_FS_MAGIC
 #define PID_FS_MAGIC 0x50494446
@@ -28,6 +31,11 @@
 #endif
 
 static const char deleted_mark[] = " (deleted)";
+
+#define SHM_DIR "/dev/shm/"
+/* Only root can set it: no user's file passes for another. */
+#define ORIGIN_NOTE  "trusted.jobcr.origin"
+#define ORIGIN_BYTES 128
 
 const char *file_system_refused(const struct fd_view *fd)
 {
@@ -55,6 +63,8 @@ const char *file_system_refused(const struct fd_view *fd)
 			return refused[i].what;
 	if (!strncmp(fd->link, "/memfd:", 7) && !fd->stat->st_nlink)
 		return "memfd";
+	if (!strncmp(fd->link, "/SYSV", 5) && !fd->stat->st_nlink)
+		return "System V shared memory segment";
 	return NULL;
 }
 
@@ -125,6 +135,45 @@ int file_open_for_task(const struct task_view *task, const char *path,
 	return fd < 0 ? err_sys(err, "%s", path) : fd;
 }
 
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/*
+ * sem_open(3) makes a semaphore under a name of its own and then gives it the
+ * one that is asked for, which the kernel does not tell.
+ */
+static bool find_other_name(const struct fd_view *fd, char **path)
+{
+	auto_closedir DIR *dir = NULL;
+	struct err ignored;
+	struct dirent *d;
+	struct stat st;
+	char *name;
+	int dir_fd;
+
+	if (strncmp(fd->link, SHM_DIR, strlen(SHM_DIR)) != 0)
+		return false;
+	dir_fd = file_open_for_task(fd->task, SHM_DIR, O_RDONLY | O_DIRECTORY,
+				    &ignored);
+	dir = dir_fd < 0 ? NULL : fdopendir(dir_fd);
+	if (!dir && dir_fd >= 0)
+		close(dir_fd);
+	while (dir && (d = readdir(dir))) {
+		if (d->d_ino != fd->stat->st_ino ||
+		    fstatat(dir_fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    !is_same(&st, fd->stat))
+			continue;
+		if (asprintf(&name, SHM_DIR "%s", d->d_name) < 0)
+			return false;
+		free(*path);
+		*path = name;
+		return true;
+	}
+	return false;
+}
+
 int file_find(const struct fd_view *fd, char **ret_path, bool *ret_there,
 	      struct err *err)
 {
@@ -148,28 +197,79 @@ int file_find(const struct fd_view *fd, char **ret_path, bool *ret_there,
 		*ret_there = found == -ESRCH;
 		if (found >= 0)
 			*ret_there = fstat(found, &st) == 0 &&
-				     st.st_dev == fd->stat->st_dev &&
-				     st.st_ino == fd->stat->st_ino;
+				     is_same(&st, fd->stat);
+		if (!*ret_there)
+			*ret_there = find_other_name(fd, &path);
 	}
 	*ret_path = take_ptr(path);
 	return 0;
+}
+
+bool file_is_named_memory(const struct dump_ctx *ctx, const struct fd_view *fd)
+{
+	const uint32_t owner = ctx->options->owner_uid;
+
+	return S_ISREG(fd->stat->st_mode) && fd->stat->st_nlink &&
+	       !strncmp(fd->link, SHM_DIR, strlen(SHM_DIR)) &&
+	       (!owner || fd->stat->st_uid == owner) &&
+	       fs_magic(fd) == TMPFS_MAGIC;
+}
+
+int file_origin(int fd, char **ret, struct err *err)
+{
+	auto_free char *boot = NULL;
+	char path[32], text[ORIGIN_BYTES];
+	struct stat st;
+	ssize_t n;
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = getxattr(path, ORIGIN_NOTE, text, sizeof(text) - 1);
+	if (n > 0) {
+		*ret = strndup(text, (size_t)n);
+		return *ret ? 0 : err_num(err, ENOMEM, "origin");
+	}
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "fstat");
+	r = read_file_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &boot,
+			 NULL, err);
+	if (r < 0)
+		return r;
+	boot[strcspn(boot, "\n")] = '\0';
+	if (asprintf(ret, "%s %u:%u %llu", boot, major(st.st_dev),
+		     minor(st.st_dev), (unsigned long long)st.st_ino) < 0) {
+		*ret = NULL;
+		return err_num(err, ENOMEM, "origin");
+	}
+	return 0;
+}
+
+void file_note_origin(int fd, const char *origin)
+{
+	(void)!fsetxattr(fd, ORIGIN_NOTE, origin, strlen(origin), 0);
 }
 
 void file_check_outside(const struct dump_ctx *ctx, const struct fd_view *fd,
 			struct refusals *no)
 {
 	const struct dump_engine *e = ctx->engine;
+	const bool named = file_is_named_memory(ctx, fd);
 	pid_t other;
 
-	if (!hugetlb_of_file(fd->own_fd))
+	if (!named && !hugetlb_of_file(fd->own_fd))
 		return;
+	if (named && fd->stat->st_nlink > 1)
+		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
+			     "remove all names but one",
+			     "shared memory with %lu names: %s",
+			     (unsigned long)fd->stat->st_nlink, fd->link);
 	other = e->shmem_outside(e->arg, fd->stat->st_dev, fd->stat->st_ino);
 	if (other)
 		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
 			     "end the other process, or run it in the job",
-			     "huge pages shared with process %d outside the "
-			     "job: %s",
-			     (int)other, fd->link);
+			     "%s shared with process %d outside the job: %s",
+			     named ? "memory" : "huge pages", (int)other,
+			     fd->link);
 }
 
 int file_open_reader(const struct fd_view *fd, struct err *err)
@@ -303,7 +403,7 @@ static int put_contents(const struct dump_ctx *ctx, const struct fd_view *fd,
 
 	if (reader < 0)
 		return reader;
-	if (rec->linked) {
+	if (rec->linked && !rec->origin) {
 		r = file_digest(reader, rec->size, digest, err);
 		if (r < 0)
 			return r;
@@ -322,6 +422,7 @@ int ghost_put(const struct dump_ctx *ctx, const struct fd_view *fd,
 	      struct err *err)
 {
 	GhostRecord rec = GHOST_RECORD__INIT;
+	auto_free char *origin = NULL;
 	struct stat st;
 	bool first;
 	int r;
@@ -344,5 +445,11 @@ int ghost_put(const struct dump_ctx *ctx, const struct fd_view *fd,
 	rec.tail = (uint32_t)(rec.size % IMAGE_PAGE);
 	rec.page_size = hugetlb_of_file(fd->own_fd);
 	rec.has_page_size = rec.page_size != 0;
+	if (linked && file_is_named_memory(ctx, fd)) {
+		r = file_origin(fd->own_fd, &origin, err);
+		if (r < 0)
+			return r;
+		rec.origin = origin;
+	}
 	return put_contents(ctx, fd, &rec, err);
 }

@@ -40,6 +40,20 @@ bool file_path_in(const char *const *list, const char *path);
 /* SHA-256 of what fd reads from its start. */
 int file_digest(int fd, uint64_t size, uint8_t *ret, struct err *err);
 
+/*
+ * Shared memory with a name (shm_open, sem_open): a file of the job's owner in
+ * /dev/shm, which is the node's.  It travels and gets its name again.
+ */
+bool file_is_named_memory(const struct dump_ctx *ctx, const struct fd_view *fd);
+
+/*
+ * What tells such a file from another one at its path: where it was first
+ * made, which follows it through restores.  Owned by the caller.
+ */
+int file_origin(int fd, char **ret, struct err *err);
+/* Of a file made again; where the kernel keeps no such note it is lost. */
+void file_note_origin(int fd, const char *origin);
+
 /* Write the records. */
 int file_put(const struct dump_ctx *ctx, const struct fd_view *fd,
 	     const char *path, uint32_t ghost, struct err *err);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "images/limits.h"
 #include "images/tags.h"
 #include "kernel/hugetlb.h"
 #include "resource/file_image.h"
@@ -369,6 +370,63 @@ static int use_existing(const struct restore_ctx *ctx, const GhostRecord *rec,
 	return r < 0 ? r : 1;
 }
 
+/* Left by a run before this one; what it has is older, or does not count. */
+static int remove_own(const struct restore_ctx *ctx, const GhostRecord *rec,
+		      const char *dir, const char *path, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	auto_close int fd = e->open_path(e->arg, path,
+					 O_PATH | O_NOFOLLOW | O_CLOEXEC, 0,
+					 err);
+	auto_free char *origin = NULL;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = file_origin(fd, &origin, err);
+	if (r < 0)
+		return r;
+	if (strcmp(origin, rec->origin) != 0)
+		return err_set(err, -EEXIST,
+			       "another file is there, perhaps of another job: "
+			       "restore on another node, or remove it");
+	return unlink_as_owner(ctx, dir, strrchr(path, '/') + 1, err);
+}
+
+static int make_named(const struct restore_ctx *ctx, const GhostRecord *rec,
+		      const char *path, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
+	auto_free char *dir = directory_of(path);
+	auto_close int fd = -EBADF;
+	int r = 0;
+
+	if (!dir || rec->page_size != IMAGE_PAGE)
+		return err_set(err, -EBADMSG, "is no path of a file");
+	fd = e->open_path(e->arg, path, flags, 0600, err);
+	if (fd == -EEXIST) {
+		r = remove_own(ctx, rec, dir, path, err);
+		if (r < 0)
+			return r;
+		fd = e->open_path(e->arg, path, flags, 0600, err);
+	}
+	if (fd < 0)
+		return fd;
+	/* At once: should we be killed, the next restore knows it. */
+	file_note_origin(fd, rec->origin);
+	if (ftruncate(fd, (off_t)rec->size) < 0)
+		r = err_sys(err, "make %llu bytes",
+			    (unsigned long long)rec->size);
+	if (r == 0)
+		r = set_owner(ctx, fd, rec, err);
+	if (r == 0)
+		r = set_mode(ctx, fd, rec, err);
+	if (r == 0)
+		r = e->set_data_fd(e->arg, rec->object, fd, err);
+	return r < 0 ? r : keep(ctx, rec->object, fd, err);
+}
+
 static int ghost_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 			 struct err *err)
 {
@@ -379,6 +437,10 @@ static int ghost_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 
 	if (!path)
 		return err_num(err, ENOMEM, "path");
+	if (rec->origin) {
+		r = make_named(ctx, rec, path, err);
+		return r < 0 ? err_wrap(err, r, "shared memory %s", path) : 0;
+	}
 	if (rec->linked)
 		r = use_existing(ctx, rec, path, err);
 	if (r == 0 && rec->linked)

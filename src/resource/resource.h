@@ -93,6 +93,8 @@ struct dump_options {
 	const uint8_t *allowed_cpus;
 	uint32_t allowed_cpus_len;
 	uint32_t inherited_filters; /* seccomp's, of the same process */
+	/* A process in the tree's IPC namespace; 0: that is the node's. */
+	pid_t ipc_pid;
 };
 
 /* Provided by src/engine through function pointers: the layer is above. */
@@ -103,6 +105,10 @@ struct dump_engine {
 	/* Object number of the file or shared memory that vma maps; 0: none. */
 	uint32_t (*vma_object)(void *arg, const struct task_view *task,
 			       const struct vma *vma);
+	/* How often the tree has attached the System V segment; one of these,
+	 * to read, or -1: none (ret_fd may be NULL). */
+	int (*segment)(void *arg, int id, uint64_t *ret_count, int *ret_fd,
+		       struct err *err);
 	/* Inner pid of an outer one in the tree; 0: not in the tree. */
 	pid_t (*ns_pid)(void *arg, pid_t pid);
 	/* A process outside the tree (and not this one) that holds the object
@@ -134,7 +140,7 @@ struct dump_engine {
 	int (*sync_later)(void *arg, int fd, struct err *err);
 };
 
-enum resource_scope { SCOPE_FILE, SCOPE_TASK, SCOPE_THREAD };
+enum resource_scope { SCOPE_FILE, SCOPE_TASK, SCOPE_THREAD, SCOPE_TREE };
 
 /*
  * Stages of a restore, in order; all tasks pass one before the next begins.
@@ -180,7 +186,12 @@ struct resource_ops {
 			    const struct thread_view *thread,
 			    struct refusals *no, struct err *err);
 
+	/* Once for the tree: what no process or descriptor leads to. */
+	int (*check_tree)(const struct dump_ctx *ctx, struct refusals *no,
+			  struct err *err);
+
 	/* Write the records; changes nothing in the job. */
+	int (*dump_tree)(const struct dump_ctx *ctx, struct err *err);
 	int (*dump_file)(const struct dump_ctx *ctx, const struct fd_view *fd,
 			 struct err *err);
 	int (*dump_task)(const struct dump_ctx *ctx,
@@ -198,6 +209,7 @@ struct resource_ops {
 	 * SCOPE_FILE: make the open file description in the worker (own_fd)
 	 * and hand it to restore_set_fd; helper records (PipeRecord,
 	 * ShmemRecord, GhostRecord) have ops of their own with match NULL.
+	 * SCOPE_TREE: make the object.
 	 */
 	int (*restore_file)(struct restore_ctx *ctx,
 			    const ProtobufCMessage *msg, struct err *err);
@@ -211,8 +223,8 @@ struct resource_ops {
 	int (*restore)(struct restore_ctx *ctx, struct restore_task *task,
 		       struct restore_thread *thread,
 		       const ProtobufCMessage *msg, struct err *err);
-	/* A second time at stage2, when not STAGE_NONE.  SCOPE_FILE: once, in
-	 * the worker, task and thread are NULL. */
+	/* A second time at stage2, when not STAGE_NONE.  SCOPE_FILE and
+	 * SCOPE_TREE: once, in the worker, task and thread are NULL. */
 	enum restore_stage stage2;
 	int (*restore2)(struct restore_ctx *ctx, struct restore_task *task,
 			struct restore_thread *thread,
@@ -235,15 +247,24 @@ extern const struct resource_ops res_shmem;
 extern const struct resource_ops res_memfd;
 extern const struct resource_ops res_tty;
 extern const struct resource_ops res_epoll;
+extern const struct resource_ops res_mqueue_fd;
 extern const struct resource_ops res_pipe;
 extern const struct resource_ops res_pipe_end;
 extern const struct resource_ops res_ghost;
 extern const struct resource_ops res_file;
 extern const struct resource_ops res_unsupported;
 
+/* the tree */
+extern const struct resource_ops res_sysv_shm;
+extern const struct resource_ops res_sysv_sem;
+extern const struct resource_ops res_sysv_msg;
+extern const struct resource_ops res_sysv_messages;
+extern const struct resource_ops res_mqueue;
+
 /* one process */
 extern const struct resource_ops res_process;
 extern const struct resource_ops res_sysv_ipc;
+extern const struct resource_ops res_sysv_undo;
 extern const struct resource_ops res_fs;
 extern const struct resource_ops res_rlimit;
 extern const struct resource_ops res_terminal;

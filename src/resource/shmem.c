@@ -204,6 +204,9 @@ static int shmem_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 	auto_close int fd = -EBADF;
 	int r;
 
+	/* The segment makes it. */
+	if (e->find(e->arg, TAG_SYSV_SHM, rec->object))
+		return 0;
 	if (!rec->memfd && rec->size == 0)
 		return err_set(err, -EBADMSG, "shared memory %u is empty",
 			       rec->object);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * System V shared memory, message queues and semaphores are not saved.  No
+ * System V shared memory, message queues and semaphores of the node: they are
+ * not the job's alone and cannot have their ids elsewhere.  No
  * descriptor leads to them: what tells that a process uses one is its pid,
  * which the kernel keeps as that of the last (or first) user.
  */
@@ -41,9 +42,9 @@ static void refuse(const struct task_view *task, struct refusals *no,
 		   const char *what, int id)
 {
 	refusals_add(no, task->ns_pid, task->stat->comm, -1,
-		     "use POSIX shared memory, pipes or futexes, or remove "
-		     "what is left over (ipcrm)",
-		     "it uses System V %s (id %d)", what, id);
+		     "run the job with an IPC namespace of its own "
+		     "(--ipc=private, PrivateIPC)",
+		     "it uses System V %s of the node (id %d)", what, id);
 }
 
 static void check_shm(const struct task_view *task, seconds since,
@@ -166,6 +167,8 @@ static int sysv_ipc_check(const struct dump_ctx *ctx,
 {
 	const seconds since = started(task);
 
+	if (ctx->options->ipc_pid)
+		return 0;
 	check_shm(task, since, no);
 	check_msg(task, since, no);
 	return check_sem(ctx, task, since, no, err);
@@ -173,7 +176,7 @@ static int sysv_ipc_check(const struct dump_ctx *ctx,
 
 const struct resource_ops res_sysv_ipc = {
 	.name = "System V IPC",
-	.refused = "segments, semaphores, message queues",
+	.refused = "segments, semaphores, message queues of the node",
 	.scope = SCOPE_TASK,
 	.check_task = sysv_ipc_check,
 };

@@ -21,15 +21,24 @@ const struct resource_ops *const resource_table[] = {
 	&res_memfd,
 	&res_epoll,
 	&res_tty,
+	&res_mqueue_fd,
 	&res_pipe,
 	&res_pipe_end,
 	&res_ghost,
 	&res_file,
 	&res_unsupported,
 
+	/* the tree */
+	&res_sysv_shm,
+	&res_sysv_sem,
+	&res_sysv_msg,
+	&res_sysv_messages,
+	&res_mqueue,
+
 	/* one process */
 	&res_process,
 	&res_sysv_ipc,
+	&res_sysv_undo,
 	&res_fs,
 	&res_rlimit,
 	&res_terminal,

@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "images/ipc.pb-c.h"
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
 #include "kernel/vdso.h"
@@ -86,6 +88,15 @@ static bool leave_out(const struct dump_ctx *ctx, const struct vma *v)
 	return ctx->options->allow_uprobes && mapping_is_uprobes(v);
 }
 
+static enum mapping_kind refuse_segment(const char **ret_why,
+					const char **ret_remedy)
+{
+	*ret_why = "a System V shared memory segment of the node";
+	*ret_remedy = "run the job with an IPC namespace of its own "
+		      "(--ipc=private, PrivateIPC)";
+	return MAPPING_REFUSED;
+}
+
 static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 		     struct refusals *no, struct err *err)
 {
@@ -103,6 +114,8 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 		vdsos += kind == MAPPING_VDSO;
 		if (kind == MAPPING_VDSO)
 			r = check_vdso(task, v, no, err);
+		if (kind == MAPPING_SYSV && !ctx->options->ipc_pid)
+			kind = refuse_segment(&why, &remedy);
 		if (kind != MAPPING_REFUSED || leave_out(ctx, v))
 			continue;
 		refusals_add(no, task->ns_pid, task->stat->comm, -1, remedy,
@@ -126,6 +139,7 @@ static VmaRecord__Kind record_kind(const struct vma *v, enum mapping_kind kind)
 		return v->shared ? VMA_RECORD__KIND__FILE_SHARED
 				 : VMA_RECORD__KIND__FILE_PRIVATE;
 	case MAPPING_SHMEM:
+	case MAPPING_SYSV:
 		return v->shared ? VMA_RECORD__KIND__SHMEM_SHARED
 				 : VMA_RECORD__KIND__SHMEM_PRIVATE;
 	case MAPPING_VDSO:
@@ -224,7 +238,8 @@ static int dump_one(const struct dump_ctx *ctx, const struct task_view *task,
 	rec.has_page_size = (v->flags & VMA_HUGETLB) != 0;
 	if (rec.has_page_size)
 		rec.page_size = v->page_size;
-	if (kind == MAPPING_FILE || kind == MAPPING_SHMEM) {
+	if (kind == MAPPING_FILE || kind == MAPPING_SHMEM ||
+	    kind == MAPPING_SYSV) {
 		rec.has_object = rec.has_offset = 1;
 		rec.object = ctx->engine->vma_object(ctx->engine->arg, task, v);
 		rec.offset = v->offset;
@@ -431,9 +446,86 @@ static int advise_huge(struct remote *remote, const VmaRecord *rec,
 	return 0;
 }
 
+/*
+ * All of a segment is attached at once: where only a part of it is to be, it is
+ * attached elsewhere and the part moved.  Nothing may be there, which a move
+ * would replace: what holds the place says so.
+ */
+static int attach_part(struct remote *remote, const VmaRecord *rec,
+		       uint64_t at, uint64_t size, struct err *err)
+{
+	const uint64_t len = rec->end - rec->start, from = at + rec->offset;
+	const uint64_t behind = at + size - (from + len);
+	int64_t value;
+	int r;
+
+	r = remote_call(remote, "move a segment", &value, err, __NR_mremap,
+			from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED,
+			rec->start, 0);
+	if (r == 0 && rec->offset)
+		r = remote_call(remote, "munmap", &value, err, __NR_munmap, at,
+				rec->offset, 0, 0, 0, 0);
+	if (r == 0 && behind)
+		r = remote_call(remote, "munmap", &value, err, __NR_munmap,
+				from + len, behind, 0, 0, 0, 0);
+	return r;
+}
+
+static int attach(struct remote *remote, const VmaRecord *rec, int id,
+		  uint64_t size, struct err *err)
+{
+	const uint64_t len = rec->end - rec->start;
+	const uint64_t flags =
+		(rec->flags & VMA_MAYWRITE ? 0 : SHM_RDONLY) |
+		(rec->prot & PROT_EXEC ? SHM_EXEC : 0);
+	int64_t value;
+	int r = 0;
+
+	if (rec->offset > size || len > size - rec->offset)
+		return err_set(err, -EBADMSG, "is beyond segment %d", id);
+	if (len == size)
+		return remote_call(remote, "shmat", &value, err, __NR_shmat,
+				   (uint64_t)id, rec->start, flags, 0, 0, 0);
+	r = remote_call(remote, "mmap", &value, err, __NR_mmap, rec->start, len,
+			PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+				MAP_FIXED_NOREPLACE,
+			UINT64_MAX, 0);
+	if (r == 0)
+		r = remote_call(remote, "shmat", &value, err, __NR_shmat,
+				(uint64_t)id, 0, flags, 0, 0, 0);
+	return r < 0 ? r : attach_part(remote, rec, (uint64_t)value, size, err);
+}
+
+static int map_segment(struct restore_ctx *ctx, struct restore_task *task,
+		       const VmaRecord *rec, const SysvShmRecord *segment,
+		       struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	const ShmemRecord *memory = (const ShmemRecord *)e->find(
+		e->arg, TAG_SHMEM, rec->object);
+	const uint64_t page =
+		memory && memory->has_page_size ? memory->page_size : PAGE;
+	int r;
+
+	if (!memory || rec->kind != VMA_RECORD__KIND__SHMEM_SHARED ||
+	    memory->size > INT64_MAX - page)
+		return err_set(err, -EBADMSG, "segment %d cannot be attached",
+			       segment->id);
+	r = attach(task->remote, rec, segment->id,
+		   (memory->size + page - 1) / page * page, err);
+	if (r == 0)
+		r = remote_later(task->remote, "mprotect", 0, err,
+				 __NR_mprotect, rec->start,
+				 rec->end - rec->start, rec->prot, 0, 0, 0);
+	return r < 0 ? r : advise_huge(task->remote, rec, err);
+}
+
 static int map_one(struct restore_ctx *ctx, struct restore_task *task,
 		   const VmaRecord *rec, struct err *err)
 {
+	const SysvShmRecord *segment;
+
 	bool own;
 	int fd, r;
 
@@ -443,6 +535,12 @@ static int map_one(struct restore_ctx *ctx, struct restore_task *task,
 	if (ctx->engine->inherited(ctx->engine->arg, task, rec->start,
 				   rec->end))
 		return advise_huge(task->remote, rec, err);
+	segment = has_object(rec) ? (const SysvShmRecord *)ctx->engine->find(
+					    ctx->engine->arg, TAG_SYSV_SHM,
+					    rec->object)
+				  : NULL;
+	if (segment)
+		return map_segment(ctx, task, rec, segment, err);
 	r = have_object(ctx, task, rec, &fd, &own, err);
 	if (r < 0)
 		return r;

@@ -25,12 +25,16 @@ static void report(int channel, uint8_t byte)
 	(void)!send(channel, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Mounts of our own, not seen outside, and the job's processes in /proc. */
-static void make_mounts(int channel)
+/*
+ * Mounts of our own, not seen outside, and the job's processes in /proc; its
+ * System V objects and POSIX message queues are nobody else's.
+ */
+static void make_mounts(int channel, bool host_ipc)
 {
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-		  NULL) < 0)
+		  NULL) < 0 ||
+	    (!host_ipc && ipc_make() < 0))
 		_exit(EXIT_SHIM);
 	report(channel, 0);
 }
@@ -87,7 +91,7 @@ static void look_after(struct ties *t, const struct pollfd *channel,
 		_exit(0);
 }
 
-void init_run(int channel)
+void init_run(int channel, bool host_ipc)
 {
 	struct signalfd_siginfo si;
 	struct ties ties = { .lifeline = -1 };
@@ -106,7 +110,7 @@ void init_run(int channel)
 	signals = signalfd(-1, &all, SFD_NONBLOCK);
 	if (channel < 0 || signals < 0 || chdir("/") < 0)
 		_exit(EXIT_SHIM);
-	make_mounts(channel);
+	make_mounts(channel, host_ipc);
 	ties.channel = channel;
 	for (;;) {
 		struct pollfd fds[3] = { { ties.channel, POLLIN, 0 },

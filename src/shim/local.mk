@@ -2,6 +2,7 @@ pkglibexec_PROGRAMS += jobcr-supervisor
 jobcr_supervisor_SOURCES = \
 	%D%/forward.c \
 	%D%/init.c \
+	%D%/ipc.c \
 	%D%/main.c \
 	%D%/namespace.c \
 	%D%/serve.c \

@@ -26,7 +26,7 @@ static const char usage[] =
 	"  --carry PREFIX        files below it are local to the node\n"
 	"  --options TEXT        what its user asked for, as\n"
 	"                        interval=30m,timelimit=5m,signal=USR1@30,\n"
-	"                        isa=x86-64-v3,files=keep\n"
+	"                        isa=x86-64-v3,files=keep,ipc=host\n"
 	"a local job:\n"
 	"  --spec-fd FD          number of arguments, arguments, environment, "
 	"each\n"
@@ -48,7 +48,7 @@ static const char usage[] =
 	"a Slurm job: see launch.h\n"
 	"  --slurm ID --child PID [--init PID]\n"
 	"pid 1 of a job:\n"
-	"  --init-process        descriptor 3 leads to the supervisor\n"
+	"  [--host-ipc] --init-process  descriptor 3 leads to the supervisor\n"
 	"\n"
 	"Ends as the job's root process does: with its exit status, or by its\n"
 	"signal; with 75 when the job was ended by a checkpoint.\n";
@@ -74,6 +74,7 @@ enum option_code {
 	OPT_OPTIONS,
 	OPT_CHILD,
 	OPT_INIT,
+	OPT_HOST_IPC,
 	OPT_INIT_PROCESS,
 	OPT_HELP
 };
@@ -99,6 +100,7 @@ static const struct option options[] = {
 	{ "slurm", required_argument, NULL, OPT_SLURM },
 	{ "child", required_argument, NULL, OPT_CHILD },
 	{ "init", required_argument, NULL, OPT_INIT },
+	{ "host-ipc", no_argument, NULL, OPT_HOST_IPC },
 	{ "init-process", no_argument, NULL, OPT_INIT_PROCESS },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -226,6 +228,7 @@ static int parse_number(int c, const char *text, struct shim_options *opt,
 static int parse(int argc, char **argv, struct shim_options *opt,
 		 struct err *err)
 {
+	bool host_ipc = false;
 	int c, r = 0;
 
 	while (r == 0 &&
@@ -237,7 +240,11 @@ static int parse(int argc, char **argv, struct shim_options *opt,
 			exit(0);
 		}
 		if (c == OPT_INIT_PROCESS)
-			init_run(3);
+			init_run(3, host_ipc);
+		if (c == OPT_HOST_IPC) {
+			host_ipc = true;
+			continue;
+		}
 		if (parse_string(c, optarg, opt))
 			continue;
 		if (c == OPT_GROUPS)

@@ -29,8 +29,9 @@ static int wait_init(int fd, struct err *err)
 			return err_sys(err, "init");
 		if (n == 0)
 			return err_set(err, -ECHILD,
-				       "init: cannot mount a /proc in a "
-				       "namespace of its own");
+				       "init: cannot make an IPC namespace, or "
+				       "mount a /proc in a namespace of its "
+				       "own");
 		if (byte == 0)
 			return 0;
 	}
@@ -52,7 +53,7 @@ int spaces_adopt(pid_t init, int init_fd, struct shim_spaces *ret,
 	return 0;
 }
 
-int spaces_make(struct shim_spaces *ret, struct err *err)
+int spaces_make(bool host_ipc, struct shim_spaces *ret, struct err *err)
 {
 	struct clone_args args = { .flags = CLONE_NEWPID | CLONE_NEWNS,
 				   .exit_signal = SIGCHLD };
@@ -63,7 +64,7 @@ int spaces_make(struct shim_spaces *ret, struct err *err)
 		return err_sys(err, "socketpair");
 	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0)
-		init_run(pair[1]);
+		init_run(pair[1], host_ipc);
 	r = pid < 0 ? err_sys(err, "make pid and mount namespaces") : 0;
 	close(pair[1]);
 	if (r == 0)
@@ -82,7 +83,9 @@ int spaces_make(struct shim_spaces *ret, struct err *err)
 
 int spaces_enter(const struct shim_spaces *spaces)
 {
-	return setns(spaces->init_pidfd, CLONE_NEWNS) < 0 ? -errno : 0;
+	const int kinds = CLONE_NEWNS | CLONE_NEWIPC;
+
+	return setns(spaces->init_pidfd, kinds) < 0 ? -errno : 0;
 }
 
 /* The kernel wants nanoseconds from 0 to 999999999, seconds of any sign. */

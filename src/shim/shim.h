@@ -64,18 +64,29 @@ struct shim_spaces {
 #define INIT_SHELTERED 200
 #define INIT_RETURNED  201
 
-/* Init's part: never returns.  channel is its end of the socket pair. */
-void init_run(int channel) __attribute__((noreturn));
+/*
+ * Init's part: never returns.  channel is its end of the socket pair; host_ipc:
+ * it makes no IPC namespace.
+ */
+void init_run(int channel, bool host_ipc) __attribute__((noreturn));
 
 /*
- * Make pid and mount namespaces with init in them; or enter those whose init
- * the plugin made.  Children of the caller are born in the pid namespace
- * from then on; spaces_enter puts one into the mount namespace.
+ * Make pid and mount namespaces with init in them, and an IPC namespace unless
+ * host_ipc; or enter those whose init the plugin made.  Children of the caller
+ * are born in the pid namespace from then on; spaces_enter puts one into the
+ * others.
  */
-int spaces_make(struct shim_spaces *ret, struct err *err);
+int spaces_make(bool host_ipc, struct shim_spaces *ret, struct err *err);
 int spaces_adopt(pid_t init, int init_fd, struct shim_spaces *ret,
 		 struct err *err);
 int spaces_enter(const struct shim_spaces *spaces);
+
+/*
+ * In init: enter an IPC namespace of its own, with the limits that the one
+ * before had, and show its message queues at /dev/mqueue where the node shows
+ * its own.  0, or a negative errno.
+ */
+int ipc_make(void);
 
 /* Offsets for children born from now on. */
 int spaces_set_time(int64_t monotonic_ns, int64_t boottime_ns, struct err *err);

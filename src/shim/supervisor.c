@@ -158,7 +158,8 @@ static void alive(struct supervisor *s, pid_t root, pid_t ns_pid)
 
 static int make_spaces(struct supervisor *s, struct err *err)
 {
-	int r = spaces_make(&s->spaces, err);
+	int r = spaces_make(s->info.options.ipc == JOB_IPC_HOST, &s->spaces,
+			    err);
 
 	if (r < 0)
 		return r;

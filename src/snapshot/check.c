@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "images/files.pb-c.h"
+#include "images/ipc.pb-c.h"
 #include "images/limits.h"
 #include "images/part.pb-c.h"
 #include "images/tags.h"
@@ -297,6 +298,9 @@ static int check_objects(const struct index *x, const struct meta_entry *e,
 			    err);
 	case TAG_MM:
 		return need(x, ID_OPEN, ((const MmRecord *)e->msg)->exe_object,
+			    err);
+	case TAG_SYSV_SHM:
+		return need(x, ID_DATA, ((const SysvShmRecord *)e->msg)->object,
 			    err);
 	case TAG_SHMEM:
 	case TAG_GHOST:

@@ -99,6 +99,17 @@ static int set_signal(struct job_options *o, const char *value)
 	return at ? parse_duration(at + 1, &o->signal_s) : 0;
 }
 
+static int set_ipc(struct job_options *o, const char *value)
+{
+	if (strcmp(value, "private") == 0)
+		o->ipc = JOB_IPC_PRIVATE;
+	else if (strcmp(value, "host") == 0)
+		o->ipc = JOB_IPC_HOST;
+	else
+		return -EINVAL;
+	return 0;
+}
+
 int job_options_set(struct job_options *options, const char *key,
 		    const char *value, struct err *err)
 {
@@ -134,10 +145,15 @@ int job_options_set(struct job_options *options, const char *key,
 				       "files \"%.32s\": rollback, keep or "
 				       "refuse",
 				       value);
+	} else if (strcmp(key, "ipc") == 0) {
+		if (set_ipc(options, value) < 0)
+			return err_set(err, -EINVAL,
+				       "ipc \"%.32s\": private or host",
+				       value);
 	} else {
 		return err_set(err, -EINVAL,
 			       "\"%.32s\": only interval, timelimit, signal, "
-			       "isa and files are known",
+			       "isa, files and ipc are known",
 			       key);
 	}
 	return 0;
@@ -197,6 +213,10 @@ void job_options_format(const struct job_options *options,
 		n += (size_t)snprintf(ret + n, JOB_OPTIONS_TEXT - n,
 				      ",files=%s",
 				      file_policy_name(options->files));
+	if (options->ipc)
+		n += (size_t)snprintf(ret + n, JOB_OPTIONS_TEXT - n, ",ipc=%s",
+				      options->ipc == JOB_IPC_HOST ? "host"
+								   : "private");
 	if (n)
 		memmove(ret, ret + 1, n);
 }

@@ -19,7 +19,8 @@
  * SOCK_SEQPACKET pair.  All signals are blocked.
  *
  * First run (--init): PID 1 of the job's pid namespace is there, with a mount
- * namespace; it runs "jobcr-supervisor --init-process" with the other end of
+ * namespace; it runs "jobcr-supervisor [--host-ipc] --init-process" with the
+ * other end of
  * that pair as descriptor 3, and is a child of the supervisor, as is --child,
  * the job (pid 2 inside, own session).  Init makes its mounts private, mounts
  * a /proc of its own and then sends one byte 0: wait for it (MSG_PEEK leaves
@@ -38,6 +39,9 @@
  *
  * Both: the ready message carries the three descriptors.
  */
+#define INIT_PROCESS  "--init-process"
+#define INIT_HOST_IPC "--host-ipc" /* before it: no IPC namespace of its own */
+
 #define LAUNCH_MAGIC 0x6a636c31u /* "jcl1" */
 #define LAUNCH_FD    3
 

@@ -40,6 +40,17 @@ ended "$outside" COMPLETED 0:0 "a job outside any"
 ok $? "--jobcr gives the job a pid namespace of its own"
 is "$(sed -n 1p "$home/$inside.out")" 2 "the batch script is pid 2 in it"
 
+inside=$(submit -w n1 --jobcr --wrap 'readlink /proc/self/ns/ipc')
+outside=$(submit -w n1 --jobcr --jobcr-ipc=host \
+	--wrap 'readlink /proc/self/ns/ipc')
+wait_until 30 has_ended "$inside"
+wait_until 30 has_ended "$outside"
+node_ipc=$(cluster exec n1 readlink /proc/self/ns/ipc)
+is "$(cat "$home/$outside.out")" "$node_ipc" \
+	"--jobcr-ipc=host: it has the IPC namespace of the node"
+[ "$(cat "$home/$inside.out")" != "$node_ipc" ]
+ok $? "else one of its own" "$(cat "$home/$inside.out")"
+
 j=$(submit --jobcr --wrap 'exit 9')
 ended "$j" FAILED 9:0 "an exit code is recorded"
 j=$(submit --jobcr --wrap 'kill -SEGV $$')

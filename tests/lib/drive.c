@@ -52,7 +52,7 @@ struct supervisor {
 	const struct drive_place *place;
 	char *const *argv;
 	char *const *envp;
-	int sock, pid_ns, mnt_ns, uts_ns, puppet;
+	int sock, pid_ns, mnt_ns, ipc_ns, uts_ns, puppet;
 	pid_t root;
 	struct {
 		pid_t pid, ns_pid;
@@ -81,7 +81,8 @@ static void init_main(const struct drive_place *place, int ready)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "init");
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if ((!place->host_ipc && unshare(CLONE_NEWIPC) < 0) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
 		  NULL) < 0)
 		_exit(1);
@@ -156,6 +157,7 @@ static void enter(const struct supervisor *s)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (setns(s->mnt_ns, CLONE_NEWNS) < 0 ||
+	    setns(s->ipc_ns, CLONE_NEWIPC) < 0 ||
 	    setns(s->uts_ns, CLONE_NEWUTS) < 0)
 		_exit(126);
 }
@@ -315,9 +317,11 @@ static void supervisor_main(struct supervisor *s)
 	hello.value = r < 0 ? r : init;
 	s->pid_ns = open_ns(init, "pid");
 	s->mnt_ns = open_ns(init, "mnt");
+	s->ipc_ns = open_ns(init, "ipc");
 	s->uts_ns = open_ns(init, "uts");
 	s->puppet = open_puppet();
-	if (r == 0 && (s->pid_ns < 0 || s->mnt_ns < 0 || s->uts_ns < 0 ||
+	if (r == 0 && (s->pid_ns < 0 || s->mnt_ns < 0 || s->ipc_ns < 0 ||
+		       s->uts_ns < 0 ||
 		       setns(s->pid_ns, CLONE_NEWPID) < 0))
 		hello.value = -errno;
 	if (r == 0 && s->argv && s->place->monotonic_ahead)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * roundtrip [-m MODE]... [-u USER]... [-n SNAPSHOTS] VICTIM [ARG...]
+ * roundtrip [-H] [-m MODE]... [-u USER]... [-n SNAPSHOTS] VICTIM [ARG...]
  *
  * Runs a victim (victim.h) through checkpoints and restores, as root and as
  * an ordinary user, and prints TAP.  Modes: none (undisturbed: is the victim
@@ -13,7 +13,7 @@
  * where the allocation is of another CPU), kernel (only when asked for, and of
  * vdso victims: came from a kernel with another vDSO), kernels (the same, then
  * back, and once more there), often (only when asked for: checkpointed
- * SNAPSHOTS times in a row, goes on).
+ * SNAPSHOTS times in a row, goes on).  -H: in the test's own IPC namespace.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -466,7 +466,7 @@ static void run(struct round *r)
 }
 
 static void run_round(char **argv, const char *user, const char *mode,
-		      unsigned int snapshots)
+		      unsigned int snapshots, bool host_ipc)
 {
 	const char *slash = strrchr(argv[0], '/');
 	struct round *r = calloc(1, sizeof(*r));
@@ -480,6 +480,7 @@ static void run_round(char **argv, const char *user, const char *mode,
 	r->mode = mode;
 	r->user = user;
 	r->snapshots = snapshots;
+	r->place.host_ipc = host_ipc;
 	if (strcmp(user, "root") != 0) {
 		r->place.uid = NOBODY;
 		r->place.gid = NOBODY;
@@ -498,16 +499,19 @@ int main(int argc, char **argv)
 						 "twice", "node",  "pin" };
 	static const char *const all_users[] = { "root", "user" };
 	const char *modes[12] = { 0 }, *users[4] = { 0 };
+	bool host_ipc = false;
 	size_t nmodes = 0, nusers = 0, m, u;
 	unsigned int snapshots = 10;
 	char *path;
 	int c;
 
-	while ((c = getopt(argc, argv, "+m:u:n:")) != -1) {
+	while ((c = getopt(argc, argv, "+Hm:u:n:")) != -1) {
 		if (c == 'm' && nmodes < ARRAY_SIZE(modes))
 			modes[nmodes++] = optarg;
 		else if (c == 'u' && nusers < ARRAY_SIZE(users))
 			users[nusers++] = optarg;
+		else if (c == 'H')
+			host_ipc = true;
 		else if (c == 'n')
 			snapshots = (unsigned int)strtoul(optarg, NULL, 10);
 		else
@@ -531,6 +535,7 @@ int main(int argc, char **argv)
 		users[u] = all_users[u];
 	for (u = 0; u < ARRAY_SIZE(users) && users[u]; u++)
 		for (m = 0; m < ARRAY_SIZE(modes) && modes[m]; m++)
-			run_round(argv + optind, users[u], modes[m], snapshots);
+			run_round(argv + optind, users[u], modes[m], snapshots,
+				  host_ipc);
 	return done_testing();
 }

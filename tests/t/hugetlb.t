@@ -16,6 +16,7 @@ fi
 	tests/lib/roundtrip "$victim" "$HUGE_DIR"
 	tests/lib/roundtrip -m killed -m cpus -u root "$victim" "$HUGE_DIR"
 	tests/lib/roundtrip -m plain -m twice -m pin -u user "$victim" large
-	tests/lib/roundtrip -m plain -u root tests/victims/refused_memory \
+	tests/lib/roundtrip -H -m plain -u root tests/victims/refused_memory \
 		sysv-huge
+	tests/lib/roundtrip "$victim" sysv
 } | awk -f "${top_srcdir:-.}/tests/lib/points.awk"

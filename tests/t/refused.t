@@ -10,8 +10,13 @@ if [ "$(id -u)" != 0 ]; then
 	echo "1..0 # SKIP needs root"
 	exit 0
 fi
-for kind in tcp unix udp netlink inotify inotify_removed pidfd thread_pidfd io_uring \
-	userfaultfd perf_event namespace terminal maps secretmem second_link \
-	removed_directory lease write_lease; do
-	"$roundtrip" -m resume "$victim" "$kind"
-done | awk -f "${top_srcdir:-.}/tests/lib/points.awk"
+{
+	for kind in tcp unix udp netlink inotify inotify_removed pidfd \
+		thread_pidfd io_uring userfaultfd \
+		perf_event namespace terminal maps secretmem second_link \
+		removed_directory lease write_lease full_queue named_queue \
+		notified_queue; do
+		"$roundtrip" -m resume "$victim" "$kind"
+	done
+	"$roundtrip" -H -m resume "$victim" queue_of_the_node
+} | awk -f "${top_srcdir:-.}/tests/lib/points.awk"

@@ -10,8 +10,13 @@ if [ "$(id -u)" != 0 ]; then
 	echo "1..0 # SKIP needs root"
 	exit 0
 fi
-for kind in cpuid cookie flusher landlock ldt ports undo semaphore shm msg \
-	traced chroot mounted namespace network mounts ipc cgroups clocks \
-	container orphan files directory leader adopted; do
-	"$roundtrip" -m resume "$victim" "$kind"
-done | awk -f "${top_srcdir:-.}/tests/lib/points.awk"
+{
+	for kind in filtered-undo denied-undo thread-undo; do
+		"$roundtrip" -m resume "$victim" "$kind"
+	done
+	for kind in cpuid cookie flusher landlock ldt ports undo semaphore shm msg \
+		traced chroot mounted namespace network mounts ipc cgroups \
+		clocks container orphan files directory leader adopted; do
+		"$roundtrip" -H -m resume "$victim" "$kind"
+	done
+} | awk -f "${top_srcdir:-.}/tests/lib/points.awk"

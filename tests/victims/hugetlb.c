@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hugetlb [large | DIR]: huge pages of a pool, of every kind: 2 MiB ones (in
- * DIR, a hugetlbfs, too), or one of 1 GiB.
+ * hugetlb [large | sysv | DIR]: huge pages of a pool, of every kind: 2 MiB ones
+ * (in DIR, a hugetlbfs, too), one of 1 GiB, or System V segments.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -468,8 +469,56 @@ static int large(void)
 	victim_verdict(true, "huge pages of 1 GiB are as they were");
 }
 
+/* ---- System V segments ----------------------------------------------------
+ */
+
+static int sysv(void)
+{
+	const int flags = IPC_CREAT | SHM_HUGETLB | (int)HUGE_2M | 0600;
+	int id = shmget(IPC_PRIVATE, 2 * SMALL + 5, flags);
+	int idle = shmget(IPC_PRIVATE, SMALL, flags);
+	struct shmid_ds ds = { 0 };
+	char *at, *reader;
+
+	if (id < 0 || idle < 0)
+		victim_skip("no segments of huge pages: %s", strerror(errno));
+	at = shmat(id, NULL, 0);
+	reader = shmat(idle, NULL, 0);
+	victim_need(at != (void *)-1 && reader != (void *)-1, "shmat");
+	pattern_fill(at + SMALL, SMALL, 50);
+	pattern_fill(reader, SMALL, 51);
+	victim_need(shmdt(reader) == 0, "shmdt");
+	reader = shmat(id, NULL, SHM_RDONLY);
+	victim_need(munmap(reader, SMALL) == 0, "munmap");
+	mappings_note();
+
+	victim_wait();
+
+	mappings_compare();
+	victim_check(pattern_holds(at + SMALL, SMALL, 50) &&
+			     pattern_holds(reader + SMALL, SMALL, 50),
+		     "a segment of huge pages differs");
+	/* Nothing but that is there before it is looked at. */
+	expect(at, 1, "a segment");
+	victim_check(all_zero(at, SMALL) &&
+			     all_zero(at + 2 * SMALL, SMALL),
+		     "zeroes of a segment differ");
+	victim_check(shmctl(id, IPC_STAT, &ds) == 0 &&
+			     ds.shm_segsz == 2 * SMALL + 5,
+		     "a segment has %zu bytes", ds.shm_segsz);
+	at = shmat(idle, NULL, 0);
+	victim_check(at != (void *)-1 && pattern_holds(at, SMALL, 51),
+		     "a segment that nobody had attached differs");
+	victim_check(shmdt(reader) == 0 && shmctl(id, IPC_RMID, NULL) == 0 &&
+			     shmctl(idle, IPC_RMID, NULL) == 0,
+		     "segments cannot be removed");
+	victim_verdict(true, "segments of huge pages are as they were");
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "sysv") == 0)
+		return sysv();
 	if (argc > 1 && strcmp(argv[1], "large") == 0)
 		return large();
 	/* First, so that the child has no other private memory. */

@@ -3,8 +3,10 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
-#include <signal.h>
+#include <mqueue.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
@@ -171,6 +173,50 @@ static int open_write_lease(void)
 	return fcntl(fd, F_SETLEASE, F_WRLCK) < 0 ? -1 : fd;
 }
 
+static int open_queue(struct mq_attr *attr)
+{
+	char name[64];
+	int fd;
+
+	snprintf(name, sizeof(name), "/jobcr-refused-%d", (int)getpid());
+	fd = (int)mq_open(name, O_RDWR | O_CREAT | O_EXCL, 0600, attr);
+	/* In the node's namespace it would stay. */
+	mq_unlink(name);
+	return fd;
+}
+
+static int open_empty_queue(void)
+{
+	return open_queue(NULL);
+}
+
+static int open_full_queue(void)
+{
+	struct mq_attr attr = { .mq_maxmsg = 2, .mq_msgsize = 8 };
+	int fd = open_queue(&attr);
+
+	return mq_send((mqd_t)fd, "message", 8, 7) < 0 ? -1 : fd;
+}
+
+/* Nobody has it open. */
+static int open_named_queue(void)
+{
+	struct mq_attr attr = { .mq_maxmsg = 2, .mq_msgsize = 8 };
+	mqd_t q = mq_open("/named", O_RDWR | O_CREAT | O_EXCL, 0600, &attr);
+
+	if (mq_send(q, "", 0, 0) < 0 || mq_close(q) < 0)
+		return -1;
+	return open("/dev/null", O_RDONLY);
+}
+
+static int open_notified_queue(void)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_NONE };
+	int fd = open_queue(NULL);
+
+	return mq_notify((mqd_t)fd, &event) < 0 ? -1 : fd;
+}
+
 static const struct {
 	const char *kind, *named;
 	int (*open)(void);
@@ -194,6 +240,10 @@ static const struct {
 	{ "removed_directory", "removed directory", open_removed_directory },
 	{ "lease", "lease on", open_lease },
 	{ "write_lease", "lease on", open_write_lease },
+	{ "full_queue", " has 1 messages", open_full_queue },
+	{ "named_queue", "/named has 1 messages", open_named_queue },
+	{ "notified_queue", "a process to notify", open_notified_queue },
+	{ "queue_of_the_node", "message queue", open_empty_queue },
 };
 
 int main(int argc, char **argv)

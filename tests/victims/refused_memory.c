@@ -215,6 +215,11 @@ static void shared_fs(void)
 	(void)start(CLONE_FS, wait_go);
 }
 
+static void shared_undos(void)
+{
+	(void)start(CLONE_SYSVSEM, wait_go);
+}
+
 /* Where no page can be mapped nobody sees that it would be locked. */
 static void no_room(void)
 {
@@ -251,6 +256,7 @@ static const struct kind {
 	{ "shared-vm", "shares its memory", shared_vm },
 	{ "shared-files", "CLONE_FILES", shared_files },
 	{ "shared-fs", "CLONE_FS", shared_fs },
+	{ "shared-undos", "CLONE_SYSVSEM", shared_undos },
 };
 
 int main(int argc, char **argv)

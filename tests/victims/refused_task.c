@@ -3,7 +3,9 @@
 #include <asm/ldt.h>
 #include <asm/prctl.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/landlock.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -102,6 +104,46 @@ static bool with_undo(void)
 
 	semaphores = semget(IPC_PRIVATE, 1, 0600);
 	return semaphores >= 0 && semop(semaphores, &up, 1) == 0;
+}
+
+static bool with_filtered_undo(void)
+{
+	struct sock_filter allow = BPF_STMT(BPF_RET, SECCOMP_RET_ALLOW);
+	struct sock_fprog program = { 1, &allow };
+
+	return with_undo() && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static bool with_denied_undo(void)
+{
+	struct semid_ds ds = { .sem_perm = { .uid = getuid(),
+					     .gid = getgid(),
+					     .mode = 0400 } };
+
+	if (getuid() == 0)
+		victim_skip("root may change all sets");
+	return with_undo() && semctl(semaphores, 0, IPC_SET, &ds) == 0;
+}
+
+static void *leave_list(void *arg)
+{
+	int *done = arg;
+
+	/* The one that a thread is born with is that of all. */
+	*done = unshare(CLONE_SYSVSEM) == 0 && with_undo() ? 1 : -1;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static bool with_undo_of_thread(void)
+{
+	static int done;
+	pthread_t t;
+
+	return pthread_create(&t, NULL, leave_list, &done) == 0 &&
+	       victim_until(*(volatile int *)&done != 0) && done == 1;
 }
 
 static bool with_semaphore(void)
@@ -314,6 +356,11 @@ static const struct kind {
 	{ "ldt", "segments", with_ldt, false },
 	{ "ports", "I/O ports", with_ports, true },
 	{ "undo", "SEM_UNDO", with_undo, false },
+	{ "filtered-undo", "under a seccomp filter", with_filtered_undo,
+	  false },
+	{ "denied-undo", "may not change it", with_denied_undo, false },
+	{ "thread-undo", "semaphore undos of its own", with_undo_of_thread,
+	  false },
 	{ "semaphore", "semaphores", with_semaphore, false },
 	{ "shm", "shared memory", with_shm, false },
 	{ "msg", "message queue", with_msg, false },

@@ -1,0 +1,165 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The IPC namespace of a job: its own, with the node's limits, or the node's.
+set -u
+top_builddir=${top_builddir:-.}
+jobcr=$top_builddir/jobcr
+JOBCR_LIBEXEC=${JOBCR_LIBEXEC:-$top_builddir}
+tmp=$(mktemp -d /tmp/jobcr-ipc.XXXXXX) || exit 1
+JOBCR_CONF=$tmp/conf
+export JOBCR_CONF JOBCR_LIBEXEC
+cleanup() {
+	for id in $("$jobcr" list | awk 'NR > 1 { print $1 }'); do
+		"$jobcr" kill "$id" KILL >/dev/null 2>&1
+	done
+	rm -rf "$tmp"
+}
+trap cleanup EXIT
+if [ "$(id -u)" != 0 ]; then
+	echo "1..0 # SKIP needs root"
+	exit 0
+fi
+if ! command -v ipcmk >/dev/null; then
+	echo "1..0 # SKIP no ipcmk"
+	exit 0
+fi
+n=0
+bad=0
+ok() { # status message
+	n=$((n + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $n - $2"
+	else
+		bad=1
+		echo "not ok $n - $2"
+		sed 's/^/# /' "$tmp/log"
+	fi
+}
+until_true() { # command...: at most 20 s
+	i=0
+	while ! "$@" 2>/dev/null; do
+		i=$((i + 1))
+		[ $i -lt 400 ] || return 1
+		sleep 0.05
+	done
+}
+mkdir "$tmp/run" "$tmp/store"
+configure() { # line
+	printf 'StoreDir = "%s/store"\nRunDir = "%s/run"\n%s\n' "$tmp" "$tmp" \
+		"$1" >"$JOBCR_CONF"
+}
+configure ""
+: >"$tmp/log"
+own=$(readlink /proc/self/ns/ipc)
+inside() { # options...: the namespace of a job
+	"$jobcr" run "$@" -- readlink /proc/self/ns/ipc 2>"$tmp/log"
+}
+cat >"$tmp/limits" <<'END'
+cd /proc/sys
+for i in kernel/shmmax kernel/shmall kernel/shmmni kernel/sem kernel/msgmax \
+	kernel/msgmnb kernel/msgmni kernel/shm_rmid_forced fs/mqueue/*; do
+	printf '%s ' "$i"
+	cat "$i"
+done
+END
+
+got=$(inside)
+[ -n "$got" ] && [ "$got" != "$own" ]
+ok $? "a job has an IPC namespace of its own"
+[ "$(inside --ipc=private)" = "$own" ]
+ok $((! $?)) "also when it asks for it"
+[ "$(inside --ipc=host)" = "$own" ]
+ok $? "--ipc=host: it has the node's"
+"$jobcr" run --ipc=none -- true >"$tmp/log" 2>&1
+[ $? != 0 ] && grep -q 'ipc "none": private or host' "$tmp/log"
+ok $? "other words are refused"
+configure "PrivateIPC = no"
+[ "$(inside)" = "$own" ]
+ok $? "PrivateIPC = no: it has the node's"
+[ "$(inside --ipc=private)" = "$own" ]
+ok $((! $?)) "unless it asks for its own"
+configure ""
+
+# Somebody has changed the limits: in a namespace that stands for the node.
+cat >"$tmp/node" <<END
+for i in shmmni=77 msgmax=9000 msgmnb=20000 msgmni=31 'sem=300 3000 32 44'; do
+	echo "\${i#*=}" >"/proc/sys/kernel/\${i%%=*}" || exit 1
+done
+echo 17 >/proc/sys/fs/mqueue/msg_max
+sh "$tmp/limits" >"$tmp/outside"
+"$jobcr" run -- sh "$tmp/limits" >"$tmp/inside"
+END
+unshare --ipc sh "$tmp/node" >"$tmp/log" 2>&1 &&
+	diff "$tmp/outside" "$tmp/inside" >>"$tmp/log" &&
+	grep -q '^fs/mqueue/msg_max 17$' "$tmp/inside"
+ok $? "limits are those of the node"
+
+# Where the node shows its message queues the job sees its own.
+cat >"$tmp/node" <<END
+mount -t mqueue mqueue /dev/mqueue && : >/dev/mqueue/of-the-node || exit 1
+"$jobcr" run -- sh -c 'ls /dev/mqueue; : >/dev/mqueue/of-the-job &&
+	stat -f -c %T /dev/mqueue; ls /dev/mqueue' >"$tmp/queues"
+ls /dev/mqueue >>"$tmp/queues"
+END
+made=
+[ -d /dev/mqueue ] || { mkdir /dev/mqueue && made=yes; }
+unshare --ipc --mount sh "$tmp/node" >"$tmp/log" 2>&1 &&
+	printf 'mqueue\nof-the-job\nof-the-node\n' |
+	diff - "$tmp/queues" >>"$tmp/log"
+ok $? "where the node shows message queues a job sees its own"
+[ -z "$made" ] || rmdir /dev/mqueue
+
+cat >"$tmp/job" <<'END'
+ipcmk -M 100000 -p 0604 && ipcmk -S 7 && ipcmk -Q || exit 1
+ipcs -m -s -q
+while ! [ -e "$1/go" ]; do sleep 0.05; done
+ipcs -m -s -q
+END
+id=$("$jobcr" run --detach --output "$tmp/out" -- /bin/sh "$tmp/job" "$tmp" \
+	2>"$tmp/log")
+until_true grep -q "Semaphore Arrays" "$tmp/out"
+# Others in its namespace: root comes from outside.
+if command -v python3 >/dev/null && command -v nsenter >/dev/null; then
+	inner=$(pgrep -f "/bin/sh $tmp/job" | tail -n 1)
+	mkfifo "$tmp/end"
+	nsenter -t "$inner" --ipc python3 -c "
+import ctypes
+c = ctypes.CDLL(None)
+c.shmat.restype = ctypes.c_long
+open('$tmp/attached', 'w').write(str(c.shmat(0, None, 0)))
+open('$tmp/end').read()" 2>"$tmp/log" &
+	until_true test -s "$tmp/attached"
+	"$jobcr" checkpoint "$id" >"$tmp/log" 2>&1
+	[ $? != 0 ] && grep -q "id 0) that is attached outside the job (1 of 1" \
+		"$tmp/log"
+	ok $? "a segment that others have attached is refused"
+	: >"$tmp/end"
+	wait $!
+fi
+"$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
+ok $? "a job with objects that nobody uses is saved"
+head -c 100000 "$tmp/out" | grep -q '^0x' && ! grep '^0x' "$tmp/out" |
+	awk '{ print $1 }' | grep -Fq -f - /dev/fd/3 3<<END
+$(ipcs -m -s -q)
+END
+ok $? "nothing of it is left on the node"
+: >"$tmp/go"
+"$jobcr" restore "$id" >"$tmp/log" 2>&1
+ok $? "it is restored"
+grep '^0x' "$tmp/out" | sort | uniq -c | awk '$1 != 2 { bad = 1 }
+	END { exit bad || NR != 3 }'
+ok $? "and sees the same objects"
+
+rm "$tmp/go"
+: >"$tmp/out"
+id=$("$jobcr" run --detach --output "$tmp/out" -- /bin/sh "$tmp/job" "$tmp" \
+	2>"$tmp/log")
+until_true grep -q "Semaphore Arrays" "$tmp/out"
+"$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
+configure "PrivateIPC = no"
+"$jobcr" restore "$id" >"$tmp/log" 2>&1
+[ $? != 0 ] && until_true grep -q "restored into the node's: see PrivateIPC" \
+	"$tmp/log"
+ok $? "no object is made in the node's namespace"
+echo "1..$n"
+exit $bad
