@@ -2,6 +2,7 @@ PROTOS = \
 	%D%/files.proto \
 	%D%/manifest.proto \
 	%D%/mm.proto \
+	%D%/net.proto \
 	%D%/part.proto \
 	%D%/process.proto \
 	%D%/signal.proto \
@@ -16,6 +17,7 @@ nodist_%C%_libproto_a_SOURCES = \
 	%D%/files.pb-c.c \
 	%D%/manifest.pb-c.c \
 	%D%/mm.pb-c.c \
+	%D%/net.pb-c.c \
 	%D%/part.pb-c.c \
 	%D%/process.pb-c.c \
 	%D%/signal.pb-c.c \

@@ -29,7 +29,7 @@ check_PROGRAMS += %D%/lib/roundtrip
 %C%_lib_roundtrip_SOURCES = %D%/lib/roundtrip.c \
 	%D%/lib/forge.c %D%/lib/forge.h
 ENGINE_LIBS = src/engine/libengine.a src/resource/libresource.a \
-	src/snapshot/libsnapshot.a src/model/libmodel.a \
+	src/snapshot/libsnapshot.a src/repair/librepair.a src/model/libmodel.a \
 	src/inject/libinject.a storage/libstorage.a images/libimages.a \
 	images/libproto.a src/kernel/libkernel.a src/util/libutil.a
 %C%_lib_roundtrip_LDADD = %D%/lib/libdrive.a %D%/lib/libtap.a \
@@ -200,8 +200,8 @@ UNIT_TESTS += %D%/unit/output
 
 UNIT_TESTS += %D%/unit/files
 %C%_unit_files_SOURCES = %D%/unit/files.c %D%/lib/rig.c %D%/lib/rig.h
-%C%_unit_files_LDADD = src/resource/libresource.a src/model/libmodel.a \
-	src/kernel/libkernel.a $(SNAPSHOT_LIBS)
+%C%_unit_files_LDADD = src/resource/libresource.a src/repair/librepair.a \
+	src/model/libmodel.a src/kernel/libkernel.a $(SNAPSHOT_LIBS)
 
 UNIT_TESTS += %D%/unit/sync
 %C%_unit_sync_SOURCES = %D%/unit/sync.c
@@ -419,6 +419,14 @@ UNIT_TESTS += %D%/unit/bpf
 VICTIMS += %D%/victims/creds.victim
 %C%_victims_creds_victim_SOURCES = %D%/victims/creds.c
 %C%_victims_creds_victim_LDADD = $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/tcp.victim
+%C%_victims_tcp_victim_SOURCES = %D%/victims/tcp.c
+%C%_victims_tcp_victim_LDADD = $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/udp.victim
+%C%_victims_udp_victim_SOURCES = %D%/victims/udp.c
+%C%_victims_udp_victim_LDADD = $(VICTIM_LIBS)
 
 VICTIMS += %D%/victims/fs.victim
 %C%_victims_fs_victim_SOURCES = %D%/victims/fs.c

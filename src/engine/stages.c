@@ -15,7 +15,8 @@ typedef int (*restore_fn)(struct restore_ctx *ctx, struct restore_task *task,
 /* Objects that others are opened from. */
 static bool comes_first(uint32_t tag)
 {
-	return tag == TAG_GHOST || tag == TAG_SHMEM || tag == TAG_PIPE;
+	return tag == TAG_GHOST || tag == TAG_SHMEM || tag == TAG_PIPE ||
+	       tag == TAG_TCP_CONNECTION;
 }
 
 static int wrap_file(const struct meta_entry *e, const struct resource_ops *ops,

@@ -18,6 +18,7 @@ enum object_kind {
 	OBJECT_SHMEM,       /* a = dev, b = inode */
 	OBJECT_GHOST,       /* a = dev, b = inode */
 	OBJECT_PIPE,        /* a = inode */
+	OBJECT_CONNECTION,  /* a, b = inodes of its ends, 0: closed */
 	OBJECT_WRITTEN,     /* a = dev, b = inode, c = 1: to be synced */
 };
 

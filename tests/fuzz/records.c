@@ -30,7 +30,8 @@ static const uint32_t tags[] = {
 	TAG_PIPE,         TAG_PIPE_END,  TAG_CHARDEV,
 	TAG_EVENTFD,      TAG_TIMERFD,   TAG_SIGNALFD,
 	TAG_EPOLL,        TAG_MEMFD,     TAG_MEMORY_POLICY,
-	TAG_THREAD_POLICY, TAG_SECCOMP
+	TAG_THREAD_POLICY, TAG_SECCOMP,  TAG_TCP_CONNECTION,
+	TAG_TCP_DATA,     TAG_TCP,       TAG_UDP
 };
 
 #define TAGS (sizeof(tags) / sizeof(tags[0]))

@@ -96,13 +96,13 @@ result $? "and none was begun"
 jobcr kill "$job" KILL
 jobcr wait "$job"
 job=$(jobcr run --detach --output tcp.txt -- python3 -c 'import socket, time
-s = socket.create_server(("127.0.0.1", 0))
+s = socket.socket(socket.AF_NETLINK)
 print("up", flush=True)
 time.sleep(1000)')
 wait_for 10 grep -q up tcp.txt
 jobcr check "$job" 2>err
-is "$?" 3 "a job with a TCP socket: refused, 3"
-matches "$(cat err)" "*TCP socket*" "which names the socket"
+is "$?" 3 "a job with a netlink socket: refused, 3"
+matches "$(cat err)" "*netlink socket*" "which names the socket"
 jobcr kill "$job" KILL
 jobcr wait "$job"
 is "$?" 137 "it went on"

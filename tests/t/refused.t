@@ -10,7 +10,10 @@ if [ "$(id -u)" != 0 ]; then
 	echo "1..0 # SKIP needs root"
 	exit 0
 fi
-for kind in tcp unix udp netlink inotify pidfd io_uring userfaultfd \
+for kind in tcp_waiting tcp_urgent tcp_urgent_inline tcp_self tcp_reset \
+	tcp_closing tcp_filter udp_filter udp_unread udp_corked udp_member \
+	udp_member6 udp_peek mptcp udplite raw packet alg vsock unix \
+	netlink inotify pidfd io_uring userfaultfd \
 	perf_event namespace terminal maps secretmem second_link \
 	removed_directory lease write_lease; do
 	"$roundtrip" -m resume "$victim" "$kind"
