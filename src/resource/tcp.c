@@ -12,6 +12,7 @@
 
 #include "images/limits.h"
 #include "images/tags.h"
+#include "repair/leftover.h"
 #include "repair/pair.h"
 #include "repair/stream.h"
 #include "resource/net_socket.h"
@@ -288,36 +289,60 @@ static int check_ends(const TcpConnectionRecord *rec, struct err *err)
 	return 0;
 }
 
-static int make_ends(const struct restore_ctx *ctx,
-		     const TcpConnectionRecord *rec, int ret[2],
-		     struct err *err)
+static int try_ends(const struct restore_ctx *ctx,
+		    const TcpConnectionRecord *rec,
+		    const union net_address at[2], int ret[2], struct err *err)
 {
-	const TcpEnd *from = rec->ends[0], *to = rec->ends[1];
-	union net_address own, other;
 	auto_close int connects = -EBADF, listens = -EBADF;
 	int r, got = -1;
 
-	r = net_get_address(from->local, from->domain, &own, err);
-	if (r == 0)
-		r = net_get_address(to->local, to->domain, &other, err);
-	if (r < 0)
-		return r;
-	connects = make_socket(ctx, from, to, err);
+	connects = make_socket(ctx, rec->ends[0], rec->ends[1], err);
 	if (connects < 0)
 		return connects;
-	listens = make_socket(ctx, to, from, err);
+	listens = make_socket(ctx, rec->ends[1], rec->ends[0], err);
 	if (listens < 0)
 		return listens;
 	r = net_begin(ctx, err);
 	if (r < 0)
 		return r;
-	r = pair_join(connects, &own, listens, &other, &got, err);
+	r = pair_join(connects, &at[0], listens, &at[1], &got, err);
 	net_end(ctx);
 	if (r < 0)
 		return r;
 	ret[0] = take_fd(&connects);
 	ret[1] = got;
 	return 0;
+}
+
+/* An address is taken: if only by what is left of ended connections? */
+static bool was_leftover(const struct restore_ctx *ctx,
+			 const union net_address *at)
+{
+	unsigned int count = 0;
+	struct err ignored;
+
+	/* What that could not do shows when it is tried again. */
+	(void)leftover_forget(at, ctx->owner->uid, &count, &ignored);
+	return count > 0;
+}
+
+static int make_ends(const struct restore_ctx *ctx,
+		     const TcpConnectionRecord *rec, int ret[2],
+		     struct err *err)
+{
+	union net_address at[2];
+	int r = 0;
+
+	for (int i = 0; i < 2 && r == 0; i++)
+		r = net_get_address(rec->ends[i]->local, rec->ends[i]->domain,
+				    &at[i], err);
+	if (r == 0)
+		r = try_ends(ctx, rec, at, ret, err);
+	if (r != -EADDRINUSE && r != -EADDRNOTAVAIL)
+		return r;
+	if (was_leftover(ctx, &at[0]) | was_leftover(ctx, &at[1]))
+		r = try_ends(ctx, rec, at, ret, err);
+	return r;
 }
 
 static int connection_restore(struct restore_ctx *ctx,
@@ -394,9 +419,8 @@ static int data_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 	return fd < 0 ? fd : pair_send(fd, rec->data.data, rec->data.len, err);
 }
 
-/* The address is taken now; until all have theirs it may be shared. */
-static int make_bound(const struct restore_ctx *ctx, const TcpRecord *rec,
-		      struct err *err)
+static int try_bound(const struct restore_ctx *ctx, const TcpRecord *rec,
+		     struct err *err)
 {
 	const SocketCommon *common = rec->common;
 	auto_close int fd =
@@ -412,6 +436,21 @@ static int make_bound(const struct restore_ctx *ctx, const TcpRecord *rec,
 	r = net_bind(fd, common, true, err);
 	net_end(ctx);
 	return r < 0 ? r : take_fd(&fd);
+}
+
+/* The address is taken now; until all have theirs it may be shared. */
+static int make_bound(const struct restore_ctx *ctx, const TcpRecord *rec,
+		      struct err *err)
+{
+	union net_address local;
+	int r = try_bound(ctx, rec, err);
+
+	if (r == -EADDRINUSE &&
+	    net_get_address(rec->common->local, rec->common->domain, &local,
+			    err) == 0 &&
+	    was_leftover(ctx, &local))
+		r = try_bound(ctx, rec, err);
+	return r;
 }
 
 static int tcp_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,

@@ -65,6 +65,7 @@ linked() {
 	run perl "$programs/perl.sh"
 	run sh "$top_builddir/tests/programs/openmp"
 	run sh "$top_builddir/tests/programs/torture"
+	run sh "$top_builddir/tests/programs/stream"
 	run_java
 	run node "$programs/node.sh"
 	run restic "$programs/restic.sh"
