@@ -203,6 +203,11 @@ UNIT_TESTS += %D%/unit/files
 %C%_unit_files_LDADD = src/resource/libresource.a src/repair/librepair.a \
 	src/model/libmodel.a src/kernel/libkernel.a $(SNAPSHOT_LIBS)
 
+UNIT_TESTS += %D%/unit/repair
+%C%_unit_repair_SOURCES = %D%/unit/repair.c
+%C%_unit_repair_LDADD = %D%/lib/libtap.a src/repair/librepair.a \
+	src/util/libutil.a $(URING_LIBS)
+
 UNIT_TESTS += %D%/unit/sync
 %C%_unit_sync_SOURCES = %D%/unit/sync.c
 %C%_unit_sync_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
