@@ -599,7 +599,8 @@ check_PROGRAMS += %D%/programs/cored
 %C%_programs_cored_LDADD =
 T_TESTS += %D%/t/core.t
 EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
-	%D%/programs/gzip.sh %D%/programs/java.sh %D%/programs/node.sh \
+	%D%/programs/gzip.sh %D%/programs/java.sh %D%/programs/nginx.sh \
+	%D%/programs/node.sh %D%/programs/redis.sh \
 	%D%/programs/perl.sh \
 	%D%/programs/pipeline.sh %D%/programs/python.sh \
 	%D%/programs/restic.sh %D%/programs/ripgrep.sh \

@@ -70,6 +70,8 @@ linked() {
 	run node "$programs/node.sh"
 	run restic "$programs/restic.sh"
 	run rg "$programs/ripgrep.sh"
+	run redis-server "$programs/redis.sh"
+	run ab "$programs/nginx.sh"
 	linked static gcc -static
 	linked static-pie gcc -static-pie
 	linked musl musl-gcc
