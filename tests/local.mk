@@ -429,6 +429,11 @@ VICTIMS += %D%/victims/tcp.victim
 %C%_victims_tcp_victim_SOURCES = %D%/victims/tcp.c
 %C%_victims_tcp_victim_LDADD = $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/tcp_stream.victim
+%C%_victims_tcp_stream_victim_SOURCES = %D%/victims/tcp_stream.c
+%C%_victims_tcp_stream_victim_CFLAGS = $(AM_CFLAGS) -pthread
+%C%_victims_tcp_stream_victim_LDADD = $(VICTIM_LIBS)
+
 VICTIMS += %D%/victims/udp.victim
 %C%_victims_udp_victim_SOURCES = %D%/victims/udp.c
 %C%_victims_udp_victim_LDADD = $(VICTIM_LIBS)

@@ -172,6 +172,20 @@ static int never_wait(int fd, struct err *err)
 	return fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ? err_sys(err, "F_SETFL") : 0;
 }
 
+/* Where it is bound now, as the other end will see it. */
+static int address_seen(int fd, int family, union net_address *ret,
+			struct err *err)
+{
+	union net_address own = { 0 };
+	socklen_t len = sizeof(own);
+
+	if (getsockname(fd, &own.any, &len) < 0)
+		return err_sys(err, "getsockname");
+	if (pair_address_as(&own, family, ret) < 0)
+		return err_set(err, -EINVAL, "addresses of two families");
+	return 0;
+}
+
 /* A firewall, for instance. */
 static int name_both(const union net_address *own,
 		     const union net_address *other, struct err *err)
@@ -189,14 +203,15 @@ int pair_join(int from, const union net_address *own, int to,
 	union net_address peer = { 0 }, seen = { 0 };
 	int r;
 
-	if (pair_address_as(other, own->any.sa_family, &peer) < 0 ||
-	    pair_address_as(own, other->any.sa_family, &seen) < 0)
+	if (pair_address_as(other, own->any.sa_family, &peer) < 0)
 		return err_set(err, -EINVAL, "addresses of two families");
 	r = never_wait(from, err);
 	if (r == 0)
 		r = never_wait(to, err);
 	if (r == 0)
 		r = bind_to(from, own, err);
+	if (r == 0)
+		r = address_seen(from, other->any.sa_family, &seen, err);
 	if (r == 0)
 		r = bind_to(to, other, err);
 	if (r == 0 && listen(to, 8) < 0)

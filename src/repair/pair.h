@@ -17,7 +17,7 @@
  */
 
 /*
- * Connect `from`, which is bound to *own, with `to`, which listens at *other
+ * Connect `from`, which is bound to *own (port 0: to any), with `to`, which listens at *other
  * and is no use afterwards.  Both are new sockets, borrowed, left with
  * SO_REUSEADDR set; each address is of the family of its own socket.  *ret
  * is the other end: owned by the caller.  -EADDRINUSE, -EADDRNOTAVAIL and

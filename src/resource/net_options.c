@@ -6,6 +6,7 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -186,12 +187,15 @@ static bool is_stream(int fd)
 	       type == SOCK_STREAM;
 }
 
+/* Or was, and has ended. */
 static bool is_connected(int fd)
 {
+	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
 	struct sockaddr_storage peer;
 	socklen_t len = sizeof(peer);
 
-	return getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
+	return getpeername(fd, (struct sockaddr *)&peer, &len) == 0 ||
+	       (poll(&p, 1, 0) == 1 && p.revents & POLLRDHUP);
 }
 
 int net_options_read(int fd, struct net_value *ret, size_t room,

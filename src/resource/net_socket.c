@@ -64,6 +64,16 @@ int net_peer(int fd, union net_address *ret, struct err *err)
 	return errno == ENOTCONN ? 0 : err_sys(err, "getpeername");
 }
 
+bool net_has_ended(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+	union net_address peer;
+	struct err ignored;
+
+	return net_peer(fd, &peer, &ignored) == 0 && !peer.any.sa_family &&
+	       poll(&p, 1, 0) == 1 && p.revents & POLLRDHUP;
+}
+
 static uint16_t port_of(const union net_address *a)
 {
 	return ntohs(a->in.sin_port);

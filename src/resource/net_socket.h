@@ -23,6 +23,8 @@ int net_option(int fd, int level, int name);
 /* Where it is bound, and connected; family 0: nowhere. */
 int net_local(int fd, union net_address *ret, struct err *err);
 int net_peer(int fd, union net_address *ret, struct err *err);
+/* A connection that has ended for both sides; a new socket has not. */
+bool net_has_ended(int fd);
 bool net_is_bound(const union net_address *local);
 
 /* Can a socket of this machine have that address? */

@@ -60,8 +60,9 @@ static int fill_end(int fd, uint32_t object, TcpEnd *ret,
 		r = stream_state(fd, &state, err);
 	if (r < 0)
 		return r;
+	/* One that has ended was connected. */
 	if (!peer.any.sa_family)
-		return err_set(err, -EIO, "it is not connected any more");
+		peer = local;
 	ret->object = object;
 	ret->domain = local.any.sa_family;
 	ret->v6only = local.any.sa_family == AF_INET6 &&
@@ -205,6 +206,36 @@ static int dump_end(const struct dump_ctx *ctx, const struct fd_view *fd,
 	return 0;
 }
 
+/* Both ends were shut: some other end will say again what it had said. */
+static int dump_ended(const struct dump_ctx *ctx, const struct fd_view *fd,
+		      TcpRecord *rec, struct err *err)
+{
+	TcpEnd own = TCP_END__INIT, other;
+	TcpEnd *ends[2] = { &other, &own };
+	struct tcp_stream streams[2] = { 0 };
+	struct end_parts parts;
+	uint32_t numbers[2] = { 0 };
+	int r;
+
+	r = fill_end(fd->own_fd, fd->object, &own, &parts, err);
+	for (uint64_t i = 0; i < 2 && r == 0; i++)
+		r = object_get(ctx->objects, OBJECT_CONNECTION,
+			       fd->stat->st_ino, 0, 2 + i, &numbers[i], NULL,
+			       err);
+	if (r < 0)
+		return r;
+	own.finished = 1;
+	parts.peer = parts.local;
+	parts.peer.port = 0;
+	fill_closed(&own, numbers[0], &other);
+	r = stream_read(-1, fd->own_fd, STREAM_MAX_BYTES, &streams[1], err);
+	if (r == 0)
+		r = put_connection(ctx, numbers[1], ends, streams, err);
+	free(streams[1].data);
+	rec->kind = TCP_RECORD__KIND__CONNECTED;
+	return r;
+}
+
 static int dump_kind(const struct dump_ctx *ctx, const struct fd_view *fd,
 		     TcpRecord *rec, struct err *err)
 {
@@ -213,6 +244,8 @@ static int dump_kind(const struct dump_ctx *ctx, const struct fd_view *fd,
 
 	if (getsockopt(fd->own_fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
 		return err_sys(err, "TCP_INFO");
+	if (net_has_ended(fd->own_fd))
+		return dump_ended(ctx, fd, rec, err);
 	if (info.tcpi_state == TCP_CLOSE) {
 		rec->kind = TCP_RECORD__KIND__CLOSED;
 		return 0;

@@ -226,14 +226,14 @@ static int check_connected(const struct dump_ctx *ctx, const struct fd_view *fd,
 	return check_bytes(fd, no, err);
 }
 
-/* One that was connected has ended for both sides; a new one has not begun. */
-static void check_closed(const struct fd_view *fd, struct refusals *no)
+/* A new one has not begun. */
+static int check_ended(const struct fd_view *fd, struct refusals *no,
+		       struct err *err)
 {
-	struct pollfd p = { .fd = fd->own_fd, .events = POLLRDHUP };
-
-	if (fd->task->leader && poll(&p, 1, 0) == 1 && p.revents & POLLRDHUP)
-		net_refuse(fd, no, "close it",
-			   "TCP socket whose connection has ended");
+	if (!fd->task->leader || !net_has_ended(fd->own_fd))
+		return 0;
+	check_urgent(fd, no);
+	return check_bytes(fd, no, err);
 }
 
 static void check_ulp(const struct fd_view *fd, struct refusals *no)
@@ -260,8 +260,7 @@ static int check_state(const struct dump_ctx *ctx, const struct fd_view *fd,
 		return err_sys(err, "TCP_INFO");
 	switch (info.tcpi_state) {
 	case TCP_CLOSE:
-		check_closed(fd, no);
-		return 0;
+		return check_ended(fd, no, err);
 	case TCP_LISTEN:
 		/* Of one that listens this tells of who waits. */
 		if (fd->task->leader && info.tcpi_unacked)

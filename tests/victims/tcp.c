@@ -24,10 +24,12 @@ struct address {
 
 struct sockets {
 	int listener, listener6, dual, fresh, bound;
-	int idle[2], full[2], half[2], left, both_shut[2], read_shut[2];
-	int mapped[2], six[2], corked[2], split[2], tiny[2], child[2];
-	size_t written;
-	struct address idle_at[2], mapped_at[2], bound_at, listener_at;
+	int idle[2], full[2], half[2], left, closing[2], last[2], ended[2],
+		read_shut[2];
+	int mapped[2], six[2], corked[2], tiny[2];
+	size_t written, closing_bytes, last_bytes;
+	struct address idle_at[2], mapped_at[2], bound_at, listener_at,
+		ended_at;
 };
 
 static struct address address_of(int fd)
@@ -266,6 +268,16 @@ static void set_up_listeners(struct sockets *s)
 	s->listener_at = address_of(s->listener);
 }
 
+static int state(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0
+		       ? -1
+		       : info.tcpi_state;
+}
+
 static void set_up_connections(struct sockets *s)
 {
 	int pair[2];
@@ -292,11 +304,8 @@ static void set_up_connections(struct sockets *s)
 	join(s->listener, s->corked);
 	set(s->corked[ONE], IPPROTO_TCP, TCP_CORK, 1);
 	put(s->corked[ONE], "half a packet");
-	join(s->listener, s->split);
-	put(s->split[ONE], "said by the child");
 	join(s->listener, s->tiny);
 	set(s->tiny[OTHER], SOL_SOCKET, SO_RCVBUF, 2304);
-	join(s->listener, s->child);
 	if (s->dual >= 0) {
 		join(s->dual, s->mapped);
 		s->mapped_at[ONE] = address_of(s->mapped[ONE]);
@@ -307,10 +316,33 @@ static void set_up_connections(struct sockets *s)
 		join(s->listener6, s->six);
 		put(s->six[ONE], "by version 6");
 	}
-	join(s->listener, s->both_shut);
-	/* FIN_WAIT1 on one side, with a full queue before its FIN. */
-	(void)fill(s->both_shut[ONE]);
-	shutdown(s->both_shut[ONE], SHUT_WR);
+	/* FIN_WAIT1, with bytes before its FIN, then CLOSING; and FIN_WAIT2. */
+	join(s->listener, s->closing);
+	s->closing_bytes = fill(s->closing[ONE]);
+	shutdown(s->closing[ONE], SHUT_WR);
+	put(s->closing[OTHER], "to one that is closing");
+	shutdown(s->closing[OTHER], SHUT_WR);
+	/* CLOSE_WAIT, then LAST_ACK. */
+	join(s->listener, s->last);
+	shutdown(s->last[OTHER], SHUT_WR);
+	s->last_bytes = fill(s->last[ONE]);
+	shutdown(s->last[ONE], SHUT_WR);
+	/* CLOSE, with something to be read. */
+	join(s->listener, s->ended);
+	put(s->ended[ONE], "the end");
+	shutdown(s->ended[ONE], SHUT_WR);
+	shutdown(s->ended[OTHER], SHUT_WR);
+	s->ended_at = address_of(s->ended[OTHER]);
+	victim_need(state(s->ended[ONE]) == TCP_CLOSE &&
+			    state(s->ended[OTHER]) == TCP_CLOSE,
+		    "ended");
+	victim_need(state(s->closing[ONE]) == TCP_CLOSING &&
+			    state(s->closing[OTHER]) == TCP_FIN_WAIT2 &&
+			    state(s->last[ONE]) == TCP_LAST_ACK &&
+			    state(s->last[OTHER]) == TCP_FIN_WAIT2 &&
+			    state(s->half[ONE]) == TCP_FIN_WAIT2 &&
+			    state(s->half[OTHER]) == TCP_CLOSE_WAIT,
+		    "states");
 }
 
 static void check_listeners(const struct sockets *s)
@@ -401,7 +433,22 @@ static void check_shut(const struct sockets *s)
 		     "shut for reading");
 	take(s->read_shut[OTHER], "to be read", "what was there before");
 	victim_check(read(s->read_shut[OTHER], &byte, 1) == 0, "and no more");
-	fcntl(s->both_shut[OTHER], F_SETFL, 0);
+	fcntl(s->closing[ONE], F_SETFL, 0);
+	take(s->closing[ONE], "to one that is closing", "closing");
+	victim_check(read(s->closing[ONE], &byte, 1) == 0, "both ways");
+	check_stream(s->closing[OTHER], s->closing_bytes, "before its end");
+	take(s->ended[OTHER], "the end", "of one that has ended");
+	victim_check(read(s->ended[OTHER], &byte, 1) == 0 &&
+			     read(s->ended[ONE], &byte, 1) == 0 &&
+			     write(s->ended[ONE], "x", 1) < 0 &&
+			     errno == EPIPE &&
+			     is_same(&s->ended_at, s->ended[OTHER]) &&
+			     !is_peer(&s->ended_at, s->ended[OTHER]) &&
+			     errno == ENOTCONN,
+		     "nothing more");
+	fcntl(s->last[ONE], F_SETFL, 0);
+	victim_check(read(s->last[ONE], &byte, 1) == 0, "the last one");
+	check_stream(s->last[OTHER], s->last_bytes, "before the last end");
 }
 
 static void check_rest(const struct sockets *s)
@@ -412,7 +459,6 @@ static void check_rest(const struct sockets *s)
 	victim_check(get(s->corked[ONE], IPPROTO_TCP, TCP_CORK) == 1, "corked");
 	set(s->corked[ONE], IPPROTO_TCP, TCP_CORK, 0);
 	take(s->corked[OTHER], "half a packet", "what was corked");
-	take(s->split[OTHER], "said by the child", "before the cut");
 	victim_check(get(s->tiny[OTHER], SOL_SOCKET, SO_RCVBUF) == 4608,
 		     "a tiny buffer: %d",
 		     get(s->tiny[OTHER], SOL_SOCKET, SO_RCVBUF));
