@@ -598,6 +598,7 @@ check_PROGRAMS += %D%/programs/stream
 %C%_programs_stream_CFLAGS = $(AM_CFLAGS) -pthread
 %C%_programs_stream_LDADD =
 T_TESTS += %D%/t/programs.t
+T_TESTS += %D%/t/tcp.t
 check_PROGRAMS += %D%/programs/cored
 %C%_programs_cored_SOURCES = %D%/programs/cored.c
 %C%_programs_cored_CFLAGS = $(AM_CFLAGS) -g
