@@ -15,6 +15,8 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 
+#define OPTION_LOCAL_PORT_RANGE 51 /* IP_LOCAL_PORT_RANGE */
+
 /* On one machine this takes microseconds. */
 #define PATIENCE_MS 10000
 #define STRANGERS   1000 /* who connect to an address meanwhile */
@@ -197,29 +199,84 @@ static int name_both(const union net_address *own,
 	return err_wrap(err, -ETIMEDOUT, "connect %s with %s", from, to);
 }
 
-int pair_join(int from, const union net_address *own, int to,
-	      const union net_address *other, int *ret, struct err *err)
+/*
+ * A port that only connections of others have, to other addresses, can be
+ * had by who connects, as the kernel gave it before (Linux 6.3): it is looked
+ * for when that is done.
+ */
+static int bind_to_connect(int fd, const union net_address *own,
+			   bool *ret_ranged, struct err *err)
+{
+	const uint32_t port = ntohs(own->in.sin_port);
+	const uint32_t range = port << 16 | port;
+	union net_address host = *own;
+	const int on = 1;
+	int r = bind_to(fd, own, err);
+
+	*ret_ranged = false;
+	if (r != -EADDRINUSE || !port)
+		return r;
+	host.in.sin_port = 0;
+	if (setsockopt(fd, IPPROTO_IP, OPTION_LOCAL_PORT_RANGE, &range,
+		       sizeof(range)) < 0 ||
+	    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
+		       sizeof(on)) < 0 ||
+	    bind(fd, &host.any, pair_address_size(own)) < 0)
+		return r;
+	*ret_ranged = true;
+	return 0;
+}
+
+/* Afterwards nothing is left of how it was done. */
+static int connect_ranged(int fd, const union net_address *own,
+			  const union net_address *peer, struct err *err)
+{
+	const uint32_t none = 0;
+	int r = connect_to(fd, peer, err);
+
+	if (r == -EADDRNOTAVAIL) {
+		errno = EADDRINUSE;
+		return address_failed("bind to", own, err);
+	}
+	if (r == 0 && setsockopt(fd, IPPROTO_IP, OPTION_LOCAL_PORT_RANGE, &none,
+				 sizeof(none)) < 0)
+		return err_sys(err, "IP_LOCAL_PORT_RANGE");
+	return r < 0 ? r
+		     : set_on(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0, err);
+}
+
+static int join(int from, const union net_address *own, int to,
+		const union net_address *other, int *ret, struct err *err)
 {
 	union net_address peer = { 0 }, seen = { 0 };
+	bool ranged;
 	int r;
 
 	if (pair_address_as(other, own->any.sa_family, &peer) < 0)
 		return err_set(err, -EINVAL, "addresses of two families");
-	r = never_wait(from, err);
-	if (r == 0)
-		r = never_wait(to, err);
-	if (r == 0)
-		r = bind_to(from, own, err);
-	if (r == 0)
-		r = address_seen(from, other->any.sa_family, &seen, err);
+	r = bind_to_connect(from, own, &ranged, err);
 	if (r == 0)
 		r = bind_to(to, other, err);
 	if (r == 0 && listen(to, 8) < 0)
 		r = address_failed("listen at", other, err);
 	if (r == 0)
-		r = connect_to(from, &peer, err);
+		r = ranged ? connect_ranged(from, own, &peer, err)
+			   : connect_to(from, &peer, err);
 	if (r == 0)
-		r = accept_from(to, &seen, ret, err);
+		r = address_seen(from, other->any.sa_family, &seen, err);
+	return r < 0 ? r : accept_from(to, &seen, ret, err);
+}
+
+int pair_join(int from, const union net_address *own, int to,
+	      const union net_address *other, int *ret, struct err *err)
+{
+	int r;
+
+	r = never_wait(from, err);
+	if (r == 0)
+		r = never_wait(to, err);
+	if (r == 0)
+		r = join(from, own, to, other, ret, err);
 	return r == -ETIMEDOUT ? name_both(own, other, err) : r;
 }
 

@@ -11,6 +11,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "images/limits.h"
@@ -170,6 +172,30 @@ static void check_ip_options(const struct fd_view *fd, struct refusals *no)
 			   "socket with IP options");
 }
 
+static bool is_our_network(int ns_fd)
+{
+	struct stat ours, theirs;
+
+	return stat("/proc/self/ns/net", &ours) == 0 &&
+	       fstat(ns_fd, &theirs) == 0 && ours.st_ino == theirs.st_ino &&
+	       ours.st_dev == theirs.st_dev;
+}
+
+/* Others are where its addresses mean something else. */
+static int check_network(const struct fd_view *fd, struct refusals *no,
+			 struct err *err)
+{
+	auto_close int ns = ioctl(fd->own_fd, SIOCGSKNS);
+
+	if (ns < 0)
+		return err_sys(err, "SIOCGSKNS");
+	if (!is_our_network(ns))
+		net_refuse(fd, no, "run the job in the network of the node",
+			   "socket of a network namespace that is not the "
+			   "node's");
+	return 0;
+}
+
 static void check_error(const struct fd_view *fd, struct refusals *no)
 {
 	struct pollfd p = { .fd = fd->own_fd };
@@ -193,7 +219,9 @@ int net_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 			   "end that process, or let it close the socket",
 			   "socket shared with process %d outside the job",
 			   (int)holder);
-	r = check_port(ctx, fd, no, err);
+	r = check_network(fd, no, err);
+	if (r == 0)
+		r = check_port(ctx, fd, no, err);
 	if (r == 0)
 		r = check_filter(fd, no);
 	if (r < 0)
@@ -330,6 +358,20 @@ static int set_buffers(int fd, uint32_t receive, uint32_t send, struct err *err)
 			       "send buffer", err);
 }
 
+static int check_new_network(const struct restore_ctx *ctx, struct err *err)
+{
+	auto_close int ns =
+		openat(ctx->init_proc_fd, "ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (ns < 0)
+		return err_sys(err, "network of the job");
+	return is_our_network(ns)
+		       ? 0
+		       : err_set(err, -ENOTSUP,
+				 "the job's network namespace is not the "
+				 "node's, in which its sockets would be");
+}
+
 int net_make(const struct restore_ctx *ctx, uint32_t domain, int type,
 	     uint32_t receive_buffer, uint32_t send_buffer, struct err *err)
 {
@@ -339,7 +381,9 @@ int net_make(const struct restore_ctx *ctx, uint32_t domain, int type,
 
 	if (domain != AF_INET && domain != AF_INET6)
 		return err_set(err, -EBADMSG, "family %u", domain);
-	r = as_user(&user, err);
+	r = check_new_network(ctx, err);
+	if (r == 0)
+		r = as_user(&user, err);
 	if (r < 0)
 		return r;
 	fd = socket((int)domain, type | SOCK_CLOEXEC, 0);

@@ -322,29 +322,44 @@ static int check_ends(const TcpConnectionRecord *rec, struct err *err)
 	return 0;
 }
 
-static int try_ends(const struct restore_ctx *ctx,
-		    const TcpConnectionRecord *rec,
-		    const union net_address at[2], int ret[2], struct err *err)
+/* first: which end connects; the other one listens. */
+static int try_roles(const struct restore_ctx *ctx,
+		     const TcpConnectionRecord *rec,
+		     const union net_address at[2], int first, int ret[2],
+		     struct err *err)
 {
+	const TcpEnd *from = rec->ends[first], *to = rec->ends[!first];
 	auto_close int connects = -EBADF, listens = -EBADF;
 	int r, got = -1;
 
-	connects = make_socket(ctx, rec->ends[0], rec->ends[1], err);
+	connects = make_socket(ctx, from, to, err);
 	if (connects < 0)
 		return connects;
-	listens = make_socket(ctx, rec->ends[1], rec->ends[0], err);
+	listens = make_socket(ctx, to, from, err);
 	if (listens < 0)
 		return listens;
 	r = net_begin(ctx, err);
 	if (r < 0)
 		return r;
-	r = pair_join(connects, &at[0], listens, &at[1], &got, err);
+	r = pair_join(connects, &at[first], listens, &at[!first], &got, err);
 	net_end(ctx);
 	if (r < 0)
 		return r;
-	ret[0] = take_fd(&connects);
-	ret[1] = got;
+	ret[first] = take_fd(&connects);
+	ret[!first] = got;
 	return 0;
+}
+
+/* Who connects can be where others are that do not listen. */
+static int try_ends(const struct restore_ctx *ctx,
+		    const TcpConnectionRecord *rec,
+		    const union net_address at[2], int ret[2], struct err *err)
+{
+	int r = try_roles(ctx, rec, at, 0, ret, err);
+
+	if (r == -EADDRINUSE && at[0].in.sin_port)
+		r = try_roles(ctx, rec, at, 1, ret, err);
+	return r;
 }
 
 /* An address is taken: if only by what is left of ended connections? */

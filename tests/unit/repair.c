@@ -363,6 +363,33 @@ static void test_taken(void)
 	cleanup_close(&got);
 }
 
+/* Connections of others have the port, to other addresses. */
+static void test_shared_port(void)
+{
+	auto_close int from = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	auto_close int to = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	union net_address own, other;
+	struct err err = { 0 };
+	uint16_t ports[2];
+	int ends[2], got = -1, r;
+
+	if (!ok(join(ends), "a connection"))
+		return;
+	free_ports(ports);
+	own = loopback(port_of(ends[FROM]));
+	other = loopback(ports[0]);
+	r = pair_join(from, &own, to, &other, &got, &err);
+	if (r == -EADDRINUSE)
+		skip("a port that others connect from: Linux 6.3");
+	else
+		ok(r == 0 && is_at(from, &own) && is_at(got, &other) &&
+			   get(from, IPPROTO_IP, 51) == 0 &&
+			   get(from, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT) == 0,
+		   "its port is one that others connect from %s", err.text);
+	cleanup_close(&got);
+	part(ends);
+}
+
 static void test_leftover(void)
 {
 	auto_close int again = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -421,6 +448,7 @@ int main(void)
 	test_pair(AF_INET6);
 	test_strangers();
 	test_taken();
+	test_shared_port();
 	test_leftover();
 	test_not_ours();
 	if (chain_supported(&err) == -ENOTSUP) {

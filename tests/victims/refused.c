@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/perf_event.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -184,6 +185,19 @@ static int open_udp_peek(void)
 		       : fd;
 }
 
+/* It outlives the namespace's last process. */
+static int open_other_network(void)
+{
+	int home = open("/proc/self/ns/net", O_RDONLY), fd;
+
+	if (home < 0 || unshare(CLONE_NEWNET) < 0)
+		return -1;
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	victim_need(setns(home, CLONE_NEWNET) == 0, "setns");
+	close(home);
+	return fd;
+}
+
 static int open_mptcp(void)
 {
 	return socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
@@ -337,6 +351,8 @@ static const struct {
 	{ "udp_member", "member of multicast groups", open_udp_member },
 	{ "udp_member6", "member of multicast groups", open_udp_member6 },
 	{ "udp_peek", "offset of peeks", open_udp_peek },
+	{ "other_network", "of a network namespace that is not the node's",
+	  open_other_network },
 	{ "mptcp", "Multipath TCP socket", open_mptcp },
 	{ "udplite", "UDP-Lite socket", open_udplite },
 	{ "raw", "raw socket", open_raw },
