@@ -22,6 +22,10 @@
 #define VDSO_MAX_BYTES     65536u
 #define PIPE_MAX_BYTES     (1u << 20)
 #define SEMAPHORES_MAX     65536u /* of one set */
+#define STREAM_MAX_BYTES   (64u << 20) /* unread and unsent, one direction */
+#define STREAM_DATA_BYTES  (1u << 20)  /* of it in one record */
+#define SOCKET_MAX_OPTIONS 128u
+#define OPTION_MAX_BYTES   64u
 #define PART_MAX_STREAMS   64u
 #define MANIFEST_MAX_PARTS 65536u
 #define OUTPUT_MAX_PIECES  64u

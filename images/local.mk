@@ -3,6 +3,7 @@ PROTOS = \
 	%D%/ipc.proto \
 	%D%/manifest.proto \
 	%D%/mm.proto \
+	%D%/net.proto \
 	%D%/part.proto \
 	%D%/process.proto \
 	%D%/signal.proto \
@@ -18,6 +19,7 @@ nodist_%C%_libproto_a_SOURCES = \
 	%D%/ipc.pb-c.c \
 	%D%/manifest.pb-c.c \
 	%D%/mm.pb-c.c \
+	%D%/net.pb-c.c \
 	%D%/part.pb-c.c \
 	%D%/process.pb-c.c \
 	%D%/signal.pb-c.c \

@@ -5,6 +5,7 @@
 #include "images/ipc.pb-c.h"
 #include "images/manifest.pb-c.h"
 #include "images/mm.pb-c.h"
+#include "images/net.pb-c.h"
 #include "images/part.pb-c.h"
 #include "images/process.pb-c.h"
 #include "images/record.h"
@@ -58,6 +59,10 @@ static const struct {
 	{ TAG_SIGNALFD, &signalfd_record__descriptor },
 	{ TAG_EPOLL, &epoll_record__descriptor },
 	{ TAG_MEMFD, &memfd_record__descriptor },
+	{ TAG_TCP_CONNECTION, &tcp_connection_record__descriptor },
+	{ TAG_TCP_DATA, &tcp_data_record__descriptor },
+	{ TAG_TCP, &tcp_record__descriptor },
+	{ TAG_UDP, &udp_record__descriptor },
 	{ TAG_TTY, &tty_record__descriptor },
 	{ TAG_PIDFD, &pidfd_record__descriptor },
 	{ TAG_DEAD_PROCESS, &dead_process_record__descriptor },

@@ -29,7 +29,7 @@ check_PROGRAMS += %D%/lib/roundtrip
 %C%_lib_roundtrip_SOURCES = %D%/lib/roundtrip.c \
 	%D%/lib/forge.c %D%/lib/forge.h
 ENGINE_LIBS = src/engine/libengine.a src/resource/libresource.a \
-	src/snapshot/libsnapshot.a src/model/libmodel.a \
+	src/snapshot/libsnapshot.a src/repair/librepair.a src/model/libmodel.a \
 	src/inject/libinject.a storage/libstorage.a images/libimages.a \
 	images/libproto.a src/kernel/libkernel.a src/util/libutil.a
 %C%_lib_roundtrip_LDADD = %D%/lib/libdrive.a %D%/lib/libtap.a \
@@ -205,8 +205,13 @@ UNIT_TESTS += %D%/unit/output
 
 UNIT_TESTS += %D%/unit/files
 %C%_unit_files_SOURCES = %D%/unit/files.c %D%/lib/rig.c %D%/lib/rig.h
-%C%_unit_files_LDADD = src/resource/libresource.a src/model/libmodel.a \
-	src/kernel/libkernel.a $(SNAPSHOT_LIBS)
+%C%_unit_files_LDADD = src/resource/libresource.a src/repair/librepair.a \
+	src/model/libmodel.a src/kernel/libkernel.a $(SNAPSHOT_LIBS)
+
+UNIT_TESTS += %D%/unit/repair
+%C%_unit_repair_SOURCES = %D%/unit/repair.c
+%C%_unit_repair_LDADD = %D%/lib/libtap.a src/repair/librepair.a \
+	src/util/libutil.a $(URING_LIBS)
 
 UNIT_TESTS += %D%/unit/sync
 %C%_unit_sync_SOURCES = %D%/unit/sync.c
@@ -463,6 +468,19 @@ VICTIMS += %D%/victims/creds.victim
 %C%_victims_creds_victim_SOURCES = %D%/victims/creds.c
 %C%_victims_creds_victim_LDADD = $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/tcp.victim
+%C%_victims_tcp_victim_SOURCES = %D%/victims/tcp.c
+%C%_victims_tcp_victim_LDADD = $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/tcp_stream.victim
+%C%_victims_tcp_stream_victim_SOURCES = %D%/victims/tcp_stream.c
+%C%_victims_tcp_stream_victim_CFLAGS = $(AM_CFLAGS) -pthread
+%C%_victims_tcp_stream_victim_LDADD = $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/udp.victim
+%C%_victims_udp_victim_SOURCES = %D%/victims/udp.c
+%C%_victims_udp_victim_LDADD = $(VICTIM_LIBS)
+
 VICTIMS += %D%/victims/fs.victim
 %C%_victims_fs_victim_SOURCES = %D%/victims/fs.c
 %C%_victims_fs_victim_LDADD = $(VICTIM_LIBS)
@@ -618,14 +636,20 @@ check_PROGRAMS += %D%/lib/survive %D%/programs/openmp %D%/programs/torture
 %C%_programs_torture_SOURCES = %D%/programs/torture.c
 %C%_programs_torture_CFLAGS = $(AM_CFLAGS) -pthread
 %C%_programs_torture_LDADD =
+check_PROGRAMS += %D%/programs/stream
+%C%_programs_stream_SOURCES = %D%/programs/stream.c
+%C%_programs_stream_CFLAGS = $(AM_CFLAGS) -pthread
+%C%_programs_stream_LDADD =
 T_TESTS += %D%/t/programs.t
+T_TESTS += %D%/t/tcp.t
 check_PROGRAMS += %D%/programs/cored
 %C%_programs_cored_SOURCES = %D%/programs/cored.c
 %C%_programs_cored_CFLAGS = $(AM_CFLAGS) -g
 %C%_programs_cored_LDADD =
 T_TESTS += %D%/t/core.t
 EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
-	%D%/programs/gzip.sh %D%/programs/java.sh %D%/programs/node.sh \
+	%D%/programs/gzip.sh %D%/programs/java.sh %D%/programs/nginx.sh \
+	%D%/programs/node.sh %D%/programs/redis.sh \
 	%D%/programs/perl.sh \
 	%D%/programs/pipeline.sh %D%/programs/python.sh \
 	%D%/programs/restic.sh %D%/programs/ripgrep.sh \
@@ -686,6 +710,12 @@ UNIT_TESTS += %D%/unit/edited
 UNIT_TESTS += %D%/unit/edited_ipc
 %C%_unit_edited_ipc_SOURCES = %D%/unit/edited_ipc.c
 %C%_unit_edited_ipc_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+
+UNIT_TESTS += %D%/unit/edited_net
+%C%_unit_edited_net_SOURCES = %D%/unit/edited_net.c
+%C%_unit_edited_net_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 

@@ -30,6 +30,7 @@ jobcr_LDADD = \
 	src/conf/libconf.a \
 	src/resource/libresource.a \
 	src/snapshot/libsnapshot.a \
+	src/repair/librepair.a \
 	src/model/libmodel.a \
 	src/inject/libinject.a \
 	src/wire/libwire.a \

@@ -49,6 +49,7 @@ struct checkpoint {
 	struct pin *pin;
 	struct mourner *mourner;
 	struct sync_list syncs;
+	struct farewell farewell;
 	struct outside *outside;
 	struct outputs *outputs;
 	char meta_name[NAME_BYTES], pages_name[NAME_BYTES];
@@ -71,6 +72,7 @@ static int check(struct checkpoint *c, struct dump *d, struct err *err)
 	r = dump_init(d, c->args, &c->collection, c->pages,
 		      c->pages ? &c->meta.sink : NULL, &c->outside, err);
 	d->syncs = &c->syncs;
+	d->farewell = &c->farewell;
 	d->pin = c->pin;
 	if (r == 0)
 		r = preflight(&c->collection, &d->ctx, c->args->init_pid,
@@ -361,6 +363,7 @@ static int let_go_on(struct checkpoint *c, struct err *err)
 	int r;
 
 	collection_done(&c->collection);
+	farewell_end(&c->farewell, false);
 	r = tree_thaw(&c->tree, err);
 	c->result.frozen_ns = clock_monotonic_ns() - c->tree.started_ns;
 	return r;
@@ -383,6 +386,7 @@ static int end(struct checkpoint *c, struct err *err)
 	c->result.killed = true;
 	collection_done(&c->collection);
 	r = tree_kill(&c->tree, err);
+	farewell_end(&c->farewell, true);
 	c->result.frozen_ns = clock_monotonic_ns() - c->tree.started_ns;
 	return r;
 }
@@ -393,6 +397,7 @@ static int give_back(struct checkpoint *c, int r)
 	bool ends = leave_shelter(c);
 
 	collection_done(&c->collection);
+	farewell_end(&c->farewell, false);
 	/* The first failure is the one to be told. */
 	(void)(ends ? tree_kill(&c->tree, &ignored)
 		    : tree_thaw(&c->tree, &ignored));
@@ -524,6 +529,7 @@ int checkpoint_run(const struct checkpoint_args *args,
 	leave_pin(c);
 	pages_free(c->pages);
 	sync_done(&c->syncs);
+	farewell_end(&c->farewell, false);
 	outside_free(c->outside);
 	outputs_free(c->outputs);
 	meta_stream_done(&c->meta);

@@ -108,6 +108,10 @@ uint32_t collection_fd_object(const struct collection *c, pid_t ns_pid, int fd);
 uint32_t collection_vma_object(const struct collection *c,
 			       const struct task_view *task,
 			       const struct vma *vma);
+uint32_t collection_inode_object(const struct collection *c, dev_t dev,
+				 uint64_t inode);
+int collection_open_object(const struct collection *c, uint32_t object,
+			   int *ret_fd, struct err *err);
 pid_t collection_ns_pid(const struct collection *c, pid_t pid);
 int collection_segment(const struct collection *c, int id, uint64_t *ret_count,
 		       int *ret_fd, struct err *err);

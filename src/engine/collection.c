@@ -119,6 +119,36 @@ int collection_view(struct collection *c, struct collected_file *file,
 	return fn(arg, file, &view, err);
 }
 
+uint32_t collection_inode_object(const struct collection *c, dev_t dev,
+				 uint64_t inode)
+{
+	for (size_t i = 0; i < c->nfiles; i++)
+		if (c->files[i].fd >= 0 && c->files[i].ino == inode &&
+		    c->files[i].dev == dev)
+			return c->files[i].object;
+	return 0;
+}
+
+int collection_open_object(const struct collection *c, uint32_t object,
+			   int *ret_fd, struct err *err)
+{
+	const struct collected_file *f = NULL;
+	int fd;
+
+	for (size_t i = 0; i < c->nfiles && !f; i++)
+		if (c->files[i].fd >= 0 && c->files[i].object == object)
+			f = &c->files[i];
+	if (!f)
+		return err_set(err, -ENOENT, "open file %u", object);
+	fd = (int)syscall(SYS_pidfd_getfd, c->tasks[f->task].view.pidfd, f->fd,
+			  0);
+	if (fd < 0)
+		return err_sys(err, "fd %d of process %d", f->fd,
+			       c->tasks[f->task].view.ns_pid);
+	*ret_fd = fd;
+	return 0;
+}
+
 pid_t collection_ns_pid(const struct collection *c, pid_t pid)
 {
 	struct collected_id key = { .tid = pid };

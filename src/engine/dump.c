@@ -41,6 +41,21 @@ static int engine_segment(void *arg, int id, uint64_t *ret_count, int *ret_fd,
 	return collection_segment(d->collection, id, ret_count, ret_fd, err);
 }
 
+static uint32_t engine_inode_object(void *arg, dev_t dev, uint64_t inode)
+{
+	const struct dump *d = arg;
+
+	return collection_inode_object(d->collection, dev, inode);
+}
+
+static int engine_open_object(void *arg, uint32_t object, int *ret_fd,
+			      struct err *err)
+{
+	const struct dump *d = arg;
+
+	return collection_open_object(d->collection, object, ret_fd, err);
+}
+
 static pid_t engine_ns_pid(void *arg, pid_t pid)
 {
 	const struct dump *d = arg;
@@ -173,6 +188,13 @@ static int engine_sync_later(void *arg, int fd, struct err *err)
 	return sync_add(d->syncs, fd, err);
 }
 
+static int engine_end_quietly(void *arg, int fd, struct err *err)
+{
+	const struct dump *d = arg;
+
+	return farewell_add(d->farewell, fd, err);
+}
+
 /* Nothing of the job changes its init; without one: whoever started it. */
 static pid_t launcher(const struct dump *d)
 {
@@ -250,6 +272,8 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 		.fd_object = engine_fd_object,
 		.vma_object = engine_vma_object,
 		.segment = engine_segment,
+		.inode_object = engine_inode_object,
+		.open_object = engine_open_object,
 		.ns_pid = engine_ns_pid,
 		.held_outside = engine_held_outside,
 		.shmem_outside = engine_shmem_outside,
@@ -259,6 +283,7 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 		.ends_at = engine_ends_at,
 		.witness = engine_witness,
 		.sync_later = engine_sync_later,
+		.end_quietly = engine_end_quietly,
 	};
 	d->ctx.out = out;
 	d->ctx.objects = collection->objects;

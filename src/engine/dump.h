@@ -4,6 +4,7 @@
 
 #include "engine/collect.h"
 #include "engine/engine.h"
+#include "engine/farewell.h"
 #include "engine/pages.h"
 #include "engine/sync.h"
 #include "engine/witness.h"
@@ -15,6 +16,7 @@ struct dump {
 	struct collection *collection; /* borrowed */
 	struct pages *pages;           /* borrowed; NULL while checking */
 	struct sync_list *syncs;       /* borrowed */
+	struct farewell *farewell;     /* borrowed */
 	struct pin *pin;               /* borrowed; NULL: not to be pinned */
 	struct dump_options options;
 	struct dump_engine engine;

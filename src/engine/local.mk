@@ -20,6 +20,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/slice.c %D%/slice.h
 %C%_libengine_a_SOURCES += %D%/pin.c %D%/pin.h %D%/hold.c %D%/hold.h
 %C%_libengine_a_SOURCES += %D%/ends.c %D%/ends.h
+%C%_libengine_a_SOURCES += %D%/farewell.c %D%/farewell.h
 %C%_libengine_a_SOURCES += %D%/mourn.c %D%/mourn.h
 %C%_libengine_a_SOURCES += %D%/reaper.c %D%/reaper.h
 %C%_libengine_a_SOURCES += %D%/sync.c %D%/sync.h

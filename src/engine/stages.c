@@ -16,7 +16,8 @@ typedef int (*restore_fn)(struct restore_ctx *ctx, struct restore_task *task,
 static bool comes_first(uint32_t tag)
 {
 	return tag == TAG_GHOST || tag == TAG_SHMEM || tag == TAG_PIPE ||
-	       tag == TAG_DEAD_PROCESS || tag == TAG_MQUEUE;
+	       tag == TAG_DEAD_PROCESS || tag == TAG_MQUEUE ||
+	       tag == TAG_TCP_CONNECTION;
 }
 
 static int wrap_file(const struct meta_entry *e, const struct resource_ops *ops,

@@ -17,7 +17,10 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/pagemap.c \
 	%D%/proc.c \
 	%D%/proc.h \
+	%D%/net_address.h \
 	%D%/procmap.c \
+	%D%/sockdiag.c \
+	%D%/sockdiag.h \
 	%D%/tree.c \
 	%D%/tree.h \
 	%D%/vdso.c \

@@ -21,6 +21,7 @@ enum object_kind {
 	OBJECT_DEAD,        /* a = dev, b = inode: of a process */
 	OBJECT_SYSV_SHM,    /* a = id */
 	OBJECT_MQUEUE,      /* a = dev, b = inode, c = 1: its record is put */
+	OBJECT_CONNECTION,  /* a, b = inodes of its ends, 0: closed */
 	OBJECT_WRITTEN,     /* a = dev, b = inode, c = 1: to be synced */
 };
 

@@ -7,6 +7,11 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/file_image.c %D%/file_image.h
 %C%_libresource_a_SOURCES += %D%/file_lock.c %D%/file_lock.h \
 	%D%/file_tail.c %D%/file_tail.h
+%C%_libresource_a_SOURCES += %D%/file_lock.c %D%/file_lock.h
+%C%_libresource_a_SOURCES += %D%/net_groups.c %D%/net_groups.h
+%C%_libresource_a_SOURCES += %D%/net_options.c %D%/net_options.h
+%C%_libresource_a_SOURCES += %D%/net_socket.c %D%/net_socket.h
+%C%_libresource_a_SOURCES += %D%/tcp_peer.c %D%/tcp_peer.h
 
 # One line for each resource.
 %C%_libresource_a_SOURCES += %D%/chardev.c
@@ -44,4 +49,6 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/file.c
 %C%_libresource_a_SOURCES += %D%/ghost.c
 %C%_libresource_a_SOURCES += %D%/pipe.c
+%C%_libresource_a_SOURCES += %D%/tcp.c
+%C%_libresource_a_SOURCES += %D%/udp.c
 %C%_libresource_a_SOURCES += %D%/unsupported.c

@@ -109,6 +109,12 @@ struct dump_engine {
 	 * to read, or -1: none (ret_fd may be NULL). */
 	int (*segment)(void *arg, int id, uint64_t *ret_count, int *ret_fd,
 		       struct err *err);
+	/* Object number of the open file of the tree with this inode, for
+	 * kinds of which there is one for each; 0: none. */
+	uint32_t (*inode_object)(void *arg, dev_t dev, uint64_t inode);
+	/* A descriptor of an open file of the tree: owned by the caller. */
+	int (*open_object)(void *arg, uint32_t object, int *ret_fd,
+			   struct err *err);
 	/* Inner pid of an outer one in the tree; 0: not in the tree. */
 	pid_t (*ns_pid)(void *arg, pid_t pid);
 	/* A process outside the tree (and not this one) that holds the object
@@ -138,6 +144,9 @@ struct dump_engine {
 		       pid_t *ret_ns_pid, struct err *err);
 	/* Must be durable before the snapshot exists; fd is duplicated. */
 	int (*sync_later)(void *arg, int fd, struct err *err);
+	/* A connection that should leave no trace when the job is killed,
+	 * by whomever; fd is duplicated. */
+	int (*end_quietly)(void *arg, int fd, struct err *err);
 };
 
 enum resource_scope { SCOPE_FILE, SCOPE_TASK, SCOPE_THREAD, SCOPE_TREE };
@@ -250,6 +259,10 @@ extern const struct resource_ops res_epoll;
 extern const struct resource_ops res_mqueue_fd;
 extern const struct resource_ops res_pipe;
 extern const struct resource_ops res_pipe_end;
+extern const struct resource_ops res_tcp_connection;
+extern const struct resource_ops res_tcp_data;
+extern const struct resource_ops res_tcp;
+extern const struct resource_ops res_udp;
 extern const struct resource_ops res_ghost;
 extern const struct resource_ops res_file;
 extern const struct resource_ops res_unsupported;

@@ -119,29 +119,53 @@ static void print_address(const union address *a, size_t len, char *ret,
 	}
 }
 
-static const char *family_name(int family, int type)
+/* Of which protocol; of those that have no name here the family says it. */
+static const struct {
+	int family, type, protocol; /* 0: any */
+	const char *name, *remedy;
+} socket_kinds[] = {
+	{ AF_UNIX, SOCK_DGRAM, 0, "Unix datagram socket", NULL },
+	{ AF_UNIX, SOCK_SEQPACKET, 0, "Unix packet socket", NULL },
+	{ AF_UNIX, 0, 0, "Unix socket", NULL },
+	{ 0, 0, IPPROTO_MPTCP, "Multipath TCP socket",
+	  "let it use TCP (Go: GODEBUG=multipathtcp=0)" },
+	{ 0, 0, IPPROTO_SCTP, "SCTP socket", "let it use TCP" },
+	{ AF_INET, 0, IPPROTO_UDPLITE, "UDP-Lite socket", "let it use UDP" },
+	{ AF_INET6, 0, IPPROTO_UDPLITE, "UDP-Lite socket", "let it use UDP" },
+	{ AF_INET, SOCK_DGRAM, 0, "ping socket", NULL },
+	{ AF_INET6, SOCK_DGRAM, 0, "ping socket", NULL },
+	{ AF_INET, 0, 0, "raw socket", NULL },
+	{ AF_INET6, 0, 0, "raw socket", NULL },
+	{ AF_NETLINK, 0, 0, "netlink socket", NULL },
+	{ AF_PACKET, 0, 0, "packet socket", NULL },
+	{ AF_ALG, 0, 0, "socket of the kernel's crypto (AF_ALG)",
+	  "let the program compute by itself" },
+	{ AF_VSOCK, 0, 0, "vsock socket", NULL },
+	{ AF_XDP, 0, 0, "XDP socket", NULL },
+	{ AF_RDS, 0, 0, "RDS socket", "let it use TCP" },
+	{ AF_SMC, 0, 0, "SMC socket", "run it without smc_run" },
+	{ AF_TIPC, 0, 0, "TIPC socket", NULL },
+	{ AF_CAN, 0, 0, "CAN socket", NULL },
+	{ AF_BLUETOOTH, 0, 0, "Bluetooth socket", NULL },
+	{ AF_KCM, 0, 0, "KCM socket", NULL },
+};
+
+static void name_kind(int family, int type, int protocol, const char **ret_name,
+		      const char **ret_remedy)
 {
-	switch (family) {
-	case AF_UNIX:
-		return type == SOCK_DGRAM       ? "Unix datagram socket"
-		       : type == SOCK_SEQPACKET ? "Unix packet socket"
-						: "Unix socket";
-	case AF_INET:
-	case AF_INET6:
-		return type == SOCK_STREAM  ? "TCP socket"
-		       : type == SOCK_DGRAM ? "UDP socket"
-					    : "raw socket";
-	case AF_NETLINK:
-		return "netlink socket";
-	case AF_PACKET:
-		return "packet socket";
-	case AF_ALG:
-		return "socket of the kernel's crypto";
-	case AF_VSOCK:
-		return "vsock socket";
-	default:
-		return "socket of an uncommon family";
+	for (size_t i = 0; i < ARRAY_SIZE(socket_kinds); i++) {
+		if ((socket_kinds[i].family &&
+		     socket_kinds[i].family != family) ||
+		    (socket_kinds[i].type && socket_kinds[i].type != type) ||
+		    (socket_kinds[i].protocol &&
+		     socket_kinds[i].protocol != protocol))
+			continue;
+		*ret_name = socket_kinds[i].name;
+		if (socket_kinds[i].remedy)
+			*ret_remedy = socket_kinds[i].remedy;
+		return;
 	}
+	*ret_name = "socket of an uncommon family";
 }
 
 static int socket_option(int fd, int option)
@@ -159,9 +183,10 @@ static void describe_socket(const struct fd_view *fd, struct reason *ret)
 	char here[80] = "no address", there[80];
 	const char *name;
 
-	name = family_name(socket_option(fd->own_fd, SO_DOMAIN),
-			   socket_option(fd->own_fd, SO_TYPE));
-	ret->remedy = "close it; files, pipes and shared memory are kept";
+	ret->remedy = "close it; files, pipes, TCP and UDP are kept";
+	name_kind(socket_option(fd->own_fd, SO_DOMAIN),
+		  socket_option(fd->own_fd, SO_TYPE),
+		  socket_option(fd->own_fd, SO_PROTOCOL), &name, &ret->remedy);
 	if (getsockname(fd->own_fd, &local.any, &local_len) == 0)
 		print_address(&local, local_len, here, sizeof(here));
 	if (getpeername(fd->own_fd, &peer.any, &peer_len) == 0) {
@@ -268,7 +293,7 @@ static int unsupported_dump(const struct dump_ctx *ctx,
 
 const struct resource_ops res_unsupported = {
 	.name = "unsupported",
-	.refused = "sockets, io_uring, userfaultfd, "
+	.refused = "sockets other than TCP and UDP, io_uring, userfaultfd, "
 		   "performance counters, GPUs, interconnects",
 	.scope = SCOPE_FILE,
 	.match = unsupported_match,

@@ -17,6 +17,7 @@ jobcr_worker_LDADD = \
 	src/engine/libengine.a \
 	src/resource/libresource.a \
 	src/snapshot/libsnapshot.a \
+	src/repair/librepair.a \
 	src/model/libmodel.a \
 	src/inject/libinject.a \
 	src/wire/libwire.a \

@@ -18,6 +18,7 @@ src/kernel 2
 src/wire 2
 src/inject 3
 src/model 3
+src/repair 3
 src/snapshot 3
 src/conf 3
 src/resource 4

@@ -65,10 +65,13 @@ linked() {
 	run perl "$programs/perl.sh"
 	run sh "$top_builddir/tests/programs/openmp"
 	run sh "$top_builddir/tests/programs/torture"
+	run sh "$top_builddir/tests/programs/stream"
 	run_java
 	run node "$programs/node.sh"
 	run restic "$programs/restic.sh"
 	run rg "$programs/ripgrep.sh"
+	run redis-server "$programs/redis.sh"
+	run ab "$programs/nginx.sh"
 	linked static gcc -static
 	linked static-pie gcc -static-pie
 	linked musl musl-gcc

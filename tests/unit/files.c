@@ -10,6 +10,7 @@
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -351,7 +352,7 @@ static void test_refusals(const char *dir)
 	char path[128], other[128];
 	int fd, ends[2];
 
-	refused(socket(AF_INET, SOCK_STREAM, 0), "TCP socket");
+	refused(socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP), "Multipath TCP");
 	refused(socket(AF_UNIX, SOCK_DGRAM, 0), "Unix datagram socket");
 	refused(socket(AF_NETLINK, SOCK_RAW, 0), "netlink socket");
 	refused(inotify_init1(0), "inotify");

@@ -2,9 +2,12 @@
 /* refused KIND: opens something that cannot be saved; must not be hurt. */
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/perf_event.h>
 #include <mqueue.h>
+#include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,16 +20,215 @@
 
 #include "../lib/victim.h"
 
-static int open_tcp(void)
+/* At a port of its own. */
+static int bind_loopback(int fd, struct sockaddr_in *ret)
 {
-	struct sockaddr_in sin = { .sin_family = AF_INET,
-				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t len = sizeof(*ret);
 
-	if (bind(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0 ||
-	    listen(fd, 1) < 0)
+	*ret = (struct sockaddr_in){ .sin_family = AF_INET,
+				     .sin_addr.s_addr =
+					     htonl(INADDR_LOOPBACK) };
+	return bind(fd, (struct sockaddr *)ret, len) < 0
+		       ? -1
+		       : getsockname(fd, (struct sockaddr *)ret, &len);
+}
+
+/* A connection that waits; its other end. */
+static int open_waiting(int *ret_listener)
+{
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in at;
+
+	if (bind_loopback(listener, &at) < 0 || listen(listener, 1) < 0 ||
+	    connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
+		return -1;
+	*ret_listener = listener;
+	return fd;
+}
+
+static int open_tcp_waiting(void)
+{
+	int listener;
+
+	return open_waiting(&listener);
+}
+
+static int open_tcp_urgent(void)
+{
+	int listener, fd = open_waiting(&listener);
+	int other = accept(listener, NULL, NULL);
+
+	return send(fd, "abc", 3, MSG_OOB) == 3 ? other : -1;
+}
+
+/* Urgent data in line have no signal of their own. */
+static int open_tcp_urgent_inline(void)
+{
+	int listener, fd = open_waiting(&listener), on = 1;
+	int other = accept(listener, NULL, NULL);
+
+	setsockopt(other, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	return send(fd, "abc", 3, MSG_OOB) == 3 ? other : -1;
+}
+
+static int open_tcp_self(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in at;
+
+	if (bind_loopback(fd, &at) < 0 ||
+	    connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
 		return -1;
 	return fd;
+}
+
+static int open_tcp_reset(void)
+{
+	int listener, fd = open_waiting(&listener);
+	int other = accept(listener, NULL, NULL);
+	const struct linger at_once = { 1, 0 };
+
+	setsockopt(other, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	close(other);
+	return fd;
+}
+
+/* What it writes before it closes has no room at the other end. */
+static int open_tcp_closing(void)
+{
+	int listener, fd = open_waiting(&listener);
+	int other = accept(listener, NULL, NULL);
+	static char much[65536];
+
+	fcntl(other, F_SETFL, O_NONBLOCK);
+	while (write(other, much, sizeof(much)) > 0)
+		;
+	close(other);
+	return fd;
+}
+
+static int attach_filter(int fd)
+{
+	struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, 0xffff);
+	struct sock_fprog program = { 1, &all };
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
+			  sizeof(program)) < 0
+		       ? -1
+		       : fd;
+}
+
+static int open_tcp_filter(void)
+{
+	return attach_filter(socket(AF_INET, SOCK_STREAM, 0));
+}
+
+static int open_udp_filter(void)
+{
+	return attach_filter(socket(AF_INET, SOCK_DGRAM, 0));
+}
+
+static int open_udp_unread(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	struct sockaddr_in at;
+
+	if (bind_loopback(fd, &at) < 0 ||
+	    sendto(fd, "x", 1, 0, (struct sockaddr *)&at, sizeof(at)) != 1)
+		return -1;
+	return fd;
+}
+
+static int open_udp_corked(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	struct sockaddr_in at;
+
+	if (bind_loopback(fd, &at) < 0 ||
+	    sendto(fd, "x", 1, MSG_MORE, (struct sockaddr *)&at, sizeof(at)) !=
+		    1)
+		return -1;
+	return fd;
+}
+
+static int open_udp_member(void)
+{
+	struct ip_mreq group = {
+		.imr_multiaddr.s_addr = htonl(0xe0010203),
+		.imr_interface.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	return setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group,
+			  sizeof(group)) < 0
+		       ? -1
+		       : fd;
+}
+
+static int open_udp_member6(void)
+{
+	struct ipv6_mreq group = { .ipv6mr_interface = 1 };
+	int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+
+	inet_pton(AF_INET6, "ff01::1:2:3", &group.ipv6mr_multiaddr);
+	return setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &group,
+			  sizeof(group)) < 0
+		       ? -1
+		       : fd;
+}
+
+static int open_udp_peek(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), offset = 0;
+
+	return setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &offset,
+			  sizeof(offset)) < 0
+		       ? -1
+		       : fd;
+}
+
+/* It outlives the namespace's last process. */
+static int open_other_network(void)
+{
+	int home = open("/proc/self/ns/net", O_RDONLY), fd;
+
+	if (home < 0 || unshare(CLONE_NEWNET) < 0)
+		return -1;
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	victim_need(setns(home, CLONE_NEWNET) == 0, "setns");
+	close(home);
+	return fd;
+}
+
+static int open_mptcp(void)
+{
+	return socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+}
+
+static int open_udplite(void)
+{
+	return socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE);
+}
+
+static int open_raw(void)
+{
+	return socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+}
+
+static int open_packet(void)
+{
+	return socket(AF_PACKET, SOCK_RAW, 0);
+}
+
+static int open_alg(void)
+{
+	return socket(AF_ALG, SOCK_SEQPACKET, 0);
+}
+
+static int open_vsock(void)
+{
+	return socket(AF_VSOCK, SOCK_STREAM, 0);
 }
 
 static int open_unix(void)
@@ -34,11 +236,6 @@ static int open_unix(void)
 	int ends[2];
 
 	return socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0 ? -1 : ends[0];
-}
-
-static int open_udp(void)
-{
-	return socket(AF_INET6, SOCK_DGRAM, 0);
 }
 
 static int open_netlink(void)
@@ -221,9 +418,29 @@ static const struct {
 	const char *kind, *named;
 	int (*open)(void);
 } kinds[] = {
-	{ "tcp", "TCP socket (127.0.0.1 port", open_tcp },
+	{ "tcp_waiting", "that nobody has accepted yet", open_tcp_waiting },
+	{ "tcp_urgent", "urgent data that was not read", open_tcp_urgent },
+	{ "tcp_urgent_inline", "urgent data that was not read",
+	  open_tcp_urgent_inline },
+	{ "tcp_self", "connected to itself", open_tcp_self },
+	{ "tcp_reset", "an error that was not read yet", open_tcp_reset },
+	{ "tcp_closing", "which is closed already", open_tcp_closing },
+	{ "tcp_filter", "socket with a filter", open_tcp_filter },
+	{ "udp_filter", "socket with a filter", open_udp_filter },
+	{ "udp_unread", "datagrams that were not read", open_udp_unread },
+	{ "udp_corked", "a datagram that is not sent yet", open_udp_corked },
+	{ "udp_member", "member of multicast groups", open_udp_member },
+	{ "udp_member6", "member of multicast groups", open_udp_member6 },
+	{ "udp_peek", "offset of peeks", open_udp_peek },
+	{ "other_network", "of a network namespace that is not the node's",
+	  open_other_network },
+	{ "mptcp", "Multipath TCP socket", open_mptcp },
+	{ "udplite", "UDP-Lite socket", open_udplite },
+	{ "raw", "raw socket", open_raw },
+	{ "packet", "packet socket", open_packet },
+	{ "alg", "socket of the kernel's crypto", open_alg },
+	{ "vsock", "vsock socket", open_vsock },
 	{ "unix", "Unix socket", open_unix },
-	{ "udp", "UDP socket", open_udp },
 	{ "netlink", "netlink socket", open_netlink },
 	{ "inotify", "events not read yet", open_inotify },
 	{ "inotify_removed", "inotify watch 1 on inode", open_inotify_removed },

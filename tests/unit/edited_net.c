@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Sockets of a snapshot that its owner edits well: none of them gets what the
+ * user's own programs could not have.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../lib/copy.h"
+#include "../lib/drive.h"
+#include "../lib/edit.h"
+#include "../lib/sample.h"
+#include "../lib/tap.h"
+#include "images/limits.h"
+#include "images/net.pb-c.h"
+#include "images/tags.h"
+#include "util/cleanup.h"
+
+#define USER 65534
+
+/* The job: something that listens, a connection with bytes, UDP. */
+static int be_job(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(at);
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	int from = socket(AF_INET, SOCK_STREAM, 0);
+	int udp = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (bind(listener, (struct sockaddr *)&at, len) < 0 ||
+	    listen(listener, 1) < 0 ||
+	    getsockname(listener, (struct sockaddr *)&at, &len) < 0 ||
+	    connect(from, (struct sockaddr *)&at, len) < 0 ||
+	    accept(listener, NULL, NULL) < 0 || write(from, "abc", 3) != 3 ||
+	    bind(udp, (struct sockaddr *)&at, len) < 0)
+		return 1;
+	printf("up\n");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
+static TcpConnectionRecord *connection(ProtobufCMessage *msg)
+{
+	return (TcpConnectionRecord *)msg;
+}
+
+static void low_end(ProtobufCMessage *msg)
+{
+	connection(msg)->ends[0]->local->port = 22;
+}
+
+static void low_other_end(ProtobufCMessage *msg)
+{
+	connection(msg)->ends[1]->local->port = 22;
+}
+
+static void far_end(ProtobufCMessage *msg)
+{
+	memcpy(connection(msg)->ends[1]->local->host.data, "\300\0\2\1", 4);
+}
+
+static void short_address(ProtobufCMessage *msg)
+{
+	connection(msg)->ends[1]->local->host.len = 3;
+}
+
+static void large_port(ProtobufCMessage *msg)
+{
+	connection(msg)->ends[1]->local->port = 65536 + 22;
+}
+
+static void other_family(ProtobufCMessage *msg)
+{
+	connection(msg)->ends[0]->domain = AF_UNIX;
+}
+
+static void one_end(ProtobufCMessage *msg)
+{
+	TcpEnd *last = connection(msg)->ends[1];
+
+	connection(msg)->n_ends = 1;
+	tcp_end__free_unpacked(last, NULL);
+}
+
+static void end_of_no_object(ProtobufCMessage *msg)
+{
+	connection(msg)->ends[0]->object = 0;
+}
+
+static void same_ends(ProtobufCMessage *msg)
+{
+	connection(msg)->ends[1]->object = connection(msg)->ends[0]->object;
+}
+
+static void much_unread(ProtobufCMessage *msg)
+{
+	for (int i = 0; i < 2; i++) {
+		connection(msg)->ends[i]->unread = STREAM_MAX_BYTES + 1;
+		connection(msg)->ends[i]->bytes = STREAM_MAX_BYTES + 1;
+	}
+}
+
+static void huge_buffer(ProtobufCMessage *msg)
+{
+	connection(msg)->ends[0]->receive_buffer = UINT32_MAX;
+}
+
+static void data_of_nobody(ProtobufCMessage *msg)
+{
+	((TcpDataRecord *)msg)->connection = 12345;
+}
+
+static void data_of_third_end(ProtobufCMessage *msg)
+{
+	((TcpDataRecord *)msg)->end = 2;
+}
+
+static void low_port(ProtobufCMessage *msg)
+{
+	TcpRecord *rec = (TcpRecord *)msg;
+
+	if (rec->kind == TCP_RECORD__KIND__LISTENING)
+		rec->common->local->port = 80;
+}
+
+static void connected_to_none(ProtobufCMessage *msg)
+{
+	((TcpRecord *)msg)->kind = TCP_RECORD__KIND__CONNECTED;
+}
+
+static void listens_connected(ProtobufCMessage *msg)
+{
+	TcpRecord *rec = (TcpRecord *)msg;
+
+	if (rec->kind == TCP_RECORD__KIND__CONNECTED)
+		rec->kind = TCP_RECORD__KIND__LISTENING;
+}
+
+static void low_udp(ProtobufCMessage *msg)
+{
+	((UdpRecord *)msg)->common->local->port = 53;
+}
+
+static void add_option(SocketCommon *common, int level, int name, int value)
+{
+	SocketOption *o = calloc(1, sizeof(*o));
+
+	socket_option__init(o);
+	o->level = (uint32_t)level;
+	o->name = (uint32_t)name;
+	o->value.data = malloc(sizeof(value));
+	memcpy(o->value.data, &value, sizeof(value));
+	o->value.len = sizeof(value);
+	common->options =
+		realloc(common->options, (common->n_options + 1) * sizeof(o));
+	common->options[common->n_options++] = o;
+}
+
+static void marked(ProtobufCMessage *msg)
+{
+	add_option(((UdpRecord *)msg)->common, SOL_SOCKET, SO_MARK, 7);
+}
+
+static void urgent_packets(ProtobufCMessage *msg)
+{
+	add_option(((UdpRecord *)msg)->common, SOL_SOCKET, SO_PRIORITY, 7);
+}
+
+static void transparent(ProtobufCMessage *msg)
+{
+	add_option(((TcpRecord *)msg)->common, IPPROTO_IP, IP_TRANSPARENT, 1);
+}
+
+static void debugged(ProtobufCMessage *msg)
+{
+	add_option(((TcpRecord *)msg)->common, SOL_SOCKET, SO_DEBUG, 1);
+}
+
+static void forced_buffer(ProtobufCMessage *msg)
+{
+	add_option(((TcpRecord *)msg)->common, SOL_SOCKET, SO_RCVBUFFORCE,
+		   1 << 30);
+}
+
+static void many_options(ProtobufCMessage *msg)
+{
+	for (unsigned int i = 0; i <= SOCKET_MAX_OPTIONS; i++)
+		add_option(((UdpRecord *)msg)->common, SOL_SOCKET, SO_KEEPALIVE,
+			   1);
+}
+
+static void long_option(ProtobufCMessage *msg)
+{
+	SocketCommon *common = ((UdpRecord *)msg)->common;
+	SocketOption *o;
+
+	add_option(common, SOL_SOCKET, SO_KEEPALIVE, 1);
+	o = common->options[common->n_options - 1];
+	o->value.data = realloc(o->value.data, 1000);
+	memset(o->value.data, 0, 1000);
+	o->value.len = 1000;
+}
+
+static const struct edit {
+	const char *what;
+	uint32_t tag;
+	void (*apply)(ProtobufCMessage *msg);
+	const char *error; /* part of the text */
+} edits[] = {
+	{ "an end at port 22", TAG_TCP_CONNECTION, low_end, "port 22" },
+	{ "the other end at port 22", TAG_TCP_CONNECTION, low_other_end,
+	  "port 22" },
+	{ "an end at another node", TAG_TCP_CONNECTION, far_end, "192.0.2.1" },
+	{ "an address of three bytes", TAG_TCP_CONNECTION, short_address,
+	  "impossible address" },
+	{ "port 65558", TAG_TCP_CONNECTION, large_port, "impossible address" },
+	{ "an end of another family", TAG_TCP_CONNECTION, other_family,
+	  "impossible address" },
+	{ "a connection of one end", TAG_TCP_CONNECTION, one_end, "1 ends" },
+	{ "an end without a number", TAG_TCP_CONNECTION, end_of_no_object,
+	  "impossible connection" },
+	{ "two ends of one number", TAG_TCP_CONNECTION, same_ends, "TCP" },
+	{ "more than can be", TAG_TCP_CONNECTION, much_unread,
+	  "impossible connection" },
+	{ "a huge buffer", TAG_TCP_CONNECTION, huge_buffer, "buffers of" },
+	{ "bytes of no connection", TAG_TCP_DATA, data_of_nobody,
+	  "no connection" },
+	{ "bytes for a third end", TAG_TCP_DATA, data_of_third_end,
+	  "no connection" },
+	{ "a listener at port 80", TAG_TCP, low_port, "port 80" },
+	{ "an end of no connection", TAG_TCP, connected_to_none,
+	  "no connection" },
+	{ "listeners that share a port", TAG_TCP, listens_connected, "TCP" },
+	{ "UDP at port 53", TAG_UDP, low_udp, "port 53" },
+	{ "SO_MARK", TAG_UDP, marked, "not permitted" },
+	{ "a high SO_PRIORITY", TAG_UDP, urgent_packets, "not permitted" },
+	{ "IP_TRANSPARENT", TAG_TCP, transparent, "not permitted" },
+	{ "SO_DEBUG", TAG_TCP, debugged, "denied" },
+	{ "SO_RCVBUFFORCE", TAG_TCP, forced_buffer, "socket option 33" },
+	{ "too many options", TAG_UDP, many_options, "far more memory" },
+	{ "an option that is too long", TAG_UDP, long_option, "socket option" },
+};
+
+static void apply(void *arg, uint32_t tag, ProtobufCMessage *msg,
+		  struct edit_more *ret)
+{
+	const struct edit *edit = arg;
+
+	(void)ret;
+	if (edit && tag == edit->tag)
+		edit->apply(msg);
+}
+
+static bool is_up(const char *output)
+{
+	struct stat st;
+
+	for (int i = 0; i < 1000; i++) {
+		if (stat(output, &st) == 0 && st.st_size)
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+static int save(const struct drive_place *place, const char *program,
+		const char *dir, struct err *err)
+{
+	char *argv[] = { (char *)program, (char *)"job", NULL };
+	char *envp[] = { NULL };
+	struct drive_outcome *o = calloc(1, sizeof(*o));
+	struct drive_job *job = NULL;
+	int r = drive_start(place, argv, envp, &job, err);
+
+	if (r == 0 && is_up(place->output)) {
+		r = drive_checkpoint(job, dir, true, o);
+		*err = o->err;
+	}
+	drive_end(job);
+	free(o);
+	return r;
+}
+
+static void restore(const struct drive_place *place, const char *dir,
+		    const struct edit *edit)
+{
+	struct drive_outcome *o = calloc(1, sizeof(*o));
+	struct drive_job *job = NULL;
+	int r = drive_restore(place, dir, &job, o);
+
+	if (!edit)
+		ok(r == 0, "only written again it is restored: %s",
+		   o->err.text);
+	else
+		ok(r < 0 && strstr(o->err.text, edit->error),
+		   "%s is not to be had: %s", edit->what,
+		   r < 0 ? o->err.text : "restored");
+	drive_end(job);
+	free(o);
+}
+
+static void run(struct drive_place *place, const char *self, const char *dir)
+{
+	const struct edit *last = edits + ARRAY_SIZE(edits);
+	const struct edit *edit = NULL;
+	struct err err = { 0 };
+	char path[100], copy[400], program[100], output[100];
+
+	snprintf(path, sizeof(path), "%s/image", dir);
+	snprintf(program, sizeof(program), "%s/program", dir);
+	snprintf(output, sizeof(output), "%s/output", dir);
+	place->output = output;
+	if (!ok(copy_program(self, program) == 0 &&
+			save(place, program, path, &err) == 0,
+		"a user's job is saved: %s", err.text))
+		return;
+	snprintf(copy, sizeof(copy), "cp -a %s %s.whole", path, path);
+	if (!ok(system(copy) == 0, "its snapshot is copied"))
+		return;
+	snprintf(copy, sizeof(copy), "rm -r %s && cp -a %s.whole %s", path,
+		 path, path);
+	do {
+		if (snapshot_edit(path, apply, (void *)edit, &err) < 0)
+			ok(false, "edit: %s", err.text);
+		else
+			restore(place, path, edit);
+		edit = edit ? edit + 1 : edits;
+	} while (edit < last && system(copy) == 0);
+	ok(edit == last, "all was tried");
+}
+
+int main(int argc, char **argv)
+{
+	struct drive_place place = { .uid = USER, .gid = USER, .cwd = "/" };
+	auto_close int dir_fd = -EBADF;
+	char dir[64];
+
+	if (argc > 1)
+		return be_job();
+	if (geteuid() != 0)
+		skip_all("needs root");
+	dir_fd = temp_dir(dir);
+	if (chmod(dir, 0777) < 0)
+		return 1;
+	run(&place, argv[0], dir);
+	temp_dir_remove(dir);
+	return done_testing();
+}
