@@ -21,6 +21,8 @@
 #define ISA_LEVELS_MAX     4u /* x86-64-v4 */
 #define VDSO_MAX_BYTES     65536u
 #define PIPE_MAX_BYTES     (1u << 20)
+#define MESSAGE_MAX_BYTES  (2u << 20) /* in a socket */
+#define MESSAGE_MAX_FILES  253u       /* SCM_MAX_FD */
 #define PART_MAX_STREAMS   64u
 #define MANIFEST_MAX_PARTS 65536u
 #define OUTPUT_MAX_PIECES  64u

@@ -10,6 +10,7 @@
 #include "images/signal.pb-c.h"
 #include "images/task.pb-c.h"
 #include "images/thread.pb-c.h"
+#include "images/unix.pb-c.h"
 
 static const struct {
 	uint32_t tag;
@@ -51,6 +52,8 @@ static const struct {
 	{ TAG_EPOLL, &epoll_record__descriptor },
 	{ TAG_MEMFD, &memfd_record__descriptor },
 	{ TAG_TTY, &tty_record__descriptor },
+	{ TAG_UNIX_SOCKET, &unix_socket_record__descriptor },
+	{ TAG_UNIX_MESSAGE, &unix_message_record__descriptor },
 };
 
 const ProtobufCMessageDescriptor *img_tag_type(uint32_t tag)

@@ -44,5 +44,7 @@
 #define TAG_EPOLL         0x0309u
 #define TAG_MEMFD         0x030au
 #define TAG_TTY           0x0320u
+#define TAG_UNIX_SOCKET   0x0340u
+#define TAG_UNIX_MESSAGE  0x0341u
 
 #endif

@@ -22,6 +22,7 @@ void descriptors_free(struct descriptors *d);
 int descriptors_set(struct descriptors *d, uint32_t object, int fd,
 		    struct err *err);
 int descriptors_get(const struct descriptors *d, uint32_t object);
+void descriptors_drop(struct descriptors *d, uint32_t object);
 int descriptors_set_data(struct descriptors *d, uint32_t object, int fd,
 			 struct err *err);
 

@@ -44,6 +44,30 @@ static const ProtobufCMessage *call_find(void *arg, uint32_t tag,
 	return count ? rec->msg : NULL;
 }
 
+static void call_drop_fd(void *arg, uint32_t object)
+{
+	struct building *b = arg;
+
+	descriptors_drop(b->fds, object);
+}
+
+/* Zombies are alive until the other threads are there. */
+static int call_enter(void *arg, pid_t ns_pid, struct restore_task **ret,
+		      struct err *err)
+{
+	struct building *b = arg;
+
+	for (size_t i = 0; i < b->plan->ntasks; i++) {
+		struct puppet *p = &b->puppets[i];
+
+		if (p->task.ns_pid != ns_pid)
+			continue;
+		*ret = &p->task;
+		return puppet_enter(p, &p->task.threads[0], err);
+	}
+	return err_set(err, -ESRCH, "pid %d is not there", ns_pid);
+}
+
 /* Resources go on calling in the thread that they were called for. */
 static int call_lend_fd(void *arg, struct restore_task *task, uint32_t object,
 			int *ret_fd, struct err *err)
@@ -151,6 +175,8 @@ int building_init(struct building *b, struct err *err)
 		.set_fd = call_set_fd,
 		.get_fd = call_get_fd,
 		.set_data_fd = call_set_data_fd,
+		.drop_fd = call_drop_fd,
+		.enter = call_enter,
 		.find = call_find,
 		.lend_fd = call_lend_fd,
 		.inherited_filters = call_inherited_filters,

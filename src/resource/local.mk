@@ -3,6 +3,8 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/open_file.c %D%/open_file.h
 %C%_libresource_a_SOURCES += %D%/holder.c %D%/holder.h
 %C%_libresource_a_SOURCES += %D%/build_id.c %D%/build_id.h
+%C%_libresource_a_SOURCES += %D%/socket_options.c %D%/socket_options.h
+%C%_libresource_a_SOURCES += %D%/unix_make.c %D%/unix_make.h
 %C%_libresource_a_SOURCES += %D%/file_image.c %D%/file_image.h
 %C%_libresource_a_SOURCES += %D%/file_lock.c %D%/file_lock.h
 
@@ -35,4 +37,5 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/file.c
 %C%_libresource_a_SOURCES += %D%/ghost.c
 %C%_libresource_a_SOURCES += %D%/pipe.c
+%C%_libresource_a_SOURCES += %D%/unix.c
 %C%_libresource_a_SOURCES += %D%/unsupported.c

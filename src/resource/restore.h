@@ -78,6 +78,12 @@ struct restore_engine {
 	/* A helper record by tag and object number (ghost, pipe, shmem). */
 	const ProtobufCMessage *(*find)(void *arg, uint32_t tag,
 					uint32_t object);
+	/* Close the worker's descriptor of an object that no process has. */
+	void (*drop_fd)(void *arg, uint32_t object);
+	/* Remote calls are made in the leader of this process from now on;
+	 * -ESRCH: there is none. */
+	int (*enter)(void *arg, pid_t ns_pid, struct restore_task **ret,
+		     struct err *err);
 	/* A descriptor of object in the puppet, for the next calls: borrowed,
 	 * another may take its number when one is asked for again. */
 	int (*lend_fd)(void *arg, struct restore_task *task, uint32_t object,

@@ -18,6 +18,8 @@ const struct resource_ops *const resource_table[] = {
 	&res_memfd,
 	&res_epoll,
 	&res_tty,
+	&res_unix,
+	&res_unix_message,
 	&res_pipe,
 	&res_pipe_end,
 	&res_ghost,

@@ -10,7 +10,8 @@ if [ "$(id -u)" != 0 ]; then
 	echo "1..0 # SKIP needs root"
 	exit 0
 fi
-for kind in tcp unix udp netlink inotify pidfd io_uring userfaultfd \
+for kind in tcp unix_urgent unix_filter unix_empty unix_dead unix_epoll \
+	udp netlink inotify pidfd io_uring userfaultfd \
 	perf_event namespace terminal maps secretmem second_link \
 	removed_directory lease write_lease; do
 	"$roundtrip" -m resume "$victim" "$kind"

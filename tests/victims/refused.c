@@ -2,14 +2,17 @@
 /* refused KIND: opens something that cannot be saved; must not be hurt. */
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/perf_event.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../lib/victim.h"
@@ -26,11 +29,76 @@ static int open_tcp(void)
 	return fd;
 }
 
-static int open_unix(void)
-{
-	int ends[2];
+static int ends[2];
 
-	return socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0 ? -1 : ends[0];
+static int open_unix_urgent(void)
+{
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0)
+		return -1;
+	return send(ends[1], "!", 1, MSG_OOB) < 0 ? -1 : ends[0];
+}
+
+static int open_unix_filter(void)
+{
+	struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, ~0u);
+	struct sock_fprog program = { 1, &all };
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) < 0)
+		return -1;
+	return setsockopt(ends[0], SOL_SOCKET, SO_ATTACH_FILTER, &program,
+			  sizeof(program)) < 0
+		       ? -1
+		       : ends[0];
+}
+
+/* It cannot be seen any more, until it is read. */
+static int open_unix_empty(void)
+{
+	int offset = 0;
+	char byte;
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) < 0 ||
+	    send(ends[1], "", 0, 0) < 0 ||
+	    setsockopt(ends[0], SOL_SOCKET, SO_PEEK_OFF, &offset,
+		       sizeof(offset)) < 0)
+		return -1;
+	return recv(ends[0], &byte, 1, MSG_PEEK) < 0 ? -1 : ends[0];
+}
+
+/* Whoever is told of a message is gone. */
+static int open_unix_dead(void)
+{
+	int on = 1;
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) < 0 ||
+	    setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+		return -1;
+	if (fork() == 0)
+		_exit(send(ends[1], "last", 4, 0) != 4);
+	return wait(NULL) < 0 ? -1 : ends[0];
+}
+
+/* To whoever has it at its end: an epoll instance belongs to nobody. */
+static int open_unix_epoll(void)
+{
+	union {
+		struct cmsghdr head;
+		uint8_t room[CMSG_SPACE(sizeof(int))];
+	} control = { .head = { CMSG_LEN(sizeof(int)), SOL_SOCKET,
+				SCM_RIGHTS } };
+	struct iovec iov = { (void *)"x", 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	int fd = epoll_create1(0);
+
+	memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) < 0 ||
+	    sendmsg(ends[1], &msg, 0) < 0)
+		return -1;
+	close(fd);
+	return ends[0];
 }
 
 static int open_udp(void)
@@ -141,7 +209,11 @@ static const struct {
 	int (*open)(void);
 } kinds[] = {
 	{ "tcp", "TCP socket (127.0.0.1 port", open_tcp },
-	{ "unix", "Unix socket", open_unix },
+	{ "unix_urgent", "Unix socket with urgent data", open_unix_urgent },
+	{ "unix_filter", "socket with a filter of", open_unix_filter },
+	{ "unix_empty", "an empty packet was sent", open_unix_empty },
+	{ "unix_dead", "of a process that is not there", open_unix_dead },
+	{ "unix_epoll", "sent over a Unix socket", open_unix_epoll },
 	{ "udp", "UDP socket", open_udp },
 	{ "netlink", "netlink socket", open_netlink },
 	{ "inotify", "inotify watch", open_inotify },
