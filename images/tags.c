@@ -54,6 +54,7 @@ static const struct {
 	{ TAG_TTY, &tty_record__descriptor },
 	{ TAG_UNIX_SOCKET, &unix_socket_record__descriptor },
 	{ TAG_UNIX_MESSAGE, &unix_message_record__descriptor },
+	{ TAG_UNIX_NAME, &unix_name_record__descriptor },
 };
 
 const ProtobufCMessageDescriptor *img_tag_type(uint32_t tag)

@@ -46,5 +46,6 @@
 #define TAG_TTY           0x0320u
 #define TAG_UNIX_SOCKET   0x0340u
 #define TAG_UNIX_MESSAGE  0x0341u
+#define TAG_UNIX_NAME     0x0342u
 
 #endif

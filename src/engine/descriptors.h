@@ -50,6 +50,9 @@ int channel_push(const struct descriptors *d, struct puppet *p,
 		 const uint32_t *objects, size_t count, int *ret_fds,
 		 struct err *err);
 
+/* A copy of fd into p, close-on-exec. */
+int channel_give(struct puppet *p, int fd, int *ret_fd, struct err *err);
+
 /* Nothing but the recorded descriptors is open in p afterwards. */
 int channel_close(struct puppet *p, struct err *err);
 

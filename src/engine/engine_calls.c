@@ -51,6 +51,22 @@ static void call_drop_fd(void *arg, uint32_t object)
 	descriptors_drop(b->fds, object);
 }
 
+static int call_give_fd(void *arg, struct restore_task *task, int fd,
+			int *ret_fd, struct err *err)
+{
+	struct puppet *p = puppet_of(task);
+	struct restore_thread *inside = p->inside;
+	int r = 0;
+
+	(void)arg;
+	/* Before it has a table of descriptors: build_tables opens another. */
+	if (p->channel < 0)
+		r = channel_open(p, 0, err);
+	if (r == 0)
+		r = channel_give(p, fd, ret_fd, err);
+	return r < 0 || !inside ? r : puppet_enter(p, inside, err);
+}
+
 /* Zombies are alive until the other threads are there. */
 static int call_enter(void *arg, pid_t ns_pid, struct restore_task **ret,
 		      struct err *err)
@@ -177,6 +193,7 @@ int building_init(struct building *b, struct err *err)
 		.set_data_fd = call_set_data_fd,
 		.drop_fd = call_drop_fd,
 		.enter = call_enter,
+		.give_fd = call_give_fd,
 		.find = call_find,
 		.lend_fd = call_lend_fd,
 		.inherited_filters = call_inherited_filters,

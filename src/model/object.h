@@ -18,6 +18,7 @@ enum object_kind {
 	OBJECT_SHMEM,       /* a = dev, b = inode */
 	OBJECT_GHOST,       /* a = dev, b = inode */
 	OBJECT_PIPE,        /* a = inode */
+	OBJECT_SOCKET_PATH, /* a = inode of the socket that has it as a name */
 	OBJECT_SOCKET_END,  /* a = inode of the end whose other end it is */
 	OBJECT_WRITTEN,     /* a = dev, b = inode, c = 1: to be synced */
 };

@@ -4,7 +4,11 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/holder.c %D%/holder.h
 %C%_libresource_a_SOURCES += %D%/build_id.c %D%/build_id.h
 %C%_libresource_a_SOURCES += %D%/socket_options.c %D%/socket_options.h
+%C%_libresource_a_SOURCES += %D%/unix_bind.c %D%/unix_bind.h
+%C%_libresource_a_SOURCES += %D%/unix_check.c %D%/unix_check.h
 %C%_libresource_a_SOURCES += %D%/unix_make.c %D%/unix_make.h
+%C%_libresource_a_SOURCES += %D%/unix_name.c %D%/unix_name.h
+%C%_libresource_a_SOURCES += %D%/unix_view.c %D%/unix_view.h
 %C%_libresource_a_SOURCES += %D%/file_image.c %D%/file_image.h
 %C%_libresource_a_SOURCES += %D%/file_lock.c %D%/file_lock.h
 

@@ -241,6 +241,7 @@ extern const struct resource_ops res_memfd;
 extern const struct resource_ops res_tty;
 extern const struct resource_ops res_epoll;
 extern const struct resource_ops res_unix;
+extern const struct resource_ops res_unix_name;
 extern const struct resource_ops res_unix_message;
 extern const struct resource_ops res_pipe;
 extern const struct resource_ops res_pipe_end;

@@ -84,6 +84,10 @@ struct restore_engine {
 	 * -ESRCH: there is none. */
 	int (*enter)(void *arg, pid_t ns_pid, struct restore_task **ret,
 		     struct err *err);
+	/* Give a copy of fd to a task's puppet for the next calls; it is to be
+	 * closed there. */
+	int (*give_fd)(void *arg, struct restore_task *task, int fd,
+		       int *ret_fd, struct err *err);
 	/* A descriptor of object in the puppet, for the next calls: borrowed,
 	 * another may take its number when one is asked for again. */
 	int (*lend_fd)(void *arg, struct restore_task *task, uint32_t object,

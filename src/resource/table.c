@@ -19,6 +19,7 @@ const struct resource_ops *const resource_table[] = {
 	&res_epoll,
 	&res_tty,
 	&res_unix,
+	&res_unix_name,
 	&res_unix_message,
 	&res_pipe,
 	&res_pipe_end,

@@ -8,312 +8,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "images/tags.h"
-#include "kernel/unix_diag.h"
-#include "resource/holder.h"
 #include "resource/open_file.h"
 #include "resource/socket_options.h"
+#include "resource/unix_bind.h"
+#include "resource/unix_check.h"
 #include "resource/unix_make.h"
+#include "resource/unix_name.h"
+#include "resource/unix_view.h"
 #include "util/cleanup.h"
 
 enum { NO_READS = 1, NO_WRITES = 2, NEITHER = 3 };
-
-static int socket_option(int fd, int name)
-{
-	socklen_t len = sizeof(int);
-	int value = -1;
-
-	return getsockopt(fd, SOL_SOCKET, name, &value, &len) < 0 ? -1 : value;
-}
 
 static bool unix_match(const struct fd_view *fd)
 {
 	return fd->fd >= 0 && S_ISSOCK(fd->stat->st_mode) &&
 	       fd->link[0] != '/' &&
-	       socket_option(fd->own_fd, SO_DOMAIN) == AF_UNIX;
-}
-
-static const char *kind(int type)
-{
-	return type == SOCK_DGRAM       ? "Unix datagram socket"
-	       : type == SOCK_SEQPACKET ? "Unix packet socket"
-					: "Unix socket";
-}
-
-static void __attribute__((format(printf, 5, 6)))
-refuse(const struct fd_view *fd, struct refusals *no, int type,
-       const char *remedy, const char *fmt, ...)
-{
-	char what[200];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(what, sizeof(what), fmt, ap);
-	va_end(ap);
-	refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd, remedy,
-		     "%s %s", kind(type), what);
-}
-
-/* "at /path", "at @abstract", "without a name" */
-static void print_name(const struct unix_socket *s, char *ret, size_t room)
-{
-	if (!s->name_len)
-		snprintf(ret, room, "without a name");
-	else if (!s->name[0])
-		snprintf(ret, room, "at @%.*s", (int)s->name_len - 1,
-			 s->name + 1);
-	else
-		snprintf(ret, room, "at %.*s", (int)s->name_len, s->name);
-}
-
-static void check_name(const struct fd_view *fd, const struct unix_socket *s,
-		       struct refusals *no)
-{
-	char name[128];
-
-	if (!s->name_len && !s->listening)
-		return;
-	print_name(s, name, sizeof(name));
-	refuse(fd, no, s->type, "close it; pairs of sockets are kept", "%s%s",
-	       name, s->listening ? ", listening" : "");
-}
-
-/* The other end is not of the job. */
-static void refuse_peer(const struct dump_ctx *ctx, const struct fd_view *fd,
-			const struct unix_socket *s,
-			const struct unix_socket *peer, struct refusals *no)
-{
-	char name[128], link[48], who[96];
-	pid_t holder;
-
-	snprintf(link, sizeof(link), "socket:[%u]", peer->inode);
-	holder = holder_outside_link(ctx, fd->task, link);
-	/* Of a running job: on its way, or of a child that was just born. */
-	if (!holder && !fd->task->leader)
-		return;
-	print_name(peer, name, sizeof(name));
-	snprintf(who, sizeof(who), "somebody outside the job");
-	if (holder)
-		holder_name(holder, who, sizeof(who));
-	refuse(fd, no, s->type, "close it, or run that process inside the job",
-	       "connected to one %s of %s", name, who);
-}
-
-/*
- * What waits there came from here: if it takes more room here than it should,
- * there is something that cannot be seen.
- */
-static int check_sent(const struct dump_ctx *ctx, const struct fd_view *fd,
-		      const struct unix_socket *s, uint32_t peer,
-		      struct refusals *no, struct err *err)
-{
-	const struct dump_engine *e = ctx->engine;
-	const struct unix_queue *q;
-	const uint32_t *objects;
-	bool hides = false;
-	int r;
-
-	if (!fd->task->leader || s->type == SOCK_STREAM)
-		return 0;
-	q = e->unix_queue(e->arg, peer, &objects);
-	r = q && !q->problem
-		    ? unix_queue_hides(q, s->type, fd->own_fd, &hides, err)
-		    : 0;
-	if (r == 0 && hides)
-		refuse(fd, no, s->type, "let the job read it first",
-		       "to which an empty packet was sent that a checkpoint "
-		       "before this one has looked at");
-	return r;
-}
-
-/* The other end is open: it has to be the job's. */
-static int check_peer(const struct dump_ctx *ctx, const struct fd_view *fd,
-		      const struct unix_socket *s, struct refusals *no,
-		      struct err *err)
-{
-	const struct dump_engine *e = ctx->engine;
-	struct unix_socket peer = { 0 };
-	uint32_t object;
-	int r;
-
-	r = unix_diag_find(s->peer, &peer, err);
-	/* Closed meanwhile. */
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return r;
-	object = e->socket_object(e->arg, fd->stat->st_dev, s->peer);
-	if (!object)
-		refuse_peer(ctx, fd, s, &peer, no);
-	else if (peer.peer != s->inode && fd->task->leader)
-		refuse(fd, no, s->type, "close it",
-		       "connected to one that is not connected to it");
-	else
-		r = check_sent(ctx, fd, s, object, no, err);
-	unix_socket_done(&peer);
-	return r;
-}
-
-struct search {
-	uint32_t inode;
-	bool found;
-};
-
-static int look_for(void *arg, const struct unix_socket *s, struct err *err)
-{
-	struct search *search = arg;
-
-	(void)err;
-	for (size_t i = 0; i < s->npending; i++)
-		search->found |= s->pending[i] == search->inode;
-	return search->found;
-}
-
-/* Has nobody accepted the connection yet? */
-static int check_accepted(const struct fd_view *fd, const struct unix_socket *s,
-			  struct refusals *no, struct err *err)
-{
-	struct search search = { .inode = s->inode };
-	int r = unix_diag_all(true, look_for, &search, err);
-
-	if (r == 0 && search.found)
-		refuse(fd, no, s->type, "let the other side accept it",
-		       "with a connection that nobody has accepted yet");
-	return r;
-}
-
-static bool is_user(const struct dump_ctx *ctx, uint32_t uid, uint32_t gid)
-{
-	const struct user_id *owner = ctx->options->owner;
-
-	if (!owner->uid)
-		return true;
-	for (size_t i = 0; i < owner->ngroups; i++)
-		if (owner->groups[i] == gid)
-			return uid == owner->uid;
-	return uid == owner->uid && gid == owner->gid;
-}
-
-static int peer_ids(const struct fd_view *fd, struct ucred *ret,
-		    struct err *err)
-{
-	socklen_t len = sizeof(*ret);
-
-	return getsockopt(fd->own_fd, SOL_SOCKET, SO_PEERCRED, ret, &len) < 0
-		       ? err_sys(err, "SO_PEERCRED")
-		       : 0;
-}
-
-static int check_ids(const struct dump_ctx *ctx, const struct fd_view *fd,
-		     const struct unix_socket *s, struct refusals *no,
-		     struct err *err)
-{
-	struct ucred ids;
-	int r = peer_ids(fd, &ids, err);
-
-	if (r < 0 || !s->has_peer || is_user(ctx, ids.uid, ids.gid))
-		return r;
-	refuse(fd, no, s->type, "let the job make it",
-	       "whose other end was made by user %u and group %u", ids.uid,
-	       ids.gid);
-	return 0;
-}
-
-static void check_sender(const struct dump_ctx *ctx, const struct fd_view *fd,
-			 int type, const struct unix_message *m,
-			 struct refusals *no)
-{
-	const struct dump_engine *e = ctx->engine;
-
-	if (!m->sender.pid)
-		return;
-	if (!e->ns_pid(e->arg, m->sender.pid))
-		refuse(fd, no, type, "let the job read it first",
-		       "with a message, not read yet, of a process that is "
-		       "not there any more (SO_PASSCRED)");
-	else if (!is_user(ctx, m->sender.uid, m->sender.gid))
-		refuse(fd, no, type, "let the job read it first",
-		       "with a message, not read yet, of user %u",
-		       m->sender.uid);
-}
-
-static void check_queue(const struct dump_ctx *ctx, const struct fd_view *fd,
-			const struct unix_socket *s, struct refusals *no)
-{
-	const struct dump_engine *e = ctx->engine;
-	const uint32_t *objects;
-	const struct unix_queue *q;
-
-	/* Known of a job that stands still. */
-	if (!fd->task->leader)
-		return;
-	q = e->unix_queue(e->arg, fd->object, &objects);
-	if (q && q->problem)
-		refuse(fd, no, s->type, "let the job read it first", "with %s",
-		       q->problem);
-	for (size_t i = 0; q && i < q->count; i++)
-		check_sender(ctx, fd, s->type, &q->list[i], no);
-}
-
-static void check_own(const struct dump_ctx *ctx, const struct fd_view *fd,
-		      const struct unix_socket *s, struct refusals *no)
-{
-	pid_t holder = holder_outside(ctx, fd);
-	char who[96];
-
-	if (!holder)
-		return;
-	holder_name(holder, who, sizeof(who));
-	refuse(fd, no, s->type,
-	       "run that process inside the job, or close the descriptor",
-	       "shared with %s outside the job", who);
-}
-
-static int check_socket(const struct dump_ctx *ctx, const struct fd_view *fd,
-			const struct unix_socket *s, struct refusals *no,
-			struct err *err)
-{
-	int r = 0;
-
-	check_own(ctx, fd, s, no);
-	check_name(fd, s, no);
-	if (s->has_peer && s->peer)
-		r = check_peer(ctx, fd, s, no, err);
-	else if (s->has_peer && s->type != SOCK_DGRAM)
-		r = check_accepted(fd, s, no, err);
-	if (r == 0)
-		r = check_ids(ctx, fd, s, no, err);
-	if (r == 0)
-		check_queue(ctx, fd, s, no);
-	return r;
-}
-
-static int unix_check(const struct dump_ctx *ctx, const struct fd_view *fd,
-		      struct refusals *no, struct err *err)
-{
-	struct unix_socket s = { 0 };
-	int r;
-
-	r = open_file_check(ctx, fd, no, err);
-	if (r == 0)
-		r = socket_options_check(fd, no, err);
-	if (r < 0)
-		return r;
-	r = unix_diag_find((uint32_t)fd->stat->st_ino, &s, err);
-	if (r == 0)
-		r = check_socket(ctx, fd, &s, no, err);
-	else if (r == -ENOENT)
-		refuse(fd, no, socket_option(fd->own_fd, SO_TYPE),
-		       "run the job without network namespaces of its own",
-		       "of another network namespace, or that the kernel does "
-		       "not tell of (CONFIG_UNIX_DIAG)");
-	unix_socket_done(&s);
-	return r == -ENOENT ? 0 : r;
+	       unix_option(fd->own_fd, SO_DOMAIN) == AF_UNIX;
 }
 
 static bool has_error(int fd)
@@ -323,15 +38,42 @@ static bool has_error(int fd)
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
 }
 
-static int put_message(const struct dump_ctx *ctx, uint32_t socket,
+/* Of datagrams that did not come from the other end. */
+static int fill_from(const struct dump_ctx *ctx, const struct fd_view *fd,
+		     const struct unix_relation *rel,
+		     const struct unix_message *m, UnixMessageRecord *rec,
+		     struct err *err)
+{
+	int r;
+
+	if (rel->kind == UNIX_PAIR || rel->own.type != SOCK_DGRAM ||
+	    (rel->kind == UNIX_CLOSED && !m->from_len))
+		return 0;
+	rec->has_from_other = rec->from_other = !m->from_len;
+	if (!m->from_len)
+		return 0;
+	r = unix_find_sender(ctx, fd, m->from, m->from_len, &rec->from, err);
+	rec->has_from = rec->from != 0;
+	if (r < 0 || rec->has_from)
+		return r;
+	rec->has_from_name = 1;
+	rec->from_name.data = (uint8_t *)m->from;
+	rec->from_name.len =
+		m->from[0] ? strnlen(m->from, m->from_len) : m->from_len;
+	return 0;
+}
+
+static int put_message(const struct dump_ctx *ctx, const struct fd_view *fd,
+		       const struct unix_relation *rel,
 		       const struct unix_message *m, const uint32_t *objects,
 		       struct err *err)
 {
 	const struct dump_engine *e = ctx->engine;
 	UnixMessageRecord rec = UNIX_MESSAGE_RECORD__INIT;
 	UnixIds sender = UNIX_IDS__INIT;
+	int r;
 
-	rec.socket = socket;
+	rec.socket = fd->object;
 	rec.data.data = m->data;
 	rec.data.len = m->len;
 	rec.objects = (uint32_t *)objects;
@@ -342,11 +84,12 @@ static int put_message(const struct dump_ctx *ctx, uint32_t socket,
 		sender.gid = m->sender.gid;
 		rec.sender = &sender;
 	}
-	return img_put(ctx->out, TAG_UNIX_MESSAGE, &rec.base, err);
+	r = fill_from(ctx, fd, rel, m, &rec, err);
+	return r < 0 ? r : img_put(ctx->out, TAG_UNIX_MESSAGE, &rec.base, err);
 }
 
 static int put_queue(const struct dump_ctx *ctx, const struct fd_view *fd,
-		     struct err *err)
+		     const struct unix_relation *rel, struct err *err)
 {
 	const struct dump_engine *e = ctx->engine;
 	const uint32_t *objects = NULL;
@@ -355,62 +98,113 @@ static int put_queue(const struct dump_ctx *ctx, const struct fd_view *fd,
 	int r = 0;
 
 	for (size_t i = 0; q && i < q->count && r == 0; i++) {
-		r = put_message(ctx, fd->object, &q->list[i], objects, err);
+		r = put_message(ctx, fd, rel, &q->list[i], objects, err);
 		objects += q->list[i].nfds;
 	}
 	return r;
 }
 
-/* Who is not there any more is told as the first who has this end. */
+static void fill_own_ids(const struct fd_view *fd, UnixIds *ids)
+{
+	ids->pid = fd->task->ns_pid;
+	ids->uid = fd->task->status->uids[1];
+	ids->gid = fd->task->status->gids[1];
+}
+
+/*
+ * Who is not there any more is told as the first who has this end; so is
+ * another user's service.
+ */
 static int fill_ids(const struct dump_ctx *ctx, const struct fd_view *fd,
 		    UnixIds *ids, struct err *err)
 {
 	const struct dump_engine *e = ctx->engine;
 	struct ucred cred;
-	int r = peer_ids(fd, &cred, err);
+	int r = unix_peer_ids(fd, &cred, err);
 
 	if (r < 0)
 		return r;
-	ids->pid = cred.pid ? e->ns_pid(e->arg, cred.pid) : 0;
-	if (!ids->pid)
-		ids->pid = fd->task->ns_pid;
+	fill_own_ids(fd, ids);
+	if (!unix_is_user(ctx, cred.uid, cred.gid))
+		return 0;
+	if (cred.pid && e->ns_pid(e->arg, cred.pid))
+		ids->pid = e->ns_pid(e->arg, cred.pid);
 	ids->uid = cred.uid;
 	ids->gid = cred.gid;
 	return 0;
 }
 
-static int fill_peer(const struct dump_ctx *ctx, const struct fd_view *fd,
-		     const struct unix_socket *s, UnixSocketRecord *rec,
-		     struct err *err)
+static int fill_closed(const struct dump_ctx *ctx, const struct fd_view *fd,
+		       const struct unix_relation *rel, UnixSocketRecord *rec,
+		       struct err *err)
 {
-	const struct dump_engine *e = ctx->engine;
-
-	if (s->peer)
-		rec->peer = e->socket_object(e->arg, fd->stat->st_dev, s->peer);
-	if (rec->peer)
-		return 0;
 	rec->has_peer_closed = rec->peer_closed = 1;
-	rec->has_reset = rec->reset = has_error(fd->own_fd);
-	return object_get(ctx->objects, OBJECT_SOCKET_END, s->inode, 0, 0,
+	rec->has_reset = rec->reset =
+		rel->kind == UNIX_CLOSED && has_error(fd->own_fd);
+	if (rel->peer.name_len && !rel->accepted &&
+	    rel->own.type != SOCK_DGRAM) {
+		rec->has_peer_name = 1;
+		rec->peer_name.data = (uint8_t *)rel->peer.name;
+		rec->peer_name.len = rel->peer.name_len;
+	}
+	return object_get(ctx->objects, OBJECT_SOCKET_END, rel->own.inode, 0, 0,
 			  &rec->peer, NULL, err);
 }
 
+static int fill_relation(const struct dump_ctx *ctx, const struct fd_view *fd,
+			 const struct unix_relation *rel, UnixSocketRecord *rec,
+			 struct err *err)
+{
+	if (rel->accepted) {
+		rec->has_accepted = 1;
+		rec->accepted.data = (uint8_t *)rel->own.name;
+		rec->accepted.len = rel->own.name_len;
+	}
+	switch (rel->kind) {
+	case UNIX_ALONE:
+	case UNIX_PENDING:
+		return 0;
+	case UNIX_PAIR:
+		rec->peer = rel->object;
+		return 0;
+	case UNIX_RECEIVER:
+		rec->has_receiver = 1;
+		rec->receiver = rel->object;
+		return 0;
+	case UNIX_CLOSED:
+		break;
+	case UNIX_OUTSIDE:
+		if (!rel->service)
+			return err_set(err, -ENOTSUP, "connected to others");
+		if (rel->service->closed)
+			break;
+		rec->has_service = 1;
+		rec->service.data = (uint8_t *)rel->peer.name;
+		rec->service.len = rel->peer.name_len;
+		return 0;
+	}
+	return fill_closed(ctx, fd, rel, rec, err);
+}
+
 static int put_socket(const struct dump_ctx *ctx, const struct fd_view *fd,
-		      const struct unix_socket *s, UnixSocketRecord *rec,
+		      const struct unix_relation *rel, UnixSocketRecord *rec,
 		      struct err *err)
 {
 	struct socket_options options = { 0 };
-	UnixIds ids = UNIX_IDS__INIT;
-	int r = 0;
+	UnixIds ids = UNIX_IDS__INIT, waits = UNIX_IDS__INIT;
+	int r;
 
-	rec->type = s->type;
-	rec->shutdown = s->shutdown;
-	if (s->has_peer) {
-		rec->peer_ids = &ids;
-		r = fill_ids(ctx, fd, &ids, err);
-		if (r == 0)
-			r = fill_peer(ctx, fd, s, rec, err);
-	}
+	rec->type = rel->own.type;
+	rec->shutdown = rel->own.shutdown;
+	rec->peer_ids = &ids;
+	r = fill_ids(ctx, fd, &ids, err);
+	if (r == 0)
+		r = fill_relation(ctx, fd, rel, rec, err);
+	if (!rec->peer)
+		rec->peer_ids = NULL;
+	fill_own_ids(fd, &waits);
+	if (rel->kind == UNIX_PENDING)
+		rec->waits = &waits;
 	if (r == 0)
 		r = socket_options_read(fd->own_fd, &options, err);
 	rec->options = options.list;
@@ -426,22 +220,26 @@ static int unix_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 {
 	UnixSocketRecord rec = UNIX_SOCKET_RECORD__INIT;
 	OpenFile open = OPEN_FILE__INIT;
-	struct unix_socket s = { 0 };
+	struct unix_relation rel = { 0 };
 	int r;
 
 	rec.open = &open;
 	r = open_file_fill(ctx, fd, &open, err);
 	if (r == 0)
-		r = unix_diag_find((uint32_t)fd->stat->st_ino, &s, err);
+		r = unix_relate(ctx, fd, &rel, err);
 	if (r == 0)
-		r = put_socket(ctx, fd, &s, &rec, err);
-	unix_socket_done(&s);
-	return r < 0 ? r : put_queue(ctx, fd, err);
+		r = put_socket(ctx, fd, &rel, &rec, err);
+	if (r == 0 && unix_has_own_name(&rel))
+		r = unix_name_put(ctx, fd, &rel.own, err);
+	if (r == 0)
+		r = put_queue(ctx, fd, &rel, err);
+	unix_relation_done(&rel);
+	return r;
 }
 
-/* The record of the other end, which must say so too. */
-static int check_pair(const struct restore_ctx *ctx,
-		      const UnixSocketRecord *rec, struct err *err)
+/* The record of the other end, which must say so too; NULL: closed. */
+static int find_peer(const struct restore_ctx *ctx, const UnixSocketRecord *rec,
+		     const UnixSocketRecord **ret, struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
 	const UnixSocketRecord *peer = (const UnixSocketRecord *)e->find(
@@ -449,12 +247,40 @@ static int check_pair(const struct restore_ctx *ctx,
 
 	if (!rec->peer_ids)
 		return err_set(err, -EBADMSG, "made by nobody");
-	if (rec->peer_closed ? peer != NULL
-			     : !peer || peer == rec || peer->peer_closed ||
-				       peer->peer != rec->open->object ||
-				       peer->type != rec->type)
+	if (rec->peer_closed
+		    ? peer != NULL
+		    : !peer || peer == rec || peer->peer_closed ||
+			      peer->peer != rec->open->object ||
+			      peer->type != rec->type || !peer->peer_ids)
 		return err_set(err, -EBADMSG, "not connected to %u", rec->peer);
+	*ret = peer;
 	return 0;
+}
+
+/* ends[0] is that of rec, ends[1] that of peer, of which may be no record. */
+static int make_ends(struct restore_ctx *ctx, const UnixSocketRecord *rec,
+		     const UnixSocketRecord *peer, int ends[2], struct err *err)
+{
+	const int type = (int)rec->type;
+	int made[2], r;
+
+	if (rec->has_accepted) {
+		r = unix_make_connection(ctx, (peer ? peer : rec)->peer_ids,
+					 rec->peer_ids, type, &rec->accepted,
+					 made, err);
+		if (r < 0)
+			return r;
+		ends[0] = made[1];
+		ends[1] = made[0];
+		return 0;
+	}
+	if (peer && peer->has_accepted)
+		return unix_make_connection(ctx, rec->peer_ids, peer->peer_ids,
+					    type, &peer->accepted, ends, err);
+	if (!peer && rec->has_peer_name)
+		return unix_make_connection(ctx, rec->peer_ids, rec->peer_ids,
+					    type, &rec->peer_name, ends, err);
+	return unix_make_pair(ctx, rec->peer_ids, type, ends, err);
 }
 
 static int make_pair(struct restore_ctx *ctx, const UnixSocketRecord *rec,
@@ -462,13 +288,14 @@ static int make_pair(struct restore_ctx *ctx, const UnixSocketRecord *rec,
 {
 	const struct restore_engine *e = ctx->engine;
 	auto_close int first = -EBADF, second = -EBADF;
+	const UnixSocketRecord *peer = NULL;
 	int ends[2], r;
 
-	r = check_pair(ctx, rec, err);
+	r = find_peer(ctx, rec, &peer, err);
 	/* The other end was there first. */
 	if (r < 0 || e->get_fd(e->arg, rec->open->object) >= 0)
 		return r;
-	r = unix_make_pair(ctx, rec->peer_ids, (int)rec->type, ends, err);
+	r = make_ends(ctx, rec, peer, ends, err);
 	if (r < 0)
 		return r;
 	first = ends[0];
@@ -539,6 +366,84 @@ static int shut_down(int fd, uint32_t how, struct err *err)
 	return shutdown(fd, calls[how]) < 0 ? err_sys(err, "shutdown") : 0;
 }
 
+/* How to reach a socket that has a name. */
+static int address_of(const struct restore_ctx *ctx, uint32_t socket,
+		      struct sockaddr_un *ret, socklen_t *ret_len,
+		      struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	const UnixNameRecord *name =
+		(const UnixNameRecord *)e->find(e->arg, TAG_UNIX_NAME, socket);
+	int path;
+
+	if (!name)
+		return err_set(err, -EBADMSG, "socket %u has no name", socket);
+	path = e->get_fd(e->arg, name->path_object);
+	if (path < 0)
+		return unix_address(&name->name, ret, ret_len, err);
+	unix_address_of_path(path, ret, ret_len);
+	return 0;
+}
+
+static int connect_receiver(const struct restore_ctx *ctx, int fd,
+			    uint32_t receiver, struct err *err)
+{
+	struct sockaddr_un addr;
+	socklen_t len;
+	int r = address_of(ctx, receiver, &addr, &len, err);
+
+	if (r < 0)
+		return r;
+	return connect(fd, (struct sockaddr *)&addr, len) < 0
+		       ? err_sys(err, "connect to socket %u", receiver)
+		       : 0;
+}
+
+static int reach_service(const struct restore_ctx *ctx, int fd,
+			 const char *path, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	const struct user_id user = {
+		.uid = ctx->owner->uid,
+		.gid = ctx->owner->gid,
+		.ngroups = ctx->owner->ngroups,
+		.groups = (gid_t *)ctx->owner->groups,
+	};
+	auto_close int file =
+		e->open_path(e->arg, path, O_PATH | O_CLOEXEC, 0, err);
+	struct sockaddr_un addr;
+	socklen_t len;
+	int r;
+
+	if (file < 0)
+		return file;
+	unix_address_of_path(file, &addr, &len);
+	r = as_user(&user, err);
+	if (r < 0)
+		return r;
+	r = connect(fd, (struct sockaddr *)&addr, len) < 0
+		    ? err_sys(err, "connect to %s", path)
+		    : 0;
+	as_root();
+	return r;
+}
+
+/* Where there is none, it is as if that had ended: programs connect again. */
+static int connect_service(const struct restore_ctx *ctx, int fd,
+			   const UnixSocketRecord *rec, struct err *err)
+{
+	auto_free char *path =
+		strndup((const char *)rec->service.data, rec->service.len);
+	struct err ignored;
+
+	if (!path)
+		return err_num(err, ENOMEM, "path");
+	if (rec->type != SOCK_DGRAM)
+		return err_set(err, -EBADMSG, "connected to %s", path);
+	(void)reach_service(ctx, fd, path, &ignored);
+	return 0;
+}
+
 /* When all messages are where they were. */
 static int unix_finish(struct restore_ctx *ctx, struct restore_task *task,
 		       struct restore_thread *thread,
@@ -552,6 +457,10 @@ static int unix_finish(struct restore_ctx *ctx, struct restore_task *task,
 	(void)thread;
 	if (rec->peer_closed)
 		r = close_peer(ctx, fd, rec, err);
+	else if (rec->has_receiver && rec->type == SOCK_DGRAM)
+		r = connect_receiver(ctx, fd, rec->receiver, err);
+	else if (rec->has_service)
+		r = connect_service(ctx, fd, rec, err);
 	if (r == 0)
 		r = shut_down(fd, rec->shutdown, err);
 	return r < 0 ? r
@@ -565,6 +474,42 @@ static int unix_late(struct restore_ctx *ctx, struct restore_task *task, int fd,
 	const UnixSocketRecord *rec = (const UnixSocketRecord *)msg;
 
 	return open_file_late(ctx, task, fd, rec->open, err);
+}
+
+/* One that is not there any more, or had no name. */
+static int send_from_stranger(struct restore_ctx *ctx,
+			      const UnixMessageRecord *rec, struct err *err)
+{
+	auto_close int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	auto_close int path = -EBADF;
+	struct sockaddr_un addr;
+	int file = -1, r = 0;
+	socklen_t len;
+
+	if (fd < 0)
+		return err_sys(err, "socket");
+	if (rec->has_from_name)
+		r = unix_bind_apart(fd, &rec->from_name, &file, err);
+	path = file;
+	if (r == 0)
+		r = address_of(ctx, rec->socket, &addr, &len, err);
+	return r < 0 ? r : unix_send(ctx, fd, &addr, len, rec, err);
+}
+
+static int send_from_other(struct restore_ctx *ctx,
+			   const UnixMessageRecord *rec, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	int fd = e->get_fd(e->arg, rec->from);
+	struct sockaddr_un addr;
+	socklen_t len;
+	int r;
+
+	if (fd < 0 || !e->find(e->arg, TAG_UNIX_SOCKET, rec->from))
+		return err_set(err, -EBADMSG, "message of no socket %u",
+			       rec->from);
+	r = address_of(ctx, rec->socket, &addr, &len, err);
+	return r < 0 ? r : unix_send(ctx, fd, &addr, len, rec, err);
 }
 
 static int message_send(struct restore_ctx *ctx, struct restore_task *task,
@@ -582,20 +527,23 @@ static int message_send(struct restore_ctx *ctx, struct restore_task *task,
 	if (!to)
 		return err_set(err, -EBADMSG, "message for socket %u",
 			       rec->socket);
+	if (rec->has_from)
+		return send_from_other(ctx, rec, err);
+	if (rec->has_from_name || rec->from_other)
+		return send_from_stranger(ctx, rec, err);
 	from = e->get_fd(e->arg, to->peer);
 	if (from < 0)
 		return err_set(err, -EBADMSG,
-			       "message for socket %u, from "
-			       "nobody",
+			       "message for socket %u, from nobody",
 			       rec->socket);
-	return unix_send(ctx, from, rec, err);
+	return unix_send(ctx, from, NULL, 0, rec, err);
 }
 
 const struct resource_ops res_unix = {
 	.name = "Unix socket",
-	.saved = "pairs: what waits in them, files on their way, options",
-	.refused = "names; whatever is connected to somebody outside the job",
-	.changes = "who made an end, where that process has ended",
+	.saved = "names, connections, what waits and travels, options, makers",
+	.refused = "connections to processes outside the job, urgent data",
+	.changes = "makers that have ended; sssd, nscd: closed; syslog: anew",
 	.tag = TAG_UNIX_SOCKET,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,
@@ -606,6 +554,14 @@ const struct resource_ops res_unix = {
 	.late_file = unix_late,
 	.stage2 = STAGE_MAP,
 	.restore2 = unix_finish,
+};
+
+const struct resource_ops res_unix_name = {
+	.name = "Unix socket",
+	.tag = TAG_UNIX_NAME,
+	.scope = SCOPE_FILE,
+	.stage2 = STAGE_EARLY,
+	.restore2 = unix_name_restore,
 };
 
 const struct resource_ops res_unix_message = {

@@ -2,13 +2,16 @@
 #include "resource/unix_make.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 
 #include "images/limits.h"
+#include "resource/unix_bind.h"
 #include "util/cleanup.h"
 
 /* Numbers that not all headers know. */
@@ -114,17 +117,24 @@ static int make_there(struct restore_task *task, int type, int ret[2],
 	return r;
 }
 
+/* *ret stands in for who is to be told. */
+static int begin(struct restore_ctx *ctx, const UnixIds *ids,
+		 struct restore_task **ret, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	int r = unix_check_ids(ctx->owner, ids, err);
+
+	return r < 0 ? r : e->enter(e->arg, ids->pid, ret, err);
+}
+
 int unix_make_pair(struct restore_ctx *ctx, const UnixIds *ids, int type,
 		   int ret[2], struct err *err)
 {
-	const struct restore_engine *e = ctx->engine;
 	auto_close int first = -EBADF, second = -EBADF;
 	struct restore_task *task;
 	int ends[2] = { -EBADF, -EBADF }, r;
 
-	r = unix_check_ids(ctx->owner, ids, err);
-	if (r == 0)
-		r = e->enter(e->arg, ids->pid, &task, err);
+	r = begin(ctx, ids, &task, err);
 	if (r == 0)
 		r = become(ctx, task, ids, err);
 	if (r == 0)
@@ -137,6 +147,117 @@ int unix_make_pair(struct restore_ctx *ctx, const UnixIds *ids, int type,
 		return err_wrap(err, r, "pid %d: socketpair", ids->pid);
 	ret[0] = take_fd(&first);
 	ret[1] = take_fd(&second);
+	return 0;
+}
+
+static int close_there(struct restore_task *task, int fd, struct err *err)
+{
+	return call(task, "close", __NR_close, (uint64_t)fd, 0, 0, 0, err);
+}
+
+int unix_listen(struct restore_ctx *ctx, const UnixIds *ids, int fd,
+		uint32_t backlog, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	struct restore_task *task;
+	int there, r;
+
+	r = begin(ctx, ids, &task, err);
+	if (r == 0)
+		r = e->give_fd(e->arg, task, fd, &there, err);
+	if (r == 0)
+		r = become(ctx, task, ids, err);
+	if (r == 0)
+		r = call(task, "listen", __NR_listen, (uint64_t)there, backlog,
+			 0, 0, err);
+	if (r == 0)
+		r = become_root(task, err);
+	if (r == 0)
+		r = close_there(task, there, err);
+	return r < 0 ? err_wrap(err, r, "pid %d", ids->pid) : 0;
+}
+
+static int call_connect(struct restore_task *task, int fd,
+			const struct sockaddr_un *addr, socklen_t len,
+			struct err *err)
+{
+	uint64_t buf = remote_buffer(task->remote);
+	int r = remote_write(task->remote, buf, addr, sizeof(*addr), err);
+
+	return r < 0 ? r
+		     : call(task, "connect", __NR_connect, (uint64_t)fd, buf,
+			    len, 0, err);
+}
+
+static int connect_there(struct restore_ctx *ctx, struct restore_task *task,
+			 const UnixIds *ids, int fd, int path_fd,
+			 const ProtobufCBinaryData *name, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	struct sockaddr_un addr;
+	int there, path = -1, r;
+	socklen_t len;
+
+	r = e->give_fd(e->arg, task, fd, &there, err);
+	if (r == 0 && path_fd >= 0)
+		r = e->give_fd(e->arg, task, path_fd, &path, err);
+	if (r == 0 && path >= 0)
+		unix_address_of_path(path, &addr, &len);
+	else if (r == 0)
+		r = unix_address(name, &addr, &len, err);
+	if (r == 0)
+		r = become(ctx, task, ids, err);
+	if (r == 0)
+		r = call_connect(task, there, &addr, len, err);
+	if (r == 0)
+		r = become_root(task, err);
+	if (r == 0 && path >= 0)
+		r = close_there(task, path, err);
+	return r < 0 ? r : close_there(task, there, err);
+}
+
+int unix_connect(struct restore_ctx *ctx, const UnixIds *ids, int fd,
+		 int path_fd, const ProtobufCBinaryData *name, struct err *err)
+{
+	int flags = fcntl(fd, F_GETFL), r;
+	struct restore_task *task;
+
+	if (path_fd < 0 && name->len && name->data[0])
+		return err_set(err, -EBADMSG, "connected to no path");
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return err_sys(err, "O_NONBLOCK");
+	r = begin(ctx, ids, &task, err);
+	if (r == 0)
+		r = connect_there(ctx, task, ids, fd, path_fd, name, err);
+	if (r == 0 && fcntl(fd, F_SETFL, flags) < 0)
+		r = err_sys(err, "O_NONBLOCK");
+	return r < 0 ? err_wrap(err, r, "pid %d", ids->pid) : 0;
+}
+
+int unix_make_connection(struct restore_ctx *ctx, const UnixIds *listener,
+			 const UnixIds *client, int type,
+			 const ProtobufCBinaryData *name, int ret[2],
+			 struct err *err)
+{
+	auto_close int door = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	auto_close int caller = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	auto_close int path = -EBADF;
+	int fd = -1, r;
+
+	if (door < 0 || caller < 0)
+		return err_sys(err, "socket");
+	r = unix_bind_apart(door, name, &fd, err);
+	path = fd;
+	if (r == 0)
+		r = unix_listen(ctx, listener, door, 1, err);
+	if (r == 0)
+		r = unix_connect(ctx, client, caller, path, name, err);
+	if (r < 0)
+		return r;
+	ret[1] = accept4(door, NULL, NULL, SOCK_CLOEXEC);
+	if (ret[1] < 0)
+		return err_sys(err, "accept");
+	ret[0] = take_fd(&caller);
 	return 0;
 }
 
@@ -246,8 +367,8 @@ static int send_with_room(int fd, struct letter *l, struct err *err)
 	return r;
 }
 
-int unix_send(struct restore_ctx *ctx, int fd, const UnixMessageRecord *m,
-	      struct err *err)
+int unix_send(struct restore_ctx *ctx, int fd, const struct sockaddr_un *to,
+	      socklen_t to_len, const UnixMessageRecord *m, struct err *err)
 {
 	struct letter l = {
 		.iov = { m->data.data, m->data.len },
@@ -257,6 +378,8 @@ int unix_send(struct restore_ctx *ctx, int fd, const UnixMessageRecord *m,
 	if (m->data.len > MESSAGE_MAX_BYTES)
 		return err_set(err, -EBADMSG, "message of %zu bytes",
 			       m->data.len);
+	l.msg.msg_name = (void *)(uintptr_t)to;
+	l.msg.msg_namelen = to ? to_len : 0;
 	l.msg.msg_iov = &l.iov;
 	l.msg.msg_iovlen = 1;
 	l.msg.msg_control = l.control;
