@@ -210,9 +210,11 @@ static int set(int fd, const SocketOption *o, struct err *err)
 	if (!known(o))
 		return err_set(err, -EBADMSG, "option %d of a socket", o->name);
 	memcpy(value, o->value.data, o->value.len);
+	memcpy(&size, value, sizeof(size));
+	if (o->name == SO_PRIORITY && (size < 0 || size > USER_PRIORITY_MAX))
+		return err_set(err, -EPERM, "SO_PRIORITY %d", size);
 	if (buffer) {
 		/* The kernel doubles what it is told. */
-		memcpy(&size, value, sizeof(size));
 		size /= 2;
 		memcpy(value, &size, sizeof(size));
 	}

@@ -366,7 +366,7 @@ static int shut_down(int fd, uint32_t how, struct err *err)
 	return shutdown(fd, calls[how]) < 0 ? err_sys(err, "shutdown") : 0;
 }
 
-/* How to reach a socket that has a name. */
+/* How to reach a socket that has a name; a path is one that we have made. */
 static int address_of(const struct restore_ctx *ctx, uint32_t socket,
 		      struct sockaddr_un *ret, socklen_t *ret_len,
 		      struct err *err)
@@ -376,11 +376,14 @@ static int address_of(const struct restore_ctx *ctx, uint32_t socket,
 		(const UnixNameRecord *)e->find(e->arg, TAG_UNIX_NAME, socket);
 	int path;
 
-	if (!name)
+	if (!name || !name->name.len)
 		return err_set(err, -EBADMSG, "socket %u has no name", socket);
+	if (!name->name.data[0])
+		return unix_address(&name->name, ret, ret_len, err);
 	path = e->get_fd(e->arg, name->path_object);
 	if (path < 0)
-		return unix_address(&name->name, ret, ret_len, err);
+		return err_set(err, -EBADMSG, "socket %u has no path yet",
+			       socket);
 	unix_address_of_path(path, ret, ret_len);
 	return 0;
 }

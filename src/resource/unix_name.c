@@ -223,9 +223,10 @@ static int connect_pending(struct restore_ctx *ctx, const UnixNameRecord *rec,
 	if (!c || !c->waits || c->peer || c->type == SOCK_DGRAM)
 		return err_set(err, -EBADMSG, "socket %u does not wait",
 			       client);
-	return unix_connect(ctx, c->waits, e->get_fd(e->arg, client),
-			    e->get_fd(e->arg, rec->path_object), &rec->name,
-			    err);
+	return unix_connect(
+		ctx, c->waits, e->get_fd(e->arg, client),
+		rec->name.data[0] ? e->get_fd(e->arg, rec->path_object) : -1,
+		&rec->name, err);
 }
 
 int unix_name_restore(struct restore_ctx *ctx, struct restore_task *task,

@@ -11,6 +11,7 @@ if [ "$(id -u)" != 0 ]; then
 	exit 0
 fi
 for kind in tcp unix_urgent unix_filter unix_empty unix_dead unix_epoll \
+	unix_waiting unix_relative \
 	udp netlink inotify pidfd io_uring userfaultfd \
 	perf_event namespace terminal maps secretmem second_link \
 	removed_directory lease write_lease; do

@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/perf_event.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
@@ -12,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -76,6 +78,35 @@ static int open_unix_dead(void)
 	if (fork() == 0)
 		_exit(send(ends[1], "last", 4, 0) != 4);
 	return wait(NULL) < 0 ? -1 : ends[0];
+}
+
+/* What it has sent cannot be seen before it is accepted. */
+static int open_unix_waiting(void)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+	snprintf(un.sun_path + 1, sizeof(un.sun_path) - 1, "jobcr-%d-%ld",
+		 (int)getpid(), (long)time(NULL));
+	ends[0] = socket(AF_UNIX, SOCK_STREAM, 0);
+	ends[1] = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (bind(ends[0], (struct sockaddr *)&un, sizeof(un)) < 0 ||
+	    listen(ends[0], 1) < 0 ||
+	    connect(ends[1], (struct sockaddr *)&un, sizeof(un)) < 0)
+		return -1;
+	return send(ends[1], "early", 5, 0) < 0 ? -1 : ends[0];
+}
+
+/* It leads to the socket from where it was bound only. */
+static int open_unix_relative(void)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX,
+				  .sun_path = "relative" };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	if (chdir(victim_path(".")) < 0 ||
+	    bind(fd, (struct sockaddr *)&un, sizeof(un)) < 0 || chdir("/") < 0)
+		return -1;
+	return fd;
 }
 
 /* To whoever has it at its end: an epoll instance belongs to nobody. */
@@ -213,6 +244,8 @@ static const struct {
 	{ "unix_filter", "socket with a filter of", open_unix_filter },
 	{ "unix_empty", "an empty packet was sent", open_unix_empty },
 	{ "unix_dead", "of a process that is not there", open_unix_dead },
+	{ "unix_waiting", "that is not accepted yet", open_unix_waiting },
+	{ "unix_relative", "does not lead to it from /", open_unix_relative },
 	{ "unix_epoll", "sent over a Unix socket", open_unix_epoll },
 	{ "udp", "UDP socket", open_udp },
 	{ "netlink", "netlink socket", open_netlink },
