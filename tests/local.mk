@@ -398,6 +398,7 @@ T_TESTS += %D%/t/check_job.t
 T_TESTS += %D%/t/features.t
 T_TESTS += %D%/t/refused.t
 T_TESTS += %D%/t/stdio.t
+T_TESTS += %D%/t/unix.t
 T_TESTS += %D%/t/terminal.t
 EXTRA_DIST += %D%/t/terminal.py %D%/lib/terminal.py
 T_TESTS += %D%/t/files.t
@@ -545,6 +546,10 @@ check_PROGRAMS += %D%/victims/refused_memory
 %C%_victims_refused_memory_LDADD = $(VICTIM_LIBS)
 T_TESTS += %D%/t/refused_memory.t
 
+UNIT_TESTS += %D%/unit/unix_queue
+%C%_unit_unix_queue_SOURCES = %D%/unit/unix_queue.c
+%C%_unit_unix_queue_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a
 UNIT_TESTS += %D%/unit/features
 %C%_unit_features_SOURCES = %D%/unit/features.c
 %C%_unit_features_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
@@ -590,6 +595,9 @@ check_PROGRAMS += %D%/programs/cored
 %C%_programs_cored_CFLAGS = $(AM_CFLAGS) -g
 %C%_programs_cored_LDADD =
 T_TESTS += %D%/t/core.t
+EXTRA_DIST += %D%/programs/agent.sh %D%/programs/asyncio.sh \
+	%D%/programs/multiprocessing.sh %D%/programs/nio.sh \
+	%D%/programs/node_sockets.sh
 EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
 	%D%/programs/gzip.sh %D%/programs/java.sh %D%/programs/node.sh \
 	%D%/programs/perl.sh \
