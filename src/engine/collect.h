@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "engine/freeze.h"
+#include "kernel/unix_diag.h"
 #include "kernel/unix_queue.h"
 #include "model/mapping.h"
 #include "model/object.h"
@@ -82,6 +83,8 @@ struct collection {
 	size_t nslots;
 	struct collected_file *files;
 	size_t nfiles, files_room;
+	struct unix_table sockets; /* of the node, once asked for */
+	bool have_sockets;
 	struct collected_queue *queues; /* of a frozen tree */
 	size_t nqueues;
 	struct collected_id *ids;
@@ -120,6 +123,8 @@ uint32_t collection_vma_object(const struct collection *c,
 			       const struct task_view *task,
 			       const struct vma *vma);
 pid_t collection_ns_pid(const struct collection *c, pid_t pid);
+const struct unix_table *collection_sockets(struct collection *c,
+					    struct err *err);
 uint32_t collection_socket(const struct collection *c, dev_t dev,
 			   uint64_t inode);
 const struct unix_queue *collection_queue(const struct collection *c,

@@ -144,7 +144,7 @@ static int own_copy(const struct collection *c, const struct collected_file *f,
 }
 
 static int collect_queue(struct collection *c, size_t file,
-			 struct unix_guard **guard, struct err *err)
+			 struct unix_reader *reader, struct err *err)
 {
 	const uint32_t task = c->files[file].task;
 	auto_close int fd = own_copy(c, &c->files[file], err);
@@ -162,8 +162,8 @@ static int collect_queue(struct collection *c, size_t file,
 	c->queues = more;
 	more = &more[c->nqueues++];
 	*more = (struct collected_queue){ .object = c->files[file].object };
-	r = unix_queue_read(guard, fd, socket_option(fd, SO_TYPE), &more->queue,
-			    err);
+	r = unix_queue_read(reader, fd, socket_option(fd, SO_TYPE),
+			    &more->queue, err);
 	return r < 0 ? r : number_all(c, task, more, err);
 }
 
@@ -182,7 +182,7 @@ static bool is_socket(const struct collection *c,
 	       S_ISSOCK(st.st_mode);
 }
 
-static int collect_each(struct collection *c, struct unix_guard **guard,
+static int collect_each(struct collection *c, struct unix_reader *reader,
 			struct err *err)
 {
 	int r = 0;
@@ -191,7 +191,7 @@ static int collect_each(struct collection *c, struct unix_guard **guard,
 	for (size_t i = 0; r == 0 && i < c->nfiles; i++) {
 		if (!is_socket(c, &c->files[i]))
 			continue;
-		r = collect_queue(c, i, guard, err);
+		r = collect_queue(c, i, reader, err);
 		if (r < 0)
 			return err_wrap(err, r, "process %d: fd %d: socket",
 					c->tasks[c->files[i].task].view.ns_pid,
@@ -202,13 +202,24 @@ static int collect_each(struct collection *c, struct unix_guard **guard,
 
 int collect_queues(struct collection *c, struct err *err)
 {
-	struct unix_guard *guard = NULL;
+	struct unix_reader *reader = NULL;
 	int r;
 
 	/* A tree that runs reads them itself. */
 	if (!c->frozen)
 		return 0;
-	r = collect_each(c, &guard, err);
-	unix_guard_free(guard);
+	r = unix_reader_new(&reader, err);
+	if (r == 0)
+		r = collect_each(c, reader, err);
+	unix_reader_free(reader);
 	return r;
+}
+
+const struct unix_table *collection_sockets(struct collection *c,
+					    struct err *err)
+{
+	if (!c->have_sockets && unix_table_read(&c->sockets, err) < 0)
+		return NULL;
+	c->have_sockets = true;
+	return &c->sockets;
 }

@@ -45,6 +45,7 @@ void collection_done(struct collection *c)
 		free(c->queues[i].objects);
 	}
 	free(c->queues);
+	unix_table_done(&c->sockets);
 	free(c->tasks);
 	free(c->slots);
 	free(c->files);

@@ -46,6 +46,13 @@ static uint32_t engine_socket_object(void *arg, dev_t dev, uint64_t inode)
 	return collection_socket(d->collection, dev, inode);
 }
 
+static const struct unix_table *engine_unix_sockets(void *arg, struct err *err)
+{
+	const struct dump *d = arg;
+
+	return collection_sockets(d->collection, err);
+}
+
 static const struct unix_queue *engine_unix_queue(void *arg, uint32_t object,
 						  const uint32_t **ret_objects)
 {
@@ -242,6 +249,7 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 		.held_outside = engine_held_outside,
 		.shmem_outside = engine_shmem_outside,
 		.socket_object = engine_socket_object,
+		.unix_sockets = engine_unix_sockets,
 		.unix_queue = engine_unix_queue,
 		.epoll_target = engine_epoll_target,
 		.pages_of_task = engine_pages_of_task,

@@ -160,20 +160,27 @@ static int read_answer(int fd, char *buf, unix_look_fn look, void *arg,
 	return r;
 }
 
-static int take_first(void *arg, const struct unix_socket *s, struct err *err)
+int unix_socket_copy(const struct unix_socket *from, struct unix_socket *ret,
+		     struct err *err)
 {
-	struct unix_socket *ret = arg;
+	const size_t len = from->npending * sizeof(*from->pending);
 
-	(void)err;
-	*ret = *s;
+	*ret = *from;
 	ret->pending = NULL;
-	if (!s->npending)
-		return 1;
-	ret->pending = malloc(s->npending * sizeof(*s->pending));
+	if (!len)
+		return 0;
+	ret->pending = malloc(len);
 	if (!ret->pending)
 		return err_num(err, ENOMEM, "connections that wait");
-	memcpy(ret->pending, s->pending, s->npending * sizeof(*s->pending));
-	return 1;
+	memcpy(ret->pending, from->pending, len);
+	return 0;
+}
+
+static int take_first(void *arg, const struct unix_socket *s, struct err *err)
+{
+	int r = unix_socket_copy(s, arg, err);
+
+	return r < 0 ? r : 1;
 }
 
 int unix_diag_find(uint32_t inode, struct unix_socket *ret, struct err *err)
@@ -215,4 +222,71 @@ int unix_diag_all(bool listening, unix_look_fn look, void *arg, struct err *err)
 	for (int i = 0; i < TRIES && r == -EAGAIN; i++)
 		r = list(states, look, arg, err);
 	return r;
+}
+
+struct reading {
+	struct unix_table *table;
+	size_t room;
+};
+
+static int add_to_table(void *arg, const struct unix_socket *s, struct err *err)
+{
+	struct reading *reading = arg;
+	struct unix_table *t = reading->table;
+	int r;
+
+	if (t->count == reading->room) {
+		size_t room = reading->room ? 2 * reading->room : 256;
+		struct unix_socket *more =
+			reallocarray(t->list, room, sizeof(*more));
+
+		if (!more)
+			return err_num(err, ENOMEM, "sockets");
+		t->list = more;
+		reading->room = room;
+	}
+	r = unix_socket_copy(s, &t->list[t->count], err);
+	if (r == 0)
+		t->count++;
+	return r;
+}
+
+static int order(const void *a, const void *b)
+{
+	const struct unix_socket *x = a, *y = b;
+
+	return (x->inode > y->inode) - (x->inode < y->inode);
+}
+
+int unix_table_read(struct unix_table *ret, struct err *err)
+{
+	struct reading reading = { .table = ret };
+	int r;
+
+	*ret = (struct unix_table){ 0 };
+	r = unix_diag_all(false, add_to_table, &reading, err);
+	if (r < 0)
+		unix_table_done(ret);
+	else if (ret->count)
+		qsort(ret->list, ret->count, sizeof(*ret->list), order);
+	return r;
+}
+
+const struct unix_socket *unix_table_find(const struct unix_table *t,
+					  uint32_t inode)
+{
+	const struct unix_socket key = { .inode = inode };
+
+	/* Ends that nobody has are told of by 0. */
+	return inode && t->count
+		       ? bsearch(&key, t->list, t->count, sizeof(key), order)
+		       : NULL;
+}
+
+void unix_table_done(struct unix_table *t)
+{
+	for (size_t i = 0; i < t->count; i++)
+		unix_socket_done(&t->list[i]);
+	free(take_ptr(t->list));
+	t->count = 0;
 }

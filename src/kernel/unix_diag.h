@@ -35,6 +35,8 @@ struct unix_socket {
  * unix_socket_done afterwards.
  */
 int unix_diag_find(uint32_t inode, struct unix_socket *ret, struct err *err);
+int unix_socket_copy(const struct unix_socket *from, struct unix_socket *ret,
+		     struct err *err);
 void unix_socket_done(struct unix_socket *s);
 
 /* All of them, or all that listen: until look returns other than 0. */
@@ -42,5 +44,18 @@ typedef int (*unix_look_fn)(void *arg, const struct unix_socket *s,
 			    struct err *err);
 int unix_diag_all(bool listening, unix_look_fn look, void *arg,
 		  struct err *err);
+
+/*
+ * All of them at once, to be asked often.  One that is not found here may be
+ * there: the kernel's list moves while it is read.
+ */
+struct unix_table {
+	struct unix_socket *list; /* by inode */
+	size_t count;
+};
+int unix_table_read(struct unix_table *ret, struct err *err);
+const struct unix_socket *unix_table_find(const struct unix_table *t,
+					  uint32_t inode);
+void unix_table_done(struct unix_table *t);
 
 #endif

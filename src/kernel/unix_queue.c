@@ -167,6 +167,11 @@ void unix_queue_done(struct unix_queue *q)
 	q->count = 0;
 }
 
+struct unix_reader {
+	struct unix_guard *guard; /* NULL until it is needed */
+	struct glance glance;
+};
+
 static int set_offset(int fd, int offset, struct err *err)
 {
 	return setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &offset,
@@ -244,7 +249,7 @@ static int guard_new(struct unix_guard **ret, struct err *err)
 	return err_sys(err, "guard: fork");
 }
 
-void unix_guard_free(struct unix_guard *g)
+static void guard_free(struct unix_guard *g)
 {
 	if (!g)
 		return;
@@ -372,21 +377,21 @@ static int read_packets(int fd, int type, struct glance *g,
 	return r;
 }
 
-static int read_guarded(struct unix_guard **guard, int fd, int type, int offset,
-			int total, struct glance *g, struct unix_queue *q,
-			struct err *err)
+static int read_guarded(struct unix_reader *reader, int fd, int type,
+			int offset, int total, struct glance *g,
+			struct unix_queue *q, struct err *err)
 {
 	struct err later;
 	int r, back;
 
-	r = guard_begin(guard, fd, offset, err);
+	r = guard_begin(&reader->guard, fd, offset, err);
 	if (r < 0)
 		return r;
 	r = type == SOCK_STREAM ? read_pieces(fd, total, g, q, err)
 				: read_packets(fd, type, g, q, err);
 	back = set_offset(fd, offset, &later);
 	if (back == 0)
-		back = guard_end(*guard, &later);
+		back = guard_end(reader->guard, &later);
 	if (r < 0 || back == 0)
 		return r;
 	*err = later;
@@ -425,30 +430,22 @@ static bool has_urgent(int fd)
 	return recv(fd, &byte, 1, MSG_OOB | MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-static int read_known(struct unix_guard **guard, int fd, int type, int offset,
+static int read_known(struct unix_reader *reader, int fd, int type, int offset,
 		      int total, struct unix_queue *q, struct err *err)
 {
-	struct glance g = { 0 };
+	struct glance *g = &reader->glance;
 	bool done = false;
-	int r;
+	int r = 0;
 
-	g.data = mmap(NULL, ROOM + PAGE, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (g.data == MAP_FAILED)
-		return err_sys(err, "messages");
-	g.fence = g.data + ROOM;
-	r = mprotect(g.fence, PAGE, PROT_NONE) < 0 ? err_sys(err, "mprotect")
-						   : 0;
 	/* With an offset each look moves it. */
-	if (r == 0 && offset < 0)
-		r = read_plain(fd, type, total, &g, q, &done, err);
+	if (offset < 0)
+		r = read_plain(fd, type, total, g, q, &done, err);
 	if (r == 0 && !done)
-		r = read_guarded(guard, fd, type, offset, total, &g, q, err);
-	(void)munmap(g.data, ROOM + PAGE);
+		r = read_guarded(reader, fd, type, offset, total, g, q, err);
 	return r;
 }
 
-static int read_queue(struct unix_guard **guard, int fd, int type,
+static int read_queue(struct unix_reader *reader, int fd, int type,
 		      struct unix_queue *q, struct err *err)
 {
 	socklen_t len = sizeof(int);
@@ -464,15 +461,52 @@ static int read_queue(struct unix_guard **guard, int fd, int type,
 	else if (type == SOCK_STREAM && has_urgent(fd))
 		q->problem = "urgent data (MSG_OOB)";
 	else
-		return read_known(guard, fd, type, offset, total, q, err);
+		return read_known(reader, fd, type, offset, total, q, err);
 	return 0;
 }
 
-int unix_queue_read(struct unix_guard **guard, int fd, int type,
+int unix_queue_read(struct unix_reader *r, int fd, int type,
 		    struct unix_queue *ret, struct err *err)
 {
 	*ret = (struct unix_queue){ 0 };
-	return read_queue(guard, fd, type, ret, err);
+	return read_queue(r, fd, type, ret, err);
+}
+
+int unix_reader_new(struct unix_reader **ret, struct err *err)
+{
+	struct unix_reader *r = calloc(1, sizeof(*r));
+	uint8_t *data = mmap(NULL, ROOM + PAGE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (!r || data == MAP_FAILED) {
+		free(r);
+		return err_num(err, ENOMEM, "messages");
+	}
+	r->glance.data = data;
+	r->glance.fence = data + ROOM;
+	*ret = r;
+	return mprotect(data + ROOM, PAGE, PROT_NONE) < 0
+		       ? err_sys(err, "mprotect")
+		       : 0;
+}
+
+void unix_reader_free(struct unix_reader *r)
+{
+	if (!r)
+		return;
+	guard_free(r->guard);
+	(void)munmap(r->glance.data, ROOM + PAGE);
+	free(r);
+}
+
+static size_t longest(const struct unix_queue *q)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < q->count; i++)
+		if (q->list[i].len > len)
+			len = q->list[i].len;
+	return len;
 }
 
 /* The same lengths once more, in sockets of ours. */
@@ -480,7 +514,7 @@ static int send_again(const struct unix_queue *q, int type, int *ret_room,
 		      struct err *err)
 {
 	auto_close int reader = -EBADF, writer = -EBADF;
-	auto_free uint8_t *zeroes = calloc(1, ROOM);
+	auto_free uint8_t *zeroes = calloc(1, longest(q) + 1);
 	int ends[2], size = (int)(q->count ? UNIX_MESSAGE_MAX * 2 : 0);
 
 	if (!zeroes)

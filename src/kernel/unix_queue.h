@@ -32,14 +32,14 @@ struct unix_queue {
  * Nobody else may use the socket meanwhile: whoever has it stands still.
  * Where messages cannot be told apart otherwise, SO_PEEK_OFF is changed for
  * that time; a process of its own puts it back should the caller be killed.
- * *guard is that one, NULL at first: it is made when it is needed.
  * fd is borrowed and does not listen; the result is owned by the caller, also
  * after a failure.
  */
-struct unix_guard;
-int unix_queue_read(struct unix_guard **guard, int fd, int type,
+struct unix_reader;
+int unix_reader_new(struct unix_reader **ret, struct err *err);
+int unix_queue_read(struct unix_reader *r, int fd, int type,
 		    struct unix_queue *ret, struct err *err);
-void unix_guard_free(struct unix_guard *g); /* NULL too */
+void unix_reader_free(struct unix_reader *r); /* NULL too */
 void unix_queue_done(struct unix_queue *q);
 
 /*

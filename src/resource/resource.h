@@ -11,6 +11,7 @@
 #include "inject/remote.h"
 #include "kernel/maps.h"
 #include "kernel/proc.h"
+#include "kernel/unix_diag.h"
 #include "kernel/unix_queue.h"
 #include "model/object.h"
 #include "model/refusal.h"
@@ -115,6 +116,8 @@ struct dump_engine {
 	pid_t (*shmem_outside)(void *arg, dev_t dev, uint64_t inode);
 	/* Object number of the job's socket with this inode; 0: it has none. */
 	uint32_t (*socket_object)(void *arg, dev_t dev, uint64_t inode);
+	/* All Unix sockets of the node, as they were some moments ago. */
+	const struct unix_table *(*unix_sockets)(void *arg, struct err *err);
 	/* What waits in a Unix socket of a frozen job, and the objects of the
 	 * descriptors there, in order; NULL: it listens. */
 	const struct unix_queue *(*unix_queue)(void *arg, uint32_t object,

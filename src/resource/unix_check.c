@@ -87,8 +87,7 @@ static int check_relation(const struct dump_ctx *ctx, const struct fd_view *fd,
 {
 	if (rel->unclear)
 		unix_refuse(fd, no, rel->own.type, "bind only one of them",
-			    "in a connection of two with names, at which "
-			    "nobody listens");
+			    "of which nobody can tell who accepted it");
 	if (rel->kind == UNIX_OUTSIDE)
 		check_outside(ctx, fd, rel, no);
 	else if (rel->kind == UNIX_PENDING)

@@ -12,6 +12,7 @@
 
 #include "util/cleanup.h"
 
+#define SHUT_DOWN     3 /* no reads, no writes */
 #define AUTOMATIC_LEN 6 /* a zero byte and five digits: see unix(7) */
 
 int unix_option(int fd, int name)
@@ -100,33 +101,34 @@ static bool same_name(const struct unix_socket *a, const struct unix_socket *b)
 	       a->has_file == b->has_file && a->file_ino == b->file_ino;
 }
 
-struct search {
-	const struct unix_socket *like;
-	uint32_t found; /* inode */
-};
-
-static int look_for_name(void *arg, const struct unix_socket *s,
-			 struct err *err)
+/* Who listens at this name? */
+static bool has_listener(const struct unix_table *t,
+			 const struct unix_socket *like)
 {
-	struct search *search = arg;
-
-	(void)err;
-	if (same_name(s, search->like))
-		search->found = s->inode;
-	return search->found != 0;
+	for (size_t i = 0; i < t->count; i++)
+		if (t->list[i].listening && same_name(&t->list[i], like))
+			return true;
+	return false;
 }
 
-/* Who has it among those that wait to be accepted? */
-static int look_for_pending(void *arg, const struct unix_socket *s,
-			    struct err *err)
+/* Who has it among those that wait to be accepted?  0: nobody. */
+static uint32_t find_listener(const struct unix_table *t, uint32_t client)
 {
-	struct search *search = arg;
+	for (size_t i = 0; i < t->count; i++)
+		for (size_t k = 0; k < t->list[i].npending; k++)
+			if (t->list[i].pending[k] == client)
+				return t->list[i].inode;
+	return 0;
+}
 
-	(void)err;
-	for (size_t i = 0; i < s->npending; i++)
-		if (s->pending[i] == search->like->inode)
-			search->found = s->inode;
-	return search->found != 0;
+/* In the table, or where the kernel's own is. */
+static int find_socket(const struct unix_table *t, uint32_t inode,
+		       struct unix_socket *ret, struct err *err)
+{
+	const struct unix_socket *known = unix_table_find(t, inode);
+
+	return known ? unix_socket_copy(known, ret, err)
+		     : unix_diag_find(inode, ret, err);
 }
 
 static bool is_automatic(const struct unix_socket *s)
@@ -140,25 +142,21 @@ static bool is_automatic(const struct unix_socket *s)
 }
 
 /* Of a connection the end that was accepted has a name, always. */
-static int find_accepted(struct unix_relation *ret, struct err *err)
+static void find_accepted(const struct unix_table *t, struct unix_relation *ret)
 {
 	const struct unix_socket *s = &ret->own, *peer = &ret->peer;
-	struct search own = { .like = s }, other = { .like = peer };
-	int r;
+	bool own, other;
 
 	ret->accepted = s->name_len && !peer->name_len;
 	if (!s->name_len || !peer->name_len)
-		return 0;
-	r = unix_diag_all(true, look_for_name, &own, err);
-	if (r == 0)
-		r = unix_diag_all(true, look_for_name, &other, err);
-	if (!own.found == !other.found) {
-		ret->accepted = is_automatic(peer);
-		ret->unclear = is_automatic(peer) == is_automatic(s);
-	} else {
-		ret->accepted = own.found != 0;
-	}
-	return r;
+		return;
+	own = has_listener(t, s);
+	other = has_listener(t, peer);
+	ret->accepted = own;
+	if (own != other)
+		return;
+	ret->accepted = is_automatic(peer);
+	ret->unclear = is_automatic(peer) == is_automatic(s);
 }
 
 /* The kernel tells nothing of a closed one but its name. */
@@ -177,20 +175,33 @@ static void name_closed(const struct fd_view *fd, struct unix_socket *peer)
 	memcpy(peer->name, un.sun_path, peer->name_len);
 }
 
+/*
+ * A stream whose other end is closed can neither read nor write.  Who can,
+ * waits to be accepted; the table may be too old to know by whom.
+ */
 static int relate_closed(const struct dump_ctx *ctx, const struct fd_view *fd,
-			 struct unix_relation *ret, struct err *err)
+			 const struct unix_table *t, struct unix_relation *ret,
+			 struct err *err)
 {
 	const struct dump_engine *e = ctx->engine;
-	struct search search = { .like = &ret->own };
+	struct unix_table now = { 0 };
+	uint32_t listener = 0;
 	int r = 0;
 
 	ret->kind = UNIX_CLOSED;
 	if (ret->own.type != SOCK_DGRAM)
-		r = unix_diag_all(true, look_for_pending, &search, err);
-	if (r == 0 && search.found) {
+		listener = find_listener(t, ret->own.inode);
+	if (ret->own.type != SOCK_DGRAM && !listener &&
+	    ret->own.shutdown != SHUT_DOWN) {
+		r = unix_table_read(&now, err);
+		listener = find_listener(&now, ret->own.inode);
+		unix_table_done(&now);
+		ret->unclear = !listener;
+	}
+	if (r == 0 && listener) {
 		ret->kind = UNIX_PENDING;
-		ret->object = e->socket_object(e->arg, fd->stat->st_dev,
-					       search.found);
+		ret->object =
+			e->socket_object(e->arg, fd->stat->st_dev, listener);
 		return 0;
 	}
 	name_closed(fd, &ret->peer);
@@ -198,14 +209,15 @@ static int relate_closed(const struct dump_ctx *ctx, const struct fd_view *fd,
 }
 
 static int relate_open(const struct dump_ctx *ctx, const struct fd_view *fd,
-		       struct unix_relation *ret, struct err *err)
+		       const struct unix_table *t, struct unix_relation *ret,
+		       struct err *err)
 {
 	const struct dump_engine *e = ctx->engine;
-	int r = unix_diag_find(ret->own.peer, &ret->peer, err);
+	int r = find_socket(t, ret->own.peer, &ret->peer, err);
 
 	/* Closed meanwhile. */
 	if (r == -ENOENT)
-		return relate_closed(ctx, fd, ret, err);
+		return relate_closed(ctx, fd, t, ret, err);
 	ret->object = e->socket_object(e->arg, fd->stat->st_dev, ret->own.peer);
 	if (!ret->object) {
 		ret->kind = UNIX_OUTSIDE;
@@ -222,16 +234,20 @@ static int relate_open(const struct dump_ctx *ctx, const struct fd_view *fd,
 int unix_relate(const struct dump_ctx *ctx, const struct fd_view *fd,
 		struct unix_relation *ret, struct err *err)
 {
+	const struct dump_engine *e = ctx->engine;
+	const struct unix_table *t = e->unix_sockets(e->arg, err);
 	int r;
 
 	*ret = (struct unix_relation){ .kind = UNIX_ALONE };
-	r = unix_diag_find((uint32_t)fd->stat->st_ino, &ret->own, err);
+	if (!t)
+		return err->code;
+	r = find_socket(t, (uint32_t)fd->stat->st_ino, &ret->own, err);
 	if (r == 0 && ret->own.has_peer)
-		r = ret->own.peer ? relate_open(ctx, fd, ret, err)
-				  : relate_closed(ctx, fd, ret, err);
+		r = ret->own.peer ? relate_open(ctx, fd, t, ret, err)
+				  : relate_closed(ctx, fd, t, ret, err);
 	if (r == 0 && ret->own.type != SOCK_DGRAM &&
 	    (ret->kind == UNIX_PAIR || ret->kind == UNIX_CLOSED))
-		r = find_accepted(ret, err);
+		find_accepted(t, ret);
 	return r;
 }
 
@@ -241,41 +257,26 @@ void unix_relation_done(struct unix_relation *r)
 	unix_socket_done(&r->peer);
 }
 
-struct sender {
-	const struct dump_ctx *ctx;
-	const struct fd_view *fd;
-	const char *name;
-	size_t len;
-	uint32_t object;
-};
-
-static int look_for_sender(void *arg, const struct unix_socket *s,
-			   struct err *err)
-{
-	struct sender *find = arg;
-	const struct dump_engine *e = find->ctx->engine;
-
-	(void)err;
-	if (s->type == SOCK_DGRAM && s->name_len == find->len &&
-	    !memcmp(s->name, find->name, find->len))
-		find->object = e->socket_object(e->arg, find->fd->stat->st_dev,
-						s->inode);
-	return find->object != 0;
-}
-
 int unix_find_sender(const struct dump_ctx *ctx, const struct fd_view *fd,
 		     const char *name, size_t len, uint32_t *ret,
 		     struct err *err)
 {
-	struct sender find = { .ctx = ctx, .fd = fd, .name = name, .len = len };
-	int r;
+	const struct dump_engine *e = ctx->engine;
+	const struct unix_table *t = e->unix_sockets(e->arg, err);
 
+	*ret = 0;
+	if (!t)
+		return err->code;
 	/* A path may come with the zero behind it. */
 	if (len && name[0])
-		find.len = strnlen(name, len);
-	r = unix_diag_all(false, look_for_sender, &find, err);
-	*ret = find.object;
-	return r;
+		len = strnlen(name, len);
+	for (size_t i = 0; i < t->count && !*ret; i++)
+		if (t->list[i].type == SOCK_DGRAM &&
+		    t->list[i].name_len == len &&
+		    !memcmp(t->list[i].name, name, len))
+			*ret = e->socket_object(e->arg, fd->stat->st_dev,
+						t->list[i].inode);
+	return 0;
 }
 
 int unix_peer_ids(const struct fd_view *fd, struct ucred *ret, struct err *err)

@@ -62,18 +62,19 @@ static void describe(const struct unix_queue *q, char *ret, size_t room)
 
 static void reads(int fd, int type, const char *wanted, const char *what)
 {
-	struct unix_guard *guard = NULL;
+	struct unix_reader *reader = NULL;
 	struct unix_queue q;
 	struct err err = { 0 };
 	char text[200];
 	int before = peek_offset(fd);
-	int r = unix_queue_read(&guard, fd, type, &q, &err);
+	int r = unix_reader_new(&reader, &err);
 
+	r = r < 0 ? r : unix_queue_read(reader, fd, type, &q, &err);
 	describe(&q, text, sizeof(text));
 	ok(r == 0 && !strcmp(text, wanted) && peek_offset(fd) == before,
 	   "%s: %s (%s)", what, text, err.text);
 	unix_queue_done(&q);
-	unix_guard_free(guard);
+	unix_reader_free(reader);
 }
 
 static void test_pieces(void)
@@ -124,12 +125,14 @@ static bool survives(int fd, unsigned int round)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		struct unix_guard *guard = NULL;
+		struct unix_reader *reader;
 		struct unix_queue q;
 		struct err err;
 
+		if (unix_reader_new(&reader, &err) < 0)
+			_exit(1);
 		for (;;) {
-			if (unix_queue_read(&guard, fd, SOCK_DGRAM, &q, &err) <
+			if (unix_queue_read(reader, fd, SOCK_DGRAM, &q, &err) <
 			    0)
 				_exit(1);
 			unix_queue_done(&q);

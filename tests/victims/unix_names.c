@@ -29,7 +29,8 @@ struct names {
 	int half_client, half_accepted;
 	int server_fd, sender_fd, connected, automatic, mutual[2], quiet_fd;
 	int child_accepted;
-	pid_t child;
+	int zombie_accepted;
+	pid_t child, zombie;
 };
 
 static void make_name(struct name *n, const char *prefix, const char *text)
@@ -215,6 +216,22 @@ static void start_child(struct names *n)
 		    "child");
 }
 
+/* Of a client that has ended, and that nobody has waited for. */
+static void leave_zombie(struct names *n)
+{
+	n->zombie = fork();
+	if (n->zombie == 0) {
+		int fd = connected(SOCK_STREAM, &n->path);
+
+		put(fd, "from a zombie");
+		_exit(0);
+	}
+	n->zombie_accepted = accepted(n->listener);
+	victim_need(waitid(P_PID, (id_t)n->zombie, &(siginfo_t){ 0 },
+			   WEXITED | WNOWAIT) == 0,
+		    "zombie");
+}
+
 static void send_to(int fd, const struct name *n, const char *text)
 {
 	victim_need(sendto(fd, text, strlen(text), 0,
@@ -330,6 +347,10 @@ static void check_connections(const struct names *n)
 	is_made_by(n->accepted[0], getpid(), "accepted");
 	is_made_by(n->child_accepted, n->child, "accepted of the child");
 	take(n->child_accepted, "child");
+	is_made_by(n->zombie_accepted, n->zombie, "accepted of a zombie");
+	take(n->zombie_accepted, "from a zombie");
+	victim_check(recv(n->zombie_accepted, &byte, 1, MSG_DONTWAIT) == 0,
+		     "whose end is closed");
 }
 
 static void take_from(int fd, const struct name *n, const char *text)
@@ -379,6 +400,7 @@ int main(void)
 	set_up_listeners(&n);
 	set_up_connections(&n);
 	start_child(&n);
+	leave_zombie(&n);
 	set_up_datagrams(&n);
 
 	victim_wait();
@@ -387,7 +409,9 @@ int main(void)
 	check_listeners(&n);
 	check_datagrams(&n);
 	put(n.child_accepted, "done");
-	victim_need(waitpid(n.child, &status, 0) == n.child, "child");
+	victim_need(waitpid(n.child, &status, 0) == n.child &&
+			    waitpid(n.zombie, NULL, 0) == n.zombie,
+		    "children");
 	victim_check(status == 0, "the child ended with %#x",
 		     (unsigned int)status);
 	victim_verdict(victim_interrupts == 0, "names are as they were");
