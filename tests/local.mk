@@ -651,6 +651,11 @@ UNIT_TESTS += %D%/unit/inherited
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 
+UNIT_TESTS += %D%/unit/edited_sockets
+%C%_unit_edited_sockets_SOURCES = %D%/unit/edited_sockets.c
+%C%_unit_edited_sockets_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/edited
 %C%_unit_edited_SOURCES = %D%/unit/edited.c
 %C%_unit_edited_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \

@@ -69,15 +69,14 @@ static int failed(struct outcome *o, const char *step)
 	return -1;
 }
 
-/* Directories of the path, in a file system of ours. */
-static int make_parents(const char *path, struct outcome *o)
+static int make_parents(const char *path, mode_t mode, struct outcome *o)
 {
 	char part[109];
 
 	for (const char *at = path; (at = strchr(at, '/')); at++) {
 		snprintf(part, sizeof(part), "%.*s", (int)(at - path), path);
-		if (*part && mkdir(part, 0777) < 0 && errno != EEXIST)
-			return failed(o, "mkdir");
+		if (*part && mkdir(part, mode) < 0 && errno != EEXIST)
+			return failed(o, "make its directory");
 	}
 	return 0;
 }
@@ -99,7 +98,7 @@ static int bind_apart(const struct binding *b, struct outcome *o)
 	char path[109];
 
 	path_of(b, path);
-	if (enter_own_root(o) < 0 || make_parents(path, o) < 0)
+	if (enter_own_root(o) < 0 || make_parents(path, 0777, o) < 0)
 		return -1;
 	if (bind(b->fd, (const struct sockaddr *)&b->addr, b->len) < 0)
 		return failed(o, "bind");
@@ -179,6 +178,9 @@ static int bind_there(const struct binding *b, struct outcome *o)
 
 	path_of(b, path);
 	if (enter_root(b, o) < 0 || make_room(b, path, o) < 0)
+		return -1;
+	/* Programs make one for it in a /tmp that is the node's own. */
+	if (make_parents(path, 0700, o) < 0)
 		return -1;
 	umask(~mode & 0777);
 	if (bind(b->fd, (const struct sockaddr *)&b->addr, b->len) < 0)

@@ -174,6 +174,18 @@ save "and one of which a file is left"
 restored "is restored"
 is "$(tail -n 1 listener.txt)" mine "and listens there"
 
+# Its directory was on another node.
+sed 's/"name"/"sub\/dir\/name"/' listener.py >deeper.py
+mkdir -p sub/dir
+rm -f go
+job=$(jobcr run --detach --output listener.txt -- $python deeper.py)
+wait_for 10 grep -q up listener.txt
+save "and one in a directory"
+rm -r sub
+restored "that is not there any more"
+is "$(tail -n 1 listener.txt)" mine "has it again"
+is "$(stat -c %a sub)" 700 "for its user"
+
 # A packet that is empty can be seen once.
 "$top_builddir/tests/lib/roundtrip" -m plain \
 	"$top_builddir/tests/victims/unix.victim" empty >empty.txt
