@@ -26,6 +26,8 @@
 #define STREAM_DATA_BYTES  (1u << 20)  /* of it in one record */
 #define SOCKET_MAX_OPTIONS 128u
 #define OPTION_MAX_BYTES   64u
+#define MESSAGE_MAX_BYTES  (2u << 20) /* in a socket */
+#define MESSAGE_MAX_FILES  253u       /* SCM_MAX_FD */
 #define PART_MAX_STREAMS   64u
 #define MANIFEST_MAX_PARTS 65536u
 #define OUTPUT_MAX_PIECES  64u

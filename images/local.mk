@@ -8,7 +8,8 @@ PROTOS = \
 	%D%/process.proto \
 	%D%/signal.proto \
 	%D%/task.proto \
-	%D%/thread.proto
+	%D%/thread.proto \
+	%D%/unix.proto
 PROTO_C = $(PROTOS:.proto=.pb-c.c)
 PROTO_H = $(PROTOS:.proto=.pb-c.h)
 
@@ -24,7 +25,8 @@ nodist_%C%_libproto_a_SOURCES = \
 	%D%/process.pb-c.c \
 	%D%/signal.pb-c.c \
 	%D%/task.pb-c.c \
-	%D%/thread.pb-c.c
+	%D%/thread.pb-c.c \
+	%D%/unix.pb-c.c
 %C%_libproto_a_CFLAGS = -std=gnu11 $(PROTOBUF_C_CFLAGS) $(SANITIZER_CFLAGS)
 
 noinst_LIBRARIES += %D%/libimages.a

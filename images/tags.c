@@ -5,13 +5,13 @@
 #include "images/ipc.pb-c.h"
 #include "images/manifest.pb-c.h"
 #include "images/mm.pb-c.h"
-#include "images/net.pb-c.h"
 #include "images/part.pb-c.h"
 #include "images/process.pb-c.h"
 #include "images/record.h"
 #include "images/signal.pb-c.h"
 #include "images/task.pb-c.h"
 #include "images/thread.pb-c.h"
+#include "images/unix.pb-c.h"
 
 static const struct {
 	uint32_t tag;
@@ -67,6 +67,9 @@ static const struct {
 	{ TAG_PIDFD, &pidfd_record__descriptor },
 	{ TAG_DEAD_PROCESS, &dead_process_record__descriptor },
 	{ TAG_INOTIFY, &inotify_record__descriptor },
+	{ TAG_UNIX_SOCKET, &unix_socket_record__descriptor },
+	{ TAG_UNIX_MESSAGE, &unix_message_record__descriptor },
+	{ TAG_UNIX_NAME, &unix_name_record__descriptor },
 };
 
 const ProtobufCMessageDescriptor *img_tag_type(uint32_t tag)

@@ -58,5 +58,8 @@
 #define TAG_PIDFD          0x0330u
 #define TAG_DEAD_PROCESS   0x0331u
 #define TAG_INOTIFY        0x0332u
+#define TAG_UNIX_SOCKET    0x0340u
+#define TAG_UNIX_MESSAGE   0x0341u
+#define TAG_UNIX_NAME      0x0342u
 
 #endif

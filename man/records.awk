@@ -17,7 +17,7 @@ function flush_field() {
 function add(text, more) {
 	return text == "" ? more : text " " more
 }
-/^\/\/ SPDX/ || /^syntax/ { next }
+/^\/\/ SPDX/ || /^syntax/ || /^import/ { next }
 /^\/\/ / && !inside { about = add(about, substr($0, 4)); next }
 /^$/ && !inside { about = ""; next }
 /^message / {

@@ -389,6 +389,15 @@ VICTIMS += %D%/victims/proc_file.victim
 VICTIMS += %D%/victims/pipe.victim
 %C%_victims_pipe_victim_SOURCES = %D%/victims/pipe.c
 %C%_victims_pipe_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/unix.victim
+%C%_victims_unix_victim_SOURCES = %D%/victims/unix.c
+%C%_victims_unix_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/unix_rights.victim
+%C%_victims_unix_rights_victim_SOURCES = %D%/victims/unix_rights.c
+%C%_victims_unix_rights_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/unix_names.victim
+%C%_victims_unix_names_victim_SOURCES = %D%/victims/unix_names.c
+%C%_victims_unix_names_victim_LDADD = $(VICTIM_LIBS)
 VICTIMS += %D%/victims/chardev.victim
 %C%_victims_chardev_victim_SOURCES = %D%/victims/chardev.c
 %C%_victims_chardev_victim_LDADD = $(VICTIM_LIBS)
@@ -435,6 +444,7 @@ T_TESTS += %D%/t/check_job.t
 T_TESTS += %D%/t/features.t
 T_TESTS += %D%/t/refused.t
 T_TESTS += %D%/t/stdio.t
+T_TESTS += %D%/t/unix.t
 T_TESTS += %D%/t/terminal.t
 EXTRA_DIST += %D%/t/terminal.py %D%/lib/terminal.py
 T_TESTS += %D%/t/dev_shm.t
@@ -597,6 +607,10 @@ check_PROGRAMS += %D%/victims/refused_memory
 %C%_victims_refused_memory_LDADD = $(VICTIM_LIBS)
 T_TESTS += %D%/t/refused_memory.t
 
+UNIT_TESTS += %D%/unit/unix_queue
+%C%_unit_unix_queue_SOURCES = %D%/unit/unix_queue.c
+%C%_unit_unix_queue_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a
 UNIT_TESTS += %D%/unit/features
 %C%_unit_features_SOURCES = %D%/unit/features.c
 %C%_unit_features_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
@@ -647,6 +661,9 @@ check_PROGRAMS += %D%/programs/cored
 %C%_programs_cored_CFLAGS = $(AM_CFLAGS) -g
 %C%_programs_cored_LDADD =
 T_TESTS += %D%/t/core.t
+EXTRA_DIST += %D%/programs/agent.sh %D%/programs/asyncio.sh \
+	%D%/programs/multiprocessing.sh %D%/programs/nio.sh \
+	%D%/programs/node_sockets.sh
 EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
 	%D%/programs/gzip.sh %D%/programs/java.sh %D%/programs/nginx.sh \
 	%D%/programs/node.sh %D%/programs/redis.sh \
@@ -701,6 +718,11 @@ UNIT_TESTS += %D%/unit/inherited
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 
+UNIT_TESTS += %D%/unit/edited_sockets
+%C%_unit_edited_sockets_SOURCES = %D%/unit/edited_sockets.c
+%C%_unit_edited_sockets_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/edited
 %C%_unit_edited_SOURCES = %D%/unit/edited.c
 %C%_unit_edited_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \

@@ -251,6 +251,13 @@ int channel_push(const struct descriptors *d, struct puppet *p,
 	return send_batch(d, p, batch, count, ret_fds, err);
 }
 
+int channel_give(struct puppet *p, int fd, int *ret_fd, struct err *err)
+{
+	int r = send_fds(p->channel, "", 1, &fd, 1, err);
+
+	return r < 0 ? r : receive(p, MSG_CMSG_CLOEXEC, 1, ret_fd, err);
+}
+
 int channel_close(struct puppet *p, struct err *err)
 {
 	int r;

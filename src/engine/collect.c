@@ -138,6 +138,8 @@ static int collect_all(struct collection *c, struct err *err)
 			return err_wrap(err, r, "process %d", f->ns_pid);
 	}
 	r = collect_descriptors(c, err);
+	if (r == 0)
+		r = collect_queues(c, err);
 	return r < 0 ? r : collect_mappings(c, err);
 }
 

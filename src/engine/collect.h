@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 
 #include "engine/freeze.h"
+#include "kernel/unix_diag.h"
+#include "kernel/unix_queue.h"
 #include "model/mapping.h"
 #include "model/object.h"
 #include "resource/resource.h"
@@ -25,6 +27,7 @@ struct collected_file {
 	uint32_t object;
 	uint32_t task;   /* index of the first holder */
 	int fd;          /* there; -1: mapped only */
+	bool travels;    /* in a socket only: fd is this process's own */
 	char *open_path; /* fd < 0: what to open below the task's /proc */
 	uint64_t ino;
 	dev_t dev;
@@ -46,6 +49,12 @@ struct collected_slot {
 	uint32_t flags;
 	int64_t position;
 	char *fdinfo;
+};
+
+struct collected_queue { /* of a Unix socket */
+	uint32_t object;
+	struct unix_queue queue;
+	uint32_t *objects; /* of the descriptors in it, in order */
 };
 
 struct collected_task {
@@ -74,6 +83,10 @@ struct collection {
 	size_t nslots;
 	struct collected_file *files;
 	size_t nfiles, files_room;
+	struct unix_table sockets; /* of the node, once asked for */
+	bool have_sockets;
+	struct collected_queue *queues; /* of a frozen tree */
+	size_t nqueues;
 	struct collected_id *ids;
 	size_t nids;
 	struct object_table *objects;
@@ -88,6 +101,7 @@ void collection_done(struct collection *c);
 
 /* Parts of collect. */
 int collect_descriptors(struct collection *c, struct err *err);
+int collect_queues(struct collection *c, struct err *err);
 int collect_mappings(struct collection *c, struct err *err);
 
 /* A new entry at the end of files; object is set. */
@@ -115,10 +129,21 @@ int collection_open_object(const struct collection *c, uint32_t object,
 pid_t collection_ns_pid(const struct collection *c, pid_t pid);
 int collection_segment(const struct collection *c, int id, uint64_t *ret_count,
 		       int *ret_fd, struct err *err);
+const struct unix_table *collection_sockets(struct collection *c,
+					    struct err *err);
+uint32_t collection_socket(const struct collection *c, dev_t dev,
+			   uint64_t inode);
+const struct unix_queue *collection_queue(const struct collection *c,
+					  uint32_t object,
+					  const uint32_t **ret_objects);
 int collection_epoll_target(const struct collection *c,
 			    const struct task_view *task, int epfd, int tfd,
 			    uint32_t nth, uint32_t *ret_object,
 			    struct err *err);
+
+/* Who has a file that is open: its number there is its fd. */
+pid_t collection_file_pid(const struct collection *c,
+			  const struct collected_file *f);
 
 /* The process by its inner pid, NULL: none. */
 const struct collected_task *collection_task(const struct collection *c,

@@ -127,11 +127,12 @@ static int collect_memfds(struct collection *c, struct err *err)
 			.flags = O_RDWR,
 			.shmem = true,
 		};
-		char path[32];
+		char path[48];
 
 		if (f->fd < 0 || !mapping_is_memory(&c->devices, f->dev))
 			continue;
-		(void)snprintf(path, sizeof(path), "fd/%d", f->fd);
+		(void)snprintf(path, sizeof(path), "%sfd/%d",
+			       f->travels ? "/proc/self/" : "", f->fd);
 		r = add_mapped(c, f->task, path, &like, &object, err);
 	}
 	return r;

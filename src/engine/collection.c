@@ -40,6 +40,12 @@ void collection_done(struct collection *c)
 		free(c->files[i].open_path);
 		free(c->files[i].fdinfo);
 	}
+	for (size_t i = 0; i < c->nqueues; i++) {
+		unix_queue_done(&c->queues[i].queue);
+		free(c->queues[i].objects);
+	}
+	free(c->queues);
+	unix_table_done(&c->sockets);
 	free(c->tasks);
 	free(c->slots);
 	free(c->files);
@@ -71,10 +77,13 @@ static int open_view(const struct collected_task *t,
 		     char **ret_link, struct err *err)
 {
 	auto_close int fd = -EBADF;
-	char name[32];
+	char name[48];
 	int r;
 
-	if (f->fd >= 0) {
+	if (f->travels) {
+		(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", f->fd);
+		fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
+	} else if (f->fd >= 0) {
 		(void)snprintf(name, sizeof(name), "fd/%d", f->fd);
 		fd = (int)syscall(SYS_pidfd_getfd, t->view.pidfd, f->fd, 0);
 	} else {
@@ -97,6 +106,7 @@ int collection_view(struct collection *c, struct collected_file *file,
 	struct fd_view view = {
 		.task = &t->view,
 		.fd = file->fd,
+		.travels = file->travels,
 		.object = file->object,
 		.flags = file->flags,
 		.position = file->position,
@@ -156,6 +166,36 @@ pid_t collection_ns_pid(const struct collection *c, pid_t pid)
 
 	id = bsearch(&key, c->ids, c->nids, sizeof(key), compare_ids);
 	return id ? id->ns_tid : 0;
+}
+
+pid_t collection_file_pid(const struct collection *c,
+			  const struct collected_file *f)
+{
+	return f->travels ? getpid() : c->tasks[f->task].view.pid;
+}
+
+/* Each socket has an inode of its own, and one description. */
+uint32_t collection_socket(const struct collection *c, dev_t dev,
+			   uint64_t inode)
+{
+	for (size_t i = 0; i < c->nfiles; i++)
+		if (c->files[i].ino == inode && c->files[i].dev == dev &&
+		    c->files[i].fd >= 0)
+			return c->files[i].object;
+	return 0;
+}
+
+const struct unix_queue *collection_queue(const struct collection *c,
+					  uint32_t object,
+					  const uint32_t **ret_objects)
+{
+	for (size_t i = 0; i < c->nqueues; i++) {
+		if (c->queues[i].object != object)
+			continue;
+		*ret_objects = c->queues[i].objects;
+		return &c->queues[i].queue;
+	}
+	return NULL;
 }
 
 const struct collected_task *collection_task(const struct collection *c,
@@ -264,7 +304,7 @@ int collection_epoll_target(const struct collection *c,
 
 		if (f->fd < 0)
 			continue;
-		r = kcmp_epoll(c->tasks[f->task].view.pid, f->fd, task->pid,
+		r = kcmp_epoll(collection_file_pid(c, f), f->fd, task->pid,
 			       epfd, tfd, nth, &order, err);
 		if (r < 0)
 			return r;

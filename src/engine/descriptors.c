@@ -135,6 +135,16 @@ int descriptors_get(const struct descriptors *d, uint32_t object)
 	return object && e->object ? e->fd : -1;
 }
 
+void descriptors_drop(struct descriptors *d, uint32_t object)
+{
+	struct entry *e = look(d->table, d->room, object);
+
+	if (!object || !e->object)
+		return;
+	cleanup_close(&e->fd);
+	e->fd = -1;
+}
+
 int descriptors_set_data(struct descriptors *d, uint32_t object, int fd,
 			 struct err *err)
 {

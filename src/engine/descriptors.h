@@ -22,6 +22,7 @@ void descriptors_free(struct descriptors *d);
 int descriptors_set(struct descriptors *d, uint32_t object, int fd,
 		    struct err *err);
 int descriptors_get(const struct descriptors *d, uint32_t object);
+void descriptors_drop(struct descriptors *d, uint32_t object);
 int descriptors_set_data(struct descriptors *d, uint32_t object, int fd,
 			 struct err *err);
 
@@ -48,6 +49,9 @@ int channel_fill(const struct descriptors *d, struct puppet *p,
 int channel_push(const struct descriptors *d, struct puppet *p,
 		 const uint32_t *objects, size_t count, int *ret_fds,
 		 struct err *err);
+
+/* A copy of fd into p, close-on-exec. */
+int channel_give(struct puppet *p, int fd, int *ret_fd, struct err *err);
 
 /* Nothing but the recorded descriptors is open in p afterwards. */
 int channel_close(struct puppet *p, struct err *err);

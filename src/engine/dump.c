@@ -63,6 +63,28 @@ static pid_t engine_ns_pid(void *arg, pid_t pid)
 	return collection_ns_pid(d->collection, pid);
 }
 
+static uint32_t engine_socket_object(void *arg, dev_t dev, uint64_t inode)
+{
+	const struct dump *d = arg;
+
+	return collection_socket(d->collection, dev, inode);
+}
+
+static const struct unix_table *engine_unix_sockets(void *arg, struct err *err)
+{
+	const struct dump *d = arg;
+
+	return collection_sockets(d->collection, err);
+}
+
+static const struct unix_queue *engine_unix_queue(void *arg, uint32_t object,
+						  const uint32_t **ret_objects)
+{
+	const struct dump *d = arg;
+
+	return collection_queue(d->collection, object, ret_objects);
+}
+
 /* The devices on which others may hold what is memory of the tree. */
 static int new_outside(const struct collection *c, struct outside **ret,
 		       struct err *err)
@@ -277,6 +299,9 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 		.ns_pid = engine_ns_pid,
 		.held_outside = engine_held_outside,
 		.shmem_outside = engine_shmem_outside,
+		.socket_object = engine_socket_object,
+		.unix_sockets = engine_unix_sockets,
+		.unix_queue = engine_unix_queue,
 		.epoll_target = engine_epoll_target,
 		.pages_of_task = engine_pages_of_task,
 		.pages_of_fd = engine_pages_of_fd,

@@ -82,6 +82,46 @@ static enum file_policy choose_policy(const struct building *b)
 	return b->args->nothing_since && own != FILES_REFUSE ? FILES_KEEP : own;
 }
 
+static void call_drop_fd(void *arg, uint32_t object)
+{
+	struct building *b = arg;
+
+	descriptors_drop(b->fds, object);
+}
+
+static int call_give_fd(void *arg, struct restore_task *task, int fd,
+			int *ret_fd, struct err *err)
+{
+	struct puppet *p = puppet_of(task);
+	struct restore_thread *inside = p->inside;
+	int r = 0;
+
+	(void)arg;
+	/* Before it has a table of descriptors: build_tables opens another. */
+	if (p->channel < 0)
+		r = channel_open(p, 0, err);
+	if (r == 0)
+		r = channel_give(p, fd, ret_fd, err);
+	return r < 0 || !inside ? r : puppet_enter(p, inside, err);
+}
+
+/* Zombies are alive until the other threads are there. */
+static int call_enter(void *arg, pid_t ns_pid, struct restore_task **ret,
+		      struct err *err)
+{
+	struct building *b = arg;
+
+	for (size_t i = 0; i < b->plan->ntasks; i++) {
+		struct puppet *p = &b->puppets[i];
+
+		if (p->task.ns_pid != ns_pid)
+			continue;
+		*ret = &p->task;
+		return puppet_enter(p, &p->task.threads[0], err);
+	}
+	return err_set(err, -ESRCH, "pid %d is not there", ns_pid);
+}
+
 /* Resources go on calling in the thread that they were called for. */
 static int call_lend_fd(void *arg, struct restore_task *task, uint32_t object,
 			int *ret_fd, struct err *err)
@@ -202,6 +242,9 @@ int building_init(struct building *b, struct err *err)
 		.get_fd = call_get_fd,
 		.set_data_fd = call_set_data_fd,
 		.remark = call_remark,
+		.drop_fd = call_drop_fd,
+		.enter = call_enter,
+		.give_fd = call_give_fd,
 		.find = call_find,
 		.task_pid = call_task_pid,
 		.lend_fd = call_lend_fd,

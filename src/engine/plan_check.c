@@ -10,6 +10,7 @@
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
 #include "images/thread.pb-c.h"
+#include "images/unix.pb-c.h"
 #include "resource/resource.h"
 
 #define ADDRESS_LIMIT  0x7ffffffff000ull
@@ -90,6 +91,31 @@ static int check_fds(const struct plan *plan, int32_t pid, struct err *err)
 				       fd->fd, fd->object);
 	}
 	return 0;
+}
+
+/* What travels is what a descriptor could be for. */
+static int check_message(const struct plan *plan, const UnixMessageRecord *m,
+			 struct err *err)
+{
+	for (size_t i = 0; i < m->n_objects; i++)
+		if (!has_object(plan, m->objects[i], true))
+			return err_set(err, -EBADMSG,
+				       "message for socket %u: no open file %u",
+				       m->socket, m->objects[i]);
+	return 0;
+}
+
+static int check_messages(const struct plan *plan, struct err *err)
+{
+	const struct plan_record *recs;
+	size_t count;
+	int r = 0;
+
+	recs = plan_kind(plan, TAG_UNIX_MESSAGE, &count);
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = check_message(plan, (const UnixMessageRecord *)recs[i].msg,
+				  err);
+	return r;
 }
 
 static int check_vma(const struct plan *plan, const VmaRecord *v,
@@ -237,6 +263,8 @@ int plan_check(const struct plan *plan, const struct user_id *owner,
 
 	for (size_t i = 0; i < plan->meta->count && r == 0; i++)
 		r = check_record(plan, &plan->meta->entries[i], err);
+	if (r == 0)
+		r = check_messages(plan, err);
 	for (size_t i = 0; i < plan->nthreads && r == 0; i++)
 		r = check_thread(plan, plan->threads[i].tid, owner, err);
 	for (size_t i = 0; i < plan->ntasks && r == 0; i++) {

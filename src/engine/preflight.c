@@ -4,6 +4,7 @@
 #include "engine/preflight.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 struct checking {
@@ -23,6 +24,22 @@ static const struct resource_ops *find_ops(const struct fd_view *view)
 	return NULL;
 }
 
+/* What only a process that has it could do at the restore, or be asked. */
+static void check_traveller(const struct checking *k,
+			    const struct fd_view *view)
+{
+	struct f_owner_ex owner = { 0 };
+
+	if (strcmp(view->link, "anon_inode:[eventpoll]") != 0 &&
+	    !(view->flags & O_ASYNC) &&
+	    (fcntl(view->own_fd, F_GETOWN_EX, &owner) < 0 || !owner.pid))
+		return;
+	refusals_add(k->no, view->task->ns_pid, view->task->stat->comm, -1,
+		     "let the job receive it before a checkpoint",
+		     "%s, sent over a Unix socket and not received yet",
+		     view->link);
+}
+
 static int check_view(void *arg, struct collected_file *file,
 		      const struct fd_view *view, struct err *err)
 {
@@ -36,6 +53,8 @@ static int check_view(void *arg, struct collected_file *file,
 			     view->link);
 		return 0;
 	}
+	if (view->travels)
+		check_traveller(k, view);
 	if (!file->ops->check_file)
 		return 0;
 	return file->ops->check_file(k->ctx, view, k->no, err);

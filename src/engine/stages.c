@@ -6,6 +6,7 @@
 #include "engine/building.h"
 #include "images/files.pb-c.h"
 #include "images/tags.h"
+#include "images/unix.pb-c.h"
 #include "util/cleanup.h"
 
 typedef int (*restore_fn)(struct restore_ctx *ctx, struct restore_task *task,
@@ -119,6 +120,73 @@ static int late_files(struct building *b, struct puppet *p, struct err *err)
 	return r;
 }
 
+static int order_numbers(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* Objects that some process has under a number; ascending. */
+static uint32_t *held_objects(const struct building *b, size_t *ret_count,
+			      struct err *err)
+{
+	const struct plan_record *recs = plan_kind(b->plan, TAG_FD, ret_count);
+	uint32_t *list = calloc(*ret_count + 1, sizeof(*list));
+
+	if (!list) {
+		(void)err_num(err, ENOMEM, "%zu descriptors", *ret_count);
+		return NULL;
+	}
+	for (size_t i = 0; i < *ret_count; i++)
+		list[i] = ((const FdRecord *)recs[i].msg)->object;
+	qsort(list, *ret_count, sizeof(*list), order_numbers);
+	return list;
+}
+
+/* As if the first process had it for a moment. */
+static int late_traveller(struct building *b, uint32_t object, struct err *err)
+{
+	struct puppet *p = b->puppets;
+	FdRecord fd = FD_RECORD__INIT;
+	int r, number;
+
+	while (p->task.zombie)
+		p++;
+	r = lend_fd(b, p, object, &number, err);
+	if (r < 0)
+		return r;
+	fd.object = object;
+	fd.fd = (uint32_t)number;
+	return late_file(b, p, &fd, err);
+}
+
+/* What travels in messages and is held by no process. */
+static int late_travellers(struct building *b, struct err *err)
+{
+	const struct plan_record *recs;
+	auto_free uint32_t *held = NULL;
+	size_t count, nheld;
+	int r = 0;
+
+	recs = plan_kind(b->plan, TAG_UNIX_MESSAGE, &count);
+	if (!count)
+		return 0;
+	held = held_objects(b, &nheld, err);
+	if (!held)
+		return err->code;
+	for (size_t i = 0; i < count && r == 0; i++) {
+		const UnixMessageRecord *m =
+			(const UnixMessageRecord *)recs[i].msg;
+
+		for (size_t k = 0; k < m->n_objects && r == 0; k++)
+			if (!bsearch(&m->objects[k], held, nheld, sizeof(*held),
+				     order_numbers))
+				r = late_traveller(b, m->objects[k], err);
+	}
+	return r;
+}
+
 static int call_restore(struct building *b, const struct meta_entry *e,
 			const struct resource_ops *ops, restore_fn restore,
 			struct err *err)
@@ -180,6 +248,8 @@ int build_stage(struct building *b, enum restore_stage stage, struct err *err)
 		if (r < 0)
 			return r;
 	}
+	if (stage == STAGE_LATE)
+		r = late_travellers(b, err);
 	for (size_t i = 0; i < meta->count && r == 0; i++)
 		r = one_record(b, &meta->entries[i], stage, err);
 	/* What a stage does is done at its end. */

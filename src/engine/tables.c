@@ -25,7 +25,10 @@ static int build_table(struct building *b, struct puppet *p, struct err *err)
 		slots[i] =
 			(struct slot){ fd->object, (int)fd->fd, fd->cloexec };
 	}
-	r = channel_open(p, count ? slots[count - 1].fd + 1 : 0, err);
+	/* One may have been needed before. */
+	r = channel_close(p, err);
+	if (r == 0)
+		r = channel_open(p, count ? slots[count - 1].fd + 1 : 0, err);
 	return r < 0 ? r : channel_fill(b->fds, p, slots, count, err);
 }
 

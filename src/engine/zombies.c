@@ -82,7 +82,10 @@ static int end_zombie(struct building *b, struct puppet *p,
 
 	if (pidfd < 0)
 		return err_sys(err, "pidfd");
-	r = set_identity(b, p, rec, err);
+	/* It may have made sockets. */
+	r = channel_close(p, err);
+	if (r == 0)
+		r = set_identity(b, p, rec, err);
 	if (r < 0)
 		return r;
 	if ((rec->exit_status & 0x7f) == SIGKILL) {

@@ -23,5 +23,9 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/sockdiag.h \
 	%D%/tree.c \
 	%D%/tree.h \
+	%D%/unix_diag.c \
+	%D%/unix_diag.h \
+	%D%/unix_queue.c \
+	%D%/unix_queue.h \
 	%D%/vdso.c \
 	%D%/vdso.h

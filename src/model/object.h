@@ -22,6 +22,8 @@ enum object_kind {
 	OBJECT_SYSV_SHM,    /* a = id */
 	OBJECT_MQUEUE,      /* a = dev, b = inode, c = 1: its record is put */
 	OBJECT_CONNECTION,  /* a, b = inodes of its ends, 0: closed */
+	OBJECT_SOCKET_PATH, /* a = inode of the socket that has it as a name */
+	OBJECT_SOCKET_END,  /* a = inode of the end whose other end it is */
 	OBJECT_WRITTEN,     /* a = dev, b = inode, c = 1: to be synced */
 };
 

@@ -71,13 +71,25 @@ static pid_t find_by_path(const struct dump_ctx *ctx, const char *link)
 	return 0;
 }
 
-pid_t holder_outside(const struct dump_ctx *ctx, const struct fd_view *fd)
+static pid_t if_outside(const struct dump_ctx *ctx,
+			const struct task_view *task, pid_t pid)
+{
+	return pid && !task->leader && is_newborn(ctx, pid) ? 0 : pid;
+}
+
+pid_t holder_outside_link(const struct dump_ctx *ctx,
+			  const struct task_view *task, const char *link)
 {
 	const struct dump_engine *e = ctx->engine;
-	pid_t pid = fd->link[0] == '/' ? find_by_path(ctx, fd->link)
-				       : e->held_outside(e->arg, fd->link);
 
-	return pid && !fd->task->leader && is_newborn(ctx, pid) ? 0 : pid;
+	return if_outside(ctx, task, e->held_outside(e->arg, link));
+}
+
+pid_t holder_outside(const struct dump_ctx *ctx, const struct fd_view *fd)
+{
+	if (fd->link[0] != '/')
+		return holder_outside_link(ctx, fd->task, fd->link);
+	return if_outside(ctx, fd->task, find_by_path(ctx, fd->link));
 }
 
 void holder_name(pid_t pid, char *ret, size_t room)

@@ -14,6 +14,10 @@
 /* One of them, 0: nobody.  Children of a running job are not outside. */
 pid_t holder_outside(const struct dump_ctx *ctx, const struct fd_view *fd);
 
+/* The same of a file with this link, which is not a path. */
+pid_t holder_outside_link(const struct dump_ctx *ctx,
+			  const struct task_view *task, const char *link);
+
 /* "process PID (comm)", for people; it may be gone by now. */
 void holder_name(pid_t pid, char *ret, size_t room);
 

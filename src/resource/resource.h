@@ -11,6 +11,8 @@
 #include "inject/remote.h"
 #include "kernel/maps.h"
 #include "kernel/proc.h"
+#include "kernel/unix_diag.h"
+#include "kernel/unix_queue.h"
 #include "model/object.h"
 #include "model/refusal.h"
 #include "resource/restore.h"
@@ -68,6 +70,7 @@ struct fd_view {
 	const char *fdinfo; /* "" when fd < 0 */
 	const struct stat *stat;
 	bool mapped; /* only mapped: flags say how it must be open */
+	bool travels; /* in a message of task's: fd is the worker's own */
 };
 
 /* What a dump may ask of the engine. */
@@ -123,6 +126,14 @@ struct dump_engine {
 	/* A process outside the tree that maps or holds this shared memory
 	 * (a file of the kernel's own, or mapped from a hugetlbfs); 0: none. */
 	pid_t (*shmem_outside)(void *arg, dev_t dev, uint64_t inode);
+	/* Object number of the job's socket with this inode; 0: it has none. */
+	uint32_t (*socket_object)(void *arg, dev_t dev, uint64_t inode);
+	/* All Unix sockets of the node, as they were some moments ago. */
+	const struct unix_table *(*unix_sockets)(void *arg, struct err *err);
+	/* What waits in a Unix socket of a frozen job, and the objects of the
+	 * descriptors there, in order; NULL: it listens. */
+	const struct unix_queue *(*unix_queue)(void *arg, uint32_t object,
+					       const uint32_t **ret_objects);
 	/* kcmp: is slot (epoll fd, tfd) of task the same file as its fd? */
 	int (*epoll_target)(void *arg, const struct task_view *task, int epfd,
 			    int tfd, uint32_t nth, uint32_t *ret_object,
@@ -257,6 +268,9 @@ extern const struct resource_ops res_memfd;
 extern const struct resource_ops res_tty;
 extern const struct resource_ops res_epoll;
 extern const struct resource_ops res_mqueue_fd;
+extern const struct resource_ops res_unix;
+extern const struct resource_ops res_unix_name;
+extern const struct resource_ops res_unix_message;
 extern const struct resource_ops res_pipe;
 extern const struct resource_ops res_pipe_end;
 extern const struct resource_ops res_tcp_connection;

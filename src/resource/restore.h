@@ -87,6 +87,16 @@ struct restore_engine {
 	/* A process of the tree by its inner pid, as the worker sees it, also
 	 * one that is to be a zombie; 0: none.  From STAGE_OPEN on. */
 	pid_t (*task_pid)(void *arg, pid_t ns_pid);
+	/* Close the worker's descriptor of an object that no process has. */
+	void (*drop_fd)(void *arg, uint32_t object);
+	/* Remote calls are made in the leader of this process from now on;
+	 * -ESRCH: there is none. */
+	int (*enter)(void *arg, pid_t ns_pid, struct restore_task **ret,
+		     struct err *err);
+	/* Give a copy of fd to a task's puppet for the next calls; it is to be
+	 * closed there. */
+	int (*give_fd)(void *arg, struct restore_task *task, int fd,
+		       int *ret_fd, struct err *err);
 	/* A descriptor of object in the puppet, for the next calls: borrowed,
 	 * another may take its number when one is asked for again. */
 	int (*lend_fd)(void *arg, struct restore_task *task, uint32_t object,

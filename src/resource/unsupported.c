@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
-#include <sys/un.h>
 
 #include "resource/file_image.h"
 #include "resource/resource.h"
@@ -77,32 +76,14 @@ static void print_inet(const char *host, uint16_t port, char *ret, size_t room)
 	snprintf(ret, room, "%s port %u", host, ntohs(port));
 }
 
-static const char no_name[] = "no name";
-
-static void print_unix(const struct sockaddr_un *un, size_t len, char *ret,
-		       size_t room)
-{
-	size_t head = offsetof(struct sockaddr_un, sun_path);
-
-	if (len <= head)
-		snprintf(ret, room, "%s", no_name);
-	else if (!un->sun_path[0])
-		snprintf(ret, room, "@%.*s", (int)(len - head - 1),
-			 un->sun_path + 1);
-	else
-		snprintf(ret, room, "%.*s", (int)(len - head), un->sun_path);
-}
-
 union address {
 	struct sockaddr any;
 	struct sockaddr_storage storage;
 	struct sockaddr_in in;
 	struct sockaddr_in6 in6;
-	struct sockaddr_un un;
 };
 
-static void print_address(const union address *a, size_t len, char *ret,
-			  size_t room)
+static void print_address(const union address *a, char *ret, size_t room)
 {
 	char host[INET6_ADDRSTRLEN] = "?";
 
@@ -112,8 +93,6 @@ static void print_address(const union address *a, size_t len, char *ret,
 	} else if (a->any.sa_family == AF_INET6) {
 		inet_ntop(AF_INET6, &a->in6.sin6_addr, host, sizeof(host));
 		print_inet(host, a->in6.sin6_port, ret, room);
-	} else if (a->any.sa_family == AF_UNIX) {
-		print_unix(&a->un, len, ret, room);
 	} else {
 		snprintf(ret, room, "no address");
 	}
@@ -183,21 +162,17 @@ static void describe_socket(const struct fd_view *fd, struct reason *ret)
 	char here[80] = "no address", there[80];
 	const char *name;
 
-	ret->remedy = "close it; files, pipes, TCP and UDP are kept";
+	ret->remedy = "close it; files, pipes, TCP, UDP and Unix sockets "
+		      "are kept";
 	name_kind(socket_option(fd->own_fd, SO_DOMAIN),
 		  socket_option(fd->own_fd, SO_TYPE),
 		  socket_option(fd->own_fd, SO_PROTOCOL), &name, &ret->remedy);
 	if (getsockname(fd->own_fd, &local.any, &local_len) == 0)
-		print_address(&local, local_len, here, sizeof(here));
+		print_address(&local, here, sizeof(here));
 	if (getpeername(fd->own_fd, &peer.any, &peer_len) == 0) {
-		print_address(&peer, peer_len, there, sizeof(there));
-		if (local.any.sa_family == AF_UNIX && !strcmp(here, no_name) &&
-		    !strcmp(there, no_name))
-			snprintf(ret->what, sizeof(ret->what),
-				 "%s, one of a pair", name);
-		else
-			snprintf(ret->what, sizeof(ret->what),
-				 "%s (%s, connected to %s)", name, here, there);
+		print_address(&peer, there, sizeof(there));
+		snprintf(ret->what, sizeof(ret->what),
+			 "%s (%s, connected to %s)", name, here, there);
 	} else {
 		snprintf(ret->what, sizeof(ret->what), "%s (%s%s)", name, here,
 			 socket_option(fd->own_fd, SO_ACCEPTCONN) > 0
@@ -293,7 +268,7 @@ static int unsupported_dump(const struct dump_ctx *ctx,
 
 const struct resource_ops res_unsupported = {
 	.name = "unsupported",
-	.refused = "sockets other than TCP and UDP, io_uring, userfaultfd, "
+	.refused = "sockets other than TCP, UDP and Unix, io_uring, userfaultfd, "
 		   "performance counters, GPUs, interconnects",
 	.scope = SCOPE_FILE,
 	.match = unsupported_match,

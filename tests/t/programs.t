@@ -30,11 +30,11 @@ tmp=$(mktemp -d /tmp/jobcr-programs.XXXXXX) || exit 1
 chmod 0755 "$tmp"
 trap 'rm -rf "$tmp"' EXIT
 
-run_java() {
+run_java() { # java.sh or another that is used like it
 	if ! command -v javac >/dev/null 2>&1; then
 		echo "ok 1 # SKIP javac is not installed"
-	elif sh "$programs/java.sh" compile "$tmp" >"$tmp/errors" 2>&1; then
-		"$survive" -n "$rounds" "$programs/java.sh" "$tmp"
+	elif sh "$programs/$1" compile "$tmp" >"$tmp/errors" 2>&1; then
+		"$survive" -n "$rounds" "$programs/$1" "$tmp"
 	else
 		echo "not ok 1 - javac must compile"
 		sed 's/^/# /' "$tmp/errors"
@@ -58,6 +58,10 @@ linked() {
 
 {
 	run /usr/bin/python3 "$programs/python.sh"
+	run /usr/bin/python3 "$programs/asyncio.sh"
+	run /usr/bin/python3 "$programs/multiprocessing.sh"
+	# It runs with a group of its own, which a user has not got.
+	run ssh-agent -r "$programs/agent.sh"
 	run bash "$programs/pipeline.sh"
 	run sh "$programs/forks.sh"
 	run gzip "$programs/gzip.sh"
@@ -66,8 +70,10 @@ linked() {
 	run sh "$top_builddir/tests/programs/openmp"
 	run sh "$top_builddir/tests/programs/torture"
 	run sh "$top_builddir/tests/programs/stream"
-	run_java
+	run_java java.sh
+	run_java nio.sh
 	run node "$programs/node.sh"
+	run node "$programs/node_sockets.sh"
 	run restic "$programs/restic.sh"
 	run rg "$programs/ripgrep.sh"
 	run redis-server "$programs/redis.sh"

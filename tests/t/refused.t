@@ -14,7 +14,9 @@ fi
 	for kind in tcp_waiting tcp_urgent tcp_urgent_inline tcp_self \
 		tcp_reset tcp_closing tcp_filter udp_filter udp_unread \
 		udp_corked udp_member udp_member6 udp_peek other_network \
-		mptcp udplite raw packet alg vsock unix netlink inotify inotify_removed pidfd \
+		mptcp udplite raw packet alg vsock unix_urgent unix_filter \
+		unix_empty unix_dead unix_epoll unix_waiting unix_relative \
+		netlink inotify inotify_removed pidfd \
 		thread_pidfd io_uring userfaultfd \
 		perf_event namespace terminal maps secretmem second_link \
 		removed_directory lease write_lease full_queue named_queue \

@@ -11,11 +11,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../lib/victim.h"
@@ -231,11 +234,105 @@ static int open_vsock(void)
 	return socket(AF_VSOCK, SOCK_STREAM, 0);
 }
 
-static int open_unix(void)
-{
-	int ends[2];
+static int ends[2];
 
-	return socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0 ? -1 : ends[0];
+static int open_unix_urgent(void)
+{
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0)
+		return -1;
+	return send(ends[1], "!", 1, MSG_OOB) < 0 ? -1 : ends[0];
+}
+
+static int open_unix_filter(void)
+{
+	struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, ~0u);
+	struct sock_fprog program = { 1, &all };
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) < 0)
+		return -1;
+	return setsockopt(ends[0], SOL_SOCKET, SO_ATTACH_FILTER, &program,
+			  sizeof(program)) < 0
+		       ? -1
+		       : ends[0];
+}
+
+/* It cannot be seen any more, until it is read. */
+static int open_unix_empty(void)
+{
+	int offset = 0;
+	char byte;
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) < 0 ||
+	    send(ends[1], "", 0, 0) < 0 ||
+	    setsockopt(ends[0], SOL_SOCKET, SO_PEEK_OFF, &offset,
+		       sizeof(offset)) < 0)
+		return -1;
+	return recv(ends[0], &byte, 1, MSG_PEEK) < 0 ? -1 : ends[0];
+}
+
+/* Whoever is told of a message is gone. */
+static int open_unix_dead(void)
+{
+	int on = 1;
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) < 0 ||
+	    setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+		return -1;
+	if (fork() == 0)
+		_exit(send(ends[1], "last", 4, 0) != 4);
+	return wait(NULL) < 0 ? -1 : ends[0];
+}
+
+/* What it has sent cannot be seen before it is accepted. */
+static int open_unix_waiting(void)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+	snprintf(un.sun_path + 1, sizeof(un.sun_path) - 1, "jobcr-%d-%ld",
+		 (int)getpid(), (long)time(NULL));
+	ends[0] = socket(AF_UNIX, SOCK_STREAM, 0);
+	ends[1] = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (bind(ends[0], (struct sockaddr *)&un, sizeof(un)) < 0 ||
+	    listen(ends[0], 1) < 0 ||
+	    connect(ends[1], (struct sockaddr *)&un, sizeof(un)) < 0)
+		return -1;
+	return send(ends[1], "early", 5, 0) < 0 ? -1 : ends[0];
+}
+
+/* It leads to the socket from where it was bound only. */
+static int open_unix_relative(void)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX,
+				  .sun_path = "relative" };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	if (chdir(victim_path(".")) < 0 ||
+	    bind(fd, (struct sockaddr *)&un, sizeof(un)) < 0 || chdir("/") < 0)
+		return -1;
+	return fd;
+}
+
+/* To whoever has it at its end: an epoll instance belongs to nobody. */
+static int open_unix_epoll(void)
+{
+	union {
+		struct cmsghdr head;
+		uint8_t room[CMSG_SPACE(sizeof(int))];
+	} control = { .head = { CMSG_LEN(sizeof(int)), SOL_SOCKET,
+				SCM_RIGHTS } };
+	struct iovec iov = { (void *)"x", 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	int fd = epoll_create1(0);
+
+	memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) < 0 ||
+	    sendmsg(ends[1], &msg, 0) < 0)
+		return -1;
+	close(fd);
+	return ends[0];
 }
 
 static int open_netlink(void)
@@ -440,7 +537,13 @@ static const struct {
 	{ "packet", "packet socket", open_packet },
 	{ "alg", "socket of the kernel's crypto", open_alg },
 	{ "vsock", "vsock socket", open_vsock },
-	{ "unix", "Unix socket", open_unix },
+	{ "unix_urgent", "Unix socket with urgent data", open_unix_urgent },
+	{ "unix_filter", "socket with a filter of", open_unix_filter },
+	{ "unix_empty", "an empty packet was sent", open_unix_empty },
+	{ "unix_dead", "of a process that is not there", open_unix_dead },
+	{ "unix_waiting", "that is not accepted yet", open_unix_waiting },
+	{ "unix_relative", "does not lead to it from /", open_unix_relative },
+	{ "unix_epoll", "sent over a Unix socket", open_unix_epoll },
 	{ "netlink", "netlink socket", open_netlink },
 	{ "inotify", "events not read yet", open_inotify },
 	{ "inotify_removed", "inotify watch 1 on inode", open_inotify_removed },
