@@ -25,6 +25,7 @@ static const struct {
 	{ TAG_SIGACTION, &sigaction_record__descriptor },
 	{ TAG_SIGQUEUE, &sigqueue_record__descriptor },
 	{ TAG_TIMER, &timer_record__descriptor },
+	{ TAG_TIMER_OVERRUN, &timer_overrun_record__descriptor },
 	{ TAG_PROCESS, &process_record__descriptor },
 	{ TAG_RLIMIT, &rlimit_record__descriptor },
 	{ TAG_FS, &fs_record__descriptor },

@@ -16,6 +16,7 @@
 #define TAG_SIGACTION      0x0110u
 #define TAG_SIGQUEUE       0x0111u
 #define TAG_TIMER          0x0112u
+#define TAG_TIMER_OVERRUN  0x0113u
 #define TAG_PROCESS        0x0120u
 #define TAG_RLIMIT         0x0121u
 #define TAG_FS             0x0122u

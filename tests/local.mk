@@ -411,6 +411,11 @@ check_PROGRAMS += %D%/victims/swapped.victim
 %C%_victims_swapped_victim_LDADD = $(VICTIM_LIBS)
 T_TESTS += %D%/t/swap.t
 
+VICTIMS += %D%/victims/overrun.victim
+%C%_victims_overrun_victim_SOURCES = %D%/victims/overrun.c
+%C%_victims_overrun_victim_CFLAGS = $(AM_CFLAGS) -pthread
+%C%_victims_overrun_victim_LDADD = $(VICTIM_LIBS)
+
 VICTIMS += %D%/victims/inotify.victim
 %C%_victims_inotify_victim_SOURCES = %D%/victims/inotify.c
 %C%_victims_inotify_victim_LDADD = $(VICTIM_LIBS)

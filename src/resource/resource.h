@@ -297,6 +297,7 @@ extern const struct resource_ops res_rlimit;
 extern const struct resource_ops res_terminal;
 extern const struct resource_ops res_sigaction;
 extern const struct resource_ops res_timer;
+extern const struct resource_ops res_timer_overrun;
 extern const struct resource_ops res_mm;
 extern const struct resource_ops res_vma;
 extern const struct resource_ops res_memory_policy;

@@ -51,6 +51,7 @@ const struct resource_ops *const resource_table[] = {
 	&res_terminal,
 	&res_sigaction,
 	&res_timer,
+	&res_timer_overrun,
 	&res_mm,
 	&res_vma,
 	&res_memory_policy,

@@ -214,6 +214,29 @@ static int read_itimer(struct remote *remote, int which, ItimerEntry *e,
 	return 0;
 }
 
+/*
+ * Times that are not counted by the CPU go on while a timer is set up: only
+ * for these can a signal be had that came too late.
+ */
+static bool has_overruns(const PosixTimerEntry *e)
+{
+	return e->overrun > 0 && e->interval_ns > 0 && e->value_ns > 0 &&
+	       e->value_ns <= e->interval_ns && e->clock >= 0 &&
+	       e->clock != CLOCK_PROCESS_CPUTIME_ID &&
+	       e->clock != CLOCK_THREAD_CPUTIME_ID &&
+	       (e->notify == SIGEV_SIGNAL || e->notify == SIGEV_THREAD_ID);
+}
+
+static int put_overrun(const struct dump_ctx *ctx, const struct task_view *task,
+		       PosixTimerEntry *e, struct err *err)
+{
+	TimerOverrunRecord rec = TIMER_OVERRUN_RECORD__INIT;
+
+	rec.tid = e->notify == SIGEV_THREAD_ID ? e->thread : task->ns_pid;
+	rec.timer = e;
+	return img_put(ctx->out, TAG_TIMER_OVERRUN, &rec.base, err);
+}
+
 static int timer_dump(const struct dump_ctx *ctx, const struct task_view *task,
 		      struct err *err)
 {
@@ -233,6 +256,9 @@ static int timer_dump(const struct dump_ctx *ctx, const struct task_view *task,
 	r = read_posix_timers(task, &rec, err);
 	if (r == 0)
 		r = img_put(ctx->out, TAG_TIMER, &rec.base, err);
+	for (size_t k = 0; k < rec.n_timers && r == 0; k++)
+		if (has_overruns(rec.timers[k]))
+			r = put_overrun(ctx, task, rec.timers[k], err);
 	free_timers(&rec);
 	return r;
 }
@@ -443,11 +469,161 @@ static int timer_arm(struct restore_ctx *ctx, struct restore_task *task,
 			return r;
 	}
 	for (i = 0; i < rec->n_timers; i++) {
+		if (has_overruns(rec->timers[i]))
+			continue;
 		r = arm_timer(task->remote, rec->timers[i], err);
 		if (r < 0)
 			return r;
 	}
 	return 0;
+}
+
+/*
+ * The count is of the signal that was taken last, and setting a timer clears
+ * it.  So the timer is set to have gone off as long ago as makes the kernel
+ * count that many, and its signal is taken.  Others of that number wait
+ * before it: they go behind it, in their order.
+ */
+#define SIGINFO_BYTES 128
+#define TURNS_MAX     (1 << 20)
+/* A tick that comes while this is done counts, too: then once more, and in the
+ * end it is one that the job has missed.  So it is not left to be due at once.
+ */
+#define TRIES         8
+#define LEFT_MIN_NS   (5 * 1000000)
+
+/* The fields of siginfo_t that are looked at. */
+struct timer_info {
+	int32_t signal, error, code, pad, id, overrun;
+};
+
+static int set_back(struct remote *remote, const PosixTimerEntry *e,
+		    struct err *err)
+{
+	const int64_t second = NSEC_PER_SEC;
+	const uint64_t at = remote_buffer(remote);
+	struct kernel_itimerval v = {
+		.interval_sec = e->interval_ns / second,
+		.interval_sub = e->interval_ns % second,
+	};
+	int64_t now[2], left, value;
+	__int128 due;
+	int r;
+
+	r = remote_call(remote, "clock_gettime", &value, err,
+			__NR_clock_gettime, (uint64_t)e->clock, at, 0, 0, 0, 0);
+	if (r == 0)
+		r = remote_read(remote, at, now, sizeof(now), err);
+	if (r < 0)
+		return r;
+	left = e->interval_ns < LEFT_MIN_NS ? e->interval_ns : LEFT_MIN_NS;
+	if (left < e->value_ns)
+		left = e->value_ns;
+	due = (__int128)now[0] * second + now[1] + left -
+	      ((__int128)e->overrun + 1) * e->interval_ns;
+	if (due <= 0)
+		return err_set(err, -EBADMSG,
+			       "timer %d: overruns from before its clock began",
+			       e->id);
+	v.value_sec = (int64_t)(due / second);
+	v.value_sub = (int64_t)(due % second);
+	r = remote_write(remote, at, &v, sizeof(v), err);
+	if (r < 0)
+		return r;
+	return remote_call(remote, "timer_settime", &value, err,
+			   __NR_timer_settime, (uint64_t)e->id, TIMER_ABSTIME,
+			   at, 0, 0, 0);
+}
+
+/* The timer's count; 0: it was another signal, which is behind it now. */
+static int take_one(const struct restore_task *task, pid_t tid,
+		    const PosixTimerEntry *e, struct err *err)
+{
+	struct remote *remote = task->remote;
+	const uint64_t set_at = remote_buffer(remote);
+	const uint64_t time_at = set_at + 8, info_at = set_at + 32;
+	const uint64_t set = 1ull << (e->signal - 1);
+	const int64_t wait[2] = { 1, 0 };
+	union {
+		struct timer_info timer;
+		uint8_t all[SIGINFO_BYTES];
+	} info;
+	const uint64_t sig = (uint64_t)e->signal;
+	int64_t value;
+	int r;
+
+	r = remote_write(remote, set_at, &set, sizeof(set), err);
+	if (r == 0)
+		r = remote_write(remote, time_at, wait, sizeof(wait), err);
+	if (r == 0)
+		r = remote_call(remote, "rt_sigtimedwait", &value, err,
+				__NR_rt_sigtimedwait, set_at, info_at, time_at,
+				8, 0, 0);
+	if (r == 0)
+		r = remote_read(remote, info_at, &info, sizeof(info), err);
+	if (r < 0)
+		return r;
+	if (info.timer.code == SI_TIMER && info.timer.id == e->id &&
+	    info.timer.overrun > 0)
+		return info.timer.overrun;
+	if (e->notify == SIGEV_THREAD_ID)
+		return remote_call(remote, "rt_tgsigqueueinfo", &value, err,
+				   __NR_rt_tgsigqueueinfo,
+				   (uint64_t)task->ns_pid, (uint64_t)tid, sig,
+				   info_at, 0, 0);
+	return remote_call(remote, "rt_sigqueueinfo", &value, err,
+			   __NR_rt_sigqueueinfo, (uint64_t)task->ns_pid, sig,
+			   info_at, 0, 0, 0);
+}
+
+/* Returns the count. */
+static int go_off_late(const struct restore_task *task, pid_t tid,
+		       const PosixTimerEntry *e, struct err *err)
+{
+	int r = set_back(task->remote, e, err);
+
+	for (int turn = 0; r == 0 && turn < TURNS_MAX; turn++)
+		r = take_one(task, tid, e, err);
+	return r == 0 ? err_set(err, -EIO, "its signal does not come") : r;
+}
+
+/* They come before those of the whole process, and would have to stay so. */
+static int waits_privately(const struct restore_thread *thread, int sig,
+			   bool *ret, struct err *err)
+{
+	struct proc_status st = { 0 };
+	auto_close int fd = -EBADF;
+	int r = proc_open(thread->tid, 0, &fd, err);
+
+	if (r == 0)
+		r = proc_read_status(fd, &st, err);
+	if (r < 0)
+		return r;
+	*ret = st.sig_pending & 1ull << (sig - 1);
+	proc_status_done(&st);
+	return 0;
+}
+
+static int overrun_restore(struct restore_ctx *ctx, struct restore_task *task,
+			   struct restore_thread *thread,
+			   const ProtobufCMessage *msg, struct err *err)
+{
+	const TimerOverrunRecord *rec = (const TimerOverrunRecord *)msg;
+	const PosixTimerEntry *e = rec->timer;
+	bool private = false;
+	int r;
+
+	r = check_timer(ctx->owner, e, err);
+	if (r == 0 && (!has_overruns(e) || e->signal < 1 || e->signal > 64))
+		r = err_set(err, -EBADMSG, "timer %d: impossible overruns",
+			    e->id);
+	if (r == 0 && e->notify == SIGEV_SIGNAL)
+		r = waits_privately(thread, e->signal, &private, err);
+	if (r < 0 || private)
+		return r < 0 ? r : arm_timer(task->remote, e, err);
+	for (int i = 0; i < TRIES && r >= 0 && r != e->overrun; i++)
+		r = go_off_late(task, rec->tid, e, err);
+	return r < 0 ? err_wrap(err, r, "timer %d: overruns", e->id) : 0;
 }
 
 static const struct remote_ask asks[] = {
@@ -459,8 +635,10 @@ static const struct remote_ask asks[] = {
 
 const struct resource_ops res_timer = {
 	.name = "timers",
-	.saved = "interval timers; POSIX timers with ids, as time left",
-	.changes = "overrun counts; clocks of CPU time count anew",
+	.saved = "interval timers; POSIX timers with ids, as time left, and "
+		 "overrun counts",
+	.changes = "clocks of CPU time, and overruns on them, count anew; a "
+		   "signal that waits has no overruns",
 	.tag = TAG_TIMER,
 	.scope = SCOPE_TASK,
 	.stage = STAGE_LATE,
@@ -469,4 +647,12 @@ const struct resource_ops res_timer = {
 	.restore = timer_restore,
 	.stage2 = STAGE_ARM,
 	.restore2 = timer_arm,
+};
+
+const struct resource_ops res_timer_overrun = {
+	.name = "timers",
+	.tag = TAG_TIMER_OVERRUN,
+	.scope = SCOPE_THREAD,
+	.stage = STAGE_ARM,
+	.restore = overrun_restore,
 };

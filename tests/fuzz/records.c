@@ -21,7 +21,8 @@
 static const uint32_t tags[] = {
 	TAG_MANIFEST,     TAG_PART,      TAG_PART_END,
 	TAG_TASK,         TAG_SIGACTION, TAG_SIGQUEUE,
-	TAG_TIMER,        TAG_PROCESS,   TAG_RLIMIT,
+	TAG_TIMER,        TAG_TIMER_OVERRUN,
+	       TAG_PROCESS,   TAG_RLIMIT,
 	TAG_FS,           TAG_MM,        TAG_VMA,
 	TAG_SHMEM,        TAG_PAGES,     TAG_COW,
 	TAG_REGS,
