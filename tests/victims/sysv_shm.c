@@ -69,7 +69,7 @@ int main(void)
 	int gone = shmget(KEY + 2, 8 * PAGE, IPC_CREAT | IPC_EXCL | 0604);
 	int part = shmget(IPC_PRIVATE, 64 * PAGE, 0600), heir, spare, status;
 	int big = shmget(IPC_PRIVATE, 1ul << 33, SHM_NORESERVE | 0600);
-	char *all = shmat(id, (void *)0x600000000000ul, 0);
+	char *all = shmat(id, (void *)0x500000000000ul, 0);
 	char *again = shmat(id, NULL, 0);
 	char *reader = shmat(id, NULL, SHM_RDONLY);
 	char *odd_at = shmat(odd, NULL, 0), *gone_at = shmat(gone, NULL, 0);
