@@ -18,10 +18,8 @@ enum { SWITCH, INTERVAL, TIMELIMIT, SIGNAL, ISA, IPC, OPTIONS };
 
 /* As job_options_set has them. */
 static const char *const keys[OPTIONS] = {
-	[INTERVAL] = "interval",
-	[TIMELIMIT] = "timelimit",
-	[SIGNAL] = "signal",
-	[ISA] = "isa",
+	[INTERVAL] = "interval", [TIMELIMIT] = "timelimit",
+	[SIGNAL] = "signal",     [ISA] = "isa",
 	[IPC] = "ipc",
 };
 
@@ -74,12 +72,12 @@ static int note_option(int value, const char *argument, int remote)
 /* SPANK wants them writable, and copies them. */
 static struct spank_option *all_options(void)
 {
-	static char names[OPTIONS][20] = { "jobcr", "jobcr-interval",
+	static char names[OPTIONS][20] = { "jobcr",           "jobcr-interval",
 					   "jobcr-timelimit", "jobcr-signal",
-					   "jobcr-isa", "jobcr-ipc" };
-	static char arguments[OPTIONS][16] = { "on|off",     "TIME|auto",
-					       "TIME",       "SIG[@TIME]",
-					       "x86-64-vN",  "private|host" };
+					   "jobcr-isa",       "jobcr-ipc" };
+	static char arguments[OPTIONS][16] = { "on|off",    "TIME|auto",
+					       "TIME",      "SIG[@TIME]",
+					       "x86-64-vN", "private|host" };
 	static char usage[OPTIONS][120] = {
 		"Checkpoint the job when it is preempted and let it go on "
 		"where it was, on any node (off: not).",

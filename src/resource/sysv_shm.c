@@ -312,9 +312,9 @@ static int get_segment(const SysvShmRecord *rec, const ShmemRecord *memory,
 	if (id < 0)
 		return err_sys(err, "shmget of %llu bytes",
 			       (unsigned long long)rec->size);
-	return id == rec->id ? 0
-			     : err_set(err, -EEXIST, "got the id %d instead",
-				       id);
+	return id == rec->id
+		       ? 0
+		       : err_set(err, -EEXIST, "got the id %d instead", id);
 }
 
 static int make_segment(const struct restore_ctx *ctx, const SysvShmRecord *rec,

@@ -89,12 +89,14 @@ int work_connect(struct work *w, struct err *err)
 int work_drop_capabilities(struct err *err)
 {
 	static const cap_value_t wanted[] = {
-		CAP_CHOWN,      CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
-		CAP_FOWNER,     CAP_FSETID,       CAP_KILL,
-		CAP_SETGID,     CAP_SETUID,       CAP_IPC_LOCK,
-		CAP_IPC_OWNER,
-		CAP_SYS_CHROOT, CAP_SYS_PTRACE,   CAP_SYS_ADMIN,
-		CAP_SYS_NICE,   CAP_SYS_RESOURCE, CAP_CHECKPOINT_RESTORE,
+		CAP_CHOWN,           CAP_DAC_OVERRIDE,
+		CAP_DAC_READ_SEARCH, CAP_FOWNER,
+		CAP_FSETID,          CAP_KILL,
+		CAP_SETGID,          CAP_SETUID,
+		CAP_IPC_LOCK,        CAP_IPC_OWNER,
+		CAP_SYS_CHROOT,      CAP_SYS_PTRACE,
+		CAP_SYS_ADMIN,       CAP_SYS_NICE,
+		CAP_SYS_RESOURCE,    CAP_CHECKPOINT_RESTORE,
 	};
 	cap_t now = cap_get_proc(), then = cap_init();
 	size_t i;

@@ -30,8 +30,10 @@ static void check_perm(int id, unsigned int mode, int key, size_t size,
 	victim_check(ds.shm_perm.__key == key, "%s: key %x", name,
 		     ds.shm_perm.__key);
 	victim_check(ds.shm_segsz == size, "%s: %zu bytes", name, ds.shm_segsz);
-	victim_check(ds.shm_nattch == attached, "%s: attached %lu times, not "
-		     "%lu", name, ds.shm_nattch, attached);
+	victim_check(ds.shm_nattch == attached,
+		     "%s: attached %lu times, not "
+		     "%lu",
+		     name, ds.shm_nattch, attached);
 	victim_check(ds.shm_perm.uid == getuid() &&
 			     ds.shm_perm.cuid == getuid() &&
 			     ds.shm_perm.gid == getgid() &&
