@@ -137,9 +137,9 @@ static int fork_inside(struct family *f, struct err *err)
 }
 
 /*
- * The job enters init's mounts and IPC namespace: setns() moves it to /, so it goes back to
- * where Slurm had put it.  A session of its own gives it ids that mean
- * something inside: the session of slurmstepd would be 0.
+ * The job enters init's mounts and IPC namespace: setns() moves it to /, so it
+ * goes back to where Slurm had put it.  A session of its own gives it ids that
+ * mean something inside: the session of slurmstepd would be 0.
  */
 static int enter_spaces(const struct family *f, struct err *err)
 {

@@ -75,7 +75,7 @@ static int note_option(int value, const char *argument, int remote)
 /* SPANK wants them writable, and copies them. */
 static struct spank_option *all_options(void)
 {
-	static char names[OPTIONS][20] = { "jobcr", "jobcr-interval",
+	static char names[OPTIONS][20] = { "jobcr",           "jobcr-interval",
 					   "jobcr-timelimit", "jobcr-signal",
 					   "jobcr-isa", "jobcr-files",
 					   "jobcr-ipc" };

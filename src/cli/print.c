@@ -228,12 +228,14 @@ static void print_refusals(const Reply *reply)
 		"WHAT CANNOT BE SAVED, AND WHAT TO DO");
 	for (i = 0; i < reply->n_refusals; i++) {
 		const RefusalEntry *e = reply->refusals[i];
-		char fd[16] = "-";
+		char fd[16] = "-", pid[16] = "-";
 
 		if (e->fd >= 0)
 			snprintf(fd, sizeof(fd), "%d", e->fd);
-		fprintf(stderr, "%-7d %-5s %-16s %s\n", e->pid, fd, e->comm,
-			e->what);
+		if (e->pid)
+			snprintf(pid, sizeof(pid), "%d", e->pid);
+		fprintf(stderr, "%-7s %-5s %-16s %s\n", pid, fd,
+			e->pid ? e->comm : "-", e->what);
 		if (*e->remedy)
 			fprintf(stderr, "%-30s -> %s\n", "", e->remedy);
 	}

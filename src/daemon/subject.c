@@ -139,7 +139,7 @@ void subject_log_refusals(const struct subject *s, const Reply *reply)
 void subject_say_refusal(const Reply *reply, char *ret, size_t room)
 {
 	const RefusalEntry *no;
-	char fd[24] = "";
+	char fd[24] = "", who[64] = "the job";
 
 	*ret = '\0';
 	if (!reply->n_refusals)
@@ -147,8 +147,10 @@ void subject_say_refusal(const Reply *reply, char *ret, size_t room)
 	no = reply->refusals[0];
 	if (no->fd >= 0)
 		snprintf(fd, sizeof(fd), " fd %d", no->fd);
-	snprintf(ret, room, "pid %d (%s)%s: %s%s%s", no->pid, no->comm, fd,
-		 no->what, *no->remedy ? "; " : "", no->remedy);
+	if (no->pid)
+		snprintf(who, sizeof(who), "pid %d (%s)", no->pid, no->comm);
+	snprintf(ret, room, "%s%s: %s%s%s", who, fd, no->what,
+		 *no->remedy ? "; " : "", no->remedy);
 }
 
 void subject_log_outcome(const struct subject *s, const char *what,

@@ -254,19 +254,29 @@ static int open_mapping(const struct collected_task *t, const struct vma *v,
 	return fd < 0 ? err_sys(err, "%s", path) : fd;
 }
 
+static bool is_segment(const struct collection *c, const struct vma *v)
+{
+	const char *why, *remedy;
+
+	return mapping_classify(v, &c->devices, &why, &remedy) == MAPPING_SYSV;
+}
+
 int collection_segment(const struct collection *c, int id, uint64_t *ret_count,
 		       int *ret_fd, struct err *err)
 {
-	const uint32_t object =
-		object_find(c->objects, OBJECT_SYSV_SHM, (uint64_t)id, 0, 0);
+	uint32_t object = 0;
 	uint64_t count = 0;
 	int fd = -1;
 
-	for (size_t i = 0; object && i < c->ntasks; i++) {
+	if (id >= 0)
+		object = object_find(c->objects, OBJECT_SYSV_SHM, (uint64_t)id,
+				     0, 0);
+	for (size_t i = 0; (object || id < 0) && i < c->ntasks; i++) {
 		const struct collected_task *t = &c->tasks[i];
 
 		for (size_t n = 0; n < t->vmas.count; n++) {
-			if (t->vma_object[n] != object)
+			if (id < 0 ? !is_segment(c, &t->vmas.v[n])
+				   : t->vma_object[n] != object)
 				continue;
 			if (ret_fd && fd < 0)
 				fd = open_mapping(t, &t->vmas.v[n], err);

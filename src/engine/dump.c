@@ -257,9 +257,8 @@ static int read_inherited_filters(struct dump *d, struct err *err)
 /* All of the tree are in the namespace of its init, or it is refused. */
 static int find_ipc(struct dump *d, struct err *err)
 {
-	const pid_t pid = d->args->init_pid
-				  ? d->args->init_pid
-				  : d->collection->tasks[0].view.pid;
+	const pid_t pid = d->args->init_pid ? d->args->init_pid
+					    : d->collection->tasks[0].view.pid;
 	auto_close int proc_fd = -EBADF;
 	bool own = true;
 	int r;

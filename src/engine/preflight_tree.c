@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "engine/preflight.h"
 #include "kernel/kcmp.h"
@@ -182,15 +181,14 @@ static int compare_tasks(const void *a, const void *b, void *arg)
 	return order == 0 ? 0 : order == 1 ? -1 : 1;
 }
 
-/* Those without a list of undos seem to share it; we have none. */
+/* Those without a list of undos seem to share it. */
 static bool has_one(struct sharing *s, pid_t pid)
 {
-	int differs = 1;
+	bool has = true;
 
 	if (s->kind == KCMP_KIND_SYSVSEM)
-		s->result = kcmp_tasks(getpid(), pid, s->kind, &differs,
-				       s->err);
-	return differs != 0;
+		s->result = kcmp_has_undos(pid, &has, s->err);
+	return has;
 }
 
 static int check_sharing(const struct collection *c, enum kcmp_kind kind,

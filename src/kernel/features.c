@@ -398,8 +398,9 @@ static const struct {
 	    KERNEL_OPTION("CONFIG_IPC_NS") " and " RIGHTS, true },
 	  probe_ipc },
 	{ { "ipc-ids", "saves System V IPC",
-	    KERNEL_OPTION("CONFIG_SYSVIPC, CONFIG_CHECKPOINT_RESTORE") " and "
-	    RIGHTS, false },
+	    KERNEL_OPTION(
+		    "CONFIG_SYSVIPC, CONFIG_CHECKPOINT_RESTORE") " and " RIGHTS,
+	    false },
 	  probe_ipc_ids },
 	{ { "kcmp", "finds descriptors and memory that are shared",
 	    KERNEL_OPTION("CONFIG_KCMP or CONFIG_CHECKPOINT_RESTORE"), true },

@@ -36,8 +36,7 @@ int ipc_is_own(int proc_fd, bool *ret, struct err *err)
 
 int ipc_enter(int proc_fd, struct ipc_visit *ret, struct err *err)
 {
-	auto_close int theirs =
-		openat(proc_fd, "ns/ipc", O_RDONLY | O_CLOEXEC);
+	auto_close int theirs = openat(proc_fd, "ns/ipc", O_RDONLY | O_CLOEXEC);
 	auto_close int own =
 		open("/proc/thread-self/ns/ipc", O_RDONLY | O_CLOEXEC);
 
@@ -90,8 +89,8 @@ int ipc_list(enum ipc_kind kind, int **ret_ids, size_t *ret_count,
 		if (sscanf(line, "%*d %d", &id) != 1)
 			continue;
 		if (count == room) {
-			int *more = reallocarray(ids, 2 * room + 16,
-						 sizeof(*ids));
+			int *more =
+				reallocarray(ids, 2 * room + 16, sizeof(*ids));
 
 			if (!more)
 				return err_num(err, ENOMEM, "%s",

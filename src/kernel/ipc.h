@@ -35,7 +35,6 @@ int ipc_list(enum ipc_kind kind, int **ret_ids, size_t *ret_count,
 int ipc_set_next_id(enum ipc_kind kind, int id, struct err *err);
 
 /* The n-th number of a limit below /proc/sys, such as kernel/sem. */
-int ipc_limit(const char *name, unsigned int n, uint64_t *ret,
-	      struct err *err);
+int ipc_limit(const char *name, unsigned int n, uint64_t *ret, struct err *err);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/kcmp.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -26,6 +27,20 @@ int kcmp_tasks(pid_t a, pid_t b, enum kcmp_kind kind, int *ret, struct err *err)
 	long v = syscall(SYS_kcmp, a, b, types[kind], 0, 0);
 
 	return finish(v, "of tasks", ret, err);
+}
+
+/* To make a thread gives the maker a list: leave it each time. */
+int kcmp_has_undos(pid_t tid, bool *ret, struct err *err)
+{
+	int differs = 0, r;
+
+	if (unshare(CLONE_SYSVSEM) < 0)
+		return err_sys(err, "leave a list of semaphore undos");
+	r = kcmp_tasks(gettid(), tid, KCMP_KIND_SYSVSEM, &differs, err);
+	if (r < 0)
+		return err_wrap(err, r, "semaphore undos");
+	*ret = differs != 0;
+	return 0;
 }
 
 int kcmp_files(pid_t a, int fd_a, pid_t b, int fd_b, int *ret, struct err *err)

@@ -2,6 +2,7 @@
 #ifndef JOBCR_KERNEL_KCMP_H
 #define JOBCR_KERNEL_KCMP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -27,6 +28,12 @@ enum kcmp_kind { /* as in linux/kcmp.h */
  */
 int kcmp_tasks(pid_t a, pid_t b, enum kcmp_kind kind, int *ret,
 	       struct err *err);
+
+/*
+ * Has the task a list of semaphore undos?  It may be empty: threads share one,
+ * used or not.  The calling thread leaves its own.
+ */
+int kcmp_has_undos(pid_t tid, bool *ret, struct err *err);
 
 /* Two descriptors, each in its process. */
 int kcmp_files(pid_t a, int fd_a, pid_t b, int fd_b, int *ret, struct err *err);

@@ -10,7 +10,7 @@
  * anything is touched and printed together: pid, object, what, remedy.
  */
 struct refusal {
-	pid_t pid; /* inner */
+	pid_t pid; /* inner; 0: what is the job's as a whole */
 	int fd;    /* -1: not about a descriptor */
 	char comm[32];
 	char what[256];   /* "perf event", "shared memory shared with pid 7" */

@@ -205,14 +205,19 @@ int file_find(const struct fd_view *fd, char **ret_path, bool *ret_there,
 	return 0;
 }
 
+static bool is_in_shm(const struct fd_view *fd)
+{
+	return S_ISREG(fd->stat->st_mode) &&
+	       !strncmp(fd->link, SHM_DIR, strlen(SHM_DIR)) &&
+	       fs_magic(fd) == TMPFS_MAGIC;
+}
+
 bool file_is_named_memory(const struct dump_ctx *ctx, const struct fd_view *fd)
 {
 	const uint32_t owner = ctx->options->owner_uid;
 
-	return S_ISREG(fd->stat->st_mode) && fd->stat->st_nlink &&
-	       !strncmp(fd->link, SHM_DIR, strlen(SHM_DIR)) &&
-	       (!owner || fd->stat->st_uid == owner) &&
-	       fs_magic(fd) == TMPFS_MAGIC;
+	return is_in_shm(fd) && fd->stat->st_nlink &&
+	       (!owner || fd->stat->st_uid == owner);
 }
 
 int file_origin(int fd, char **ret, struct err *err)
@@ -253,12 +258,13 @@ void file_check_outside(const struct dump_ctx *ctx, const struct fd_view *fd,
 			struct refusals *no)
 {
 	const struct dump_engine *e = ctx->engine;
-	const bool named = file_is_named_memory(ctx, fd);
+	const bool memory = file_is_named_memory(ctx, fd) ||
+			    (!fd->stat->st_nlink && is_in_shm(fd));
 	pid_t other;
 
-	if (!named && !hugetlb_of_file(fd->own_fd))
+	if (!memory && !hugetlb_of_file(fd->own_fd))
 		return;
-	if (named && fd->stat->st_nlink > 1)
+	if (memory && fd->stat->st_nlink > 1)
 		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
 			     "remove all names but one",
 			     "shared memory with %lu names: %s",
@@ -268,7 +274,7 @@ void file_check_outside(const struct dump_ctx *ctx, const struct fd_view *fd,
 		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
 			     "end the other process, or run it in the job",
 			     "%s shared with process %d outside the job: %s",
-			     named ? "memory" : "huge pages", (int)other,
+			     memory ? "memory" : "huge pages", (int)other,
 			     fd->link);
 }
 

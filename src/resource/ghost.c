@@ -375,9 +375,8 @@ static int remove_own(const struct restore_ctx *ctx, const GhostRecord *rec,
 		      const char *dir, const char *path, struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
-	auto_close int fd = e->open_path(e->arg, path,
-					 O_PATH | O_NOFOLLOW | O_CLOEXEC, 0,
-					 err);
+	auto_close int fd = e->open_path(
+		e->arg, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, err);
 	auto_free char *origin = NULL;
 	int r;
 

@@ -331,8 +331,8 @@ static int mqueue_fd_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		check_queue(&q, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
 			    no);
 		if (owner && q.st.st_uid != owner)
-			refusals_add(no, fd->task->ns_pid,
-				     fd->task->stat->comm, fd->fd, "close it",
+			refusals_add(no, fd->task->ns_pid, fd->task->stat->comm,
+				     fd->fd, "close it",
 				     "the POSIX message queue %s belongs to "
 				     "user %u",
 				     fd->link, q.st.st_uid);

@@ -108,8 +108,8 @@ struct dump_engine {
 	/* Object number of the file or shared memory that vma maps; 0: none. */
 	uint32_t (*vma_object)(void *arg, const struct task_view *task,
 			       const struct vma *vma);
-	/* How often the tree has attached the System V segment; one of these,
-	 * to read, or -1: none (ret_fd may be NULL). */
+	/* How often the tree has attached the System V segment, or any (id -1);
+	 * one of these, to read, or -1: none (ret_fd may be NULL). */
 	int (*segment)(void *arg, int id, uint64_t *ret_count, int *ret_fd,
 		       struct err *err);
 	/* Object number of the open file of the tree with this inode, for

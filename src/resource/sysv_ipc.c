@@ -132,11 +132,12 @@ static int check_sem(const struct dump_ctx *ctx, const struct task_view *task,
 	auto_fclose FILE *f = fopen("/proc/sysvipc/sem", "re");
 	struct semaphores s;
 	char line[512];
-	int same, r;
+	bool list;
+	int r;
 
-	r = kcmp_tasks(getpid(), task->pid, KCMP_KIND_SYSVSEM, &same, err);
+	r = kcmp_has_undos(task->pid, &list, err);
 	if (r < 0)
-		return err_wrap(err, r, "semaphore undo list");
+		return r;
 	while (f && fgets(line, sizeof(line), f)) {
 		bool by_task = false, by_dead = false;
 
@@ -148,11 +149,11 @@ static int check_sem(const struct dump_ctx *ctx, const struct task_view *task,
 		last_users(task, &s, &by_task, &by_dead);
 		if (by_task)
 			refuse(task, no,
-			       same ? "semaphores, perhaps with "
+			       list ? "semaphores, perhaps with "
 				      "SEM_UNDO"
 				    : "semaphores",
 			       s.id);
-		else if (same && by_dead)
+		else if (list && by_dead)
 			refuse(task, no,
 			       "semaphores, perhaps: SEM_UNDO cannot "
 			       "be ruled out",

@@ -153,9 +153,9 @@ static int make_queue(const SysvMsgRecord *rec, struct err *err)
 
 	if (id < 0)
 		return err_sys(err, "msgget");
-	return id == rec->id ? 0
-			     : err_set(err, -EEXIST, "got the id %d instead",
-				       id);
+	return id == rec->id
+		       ? 0
+		       : err_set(err, -EEXIST, "got the id %d instead", id);
 }
 
 /* What it may hold and who may use it: when the messages are in. */
@@ -219,8 +219,7 @@ static int send_all(const SysvMessagesRecord *rec, struct err *err)
 		const size_t len = i < rec->n_sizes ? rec->sizes[i] : SIZE_MAX;
 
 		if (len > rec->data.len - at)
-			return err_set(err, -EBADMSG,
-				       "messages do not add up");
+			return err_set(err, -EBADMSG, "messages do not add up");
 		m->type = rec->types[i];
 		if (len)
 			memcpy(m->data, rec->data.data + at, len);

@@ -79,8 +79,8 @@ static int make_set(const SysvSemRecord *rec, unsigned short *values,
 	struct semid_ds ds = { .sem_perm = { .uid = p->uid,
 					     .gid = p->gid,
 					     .mode = p->mode & 0777 } };
-	int id = semget(p->key, (int)rec->n_values,
-			IPC_CREAT | IPC_EXCL | 0600);
+	int id =
+		semget(p->key, (int)rec->n_values, IPC_CREAT | IPC_EXCL | 0600);
 
 	if (id < 0)
 		return err_sys(err, "semget of %zu semaphores", rec->n_values);
@@ -102,8 +102,8 @@ static int sysv_sem_restore(struct restore_ctx *ctx,
 	int r;
 
 	if (!rec->n_values || rec->n_values > SEMAPHORES_MAX)
-		return err_set(err, -EBADMSG, "set %d: %zu semaphores",
-			       rec->id, rec->n_values);
+		return err_set(err, -EBADMSG, "set %d: %zu semaphores", rec->id,
+			       rec->n_values);
 	values = calloc(rec->n_values, sizeof(*values));
 	if (!values)
 		return err_num(err, ENOMEM, "semaphores");

@@ -28,54 +28,84 @@
 
 #define PAGE 4096u
 
+struct checking {
+	struct refusals *no;
+	uint64_t attached; /* by the tree: of all that were looked at */
+};
+
+static void refuse_others(struct refusals *no)
+{
+	refusals_add(no, 0, "", -1, "detach it before a change of namespaces",
+		     "a System V shared memory segment of another IPC "
+		     "namespace is attached");
+}
+
 static int check_attached(const struct dump_ctx *ctx, int id,
-			  const struct shmid_ds *ds, struct refusals *no,
+			  const struct shmid_ds *ds, struct checking *k,
 			  struct err *err)
 {
 	const struct dump_engine *e = ctx->engine;
+	const unsigned long long all = ds->shm_nattch;
 	uint64_t attached;
 	int r;
 
-	/* While the job runs it attaches and detaches. */
-	if (!ctx->out)
-		return 0;
 	r = e->segment(e->arg, id, &attached, NULL, err);
-	if (r == 0 && attached != ds->shm_nattch)
-		refusals_add(no, 0, "", -1,
+	if (r < 0)
+		return r;
+	k->attached += attached;
+	/* While the job runs it attaches and detaches. */
+	if (!ctx->out || attached == all)
+		return 0;
+	if (attached > all)
+		refuse_others(k->no);
+	else
+		refusals_add(k->no, 0, "", -1,
 			     "end the other process, or run it in the job",
 			     "a System V shared memory segment (id %d) that is "
 			     "attached outside the job (%llu of %llu times)",
-			     id,
-			     (unsigned long long)(ds->shm_nattch - attached),
-			     (unsigned long long)ds->shm_nattch);
-	return r;
+			     id, all - attached, all);
+	return 0;
 }
 
 static int check_one(const struct dump_ctx *ctx, int id, void *arg,
 		     struct err *err)
 {
-	struct refusals *no = arg;
+	struct checking *k = arg;
 	struct shmid_ds ds;
 	uint64_t forced = 0;
 	int r;
 
 	if (shmctl(id, IPC_STAT, &ds) < 0)
 		return err_sys(err, "shmctl");
-	ipc_check_creator(ctx, "shared memory segment", id, &ds.shm_perm, no);
+	ipc_check_creator(ctx, "shared memory segment", id, &ds.shm_perm,
+			  k->no);
 	r = ipc_limit("kernel/shm_rmid_forced", 0, &forced, err);
 	if (r == 0 && forced)
-		refusals_add(no, 0, "", -1,
+		refusals_add(k->no, 0, "", -1,
 			     "set kernel.shm_rmid_forced to 0",
 			     "a System V shared memory segment (id %d), which "
 			     "the kernel removes when its maker has ended",
 			     id);
-	return r < 0 ? r : check_attached(ctx, id, &ds, no, err);
+	return r < 0 ? r : check_attached(ctx, id, &ds, k, err);
 }
 
+/* Who has left another namespace may still have a segment of it. */
 static int sysv_shm_check(const struct dump_ctx *ctx, struct refusals *no,
 			  struct err *err)
 {
-	return ipc_each(ctx, IPC_SHM, check_one, no, err);
+	const struct dump_engine *e = ctx->engine;
+	struct checking k = { .no = no };
+	uint64_t all = 0;
+	int r;
+
+	if (!ipc_is_jobs(ctx))
+		return 0;
+	r = ipc_each(ctx, IPC_SHM, check_one, &k, err);
+	if (r == 0)
+		r = e->segment(e->arg, -1, &all, NULL, err);
+	if (r == 0 && ctx->out && all > k.attached)
+		refuse_others(no);
+	return r;
 }
 
 /* The file behind memory of ours. */
@@ -282,9 +312,9 @@ static int get_segment(const SysvShmRecord *rec, const ShmemRecord *memory,
 	if (id < 0)
 		return err_sys(err, "shmget of %llu bytes",
 			       (unsigned long long)rec->size);
-	return id == rec->id ? 0
-			     : err_set(err, -EEXIST, "got the id %d instead",
-				       id);
+	return id == rec->id
+		       ? 0
+		       : err_set(err, -EEXIST, "got the id %d instead", id);
 }
 
 static int make_segment(const struct restore_ctx *ctx, const SysvShmRecord *rec,

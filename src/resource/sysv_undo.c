@@ -28,25 +28,13 @@
 #define VALUE_MAX 32767 /* SEMVMX, SEMAEM */
 #define OPS_MAX   500u  /* of one call here */
 #define OPS_LEAST 6u
-#define OPS_EACH  4u    /* for one semaphore, and two to wait */
+#define OPS_EACH  4u /* for one semaphore, and two to wait */
 
 union semun {
 	int val;
 	struct semid_ds *buf;
 	unsigned short *array;
 };
-
-/* Threads of a process make a list, which may be empty. */
-static int has_list(pid_t pid, bool *ret, struct err *err)
-{
-	int differs, r;
-
-	/* We never use a semaphore with SEM_UNDO. */
-	r = kcmp_tasks(getpid(), pid, KCMP_KIND_SYSVSEM, &differs, err);
-	if (r == 0)
-		*ret = differs != 0;
-	return r < 0 ? err_wrap(err, r, "semaphore undo list") : 0;
-}
 
 static bool in_groups(const struct proc_status *st, gid_t gid)
 {
@@ -119,7 +107,7 @@ static int sysv_undo_check(const struct dump_ctx *ctx,
 
 	if (!ipc_is_jobs(ctx))
 		return 0;
-	r = has_list(task->pid, &list, err);
+	r = kcmp_has_undos(task->pid, &list, err);
 	if (r < 0 || !list)
 		return r;
 	return ipc_each(ctx, IPC_SEM, check_one, &k, err);
@@ -222,10 +210,10 @@ static int ask(struct remote *remote, const struct set *s, size_t first,
 	wait_in_vain(&o, (unsigned short)(first + count - 1), value);
 	r = remote_write(remote, at, o.v, o.count * sizeof(o.v[0]), err);
 	if (r == 0)
-		r = remote_syscall(remote, __NR_semop,
-				   (uint64_t[6]){ (uint64_t)s->id, at,
-						  o.count },
-				   &answer, err);
+		r = remote_syscall(
+			remote, __NR_semop,
+			(uint64_t[6]){ (uint64_t)s->id, at, o.count }, &answer,
+			err);
 	if (r < 0)
 		return r;
 	if (answer != -EAGAIN && answer != -ERANGE)
@@ -410,7 +398,7 @@ static int sysv_undo_dump(const struct dump_ctx *ctx,
 
 	if (!ipc_is_jobs(ctx))
 		return 0;
-	r = has_list(task->pid, &list, err);
+	r = kcmp_has_undos(task->pid, &list, err);
 	if (r == 0)
 		r = ipc_each(ctx, IPC_SEM, collect_one, &sets, err);
 	for (size_t i = 0; i < sets.count && r == 0; i++) {
@@ -470,7 +458,8 @@ static int make_adjustment(struct remote *remote, int id, const SysvUndo *u,
 	while (left && r == 0) {
 		const unsigned short number = (unsigned short)u->number;
 		struct operations o = { .count = 0 };
-		const int up = VALUE_MAX - value, most = up > value ? up : value;
+		const int up = VALUE_MAX - value,
+			  most = up > value ? up : value;
 		const int size = abs(left) < most ? abs(left) : most;
 		const int by = left > 0 ? -size : size;
 		const bool undo_first = by < 0 ? up < size : up >= size;

@@ -451,8 +451,8 @@ static int advise_huge(struct remote *remote, const VmaRecord *rec,
  * attached elsewhere and the part moved.  Nothing may be there, which a move
  * would replace: what holds the place says so.
  */
-static int attach_part(struct remote *remote, const VmaRecord *rec,
-		       uint64_t at, uint64_t size, struct err *err)
+static int attach_part(struct remote *remote, const VmaRecord *rec, uint64_t at,
+		       uint64_t size, struct err *err)
 {
 	const uint64_t len = rec->end - rec->start, from = at + rec->offset;
 	const uint64_t behind = at + size - (from + len);
@@ -475,9 +475,8 @@ static int attach(struct remote *remote, const VmaRecord *rec, int id,
 		  uint64_t size, struct err *err)
 {
 	const uint64_t len = rec->end - rec->start;
-	const uint64_t flags =
-		(rec->flags & VMA_MAYWRITE ? 0 : SHM_RDONLY) |
-		(rec->prot & PROT_EXEC ? SHM_EXEC : 0);
+	const uint64_t flags = (rec->flags & VMA_MAYWRITE ? 0 : SHM_RDONLY) |
+			       (rec->prot & PROT_EXEC ? SHM_EXEC : 0);
 	int64_t value;
 	int r = 0;
 
@@ -502,8 +501,8 @@ static int map_segment(struct restore_ctx *ctx, struct restore_task *task,
 		       struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
-	const ShmemRecord *memory = (const ShmemRecord *)e->find(
-		e->arg, TAG_SHMEM, rec->object);
+	const ShmemRecord *memory =
+		(const ShmemRecord *)e->find(e->arg, TAG_SHMEM, rec->object);
 	const uint64_t page =
 		memory && memory->has_page_size ? memory->page_size : PAGE;
 	int r;
@@ -535,10 +534,10 @@ static int map_one(struct restore_ctx *ctx, struct restore_task *task,
 	if (ctx->engine->inherited(ctx->engine->arg, task, rec->start,
 				   rec->end))
 		return advise_huge(task->remote, rec, err);
-	segment = has_object(rec) ? (const SysvShmRecord *)ctx->engine->find(
-					    ctx->engine->arg, TAG_SYSV_SHM,
-					    rec->object)
-				  : NULL;
+	segment = has_object(rec)
+			  ? (const SysvShmRecord *)ctx->engine->find(
+				    ctx->engine->arg, TAG_SYSV_SHM, rec->object)
+			  : NULL;
 	if (segment)
 		return map_segment(ctx, task, rec, segment, err);
 	r = have_object(ctx, task, rec, &fd, &own, err);

@@ -188,10 +188,12 @@ static void add_files(struct counting *c)
 	for (size_t i = 0; i < c->meta->count; i++) {
 		const FileRecord *f =
 			(const FileRecord *)c->meta->entries[i].msg;
-		const struct object key = { .id = f->ghost }, *ghost;
+		const struct object *ghost;
+		struct object key = { 0 };
 
 		if (c->meta->entries[i].tag != TAG_FILE || !f->has_ghost)
 			continue;
+		key.id = f->ghost;
 		ghost = bsearch(&key, c->objects, owners, sizeof(key), by_id);
 		if (!ghost)
 			continue;

@@ -148,8 +148,7 @@ int job_options_set(struct job_options *options, const char *key,
 	} else if (strcmp(key, "ipc") == 0) {
 		if (set_ipc(options, value) < 0)
 			return err_set(err, -EINVAL,
-				       "ipc \"%.32s\": private or host",
-				       value);
+				       "ipc \"%.32s\": private or host", value);
 	} else {
 		return err_set(err, -EINVAL,
 			       "\"%.32s\": only interval, timelimit, signal, "

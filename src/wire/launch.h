@@ -40,7 +40,8 @@
  * Both: the ready message carries the three descriptors.
  */
 #define INIT_PROCESS  "--init-process"
-#define INIT_HOST_IPC "--host-ipc" /* before it: no IPC namespace of its own */
+#define INIT_HOST_IPC "--host-ipc" /* before it: no IPC namespace of its own   \
+				    */
 
 #define LAUNCH_MAGIC 0x6a636c31u /* "jcl1" */
 #define LAUNCH_FD    3

@@ -321,8 +321,7 @@ static void supervisor_main(struct supervisor *s)
 	s->uts_ns = open_ns(init, "uts");
 	s->puppet = open_puppet();
 	if (r == 0 && (s->pid_ns < 0 || s->mnt_ns < 0 || s->ipc_ns < 0 ||
-		       s->uts_ns < 0 ||
-		       setns(s->pid_ns, CLONE_NEWPID) < 0))
+		       s->uts_ns < 0 || setns(s->pid_ns, CLONE_NEWPID) < 0))
 		hello.value = -errno;
 	if (r == 0 && s->argv && s->place->monotonic_ahead)
 		hello.value = set_time(s->place->monotonic_ahead,

@@ -109,6 +109,10 @@ other=$!
 "$jobcr" checkpoint "$id" >"$tmp/log" 2>&1
 [ $? != 0 ] && grep -q "memory shared with process $other outside" "$tmp/log"
 ok $? "one that others have open is refused"
+rm "$file"
+"$jobcr" checkpoint "$id" >"$tmp/log" 2>&1
+[ $? != 0 ] && grep -q "memory shared with process $other outside" "$tmp/log"
+ok $? "also when it has no name any more"
 kill "$other"
 wait "$other" 2>/dev/null
 other=

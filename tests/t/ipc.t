@@ -133,6 +133,8 @@ open('$tmp/end').read()" 2>"$tmp/log" &
 	[ $? != 0 ] && grep -q "id 0) that is attached outside the job (1 of 1" \
 		"$tmp/log"
 	ok $? "a segment that others have attached is refused"
+	grep -q '^-  *-  *-  *a System V' "$tmp/log"
+	ok $? "as what is the job's as a whole"
 	: >"$tmp/end"
 	wait $!
 fi

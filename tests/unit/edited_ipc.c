@@ -194,8 +194,8 @@ static const struct edit {
 	  TAG_SYSV_UNDO, undo_high },
 	{ "with the smallest undo", TAG_SYSV_SEM, NULL, NULL, TAG_SYSV_UNDO,
 	  undo_good },
-	{ "a message longer than its data", TAG_SYSV_MSG, NULL,
-	  "do not add up", TAG_SYSV_MESSAGES, message_short },
+	{ "a message longer than its data", TAG_SYSV_MSG, NULL, "do not add up",
+	  TAG_SYSV_MESSAGES, message_short },
 	{ "messages of no queue", TAG_SYSV_MSG, NULL, "without a queue",
 	  TAG_SYSV_MESSAGES, message_of_none },
 };

@@ -2,15 +2,18 @@
 /* The view of IPC namespaces. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/msg.h>
 #include <sys/prctl.h>
+#include <sys/sem.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "kernel/ipc.h"
+#include "kernel/kcmp.h"
 #include "kernel/proc.h"
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
@@ -90,6 +93,63 @@ static void test_gone(void)
 	   "one that has ended has no namespace: %s", err.text);
 }
 
+static void *idle(void *arg)
+{
+	pause();
+	return arg;
+}
+
+/* A process that has used a semaphore with SEM_UNDO, or not. */
+static pid_t start_user(bool uses)
+{
+	struct sembuf up = { .sem_op = 1, .sem_flg = SEM_UNDO };
+	int ready[2] = { -1, -1 }, id;
+	pid_t pid;
+	char c;
+
+	if (pipe2(ready, O_CLOEXEC) < 0)
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (unshare(CLONE_NEWIPC) < 0)
+			_exit(1);
+		id = semget(IPC_PRIVATE, 1, 0600);
+		if (uses && semop(id, &up, 1) < 0)
+			_exit(2);
+		if (write(ready[1], "r", 1) == 1)
+			pause();
+		_exit(3);
+	}
+	close(ready[1]);
+	if (read(ready[0], &c, 1) != 1)
+		pid = -1;
+	close(ready[0]);
+	return pid;
+}
+
+/* We have threads, as the worker has. */
+static void test_undos(void)
+{
+	pid_t without = start_user(false), with = start_user(true);
+	struct err err = { 0 };
+	bool has = true;
+	pthread_t t;
+
+	ok(without > 0 && with > 0 && pthread_create(&t, NULL, idle, NULL) == 0,
+	   "two processes, and a thread");
+	ok(kcmp_has_undos(without, &has, &err) == 0 && !has,
+	   "one without semaphore undos has no list: %s", err.text);
+	ok(kcmp_has_undos(with, &has, &err) == 0 && has,
+	   "one with them has: %s", err.text);
+	kill(without, SIGKILL);
+	kill(with, SIGKILL);
+	waitpid(without, NULL, 0);
+	waitpid(with, NULL, 0);
+	ok(kcmp_has_undos(with, &has, &err) == -ESRCH, "one that is gone: %s",
+	   err.text);
+}
+
 static void test_limits(void)
 {
 	struct err err = { 0 };
@@ -120,5 +180,6 @@ int main(void)
 	waitpid(pid, NULL, 0);
 	test_gone();
 	test_limits();
+	test_undos();
 	return done_testing();
 }

@@ -104,7 +104,8 @@ static void test_options(void)
 	test_round_trip("files=keep,isa=x86-64-v2", "isa=x86-64-v2,files=keep");
 	test_round_trip("files=rollback", "files=rollback");
 	test_round_trip("ipc=host", "ipc=host");
-	test_round_trip("ipc=private,isa=x86-64-v2", "isa=x86-64-v2,ipc=private");
+	test_round_trip("ipc=private,isa=x86-64-v2",
+			"isa=x86-64-v2,ipc=private");
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		ok(job_options_parse(bad[i], &o, &err) == -EINVAL,
 		   "options \"%s\": %s", bad[i], err.text);

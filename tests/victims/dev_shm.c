@@ -54,8 +54,8 @@ static int child(sem_t *begin, sem_t *done)
 	return sem_post(done) < 0 || status;
 }
 
-static void check_stat(int fd, unsigned int mode, off_t size, unsigned int links,
-		       const char *what)
+static void check_stat(int fd, unsigned int mode, off_t size,
+		       unsigned int links, const char *what)
 {
 	struct stat st = { 0 };
 

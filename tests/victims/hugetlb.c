@@ -500,8 +500,7 @@ static int sysv(void)
 		     "a segment of huge pages differs");
 	/* Nothing but that is there before it is looked at. */
 	expect(at, 1, "a segment");
-	victim_check(all_zero(at, SMALL) &&
-			     all_zero(at + 2 * SMALL, SMALL),
+	victim_check(all_zero(at, SMALL) && all_zero(at + 2 * SMALL, SMALL),
 		     "zeroes of a segment differ");
 	victim_check(shmctl(id, IPC_STAT, &ds) == 0 &&
 			     ds.shm_segsz == 2 * SMALL + 5,

@@ -27,10 +27,10 @@ int main(void)
 	mqd_t rw = mq_open("/jobcr-a", O_RDWR | O_CREAT | O_EXCL, 0640, &few);
 	mqd_t ro = mq_open("/jobcr-a", O_RDONLY | O_NONBLOCK);
 	mqd_t wo = mq_open("/jobcr-a", O_WRONLY);
-	mqd_t gone = mq_open("/jobcr-b", O_RDWR | O_CREAT | O_EXCL, 0600,
-			     &large);
-	mqd_t closed = mq_open("/jobcr-c", O_RDWR | O_CREAT | O_EXCL, 0666,
-			       &large);
+	mqd_t gone =
+		mq_open("/jobcr-b", O_RDWR | O_CREAT | O_EXCL, 0600, &large);
+	mqd_t closed =
+		mq_open("/jobcr-c", O_RDWR | O_CREAT | O_EXCL, 0666, &large);
 	mqd_t twin, heir;
 	unsigned int priority;
 	int status = -1;
@@ -82,7 +82,6 @@ int main(void)
 	victim_check(closed >= 0 && mq_getattr(closed, &a) == 0 &&
 			     a.mq_maxmsg == 10,
 		     "the queue that nobody had open is gone");
-	victim_verdict(mq_unlink("/jobcr-a") == 0 &&
-			       mq_unlink("/jobcr-c") == 0,
+	victim_verdict(mq_unlink("/jobcr-a") == 0 && mq_unlink("/jobcr-c") == 0,
 		       "POSIX message queues are as they were");
 }

@@ -117,6 +117,19 @@ static void sysv(void)
 	shmctl(id, IPC_RMID, NULL);
 }
 
+/* Comes back from a namespace, and keeps a segment of it. */
+static void sysv_other(void)
+{
+	int own = open("/proc/self/ns/ipc", O_RDONLY | O_CLOEXEC);
+	int id;
+
+	want(own >= 0 && unshare(CLONE_NEWIPC) == 0, "unshare");
+	id = shmget(IPC_PRIVATE, PAGE, IPC_CREAT | 0600);
+	want(id >= 0 && shmat(id, NULL, 0) != (void *)-1, "shmget");
+	want(setns(own, CLONE_NEWIPC) == 0, "setns");
+	close(own);
+}
+
 static void uffd(void)
 {
 	struct uffdio_api api = { .api = UFFD_API };
@@ -243,6 +256,7 @@ static const struct kind {
 	{ "io_uring-ring", "io_uring", uring },
 	{ "io_uring-file", "io_uring", uring_file },
 	{ "sysv-shm", "System V shared memory", sysv },
+	{ "sysv-other", "of another IPC namespace", sysv_other },
 	{ "userfaultfd", "userfaultfd", uffd },
 	{ "protection-key", "protection key", key },
 	{ "protection-key-alone", "protection key", key_alone },

@@ -117,9 +117,9 @@ static bool with_filtered_undo(void)
 
 static bool with_denied_undo(void)
 {
-	struct semid_ds ds = { .sem_perm = { .uid = getuid(),
-					     .gid = getgid(),
-					     .mode = 0400 } };
+	struct semid_ds ds = {
+		.sem_perm = { .uid = getuid(), .gid = getgid(), .mode = 0400 }
+	};
 
 	if (getuid() == 0)
 		victim_skip("root may change all sets");

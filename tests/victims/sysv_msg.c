@@ -90,7 +90,8 @@ static int end_of(pid_t pid)
 int main(void)
 {
 	int id = msgget(KEY, IPC_CREAT | IPC_EXCL | 0620);
-	int full = msgget(IPC_PRIVATE, 0600), empty = msgget(KEY + 1, IPC_CREAT | 0600);
+	int full = msgget(IPC_PRIVATE, 0600),
+	    empty = msgget(KEY + 1, IPC_CREAT | 0600);
 	int small = msgget(IPC_PRIVATE, 0600), many = msgget(IPC_PRIVATE, 0600);
 	struct msqid_ds ds = { 0 };
 	pid_t sends, receives;

@@ -23,9 +23,9 @@ union semun {
 static const struct {
 	int value, undo;
 } extremes[] = {
-	{ 0, 0 },	  { 0, 1 },	   { 0, MOST },	     { 1, -1 },
-	{ MOST, -MOST },  { MOST, -1 },	   { 12345, 20422 }, { 20000, -20000 },
-	{ 100, 0 },	  { 20000, 12767 }, { 5, 3 },	     { MOST, 0 },
+	{ 0, 0 },        { 0, 1 },         { 0, MOST },      { 1, -1 },
+	{ MOST, -MOST }, { MOST, -1 },     { 12345, 20422 }, { 20000, -20000 },
+	{ 100, 0 },      { 20000, 12767 }, { 5, 3 },         { MOST, 0 },
 };
 #define EXTREMES (sizeof(extremes) / sizeof(extremes[0]))
 

@@ -30,8 +30,10 @@ static void check_perm(int id, unsigned int mode, int key, size_t size,
 	victim_check(ds.shm_perm.__key == key, "%s: key %x", name,
 		     ds.shm_perm.__key);
 	victim_check(ds.shm_segsz == size, "%s: %zu bytes", name, ds.shm_segsz);
-	victim_check(ds.shm_nattch == attached, "%s: attached %lu times, not "
-		     "%lu", name, ds.shm_nattch, attached);
+	victim_check(ds.shm_nattch == attached,
+		     "%s: attached %lu times, not "
+		     "%lu",
+		     name, ds.shm_nattch, attached);
 	victim_check(ds.shm_perm.uid == getuid() &&
 			     ds.shm_perm.cuid == getuid() &&
 			     ds.shm_perm.gid == getgid() &&
@@ -69,7 +71,7 @@ int main(void)
 	int gone = shmget(KEY + 2, 8 * PAGE, IPC_CREAT | IPC_EXCL | 0604);
 	int part = shmget(IPC_PRIVATE, 64 * PAGE, 0600), heir, spare, status;
 	int big = shmget(IPC_PRIVATE, 1ul << 33, SHM_NORESERVE | 0600);
-	char *all = shmat(id, (void *)0x600000000000ul, 0);
+	char *all = shmat(id, (void *)0x500000000000ul, 0);
 	char *again = shmat(id, NULL, 0);
 	char *reader = shmat(id, NULL, SHM_RDONLY);
 	char *odd_at = shmat(odd, NULL, 0), *gone_at = shmat(gone, NULL, 0);
