@@ -29,6 +29,8 @@ struct names {
 	int half_client, half_accepted;
 	int server_fd, sender_fd, connected, automatic, mutual[2], quiet_fd;
 	int child_accepted;
+	struct name automatic_name[2];
+	int automatic_client[2], automatic_accepted[2];
 	int zombie_accepted, self, named[2], to_dead;
 	pid_t child, zombie;
 };
@@ -297,6 +299,56 @@ static void set_up_named(struct names *n)
 	close(fd);
 }
 
+/* SO_PASSCRED: the kernel finds a name for who connects. */
+static void set_up_automatic(struct names *n)
+{
+	struct name gone;
+	int on = 1;
+	int listener;
+
+	make_name(&gone, "@", "automatic");
+	listener = listening(SOCK_STREAM, &gone, 5);
+	for (int i = 0; i < 2; i++) {
+		const struct name *to = i ? &gone : &n->path;
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+		victim_need(setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on,
+				       sizeof(on)) == 0 &&
+				    connect(fd,
+					    (const struct sockaddr *)&to->un,
+					    to->len) == 0,
+			    "connect");
+		n->automatic_client[i] = fd;
+		n->automatic_accepted[i] = accepted(i ? listener : n->listener);
+		put(n->automatic_accepted[i], "with credentials");
+		n->automatic_name[i].len = sizeof(struct sockaddr_un);
+		victim_need(
+			getsockname(fd,
+				    (struct sockaddr *)&n->automatic_name[i].un,
+				    &n->automatic_name[i].len) == 0,
+			"name");
+	}
+	close(listener);
+}
+
+static void check_automatic(const struct names *n)
+{
+	struct name gone;
+
+	make_name(&gone, "@", "automatic");
+	for (int i = 0; i < 2; i++) {
+		is_named(getsockname, n->automatic_client[i],
+			 &n->automatic_name[i], "automatic");
+		is_named(getpeername, n->automatic_accepted[i],
+			 &n->automatic_name[i], "automatic, accepted");
+		is_named(getsockname, n->automatic_accepted[i],
+			 i ? &gone : &n->path, "accepted of an automatic one");
+		take(n->automatic_client[i], "with credentials");
+		put(n->automatic_client[i], "back");
+		take(n->automatic_accepted[i], "back");
+	}
+}
+
 /* It sends to itself. */
 static void set_up_self(struct names *n)
 {
@@ -474,6 +526,7 @@ int main(void)
 	leave_zombie(&n);
 	set_up_datagrams(&n);
 	set_up_self(&n);
+	set_up_automatic(&n);
 	set_up_named(&n);
 
 	victim_wait();
@@ -482,6 +535,7 @@ int main(void)
 	check_listeners(&n);
 	check_datagrams(&n);
 	check_named(&n);
+	check_automatic(&n);
 	put(n.child_accepted, "done");
 	victim_need(waitpid(n.child, &status, 0) == n.child &&
 			    waitpid(n.zombie, NULL, 0) == n.zombie,
