@@ -182,7 +182,6 @@ static void set_up_connections(struct names *n)
 	n->waiting[1] = connected(SOCK_SEQPACKET, &n->abstract);
 	/* Of each connection one end is closed, and then the listener too. */
 	make_name(&other, "@", "closed");
-	victim_need(true, "names");
 	{
 		int fd = listening(SOCK_STREAM, &other, 5);
 		int gone;
