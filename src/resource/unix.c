@@ -46,8 +46,8 @@ static int fill_from(const struct dump_ctx *ctx, const struct fd_view *fd,
 {
 	int r;
 
-	if (rel->kind == UNIX_PAIR || rel->own.type != SOCK_DGRAM ||
-	    (rel->kind == UNIX_CLOSED && !m->from_len))
+	if (rel->kind == UNIX_PAIR || rel->kind == UNIX_CLOSED ||
+	    rel->own.type != SOCK_DGRAM)
 		return 0;
 	rec->has_from_other = rec->from_other = !m->from_len;
 	if (!m->from_len)
@@ -125,7 +125,7 @@ static int fill_ids(const struct dump_ctx *ctx, const struct fd_view *fd,
 	if (r < 0)
 		return r;
 	fill_own_ids(fd, ids);
-	if (!unix_is_user(ctx, cred.uid, cred.gid))
+	if (cred.uid == (uid_t)-1 || !unix_is_user(ctx, cred.uid, cred.gid))
 		return 0;
 	if (cred.pid && e->ns_pid(e->arg, cred.pid))
 		ids->pid = e->ns_pid(e->arg, cred.pid);
@@ -142,7 +142,7 @@ static int fill_closed(const struct dump_ctx *ctx, const struct fd_view *fd,
 	rec->has_reset = rec->reset =
 		rel->kind == UNIX_CLOSED && has_error(fd->own_fd);
 	if (rel->peer.name_len && !rel->accepted &&
-	    rel->own.type != SOCK_DGRAM) {
+	    (rel->own.type != SOCK_DGRAM || !rel->made)) {
 		rec->has_peer_name = 1;
 		rec->peer_name.data = (uint8_t *)rel->peer.name;
 		rec->peer_name.len = rel->peer.name_len;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -138,17 +139,39 @@ static void check_sender(const struct dump_ctx *ctx, const struct fd_view *fd,
 			    m->sender.uid);
 }
 
+/*
+ * The other end is who sends again.  Whoever else has sent, before it was
+ * connected, could not any more.
+ */
+static bool is_from_peer(const struct unix_relation *rel,
+			 const struct unix_message *m)
+{
+	size_t len = m->from_len;
+
+	if (rel->kind == UNIX_CLOSED)
+		return !len;
+	if (len && m->from[0])
+		len = strnlen(m->from, len);
+	return len == rel->peer.name_len &&
+	       !memcmp(m->from, rel->peer.name, len);
+}
+
 /* Is it known who the sender was, and how to reach this one? */
 static void check_from(const struct fd_view *fd,
 		       const struct unix_relation *rel,
 		       const struct unix_message *m, struct refusals *no)
 {
-	if (rel->kind == UNIX_PAIR || rel->own.type != SOCK_DGRAM ||
-	    rel->own.name_len || (rel->kind == UNIX_CLOSED && !m->from_len))
+	const char *name = rel->own.name_len ? "" : "without a name, ";
+
+	if (rel->own.type != SOCK_DGRAM)
+		return;
+	if (rel->kind == UNIX_PAIR || rel->kind == UNIX_CLOSED
+		    ? is_from_peer(rel, m)
+		    : rel->own.name_len != 0)
 		return;
 	unix_refuse(fd, no, rel->own.type, "let the job read it first",
-		    "without a name, with a message of one that it is not "
-		    "connected to");
+		    "%swith a message of one that it is not connected to",
+		    name);
 }
 
 static void check_queue(const struct dump_ctx *ctx, const struct fd_view *fd,

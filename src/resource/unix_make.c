@@ -234,6 +234,23 @@ int unix_connect(struct restore_ctx *ctx, const UnixIds *ids, int fd,
 	return r < 0 ? err_wrap(err, r, "pid %d", ids->pid) : 0;
 }
 
+/* Of datagrams nobody is told who connects. */
+static int connect_here(int fd, int path_fd, const ProtobufCBinaryData *name,
+			struct err *err)
+{
+	struct sockaddr_un addr;
+	socklen_t len;
+	int r = 0;
+
+	if (path_fd >= 0)
+		unix_address_of_path(path_fd, &addr, &len);
+	else
+		r = unix_address(name, &addr, &len, err);
+	if (r == 0 && connect(fd, (struct sockaddr *)&addr, len) < 0)
+		r = err_sys(err, "connect");
+	return r;
+}
+
 int unix_make_connection(struct restore_ctx *ctx, const UnixIds *listener,
 			 const UnixIds *client, int type,
 			 const ProtobufCBinaryData *name, int ret[2],
@@ -248,6 +265,12 @@ int unix_make_connection(struct restore_ctx *ctx, const UnixIds *listener,
 		return err_sys(err, "socket");
 	r = unix_bind_apart(door, name, &fd, err);
 	path = fd;
+	if (r == 0 && type == SOCK_DGRAM) {
+		r = connect_here(caller, path, name, err);
+		ret[0] = r < 0 ? -1 : take_fd(&caller);
+		ret[1] = r < 0 ? -1 : take_fd(&door);
+		return r;
+	}
 	if (r == 0)
 		r = unix_listen(ctx, listener, door, 1, err);
 	if (r == 0)

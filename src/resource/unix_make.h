@@ -23,7 +23,7 @@ int unix_make_pair(struct restore_ctx *ctx, const UnixIds *ids, int type,
 
 /*
  * A connection to a socket that listened at name and is gone: ret[0] is the
- * client's end, ret[1] the accepted one.
+ * client's end, ret[1] the accepted one.  Of datagrams ret[1] has that name.
  */
 int unix_make_connection(struct restore_ctx *ctx, const UnixIds *listener,
 			 const UnixIds *client, int type,

@@ -208,6 +208,26 @@ static int relate_closed(const struct dump_ctx *ctx, const struct fd_view *fd,
 	return r;
 }
 
+int unix_peer_ids(const struct fd_view *fd, struct ucred *ret, struct err *err)
+{
+	socklen_t len = sizeof(*ret);
+
+	return getsockopt(fd->own_fd, SOL_SOCKET, SO_PEERCRED, ret, &len) < 0
+		       ? err_sys(err, "SO_PEERCRED")
+		       : 0;
+}
+
+/* Who only called connect(2) for datagrams has made nothing. */
+static int find_maker(const struct fd_view *fd, struct unix_relation *ret,
+		      struct err *err)
+{
+	struct ucred ids;
+	int r = unix_peer_ids(fd, &ids, err);
+
+	ret->made = r == 0 && ids.uid != (uid_t)-1;
+	return r;
+}
+
 static int relate_open(const struct dump_ctx *ctx, const struct fd_view *fd,
 		       const struct unix_table *t, struct unix_relation *ret,
 		       struct err *err)
@@ -223,7 +243,7 @@ static int relate_open(const struct dump_ctx *ctx, const struct fd_view *fd,
 		ret->kind = UNIX_OUTSIDE;
 		ret->service = find_service(&ret->peer);
 	} else if (ret->own.type == SOCK_DGRAM &&
-		   ret->peer.peer != ret->own.inode) {
+		   (ret->peer.peer != ret->own.inode || !ret->made)) {
 		ret->kind = UNIX_RECEIVER;
 	} else {
 		ret->kind = UNIX_PAIR;
@@ -242,6 +262,8 @@ int unix_relate(const struct dump_ctx *ctx, const struct fd_view *fd,
 	if (!t)
 		return err->code;
 	r = find_socket(t, (uint32_t)fd->stat->st_ino, &ret->own, err);
+	if (r == 0)
+		r = find_maker(fd, ret, err);
 	if (r == 0 && ret->own.has_peer)
 		r = ret->own.peer ? relate_open(ctx, fd, t, ret, err)
 				  : relate_closed(ctx, fd, t, ret, err);
@@ -277,15 +299,6 @@ int unix_find_sender(const struct dump_ctx *ctx, const struct fd_view *fd,
 			*ret = e->socket_object(e->arg, fd->stat->st_dev,
 						t->list[i].inode);
 	return 0;
-}
-
-int unix_peer_ids(const struct fd_view *fd, struct ucred *ret, struct err *err)
-{
-	socklen_t len = sizeof(*ret);
-
-	return getsockopt(fd->own_fd, SOL_SOCKET, SO_PEERCRED, ret, &len) < 0
-		       ? err_sys(err, "SO_PEERCRED")
-		       : 0;
 }
 
 bool unix_has_own_name(const struct unix_relation *rel)

@@ -29,7 +29,7 @@ struct unix_service {
 
 enum unix_relation_kind {
 	UNIX_ALONE,
-	UNIX_PAIR,     /* with one of the job, each the other's */
+	UNIX_PAIR,     /* an end that is told who made the other, of the job */
 	UNIX_CLOSED,   /* the other end is nobody's any more */
 	UNIX_PENDING,  /* nobody has accepted it yet */
 	UNIX_RECEIVER, /* of datagrams: one of the job is who gets them */
@@ -42,6 +42,7 @@ struct unix_relation {
 	uint32_t object;              /* of the peer, or of who listens; 0 */
 	bool accepted;                /* so its name is that of who listened */
 	bool unclear;                 /* nobody can tell which end was */
+	bool made;                    /* SO_PEERCRED tells by whom */
 	const struct unix_service *service; /* of UNIX_OUTSIDE, or NULL */
 };
 

@@ -16,9 +16,7 @@
 
 #include "../lib/victim.h"
 
-#ifndef SO_PASSPIDFD
-#define SO_PASSPIDFD 76
-#endif
+#define RARE 4 /* options */
 
 struct pairs {
 	int stream[2], dgram[2], packet[2], full[2], empty[2];
@@ -27,6 +25,7 @@ struct pairs {
 	int options[2], child[2], watched[2], epoll, fresh, peeked[2];
 	size_t written;
 	bool with_empty;
+	int rare[2], rare_value[RARE];
 };
 
 static void pair(int type, int fds[2])
@@ -270,6 +269,29 @@ static void check_ends(const struct pairs *p)
 		     "fresh, O_NONBLOCK");
 }
 
+/* What not all kernels have: SO_PASSSEC, PASSPIDFD, PASSRIGHTS, INQ. */
+static const struct {
+	int name, value;
+} rare[RARE] = { { 34, 1 }, { 76, 1 }, { 83, 0 }, { 84, 1 } };
+
+static void set_up_rare(struct pairs *p)
+{
+	pair(SOCK_STREAM, p->rare);
+	for (int i = 0; i < RARE; i++) {
+		(void)setsockopt(p->rare[0], SOL_SOCKET, rare[i].name,
+				 &rare[i].value, sizeof(int));
+		p->rare_value[i] = get(p->rare[0], rare[i].name);
+	}
+}
+
+static void check_rare(const struct pairs *p)
+{
+	for (int i = 0; i < RARE; i++)
+		victim_check(get(p->rare[0], rare[i].name) == p->rare_value[i],
+			     "option %d: %d instead of %d", rare[i].name,
+			     get(p->rare[0], rare[i].name), p->rare_value[i]);
+}
+
 static void set_up_options(struct pairs *p)
 {
 	struct timeval t = { 3, 500000 };
@@ -417,6 +439,7 @@ int main(int argc, char **argv)
 	set_up_queues(&p);
 	set_up_ends(&p);
 	set_up_options(&p);
+	set_up_rare(&p);
 	watch(&p);
 	child = start_child(&p);
 	twin = dup(p.stream[0]);
@@ -429,6 +452,7 @@ int main(int argc, char **argv)
 	check_queues(&p);
 	check_ends(&p);
 	check_options(&p);
+	check_rare(&p);
 	check_watched(&p);
 	victim_check(fcntl(twin, F_SETFL, O_NONBLOCK) == 0 &&
 			     (fcntl(p.stream[0], F_GETFL) & O_NONBLOCK),

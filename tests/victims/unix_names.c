@@ -21,7 +21,7 @@ struct name {
 
 struct names {
 	struct name path, abstract, relative, removed, replaced, server, sender,
-		gone, quiet;
+		gone, quiet, own;
 	int listener, abstract_listener, relative_listener, removed_listener,
 		replaced_listener;
 	int client[2], accepted[2]; /* of listener; of one that is closed */
@@ -29,7 +29,9 @@ struct names {
 	int half_client, half_accepted;
 	int server_fd, sender_fd, connected, automatic, mutual[2], quiet_fd;
 	int child_accepted;
-	int zombie_accepted;
+	struct name automatic_name[2];
+	int automatic_client[2], automatic_accepted[2];
+	int zombie_accepted, self, named[2], to_dead;
 	pid_t child, zombie;
 };
 
@@ -180,7 +182,6 @@ static void set_up_connections(struct names *n)
 	n->waiting[1] = connected(SOCK_SEQPACKET, &n->abstract);
 	/* Of each connection one end is closed, and then the listener too. */
 	make_name(&other, "@", "closed");
-	victim_need(true, "names");
 	{
 		int fd = listening(SOCK_STREAM, &other, 5);
 		int gone;
@@ -271,6 +272,91 @@ static void set_up_datagrams(struct names *n)
 			    "bind");
 	}
 	put(n->mutual[0], "from a mutual one");
+}
+
+/* Two that are connected to each other by their names; one to a closed one. */
+static void set_up_named(struct names *n)
+{
+	struct name names[3];
+	int fd;
+
+	make_name(&names[0], "@", "one");
+	make_name(&names[1], "@", "two");
+	make_name(&names[2], "@", "dead");
+	for (int i = 0; i < 2; i++)
+		n->named[i] = bound(SOCK_DGRAM, &names[i]);
+	/* Nobody else may send once it is connected. */
+	send_to(n->sender_fd, &names[1], "before");
+	for (int i = 0; i < 2; i++)
+		victim_need(connect(n->named[i],
+				    (struct sockaddr *)&names[!i].un,
+				    names[!i].len) == 0,
+			    "connect");
+	put(n->named[0], "to the named");
+	fd = bound(SOCK_DGRAM, &names[2]);
+	n->to_dead = connected(SOCK_DGRAM, &names[2]);
+	close(fd);
+}
+
+/* SO_PASSCRED: the kernel finds a name for who connects. */
+static void set_up_automatic(struct names *n)
+{
+	struct name gone;
+	int on = 1;
+	int listener;
+
+	make_name(&gone, "@", "automatic");
+	listener = listening(SOCK_STREAM, &gone, 5);
+	for (int i = 0; i < 2; i++) {
+		const struct name *to = i ? &gone : &n->path;
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+		victim_need(setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on,
+				       sizeof(on)) == 0 &&
+				    connect(fd,
+					    (const struct sockaddr *)&to->un,
+					    to->len) == 0,
+			    "connect");
+		n->automatic_client[i] = fd;
+		n->automatic_accepted[i] = accepted(i ? listener : n->listener);
+		put(n->automatic_accepted[i], "with credentials");
+		n->automatic_name[i].len = sizeof(struct sockaddr_un);
+		victim_need(
+			getsockname(fd,
+				    (struct sockaddr *)&n->automatic_name[i].un,
+				    &n->automatic_name[i].len) == 0,
+			"name");
+	}
+	close(listener);
+}
+
+static void check_automatic(const struct names *n)
+{
+	struct name gone;
+
+	make_name(&gone, "@", "automatic");
+	for (int i = 0; i < 2; i++) {
+		is_named(getsockname, n->automatic_client[i],
+			 &n->automatic_name[i], "automatic");
+		is_named(getpeername, n->automatic_accepted[i],
+			 &n->automatic_name[i], "automatic, accepted");
+		is_named(getsockname, n->automatic_accepted[i],
+			 i ? &gone : &n->path, "accepted of an automatic one");
+		take(n->automatic_client[i], "with credentials");
+		put(n->automatic_client[i], "back");
+		take(n->automatic_accepted[i], "back");
+	}
+}
+
+/* It sends to itself. */
+static void set_up_self(struct names *n)
+{
+	make_name(&n->own, "@", "self");
+	n->self = bound(SOCK_DGRAM, &n->own);
+	victim_need(connect(n->self, (const struct sockaddr *)&n->own.un,
+			    n->own.len) == 0,
+		    "connect");
+	put(n->self, "to myself");
 }
 
 static void check_listeners(const struct names *n)
@@ -367,6 +453,39 @@ static void take_from(int fd, const struct name *n, const char *text)
 		     "%s: from %.40s (%u)", text, un.sun_path, len);
 }
 
+static void is_made_by_nobody(int fd, const char *what)
+{
+	struct ucred c = { 0 };
+	socklen_t len = sizeof(c);
+
+	victim_check(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &len) == 0 &&
+			     c.pid == 0 && c.uid == (uid_t)-1,
+		     "%s: made by %d (%u)", what, (int)c.pid, c.uid);
+}
+
+static void check_named(const struct names *n)
+{
+	struct name one, two, dead;
+
+	make_name(&one, "@", "one");
+	make_name(&two, "@", "two");
+	make_name(&dead, "@", "dead");
+	take_from(n->named[1], &n->sender, "before");
+	take_from(n->named[1], &one, "to the named");
+	victim_check(sendto(n->sender_fd, "x", 1, 0, (struct sockaddr *)&two.un,
+			    two.len) < 0 &&
+			     errno == EPERM,
+		     "from others: %s", strerror(errno));
+	put(n->named[1], "back");
+	take(n->named[0], "back");
+	is_named(getpeername, n->named[1], &one, "named");
+	is_made_by_nobody(n->named[0], "named");
+	is_named(getpeername, n->to_dead, &dead, "dead");
+	is_made_by_nobody(n->to_dead, "dead");
+	victim_check(send(n->to_dead, "x", 1, 0) < 0 && errno == ECONNREFUSED,
+		     "to a dead one: %s", strerror(errno));
+}
+
 static void check_datagrams(const struct names *n)
 {
 	struct name automatic = { .len = sizeof(automatic.un) };
@@ -386,6 +505,9 @@ static void check_datagrams(const struct names *n)
 	take_from(n->sender_fd, &n->server, "an answer");
 	send_to(n->server_fd, &automatic, "another");
 	take_from(n->automatic, &n->server, "another");
+	take_from(n->self, &n->own, "to myself");
+	put(n->self, "and again");
+	take_from(n->self, &n->own, "and again");
 	take(n->mutual[1], "from a mutual one");
 	put(n->mutual[1], "back");
 	take(n->mutual[0], "back");
@@ -402,12 +524,17 @@ int main(void)
 	start_child(&n);
 	leave_zombie(&n);
 	set_up_datagrams(&n);
+	set_up_self(&n);
+	set_up_automatic(&n);
+	set_up_named(&n);
 
 	victim_wait();
 
 	check_connections(&n);
 	check_listeners(&n);
 	check_datagrams(&n);
+	check_named(&n);
+	check_automatic(&n);
 	put(n.child_accepted, "done");
 	victim_need(waitpid(n.child, &status, 0) == n.child &&
 			    waitpid(n.zombie, NULL, 0) == n.zombie,
