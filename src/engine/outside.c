@@ -180,7 +180,9 @@ static int compare_holdings(const void *a, const void *b)
 		return x->kind < y->kind ? -1 : 1;
 	if (x->dev != y->dev)
 		return x->dev < y->dev ? -1 : 1;
-	return x->inode < y->inode ? -1 : x->inode > y->inode;
+	if (x->inode != y->inode)
+		return x->inode < y->inode ? -1 : 1;
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
 }
 
 int outside_new(const dev_t *devices, size_t count, struct outside **ret,
@@ -284,14 +286,28 @@ void outside_free(struct outside *o)
 	free(o);
 }
 
+/*
+ * Of several the one with the lowest number: others may be children of the
+ * tree that were born a moment ago.
+ */
 static pid_t find(const struct outside *o, const struct holding *key)
 {
 	const struct holding *h;
+	size_t from = 0, to = o->count;
 
-	if (!o->count)
-		return 0;
-	h = bsearch(key, o->list, o->count, sizeof(*key), compare_holdings);
-	return h ? h->pid : 0;
+	while (from < to) {
+		size_t at = from + (to - from) / 2;
+
+		if (compare_holdings(&o->list[at], key) < 0)
+			from = at + 1;
+		else
+			to = at;
+	}
+	h = &o->list[from];
+	return from < o->count && h->kind == key->kind && h->dev == key->dev &&
+			       h->inode == key->inode
+		       ? h->pid
+		       : 0;
 }
 
 pid_t outside_link(const struct outside *o, const char *link)
