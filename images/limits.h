@@ -23,6 +23,8 @@
 #define PIPE_MAX_BYTES     (1u << 20)
 #define STREAM_MAX_BYTES   (64u << 20) /* unread and unsent, one direction */
 #define STREAM_DATA_BYTES  (1u << 20)  /* of it in one record */
+#define DATAGRAMS_MAX      1024u       /* unread, of one socket */
+#define DATAGRAMS_BYTES    (2u << 20)  /* all of them */
 #define SOCKET_MAX_OPTIONS 128u
 #define OPTION_MAX_BYTES   64u
 #define PART_MAX_STREAMS   64u

@@ -9,11 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "repair/setsockopt.h"
 #include "util/cleanup.h"
-
-/* As in linux/io_uring.h of newer systems than this may be built on. */
-#define OP_COMMAND         46 /* IORING_OP_URING_CMD */
-#define COMMAND_SETSOCKOPT 3  /* SOCKET_URING_OP_SETSOCKOPT */
 
 enum step { ENTER, CHOOSE, READ, LEAVE, REUSE, STEPS };
 
@@ -29,25 +26,6 @@ struct chain {
 	int results[STEPS];
 };
 
-/*
- * Fields lie where the kernel's own header of that command has them: command
- * at off, level and name at addr, length at splice_fd_in, value at addr3.
- */
-static void set_option(struct io_uring_sqe *sqe, int fd, int level, int name,
-		       const int *value)
-{
-	const uint32_t what[2] = { (uint32_t)level, (uint32_t)name };
-	const uint64_t at = (uint64_t)(uintptr_t)value;
-
-	memset(sqe, 0, sizeof(*sqe));
-	sqe->opcode = OP_COMMAND;
-	sqe->fd = fd;
-	sqe->off = COMMAND_SETSOCKOPT;
-	memcpy(&sqe->addr, what, sizeof(what));
-	sqe->splice_fd_in = sizeof(*value);
-	memcpy((uint8_t *)sqe + 48, &at, sizeof(at));
-}
-
 static void prepare(struct chain *c, int fd, void *data, size_t room)
 {
 	for (int step = ENTER; step < STEPS; step++) {
@@ -57,18 +35,20 @@ static void prepare(struct chain *c, int fd, void *data, size_t room)
 			continue;
 		sqe = io_uring_get_sqe(&c->ring);
 		if (step == ENTER)
-			set_option(sqe, fd, IPPROTO_TCP, TCP_REPAIR, &c->enter);
+			setsockopt_prepare(sqe, fd, IPPROTO_TCP, TCP_REPAIR,
+					   &c->enter);
 		else if (step == CHOOSE)
-			set_option(sqe, fd, IPPROTO_TCP, TCP_REPAIR_QUEUE,
-				   &c->queue);
+			setsockopt_prepare(sqe, fd, IPPROTO_TCP,
+					   TCP_REPAIR_QUEUE, &c->queue);
 		else if (step == READ)
 			io_uring_prep_recv(sqe, fd, data, room,
 					   MSG_PEEK | MSG_DONTWAIT);
 		else if (step == LEAVE)
-			set_option(sqe, fd, IPPROTO_TCP, TCP_REPAIR, &c->leave);
+			setsockopt_prepare(sqe, fd, IPPROTO_TCP, TCP_REPAIR,
+					   &c->leave);
 		else
-			set_option(sqe, fd, SOL_SOCKET, SO_REUSEADDR,
-				   &c->reuse);
+			setsockopt_prepare(sqe, fd, SOL_SOCKET, SO_REUSEADDR,
+					   &c->reuse);
 		/* The last step belongs to no chain behind it. */
 		sqe->flags = step == REUSE ? 0 : IOSQE_IO_HARDLINK;
 		sqe->user_data = (uint64_t)step;

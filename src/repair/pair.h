@@ -17,10 +17,10 @@
  */
 
 /*
- * Connect `from`, which is bound to *own (port 0: to any), with `to`, which listens at *other
- * and is no use afterwards.  Both are new sockets, borrowed, left with
- * SO_REUSEADDR set; each address is of the family of its own socket.  *ret
- * is the other end: owned by the caller.  -EADDRINUSE, -EADDRNOTAVAIL and
+ * Connect `from`, which is bound to *own (port 0: to any), with `to`, which
+ * listens at *other and is no use afterwards.  Both are new sockets, borrowed,
+ * left with SO_REUSEADDR set; each address is of the family of its own socket.
+ * *ret is the other end: owned by the caller.  -EADDRINUSE, -EADDRNOTAVAIL and
  * -EACCES are about an address, which the text names.
  */
 int pair_join(int from, const union net_address *own, int to,

@@ -11,7 +11,7 @@ if [ "$(id -u)" != 0 ]; then
 	exit 0
 fi
 for kind in tcp_waiting tcp_urgent tcp_urgent_inline tcp_self tcp_reset \
-	tcp_closing tcp_filter udp_filter udp_unread udp_corked udp_member \
+	tcp_closing tcp_filter udp_filter udp_empty udp_corked udp_member \
 	udp_member6 udp_peek other_network mptcp udplite raw packet alg vsock unix \
 	netlink inotify pidfd io_uring userfaultfd \
 	perf_event namespace terminal maps secretmem second_link \
