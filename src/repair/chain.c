@@ -55,15 +55,16 @@ static void prepare(struct chain *c, int fd, void *data, size_t room)
 	}
 }
 
-static int collect(struct chain *c, unsigned int steps, struct err *err)
+/* Fewer are taken only when the kernel has no memory for more. */
+static int collect(struct chain *c, int steps, struct err *err)
 {
 	struct io_uring_cqe *cqe;
-	int r;
+	int r, taken;
 
-	r = io_uring_submit_and_wait(&c->ring, steps);
-	if (r < 0)
-		return err_num(err, -r, "io_uring");
-	for (unsigned int i = 0; i < steps; i++) {
+	taken = io_uring_submit_and_wait(&c->ring, (unsigned int)steps);
+	if (taken < 0)
+		return err_num(err, -taken, "io_uring");
+	for (int i = 0; i < taken; i++) {
 		do
 			r = io_uring_wait_cqe(&c->ring, &cqe);
 		while (r == -EINTR);
@@ -73,7 +74,21 @@ static int collect(struct chain *c, unsigned int steps, struct err *err)
 			c->results[cqe->user_data] = cqe->res;
 		io_uring_cqe_seen(&c->ring, cqe);
 	}
-	return 0;
+	return taken == steps ? 0 : err_num(err, ENOMEM, "io_uring");
+}
+
+/* Whatever has failed: it must not last. */
+static void leave(const struct chain *c, int fd)
+{
+	int on = 0;
+	socklen_t len = sizeof(on);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, &len) < 0 || !on)
+		return;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &c->leave,
+			 sizeof(c->leave));
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &c->reuse,
+			 sizeof(c->reuse));
 }
 
 static int run(struct chain *c, int fd, void *data, size_t room,
@@ -109,6 +124,8 @@ static int go(int fd, enum chain_queue queue, void *data, size_t room,
 		return err_num(err, -r, "io_uring");
 	r = run(&c, fd, data, room, err);
 	io_uring_queue_exit(&c.ring);
+	if (r < 0)
+		leave(&c, fd);
 	if (r == 0 && data)
 		*ret_len = (size_t)c.results[READ];
 	return r;

@@ -36,13 +36,13 @@ static void prepare(struct looking *l, int fd)
 static int run(struct looking *l, int fd, struct err *err)
 {
 	struct io_uring_cqe *cqe;
-	int r;
+	int r, taken;
 
 	prepare(l, fd);
-	r = io_uring_submit_and_wait(&l->ring, STEPS);
-	if (r < 0)
-		return err_num(err, -r, "io_uring");
-	for (int i = 0; i < STEPS; i++) {
+	taken = io_uring_submit_and_wait(&l->ring, STEPS);
+	if (taken < 0)
+		return err_num(err, -taken, "io_uring");
+	for (int i = 0; i < taken; i++) {
 		do
 			r = io_uring_wait_cqe(&l->ring, &cqe);
 		while (r == -EINTR);
@@ -52,7 +52,7 @@ static int run(struct looking *l, int fd, struct err *err)
 			l->results[cqe->user_data] = cqe->res;
 		io_uring_cqe_seen(&l->ring, cqe);
 	}
-	return 0;
+	return taken == STEPS ? 0 : err_num(err, ENOMEM, "io_uring");
 }
 
 static int result(const struct looking *l, struct err *err)
@@ -90,6 +90,10 @@ int datagram_peek(int fd, size_t after, void *data, size_t *ret_len,
 		return err_num(err, -r, "io_uring");
 	r = run(&l, fd, err);
 	io_uring_queue_exit(&l.ring);
+	/* Whatever has failed: it must not last. */
+	if (r < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &l.none,
+				 sizeof(l.none));
 	if (r == 0)
 		r = result(&l, err);
 	if (r < 0)

@@ -566,7 +566,8 @@ const struct resource_ops res_tcp_connection = {
 	.refused =
 		"connections to others, ones that nobody has accepted, urgent "
 		"data, TLS in the kernel, filters",
-	.changes = "sequence numbers, window and congestion state, cookies",
+	.changes = "sequence numbers, timestamps, segment size, windows, "
+		   "congestion state, keys (MD5, AO), cookies",
 	.tag = TAG_TCP_CONNECTION,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

@@ -192,7 +192,8 @@ const struct resource_ops res_udp = {
 		 "were not read with their sources",
 	.refused = "datagrams of others that were not read, multicast groups, "
 		   "filters",
-	.changes = "datagrams that arrive between the cut and the restore",
+	.changes = "datagrams that arrive between the cut and the restore; "
+		   "programs that choose among sockets of one port",
 	.tag = TAG_UDP,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,
