@@ -32,6 +32,10 @@ socklen_t pair_address_size(const union net_address *a);
 /* "ADDRESS port PORT". */
 void pair_address_text(const union net_address *a, char *ret, size_t room);
 
+/* That could not be done at an address: name it, and what to do. */
+int pair_address_failed(const char *step, const union net_address *a, int code,
+			struct err *err);
+
 /* As a socket of that family knows it: -EINVAL where it cannot. */
 int pair_address_as(const union net_address *a, int family,
 		    union net_address *ret);

@@ -125,7 +125,6 @@ static int udp_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 static int connect_to(int fd, const UdpRecord *rec, struct err *err)
 {
 	union net_address peer;
-	char text[80];
 	int r;
 
 	if (!rec->peer)
@@ -135,9 +134,7 @@ static int connect_to(int fd, const UdpRecord *rec, struct err *err)
 		return r;
 	if (connect(fd, &peer.any, pair_address_size(&peer)) == 0)
 		return 0;
-	r = -errno;
-	pair_address_text(&peer, text, sizeof(text));
-	return err_num(err, r, "connect to %s", text);
+	return pair_address_failed("connect to", &peer, errno, err);
 }
 
 static int udp_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,

@@ -171,16 +171,12 @@ static int make_sender(const union net_address *source, struct err *err)
 {
 	auto_close int fd =
 		socket(source->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	char text[80];
-	int r;
 
 	if (fd < 0)
 		return err_sys(err, "socket");
 	if (bind(fd, &source->any, pair_address_size(source)) == 0)
 		return take_fd(&fd);
-	r = -errno;
-	pair_address_text(source, text, sizeof(text));
-	return err_num(err, r, "bind to %s", text);
+	return pair_address_failed("bind to", source, errno, err);
 }
 
 /* UDP_SEGMENT of its own socket would cut it. */

@@ -134,7 +134,7 @@ taken=$!
 wait_for 10 grep -q up taken
 jobcr restore "$job" --detach >/dev/null 2>err
 result $((! $?)) "its port is taken: not restored"
-matches "$(cat err)" "*127.0.0.1 port $port*in use*" "by name"
+matches "$(cat err)" "*127.0.0.1 port $port*another program has it*in use*" "by name"
 is "$(ss -tanH state established)" "" "no half of it is left"
 kill $taken
 wait $taken 2>/dev/null
@@ -154,7 +154,7 @@ is "$?" 0 "at an address of the node: saved"
 ip addr del 192.0.2.77/32 dev lo
 jobcr restore "$job" --detach >/dev/null 2>err
 result $((! $?)) "not restored where that address is not"
-matches "$(cat err)" "*192.0.2.77 port*annot assign*" "by name"
+matches "$(cat err)" "*192.0.2.77 port*restore it where*annot assign*" "by name"
 ip addr add 192.0.2.77/32 dev lo
 jobcr restore "$job" --detach >/dev/null 2>err
 is "$?" 0 "restored where it is"
