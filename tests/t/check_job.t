@@ -24,7 +24,7 @@ jobcr kill "$job" KILL
 # A socket and, in another process, an inotify.
 job=$(jobcr run --detach --output o.txt -- python3 -c '
 import ctypes, os, socket, time
-s = socket.socket(socket.AF_NETLINK)
+s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)
 os.dup2(s.fileno(), 33)
 s.close()
 if os.fork() == 0:

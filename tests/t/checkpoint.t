@@ -92,7 +92,7 @@ is "$(cat tty.txt)" end "its output goes where the new one's goes"
 
 # Refused by name.
 job=$(jobcr run --detach --output r.txt -- python3 -c 'import socket, time
-s = socket.socket(socket.AF_NETLINK)
+s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)
 print("up", flush=True)
 time.sleep(1000)')
 wait_for 10 grep -q up r.txt

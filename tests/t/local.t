@@ -96,7 +96,7 @@ result $? "and none was begun"
 jobcr kill "$job" KILL
 jobcr wait "$job"
 job=$(jobcr run --detach --output tcp.txt -- python3 -c 'import socket, time
-s = socket.socket(socket.AF_NETLINK)
+s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)
 print("up", flush=True)
 time.sleep(1000)')
 wait_for 10 grep -q up tcp.txt
