@@ -24,6 +24,8 @@
 #define SEMAPHORES_MAX     65536u /* of one set */
 #define STREAM_MAX_BYTES   (64u << 20) /* unread and unsent, one direction */
 #define STREAM_DATA_BYTES  (1u << 20)  /* of it in one record */
+#define DATAGRAMS_MAX      1024u       /* unread, of one socket */
+#define DATAGRAMS_BYTES    (2u << 20)  /* all of them */
 #define SOCKET_MAX_OPTIONS 128u
 #define OPTION_MAX_BYTES   64u
 #define MESSAGE_MAX_BYTES  (2u << 20) /* in a socket */

@@ -32,8 +32,8 @@ static uint32_t scope_of(const union net_address *a)
 	return a->any.sa_family == AF_INET6 ? a->in6.sin6_scope_id : 0;
 }
 
-static void ask(const union net_address *local, const union net_address *peer,
-		struct question *q)
+static void ask(uint8_t protocol, const union net_address *local,
+		const union net_address *peer, struct question *q)
 {
 	struct inet_diag_sockid *id = &q->body.id;
 
@@ -42,7 +42,7 @@ static void ask(const union net_address *local, const union net_address *peer,
 	q->head.nlmsg_type = SOCK_DIAG_BY_FAMILY;
 	q->head.nlmsg_flags = NLM_F_REQUEST;
 	q->body.sdiag_family = (uint8_t)local->any.sa_family;
-	q->body.sdiag_protocol = IPPROTO_TCP;
+	q->body.sdiag_protocol = protocol;
 	q->body.idiag_states = ~0u;
 	put_address(local, id->idiag_src, &id->idiag_sport);
 	put_address(peer, id->idiag_dst, &id->idiag_dport);
@@ -71,8 +71,9 @@ static int answered(const void *data, size_t len, struct tcp_seen *ret,
 	return 0;
 }
 
-int sockdiag_tcp(const union net_address *local, const union net_address *peer,
-		 struct tcp_seen *ret, struct err *err)
+static int look(uint8_t protocol, const union net_address *local,
+		const union net_address *peer, struct tcp_seen *ret,
+		struct err *err)
 {
 	auto_close int fd =
 		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
@@ -82,7 +83,7 @@ int sockdiag_tcp(const union net_address *local, const union net_address *peer,
 
 	if (fd < 0)
 		return err_sys(err, "sock_diag: socket");
-	ask(local, peer, &q);
+	ask(protocol, local, peer, &q);
 	if (send(fd, &q, sizeof(q), 0) < 0)
 		return err_sys(err, "sock_diag: ask");
 	n = recv(fd, answer, sizeof(answer), 0);
@@ -90,4 +91,22 @@ int sockdiag_tcp(const union net_address *local, const union net_address *peer,
 		return n < 0 ? err_sys(err, "sock_diag: answer")
 			     : err_set(err, -EPROTO, "sock_diag: %zd bytes", n);
 	return answered(answer, (size_t)n, ret, err);
+}
+
+int sockdiag_tcp(const union net_address *local, const union net_address *peer,
+		 struct tcp_seen *ret, struct err *err)
+{
+	return look(IPPROTO_TCP, local, peer, ret, err);
+}
+
+/* Of UDP the kernel takes the two the other way round. */
+int sockdiag_udp(const union net_address *local, const union net_address *peer,
+		 uint32_t *ret_inode, struct err *err)
+{
+	struct tcp_seen seen;
+	int r = look(IPPROTO_UDP, peer, local, &seen, err);
+
+	if (r == 0)
+		*ret_inode = seen.inode;
+	return r;
 }

@@ -24,4 +24,11 @@ struct tcp_seen {
 int sockdiag_tcp(const union net_address *local, const union net_address *peer,
 		 struct tcp_seen *ret, struct err *err);
 
+/*
+ * The UDP socket at this address to which the peer's datagrams would go.
+ * -ENOENT: there is none.
+ */
+int sockdiag_udp(const union net_address *local, const union net_address *peer,
+		 uint32_t *ret_inode, struct err *err);
+
 #endif

@@ -9,11 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "repair/setsockopt.h"
 #include "util/cleanup.h"
-
-/* As in linux/io_uring.h of newer systems than this may be built on. */
-#define OP_COMMAND         46 /* IORING_OP_URING_CMD */
-#define COMMAND_SETSOCKOPT 3  /* SOCKET_URING_OP_SETSOCKOPT */
 
 enum step { ENTER, CHOOSE, READ, LEAVE, REUSE, STEPS };
 
@@ -29,25 +26,6 @@ struct chain {
 	int results[STEPS];
 };
 
-/*
- * Fields lie where the kernel's own header of that command has them: command
- * at off, level and name at addr, length at splice_fd_in, value at addr3.
- */
-static void set_option(struct io_uring_sqe *sqe, int fd, int level, int name,
-		       const int *value)
-{
-	const uint32_t what[2] = { (uint32_t)level, (uint32_t)name };
-	const uint64_t at = (uint64_t)(uintptr_t)value;
-
-	memset(sqe, 0, sizeof(*sqe));
-	sqe->opcode = OP_COMMAND;
-	sqe->fd = fd;
-	sqe->off = COMMAND_SETSOCKOPT;
-	memcpy(&sqe->addr, what, sizeof(what));
-	sqe->splice_fd_in = sizeof(*value);
-	memcpy((uint8_t *)sqe + 48, &at, sizeof(at));
-}
-
 static void prepare(struct chain *c, int fd, void *data, size_t room)
 {
 	for (int step = ENTER; step < STEPS; step++) {
@@ -57,33 +35,36 @@ static void prepare(struct chain *c, int fd, void *data, size_t room)
 			continue;
 		sqe = io_uring_get_sqe(&c->ring);
 		if (step == ENTER)
-			set_option(sqe, fd, IPPROTO_TCP, TCP_REPAIR, &c->enter);
+			setsockopt_prepare(sqe, fd, IPPROTO_TCP, TCP_REPAIR,
+					   &c->enter);
 		else if (step == CHOOSE)
-			set_option(sqe, fd, IPPROTO_TCP, TCP_REPAIR_QUEUE,
-				   &c->queue);
+			setsockopt_prepare(sqe, fd, IPPROTO_TCP,
+					   TCP_REPAIR_QUEUE, &c->queue);
 		else if (step == READ)
 			io_uring_prep_recv(sqe, fd, data, room,
 					   MSG_PEEK | MSG_DONTWAIT);
 		else if (step == LEAVE)
-			set_option(sqe, fd, IPPROTO_TCP, TCP_REPAIR, &c->leave);
+			setsockopt_prepare(sqe, fd, IPPROTO_TCP, TCP_REPAIR,
+					   &c->leave);
 		else
-			set_option(sqe, fd, SOL_SOCKET, SO_REUSEADDR,
-				   &c->reuse);
+			setsockopt_prepare(sqe, fd, SOL_SOCKET, SO_REUSEADDR,
+					   &c->reuse);
 		/* The last step belongs to no chain behind it. */
 		sqe->flags = step == REUSE ? 0 : IOSQE_IO_HARDLINK;
 		sqe->user_data = (uint64_t)step;
 	}
 }
 
-static int collect(struct chain *c, unsigned int steps, struct err *err)
+/* Fewer are taken only when the kernel has no memory for more. */
+static int collect(struct chain *c, int steps, struct err *err)
 {
 	struct io_uring_cqe *cqe;
-	int r;
+	int r, taken;
 
-	r = io_uring_submit_and_wait(&c->ring, steps);
-	if (r < 0)
-		return err_num(err, -r, "io_uring");
-	for (unsigned int i = 0; i < steps; i++) {
+	taken = io_uring_submit_and_wait(&c->ring, (unsigned int)steps);
+	if (taken < 0)
+		return err_num(err, -taken, "io_uring");
+	for (int i = 0; i < taken; i++) {
 		do
 			r = io_uring_wait_cqe(&c->ring, &cqe);
 		while (r == -EINTR);
@@ -93,7 +74,21 @@ static int collect(struct chain *c, unsigned int steps, struct err *err)
 			c->results[cqe->user_data] = cqe->res;
 		io_uring_cqe_seen(&c->ring, cqe);
 	}
-	return 0;
+	return taken == steps ? 0 : err_num(err, ENOMEM, "io_uring");
+}
+
+/* Whatever has failed: it must not last. */
+static void leave(const struct chain *c, int fd)
+{
+	int on = 0;
+	socklen_t len = sizeof(on);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, &len) < 0 || !on)
+		return;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &c->leave,
+			 sizeof(c->leave));
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &c->reuse,
+			 sizeof(c->reuse));
 }
 
 static int run(struct chain *c, int fd, void *data, size_t room,
@@ -129,6 +124,8 @@ static int go(int fd, enum chain_queue queue, void *data, size_t room,
 		return err_num(err, -r, "io_uring");
 	r = run(&c, fd, data, room, err);
 	io_uring_queue_exit(&c.ring);
+	if (r < 0)
+		leave(&c, fd);
 	if (r == 0 && data)
 		*ret_len = (size_t)c.results[READ];
 	return r;

@@ -70,14 +70,28 @@ int pair_address_as(const union net_address *a, int family,
 	return 0;
 }
 
-static int address_failed(const char *step, const union net_address *a,
-			  struct err *err)
+int pair_address_failed(const char *step, const union net_address *a, int code,
+			struct err *err)
 {
-	int code = errno;
 	char text[80];
 
 	pair_address_text(a, text, sizeof(text));
+	if (code == EADDRNOTAVAIL)
+		return err_num(
+			err, code,
+			"%s %s (restore it where that address is, or let "
+			"the program use 127.0.0.1)",
+			step, text);
+	if (code == EADDRINUSE)
+		return err_num(err, code, "%s %s (another program has it)",
+			       step, text);
 	return err_num(err, code, "%s %s", step, text);
+}
+
+static int address_failed(const char *step, const union net_address *a,
+			  struct err *err)
+{
+	return pair_address_failed(step, a, errno, err);
 }
 
 static int set_on(int fd, int level, int name, int value, struct err *err)

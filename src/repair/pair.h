@@ -17,10 +17,10 @@
  */
 
 /*
- * Connect `from`, which is bound to *own (port 0: to any), with `to`, which listens at *other
- * and is no use afterwards.  Both are new sockets, borrowed, left with
- * SO_REUSEADDR set; each address is of the family of its own socket.  *ret
- * is the other end: owned by the caller.  -EADDRINUSE, -EADDRNOTAVAIL and
+ * Connect `from`, which is bound to *own (port 0: to any), with `to`, which
+ * listens at *other and is no use afterwards.  Both are new sockets, borrowed,
+ * left with SO_REUSEADDR set; each address is of the family of its own socket.
+ * *ret is the other end: owned by the caller.  -EADDRINUSE, -EADDRNOTAVAIL and
  * -EACCES are about an address, which the text names.
  */
 int pair_join(int from, const union net_address *own, int to,
@@ -31,6 +31,10 @@ socklen_t pair_address_size(const union net_address *a);
 
 /* "ADDRESS port PORT". */
 void pair_address_text(const union net_address *a, char *ret, size_t room);
+
+/* That could not be done at an address: name it, and what to do. */
+int pair_address_failed(const char *step, const union net_address *a, int code,
+			struct err *err);
 
 /* As a socket of that family knows it: -EINVAL where it cannot. */
 int pair_address_as(const union net_address *a, int family,

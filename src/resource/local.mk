@@ -18,6 +18,7 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/net_options.c %D%/net_options.h
 %C%_libresource_a_SOURCES += %D%/net_socket.c %D%/net_socket.h
 %C%_libresource_a_SOURCES += %D%/tcp_peer.c %D%/tcp_peer.h
+%C%_libresource_a_SOURCES += %D%/udp_queue.c %D%/udp_queue.h
 
 # One line for each resource.
 %C%_libresource_a_SOURCES += %D%/chardev.c

@@ -163,28 +163,33 @@ static bool get(int fd, const struct option *o, struct net_value *ret)
 	return true;
 }
 
+static int kind(int fd, int what)
+{
+	int v = 0;
+	socklen_t len = sizeof(v);
+
+	return getsockopt(fd, SOL_SOCKET, what, &v, &len) < 0 ? -1 : v;
+}
+
 static int same_kind(int fd, struct err *err)
 {
-	const int what[] = { SO_DOMAIN, SO_TYPE, SO_PROTOCOL };
-	int v[3], made;
+	int made = socket(kind(fd, SO_DOMAIN), kind(fd, SO_TYPE) | SOCK_CLOEXEC,
+			  kind(fd, SO_PROTOCOL));
 
-	for (size_t i = 0; i < 3; i++) {
-		socklen_t len = sizeof(v[i]);
-
-		if (getsockopt(fd, SOL_SOCKET, what[i], &v[i], &len) < 0)
-			return err_sys(err, "kind of socket");
-	}
-	made = socket(v[0], v[1] | SOCK_CLOEXEC, v[2]);
 	return made < 0 ? err_sys(err, "socket") : made;
 }
 
-static bool is_stream(int fd)
+/* Whether to ask at all: there may be thousands of sockets. */
+static bool fits(const struct option *o, int domain, bool stream,
+		 bool connected)
 {
-	int type = 0;
-	socklen_t len = sizeof(type);
-
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
-	       type == SOCK_STREAM;
+	if ((connected && o->flags & UNCONNECTED) ||
+	    (stream && o->flags & DATAGRAMS))
+		return false;
+	return o->level == IPPROTO_TCP    ? stream
+	       : o->level == IPPROTO_UDP  ? !stream
+	       : o->level == IPPROTO_IPV6 ? domain == AF_INET6
+					  : true;
 }
 
 /* Or was, and has ended. */
@@ -202,7 +207,9 @@ int net_options_read(int fd, struct net_value *ret, size_t room,
 		     size_t *ret_count, struct err *err)
 {
 	auto_close int fresh = same_kind(fd, err);
-	bool connected = is_connected(fd), stream = is_stream(fd);
+	bool connected = is_connected(fd);
+	bool stream = kind(fd, SO_TYPE) == SOCK_STREAM;
+	int domain = kind(fd, SO_DOMAIN);
 	size_t n = 0;
 
 	if (fresh < 0)
@@ -211,8 +218,7 @@ int net_options_read(int fd, struct net_value *ret, size_t room,
 		const struct option *o = &options[i];
 		struct net_value have, plain;
 
-		if ((connected && o->flags & UNCONNECTED) ||
-		    (stream && o->flags & DATAGRAMS) || !get(fd, o, &have) ||
+		if (!fits(o, domain, stream, connected) || !get(fd, o, &have) ||
 		    !get(fresh, o, &plain))
 			continue;
 		if (have.len == plain.len &&

@@ -465,7 +465,6 @@ int net_bind(int fd, const SocketCommon *rec, bool reuse_address,
 	     struct err *err)
 {
 	union net_address local;
-	char text[80];
 	int r = set_options(fd, rec, true, err);
 
 	if (r == 0 && rec->domain == AF_INET6)
@@ -484,9 +483,7 @@ int net_bind(int fd, const SocketCommon *rec, bool reuse_address,
 		return r;
 	if (bind(fd, &local.any, pair_address_size(&local)) == 0)
 		return 0;
-	r = -errno;
-	pair_address_text(&local, text, sizeof(text));
-	return err_num(err, r, "bind to %s", text);
+	return pair_address_failed("bind to", &local, errno, err);
 }
 
 /* The last number of a file; 0: unknown. */

@@ -531,13 +531,19 @@ static int tcp_settle(struct restore_ctx *ctx, struct restore_task *task,
 {
 	const TcpRecord *rec = (const TcpRecord *)msg;
 	const struct restore_engine *e = ctx->engine;
-	int fd = e->get_fd(e->arg, rec->open->object);
+	int fd = e->get_fd(e->arg, rec->open->object), failed;
+	union net_address local;
 
 	(void)task;
 	(void)thread;
 	if (rec->kind == TCP_RECORD__KIND__LISTENING &&
-	    listen(fd, (int)rec->backlog) < 0)
-		return err_sys(err, "listen");
+	    listen(fd, (int)rec->backlog) < 0) {
+		failed = errno;
+		return net_local(fd, &local, err) < 0
+			       ? err->code
+			       : pair_address_failed("listen at", &local,
+						     failed, err);
+	}
 	/* What had arrived is there and remains so. */
 	if (rec->read_shut && shutdown(fd, SHUT_RD) < 0)
 		return err_sys(err, "shutdown");
@@ -566,7 +572,8 @@ const struct resource_ops res_tcp_connection = {
 	.refused =
 		"connections to others, ones that nobody has accepted, urgent "
 		"data, TLS in the kernel, filters",
-	.changes = "sequence numbers, window and congestion state, cookies",
+	.changes = "sequence numbers, timestamps, segment size, windows, "
+		   "congestion state, keys (MD5, AO), cookies",
 	.tag = TAG_TCP_CONNECTION,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

@@ -17,6 +17,7 @@
 #include "resource/net_socket.h"
 #include "resource/open_file.h"
 #include "resource/resource.h"
+#include "resource/udp_queue.h"
 #include "util/cleanup.h"
 
 static bool udp_match(const struct fd_view *fd)
@@ -24,21 +25,38 @@ static bool udp_match(const struct fd_view *fd)
 	return net_match(fd, SOCK_DGRAM, IPPROTO_UDP);
 }
 
-static void check_queues(const struct fd_view *fd, struct refusals *no)
+static int check_unread(const struct dump_ctx *ctx, const struct fd_view *fd,
+			struct refusals *no, struct err *err)
+{
+	struct udp_queue queue = { 0 };
+	int r = udp_queue_read(ctx, fd, &queue, err);
+
+	udp_queue_done(&queue);
+	if (r != -ENOTSUP)
+		return r;
+	net_refuse(fd, no, "let the program read them", "UDP socket with %s",
+		   err->text);
+	return 0;
+}
+
+static int check_queues(const struct dump_ctx *ctx, const struct fd_view *fd,
+			struct refusals *no, struct err *err)
 {
 	struct pollfd p = { .fd = fd->own_fd, .events = POLLIN | POLLRDHUP };
 	int unsent = 0;
 
-	if (poll(&p, 1, 0) == 1 && p.revents & POLLRDHUP)
-		net_refuse(fd, no, "close it",
-			   "UDP socket that was shut (shutdown)");
-	else if (p.revents & POLLIN)
-		net_refuse(fd, no, "let the program read them",
-			   "UDP socket with datagrams that were not read");
 	if (ioctl(fd->own_fd, SIOCOUTQ, &unsent) == 0 && unsent)
 		net_refuse(fd, no,
 			   "let it be sent: without MSG_MORE and UDP_CORK",
 			   "UDP socket with a datagram that is not sent yet");
+	if (poll(&p, 1, 0) != 1 || p.revents & POLLERR)
+		return 0;
+	if (p.revents & POLLRDHUP)
+		net_refuse(fd, no, "close it",
+			   "UDP socket that was shut (shutdown)");
+	else if (p.revents & POLLIN)
+		return check_unread(ctx, fd, no, err);
+	return 0;
 }
 
 static int udp_check(const struct dump_ctx *ctx, const struct fd_view *fd,
@@ -62,9 +80,7 @@ static int udp_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 			   "UDP socket that the kernel decapsulates for");
 	if (net_option(fd->own_fd, IPPROTO_UDP, UDP_CORK) > 0)
 		net_refuse(fd, no, "remove it", "UDP socket with UDP_CORK");
-	if (fd->task->leader)
-		check_queues(fd, no);
-	return 0;
+	return fd->task->leader ? check_queues(ctx, fd, no, err) : 0;
 }
 
 static int udp_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
@@ -75,6 +91,8 @@ static int udp_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 	SocketAddress peer_address;
 	UdpRecord rec = UDP_RECORD__INIT;
 	OpenFile open = OPEN_FILE__INIT;
+	struct pollfd p = { .fd = fd->own_fd, .events = POLLIN };
+	struct udp_queue queue = { 0 };
 	union net_address peer;
 	uint8_t host[16];
 	int r;
@@ -94,13 +112,19 @@ static int udp_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 		net_put_address(&peer, &peer_address, host);
 		rec.peer = &peer_address;
 	}
-	return img_put(ctx->out, TAG_UDP, &rec.base, err);
+	if (poll(&p, 1, 0) == 1 && p.revents & POLLIN)
+		r = udp_queue_read(ctx, fd, &queue, err);
+	rec.datagrams = queue.list;
+	rec.n_datagrams = queue.count;
+	if (r == 0)
+		r = img_put(ctx->out, TAG_UDP, &rec.base, err);
+	udp_queue_done(&queue);
+	return r;
 }
 
 static int connect_to(int fd, const UdpRecord *rec, struct err *err)
 {
 	union net_address peer;
-	char text[80];
 	int r;
 
 	if (!rec->peer)
@@ -110,9 +134,7 @@ static int connect_to(int fd, const UdpRecord *rec, struct err *err)
 		return r;
 	if (connect(fd, &peer.any, pair_address_size(&peer)) == 0)
 		return 0;
-	r = -errno;
-	pair_address_text(&peer, text, sizeof(text));
-	return err_num(err, r, "connect to %s", text);
+	return pair_address_failed("connect to", &peer, errno, err);
 }
 
 static int udp_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
@@ -143,6 +165,16 @@ static int udp_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 		     : e->set_fd(e->arg, rec->open->object, take_fd(&fd), err);
 }
 
+/* All who have sent something are there. */
+static int udp_settle(struct restore_ctx *ctx, struct restore_task *task,
+		      struct restore_thread *thread,
+		      const ProtobufCMessage *msg, struct err *err)
+{
+	(void)task;
+	(void)thread;
+	return udp_queue_send(ctx, (const UdpRecord *)msg, err);
+}
+
 static int udp_late(struct restore_ctx *ctx, struct restore_task *task, int fd,
 		    const ProtobufCMessage *msg, struct err *err)
 {
@@ -153,9 +185,12 @@ static int udp_late(struct restore_ctx *ctx, struct restore_task *task, int fd,
 
 const struct resource_ops res_udp = {
 	.name = "UDP",
-	.saved = "addresses, to whom it is connected, options",
-	.refused = "datagrams that were not read, multicast groups, filters",
-	.changes = "datagrams that arrive between the cut and the restore",
+	.saved = "addresses, to whom it is connected, options, datagrams that "
+		 "were not read with their sources",
+	.refused = "datagrams of others that were not read, multicast groups, "
+		   "filters",
+	.changes = "datagrams that arrive between the cut and the restore; "
+		   "programs that choose among sockets of one port",
 	.tag = TAG_UDP,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,
@@ -164,4 +199,6 @@ const struct resource_ops res_udp = {
 	.dump_file = udp_dump,
 	.restore_file = udp_restore,
 	.late_file = udp_late,
+	.stage2 = STAGE_EARLY,
+	.restore2 = udp_settle,
 };

@@ -70,9 +70,9 @@ rm go
 kill $peer
 
 # Who speaks to the job is outside.
-job=$(jobcr run --detach --output out.txt -- python3 server.py 127.0.0.1 0)
-wait_for 10 has_lines out.txt 1
-port=$(head -1 out.txt)
+job=$(jobcr run --detach --output served.txt -- python3 server.py 127.0.0.1 0)
+wait_for 10 has_lines served.txt 1
+port=$(head -1 served.txt)
 python3 -c 'import socket, sys, time
 c = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 print("up", flush=True)
@@ -88,13 +88,41 @@ jobcr checkpoint "$job" --kill >/dev/null 2>err
 is "$?" 3 "also when they have left"
 : >go
 jobcr wait "$job"
-is "$(tail -1 out.txt)" within "the job goes on"
+is "$(tail -1 served.txt)" within "the job goes on"
+rm go
+
+# So are datagrams that others have sent.
+job=$(jobcr run --detach --output udp.txt -- python3 -c '
+import os, socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+while not os.path.exists("go"):
+    time.sleep(0.02)
+print(s.recv(10).decode(), flush=True)')
+wait_for 10 has_lines udp.txt 1
+port=$(head -1 udp.txt)
+python3 -c 'import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.sendto(b"knock", ("127.0.0.1", int(sys.argv[1])))
+print("up", flush=True)
+time.sleep(1000)' "$port" >datagram &
+knock=$!
+wait_for 10 grep -q up datagram
+jobcr checkpoint "$job" --kill >/dev/null 2>err
+is "$?" 3 "a datagram from outside that was not read: refused, 3"
+matches "$(cat err)" "*datagrams from 127.0.0.1 port *outside the job*" \
+	"by name"
+kill $knock
+: >go
+jobcr wait "$job"
+is "$(tail -1 udp.txt)" knock "the job goes on and reads it"
 rm go
 
 # The port is taken.
-job=$(jobcr run --detach --output out.txt -- python3 server.py 127.0.0.1 0)
-wait_for 10 has_lines out.txt 1
-port=$(head -1 out.txt)
+job=$(jobcr run --detach --output taken.txt -- python3 server.py 127.0.0.1 0)
+wait_for 10 has_lines taken.txt 1
+port=$(head -1 taken.txt)
 jobcr checkpoint "$job" --kill >/dev/null 2>err
 is "$?" 0 "a job that speaks to itself is saved"
 is "$(ss -tanH "sport = :$port")" "" "and leaves nothing at its port"
@@ -106,7 +134,7 @@ taken=$!
 wait_for 10 grep -q up taken
 jobcr restore "$job" --detach >/dev/null 2>err
 result $((! $?)) "its port is taken: not restored"
-matches "$(cat err)" "*127.0.0.1 port $port*in use*" "by name"
+matches "$(cat err)" "*127.0.0.1 port $port*another program has it*in use*" "by name"
 is "$(ss -tanH state established)" "" "no half of it is left"
 kill $taken
 wait $taken 2>/dev/null
@@ -114,23 +142,23 @@ jobcr restore "$job" --detach >/dev/null 2>err
 is "$?" 0 "when it is free: restored"
 : >go
 jobcr wait "$job"
-is "$(tail -1 out.txt)" within "with its connection"
+is "$(tail -1 taken.txt)" within "with its connection"
 rm go
 
 # An address of the node.
 ip addr add 192.0.2.77/32 dev lo
-job=$(jobcr run --detach --output out.txt -- python3 server.py 192.0.2.77 0)
-wait_for 10 has_lines out.txt 1
+job=$(jobcr run --detach --output address.txt -- python3 server.py 192.0.2.77 0)
+wait_for 10 has_lines address.txt 1
 jobcr checkpoint "$job" --kill >/dev/null 2>err
 is "$?" 0 "at an address of the node: saved"
 ip addr del 192.0.2.77/32 dev lo
 jobcr restore "$job" --detach >/dev/null 2>err
 result $((! $?)) "not restored where that address is not"
-matches "$(cat err)" "*192.0.2.77 port*annot assign*" "by name"
+matches "$(cat err)" "*192.0.2.77 port*restore it where*annot assign*" "by name"
 ip addr add 192.0.2.77/32 dev lo
 jobcr restore "$job" --detach >/dev/null 2>err
 is "$?" 0 "restored where it is"
 : >go
 jobcr wait "$job"
-is "$(tail -1 out.txt)" within "with its connection"
+is "$(tail -1 address.txt)" within "with its connection"
 finish

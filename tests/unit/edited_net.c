@@ -39,7 +39,8 @@ static int be_job(void)
 	    getsockname(listener, (struct sockaddr *)&at, &len) < 0 ||
 	    connect(from, (struct sockaddr *)&at, len) < 0 ||
 	    accept(listener, NULL, NULL) < 0 || write(from, "abc", 3) != 3 ||
-	    bind(udp, (struct sockaddr *)&at, len) < 0)
+	    bind(udp, (struct sockaddr *)&at, len) < 0 ||
+	    sendto(udp, "abc", 3, 0, (struct sockaddr *)&at, len) != 3)
 		return 1;
 	printf("up\n");
 	fflush(stdout);
@@ -149,6 +150,32 @@ static void low_udp(ProtobufCMessage *msg)
 	((UdpRecord *)msg)->common->local->port = 53;
 }
 
+static void far_source(ProtobufCMessage *msg)
+{
+	UdpDatagram *d = ((UdpRecord *)msg)->datagrams[0];
+
+	d->sender = 0;
+	memcpy(d->source->host.data, "\300\0\2\1", 4);
+}
+
+static void low_source(ProtobufCMessage *msg)
+{
+	UdpDatagram *d = ((UdpRecord *)msg)->datagrams[0];
+
+	d->sender = 0;
+	d->source->port = 53;
+}
+
+static void sent_by_none(ProtobufCMessage *msg)
+{
+	((UdpRecord *)msg)->datagrams[0]->sender = 12345;
+}
+
+static void sent_by_output(ProtobufCMessage *msg)
+{
+	((UdpRecord *)msg)->datagrams[0]->sender = 1;
+}
+
 static void add_option(SocketCommon *common, int level, int name, int value)
 {
 	SocketOption *o = calloc(1, sizeof(*o));
@@ -240,6 +267,12 @@ static const struct edit {
 	  "no connection" },
 	{ "listeners that share a port", TAG_TCP, listens_connected, "TCP" },
 	{ "UDP at port 53", TAG_UDP, low_udp, "port 53" },
+	{ "a datagram of another node", TAG_UDP, far_source, "192.0.2.1" },
+	{ "a datagram of port 53", TAG_UDP, low_source, "port 53" },
+	{ "a datagram of no socket", TAG_UDP, sent_by_none,
+	  "of no UDP socket" },
+	{ "a datagram of another file", TAG_UDP, sent_by_output,
+	  "of no UDP socket" },
 	{ "SO_MARK", TAG_UDP, marked, "not permitted" },
 	{ "a high SO_PRIORITY", TAG_UDP, urgent_packets, "not permitted" },
 	{ "IP_TRANSPARENT", TAG_TCP, transparent, "not permitted" },

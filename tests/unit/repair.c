@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "repair/chain.h"
+#include "repair/datagram.h"
 #include "repair/leftover.h"
 #include "repair/pair.h"
 #include "repair/stream.h"
@@ -436,6 +437,53 @@ static void test_not_ours(void)
 	   "ended once more, and forgotten %s", err.text);
 }
 
+static void test_datagrams(void)
+{
+	auto_close int to = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	auto_close int from = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	auto_free uint8_t *data = malloc(DATAGRAM_MAX_BYTES);
+	union net_address at = loopback(0), source;
+	struct err err = { 0 };
+	int bad = 0, rounds = 700;
+	size_t len = 0;
+	char buf[8];
+
+	if (bind(to, &at.any, sizeof(at.in)) < 0)
+		return;
+	at = loopback(port_of(to));
+	ok(datagram_peek(to, 0, data, &len, &source, &err) == -ENOENT,
+	   "nothing is there: %s", err.text);
+	(void)sendto(from, "one", 3, 0, &at.any, sizeof(at.in));
+	(void)sendto(from, "second", 6, 0, &at.any, sizeof(at.in));
+	ok(datagram_peek(to, 0, data, &len, &source, &err) == 0 && len == 3 &&
+		   !memcmp(data, "one", 3) &&
+		   ntohs(source.in.sin_port) == port_of(from),
+	   "one, and who has sent it %s", err.text);
+	ok(datagram_peek(to, 3, data, &len, &source, &err) == 0 && len == 6 &&
+		   !memcmp(data, "second", 6),
+	   "the second %s", err.text);
+	ok(datagram_peek(to, 9, data, &len, &source, &err) == -ENOENT &&
+		   get(to, SOL_SOCKET, SO_PEEK_OFF) == -1,
+	   "no more");
+	for (int i = 0; i < rounds; i++) {
+		struct timespec t = { .tv_nsec = 150000 + i * 997 % 900000 };
+		pid_t child = fork();
+
+		if (child == 0)
+			for (;;)
+				(void)datagram_peek(to, 3, data, &len, &source,
+						    &err);
+		nanosleep(&t, NULL);
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		bad += get(to, SOL_SOCKET, SO_PEEK_OFF) != -1;
+	}
+	ok(!bad, "killed %d times: %d times not as before", rounds, bad);
+	ok(recv(to, buf, sizeof(buf), 0) == 3 &&
+		   recv(to, buf, sizeof(buf), 0) == 6,
+	   "and both can be read");
+}
+
 int main(void)
 {
 	struct err err = { 0 };
@@ -459,5 +507,6 @@ int main(void)
 	test_full(true);
 	test_moving();
 	test_killed();
+	test_datagrams();
 	return done_testing();
 }

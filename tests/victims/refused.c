@@ -132,13 +132,13 @@ static int open_udp_filter(void)
 	return attach_filter(socket(AF_INET, SOCK_DGRAM, 0));
 }
 
-static int open_udp_unread(void)
+static int open_udp_empty(void)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 	struct sockaddr_in at;
 
 	if (bind_loopback(fd, &at) < 0 ||
-	    sendto(fd, "x", 1, 0, (struct sockaddr *)&at, sizeof(at)) != 1)
+	    sendto(fd, "", 0, 0, (struct sockaddr *)&at, sizeof(at)) != 0)
 		return -1;
 	return fd;
 }
@@ -524,7 +524,7 @@ static const struct {
 	{ "tcp_closing", "which is closed already", open_tcp_closing },
 	{ "tcp_filter", "socket with a filter", open_tcp_filter },
 	{ "udp_filter", "socket with a filter", open_udp_filter },
-	{ "udp_unread", "datagrams that were not read", open_udp_unread },
+	{ "udp_empty", "an empty datagram unread", open_udp_empty },
 	{ "udp_corked", "a datagram that is not sent yet", open_udp_corked },
 	{ "udp_member", "member of multicast groups", open_udp_member },
 	{ "udp_member6", "member of multicast groups", open_udp_member6 },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* UDP: addresses, to whom it is connected, options. */
+/* UDP: addresses, options, datagrams that were not read. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +12,8 @@
 #include "../lib/victim.h"
 
 struct sockets {
-	int fresh, bound, connected, both[2], six, shared[2], away;
-	struct sockaddr_in bound_at, connected_at;
+	int fresh, bound, connected, both[2], six, shared[2], away, dual;
+	struct sockaddr_in bound_at, connected_at, gone_at;
 };
 
 static int get(int fd, int level, int name)
@@ -108,6 +108,48 @@ static void set_up(struct sockets *s)
 	s->connected_at = address_of(s->connected);
 }
 
+static void put(int fd, const struct sockaddr_in *to, const char *text)
+{
+	victim_need(sendto(fd, text, strlen(text), 0,
+			   (const struct sockaddr *)to,
+			   sizeof(*to)) == (ssize_t)strlen(text),
+		    text);
+}
+
+/* From several, one of them closed; one datagram is as long as can be. */
+static void set_up_queues(struct sockets *s)
+{
+	static char large[60000];
+	struct sockaddr_in6 any = { .sin6_family = AF_INET6 };
+	struct sockaddr_in at = { 0 };
+	socklen_t len = sizeof(any);
+	int gone = bound(0x7f000001);
+
+	memset(large, 'l', sizeof(large));
+	put(s->connected, &s->bound_at, "first");
+	put(gone, &s->bound_at, "of one that is gone");
+	put(s->bound, &s->bound_at, "of itself");
+	victim_need(send(s->both[0], large, sizeof(large), 0) ==
+				    sizeof(large) &&
+			    send(s->both[1], "back", 4, 0) == 4,
+		    "queues");
+	put(s->connected, &s->bound_at, "last");
+	s->gone_at = address_of(gone);
+	close(gone);
+	s->dual = socket(AF_INET6, SOCK_DGRAM, 0);
+	if (s->dual < 0)
+		return;
+	set(s->dual, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+	victim_need(bind(s->dual, (struct sockaddr *)&any, len) == 0 &&
+			    getsockname(s->dual, (struct sockaddr *)&any,
+					&len) == 0,
+		    "dual");
+	at.sin_family = AF_INET;
+	at.sin_port = any.sin6_port;
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	put(s->fresh, &at, "of IPv4");
+}
+
 static bool is(struct sockaddr_in a, struct sockaddr_in b)
 {
 	return a.sin_port == b.sin_port &&
@@ -124,6 +166,43 @@ static void pass(int from, int to, const char *text)
 				     (ssize_t)strlen(text) &&
 			     !strcmp(buf, text),
 		     "%s: \"%s\"", text, buf);
+}
+
+static void take(int fd, const char *text, struct sockaddr_in from)
+{
+	struct sockaddr_in in = { 0 };
+	socklen_t len = sizeof(in);
+	char buf[64] = "";
+
+	victim_check(recvfrom(fd, buf, sizeof(buf) - 1, MSG_DONTWAIT,
+			      (struct sockaddr *)&in,
+			      &len) == (ssize_t)strlen(text) &&
+			     !strcmp(buf, text) && is(in, from),
+		     "%s: \"%s\" of port %u", text, buf, ntohs(in.sin_port));
+}
+
+static void check_queues(const struct sockets *s)
+{
+	static char large[70000];
+	char byte;
+
+	take(s->bound, "first", s->connected_at);
+	take(s->bound, "of one that is gone", s->gone_at);
+	take(s->bound, "of itself", s->bound_at);
+	take(s->bound, "last", s->connected_at);
+	victim_check(recv(s->bound, &byte, 1, MSG_DONTWAIT) < 0 &&
+			     errno == EAGAIN,
+		     "no more");
+	victim_check(recv(s->both[1], large, sizeof(large), MSG_DONTWAIT) ==
+				     60000 &&
+			     large[0] == 'l' && large[59999] == 'l',
+		     "a large one");
+	take(s->both[0], "back", address_of(s->both[1]));
+	if (s->dual >= 0)
+		victim_check(recv(s->dual, large, sizeof(large),
+				  MSG_DONTWAIT) == 7 &&
+				     !memcmp(large, "of IPv4", 7),
+			     "between families");
 }
 
 static void check_addresses(const struct sockets *s)
@@ -201,10 +280,12 @@ int main(void)
 	struct sockets s = { 0 };
 
 	set_up(&s);
+	set_up_queues(&s);
 
 	victim_wait();
 
 	check_options(&s);
+	check_queues(&s);
 	set(s.connected, IPPROTO_UDP, UDP_SEGMENT, 0);
 	check_addresses(&s);
 	check_six(&s);
