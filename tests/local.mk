@@ -670,7 +670,9 @@ EXTRA_DIST += %D%/programs/agent.sh %D%/programs/asyncio.sh \
 	%D%/programs/multiprocessing.sh %D%/programs/nio.sh \
 	%D%/programs/node_sockets.sh
 EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
-	%D%/programs/gzip.sh %D%/programs/java.sh %D%/programs/nginx.sh \
+	%D%/programs/gzip.sh %D%/programs/java.sh %D%/programs/make.sh \
+	%D%/programs/mpi.c %D%/programs/mpi.sh %D%/programs/nginx.sh \
+	%D%/programs/postgres.sh \
 	%D%/programs/node.sh %D%/programs/redis.sh \
 	%D%/programs/perl.sh \
 	%D%/programs/pipeline.sh %D%/programs/python.sh \

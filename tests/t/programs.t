@@ -56,6 +56,18 @@ linked() {
 	fi
 }
 
+# run_mpi COMPILER STARTER: of one implementation.
+run_mpi() {
+	if ! command -v "$1" >/dev/null 2>&1; then
+		echo "ok 1 # SKIP $1 is not installed"
+	elif "$1" -O2 -o "$tmp/mpi" "$programs/mpi.c" >"$tmp/errors" 2>&1; then
+		"$survive" -n "$rounds" "$programs/mpi.sh" "$2" "$tmp/mpi"
+	else
+		echo "not ok 1 - $1 must make a program"
+		sed 's/^/# /' "$tmp/errors"
+	fi
+}
+
 {
 	run /usr/bin/python3 "$programs/python.sh"
 	run /usr/bin/python3 "$programs/asyncio.sh"
@@ -78,6 +90,10 @@ linked() {
 	run rg "$programs/ripgrep.sh"
 	run redis-server "$programs/redis.sh"
 	run ab "$programs/nginx.sh"
+	run make "$programs/make.sh"
+	run "$(ls -d /usr/lib/postgresql/*/bin/postgres 2>/dev/null | tail -n 1)" \
+		"$programs/postgres.sh"
+	run_mpi mpicc.mpich mpiexec.mpich
 	linked static gcc -static
 	linked static-pie gcc -static-pie
 	linked musl musl-gcc

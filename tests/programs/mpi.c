@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Ranks that hand blocks around in a ring, and agree on a sum each round. */
+#include <mpi.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WORDS  20000
+#define ROUNDS 150
+
+int main(int argc, char **argv)
+{
+	uint64_t *mine = malloc(WORDS * sizeof(*mine));
+	uint64_t *theirs = malloc(WORDS * sizeof(*theirs)), sum = 0;
+	int rank, ranks;
+
+	MPI_Init(&argc, &argv);
+	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+	MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+	for (int i = 0; i < WORDS; i++)
+		mine[i] = (uint64_t)rank * 1000003 + (uint64_t)i;
+	for (int round = 0; round < ROUNDS; round++) {
+		uint64_t part, all;
+
+		MPI_Sendrecv(mine, WORDS, MPI_UINT64_T, (rank + 1) % ranks, 0,
+			     theirs, WORDS, MPI_UINT64_T,
+			     (rank + ranks - 1) % ranks, 0, MPI_COMM_WORLD,
+			     MPI_STATUS_IGNORE);
+		for (int i = 0; i < WORDS; i++)
+			mine[i] = theirs[i] * 6364136223846793005ull +
+				  (uint64_t)round;
+		part = mine[round];
+		MPI_Allreduce(&part, &all, 1, MPI_UINT64_T, MPI_SUM,
+			      MPI_COMM_WORLD);
+		sum = sum * 31 + all;
+	}
+	if (rank == 0)
+		printf("%d ranks: %016llx\n", ranks, (unsigned long long)sum);
+	MPI_Finalize();
+	return 0;
+}
