@@ -52,6 +52,7 @@ result() { # status message
 	else
 		failed=1
 		echo "not ok $count - $2"
+		[ ! -s "$tmp/log" ] || sed 's/^/# /' "$tmp/log"
 	fi
 }
 

@@ -2,49 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Files between a checkpoint and a restore: carried, changed, removed, cut.
 set -u
-top_builddir=${top_builddir:-.}
+. "${top_srcdir:-.}/tests/lib/jobs.sh"
 jobcr=$top_builddir/jobcr
-JOBCR_LIBEXEC=${JOBCR_LIBEXEC:-$top_builddir}
-tmp=$(mktemp -d /tmp/jobcr-files.XXXXXX) || exit 1
-JOBCR_CONF=$tmp/conf
-export JOBCR_CONF JOBCR_LIBEXEC
-cleanup() {
-	for id in $("$jobcr" list | awk 'NR > 1 { print $1 }'); do
-		"$jobcr" kill "$id" KILL >/dev/null 2>&1
-	done
-	rm -rf "$tmp"
-}
-trap cleanup EXIT
-if [ "$(id -u)" != 0 ]; then
-	echo "1..0 # SKIP needs root"
-	exit 0
-fi
-n=0
-bad=0
-ok() { # status message
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		bad=1
-		echo "not ok $n - $2"
-		sed 's/^/# /' "$tmp/log"
-	fi
-}
-until_true() { # command...: at most 20 s
-	i=0
-	while ! "$@" 2>/dev/null; do
-		i=$((i + 1))
-		[ $i -lt 400 ] || return 1
-		sleep 0.05
-	done
-}
-mkdir "$tmp/run" "$tmp/store" "$tmp/node"
-cat >"$JOBCR_CONF" <<END
-StoreDir = "$tmp/store"
-RunDir = "$tmp/run"
-CarryFiles = { "$tmp/node" }
-END
+mkdir "$tmp/node"
+echo "CarryFiles = { \"$tmp/node\" }" >>"$JOBCR_CONF"
 : >"$tmp/log"
 
 # A script that reads itself as it goes, from a directory of the node, and
@@ -63,63 +24,63 @@ start() { # output [shell]
 	printf 'one\ntwo\n' >"$tmp/input"
 	id=$("$jobcr" run --detach --output "$1" -- "${2:-/bin/bash}" \
 		"$tmp/node/script" "$tmp" 2>"$tmp/log")
-	until_true grep -q one "$1"
+	wait_for 20 grep -q one "$1"
 	"$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
 }
 
 # The words may come after the command has ended; wait for them.
 refused() { # text
-	until_true try_restore || return 1
-	[ $status != 0 ] && until_true grep -q "$1" "$tmp/log"
+	wait_for 20 try_restore || return 1
+	[ $status != 0 ] && wait_for 20 grep -q "$1" "$tmp/log"
 }
 try_restore() {
 	"$jobcr" restore "$id" >"$tmp/log" 2>&1
 	status=$?
-	until_true test -s "$tmp/log"
+	wait_for 20 test -s "$tmp/log"
 	! grep -q "on this node already" "$tmp/log"
 }
 
 start "$tmp/out"
-ok $? "a job with files is saved"
+result $? "a job with files is saved"
 rm -r "$tmp/node"
 echo "printed after the snapshot" >>"$tmp/out"
 : >"$tmp/go"
 "$jobcr" restore "$id" >"$tmp/log" 2>&1
-ok $? "it goes on where its script is missing"
+result $? "it goes on where its script is missing"
 printf 'one\ntwo\n' | cmp -s - "$tmp/out"
-ok $? "its output is cut to what it had printed, and goes on"
+result $? "its output is cut to what it had printed, and goes on"
 
 mkdir "$tmp/node"
 cp "$tmp/script" "$tmp/node/script"
 start "$tmp/out2"
 echo three >>"$tmp/input"
 refused "$tmp/input: has 14 bytes now, not 8"
-ok $? "an input that grew is refused, with its name"
+result $? "an input that grew is refused, with its name"
 rm "$tmp/input"
 refused "$tmp/input: No such file"
-ok $? "an input that is gone is refused, with its name"
+result $? "an input that is gone is refused, with its name"
 start "$tmp/out3"
 : >"$tmp/out3"
 refused "$tmp/out3: has only 0 of 4 bytes"
-ok $? "an output that lost bytes is refused, with its name"
+result $? "an output that lost bytes is refused, with its name"
 
 # A program that is upgraded while its job is away.
 cp /bin/bash "$tmp/shell"
 start "$tmp/out4" "$tmp/shell"
 cp --remove-destination /bin/dash "$tmp/shell"
 refused "$tmp/shell: is another build than the one that ran: .*CarryFiles"
-ok $? "a program that was replaced is refused, with its name and the remedy"
+result $? "a program that was replaced is refused, with its name and the remedy"
 cp /bin/bash "$tmp/node/shell"
 start "$tmp/out5" "$tmp/node/shell"
 cp --remove-destination /bin/dash "$tmp/node/shell"
 : >"$tmp/go"
 "$jobcr" restore "$id" >"$tmp/log" 2>&1
-ok $? "one that travels with the snapshot is not missed"
+result $? "one that travels with the snapshot is not missed"
 grep -q "it has its own copies of files that .*: $tmp/node/shell$" \
 	"$tmp/log"
-ok $? "which is said"
+result $? "which is said"
 printf 'one\ntwo\n' | cmp -s - "$tmp/out5"
-ok $? "and the job goes on in it"
+result $? "and the job goes on in it"
 
 # A program that writes three files in its own ways, which go on growing after
 # a snapshot: as when a node fails, and the job goes on from what it has.
@@ -152,10 +113,10 @@ write() { # output [option...]
 	shift
 	id=$("$jobcr" run --detach --output "$out" "$@" -- python3 \
 		"$tmp/writer" "$tmp" 2>"$tmp/log")
-	until_true grep -q three "$out"
+	wait_for 20 grep -q three "$out"
 	"$jobcr" checkpoint "$id" >"$tmp/log" 2>&1
 	: >"$tmp/more"
-	until_true eval '[ "$(wc -l <"$tmp/added")" -gt 20 ]'
+	wait_for 20 eval '[ "$(wc -l <"$tmp/added")" -gt 20 ]'
 	"$jobcr" kill "$id" KILL
 	"$jobcr" wait "$id" >/dev/null 2>&1
 	cp "$tmp/added" "$tmp/added.was"
@@ -168,62 +129,62 @@ undisturbed() { # file
 }
 write "$tmp/out6"
 "$jobcr" restore "$id" >"$tmp/log" 2>&1
-ok $? "a job whose files have grown since goes on"
+result $? "a job whose files have grown since goes on"
 undisturbed "$tmp/added"
-ok $? "what it had appended is cut off"
+result $? "what it had appended is cut off"
 undisturbed "$tmp/ended"
-ok $? "also where it only writes at the end"
+result $? "also where it only writes at the end"
 for name in added ended; do
 	printf '1\n2\n3\n' | cat - "$tmp/$name.jobcr-1" |
 		cmp -s - "$tmp/$name.was"
-	ok $? "and kept in $name.jobcr-1"
+	result $? "and kept in $name.jobcr-1"
 done
 grep -q "appended .*in $tmp/added.jobcr-1, $tmp/ended.jobcr-1$" "$tmp/log"
-ok $? "which is said"
+result $? "which is said"
 "$jobcr" history "$id" | grep -q "files .*$tmp/added.jobcr-1"
-ok $? "and written into its history"
+result $? "and written into its history"
 [ ! -e "$tmp/inside.jobcr-1" ] && [ "$(wc -c <"$tmp/inside")" = 100 ]
-ok $? "a file that it changes inside is left alone"
+result $? "a file that it changes inside is left alone"
 write "$tmp/out7"
 : >"$tmp/added.jobcr-1"
 "$jobcr" restore "$id" >"$tmp/log" 2>&1
 [ ! -s "$tmp/added.jobcr-1" ] && [ -s "$tmp/added.jobcr-1.1" ]
-ok $? "a file that has that name is not overwritten"
+result $? "a file that has that name is not overwritten"
 write "$tmp/out8" --files keep
 "$jobcr" restore "$id" >"$tmp/log" 2>&1
 cat "$tmp/added.was" - <<END | cmp -s - "$tmp/added"
 end
 END
-ok $? "--files keep: nothing is cut"
+result $? "--files keep: nothing is cut"
 write "$tmp/out9" --files keep
 "$jobcr" restore "$id" --files refuse >"$tmp/log" 2>&1
 [ $? != 0 ] && grep -q "$tmp/added: was written after the snapshot" "$tmp/log"
-ok $? "--files refuse: it is refused, by name" 
+result $? "--files refuse: it is refused, by name" 
 cmp -s "$tmp/added" "$tmp/added.was"
-ok $? "and nothing was touched"
+result $? "and nothing was touched"
 
 # A job that ended at the cut did not write what came later.
 rm -f "$tmp/go" "$tmp/more" "$tmp/added"* "$tmp/ended"*
 id=$("$jobcr" run --detach --output "$tmp/out10" -- python3 "$tmp/writer" \
 	"$tmp" 2>"$tmp/log")
-until_true grep -q three "$tmp/out10"
+wait_for 20 grep -q three "$tmp/out10"
 "$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
 echo "another job's" >>"$tmp/added"
 : >"$tmp/more"
 "$jobcr" restore --detach "$id" >"$tmp/log" 2>&1
-until_true eval '[ "$(wc -l <"$tmp/added")" -gt 20 ]'
+wait_for 20 eval '[ "$(wc -l <"$tmp/added")" -gt 20 ]'
 printf "1\n2\n3\nanother job's\n4\n" | cmp -s -n 22 - "$tmp/added"
-ok $? "what others have appended is theirs"
+result $? "what others have appended is theirs"
 "$jobcr" kill "$id" KILL
 "$jobcr" wait "$id" >/dev/null 2>&1
 rm "$tmp/more"
 : >"$tmp/go"
 "$jobcr" restore "$id" >"$tmp/log" 2>&1
 undisturbed "$tmp/added"
-ok $? "but a second restore finds what the first run wrote"
+result $? "but a second restore finds what the first run wrote"
 "$jobcr" run --files some -- true 2>"$tmp/log"
 [ $? = 2 ] || grep -q 'files "some": rollback, keep or refuse' "$tmp/log"
-ok $? "there are three policies"
+result $? "there are three policies"
 
 # A job whose files were all moved.
 mkdir -p "$tmp/old/sub" "$tmp/aside"
@@ -233,18 +194,17 @@ rm -f "$tmp/old/go"
 printf 'one\ntwo\n' >"$tmp/old/input"
 id=$(cd "$tmp/old/sub" && "$jobcr" run --detach --output "$tmp/old/out" -- \
 	"$tmp/old/shell" ../script .. 2>"$tmp/log")
-until_true grep -q one "$tmp/old/out"
+wait_for 20 grep -q one "$tmp/old/out"
 "$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
 mv "$tmp/old" "$tmp/new"
 mv "$tmp/new/out" "$tmp/aside/out"
 : >"$tmp/new/go"
 "$jobcr" restore "$id" --map "$tmp/old/=$tmp/new" \
 	--map "$tmp/old/out=$tmp/aside/out" >"$tmp/log" 2>&1
-ok $? "--map: it goes on where its files are now"
+result $? "--map: it goes on where its files are now"
 printf 'one\ntwo\n' | cmp -s - "$tmp/aside/out"
-ok $? "with the longest path that fits"
+result $? "with the longest path that fits"
 "$jobcr" restore "$id" --map "old=/new" >"$tmp/log" 2>&1
 [ $? = 2 ] && grep -q 'old=/new": OLD=NEW with absolute paths' "$tmp/log"
-ok $? "what is no map is wrong use"
-echo "1..$n"
-exit $bad
+result $? "what is no map is wrong use"
+finish

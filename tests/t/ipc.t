@@ -2,48 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The IPC namespace of a job: its own, with the node's limits, or the node's.
 set -u
-top_builddir=${top_builddir:-.}
+. "${top_srcdir:-.}/tests/lib/jobs.sh"
 jobcr=$top_builddir/jobcr
-JOBCR_LIBEXEC=${JOBCR_LIBEXEC:-$top_builddir}
-tmp=$(mktemp -d /tmp/jobcr-ipc.XXXXXX) || exit 1
-JOBCR_CONF=$tmp/conf
-export JOBCR_CONF JOBCR_LIBEXEC
-cleanup() {
-	for id in $("$jobcr" list | awk 'NR > 1 { print $1 }'); do
-		"$jobcr" kill "$id" KILL >/dev/null 2>&1
-	done
-	rm -rf "$tmp"
-}
-trap cleanup EXIT
-if [ "$(id -u)" != 0 ]; then
-	echo "1..0 # SKIP needs root"
-	exit 0
-fi
 if ! command -v ipcmk >/dev/null; then
 	echo "1..0 # SKIP no ipcmk"
 	exit 0
 fi
-n=0
-bad=0
-ok() { # status message
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		bad=1
-		echo "not ok $n - $2"
-		sed 's/^/# /' "$tmp/log"
-	fi
-}
-until_true() { # command...: at most 20 s
-	i=0
-	while ! "$@" 2>/dev/null; do
-		i=$((i + 1))
-		[ $i -lt 400 ] || return 1
-		sleep 0.05
-	done
-}
-mkdir "$tmp/run" "$tmp/store"
 configure() { # line
 	printf 'StoreDir = "%s/store"\nRunDir = "%s/run"\n%s\n' "$tmp" "$tmp" \
 		"$1" >"$JOBCR_CONF"
@@ -65,19 +29,19 @@ END
 
 got=$(inside)
 [ -n "$got" ] && [ "$got" != "$own" ]
-ok $? "a job has an IPC namespace of its own"
+result $? "a job has an IPC namespace of its own"
 [ "$(inside --ipc=private)" = "$own" ]
-ok $((! $?)) "also when it asks for it"
+result $((! $?)) "also when it asks for it"
 [ "$(inside --ipc=host)" = "$own" ]
-ok $? "--ipc=host: it has the node's"
+result $? "--ipc=host: it has the node's"
 "$jobcr" run --ipc=none -- true >"$tmp/log" 2>&1
 [ $? != 0 ] && grep -q 'ipc "none": private or host' "$tmp/log"
-ok $? "other words are refused"
+result $? "other words are refused"
 configure "PrivateIPC = no"
 [ "$(inside)" = "$own" ]
-ok $? "PrivateIPC = no: it has the node's"
+result $? "PrivateIPC = no: it has the node's"
 [ "$(inside --ipc=private)" = "$own" ]
-ok $((! $?)) "unless it asks for its own"
+result $((! $?)) "unless it asks for its own"
 configure ""
 
 # Somebody has changed the limits: in a namespace that stands for the node.
@@ -92,7 +56,7 @@ END
 unshare --ipc sh "$tmp/node" >"$tmp/log" 2>&1 &&
 	diff "$tmp/outside" "$tmp/inside" >>"$tmp/log" &&
 	grep -q '^fs/mqueue/msg_max 17$' "$tmp/inside"
-ok $? "limits are those of the node"
+result $? "limits are those of the node"
 
 # Where the node shows its message queues the job sees its own.
 cat >"$tmp/node" <<END
@@ -106,7 +70,7 @@ made=
 unshare --ipc --mount sh "$tmp/node" >"$tmp/log" 2>&1 &&
 	printf 'mqueue\nof-the-job\nof-the-node\n' |
 	diff - "$tmp/queues" >>"$tmp/log"
-ok $? "where the node shows message queues a job sees its own"
+result $? "where the node shows message queues a job sees its own"
 [ -z "$made" ] || rmdir /dev/mqueue
 
 cat >"$tmp/job" <<'END'
@@ -117,7 +81,7 @@ ipcs -m -s -q
 END
 id=$("$jobcr" run --detach --output "$tmp/out" -- /bin/sh "$tmp/job" "$tmp" \
 	2>"$tmp/log")
-until_true grep -q "Semaphore Arrays" "$tmp/out"
+wait_for 20 grep -q "Semaphore Arrays" "$tmp/out"
 # Others in its namespace: root comes from outside.
 if command -v python3 >/dev/null && command -v nsenter >/dev/null; then
 	inner=$(pgrep -f "/bin/sh $tmp/job" | tail -n 1)
@@ -128,40 +92,39 @@ c = ctypes.CDLL(None)
 c.shmat.restype = ctypes.c_long
 open('$tmp/attached', 'w').write(str(c.shmat(0, None, 0)))
 open('$tmp/end').read()" 2>"$tmp/log" &
-	until_true test -s "$tmp/attached"
+	wait_for 20 test -s "$tmp/attached"
 	"$jobcr" checkpoint "$id" >"$tmp/log" 2>&1
 	[ $? != 0 ] && grep -q "id 0) that is attached outside the job (1 of 1" \
 		"$tmp/log"
-	ok $? "a segment that others have attached is refused"
+	result $? "a segment that others have attached is refused"
 	grep -q '^-  *-  *-  *a System V' "$tmp/log"
-	ok $? "as what is the job's as a whole"
+	result $? "as what is the job's as a whole"
 	: >"$tmp/end"
 	wait $!
 fi
 "$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
-ok $? "a job with objects that nobody uses is saved"
+result $? "a job with objects that nobody uses is saved"
 head -c 100000 "$tmp/out" | grep -q '^0x' && ! grep '^0x' "$tmp/out" |
 	awk '{ print $1 }' | grep -Fq -f - /dev/fd/3 3<<END
 $(ipcs -m -s -q)
 END
-ok $? "nothing of it is left on the node"
+result $? "nothing of it is left on the node"
 : >"$tmp/go"
 "$jobcr" restore "$id" >"$tmp/log" 2>&1
-ok $? "it is restored"
+result $? "it is restored"
 grep '^0x' "$tmp/out" | sort | uniq -c | awk '$1 != 2 { bad = 1 }
 	END { exit bad || NR != 3 }'
-ok $? "and sees the same objects"
+result $? "and sees the same objects"
 
 rm "$tmp/go"
 : >"$tmp/out"
 id=$("$jobcr" run --detach --output "$tmp/out" -- /bin/sh "$tmp/job" "$tmp" \
 	2>"$tmp/log")
-until_true grep -q "Semaphore Arrays" "$tmp/out"
+wait_for 20 grep -q "Semaphore Arrays" "$tmp/out"
 "$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
 configure "PrivateIPC = no"
 "$jobcr" restore "$id" >"$tmp/log" 2>&1
-[ $? != 0 ] && until_true grep -q "restored into the node's: see PrivateIPC" \
+[ $? != 0 ] && wait_for 20 grep -q "restored into the node's: see PrivateIPC" \
 	"$tmp/log"
-ok $? "no object is made in the node's namespace"
-echo "1..$n"
-exit $bad
+result $? "no object is made in the node's namespace"
+finish

@@ -3,47 +3,16 @@
 # Standard input and output that the job got from outside: pipes, fifos, a
 # terminal.  A restored job has those of whoever restores it.
 set -u
-top_builddir=${top_builddir:-.}
+. "${top_srcdir:-.}/tests/lib/jobs.sh"
 jobcr=$top_builddir/jobcr
-JOBCR_LIBEXEC=${JOBCR_LIBEXEC:-$top_builddir}
-tmp=$(mktemp -d /tmp/jobcr-stdio.XXXXXX) || exit 1
-JOBCR_CONF=$tmp/conf
-export JOBCR_CONF JOBCR_LIBEXEC
 holders=
 cleanup() {
 	for p in $holders; do
 		kill "$p" 2>/dev/null
 	done
-	for id in $("$jobcr" list | awk 'NR > 1 { print $1 }'); do
-		"$jobcr" kill "$id" KILL >/dev/null 2>&1
-	done
-	rm -rf "$tmp"
+	clean_up
 }
 trap cleanup EXIT
-if [ "$(id -u)" != 0 ]; then
-	echo "1..0 # SKIP needs root"
-	exit 0
-fi
-n=0
-bad=0
-ok() { # status message
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		bad=1
-		echo "not ok $n - $2"
-		sed 's/^/# /' "$tmp/log"
-	fi
-}
-until_true() { # command...: at most 20 s
-	i=0
-	while ! "$@" 2>/dev/null; do
-		i=$((i + 1))
-		[ $i -lt 400 ] || return 1
-		sleep 0.05
-	done
-}
 newest() {
 	"$jobcr" list | awk 'NR > 1 { id = $1 } END { print id }'
 }
@@ -52,9 +21,6 @@ hold() { # fifo: keep it open for writing, writing nothing
 	holders="$holders $!"
 }
 
-mkdir "$tmp/run" "$tmp/store"
-printf 'StoreDir = "%s/store"\nRunDir = "%s/run"\n' "$tmp" "$tmp" \
-	>"$JOBCR_CONF"
 : >"$tmp/log"
 
 # Counts to 40, waits for a line, and says it to both.
@@ -65,13 +31,13 @@ mkfifo "$tmp/in" "$tmp/again"
 hold "$tmp/in"
 "$jobcr" run -- /bin/bash -c "$job" <"$tmp/in" 2>"$tmp/err" |
 	cat >"$tmp/first" &
-until_true grep -q '^5$' "$tmp/first"
+wait_for 20 grep -q '^5$' "$tmp/first"
 id=$(newest)
 "$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
-ok $? "a job between pipes is saved"
+result $? "a job between pipes is saved"
 wait $!
 (
-	until_true grep -q '^40$' "$tmp/second"
+	wait_for 20 grep -q '^40$' "$tmp/second"
 	echo hello
 ) >"$tmp/again" &
 "$jobcr" restore "$id" <"$tmp/again" 2>"$tmp/log" | cat >"$tmp/second"
@@ -80,9 +46,9 @@ cat "$tmp/first" "$tmp/second" >"$tmp/all"
 	seq 40
 	echo got hello
 } | cmp -s - "$tmp/all"
-ok $? "it goes on between other pipes, and nothing is lost or twice"
+result $? "it goes on between other pipes, and nothing is lost or twice"
 grep -q '^err hello$' "$tmp/err"
-ok $? "what was a file is the same file"
+result $? "what was a file is the same file"
 
 # In a terminal.
 if command -v script >/dev/null; then
@@ -90,22 +56,22 @@ if command -v script >/dev/null; then
 	script -qec "'$jobcr' run -- /bin/bash -c '
 		i=0; while [ \$i -lt 40 ]; do i=\$((i + 1)); echo \$i;
 		sleep 0.05; done; tty'" /dev/null <"$tmp/in" >"$tmp/first" &
-	until_true grep -q '^5' "$tmp/first"
+	wait_for 20 grep -q '^5' "$tmp/first"
 	id=$(newest)
 	"$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
-	ok $? "a job in a terminal is saved"
+	result $? "a job in a terminal is saved"
 	wait $!
 	script -qec "'$jobcr' restore $id" /dev/null \
 		</dev/null >"$tmp/second" 2>&1
 	seq 40 >"$tmp/numbers"
 	cat "$tmp/first" "$tmp/second" | tr -d '\r' | grep '^[0-9][0-9]*$' |
 		cmp -s - "$tmp/numbers"
-	ok $? "it goes on in another terminal"
+	result $? "it goes on in another terminal"
 	grep -q /dev/pts/ "$tmp/second"
-	ok $? "which it has as its input"
+	result $? "which it has as its input"
 else
-	n=$((n + 1))
-	echo "ok $n # SKIP no script(1)"
+	count=$((count + 1))
+	echo "ok $count # SKIP no script(1)"
 fi
 
 # What is not standard input or output of the job is refused.
@@ -114,11 +80,10 @@ hold "$tmp/side"
 "$jobcr" run -- /bin/bash -c 'exec 9<"$0"; : >"$0.open"; sleep 1000' \
 	"$tmp/side" \
 	</dev/null >/dev/null 2>&1 &
-until_true test -e "$tmp/side.open"
+wait_for 20 test -e "$tmp/side.open"
 id=$(newest)
 "$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
 [ $? != 0 ] && grep -q "shared with process .*(sleep) outside" "$tmp/log"
-ok $? "another fifo from outside is refused by name"
+result $? "another fifo from outside is refused by name"
 "$jobcr" kill "$id" KILL >/dev/null 2>&1
-echo "1..$n"
-exit $bad
+finish
