@@ -139,6 +139,11 @@ UNIT_TESTS += %D%/unit/tree
 %C%_unit_tree_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/inode_path
+%C%_unit_inode_path_SOURCES = %D%/unit/inode_path.c
+%C%_unit_inode_path_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/ipc
 %C%_unit_ipc_SOURCES = %D%/unit/ipc.c
 %C%_unit_ipc_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \

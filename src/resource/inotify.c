@@ -18,6 +18,7 @@
 #include "images/limits.h"
 #include "images/tags.h"
 #include "kernel/inode_path.h"
+#include "resource/file_image.h"
 #include "resource/open_file.h"
 #include "resource/resource.h"
 #include "util/cleanup.h"
@@ -28,6 +29,9 @@
 
 /* What inotify_add_watch(2) takes and the kernel keeps. */
 #define WATCH_MASK (IN_ALL_EVENTS | IN_ONESHOT | IN_EXCL_UNLINK)
+
+/* What a checkpoint causes where the job has files that it writes or maps. */
+#define READER_MASK (IN_OPEN | IN_ACCESS | IN_CLOSE_NOWRITE)
 
 struct watch {
 	int number;
@@ -100,6 +104,76 @@ static int unread(const struct fd_view *fd, int *ret, struct err *err)
 						    : 0;
 }
 
+/* Watches that would tell of a reader. */
+struct readers {
+	const struct fd_view *group;
+	struct refusals *no;
+};
+
+static void refuse_reader(const struct readers *s, int number, const char *path)
+{
+	refusals_add(s->no, s->group->task->ns_pid, s->group->task->stat->comm,
+		     s->group->fd,
+		     "watch without IN_OPEN, IN_ACCESS and IN_CLOSE_NOWRITE",
+		     "inotify watch %d would tell the job that a checkpoint "
+		     "reads %s",
+		     number, path);
+}
+
+/* Of the directory that a file is in, 0: unknown. */
+static uint64_t inode_above(const struct fd_view *fd)
+{
+	auto_free char *dir = strdup(fd->link);
+	char *slash = dir ? strrchr(dir, '/') : NULL;
+	auto_close int dir_fd = -EBADF;
+	struct err ignored;
+	struct stat st;
+
+	if (!slash || dir[0] != '/')
+		return 0;
+	slash[slash == dir] = '\0';
+	dir_fd = file_open_for_task(fd->task, dir, O_PATH | O_DIRECTORY,
+				    &ignored);
+	return dir_fd < 0 || fstat(dir_fd, &st) < 0 ? 0 : st.st_ino;
+}
+
+/* By inodes alone: some file systems give stat(2) another device. */
+static int check_file(void *arg, const struct fd_view *fd, struct err *err)
+{
+	const struct readers *s = arg;
+	const char *text = s->group->fdinfo;
+	struct watch w;
+	uint64_t above;
+	int r;
+
+	if (!S_ISREG(fd->stat->st_mode) || fd->link[0] != '/')
+		return 0;
+	above = inode_above(fd);
+	while ((r = next_watch(&text, &w, err)) > 0)
+		if ((w.mask & READER_MASK) && (w.inode == fd->stat->st_ino ||
+					       (above && w.inode == above)))
+			refuse_reader(s, w.number, fd->link);
+	return r;
+}
+
+/* Before anything is opened that a watch of such a group would tell. */
+static int check_readers(const struct dump_ctx *ctx, const struct fd_view *fd,
+			 struct refusals *no, struct err *err)
+{
+	struct readers s = { .group = fd, .no = no };
+	const struct dump_engine *e = ctx->engine;
+	const char *text = fd->fdinfo;
+	uint32_t all = 0;
+	struct watch w;
+	int r;
+
+	while ((r = next_watch(&text, &w, err)) > 0)
+		all |= w.mask;
+	return r < 0 || !(all & READER_MASK)
+		       ? r
+		       : e->each_file(e->arg, check_file, &s, err);
+}
+
 static int check_watches(const struct fd_view *fd, struct refusals *no,
 			 struct err *err)
 {
@@ -113,8 +187,8 @@ static int check_watches(const struct fd_view *fd, struct refusals *no,
 
 		r = path_of(fd, &w, &path, &why);
 		if (r < 0)
-			refusals_add(no, fd->task->ns_pid,
-				     fd->task->stat->comm, fd->fd, "close it",
+			refusals_add(no, fd->task->ns_pid, fd->task->stat->comm,
+				     fd->fd, "close it",
 				     "inotify watch %d on inode %lu of device "
 				     "%u:%u, which cannot be found again: %s",
 				     w.number, (unsigned long)w.inode,
@@ -135,7 +209,9 @@ static int inotify_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
 			     "let the program read them, or close it",
 			     "inotify watches with events not read yet");
-	r = check_watches(fd, no, err);
+	r = check_readers(ctx, fd, no, err);
+	if (r == 0)
+		r = check_watches(fd, no, err);
 	return r < 0 ? r : open_file_check(ctx, fd, no, err);
 }
 
@@ -318,8 +394,9 @@ static int inotify_late(struct restore_ctx *ctx, struct restore_task *task,
 const struct resource_ops res_inotify = {
 	.name = "inotify",
 	.saved = "watches with their numbers, by path",
-	.refused = "events not read yet; watches of removed files, and on file "
-		   "systems without handles",
+	.refused = "events not read yet; watches of removed files, on file "
+		   "systems without handles, and of readers where the job has "
+		   "files",
 	.changes = "what happens to watched files while the job is away is not "
 		   "reported",
 	.tag = TAG_INOTIFY,

@@ -115,6 +115,11 @@ struct dump_engine {
 	/* Object number of the open file of the tree with this inode, for
 	 * kinds of which there is one for each; 0: none. */
 	uint32_t (*inode_object)(void *arg, dev_t dev, uint64_t inode);
+	/* All files of the tree, open or only mapped, until fn fails. */
+	int (*each_file)(void *arg,
+			 int (*fn)(void *fn_arg, const struct fd_view *fd,
+				   struct err *err),
+			 void *fn_arg, struct err *err);
 	/* A descriptor of an open file of the tree: owned by the caller. */
 	int (*open_object)(void *arg, uint32_t object, int *ret_fd,
 			   struct err *err);
