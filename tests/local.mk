@@ -734,6 +734,12 @@ UNIT_TESTS += %D%/unit/edited
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 
+UNIT_TESTS += %D%/unit/charged
+%C%_unit_charged_SOURCES = %D%/unit/charged.c
+%C%_unit_charged_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+
 UNIT_TESTS += %D%/unit/edited_ipc
 %C%_unit_edited_ipc_SOURCES = %D%/unit/edited_ipc.c
 %C%_unit_edited_ipc_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \

@@ -296,6 +296,26 @@ static int inotify_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 	return r;
 }
 
+/* The kernel counts it, and its watches, for whoever makes it. */
+static int make_group(const struct restore_ctx *ctx, struct err *err)
+{
+	const struct user_id user = {
+		.uid = ctx->owner->uid,
+		.gid = ctx->owner->gid,
+		.ngroups = ctx->owner->ngroups,
+		.groups = (gid_t *)ctx->owner->groups,
+	};
+	int fd, r = count_as_user(&user, err);
+
+	if (r < 0)
+		return r;
+	fd = inotify_init1(IN_CLOEXEC);
+	if (fd < 0)
+		fd = err_sys(err, "inotify_init1");
+	count_as_root();
+	return fd;
+}
+
 /* Only who may read a file may watch it. */
 static int watch_as_owner(const struct restore_ctx *ctx, int fd, int file,
 			  uint32_t mask, struct err *err)
@@ -350,11 +370,11 @@ static int inotify_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 {
 	const InotifyRecord *rec = (const InotifyRecord *)msg;
 	const struct restore_engine *e = ctx->engine;
-	auto_close int fd = inotify_init1(IN_CLOEXEC);
+	auto_close int fd = make_group(ctx, err);
 	int r = 0;
 
 	if (fd < 0)
-		return err_sys(err, "inotify_init1");
+		return fd;
 	if (rec->n_watches > WATCH_MAX)
 		return err_set(err, -EBADMSG, "%zu inotify watches",
 			       rec->n_watches);
