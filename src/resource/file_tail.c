@@ -65,7 +65,7 @@ static int create_aside(const struct restore_ctx *ctx, const char *path,
 			name = NULL;
 			return err_num(err, ENOMEM, "path");
 		}
-		fd = e->open_path(e->arg, name,
+		fd = e->open_here(e->arg, name,
 				  O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode,
 				  err);
 		if (fd >= 0)
@@ -80,9 +80,9 @@ static int copy_tail(int from, int to, off_t start, off_t end, struct err *err)
 
 	while (start < end) {
 		size_t want = (size_t)(end - start);
-		ssize_t n = pread(from, buf,
-				  want < sizeof(buf) ? want : sizeof(buf),
-				  start);
+		ssize_t n =
+			pread(from, buf,
+			      want < sizeof(buf) ? want : sizeof(buf), start);
 
 		if (n <= 0)
 			return n < 0 ? err_sys(err, "read")
@@ -107,7 +107,7 @@ static int put_aside(const struct restore_ctx *ctx, const FileRecord *rec,
 	auto_close int from = -EBADF, to = -EBADF;
 	int r;
 
-	from = e->open_path(e->arg, path, O_RDONLY | O_CLOEXEC, 0, err);
+	from = e->open_here(e->arg, path, O_RDONLY | O_CLOEXEC, 0, err);
 	if (from < 0)
 		return from;
 	to = create_aside(ctx, path, st->st_mode & 0777, &name, err);
@@ -123,19 +123,25 @@ static int put_aside(const struct restore_ctx *ctx, const FileRecord *rec,
 int file_tail_put_aside(const struct restore_ctx *ctx, const FileRecord *rec,
 			int fd, struct err *err)
 {
-	auto_free char *path =
+	const struct restore_engine *e = ctx->engine;
+	auto_free char *was =
 		strndup((const char *)rec->path.data, rec->path.len);
+	char path[PATH_MAX];
 	struct stat st;
 	int r;
 
 	if (ctx->files == FILES_KEEP || rec->output || !is_appended(rec))
 		return 0;
-	if (!path)
+	if (!was)
 		return err_num(err, ENOMEM, "path");
 	if (fstat(fd, &st) < 0)
 		return err_sys(err, "fstat");
 	if ((uint64_t)st.st_size <= rec->size)
 		return 0;
+	/* What is put aside lies beside the file, where that is now. */
+	r = e->map_path(e->arg, was, path, err);
+	if (r < 0)
+		return r;
 	r = put_aside(ctx, rec, path, &st, err);
 	if (r == 0 && ftruncate(fd, (off_t)rec->size) < 0)
 		r = err_sys(err, "cut to %llu bytes",

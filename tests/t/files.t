@@ -243,6 +243,13 @@ mv "$tmp/new/out" "$tmp/aside/out"
 ok $? "--map: it goes on where its files are now"
 printf 'one\ntwo\n' | cmp -s - "$tmp/aside/out"
 ok $? "with the longest path that fits"
+write "$tmp/out11"
+mkdir "$tmp/moved"
+mv "$tmp/added" "$tmp/moved/a"
+"$jobcr" restore "$id" --map "$tmp/added=$tmp/moved/a" >"$tmp/log" 2>&1
+undisturbed "$tmp/moved/a" && [ -s "$tmp/moved/a.jobcr-1" ] &&
+	grep -q "appended .*in .*$tmp/moved/a.jobcr-1" "$tmp/log"
+ok $? "what was appended is kept beside the file, where it is now"
 "$jobcr" restore "$id" --map "old=/new" >"$tmp/log" 2>&1
 [ $? = 2 ] && grep -q 'old=/new": OLD=NEW with absolute paths' "$tmp/log"
 ok $? "what is no map is wrong use"
