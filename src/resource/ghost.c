@@ -155,7 +155,7 @@ static int unlink_as_owner(const struct restore_ctx *ctx, const char *dir,
 	auto_close int dir_fd = -EBADF;
 	int r;
 
-	dir_fd = e->open_path(e->arg, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+	dir_fd = e->open_here(e->arg, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
 			      err);
 	if (dir_fd < 0)
 		return dir_fd;
@@ -179,7 +179,7 @@ static int make_and_unlink(const struct restore_ctx *ctx, const char *dir,
 		path = NULL;
 		return err_num(err, ENOMEM, "path");
 	}
-	fd = e->open_path(e->arg, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+	fd = e->open_here(e->arg, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
 			  0600, err);
 	if (fd < 0)
 		return fd;
@@ -191,7 +191,7 @@ static int make_nameless(const struct restore_ctx *ctx, const char *dir,
 			 struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
-	int fd = e->open_path(e->arg, dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600,
+	int fd = e->open_here(e->arg, dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600,
 			      err);
 	char name[64];
 
@@ -354,7 +354,7 @@ static int use_existing(const struct restore_ctx *ctx, const GhostRecord *rec,
 	struct stat st;
 	int r;
 
-	fd = e->open_path(e->arg, path,
+	fd = e->open_here(e->arg, path,
 			  O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0,
 			  &ignored);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
@@ -375,9 +375,8 @@ static int remove_own(const struct restore_ctx *ctx, const GhostRecord *rec,
 		      const char *dir, const char *path, struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
-	auto_close int fd = e->open_path(e->arg, path,
-					 O_PATH | O_NOFOLLOW | O_CLOEXEC, 0,
-					 err);
+	auto_close int fd = e->open_here(
+		e->arg, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, err);
 	auto_free char *origin = NULL;
 	int r;
 
@@ -404,12 +403,12 @@ static int make_named(const struct restore_ctx *ctx, const GhostRecord *rec,
 
 	if (!dir || rec->page_size != IMAGE_PAGE)
 		return err_set(err, -EBADMSG, "is no path of a file");
-	fd = e->open_path(e->arg, path, flags, 0600, err);
+	fd = e->open_here(e->arg, path, flags, 0600, err);
 	if (fd == -EEXIST) {
 		r = remove_own(ctx, rec, dir, path, err);
 		if (r < 0)
 			return r;
-		fd = e->open_path(e->arg, path, flags, 0600, err);
+		fd = e->open_here(e->arg, path, flags, 0600, err);
 	}
 	if (fd < 0)
 		return fd;
@@ -431,12 +430,18 @@ static int ghost_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 			 struct err *err)
 {
 	const GhostRecord *rec = (const GhostRecord *)msg;
-	auto_free char *path =
+	const struct restore_engine *e = ctx->engine;
+	auto_free char *was =
 		strndup((const char *)rec->path.data, rec->path.len);
-	int r = 0;
+	char path[PATH_MAX];
+	int r;
 
-	if (!path)
+	if (!was)
 		return err_num(err, ENOMEM, "path");
+	/* Once for all: a name is removed from the directory it was made in. */
+	r = e->map_path(e->arg, was, path, err);
+	if (r < 0)
+		return r;
 	if (rec->origin) {
 		r = make_named(ctx, rec, path, err);
 		return r < 0 ? err_wrap(err, r, "shared memory %s", path) : 0;
@@ -444,7 +449,7 @@ static int ghost_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 	if (rec->linked)
 		r = use_existing(ctx, rec, path, err);
 	if (r == 0 && rec->linked)
-		ctx->engine->remark(ctx->engine->arg, REMARK_COPIED, path);
+		e->remark(e->arg, REMARK_COPIED, path);
 	if (r == 0)
 		r = make(ctx, rec, path, err);
 	return r < 0 ? err_wrap(err, r, "contents of %s", path) : 0;

@@ -250,6 +250,27 @@ mv "$tmp/added" "$tmp/moved/a"
 undisturbed "$tmp/moved/a" && [ -s "$tmp/moved/a.jobcr-1" ] &&
 	grep -q "appended .*in .*$tmp/moved/a.jobcr-1" "$tmp/log"
 ok $? "what was appended is kept beside the file, where it is now"
+# A file without a name is made again under the one that it has now.
+rm -f "$tmp/go"
+cat >"$tmp/holder" <<'END'
+exec 5<>"$1/gone"
+rm "$1/gone"
+echo kept >&5
+echo ready
+while ! [ -e "$1/go" ]; do sleep 0.05; done
+cat /proc/self/fd/5
+END
+id=$("$jobcr" run --detach --output "$tmp/out12" -- /bin/bash "$tmp/holder" \
+	"$tmp" 2>"$tmp/log")
+until_true grep -q ready "$tmp/out12"
+"$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
+echo precious >"$tmp/gone"
+: >"$tmp/go"
+"$jobcr" restore "$id" --map "$tmp/gone=$tmp/moved/gone" >"$tmp/log" 2>&1 &&
+	printf 'ready\nkept\n' | cmp - "$tmp/out12" >>"$tmp/log"
+ok $? "--map of a file without a name"
+[ "$(cat "$tmp/gone")" = precious ] && ! [ -e "$tmp/moved/gone" ]
+ok $? "leaves none behind, and takes none away"
 "$jobcr" restore "$id" --map "old=/new" >"$tmp/log" 2>&1
 [ $? = 2 ] && grep -q 'old=/new": OLD=NEW with absolute paths' "$tmp/log"
 ok $? "what is no map is wrong use"
