@@ -26,6 +26,7 @@
 
 #define SET_NEXT_WATCH _IOW('I', 0, int32_t)
 #define WATCH_MAX      (1 << 20) /* limit of the kernel's, at most */
+#define LINE_BYTES     (256 + 2 * MAX_HANDLE_SZ)
 
 /* What inotify_add_watch(2) takes and the kernel keeps. */
 #define WATCH_MASK (IN_ALL_EVENTS | IN_ONESHOT | IN_EXCL_UNLINK)
@@ -61,23 +62,29 @@ static bool parse_hex(const char *text, uint8_t *ret, size_t count)
 	return true;
 }
 
-/* 1: *text is behind a watch; 0: there is no further one. */
+/*
+ * 1: *text is behind a watch; 0: there is no further one.  A line is copied:
+ * sscanf(3) looks for the end of what it is given, and there may be megabytes.
+ */
 static int next_watch(const char **text, struct watch *w, struct err *err)
 {
-	const char *line = strstr(*text, "inotify wd:");
+	const char *found = strstr(*text, "inotify wd:");
 	unsigned int device, bytes = 0, type = 0;
 	unsigned long inode;
+	char line[LINE_BYTES];
 	int end = 0;
 
-	if (!line)
+	if (!found)
 		return 0;
+	(void)snprintf(line, sizeof(line), "%.*s", (int)strcspn(found, "\n"),
+		       found);
 	if (sscanf(line,
 		   "inotify wd:%x ino:%lx sdev:%x mask:%x ignored_mask:%*x "
 		   "fhandle-bytes:%x fhandle-type:%x f_handle:%n",
 		   (unsigned int *)&w->number, &inode, &device, &w->mask,
 		   &bytes, &type, &end) < 4)
 		return err_set(err, -EIO, "fdinfo: unknown format");
-	*text = line + strlen("inotify wd:");
+	*text = found + strlen("inotify wd:");
 	w->inode = inode;
 	w->device = makedev(device >> 20, device & 0xfffff);
 	w->mask &= WATCH_MASK;
@@ -104,20 +111,64 @@ static int unread(const struct fd_view *fd, int *ret, struct err *err)
 						    : 0;
 }
 
-/* Watches that would tell of a reader. */
+/* Watches that would tell of a reader, by inode. */
 struct readers {
 	const struct fd_view *group;
 	struct refusals *no;
+	struct reader {
+		uint64_t inode;
+		int number;
+	} * v;
+	size_t count;
 };
 
-static void refuse_reader(const struct readers *s, int number, const char *path)
+static int by_inode(const void *a, const void *b)
 {
-	refusals_add(s->no, s->group->task->ns_pid, s->group->task->stat->comm,
-		     s->group->fd,
-		     "watch without IN_OPEN, IN_ACCESS and IN_CLOSE_NOWRITE",
-		     "inotify watch %d would tell the job that a checkpoint "
-		     "reads %s",
-		     number, path);
+	const struct reader *x = a, *y = b;
+
+	return (x->inode > y->inode) - (x->inode < y->inode);
+}
+
+static int find_readers(struct readers *s, struct err *err)
+{
+	const char *text = s->group->fdinfo;
+	struct reader *more;
+	size_t room = 0;
+	struct watch w;
+	int r;
+
+	while ((r = next_watch(&text, &w, err)) > 0) {
+		if (!(w.mask & READER_MASK))
+			continue;
+		if (s->count == room) {
+			room = 2 * room + 16;
+			more = reallocarray(s->v, room, sizeof(*more));
+			if (!more)
+				return err_num(err, ENOMEM, "watches");
+			s->v = more;
+		}
+		s->v[s->count++] = (struct reader){ w.inode, w.number };
+	}
+	if (s->count)
+		qsort(s->v, s->count, sizeof(*s->v), by_inode);
+	return r;
+}
+
+/* By inodes alone: some file systems give stat(2) another device. */
+static void refuse_reader(const struct readers *s, uint64_t inode,
+			  const char *path)
+{
+	const struct reader key = { .inode = inode }, *found;
+
+	found = bsearch(&key, s->v, s->count, sizeof(key), by_inode);
+	if (inode && found)
+		refusals_add(s->no, s->group->task->ns_pid,
+			     s->group->task->stat->comm, s->group->fd,
+			     "watch without IN_OPEN, IN_ACCESS and "
+			     "IN_CLOSE_NOWRITE",
+			     "inotify watch %d would tell the job that a "
+			     "checkpoint reads %s",
+			     found->number, path);
 }
 
 /* Of the directory that a file is in, 0: unknown. */
@@ -137,23 +188,16 @@ static uint64_t inode_above(const struct fd_view *fd)
 	return dir_fd < 0 || fstat(dir_fd, &st) < 0 ? 0 : st.st_ino;
 }
 
-/* By inodes alone: some file systems give stat(2) another device. */
 static int check_file(void *arg, const struct fd_view *fd, struct err *err)
 {
 	const struct readers *s = arg;
-	const char *text = s->group->fdinfo;
-	struct watch w;
-	uint64_t above;
-	int r;
 
+	(void)err;
 	if (!S_ISREG(fd->stat->st_mode) || fd->link[0] != '/')
 		return 0;
-	above = inode_above(fd);
-	while ((r = next_watch(&text, &w, err)) > 0)
-		if ((w.mask & READER_MASK) && (w.inode == fd->stat->st_ino ||
-					       (above && w.inode == above)))
-			refuse_reader(s, w.number, fd->link);
-	return r;
+	refuse_reader(s, fd->stat->st_ino, fd->link);
+	refuse_reader(s, inode_above(fd), fd->link);
+	return 0;
 }
 
 /* Before anything is opened that a watch of such a group would tell. */
@@ -162,16 +206,12 @@ static int check_readers(const struct dump_ctx *ctx, const struct fd_view *fd,
 {
 	struct readers s = { .group = fd, .no = no };
 	const struct dump_engine *e = ctx->engine;
-	const char *text = fd->fdinfo;
-	uint32_t all = 0;
-	struct watch w;
-	int r;
+	int r = find_readers(&s, err);
 
-	while ((r = next_watch(&text, &w, err)) > 0)
-		all |= w.mask;
-	return r < 0 || !(all & READER_MASK)
-		       ? r
-		       : e->each_file(e->arg, check_file, &s, err);
+	if (r == 0 && s.count)
+		r = e->each_file(e->arg, check_file, &s, err);
+	free(s.v);
+	return r;
 }
 
 static int check_watches(const struct fd_view *fd, struct refusals *no,
