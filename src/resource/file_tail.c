@@ -96,24 +96,55 @@ static int copy_tail(int from, int to, off_t start, off_t end, struct err *err)
 		}
 		start += n;
 	}
+	return 0;
+}
+
+/*
+ * Others may go on to append: what came while most was made durable, which
+ * takes its time, follows just before the cut.
+ */
+static int copy_and_cut(int fd, int from, int to, off_t start, struct err *err)
+{
+	off_t done = start;
+	struct stat st;
+	int r = 0;
+
+	for (bool durable = false; r == 0; durable = true) {
+		if (fstat(fd, &st) < 0)
+			return err_sys(err, "fstat");
+		if (durable && st.st_size <= done)
+			break;
+		r = copy_tail(from, to, done, st.st_size, err);
+		done = st.st_size;
+		if (r == 0 && !durable && fsync(to) < 0)
+			return err_sys(err, "fsync");
+	}
+	if (r < 0)
+		return r;
+	if (ftruncate(fd, start) < 0)
+		return err_sys(err, "cut to %lld bytes", (long long)start);
 	return fsync(to) < 0 ? err_sys(err, "fsync") : 0;
 }
 
 static int put_aside(const struct restore_ctx *ctx, const FileRecord *rec,
-		     const char *path, const struct stat *st, struct err *err)
+		     const char *path, int fd, mode_t mode, struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
 	auto_free char *name = NULL;
 	auto_close int from = -EBADF, to = -EBADF;
+	struct stat copied, cut;
 	int r;
 
 	from = e->open_here(e->arg, path, O_RDONLY | O_CLOEXEC, 0, err);
 	if (from < 0)
 		return from;
-	to = create_aside(ctx, path, st->st_mode & 0777, &name, err);
+	if (fstat(from, &copied) < 0 || fstat(fd, &cut) < 0 ||
+	    copied.st_dev != cut.st_dev || copied.st_ino != cut.st_ino)
+		return err_set(err, -ESTALE, "changes while it is opened");
+	to = create_aside(ctx, path, mode & 0777, &name, err);
 	if (to < 0)
 		return to;
-	r = copy_tail(from, to, (off_t)rec->size, st->st_size, err);
+	r = copy_and_cut(fd, from, to, (off_t)rec->size, err);
 	if (r < 0)
 		return err_wrap(err, r, "%s", name);
 	e->remark(e->arg, REMARK_ASIDE, name);
@@ -142,10 +173,7 @@ int file_tail_put_aside(const struct restore_ctx *ctx, const FileRecord *rec,
 	r = e->map_path(e->arg, was, path, err);
 	if (r < 0)
 		return r;
-	r = put_aside(ctx, rec, path, &st, err);
-	if (r == 0 && ftruncate(fd, (off_t)rec->size) < 0)
-		r = err_sys(err, "cut to %llu bytes",
-			    (unsigned long long)rec->size);
+	r = put_aside(ctx, rec, path, fd, st.st_mode, err);
 	return r < 0 ? err_wrap(err, r,
 				"%s: put aside what was written after the "
 				"snapshot",

@@ -250,6 +250,30 @@ mv "$tmp/added" "$tmp/moved/a"
 undisturbed "$tmp/moved/a" && [ -s "$tmp/moved/a.jobcr-1" ] &&
 	grep -q "appended .*in .*$tmp/moved/a.jobcr-1" "$tmp/log"
 ok $? "what was appended is kept beside the file, where it is now"
+# Another job goes on to append to a file that is cut back.
+rm -f "$tmp/added.jobcr-"*
+write "$tmp/out13"
+head -c 64M /dev/zero >>"$tmp/added"
+cat >"$tmp/other" <<'END'
+import sys, time, os
+f = open(sys.argv[1] + "/added", "ab", 0)
+n = 0
+while not os.path.exists(sys.argv[1] + "/stop"):
+    n += 1
+    f.write(b"other %d\n" % n)
+    time.sleep(0.005)
+print(n)
+END
+python3 "$tmp/other" "$tmp" >"$tmp/others" &
+until_true grep -aq other "$tmp/added"
+"$jobcr" restore "$id" >"$tmp/log" 2>&1
+: >"$tmp/stop"
+wait $!
+cat "$tmp/added.jobcr-1" "$tmp/added" | tr -d '\000' |
+	grep -c '^other' | cmp - "$tmp/others" >>"$tmp/log" 2>&1
+ok $? "what others append meanwhile is not lost"
+rm "$tmp/added"*
+
 # A file without a name is made again under the one that it has now.
 rm -f "$tmp/go"
 cat >"$tmp/holder" <<'END'
