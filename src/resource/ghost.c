@@ -399,6 +399,7 @@ static int make_named(const struct restore_ctx *ctx, const GhostRecord *rec,
 	const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
 	auto_free char *dir = directory_of(path);
 	auto_close int fd = -EBADF;
+	struct err unused;
 	int r = 0;
 
 	if (!dir || rec->page_size != IMAGE_PAGE)
@@ -423,7 +424,12 @@ static int make_named(const struct restore_ctx *ctx, const GhostRecord *rec,
 		r = set_mode(ctx, fd, rec, err);
 	if (r == 0)
 		r = e->set_data_fd(e->arg, rec->object, fd, err);
-	return r < 0 ? r : keep(ctx, rec->object, fd, err);
+	if (r == 0)
+		r = keep(ctx, rec->object, fd, err);
+	if (r < 0)
+		(void)unlink_as_owner(ctx, dir, strrchr(path, '/') + 1,
+				      &unused);
+	return r;
 }
 
 static int ghost_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
@@ -455,6 +461,32 @@ static int ghost_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 	return r < 0 ? err_wrap(err, r, "contents of %s", path) : 0;
 }
 
+/* A name only, and only that of the file that was made. */
+static void ghost_undo(struct restore_ctx *ctx, const ProtobufCMessage *msg)
+{
+	const GhostRecord *rec = (const GhostRecord *)msg;
+	const struct restore_engine *e = ctx->engine;
+	auto_free char *was =
+		strndup((const char *)rec->path.data, rec->path.len);
+	auto_free char *dir = NULL;
+	auto_close int fd = -EBADF;
+	int made = e->get_fd(e->arg, rec->object);
+	char path[PATH_MAX];
+	struct stat a, b;
+	struct err unused;
+
+	if (!rec->origin || made < 0 || !was ||
+	    e->map_path(e->arg, was, path, &unused) < 0)
+		return;
+	dir = directory_of(path);
+	fd = e->open_here(e->arg, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0,
+			  &unused);
+	if (!dir || fd < 0 || fstat(fd, &a) < 0 || fstat(made, &b) < 0 ||
+	    a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+		return;
+	(void)unlink_as_owner(ctx, dir, strrchr(path, '/') + 1, &unused);
+}
+
 const struct resource_ops res_ghost = {
 	.name = "unlinked file",
 	.saved = "contents, attributes, who shares them, also of huge pages",
@@ -465,4 +497,5 @@ const struct resource_ops res_ghost = {
 	.check_file = ghost_check,
 	.dump_file = ghost_dump,
 	.restore_file = ghost_restore,
+	.undo_file = ghost_undo,
 };

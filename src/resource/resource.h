@@ -238,6 +238,9 @@ struct resource_ops {
 	 */
 	int (*restore_file)(struct restore_ctx *ctx,
 			    const ProtobufCMessage *msg, struct err *err);
+	/* Take back what would outlive a restore that has failed, if
+	 * restore_file got as far as to set the descriptor of its object. */
+	void (*undo_file)(struct restore_ctx *ctx, const ProtobufCMessage *msg);
 	/* SCOPE_FILE: once more in each task that holds it, at STAGE_LATE */
 	int (*late_file)(struct restore_ctx *ctx, struct restore_task *task,
 			 int fd, const ProtobufCMessage *msg, struct err *err);
