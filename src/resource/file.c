@@ -454,6 +454,7 @@ const struct resource_ops res_file = {
 	.dump_file = file_dump,
 	.restore_file = file_restore,
 	.late_file = file_late,
-	.stage2 = STAGE_ARM,
+	/* As late as can be, and before inotify forgets what it was told. */
+	.stage2 = STAGE_LAST,
 	.restore2 = file_finish,
 };

@@ -274,6 +274,39 @@ cat "$tmp/added.jobcr-1" "$tmp/added" | tr -d '\000' |
 ok $? "what others append meanwhile is not lost"
 rm "$tmp/added"*
 
+# What a restore does to files is not told to a job that watches them.
+cat >"$tmp/watcher" <<'END'
+import ctypes, os, sys, time
+libc = ctypes.CDLL(None)
+where = sys.argv[1] + "/watched"
+os.mkdir(where)
+group = libc.inotify_init1(os.O_NONBLOCK)
+f = open(where + "/f", "ab", 0)
+f.write(b"1\n")
+# IN_CREATE | IN_MODIFY | IN_MOVED_TO | IN_CLOSE_WRITE
+assert libc.inotify_add_watch(group, where.encode(), 0x18a) == 1
+print("ready", flush=True)
+while not os.path.exists(sys.argv[1] + "/go"):
+    time.sleep(0.01)
+try:
+    print(os.read(group, 4096))
+except BlockingIOError:
+    print("nothing")
+END
+rm -f "$tmp/go"
+id=$("$jobcr" run --detach --output "$tmp/out14" -- python3 "$tmp/watcher" \
+	"$tmp" 2>"$tmp/log")
+until_true grep -q ready "$tmp/out14"
+"$jobcr" checkpoint "$id" >"$tmp/log" 2>&1
+"$jobcr" kill "$id" KILL
+"$jobcr" wait "$id" >/dev/null 2>&1
+echo more >>"$tmp/watched/f"
+: >"$tmp/go"
+"$jobcr" restore "$id" >"$tmp/log" 2>&1
+[ -s "$tmp/watched/f.jobcr-1" ] &&
+	printf 'ready\nnothing\n' | cmp - "$tmp/out14" >>"$tmp/log" 2>&1
+ok $? "a job is not told of what the restore has put aside"
+
 # A file without a name is made again under the one that it has now.
 rm -f "$tmp/go"
 cat >"$tmp/holder" <<'END'
