@@ -28,7 +28,15 @@ void user_id_done(struct user_id *user);
 int as_user(const struct user_id *user, struct err *err);
 void as_root(void);
 
-/* The same, where user may be NULL: then nothing is changed. */
+/*
+ * For what the kernel counts for, or gives to, whoever makes it (queues,
+ * inotify): real and effective ids are changed too, the saved uid stays root's.
+ * The user may send this thread signals meanwhile.
+ */
+int count_as_user(const struct user_id *user, struct err *err);
+void count_as_root(void);
+
+/* As as_user, where user may be NULL: then nothing is changed. */
 int begin_as(const struct user_id *user, struct err *err);
 void end_as(const struct user_id *user);
 

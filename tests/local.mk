@@ -139,6 +139,11 @@ UNIT_TESTS += %D%/unit/tree
 %C%_unit_tree_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/inode_path
+%C%_unit_inode_path_SOURCES = %D%/unit/inode_path.c
+%C%_unit_inode_path_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/ipc
 %C%_unit_ipc_SOURCES = %D%/unit/ipc.c
 %C%_unit_ipc_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
@@ -733,6 +738,12 @@ UNIT_TESTS += %D%/unit/edited_sockets
 UNIT_TESTS += %D%/unit/edited
 %C%_unit_edited_SOURCES = %D%/unit/edited.c
 %C%_unit_edited_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+
+UNIT_TESTS += %D%/unit/charged
+%C%_unit_charged_SOURCES = %D%/unit/charged.c
+%C%_unit_charged_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 

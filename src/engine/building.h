@@ -42,6 +42,9 @@ void building_done(struct building *b);
 /* Nothing of the tree is left afterwards. */
 void building_kill(struct building *b);
 
+/* stages.c: what resources take back of a restore that failed. */
+void building_undo(struct building *b);
+
 /* stages.c: what resources do at a stage, in all tasks. */
 int build_stage(struct building *b, enum restore_stage stage, struct err *err);
 

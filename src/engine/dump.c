@@ -48,6 +48,39 @@ static uint32_t engine_inode_object(void *arg, dev_t dev, uint64_t inode)
 	return collection_inode_object(d->collection, dev, inode);
 }
 
+struct each {
+	int (*fn)(void *arg, const struct fd_view *fd, struct err *err);
+	void *arg;
+};
+
+static int call_each(void *arg, struct collected_file *file,
+		     const struct fd_view *view, struct err *err)
+{
+	const struct each *each = arg;
+
+	(void)file;
+	return each->fn(each->arg, view, err);
+}
+
+/* What a running job has closed meanwhile is left out. */
+static int engine_each_file(void *arg,
+			    int (*fn)(void *fn_arg, const struct fd_view *fd,
+				      struct err *err),
+			    void *fn_arg, struct err *err)
+{
+	const struct dump *d = arg;
+	struct collection *c = d->collection;
+	struct each each = { .fn = fn, .arg = fn_arg };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->nfiles; i++) {
+		r = collection_view(c, &c->files[i], call_each, &each, err);
+		if (collection_gone(c, r))
+			r = 0;
+	}
+	return r;
+}
+
 static int engine_open_object(void *arg, uint32_t object, int *ret_fd,
 			      struct err *err)
 {
@@ -294,6 +327,7 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 		.vma_object = engine_vma_object,
 		.segment = engine_segment,
 		.inode_object = engine_inode_object,
+		.each_file = engine_each_file,
 		.open_object = engine_open_object,
 		.ns_pid = engine_ns_pid,
 		.held_outside = engine_held_outside,

@@ -163,7 +163,7 @@ static int call_map_path(void *arg, const char *path, char ret[PATH_MAX],
 			      PATH_MAX, err);
 }
 
-static int call_open_path(void *arg, const char *path, int flags,
+static int call_open_here(void *arg, const char *path, int flags,
 			  unsigned int mode, struct err *err)
 {
 	struct building *b = arg;
@@ -172,19 +172,25 @@ static int call_open_path(void *arg, const char *path, int flags,
 		.mode = flags & (O_CREAT | __O_TMPFILE) ? mode : 0,
 		.resolve = RESOLVE_IN_ROOT,
 	};
-	char now[PATH_MAX];
 	long fd;
 	int r;
 
-	r = call_map_path(b, path, now, err);
-	if (r == 0)
-		r = as_user(b->args->owner, err);
+	r = as_user(b->args->owner, err);
 	if (r < 0)
 		return r;
-	fd = syscall(__NR_openat2, b->ctx.root_fd, now, &how, sizeof(how));
-	r = fd < 0 ? err_sys(err, "%s", now) : (int)fd;
+	fd = syscall(__NR_openat2, b->ctx.root_fd, path, &how, sizeof(how));
+	r = fd < 0 ? err_sys(err, "%s", path) : (int)fd;
 	as_root();
 	return r;
+}
+
+static int call_open_path(void *arg, const char *path, int flags,
+			  unsigned int mode, struct err *err)
+{
+	char now[PATH_MAX];
+	int r = call_map_path(arg, path, now, err);
+
+	return r < 0 ? r : call_open_here(arg, now, flags, mode, err);
 }
 
 static bool call_inherited(void *arg, const struct restore_task *task,
@@ -251,6 +257,7 @@ int building_init(struct building *b, struct err *err)
 		.inherited_filters = call_inherited_filters,
 		.map_path = call_map_path,
 		.open_path = call_open_path,
+		.open_here = call_open_here,
 		.inherited = call_inherited,
 	};
 	b->ctx = (struct restore_ctx){

@@ -146,8 +146,10 @@ static int build_part(const struct restart_args *args, const PartEntry *part,
 	b.plan = &plan;
 	args->phase(args->arg, PHASE_BUILD);
 	r = build(&b, ret, err);
-	if (r < 0)
+	if (r < 0) {
 		building_kill(&b);
+		building_undo(&b);
+	}
 	building_done(&b);
 	ret->tasks = (uint32_t)plan.ntasks;
 	ret->threads = (uint32_t)plan.nthreads;

@@ -49,6 +49,19 @@ static int open_files(struct building *b, bool first, struct err *err)
 	return 0;
 }
 
+void building_undo(struct building *b)
+{
+	const struct meta *meta = b->plan->meta;
+
+	for (size_t i = 0; b->fds && i < meta->count; i++) {
+		const struct meta_entry *e = &meta->entries[i];
+		const struct resource_ops *ops = resource_by_tag(e->tag);
+
+		if (ops && ops->undo_file)
+			ops->undo_file(&b->ctx, e->msg);
+	}
+}
+
 /* The record of the open file behind a slot; NULL: its kind has no say. */
 static const struct plan_record *late_record(const struct building *b,
 					     uint32_t object,

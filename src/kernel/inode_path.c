@@ -56,13 +56,30 @@ static bool leads_to(int root_fd, const char *path, const struct stat *st)
 	       found.st_dev == st->st_dev && found.st_ino == st->st_ino;
 }
 
+/*
+ * The kernel takes a mount by an open file or by the current directory.  A
+ * directory that is opened is seen by whoever watches it; to stand in it is
+ * not.
+ */
+static int open_handle_at(int mount_fd, struct file_handle *handle)
+{
+	auto_close int before = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = -1;
+
+	if (before < 0 || fchdir(mount_fd) < 0)
+		return -1;
+	fd = open_by_handle_at(AT_FDCWD, handle, O_PATH | O_CLOEXEC);
+	if (fchdir(before) < 0)
+		abort();
+	return fd;
+}
+
 /* 0: not by this mount. */
 static int try_mount(int root_fd, const char *point, struct file_handle *handle,
 		     char **ret, struct err *err)
 {
 	auto_close int self = open("/proc/self", O_DIRECTORY | O_CLOEXEC);
-	auto_close int mount = open_below(root_fd, point,
-					  O_RDONLY | O_DIRECTORY | O_NOATIME);
+	auto_close int mount = open_below(root_fd, point, O_PATH | O_DIRECTORY);
 	auto_close int fd = -EBADF;
 	auto_free char *path = NULL;
 	char name[32];
@@ -73,7 +90,7 @@ static int try_mount(int root_fd, const char *point, struct file_handle *handle,
 		return err_sys(err, "/proc/self");
 	if (mount < 0)
 		return 0;
-	fd = open_by_handle_at(mount, handle, O_PATH | O_CLOEXEC);
+	fd = open_handle_at(mount, handle);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return 0;
 	snprintf(name, sizeof(name), "fd/%d", fd);

@@ -95,15 +95,23 @@ static void check_name(const struct fd_view *fd, bool there,
 			     fd->link);
 }
 
-/* Most is written back before the job is stopped; nobody waits for it. */
+/*
+ * Most is written back before the job is stopped; nobody waits for it.  To
+ * open a file is seen by whoever watches it (inotify), so that is done for
+ * mapped ones only.  To begin takes no error from the job's own description.
+ */
 static int begin_write_back(const struct fd_view *fd, struct err *err)
 {
-	auto_close int reader = file_open_reader(fd, err);
+	auto_close int reader = -EBADF;
 
-	if (reader < 0)
-		return reader;
+	if (fd->mapped) {
+		reader = file_open_reader(fd, err);
+		if (reader < 0)
+			return reader;
+	}
 	/* Where it cannot be begun, the sync will do it. */
-	(void)sync_file_range(reader, 0, 0, SYNC_FILE_RANGE_WRITE);
+	(void)sync_file_range(fd->mapped ? reader : fd->own_fd, 0, 0,
+			      SYNC_FILE_RANGE_WRITE);
 	return 0;
 }
 
@@ -168,7 +176,6 @@ static int file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		      struct refusals *no, struct err *err)
 {
 	auto_free char *path = NULL;
-	size_t refused = no->total;
 	bool there;
 	int r;
 
@@ -183,8 +190,9 @@ static int file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		return r;
 	check_name(fd, there, no);
 	file_check_outside(ctx, fd, no);
-	/* To open it would break a lease: the job must not notice. */
-	if (!is_written(fd) || no->total > refused)
+	/* To open it may break a lease, or be watched: the job must not notice.
+	 */
+	if (!is_written(fd) || no->total)
 		return 0;
 	r = fd->task->leader ? 0 : begin_write_back(fd, err);
 	return r < 0 ? r : note_written(ctx, fd, err);
@@ -446,6 +454,7 @@ const struct resource_ops res_file = {
 	.dump_file = file_dump,
 	.restore_file = file_restore,
 	.late_file = file_late,
-	.stage2 = STAGE_ARM,
+	/* As late as can be, and before inotify forgets what it was told. */
+	.stage2 = STAGE_LAST,
 	.restore2 = file_finish,
 };

@@ -65,7 +65,7 @@ static int create_aside(const struct restore_ctx *ctx, const char *path,
 			name = NULL;
 			return err_num(err, ENOMEM, "path");
 		}
-		fd = e->open_path(e->arg, name,
+		fd = e->open_here(e->arg, name,
 				  O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode,
 				  err);
 		if (fd >= 0)
@@ -80,9 +80,9 @@ static int copy_tail(int from, int to, off_t start, off_t end, struct err *err)
 
 	while (start < end) {
 		size_t want = (size_t)(end - start);
-		ssize_t n = pread(from, buf,
-				  want < sizeof(buf) ? want : sizeof(buf),
-				  start);
+		ssize_t n =
+			pread(from, buf,
+			      want < sizeof(buf) ? want : sizeof(buf), start);
 
 		if (n <= 0)
 			return n < 0 ? err_sys(err, "read")
@@ -96,24 +96,55 @@ static int copy_tail(int from, int to, off_t start, off_t end, struct err *err)
 		}
 		start += n;
 	}
+	return 0;
+}
+
+/*
+ * Others may go on to append: what came while most was made durable, which
+ * takes its time, follows just before the cut.
+ */
+static int copy_and_cut(int fd, int from, int to, off_t start, struct err *err)
+{
+	off_t done = start;
+	struct stat st;
+	int r = 0;
+
+	for (bool durable = false; r == 0; durable = true) {
+		if (fstat(fd, &st) < 0)
+			return err_sys(err, "fstat");
+		if (durable && st.st_size <= done)
+			break;
+		r = copy_tail(from, to, done, st.st_size, err);
+		done = st.st_size;
+		if (r == 0 && !durable && fsync(to) < 0)
+			return err_sys(err, "fsync");
+	}
+	if (r < 0)
+		return r;
+	if (ftruncate(fd, start) < 0)
+		return err_sys(err, "cut to %lld bytes", (long long)start);
 	return fsync(to) < 0 ? err_sys(err, "fsync") : 0;
 }
 
 static int put_aside(const struct restore_ctx *ctx, const FileRecord *rec,
-		     const char *path, const struct stat *st, struct err *err)
+		     const char *path, int fd, mode_t mode, struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
 	auto_free char *name = NULL;
 	auto_close int from = -EBADF, to = -EBADF;
+	struct stat copied, cut;
 	int r;
 
-	from = e->open_path(e->arg, path, O_RDONLY | O_CLOEXEC, 0, err);
+	from = e->open_here(e->arg, path, O_RDONLY | O_CLOEXEC, 0, err);
 	if (from < 0)
 		return from;
-	to = create_aside(ctx, path, st->st_mode & 0777, &name, err);
+	if (fstat(from, &copied) < 0 || fstat(fd, &cut) < 0 ||
+	    copied.st_dev != cut.st_dev || copied.st_ino != cut.st_ino)
+		return err_set(err, -ESTALE, "changes while it is opened");
+	to = create_aside(ctx, path, mode & 0777, &name, err);
 	if (to < 0)
 		return to;
-	r = copy_tail(from, to, (off_t)rec->size, st->st_size, err);
+	r = copy_and_cut(fd, from, to, (off_t)rec->size, err);
 	if (r < 0)
 		return err_wrap(err, r, "%s", name);
 	e->remark(e->arg, REMARK_ASIDE, name);
@@ -123,23 +154,26 @@ static int put_aside(const struct restore_ctx *ctx, const FileRecord *rec,
 int file_tail_put_aside(const struct restore_ctx *ctx, const FileRecord *rec,
 			int fd, struct err *err)
 {
-	auto_free char *path =
+	const struct restore_engine *e = ctx->engine;
+	auto_free char *was =
 		strndup((const char *)rec->path.data, rec->path.len);
+	char path[PATH_MAX];
 	struct stat st;
 	int r;
 
 	if (ctx->files == FILES_KEEP || rec->output || !is_appended(rec))
 		return 0;
-	if (!path)
+	if (!was)
 		return err_num(err, ENOMEM, "path");
 	if (fstat(fd, &st) < 0)
 		return err_sys(err, "fstat");
 	if ((uint64_t)st.st_size <= rec->size)
 		return 0;
-	r = put_aside(ctx, rec, path, &st, err);
-	if (r == 0 && ftruncate(fd, (off_t)rec->size) < 0)
-		r = err_sys(err, "cut to %llu bytes",
-			    (unsigned long long)rec->size);
+	/* What is put aside lies beside the file, where that is now. */
+	r = e->map_path(e->arg, was, path, err);
+	if (r < 0)
+		return r;
+	r = put_aside(ctx, rec, path, fd, st.st_mode, err);
 	return r < 0 ? err_wrap(err, r,
 				"%s: put aside what was written after the "
 				"snapshot",

@@ -155,7 +155,7 @@ static int unlink_as_owner(const struct restore_ctx *ctx, const char *dir,
 	auto_close int dir_fd = -EBADF;
 	int r;
 
-	dir_fd = e->open_path(e->arg, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+	dir_fd = e->open_here(e->arg, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
 			      err);
 	if (dir_fd < 0)
 		return dir_fd;
@@ -179,7 +179,7 @@ static int make_and_unlink(const struct restore_ctx *ctx, const char *dir,
 		path = NULL;
 		return err_num(err, ENOMEM, "path");
 	}
-	fd = e->open_path(e->arg, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+	fd = e->open_here(e->arg, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
 			  0600, err);
 	if (fd < 0)
 		return fd;
@@ -191,7 +191,7 @@ static int make_nameless(const struct restore_ctx *ctx, const char *dir,
 			 struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
-	int fd = e->open_path(e->arg, dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600,
+	int fd = e->open_here(e->arg, dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600,
 			      err);
 	char name[64];
 
@@ -354,7 +354,7 @@ static int use_existing(const struct restore_ctx *ctx, const GhostRecord *rec,
 	struct stat st;
 	int r;
 
-	fd = e->open_path(e->arg, path,
+	fd = e->open_here(e->arg, path,
 			  O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0,
 			  &ignored);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
@@ -375,7 +375,7 @@ static int remove_own(const struct restore_ctx *ctx, const GhostRecord *rec,
 		      const char *dir, const char *path, struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
-	auto_close int fd = e->open_path(
+	auto_close int fd = e->open_here(
 		e->arg, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, err);
 	auto_free char *origin = NULL;
 	int r;
@@ -399,16 +399,17 @@ static int make_named(const struct restore_ctx *ctx, const GhostRecord *rec,
 	const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
 	auto_free char *dir = directory_of(path);
 	auto_close int fd = -EBADF;
+	struct err unused;
 	int r = 0;
 
 	if (!dir || rec->page_size != IMAGE_PAGE)
 		return err_set(err, -EBADMSG, "is no path of a file");
-	fd = e->open_path(e->arg, path, flags, 0600, err);
+	fd = e->open_here(e->arg, path, flags, 0600, err);
 	if (fd == -EEXIST) {
 		r = remove_own(ctx, rec, dir, path, err);
 		if (r < 0)
 			return r;
-		fd = e->open_path(e->arg, path, flags, 0600, err);
+		fd = e->open_here(e->arg, path, flags, 0600, err);
 	}
 	if (fd < 0)
 		return fd;
@@ -423,19 +424,30 @@ static int make_named(const struct restore_ctx *ctx, const GhostRecord *rec,
 		r = set_mode(ctx, fd, rec, err);
 	if (r == 0)
 		r = e->set_data_fd(e->arg, rec->object, fd, err);
-	return r < 0 ? r : keep(ctx, rec->object, fd, err);
+	if (r == 0)
+		r = keep(ctx, rec->object, fd, err);
+	if (r < 0)
+		(void)unlink_as_owner(ctx, dir, strrchr(path, '/') + 1,
+				      &unused);
+	return r;
 }
 
 static int ghost_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 			 struct err *err)
 {
 	const GhostRecord *rec = (const GhostRecord *)msg;
-	auto_free char *path =
+	const struct restore_engine *e = ctx->engine;
+	auto_free char *was =
 		strndup((const char *)rec->path.data, rec->path.len);
-	int r = 0;
+	char path[PATH_MAX];
+	int r;
 
-	if (!path)
+	if (!was)
 		return err_num(err, ENOMEM, "path");
+	/* Once for all: a name is removed from the directory it was made in. */
+	r = e->map_path(e->arg, was, path, err);
+	if (r < 0)
+		return r;
 	if (rec->origin) {
 		r = make_named(ctx, rec, path, err);
 		return r < 0 ? err_wrap(err, r, "shared memory %s", path) : 0;
@@ -443,10 +455,36 @@ static int ghost_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 	if (rec->linked)
 		r = use_existing(ctx, rec, path, err);
 	if (r == 0 && rec->linked)
-		ctx->engine->remark(ctx->engine->arg, REMARK_COPIED, path);
+		e->remark(e->arg, REMARK_COPIED, path);
 	if (r == 0)
 		r = make(ctx, rec, path, err);
 	return r < 0 ? err_wrap(err, r, "contents of %s", path) : 0;
+}
+
+/* A name only, and only that of the file that was made. */
+static void ghost_undo(struct restore_ctx *ctx, const ProtobufCMessage *msg)
+{
+	const GhostRecord *rec = (const GhostRecord *)msg;
+	const struct restore_engine *e = ctx->engine;
+	auto_free char *was =
+		strndup((const char *)rec->path.data, rec->path.len);
+	auto_free char *dir = NULL;
+	auto_close int fd = -EBADF;
+	int made = e->get_fd(e->arg, rec->object);
+	char path[PATH_MAX];
+	struct stat a, b;
+	struct err unused;
+
+	if (!rec->origin || made < 0 || !was ||
+	    e->map_path(e->arg, was, path, &unused) < 0)
+		return;
+	dir = directory_of(path);
+	fd = e->open_here(e->arg, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0,
+			  &unused);
+	if (!dir || fd < 0 || fstat(fd, &a) < 0 || fstat(made, &b) < 0 ||
+	    a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+		return;
+	(void)unlink_as_owner(ctx, dir, strrchr(path, '/') + 1, &unused);
 }
 
 const struct resource_ops res_ghost = {
@@ -459,4 +497,5 @@ const struct resource_ops res_ghost = {
 	.check_file = ghost_check,
 	.dump_file = ghost_dump,
 	.restore_file = ghost_restore,
+	.undo_file = ghost_undo,
 };

@@ -18,6 +18,7 @@
 #include "images/limits.h"
 #include "images/tags.h"
 #include "kernel/inode_path.h"
+#include "resource/file_image.h"
 #include "resource/open_file.h"
 #include "resource/resource.h"
 #include "util/cleanup.h"
@@ -25,9 +26,13 @@
 
 #define SET_NEXT_WATCH _IOW('I', 0, int32_t)
 #define WATCH_MAX      (1 << 20) /* limit of the kernel's, at most */
+#define LINE_BYTES     (256 + 2 * MAX_HANDLE_SZ)
 
 /* What inotify_add_watch(2) takes and the kernel keeps. */
 #define WATCH_MASK (IN_ALL_EVENTS | IN_ONESHOT | IN_EXCL_UNLINK)
+
+/* What a checkpoint causes where the job has files that it writes or maps. */
+#define READER_MASK (IN_OPEN | IN_ACCESS | IN_CLOSE_NOWRITE)
 
 struct watch {
 	int number;
@@ -57,23 +62,29 @@ static bool parse_hex(const char *text, uint8_t *ret, size_t count)
 	return true;
 }
 
-/* 1: *text is behind a watch; 0: there is no further one. */
+/*
+ * 1: *text is behind a watch; 0: there is no further one.  A line is copied:
+ * sscanf(3) looks for the end of what it is given, and there may be megabytes.
+ */
 static int next_watch(const char **text, struct watch *w, struct err *err)
 {
-	const char *line = strstr(*text, "inotify wd:");
+	const char *found = strstr(*text, "inotify wd:");
 	unsigned int device, bytes = 0, type = 0;
 	unsigned long inode;
+	char line[LINE_BYTES];
 	int end = 0;
 
-	if (!line)
+	if (!found)
 		return 0;
+	(void)snprintf(line, sizeof(line), "%.*s", (int)strcspn(found, "\n"),
+		       found);
 	if (sscanf(line,
 		   "inotify wd:%x ino:%lx sdev:%x mask:%x ignored_mask:%*x "
 		   "fhandle-bytes:%x fhandle-type:%x f_handle:%n",
 		   (unsigned int *)&w->number, &inode, &device, &w->mask,
 		   &bytes, &type, &end) < 4)
 		return err_set(err, -EIO, "fdinfo: unknown format");
-	*text = line + strlen("inotify wd:");
+	*text = found + strlen("inotify wd:");
 	w->inode = inode;
 	w->device = makedev(device >> 20, device & 0xfffff);
 	w->mask &= WATCH_MASK;
@@ -100,6 +111,109 @@ static int unread(const struct fd_view *fd, int *ret, struct err *err)
 						    : 0;
 }
 
+/* Watches that would tell of a reader, by inode. */
+struct readers {
+	const struct fd_view *group;
+	struct refusals *no;
+	struct reader {
+		uint64_t inode;
+		int number;
+	} * v;
+	size_t count;
+};
+
+static int by_inode(const void *a, const void *b)
+{
+	const struct reader *x = a, *y = b;
+
+	return (x->inode > y->inode) - (x->inode < y->inode);
+}
+
+static int find_readers(struct readers *s, struct err *err)
+{
+	const char *text = s->group->fdinfo;
+	struct reader *more;
+	size_t room = 0;
+	struct watch w;
+	int r;
+
+	while ((r = next_watch(&text, &w, err)) > 0) {
+		if (!(w.mask & READER_MASK))
+			continue;
+		if (s->count == room) {
+			room = 2 * room + 16;
+			more = reallocarray(s->v, room, sizeof(*more));
+			if (!more)
+				return err_num(err, ENOMEM, "watches");
+			s->v = more;
+		}
+		s->v[s->count++] = (struct reader){ w.inode, w.number };
+	}
+	if (s->count)
+		qsort(s->v, s->count, sizeof(*s->v), by_inode);
+	return r;
+}
+
+/* By inodes alone: some file systems give stat(2) another device. */
+static void refuse_reader(const struct readers *s, uint64_t inode,
+			  const char *path)
+{
+	const struct reader key = { .inode = inode }, *found;
+
+	found = bsearch(&key, s->v, s->count, sizeof(key), by_inode);
+	if (inode && found)
+		refusals_add(s->no, s->group->task->ns_pid,
+			     s->group->task->stat->comm, s->group->fd,
+			     "watch without IN_OPEN, IN_ACCESS and "
+			     "IN_CLOSE_NOWRITE",
+			     "inotify watch %d would tell the job that a "
+			     "checkpoint reads %s",
+			     found->number, path);
+}
+
+/* Of the directory that a file is in, 0: unknown. */
+static uint64_t inode_above(const struct fd_view *fd)
+{
+	auto_free char *dir = strdup(fd->link);
+	char *slash = dir ? strrchr(dir, '/') : NULL;
+	auto_close int dir_fd = -EBADF;
+	struct err ignored;
+	struct stat st;
+
+	if (!slash || dir[0] != '/')
+		return 0;
+	slash[slash == dir] = '\0';
+	dir_fd = file_open_for_task(fd->task, dir, O_PATH | O_DIRECTORY,
+				    &ignored);
+	return dir_fd < 0 || fstat(dir_fd, &st) < 0 ? 0 : st.st_ino;
+}
+
+static int check_file(void *arg, const struct fd_view *fd, struct err *err)
+{
+	const struct readers *s = arg;
+
+	(void)err;
+	if (!S_ISREG(fd->stat->st_mode) || fd->link[0] != '/')
+		return 0;
+	refuse_reader(s, fd->stat->st_ino, fd->link);
+	refuse_reader(s, inode_above(fd), fd->link);
+	return 0;
+}
+
+/* Before anything is opened that a watch of such a group would tell. */
+static int check_readers(const struct dump_ctx *ctx, const struct fd_view *fd,
+			 struct refusals *no, struct err *err)
+{
+	struct readers s = { .group = fd, .no = no };
+	const struct dump_engine *e = ctx->engine;
+	int r = find_readers(&s, err);
+
+	if (r == 0 && s.count)
+		r = e->each_file(e->arg, check_file, &s, err);
+	free(s.v);
+	return r;
+}
+
 static int check_watches(const struct fd_view *fd, struct refusals *no,
 			 struct err *err)
 {
@@ -113,8 +227,8 @@ static int check_watches(const struct fd_view *fd, struct refusals *no,
 
 		r = path_of(fd, &w, &path, &why);
 		if (r < 0)
-			refusals_add(no, fd->task->ns_pid,
-				     fd->task->stat->comm, fd->fd, "close it",
+			refusals_add(no, fd->task->ns_pid, fd->task->stat->comm,
+				     fd->fd, "close it",
 				     "inotify watch %d on inode %lu of device "
 				     "%u:%u, which cannot be found again: %s",
 				     w.number, (unsigned long)w.inode,
@@ -135,7 +249,9 @@ static int inotify_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
 			     "let the program read them, or close it",
 			     "inotify watches with events not read yet");
-	r = check_watches(fd, no, err);
+	r = check_readers(ctx, fd, no, err);
+	if (r == 0)
+		r = check_watches(fd, no, err);
 	return r < 0 ? r : open_file_check(ctx, fd, no, err);
 }
 
@@ -220,6 +336,26 @@ static int inotify_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 	return r;
 }
 
+/* The kernel counts it, and its watches, for whoever makes it. */
+static int make_group(const struct restore_ctx *ctx, struct err *err)
+{
+	const struct user_id user = {
+		.uid = ctx->owner->uid,
+		.gid = ctx->owner->gid,
+		.ngroups = ctx->owner->ngroups,
+		.groups = (gid_t *)ctx->owner->groups,
+	};
+	int fd, r = count_as_user(&user, err);
+
+	if (r < 0)
+		return r;
+	fd = inotify_init1(IN_CLOEXEC);
+	if (fd < 0)
+		fd = err_sys(err, "inotify_init1");
+	count_as_root();
+	return fd;
+}
+
 /* Only who may read a file may watch it. */
 static int watch_as_owner(const struct restore_ctx *ctx, int fd, int file,
 			  uint32_t mask, struct err *err)
@@ -274,11 +410,11 @@ static int inotify_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 {
 	const InotifyRecord *rec = (const InotifyRecord *)msg;
 	const struct restore_engine *e = ctx->engine;
-	auto_close int fd = inotify_init1(IN_CLOEXEC);
+	auto_close int fd = make_group(ctx, err);
 	int r = 0;
 
 	if (fd < 0)
-		return err_sys(err, "inotify_init1");
+		return fd;
 	if (rec->n_watches > WATCH_MAX)
 		return err_set(err, -EBADMSG, "%zu inotify watches",
 			       rec->n_watches);
@@ -318,8 +454,9 @@ static int inotify_late(struct restore_ctx *ctx, struct restore_task *task,
 const struct resource_ops res_inotify = {
 	.name = "inotify",
 	.saved = "watches with their numbers, by path",
-	.refused = "events not read yet; watches of removed files, and on file "
-		   "systems without handles",
+	.refused = "events not read yet; watches of removed files, on file "
+		   "systems without handles, and of readers where the job has "
+		   "files",
 	.changes = "what happens to watched files while the job is away is not "
 		   "reported",
 	.tag = TAG_INOTIFY,

@@ -5,8 +5,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "util/cleanup.h"
 
@@ -97,34 +95,27 @@ static bool owner_has_group(const struct restore_owner *o, uint32_t gid)
 	return o->gid == gid;
 }
 
-/*
- * The kernel takes the creator from the effective ids, which as_user leaves
- * alone.  By raw calls: those of the C library change all threads.
- */
+/* The kernel takes the creator from the effective ids. */
 int ipc_as_creator(const struct restore_ctx *ctx, const IpcPermissions *p,
 		   struct err *err)
 {
 	const struct restore_owner *o = ctx->owner;
+	const struct user_id creator = {
+		.uid = p->cuid,
+		.gid = p->cgid,
+		.ngroups = o->ngroups,
+		.groups = (gid_t *)o->groups,
+	};
 
 	if (o->uid && (p->cuid != o->uid || !owner_has_group(o, p->cgid)))
 		return err_set(err, -EPERM,
 			       "was made by user %u, group %u, which user %u "
 			       "is not",
 			       p->cuid, p->cgid, o->uid);
-	if (syscall(SYS_setgroups, o->ngroups, o->groups) < 0 ||
-	    syscall(SYS_setresgid, -1, p->cgid, -1) < 0 ||
-	    syscall(SYS_setresuid, -1, p->cuid, -1) < 0) {
-		(void)err_sys(err, "ids of user %u", p->cuid);
-		ipc_as_root();
-		return err->code;
-	}
-	return 0;
+	return count_as_user(&creator, err);
 }
 
 void ipc_as_root(void)
 {
-	if (syscall(SYS_setresuid, -1, 0, -1) < 0 ||
-	    syscall(SYS_setresgid, -1, 0, -1) < 0 ||
-	    syscall(SYS_setgroups, 0, NULL) < 0)
-		abort();
+	count_as_root();
 }

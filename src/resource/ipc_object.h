@@ -40,8 +40,8 @@ int ipc_enter_new(const struct restore_ctx *ctx, struct ipc_visit *ret,
 		  struct err *err);
 
 /*
- * Act as who made an object, with the rights of that user alone; -EPERM: the
- * job's owner cannot be it.  ipc_as_root ends it.
+ * Act as who made an object, with the rights of that user alone, for whom it
+ * counts; -EPERM: the job's owner cannot be it.  ipc_as_root ends it.
  */
 int ipc_as_creator(const struct restore_ctx *ctx, const IpcPermissions *p,
 		   struct err *err);

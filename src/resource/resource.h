@@ -115,6 +115,11 @@ struct dump_engine {
 	/* Object number of the open file of the tree with this inode, for
 	 * kinds of which there is one for each; 0: none. */
 	uint32_t (*inode_object)(void *arg, dev_t dev, uint64_t inode);
+	/* All files of the tree, open or only mapped, until fn fails. */
+	int (*each_file)(void *arg,
+			 int (*fn)(void *fn_arg, const struct fd_view *fd,
+				   struct err *err),
+			 void *fn_arg, struct err *err);
 	/* A descriptor of an open file of the tree: owned by the caller. */
 	int (*open_object)(void *arg, uint32_t object, int *ret_fd,
 			   struct err *err);
@@ -233,6 +238,9 @@ struct resource_ops {
 	 */
 	int (*restore_file)(struct restore_ctx *ctx,
 			    const ProtobufCMessage *msg, struct err *err);
+	/* Take back what would outlive a restore that has failed, if
+	 * restore_file got as far as to set the descriptor of its object. */
+	void (*undo_file)(struct restore_ctx *ctx, const ProtobufCMessage *msg);
 	/* SCOPE_FILE: once more in each task that holds it, at STAGE_LATE */
 	int (*late_file)(struct restore_ctx *ctx, struct restore_task *task,
 			 int fd, const ProtobufCMessage *msg, struct err *err);

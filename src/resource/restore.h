@@ -118,5 +118,8 @@ struct restore_engine {
 	 * root. */
 	int (*open_path)(void *arg, const char *path, int flags,
 			 unsigned int mode, struct err *err);
+	/* The same, by a path as map_path tells it. */
+	int (*open_here)(void *arg, const char *path, int flags,
+			 unsigned int mode, struct err *err);
 };
 #endif

@@ -72,6 +72,17 @@ result $? "another file there is refused, with its name"
 result $? "and is left alone"
 
 start
+save
+rm "$file"
+mv "$tmp/job" "$tmp/away"
+"$jobcr" restore "$id" >"$tmp/log" 2>&1
+[ $? != 0 ] && [ ! -e "$file" ]
+ok $? "a restore that fails leaves none behind"
+mv "$tmp/away" "$tmp/job"
+ends_well
+ok $? "and the next one makes it"
+
+start
 sleep 1000 3<"$file" >/dev/null 2>&1 &
 other=$!
 "$jobcr" checkpoint "$id" >"$tmp/log" 2>&1

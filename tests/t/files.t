@@ -204,6 +204,91 @@ mv "$tmp/new/out" "$tmp/aside/out"
 result $? "--map: it goes on where its files are now"
 printf 'one\ntwo\n' | cmp -s - "$tmp/aside/out"
 result $? "with the longest path that fits"
+write "$tmp/out11"
+mkdir "$tmp/moved"
+mv "$tmp/added" "$tmp/moved/a"
+"$jobcr" restore "$id" --map "$tmp/added=$tmp/moved/a" >"$tmp/log" 2>&1
+undisturbed "$tmp/moved/a" && [ -s "$tmp/moved/a.jobcr-1" ] &&
+	grep -q "appended .*in .*$tmp/moved/a.jobcr-1" "$tmp/log"
+result $? "what was appended is kept beside the file, where it is now"
+# Another job goes on to append to a file that is cut back.
+rm -f "$tmp/added.jobcr-"*
+write "$tmp/out13"
+head -c 64M /dev/zero >>"$tmp/added"
+cat >"$tmp/other" <<'END'
+import sys, time, os
+f = open(sys.argv[1] + "/added", "ab", 0)
+n = 0
+while not os.path.exists(sys.argv[1] + "/stop"):
+    n += 1
+    f.write(b"other %d\n" % n)
+    time.sleep(0.005)
+print(n)
+END
+python3 "$tmp/other" "$tmp" >"$tmp/others" &
+wait_for 20 grep -aq other "$tmp/added"
+"$jobcr" restore "$id" >"$tmp/log" 2>&1
+: >"$tmp/stop"
+wait $!
+cat "$tmp/added.jobcr-1" "$tmp/added" | tr -d '\000' |
+	grep -c '^other' | cmp - "$tmp/others" >>"$tmp/log" 2>&1
+result $? "what others append meanwhile is not lost"
+rm "$tmp/added"*
+
+# What a restore does to files is not told to a job that watches them.
+cat >"$tmp/watcher" <<'END'
+import ctypes, os, sys, time
+libc = ctypes.CDLL(None)
+where = sys.argv[1] + "/watched"
+os.mkdir(where)
+group = libc.inotify_init1(os.O_NONBLOCK)
+f = open(where + "/f", "ab", 0)
+f.write(b"1\n")
+# IN_CREATE | IN_MODIFY | IN_MOVED_TO | IN_CLOSE_WRITE
+assert libc.inotify_add_watch(group, where.encode(), 0x18a) == 1
+print("ready", flush=True)
+while not os.path.exists(sys.argv[1] + "/go"):
+    time.sleep(0.01)
+try:
+    print(os.read(group, 4096))
+except BlockingIOError:
+    print("nothing")
+END
+rm -f "$tmp/go"
+id=$("$jobcr" run --detach --output "$tmp/out14" -- python3 "$tmp/watcher" \
+	"$tmp" 2>"$tmp/log")
+wait_for 20 grep -q ready "$tmp/out14"
+"$jobcr" checkpoint "$id" >"$tmp/log" 2>&1
+"$jobcr" kill "$id" KILL
+"$jobcr" wait "$id" >/dev/null 2>&1
+echo more >>"$tmp/watched/f"
+: >"$tmp/go"
+"$jobcr" restore "$id" >"$tmp/log" 2>&1
+[ -s "$tmp/watched/f.jobcr-1" ] &&
+	printf 'ready\nnothing\n' | cmp - "$tmp/out14" >>"$tmp/log" 2>&1
+result $? "a job is not told of what the restore has put aside"
+
+# A file without a name is made again under the one that it has now.
+rm -f "$tmp/go"
+cat >"$tmp/holder" <<'END'
+exec 5<>"$1/gone"
+rm "$1/gone"
+echo kept >&5
+echo ready
+while ! [ -e "$1/go" ]; do sleep 0.05; done
+cat /proc/self/fd/5
+END
+id=$("$jobcr" run --detach --output "$tmp/out12" -- /bin/bash "$tmp/holder" \
+	"$tmp" 2>"$tmp/log")
+wait_for 20 grep -q ready "$tmp/out12"
+"$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
+echo precious >"$tmp/gone"
+: >"$tmp/go"
+"$jobcr" restore "$id" --map "$tmp/gone=$tmp/moved/gone" >"$tmp/log" 2>&1 &&
+	printf 'ready\nkept\n' | cmp - "$tmp/out12" >>"$tmp/log"
+result $? "--map of a file without a name"
+[ "$(cat "$tmp/gone")" = precious ] && ! [ -e "$tmp/moved/gone" ]
+result $? "leaves none behind, and takes none away"
 "$jobcr" restore "$id" --map "old=/new" >"$tmp/log" 2>&1
 [ $? = 2 ] && grep -q 'old=/new": OLD=NEW with absolute paths' "$tmp/log"
 result $? "what is no map is wrong use"

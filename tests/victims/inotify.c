@@ -62,10 +62,11 @@ int main(void)
 {
 	struct epoll_event e = { .events = EPOLLIN, .data.u64 = 5 };
 	char old[4096];
-	int dir, file, moved, link, once, gap, far = 0, copy, ep, last;
+	int dir, file, readers, moved, link, once, gap, far = 0, copy, ep, last;
 
 	victim_need(mkdir(victim_path("dir"), 0700) == 0 &&
-			    mkdir(victim_path("a b"), 0700) == 0,
+			    mkdir(victim_path("a b"), 0700) == 0 &&
+			    mkdir(victim_path("read"), 0700) == 0,
 		    "mkdir");
 	touch("file");
 	touch("dir/before");
@@ -89,6 +90,8 @@ int main(void)
 			expect(group, far, IN_IGNORED, "");
 	}
 	victim_need(watch(other, "file", IN_MODIFY) == 1, "another group");
+	/* Nobody has a file open there. */
+	readers = watch(group, "read", IN_ALL_EVENTS | IN_EXCL_UNLINK);
 	snprintf(old, sizeof(old), "%s", victim_path("dir/before"));
 	victim_need(rename(old, victim_path("a b/after")) == 0, "rename");
 	expect(group, dir, IN_MOVED_FROM, "before");
@@ -120,10 +123,13 @@ int main(void)
 	expect(group, once, IN_MODIFY, "");
 	expect(group, once, IN_IGNORED, "");
 	touch("once");
+	rmdir(victim_path("read"));
+	expect(group, readers, IN_DELETE_SELF, "");
+	expect(group, readers, IN_IGNORED, "");
 	touch("a b/more");
 	expect(group, far, IN_CREATE, "more");
 	last = inotify_add_watch(group, victim_path("once"), IN_OPEN);
-	victim_check(last > far, "the next watch is %d", last);
+	victim_check(last > readers, "the next watch is %d", last);
 	expect_nothing("too many");
 	victim_verdict(victim_interrupts == 0, "watches go on");
 }

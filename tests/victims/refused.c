@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -351,6 +352,21 @@ static int open_inotify(void)
 	return fd;
 }
 
+/* Who saves a file that is written opens it, which must not be seen. */
+static int open_inotify_readers(void)
+{
+	const int made = mkdir(victim_path("dir"), 0700);
+	int file = open(victim_path("dir/a"), O_RDWR | O_CREAT, 0600);
+	int fd = inotify_init1(0);
+
+	if (made < 0 ||
+	    inotify_add_watch(fd, victim_path("dir"),
+			      IN_OPEN | IN_ACCESS | IN_CLOSE_NOWRITE) < 0 ||
+	    write(file, "x", 1) != 1)
+		return -1;
+	return fd;
+}
+
 /* The watch holds an inode that has no name. */
 static int open_inotify_removed(void)
 {
@@ -514,6 +530,7 @@ static int open_notified_queue(void)
 static const struct {
 	const char *kind, *named;
 	int (*open)(void);
+	bool unread; /* nothing is to be read from it afterwards */
 } kinds[] = {
 	{ "tcp_waiting", "that nobody has accepted yet", open_tcp_waiting },
 	{ "tcp_urgent", "urgent data that was not read", open_tcp_urgent },
@@ -546,6 +563,8 @@ static const struct {
 	{ "unix_epoll", "sent over a Unix socket", open_unix_epoll },
 	{ "netlink", "netlink socket", open_netlink },
 	{ "inotify", "events not read yet", open_inotify },
+	{ "inotify_readers", "tell the job that a checkpoint reads",
+	  open_inotify_readers, true },
 	{ "inotify_removed", "inotify watch 1 on inode", open_inotify_removed },
 	{ "pidfd", "outside the job", open_pidfd },
 	{ "thread_pidfd", "pidfd of a single thread", open_thread_pidfd },
@@ -569,7 +588,7 @@ static const struct {
 int main(int argc, char **argv)
 {
 	size_t i = 0;
-	int fd;
+	int fd, bytes = 0;
 
 	victim_need(argc == 2, "arguments");
 	while (i < sizeof(kinds) / sizeof(kinds[0]) &&
@@ -583,6 +602,9 @@ int main(int argc, char **argv)
 	victim_wait_refused(kinds[i].named);
 
 	victim_check(fcntl(fd, F_GETFD) >= 0, "it is still open");
+	if (kinds[i].unread && ioctl(fd, FIONREAD, &bytes) < 0)
+		bytes = -1;
+	victim_check(!bytes, "%d bytes to read, of nobody's doing", bytes);
 	victim_check(victim_interrupts == 0, "no call was interrupted");
 	victim_verdict(true, "%s: the job goes on", argv[1]);
 }
