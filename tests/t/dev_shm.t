@@ -77,10 +77,10 @@ rm "$file"
 mv "$tmp/job" "$tmp/away"
 "$jobcr" restore "$id" >"$tmp/log" 2>&1
 [ $? != 0 ] && [ ! -e "$file" ]
-ok $? "a restore that fails leaves none behind"
+result $? "a restore that fails leaves none behind"
 mv "$tmp/away" "$tmp/job"
 ends_well
-ok $? "and the next one makes it"
+result $? "and the next one makes it"
 
 start
 sleep 1000 3<"$file" >/dev/null 2>&1 &
