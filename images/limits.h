@@ -21,6 +21,8 @@
 #define ISA_LEVELS_MAX     4u /* x86-64-v4 */
 #define VDSO_MAX_BYTES     65536u
 #define PIPE_MAX_BYTES     (1u << 20)
+#define PTY_MAX_INDEX      1023u
+#define PTY_MAX_OUTPUT     (128u << 10)
 #define PART_MAX_STREAMS   64u
 #define MANIFEST_MAX_PARTS 65536u
 #define OUTPUT_MAX_PIECES  64u

@@ -44,6 +44,8 @@
 #define TAG_EPOLL         0x0309u
 #define TAG_MEMFD         0x030au
 #define TAG_TTY           0x0320u
+#define TAG_PTY           0x0321u
+#define TAG_PTY_MASTER    0x0322u
 #define TAG_PIDFD         0x0330u
 #define TAG_DEAD_PROCESS  0x0331u
 #define TAG_INOTIFY       0x0332u

@@ -21,6 +21,8 @@ const struct resource_ops *const resource_table[] = {
 	&res_memfd,
 	&res_epoll,
 	&res_tty,
+	&res_pty,
+	&res_pty_master,
 	&res_pipe,
 	&res_pipe_end,
 	&res_ghost,

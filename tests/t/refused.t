@@ -11,7 +11,9 @@ if [ "$(id -u)" != 0 ]; then
 	exit 0
 fi
 for kind in tcp unix udp netlink inotify inotify_removed pidfd thread_pidfd io_uring \
-	userfaultfd perf_event namespace terminal maps secretmem second_link \
+	userfaultfd perf_event namespace terminal terminal_typed \
+	terminal_output terminal_packet terminal_held terminal_locked \
+	terminal_discipline terminal_given maps secretmem second_link \
 	removed_directory lease write_lease; do
 	"$roundtrip" -m resume "$victim" "$kind"
 done | awk -f "${top_srcdir:-.}/tests/lib/points.awk"

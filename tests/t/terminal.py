@@ -295,15 +295,93 @@ def test_input():
         t.wait()
 
 
+NEVER_OPENED = "import os, time; os.open('/dev/ptmx', 2); time.sleep(1000)"
+OPENED = "import pty, time; pty.openpty(); print('up'); time.sleep(1000)"
+
+
 def test_refused():
     job = jobcr("run", "--detach", "--pty", "--", "python3", "-c",
-                "import pty, time; pty.openpty(); time.sleep(1000)"
-                ).stdout.strip()
+                NEVER_OPENED).stdout.strip()
     r = until(lambda: (lambda r: r.returncode and r)(
         jobcr("checkpoint", job)))
     ok(r and r.returncode == 3 and "/dev/pts/1" in r.stdout,
-       "a terminal of the job's own making is refused by name", r and r.stdout)
+       "a terminal that nobody has opened is refused by name", r and r.stdout)
     jobcr("kill", job, "KILL")
+    t = Terminal([JOBCR, "run", "--name", "node", "--", "python3", "-c",
+                  OPENED])
+    t.expect("up")
+    r = jobcr("checkpoint", job_of("node"))
+    ok(r.returncode == 3 and "not the job's own" in r.stdout and
+       "--pty or --detach" in r.stdout,
+       "in a terminal of the node others are the node's, too", r.stdout)
+    jobcr("kill", job_of("node"), "KILL")
+    t.wait()
+
+
+# Its answers go to a file: what it runs has a terminal of the job's own.
+DRIVER = r"""
+import os, pty, re, sys, time
+count, go, answers = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+children = []
+for i in range(count):
+    pid, master = pty.fork()
+    if pid == 0:
+        os.execvp('sh', ['sh', '-c',
+                  'read a; echo got $a; read b; tty; echo then $b'])
+    os.write(master, b'typed %d\nhalf' % i)
+    children.append((pid, master))
+for pid, master in children:
+    seen = b''
+    while b'got' not in seen:
+        seen += os.read(master, 100)
+open(answers, 'w').write('up\n')
+while not os.path.exists(go):
+    time.sleep(0.01)
+with open(answers, 'a') as out:
+    for pid, master in children:
+        os.write(master, b'way\n')
+        seen = b''
+        try:
+            while True:
+                seen += os.read(master, 100)
+        except OSError:
+            pass
+        os.waitpid(pid, 0)
+        print(re.search(rb'/dev/pts/\d+', seen).group().decode(),
+              b'then halfway' in seen, file=out)
+"""
+
+
+def test_own():
+    for options, first in ((("--detach",), 0), (("--detach", "--pty"), 1)):
+        go = os.getcwd() + "/go%d" % first
+        answers = os.getcwd() + "/answers%d" % first
+        job = jobcr("run", *options, "--", "python3", "-c", DRIVER, "3", go,
+                    answers).stdout.strip()
+        up = until(lambda: os.path.exists(answers) and
+                   open(answers).read() == "up\n")
+        ok(up, "programs in terminals of the job's own")
+        save(job, "--kill")
+        r = jobcr("restore", job, "--detach")
+        ok(r.returncode == 0, "are restored", r.stdout)
+        open(go, "w").close()
+        want = "up\n" + "".join("/dev/pts/%d True\n" % i
+                                for i in range(first, first + 3))
+        until(lambda: open(answers).read() == want)
+        ok(open(answers).read() == want, "each has its name and its input",
+           open(answers).read())
+    job = jobcr("run", "--detach", "--", "sh", "-c",
+                "stat -c %d /dev/pts >pts; exec sleep 1000").stdout.strip()
+    until(lambda: os.path.exists("pts") and open("pts").read())
+    ok(open("pts").read() != "%d\n" % os.stat("/dev/pts").st_dev,
+       "a job without terminals has its own /dev/pts")
+    ok("jobcr" not in open("/proc/mounts").read() and
+       sum(" /dev/pts " in line for line in open("/proc/mounts")) ==
+       MOUNTED, "nothing of that is mounted on the node")
+    jobcr("kill", job, "KILL")
+
+
+MOUNTED = sum(" /dev/pts " in line for line in open("/proc/mounts"))
 
 
 def main():
