@@ -84,7 +84,9 @@ static int take(int fd, const struct termios *t, struct input *in,
 		return take_rest(fd, TTY_PIECE_BYTES, in, err);
 	r = take_lines(fd, in, err);
 	plain.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG);
-	plain.c_cc[VMIN] = plain.c_cc[VTIME] = 0;
+	/* A job that is let go too early must wait, not see an end. */
+	plain.c_cc[VMIN] = 1;
+	plain.c_cc[VTIME] = 0;
 	if (r == 0)
 		r = set(fd, &plain, err);
 	if (r == 0)

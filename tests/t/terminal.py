@@ -353,23 +353,32 @@ with open(answers, 'a') as out:
 
 
 def test_own():
-    for options, first in ((("--detach",), 0), (("--detach", "--pty"), 1)):
-        go = os.getcwd() + "/go%d" % first
-        answers = os.getcwd() + "/answers%d" % first
+    # The last one comes to a terminal of the node.
+    for n, (options, first) in enumerate(((("--detach",), 0),
+                                          (("--detach", "--pty"), 1),
+                                          (("--detach",), 0))):
+        go = os.getcwd() + "/go%d" % n
+        answers = os.getcwd() + "/answers%d" % n
         job = jobcr("run", *options, "--", "python3", "-c", DRIVER, "3", go,
                     answers).stdout.strip()
         up = until(lambda: os.path.exists(answers) and
                    open(answers).read() == "up\n")
         ok(up, "programs in terminals of the job's own")
         save(job, "--kill")
-        r = jobcr("restore", job, "--detach")
-        ok(r.returncode == 0, "are restored", r.stdout)
+        t = None
+        if n < 2:
+            r = jobcr("restore", job, "--detach")
+            ok(r.returncode == 0, "are restored", r.stdout)
+        else:
+            t = Terminal([JOBCR, "restore", job])
         open(go, "w").close()
         want = "up\n" + "".join("/dev/pts/%d True\n" % i
                                 for i in range(first, first + 3))
         until(lambda: open(answers).read() == want)
         ok(open(answers).read() == want, "each has its name and its input",
            open(answers).read())
+        if t:
+            ok(t.wait() == 0, "and it ends", t.seen)
     job = jobcr("run", "--detach", "--", "sh", "-c",
                 "stat -c %d /dev/pts >pts; exec sleep 1000").stdout.strip()
     until(lambda: os.path.exists("pts") and open("pts").read())
