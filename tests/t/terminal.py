@@ -390,6 +390,62 @@ def test_own():
     jobcr("kill", job, "KILL")
 
 
+# A shell that is driven has a stopped command and one in the foreground.
+SHELL = r"""
+import os, pty, sys, time
+go, answers = sys.argv[1:]
+pid, master = pty.fork()
+if pid == 0:
+    os.execvp('bash', ['bash', '--norc', '--noprofile', '-i'])
+
+def expect(text):
+    seen = b''
+    while text not in seen:
+        seen += os.read(master, 512)
+    return seen
+
+expect(b'> ')
+os.write(master, b'sh -c "echo a\'\'b; exec sleep 1000"\n')
+expect(b'ab')
+os.write(master, b'\x1a')
+expect(b'> ')
+os.write(master, b'sh -c "echo c\'\'d; exec sleep 2000"\n')
+expect(b'cd')
+open(answers, 'w').write('up\n')
+while not os.path.exists(go):
+    time.sleep(0.01)
+with open(answers, 'a') as out:
+    os.write(master, b'\x03')
+    print('^C' in expect(b'> ').decode(), file=out)
+    os.write(master, b'jobs\n')
+    print('Stopped' in expect(b'> ').decode(), file=out)
+    os.write(master, b'fg; echo rc=$?\n')
+    expect(b'sleep 1000"\r\n')
+    os.write(master, b'\x03')
+    expect(b'> ')
+    os.write(master, b'tty; exit 5\n')
+    print('/dev/pts/0' in expect(b'exit\r\n').decode(), file=out)
+    print(os.waitpid(pid, 0)[1] >> 8, file=out)
+"""
+
+
+def test_driven():
+    go, answers = os.getcwd() + "/go", os.getcwd() + "/answers"
+    job = jobcr("run", "--detach", "--", "python3", "-c", SHELL, go,
+                answers).stdout.strip()
+    ok(until(lambda: os.path.exists(answers) and
+             open(answers).read() == "up\n"), "a shell is driven by a program")
+    save(job, "--leave-running")
+    save(job, "--kill")
+    r = jobcr("restore", job, "--detach")
+    ok(r.returncode == 0, "both are restored", r.stdout)
+    open(go, "w").close()
+    want = "up\nTrue\nTrue\nTrue\n5\n"
+    until(lambda: open(answers).read() == want)
+    ok(open(answers).read() == want, "ctrl-C, jobs and fg do what they did",
+       open(answers).read())
+
+
 MOUNTED = sum(" /dev/pts " in line for line in open("/proc/mounts"))
 
 
