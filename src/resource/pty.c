@@ -62,10 +62,6 @@ static struct finding look_frozen(int master)
 	if (ioctl(master, FIONREAD, &unread) == 0 && unread > PTY_OUTPUT_LIMIT)
 		f = (struct finding){ "much output that is not read yet",
 				      read_it };
-	if (slave >= 0 && unread && !(pty_events(slave, POLLOUT) & POLLOUT))
-		f = (struct finding){ "output that is held back (ctrl-S), and "
-				      "some that is not read yet",
-				      read_it };
 	if (pty_events(master, POLLPRI) & POLLPRI)
 		f = (struct finding){ "a change of its state that its master, "
 				      "in packet mode, has not read yet",

@@ -47,26 +47,6 @@ int terminal_state_read(int fd, TerminalState *s, struct termios2 *settings,
 	return 0;
 }
 
-/* As if ctrl-S were typed; tcflow(3) needs no key. */
-static int stop_output(int fd, const struct termios2 *t, struct err *err)
-{
-	struct termios2 now = *t;
-	const char key = 's';
-	int r = 0;
-
-	if (!(t->c_iflag & IXON))
-		return ioctl(fd, TCXONC, TCOOFF) < 0 ? err_sys(err, "tcflow")
-						     : 0;
-	now.c_lflag = 0;
-	memset(now.c_cc, 0, sizeof(now.c_cc));
-	now.c_cc[VSTOP] = (cc_t)key;
-	if (ioctl(fd, TCSETS2, &now) < 0 || ioctl(fd, TIOCSTI, &key) < 0)
-		r = err_sys(err, "hold output back");
-	if (ioctl(fd, TCSETS2, t) < 0)
-		r = err_sys(err, "settings");
-	return r;
-}
-
 int terminal_state_set(int fd, const TerminalState *s, struct err *err)
 {
 	struct winsize size = { (uint16_t)s->rows, (uint16_t)s->columns,
@@ -92,7 +72,7 @@ int terminal_state_set(int fd, const TerminalState *s, struct err *err)
 		return err_sys(err, "settings");
 	r = tty_input_put(fd, s->input.data, s->input.len, err);
 	if (r == 0 && s->stopped)
-		r = stop_output(fd, &t, err);
+		r = tty_stop_output(fd, err);
 	if (r == 0 && s->exclusive && ioctl(fd, TIOCEXCL) < 0)
 		r = err_sys(err, "exclusive use");
 	return r;

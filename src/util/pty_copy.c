@@ -73,23 +73,48 @@ static int write_output(int slave, const uint8_t *data, size_t len,
 	return 0;
 }
 
-int pty_put_output(int slave, const uint8_t *data, size_t len, struct err *err)
+static bool takes(int slave)
 {
-	struct termios t, plain;
+	return pty_events(slave, POLLOUT) & POLLOUT;
+}
+
+static int put_plain(int slave, const struct termios *t, const uint8_t *data,
+		     size_t len, struct err *err)
+{
+	struct termios plain = *t;
+	struct err later;
 	int r, back = 0;
 
-	if (!len)
-		return 0;
-	if (ioctl(slave, TCGETS, &t) < 0)
-		return err_sys(err, "terminal settings");
-	plain = t;
+	/* What ctrl-S has stopped starts when keys lose that meaning. */
+	plain.c_iflag &= ~(tcflag_t)IXON;
 	plain.c_oflag = 0;
 	if (ioctl(slave, TCSETS, &plain) < 0)
 		return err_sys(err, "terminal settings");
 	r = write_output(slave, data, len, err);
-	if (ioctl(slave, TCSETS, &t) < 0)
-		back = err_sys(err, "terminal settings");
+	if (ioctl(slave, TCSETS, t) < 0)
+		back = err_sys(r < 0 ? &later : err, "terminal settings");
 	return r < 0 ? r : back;
+}
+
+/* Nobody reads meanwhile, and there is room: who takes nothing is stopped. */
+int pty_put_output(int slave, const uint8_t *data, size_t len, struct err *err)
+{
+	bool stopped = !takes(slave), by_flow;
+	struct termios t;
+	int r;
+
+	if (!len)
+		return 0;
+	if (ioctl(slave, TCGETS, &t) < 0 ||
+	    (stopped && ioctl(slave, TCXONC, TCOON) < 0))
+		return err_sys(err, "terminal settings");
+	by_flow = stopped && takes(slave);
+	r = put_plain(slave, &t, data, len, err);
+	if (r < 0 || !stopped)
+		return r;
+	if (!by_flow)
+		return tty_stop_output(slave, err);
+	return ioctl(slave, TCXONC, TCOOFF) < 0 ? err_sys(err, "tcflow") : 0;
 }
 
 /* Kernels can be told not to have TIOCSTI, or are without being told. */
@@ -126,26 +151,19 @@ static int try_input(struct err *err)
 static int look(int master, int slave, struct pty_copy *c, struct err *err)
 {
 	int exclusive = 0, unread = 0;
-	bool takes;
 
 	/* Echo of what is on its way is output. */
 	(void)pty_events(slave, POLLIN);
 	(void)pty_events(master, POLLIN);
-	takes = pty_events(slave, POLLOUT) & POLLOUT;
-	if (ioctl(master, FIONREAD, &unread) < 0 ||
-	    ioctl(slave, TIOCGEXCL, &exclusive) < 0)
+	if (ioctl(slave, TIOCGEXCL, &exclusive) < 0 ||
+	    ioctl(master, FIONREAD, &unread) < 0)
 		return err_sys(err, "terminal");
 	if (unread > PTY_OUTPUT_LIMIT)
 		return err_set(err, -ENOTSUP,
 			       "%d bytes of its output are not read yet, more "
 			       "than %d",
 			       unread, PTY_OUTPUT_LIMIT);
-	if (unread && !takes)
-		return err_set(err, -ENOTSUP,
-			       "its output is held back (ctrl-S), and some is "
-			       "not read yet");
 	c->exclusive = exclusive != 0;
-	c->stopped = !takes;
 	return 0;
 }
 
@@ -154,9 +172,11 @@ static int copy_output(int master, int slave, struct pty_copy *c,
 {
 	int r = read_output(master, c, err);
 	struct err later;
-	int back = pty_put_output(slave, c->output, c->output_len,
-				  r < 0 ? &later : err);
+	int back;
 
+	c->stopped = !takes(slave);
+	back = pty_put_output(slave, c->output, c->output_len,
+			      r < 0 ? &later : err);
 	return r < 0 ? r : back;
 }
 

@@ -10,8 +10,10 @@
 /*
  * What of a pseudo terminal can only be had by changing it for a moment: by
  * one whose death is the death of its processes, while these stand still.
+ * With less output than the limit there is none on its way, of which nobody
+ * could say whether it fits in again.
  */
-#define PTY_OUTPUT_LIMIT 3000 /* unread at the master, to begin with */
+#define PTY_OUTPUT_LIMIT 4000
 #define PTY_OUTPUT_ROOM  (128u << 10)
 
 struct pty_copy {
@@ -32,7 +34,10 @@ int pty_copy(int master, struct pty_copy *ret, struct err *err);
 /* The same, with the copy in a new file: returns that. */
 int pty_copy_file(int master, struct err *err);
 
-/* Put output in, as if it had been written; slave: O_NONBLOCK. */
+/*
+ * Put output in, as if it had been written, even if it is held back, and is so
+ * afterwards; slave: O_NONBLOCK.
+ */
 int pty_put_output(int slave, const uint8_t *data, size_t len, struct err *err);
 
 /* What a poll(2) that does not wait says of fd. */

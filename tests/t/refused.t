@@ -12,7 +12,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 for kind in tcp unix udp netlink inotify inotify_removed pidfd thread_pidfd io_uring \
 	userfaultfd perf_event namespace terminal terminal_typed \
-	terminal_output terminal_packet terminal_held terminal_locked \
+	terminal_output terminal_packet terminal_locked \
 	terminal_discipline terminal_given maps secretmem second_link \
 	removed_directory lease write_lease; do
 	"$roundtrip" -m resume "$victim" "$kind"

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -14,6 +15,8 @@
 #include <unistd.h>
 
 #include "../lib/victim.h"
+
+#define MOST 4000 /* bytes of output */
 
 struct pty {
 	int master, slave;
@@ -178,7 +181,7 @@ static void check_settings(void)
 }
 
 /* Lines, an end of file, and one that is being typed; and output. */
-static struct pty lines, bytes, packets;
+static struct pty lines, bytes, packets, most, keyed;
 
 static void begin_contents(void)
 {
@@ -196,7 +199,43 @@ static void begin_contents(void)
 	set_raw(packets.slave);
 	ioctl(packets.master, TIOCPKT, &on);
 	put(packets.slave, "data");
+	most = make("/dev/ptmx");
+	set_raw(most.slave);
+	for (int i = 0; i < MOST; i++)
+		victim_need(write(most.slave, &(uint8_t){ (uint8_t)i }, 1) == 1,
+			    "much output");
+	victim_need(victim_until(unread(most.master) == MOST), "much output");
+	keyed = make("/dev/ptmx");
+	put(keyed.slave, "held");
+	put(keyed.master, "\023");
+	victim_need(victim_until(
+			    !(events(keyed.slave, POLLIN | POLLOUT) & POLLOUT)),
+		    "ctrl-S");
 	(void)events(lines.slave, POLLIN);
+}
+
+static void check_most(void)
+{
+	uint8_t c;
+	int n = 0;
+
+	victim_check(unread(most.master) == MOST, "%d bytes of output",
+		     unread(most.master));
+	while (n < MOST && read(most.master, &c, 1) == 1 && c == (uint8_t)n)
+		n++;
+	victim_check(n == MOST, "byte %d is another", n);
+}
+
+static void check_keyed(void)
+{
+	victim_check(reads(keyed.master, "held"), "what was written before");
+	victim_check(write(keyed.slave, "x", 1) < 0 && errno == EAGAIN,
+		     "ctrl-S holds output back");
+	put(keyed.master, "\021");
+	victim_check(victim_until(events(keyed.slave, POLLOUT) & POLLOUT) &&
+			     write(keyed.slave, "x", 1) == 1 &&
+			     reads(keyed.master, "x"),
+		     "until ctrl-Q");
 }
 
 static void check_contents(void)
@@ -313,6 +352,8 @@ int main(void)
 	victim_check(events(closed.master, POLLIN) & POLLHUP, "hung up before");
 	check_settings();
 	check_contents();
+	check_most();
+	check_keyed();
 	check_ends(second);
 	victim_verdict(true, "pseudo terminals are as they were");
 }

@@ -143,7 +143,7 @@ static int open_terminals(int *ret_slave)
 
 static int fill(int from, int to)
 {
-	char much[3500] = { 0 };
+	char much[4090] = { 0 };
 	int there = 0;
 
 	if (write(to, much, sizeof(much)) != sizeof(much))
@@ -176,14 +176,6 @@ static int open_terminal_packet(void)
 	return ioctl(master, TIOCPKT, &on) < 0 || tcflush(slave, TCIFLUSH) < 0
 		       ? -1
 		       : master;
-}
-
-static int open_terminal_held(void)
-{
-	int slave = -1, master = open_terminals(&slave);
-
-	return write(slave, "x", 1) != 1 || tcflow(slave, TCOOFF) < 0 ? -1
-								      : master;
 }
 
 static int open_terminal_locked(void)
@@ -279,7 +271,6 @@ static const struct {
 	{ "terminal_typed", "much typed input", open_terminal_typed },
 	{ "terminal_output", "much output", open_terminal_output },
 	{ "terminal_packet", "a change of its state", open_terminal_packet },
-	{ "terminal_held", "output that is held back", open_terminal_held },
 	{ "terminal_locked", "settings that are locked", open_terminal_locked },
 	{ "terminal_discipline", "line discipline", open_terminal_discipline },
 	{ "terminal_given", "a file that is not its", open_terminal_given },
