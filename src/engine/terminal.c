@@ -69,8 +69,8 @@ static int mount_devpts(struct building *b, struct err *err)
 }
 
 /*
- * Numbers are those that the job knows: it must be alone with them.  The job
- * may come from where its standard files were no terminals.
+ * Numbers are those that the job knows: it must be alone with them, also if
+ * its standard files are terminals here.
  */
 static int make_ptys(struct building *b, struct err *err)
 {
@@ -78,7 +78,8 @@ static int make_ptys(struct building *b, struct err *err)
 	int r = 0;
 
 	(void)plan_kind(b->plan, TAG_PTY, &count);
-	if (count && !devpts_is_own(b->args->init_pid))
+	if ((b->plan->part->own_pts || count) &&
+	    !devpts_is_own(b->args->init_pid))
 		r = mount_devpts(b, err);
 	if (r == 0)
 		r = open_files(b, TAG_PTY, err);

@@ -380,14 +380,22 @@ def test_own():
         if t:
             ok(t.wait() == 0, "and it ends", t.seen)
     job = jobcr("run", "--detach", "--", "sh", "-c",
-                "stat -c %d /dev/pts >pts; exec sleep 1000").stdout.strip()
+                "stat -c %d /dev/pts >pts; "
+                "until [ -e more ]; do sleep 0.02; done; "
+                "stat -c %d /dev/pts >then; exec sleep 1000").stdout.strip()
     until(lambda: os.path.exists("pts") and open("pts").read())
     ok(open("pts").read() != "%d\n" % os.stat("/dev/pts").st_dev,
        "a job without terminals has its own /dev/pts")
-    ok("jobcr" not in open("/proc/mounts").read() and
-       sum(" /dev/pts " in line for line in open("/proc/mounts")) ==
-       MOUNTED, "nothing of that is mounted on the node")
+    ok(sum(" /dev/pts " in line for line in open("/proc/mounts")) == MOUNTED,
+       "nothing of that is mounted on the node")
+    save(job, "--kill")
+    t = Terminal([JOBCR, "restore", job])
+    open("more", "w").close()
+    until(lambda: os.path.exists("then") and open("then").read())
+    ok(open("then").read() != "%d\n" % os.stat("/dev/pts").st_dev,
+       "also when it is restored in a terminal of the node")
     jobcr("kill", job, "KILL")
+    t.wait()
 
 
 # A shell that is driven has a stopped command and one in the foreground.
