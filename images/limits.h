@@ -30,6 +30,8 @@
 #define OPTION_MAX_BYTES   64u
 #define MESSAGE_MAX_BYTES  (2u << 20) /* in a socket */
 #define MESSAGE_MAX_FILES  253u       /* SCM_MAX_FD */
+#define PTY_MAX_INDEX      1023u
+#define PTY_MAX_OUTPUT     (128u << 10)
 #define PART_MAX_STREAMS   64u
 #define MANIFEST_MAX_PARTS 65536u
 #define OUTPUT_MAX_PIECES  64u

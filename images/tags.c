@@ -65,6 +65,8 @@ static const struct {
 	{ TAG_TCP, &tcp_record__descriptor },
 	{ TAG_UDP, &udp_record__descriptor },
 	{ TAG_TTY, &tty_record__descriptor },
+	{ TAG_PTY, &pty_record__descriptor },
+	{ TAG_PTY_MASTER, &pty_master_record__descriptor },
 	{ TAG_PIDFD, &pidfd_record__descriptor },
 	{ TAG_DEAD_PROCESS, &dead_process_record__descriptor },
 	{ TAG_INOTIFY, &inotify_record__descriptor },

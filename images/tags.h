@@ -56,6 +56,8 @@
 #define TAG_UDP            0x030eu
 #define TAG_MQUEUE_FD      0x0310u
 #define TAG_TTY            0x0320u
+#define TAG_PTY            0x0321u
+#define TAG_PTY_MASTER     0x0322u
 #define TAG_PIDFD          0x0330u
 #define TAG_DEAD_PROCESS   0x0331u
 #define TAG_INOTIFY        0x0332u

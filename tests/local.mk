@@ -23,6 +23,7 @@ check_LIBRARIES += %D%/lib/libvictim.a %D%/lib/libdrive.a
 %C%_lib_libdrive_a_SOURCES = %D%/lib/copy.c %D%/lib/copy.h \
 	%D%/lib/where.c %D%/lib/where.h \
 	%D%/lib/drive.c %D%/lib/drive.h \
+	%D%/lib/drive_pty.c %D%/lib/drive_pty.h \
 	%D%/lib/doom.c %D%/lib/doom.h %D%/lib/outcome.c %D%/lib/outcome.h \
 	%D%/lib/edit.c %D%/lib/edit.h
 check_PROGRAMS += %D%/lib/roundtrip
@@ -429,6 +430,14 @@ VICTIMS += %D%/victims/pidfd.victim
 %C%_victims_pidfd_victim_SOURCES = %D%/victims/pidfd.c
 %C%_victims_pidfd_victim_LDADD = $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/pty.victim
+%C%_victims_pty_victim_SOURCES = %D%/victims/pty.c
+%C%_victims_pty_victim_LDADD = $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/pty_session.victim
+%C%_victims_pty_session_victim_SOURCES = %D%/victims/pty_session.c
+%C%_victims_pty_session_victim_LDADD = $(VICTIM_LIBS)
+
 VICTIMS += %D%/victims/eventfd.victim
 %C%_victims_eventfd_victim_SOURCES = %D%/victims/eventfd.c
 %C%_victims_eventfd_victim_LDADD = $(VICTIM_LIBS)
@@ -680,8 +689,8 @@ EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
 	%D%/programs/postgres.sh \
 	%D%/programs/node.sh %D%/programs/redis.sh \
 	%D%/programs/perl.sh \
-	%D%/programs/pipeline.sh %D%/programs/python.sh \
-	%D%/programs/restic.sh %D%/programs/ripgrep.sh \
+	%D%/programs/pipeline.sh %D%/programs/pty.sh %D%/programs/python.sh \
+	%D%/programs/restic.sh %D%/programs/ripgrep.sh %D%/programs/script.sh \
 	%D%/programs/sqlite.sh %D%/programs/threads.c
 
 T_TESTS += %D%/t/snapshots.t
@@ -735,6 +744,12 @@ UNIT_TESTS += %D%/unit/edited_sockets
 %C%_unit_edited_sockets_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/edited_pty
+%C%_unit_edited_pty_SOURCES = %D%/unit/edited_pty.c
+%C%_unit_edited_pty_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+
 UNIT_TESTS += %D%/unit/edited
 %C%_unit_edited_SOURCES = %D%/unit/edited.c
 %C%_unit_edited_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \

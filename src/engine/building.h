@@ -50,9 +50,9 @@ int build_stage(struct building *b, enum restore_stage stage, struct err *err);
 
 /* tree.c: all processes, their sessions and groups. */
 int build_tree(struct building *b, struct err *err);
-/* terminal.c: the job's own, before the tree; a leader of its session takes it
+/* terminal.c: the job's own, before the tree; a leader of a session takes it
  */
-int build_terminal(struct building *b, struct err *err);
+int build_terminals(struct building *b, struct err *err);
 int terminal_take(struct building *b, struct puppet *p, struct err *err);
 /* tables.c: descriptor tables; later, no way into the tasks any more. */
 int build_tables(struct building *b, struct err *err);

@@ -4,6 +4,7 @@
  * as if nothing had happened, and does so on any failure.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/devpts.h"
 
 #define FREEZE_DEADLINE (10 * NSEC_PER_SEC)
 #define BUFFER_BYTES    (4u << 20)
@@ -58,6 +60,7 @@ struct checkpoint {
 	bool durable;         /* published: never to be taken back */
 	bool sheltered;
 	bool uprobes; /* and let through */
+	int pts_fd;   /* see dump_options */
 };
 
 static void enter(const struct checkpoint *c, enum engine_phase phase)
@@ -71,6 +74,7 @@ static int check(struct checkpoint *c, struct dump *d, struct err *err)
 
 	r = dump_init(d, c->args, &c->collection, c->pages,
 		      c->pages ? &c->meta.sink : NULL, &c->outside, err);
+	d->options.pts_fd = c->pts_fd;
 	d->syncs = &c->syncs;
 	d->farewell = &c->farewell;
 	d->pin = c->pin;
@@ -479,6 +483,18 @@ static void raise_file_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* That of the node is not the job's to have numbers in. */
+static int open_pts(const struct checkpoint_args *args)
+{
+	const pid_t pid = args->init_pid ? args->init_pid : args->root_pid;
+	char path[64];
+
+	if (!devpts_is_own(pid))
+		return -1;
+	(void)snprintf(path, sizeof(path), "/proc/%d/root/dev/pts", (int)pid);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 static struct checkpoint *make(const struct checkpoint_args *args,
 			       struct refusals *no)
 {
@@ -490,6 +506,7 @@ static struct checkpoint *make(const struct checkpoint_args *args,
 	c->no = no;
 	c->members.init_pid = args->init_pid;
 	c->members.root_pid = args->root_pid;
+	c->pts_fd = open_pts(args);
 	raise_file_limit();
 	return c;
 }
@@ -505,6 +522,7 @@ int checkpoint_look(const struct checkpoint_args *args, struct refusals *no,
 	r = look(c, err);
 	sync_done(&c->syncs);
 	outside_free(c->outside);
+	cleanup_close(&c->pts_fd);
 	free(c);
 	return r;
 }
@@ -537,6 +555,7 @@ int checkpoint_run(const struct checkpoint_args *args,
 	if (r < 0 && !c->durable)
 		discard(c);
 	tree_free(&c->tree);
+	cleanup_close(&c->pts_fd);
 	free(c);
 	return r;
 }

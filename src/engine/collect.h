@@ -144,6 +144,13 @@ int collection_epoll_target(const struct collection *c,
 /* Who has a file that is open: its number there is its fd. */
 pid_t collection_file_pid(const struct collection *c,
 			  const struct collected_file *f);
+int collection_pty_master(const struct collection *c, uint32_t index);
+bool collection_inode_open(const struct collection *c, dev_t dev, uint64_t ino);
+uint32_t collection_session_tty(const struct collection *c, pid_t session);
+pid_t collection_ns_group(const struct collection *c, pid_t group);
+
+/* Does a number as in /proc/PID/stat mean a terminal whose master is there? */
+bool collection_controls(const struct collection *c, uint32_t tty_nr);
 
 /* The process by its inner pid, NULL: none. */
 const struct collected_task *collection_task(const struct collection *c,

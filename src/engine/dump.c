@@ -236,6 +236,46 @@ static int engine_witness(void *arg, const struct thread_view *thread,
 	return r;
 }
 
+static int engine_pty_master(void *arg, uint32_t index)
+{
+	const struct dump *d = arg;
+
+	return collection_pty_master(d->collection, index);
+}
+
+static int engine_pty_copy(void *arg, int master, struct pty_copy *ret,
+			   struct err *err)
+{
+	const struct dump *d = arg;
+
+	return d->args->pty_copy
+		       ? d->args->pty_copy(d->args->arg, master, ret, err)
+		       : err_set(err, -ENOTSUP,
+				 "no supervisor is there to copy what is in "
+				 "it");
+}
+
+static bool engine_inode_open(void *arg, dev_t dev, uint64_t inode)
+{
+	const struct dump *d = arg;
+
+	return collection_inode_open(d->collection, dev, inode);
+}
+
+static uint32_t engine_session_tty(void *arg, pid_t session)
+{
+	const struct dump *d = arg;
+
+	return collection_session_tty(d->collection, session);
+}
+
+static pid_t engine_ns_group(void *arg, pid_t group)
+{
+	const struct dump *d = arg;
+
+	return collection_ns_group(d->collection, group);
+}
+
 static int engine_sync_later(void *arg, int fd, struct err *err)
 {
 	const struct dump *d = arg;
@@ -318,6 +358,7 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 	d->options.carry = args->carry;
 	d->options.stdio = args->stdio;
 	d->options.terminal = args->terminal;
+	d->options.pts_fd = -1;
 	d->options.allow_uprobes = args->allow_uprobes;
 	d->options.owner_uid = args->owner->uid;
 	d->options.owner = args->owner;
@@ -342,6 +383,11 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 		.witness = engine_witness,
 		.sync_later = engine_sync_later,
 		.end_quietly = engine_end_quietly,
+		.pty_master = engine_pty_master,
+		.pty_copy = engine_pty_copy,
+		.inode_open = engine_inode_open,
+		.session_tty = engine_session_tty,
+		.ns_group = engine_ns_group,
 	};
 	d->ctx.out = out;
 	d->ctx.objects = collection->objects;

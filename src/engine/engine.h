@@ -8,6 +8,7 @@
 
 #include "model/refusal.h"
 #include "resource/terminal.h"
+#include "util/pty_copy.h"
 #include "storage/as_user.h"
 #include "util/err.h"
 #include "util/file_policy.h"
@@ -56,8 +57,12 @@ struct checkpoint_args {
 	const char *const *carry;
 	const char *const *stdio;
 	const struct job_terminal *terminal; /* NULL: it has none */
+	/* What of a pseudo terminal of the tree can only be had by taking it
+	 * out, done by one whose end is that of the tree; NULL: nobody is. */
+	int (*pty_copy)(void *arg, int master, struct pty_copy *ret,
+			struct err *err);
 	uint32_t isa; /* it uses no more than x86-64-vN; 0: any feature */
-	enum file_policy files; /* for its restores */
+	enum file_policy files;      /* for its restores */
 	uint64_t keep_output;        /* up to so many bytes of each; 0: none */
 	uint64_t freeze_deadline_ns; /* from the start; 0: 10 s */
 	bool allow_uprobes;          /* see dump_options */
@@ -132,7 +137,7 @@ struct restart_args {
 	uint32_t generation;         /* 0: not known */
 	char *const *maps;           /* of paths, as in util/path_map.h */
 	size_t nmaps;
-	bool nothing_since;          /* the tree has not run after the cut */
+	bool nothing_since; /* the tree has not run after the cut */
 	bool no_direct;
 	/*
 	 * The namespace's time offsets, before the first spawn; then a child
@@ -158,8 +163,8 @@ struct restart_result {
 	uint64_t total_ns, fill_ns, page_bytes;
 	uint32_t tasks, threads;
 	pid_t root_ns_pid;
-	uint32_t isa; /* of checkpoint_args */
-	enum file_policy files; /* of checkpoint_args */
+	uint32_t isa;                    /* of checkpoint_args */
+	enum file_policy files;          /* of checkpoint_args */
 	char remarks[FILE_REMARKS][576]; /* paths; "": none */
 };
 

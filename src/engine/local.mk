@@ -9,6 +9,8 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/collect.c %D%/collect.h %D%/collection.c
 %C%_libengine_a_SOURCES += %D%/collect_files.c %D%/collect_maps.c
 %C%_libengine_a_SOURCES += %D%/collect_queues.c
+%C%_libengine_a_SOURCES += %D%/collect_files.c %D%/collect_maps.c \
+	%D%/collect_ptys.c
 %C%_libengine_a_SOURCES += %D%/cow.c %D%/cow.h
 %C%_libengine_a_SOURCES += %D%/dump.c %D%/dump.h
 %C%_libengine_a_SOURCES += %D%/meta.c %D%/meta.h

@@ -15,6 +15,7 @@
 #include "inject/cpu.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/devpts.h"
 #include "util/io.h"
 
 static int meta_write(void *arg, const void *data, size_t len, struct err *err)
@@ -150,6 +151,9 @@ int meta_put_part(struct meta_stream *m, const struct checkpoint_args *args,
 	rec.has_isa = rec.isa != 0;
 	rec.files = args->files;
 	rec.has_files = rec.files != 0;
+	rec.own_pts =
+		devpts_is_own(args->init_pid ? args->init_pid : args->root_pid);
+	rec.has_own_pts = rec.own_pts;
 	rec.page_size = (uint32_t)sysconf(_SC_PAGESIZE);
 	rec.root_pid = root_ns_pid(tree, args->root_pid);
 	rec.stdio_path = (char **)args->stdio;

@@ -109,7 +109,8 @@ static int job_namespaces(const struct collection *c, pid_t init_pid,
 	return r;
 }
 
-static void check_state(const struct collected_task *t,
+static void check_state(const struct collection *c,
+			const struct collected_task *t,
 			const struct job_terminal *terminal,
 			struct refusals *no)
 {
@@ -119,7 +120,8 @@ static void check_state(const struct collected_task *t,
 		refuse(t, no, "let main() wait for its threads",
 		       "its main thread has ended, others go on");
 	if (t->view.stat->tty_nr && !t->frozen->zombie &&
-	    !terminal_controls(terminal, t->view.stat->tty_nr))
+	    !terminal_controls(terminal, t->view.stat->tty_nr) &&
+	    !collection_controls(c, t->view.stat->tty_nr))
 		refuse(t, no, "start it with setsid, or with jobcr run",
 		       "a controlling terminal");
 }
@@ -253,7 +255,7 @@ int preflight_tree(const struct collection *c, pid_t init_pid,
 	for (size_t i = 0; r == 0 && i < c->ntasks; i++) {
 		const struct collected_task *t = &c->tasks[i];
 
-		check_state(t, terminal, no);
+		check_state(c, t, terminal, no);
 		if (t->frozen->zombie)
 			continue;
 		r = check_namespaces(c, t, &job, no, err);

@@ -42,7 +42,7 @@ static int build_processes(struct building *b, struct err *err)
 
 	r = set_clocks(b, err);
 	if (r == 0)
-		r = build_terminal(b, err);
+		r = build_terminals(b, err);
 	if (r == 0)
 		r = build_tree(b, err);
 	/* Files of /proc may be those of processes: these come first. */

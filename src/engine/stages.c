@@ -21,6 +21,12 @@ static bool comes_first(uint32_t tag)
 	       tag == TAG_TCP_CONNECTION;
 }
 
+/* terminal.c opens them. */
+static bool is_terminal(uint32_t tag)
+{
+	return tag == TAG_TTY || tag == TAG_PTY || tag == TAG_PTY_MASTER;
+}
+
 static int wrap_file(const struct meta_entry *e, const struct resource_ops *ops,
 		     int r, struct err *err)
 {
@@ -39,7 +45,7 @@ static int open_files(struct building *b, bool first, struct err *err)
 	for (size_t i = 0; i < meta->count; i++) {
 		ops = resource_by_tag(meta->entries[i].tag);
 		if (!ops || !ops->restore_file ||
-		    meta->entries[i].tag == TAG_TTY || /* terminal.c */
+		    is_terminal(meta->entries[i].tag) ||
 		    comes_first(meta->entries[i].tag) != first)
 			continue;
 		r = ops->restore_file(&b->ctx, meta->entries[i].msg, err);

@@ -18,6 +18,7 @@ enum object_kind {
 	OBJECT_SHMEM,       /* a = dev, b = inode */
 	OBJECT_GHOST,       /* a = dev, b = inode */
 	OBJECT_PIPE,        /* a = inode */
+	OBJECT_PTY,         /* a = index */
 	OBJECT_DEAD,        /* a = dev, b = inode: of a process */
 	OBJECT_SYSV_SHM,    /* a = id */
 	OBJECT_MQUEUE,      /* a = dev, b = inode, c = 1: its record is put */

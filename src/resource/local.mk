@@ -3,6 +3,8 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/open_file.c %D%/open_file.h
 %C%_libresource_a_SOURCES += %D%/holder.c %D%/holder.h
 %C%_libresource_a_SOURCES += %D%/ipc_object.c %D%/ipc_object.h
+%C%_libresource_a_SOURCES += %D%/pts.c %D%/pts.h \
+	%D%/terminal_state.c %D%/terminal_state.h
 %C%_libresource_a_SOURCES += %D%/build_id.c %D%/build_id.h
 %C%_libresource_a_SOURCES += %D%/socket_options.c %D%/socket_options.h
 %C%_libresource_a_SOURCES += %D%/unix_bind.c %D%/unix_bind.h
@@ -30,6 +32,7 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/landlock.c
 %C%_libresource_a_SOURCES += %D%/memfd.c
 %C%_libresource_a_SOURCES += %D%/mm.c
+%C%_libresource_a_SOURCES += %D%/pty.c
 %C%_libresource_a_SOURCES += %D%/regs.c
 %C%_libresource_a_SOURCES += %D%/process.c
 %C%_libresource_a_SOURCES += %D%/rlimit.c

@@ -17,6 +17,7 @@
 #include "model/refusal.h"
 #include "resource/restore.h"
 #include "storage/as_user.h"
+#include "util/pty_copy.h"
 
 /*
  * One file per kind of kernel object, with its dump and its restore side.
@@ -88,6 +89,7 @@ struct dump_options {
 	const char *const *stdio; /* NULL-terminated: paths of the step's
 				     output files */
 	const struct job_terminal *terminal; /* the job's own; NULL: none */
+	int pts_fd; /* /dev/pts of the job's own; -1: it has the node's */
 	bool allow_uprobes; /* they are left out, and not refused */
 	uint32_t owner_uid;
 	const struct user_id *owner; /* with its groups */
@@ -158,6 +160,20 @@ struct dump_engine {
 	 * the tree but in its pid namespace: its number there. */
 	int (*witness)(void *arg, const struct thread_view *thread,
 		       pid_t *ret_ns_pid, struct err *err);
+	/* A descriptor of the master of /dev/pts/INDEX, owned by the caller;
+	 * -1: no process of the tree has it. */
+	int (*pty_master)(void *arg, uint32_t index);
+	/* What of it can only be had by taking it out, if it stands still.
+	 * -ENOTSUP: nobody is there to do that. */
+	int (*pty_copy)(void *arg, int master, struct pty_copy *ret,
+			struct err *err);
+	/* Has a process of the tree this inode open? */
+	bool (*inode_open)(void *arg, dev_t dev, uint64_t inode);
+	/* What /proc/PID/stat of the leader says; 0: no terminal, or it is
+	 * not in the tree. */
+	uint32_t (*session_tty)(void *arg, pid_t session);
+	/* Inner number of a group; 0: nobody of the tree is in it. */
+	pid_t (*ns_group)(void *arg, pid_t group);
 	/* Must be durable before the snapshot exists; fd is duplicated. */
 	int (*sync_later)(void *arg, int fd, struct err *err);
 	/* A connection that should leave no trace when the job is killed,
@@ -274,6 +290,8 @@ extern const struct resource_ops res_chardev;
 extern const struct resource_ops res_shmem;
 extern const struct resource_ops res_memfd;
 extern const struct resource_ops res_tty;
+extern const struct resource_ops res_pty;
+extern const struct resource_ops res_pty_master;
 extern const struct resource_ops res_epoll;
 extern const struct resource_ops res_mqueue_fd;
 extern const struct resource_ops res_unix;

@@ -25,6 +25,8 @@ const struct resource_ops *const resource_table[] = {
 	&res_unix,
 	&res_unix_name,
 	&res_unix_message,
+	&res_pty,
+	&res_pty_master,
 	&res_pipe,
 	&res_pipe_end,
 	&res_tcp_connection,

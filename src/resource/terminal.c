@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The terminal that `jobcr run --pty` gives to a job: its state, and whom it
- * controls.  The session it controls takes it when it is made
- * (src/engine/terminal.c), and its processes have it from their birth.
+ * The terminal that `jobcr run --pty` gives to a job: its state; and whom it,
+ * or a pseudo terminal of the job's, controls.  The session it controls takes
+ * it when it is made (src/engine/terminal.c), and its processes have it from
+ * their birth.
  */
 #include "resource/terminal.h"
 
@@ -20,10 +21,11 @@
 
 #include "images/process.pb-c.h"
 #include "images/tags.h"
+#include "resource/pts.h"
 #include "resource/resource.h"
+#include "resource/terminal_state.h"
+#include "util/cleanup.h"
 #include "util/tty_input.h"
-
-#define ALL_CC sizeof(((struct termios2 *)NULL)->c_cc)
 
 bool terminal_controls(const struct job_terminal *t, uint32_t tty_nr)
 {
@@ -44,18 +46,66 @@ static void read_groups(const struct job_terminal *t, pid_t *ret_session,
 		*ret_foreground = 0;
 }
 
-static bool is_locked(int fd)
+static int read_state(const struct job_terminal *t, TerminalState *s,
+		      struct termios2 *settings, uint8_t *input,
+		      struct err *err)
 {
-	struct termios lock;
-	const uint8_t *p = (const uint8_t *)&lock;
+	int exclusive = 0, r;
+	bool stopped;
 
-	memset(&lock, 0, sizeof(lock));
-	if (ioctl(fd, TIOCGLCKTRMIOS, &lock) < 0)
+	r = terminal_state_read(t->slave, s, settings, err);
+	if (r == 0 && ioctl(t->slave, TIOCGEXCL, &exclusive) < 0)
+		r = err_sys(err, "settings");
+	if (r < 0)
+		return r;
+	s->exclusive = exclusive != 0;
+	s->input.data = input;
+	r = t->input(t->arg, input, &s->input.len, &stopped, err);
+	s->stopped = stopped;
+	return r;
+}
+
+/* A session of the tree that a pseudo terminal of the job controls. */
+struct controlled {
+	uint32_t index;
+	pid_t foreground; /* as the worker sees it; 0: none */
+};
+
+static bool find_controlled(const struct dump_ctx *ctx,
+			    const struct task_view *task,
+			    struct controlled *ret)
+{
+	const struct dump_engine *e = ctx->engine;
+	uint32_t tty_nr = e->session_tty(e->arg, task->stat->sid);
+	auto_close int master = -EBADF;
+
+	if (!pts_by_number(tty_nr, &ret->index) ||
+	    terminal_controls(ctx->options->terminal, tty_nr))
 		return false;
-	for (size_t i = 0; i < sizeof(lock); i++)
-		if (p[i])
-			return true;
-	return false;
+	master = e->pty_master(e->arg, ret->index);
+	if (master < 0)
+		return false;
+	if (ioctl(master, TIOCGPGRP, &ret->foreground) < 0)
+		ret->foreground = 0;
+	return true;
+}
+
+static void check_foreground(const struct dump_ctx *ctx,
+			     const struct task_view *task, struct refusals *no)
+{
+	const struct dump_engine *e = ctx->engine;
+	struct controlled c;
+
+	/* A running one may be about to choose another. */
+	if (!task->leader || task->pid != task->stat->sid ||
+	    !find_controlled(ctx, task, &c) || !c.foreground ||
+	    e->ns_group(e->arg, c.foreground))
+		return;
+	refusals_add(no, task->ns_pid, task->stat->comm, -1,
+		     "let the shell choose another",
+		     "the foreground group of its terminal /dev/pts/%u has "
+		     "ended",
+		     c.index);
 }
 
 static int terminal_check(const struct dump_ctx *ctx,
@@ -66,6 +116,7 @@ static int terminal_check(const struct dump_ctx *ctx,
 	int discipline = N_TTY;
 
 	(void)err;
+	check_foreground(ctx, task, no);
 	if (!t || task->pid != t->root)
 		return 0;
 	(void)ioctl(t->slave, TIOCGETD, &discipline);
@@ -73,47 +124,39 @@ static int terminal_check(const struct dump_ctx *ctx,
 		refusals_add(no, task->ns_pid, task->stat->comm, -1,
 			     "let it use the terminal as a terminal",
 			     "its terminal has line discipline %d", discipline);
-	if (is_locked(t->slave))
+	if (terminal_is_locked(t->slave))
 		refusals_add(no, task->ns_pid, task->stat->comm, -1,
 			     "unlock them (TIOCSLCKTRMIOS)",
 			     "settings of its terminal are locked");
 	return 0;
 }
 
-static int read_state(const struct job_terminal *t, TerminalState *s,
-		      struct termios2 *ret, uint8_t *input, struct err *err)
+/* What this process is to a pseudo terminal of the job. */
+static int dump_controlled(const struct dump_ctx *ctx,
+			   const struct task_view *task, struct err *err)
 {
-	struct winsize size;
-	int exclusive = 0;
-	bool stopped;
-	int r;
+	const struct dump_engine *e = ctx->engine;
+	TerminalRecord rec = TERMINAL_RECORD__INIT;
+	struct controlled c;
 
-	if (ioctl(t->slave, TCGETS2, ret) < 0 ||
-	    ioctl(t->slave, TIOCGWINSZ, &size) < 0 ||
-	    ioctl(t->slave, TIOCGEXCL, &exclusive) < 0)
-		return err_sys(err, "settings");
-	s->iflag = ret->c_iflag;
-	s->oflag = ret->c_oflag;
-	s->cflag = ret->c_cflag;
-	s->lflag = ret->c_lflag;
-	s->ispeed = ret->c_ispeed;
-	s->ospeed = ret->c_ospeed;
-	s->cc.data = ret->c_cc;
-	s->cc.len = ALL_CC;
-	s->rows = size.ws_row;
-	s->columns = size.ws_col;
-	s->xpixel = size.ws_xpixel;
-	s->ypixel = size.ws_ypixel;
-	s->exclusive = exclusive != 0;
-	s->input.data = input;
-	r = t->input(t->arg, input, &s->input.len, &stopped, err);
-	s->stopped = stopped;
-	return r;
+	if (!find_controlled(ctx, task, &c))
+		return 0;
+	rec.pid = task->ns_pid;
+	rec.leads = task->pid == task->stat->sid;
+	rec.given_up = !task->stat->tty_nr;
+	if (!rec.leads && !rec.given_up)
+		return 0;
+	if (rec.leads && c.foreground)
+		rec.foreground = e->ns_group(e->arg, c.foreground);
+	rec.index = c.index;
+	rec.has_leads = rec.has_given_up = rec.has_foreground = 1;
+	rec.has_index = 1;
+	return img_put(ctx->out, TAG_TERMINAL, &rec.base, err);
 }
 
-/* Only what this process is to the terminal; of most nothing. */
-static int terminal_dump(const struct dump_ctx *ctx,
-			 const struct task_view *task, struct err *err)
+/* Only what this process is to the job's own terminal; of most nothing. */
+static int dump_own(const struct dump_ctx *ctx, const struct task_view *task,
+		    struct err *err)
 {
 	const struct job_terminal *t = ctx->options->terminal;
 	TerminalRecord rec = TERMINAL_RECORD__INIT;
@@ -145,6 +188,14 @@ static int terminal_dump(const struct dump_ctx *ctx,
 	return img_put(ctx->out, TAG_TERMINAL, &rec.base, err);
 }
 
+static int terminal_dump(const struct dump_ctx *ctx,
+			 const struct task_view *task, struct err *err)
+{
+	int r = dump_controlled(ctx, task, err);
+
+	return r < 0 ? r : dump_own(ctx, task, err);
+}
+
 /* In the process: its own terminal, by the name that every process has. */
 static int control(struct restore_task *task, const char *what,
 		   unsigned long request, int32_t number, struct err *err)
@@ -170,57 +221,6 @@ static int control(struct restore_task *task, const char *what,
 	return r < 0 ? r : end;
 }
 
-/* As if ctrl-S were typed; tcflow(3) needs no key. */
-static int stop_output(int fd, const struct termios2 *t, struct err *err)
-{
-	struct termios2 now = *t;
-	const char key = 's';
-	int r = 0;
-
-	if (!(t->c_iflag & IXON))
-		return ioctl(fd, TCXONC, TCOOFF) < 0 ? err_sys(err, "tcflow")
-						     : 0;
-	now.c_lflag = 0;
-	memset(now.c_cc, 0, sizeof(now.c_cc));
-	now.c_cc[VSTOP] = (cc_t)key;
-	if (ioctl(fd, TCSETS2, &now) < 0 || ioctl(fd, TIOCSTI, &key) < 0)
-		r = err_sys(err, "hold output back");
-	if (ioctl(fd, TCSETS2, t) < 0)
-		r = err_sys(err, "settings");
-	return r;
-}
-
-static int set_state(int fd, const TerminalState *s, struct err *err)
-{
-	struct winsize size = { (uint16_t)s->rows, (uint16_t)s->columns,
-				(uint16_t)s->xpixel, (uint16_t)s->ypixel };
-	struct termios2 t = {
-		.c_iflag = s->iflag,
-		.c_oflag = s->oflag,
-		.c_cflag = s->cflag,
-		.c_lflag = s->lflag,
-		.c_ispeed = s->ispeed,
-		.c_ospeed = s->ospeed,
-	};
-	int r = 0;
-
-	if (s->cc.len != ALL_CC)
-		return err_set(err, -EBADMSG, "%zu special characters",
-			       s->cc.len);
-	memcpy(t.c_cc, s->cc.data, ALL_CC);
-	if (ioctl(fd, TIOCSWINSZ, &size) < 0)
-		return err_sys(err, "size");
-	/* A line discipline that is stopped takes no input. */
-	if (ioctl(fd, TCSETS2, &t) < 0)
-		return err_sys(err, "settings");
-	r = tty_input_put(fd, s->input.data, s->input.len, err);
-	if (r == 0 && s->stopped)
-		r = stop_output(fd, &t, err);
-	if (r == 0 && s->exclusive && ioctl(fd, TIOCEXCL) < 0)
-		r = err_sys(err, "exclusive use");
-	return r;
-}
-
 static int terminal_restore(struct restore_ctx *ctx, struct restore_task *task,
 			    struct restore_thread *thread,
 			    const ProtobufCMessage *msg, struct err *err)
@@ -229,14 +229,14 @@ static int terminal_restore(struct restore_ctx *ctx, struct restore_task *task,
 	int r = 0;
 
 	(void)thread;
-	if (ctx->terminal_slave < 0)
+	if (ctx->terminal_slave < 0 && !rec->has_index)
 		return err_set(err, -EBADMSG, "there is none");
 	if (rec->given_up)
 		return control(task, "TIOCNOTTY", TIOCNOTTY, 0, err);
 	if (rec->foreground)
 		r = control(task, "TIOCSPGRP", TIOCSPGRP, rec->foreground, err);
-	if (r == 0 && rec->state)
-		r = set_state(ctx->terminal_slave, rec->state, err);
+	if (r == 0 && rec->state && !rec->has_index)
+		r = terminal_state_set(ctx->terminal_slave, rec->state, err);
 	return r;
 }
 

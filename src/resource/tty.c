@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The terminal that `jobcr run --pty` gives to a job: open files on it.  They
- * are opened anew on the terminal that the new supervisor has made.
+ * Open files on the terminal that `jobcr run --pty` gives to a job, and on
+ * slaves of the job's pseudo terminals.  They are opened anew on the terminal
+ * that the new supervisor has made, or by the new master (pty.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +14,11 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
+#include "images/limits.h"
+#include "images/process.pb-c.h"
 #include "images/tags.h"
 #include "resource/open_file.h"
+#include "resource/pts.h"
 #include "resource/resource.h"
 #include "resource/terminal.h"
 #include "util/cleanup.h"
@@ -64,19 +68,66 @@ static bool is_ours(const struct job_terminal *t, const struct fd_view *fd)
 		       (dev & 0xff) | ((dev >> 12) & ~0xffu)) == st.st_rdev;
 }
 
+/* Of a pseudo terminal whose master is in the job, or is closed. */
+static bool is_slave(const struct dump_ctx *ctx, const struct fd_view *fd,
+		     uint32_t *ret_index, bool *ret_hung_up)
+{
+	const struct dump_engine *e = ctx->engine;
+	auto_close int master = -EBADF;
+
+	if (!pts_by_file(ctx, fd, ret_index, ret_hung_up))
+		return false;
+	if (*ret_hung_up)
+		return *ret_index <= PTY_MAX_INDEX;
+	master = e->pty_master(e->arg, *ret_index);
+	return master >= 0;
+}
+
 static int tty_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		     struct refusals *no, struct err *err)
 {
-	if (is_ours(ctx->options->terminal, fd))
+	uint32_t index;
+	bool hung_up;
+
+	if (is_ours(ctx->options->terminal, fd) ||
+	    is_slave(ctx, fd, &index, &hung_up))
 		return open_file_check(ctx, fd, no, err);
 	refusals_add(
 		no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
-		"run without a terminal emulator (script, screen, expect); "
+		"run its other end (script, screen, expect) inside the job; "
 		"jobcr run --pty gives the job a terminal that is saved",
-		"terminal %s, which is not the one that jobcr has given "
-		"to the job",
-		fd->link);
+		"terminal %s, whose other end is not in the job", fd->link);
 	return 0;
+}
+
+/* Nobody has the other end any more, so it is not saved there. */
+static int dump_hung_up(const struct dump_ctx *ctx, uint32_t pty,
+			uint32_t index, struct err *err)
+{
+	PtyRecord rec = PTY_RECORD__INIT;
+
+	rec.pty = pty;
+	rec.index = index;
+	rec.has_hung_up = rec.hung_up = 1;
+	return img_put(ctx->out, TAG_PTY, &rec.base, err);
+}
+
+static int find_pty(const struct dump_ctx *ctx, const struct fd_view *fd,
+		    TtyRecord *rec, struct err *err)
+{
+	bool hung_up, first = false;
+	uint32_t index;
+	int r;
+
+	if (is_ours(ctx->options->terminal, fd))
+		return 0;
+	if (!is_slave(ctx, fd, &index, &hung_up))
+		return err_set(err, -ENOTSUP, "its other end is not there");
+	r = pts_object(ctx, index, &rec->pty, &first, err);
+	rec->has_pty = 1;
+	return r == 0 && hung_up && first
+		       ? dump_hung_up(ctx, rec->pty, index, err)
+		       : r;
 }
 
 static int tty_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
@@ -91,30 +142,31 @@ static int tty_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 	open.position = 0;
 	rec.open = &open;
 	rec.dev_tty = is_dev_tty(fd->stat);
-	return img_put(ctx->out, TAG_TTY, &rec.base, err);
+	r = find_pty(ctx, fd, &rec, err);
+	return r < 0 ? r : img_put(ctx->out, TAG_TTY, &rec.base, err);
 }
 
 /*
  * Only one whom the terminal controls can open /dev/tty.  A child with our
  * descriptors leads a session for a moment, before the job's has it.
  */
-static int open_dev_tty(const struct restore_ctx *ctx, int flags)
+static int open_dev_tty(const struct restore_ctx *ctx, int slave, int flags)
 {
 	int fd;
 
 	signal(SIGHUP, SIG_IGN);
-	if (setsid() < 0 || ioctl(ctx->terminal_slave, TIOCSCTTY, 0) < 0)
+	if (setsid() < 0 || ioctl(slave, TIOCSCTTY, 0) < 0)
 		return -errno;
 	fd = openat(ctx->root_fd, "dev/tty", flags | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		fd = -errno;
-	(void)ioctl(ctx->terminal_slave, TIOCNOTTY);
+	(void)ioctl(slave, TIOCNOTTY);
 	return fd;
 }
 
 /* The number of the descriptor comes by a pipe. */
-static int dev_tty(const struct restore_ctx *ctx, const OpenFile *file,
-		   struct err *err)
+static int dev_tty(const struct restore_ctx *ctx, int slave,
+		   const OpenFile *file, struct err *err)
 {
 	int ends[2], fd = -EIO;
 	pid_t pid;
@@ -123,7 +175,7 @@ static int dev_tty(const struct restore_ctx *ctx, const OpenFile *file,
 		return err_sys(err, "pipe");
 	pid = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
 	if (pid == 0) {
-		fd = open_dev_tty(ctx, open_file_flags(file));
+		fd = open_dev_tty(ctx, slave, open_file_flags(file));
 		(void)!write(ends[1], &fd, sizeof(fd));
 		_exit(0);
 	}
@@ -137,21 +189,40 @@ static int dev_tty(const struct restore_ctx *ctx, const OpenFile *file,
 	return fd < 0 ? err_num(err, fd, "/dev/tty") : fd;
 }
 
+/*
+ * Of whatever the image means, only a master of a pseudo terminal has another
+ * end.
+ */
+static int open_slave(const struct restore_ctx *ctx, const TtyRecord *rec,
+		      struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	int fd;
+
+	if (!rec->has_pty && ctx->terminal_slave < 0)
+		return err_set(err, -EBADMSG, "the job had no terminal");
+	fd = rec->has_pty ? ioctl(e->get_fd(e->arg, rec->pty), TIOCGPTPEER,
+				  O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
+			  : fcntl(ctx->terminal_slave, F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? err_sys(err, "open a terminal") : fd;
+}
+
 static int tty_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 		       struct err *err)
 {
 	const TtyRecord *rec = (const TtyRecord *)msg;
 	const struct restore_engine *e = ctx->engine;
+	auto_close int slave = open_slave(ctx, rec, err);
 	int fd, r;
 
-	if (ctx->terminal_slave < 0)
-		return err_set(err, -EBADMSG, "the job had no terminal");
+	if (slave < 0)
+		return slave;
 	if (!rec->dev_tty) {
-		fd = open_file_again(ctx->terminal_slave, rec->open, err);
+		fd = open_file_again(slave, rec->open, err);
 		return fd < 0 ? fd
 			      : e->set_fd(e->arg, rec->open->object, fd, err);
 	}
-	fd = dev_tty(ctx, rec->open, err);
+	fd = dev_tty(ctx, slave, rec->open, err);
 	if (fd < 0)
 		return fd;
 	r = open_file_apply(fd, rec->open, err);
@@ -172,7 +243,7 @@ static int tty_late(struct restore_ctx *ctx, struct restore_task *task, int fd,
 
 const struct resource_ops res_tty = {
 	.name = "tty",
-	.saved = "files open on the terminal that run --pty gave the job",
+	.saved = "files open on terminals of the job's own",
 	.refused = "other terminals, unless standard files",
 	.tag = TAG_TTY,
 	.scope = SCOPE_FILE,

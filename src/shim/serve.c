@@ -14,6 +14,7 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/io.h"
+#include "util/pty_copy.h"
 
 /* A killed tree of many processes takes a moment to die. */
 #define LEAVE_WAIT (10 * NSEC_PER_SEC)
@@ -436,6 +437,18 @@ static bool may_wait(const struct supervisor *s)
 	return waiting < WAITERS_MAX;
 }
 
+/* Who asks may be killed at any time: what is taken out must come back. */
+static int do_pty(int master, struct control_reply *reply, int *ret_fd)
+{
+	struct err err = { 0 };
+	int fd = master < 0 ? -EINVAL : pty_copy_file(master, &err);
+
+	if (fd < 0)
+		return fail(reply, fd, err.text);
+	*ret_fd = fd;
+	return 0;
+}
+
 /* What takes or gives descriptors of a terminal, and all the rest. */
 static void serve_request(struct supervisor *s, struct client *c,
 			  const struct control_request *req, int *fd)
@@ -455,6 +468,11 @@ static void serve_request(struct supervisor *s, struct client *c,
 		reply.result = do_terminal(s, req, terminal, &reply);
 		fds = (struct carried){ terminal, reply.result == 0 ? 3 : 0,
 					terminal[2] };
+		break;
+	case CONTROL_PTY:
+		reply.result = do_pty(*fd, &reply, &terminal[0]);
+		fds = (struct carried){ terminal, reply.result == 0,
+					terminal[0] };
 		break;
 	default:
 		reply.result = do_request(s, c, req, &reply, &fds);

@@ -21,6 +21,7 @@
 
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/devpts.h"
 #include "util/io.h"
 #include "util/log.h"
 #include "util/place.h"
@@ -156,6 +157,22 @@ static void alive(struct supervisor *s, pid_t root, pid_t ns_pid)
 	serve_alive(s);
 }
 
+/*
+ * Pseudo terminals of the job's own have the same numbers after a restore.
+ * Who has a terminal of the node must find it by its name, though.
+ */
+static void own_devpts(const struct supervisor *s, const int fds[3])
+{
+	struct err err = { 0 };
+
+	if (isatty(fds[0]) || isatty(fds[1]) || isatty(fds[2]) ||
+	    devpts_is_own(s->init))
+		return;
+	if (devpts_mount_in(s->spaces.init_pidfd, &err) < 0)
+		log_warning(s->opt->job_id,
+			    "pseudo terminals are not saved: %s", err.text);
+}
+
 static int make_spaces(struct supervisor *s, struct err *err)
 {
 	int r = spaces_make(s->info.options.ipc == JOB_IPC_HOST, &s->spaces,
@@ -198,6 +215,7 @@ static int begin_terminal(struct supervisor *s, struct err *err)
 static int begin_run(struct supervisor *s, const sigset_t *mask,
 		     int *ret_status, struct err *err)
 {
+	static const int standard[] = { 0, 1, 2 };
 	struct shim_task task;
 	int r;
 
@@ -206,6 +224,8 @@ static int begin_run(struct supervisor *s, const sigset_t *mask,
 	r = make_spaces(s, err);
 	if (r == 0 && s->opt->pty)
 		r = begin_terminal(s, err);
+	else if (r == 0)
+		own_devpts(s, standard);
 	if (r < 0)
 		return r;
 	r = task_start(s->opt, &s->spaces, mask,
@@ -222,6 +242,7 @@ static int begin_run(struct supervisor *s, const sigset_t *mask,
 /* A local restore: a worker comes to the control socket and builds it. */
 static int begin_restore(struct supervisor *s, struct err *err)
 {
+	static const int standard[] = { 0, 1, 2 };
 	int i, r;
 
 	note_outputs(s, 1, 2);
@@ -230,6 +251,7 @@ static int begin_restore(struct supervisor *s, struct err *err)
 		r = make_spaces(s, err);
 	if (r < 0)
 		return r;
+	own_devpts(s, standard);
 	for (i = 0; i < 3; i++) {
 		s->stdio[i] = fcntl(i, F_DUPFD_CLOEXEC, 3);
 		if (s->stdio[i] < 0)
@@ -264,12 +286,15 @@ static int launch_ready(struct supervisor *s, const int *fds, struct err *err)
 	note_outputs(s, fds[1], fds[2]);
 	if (s->opt->restore) {
 		r = make_spaces(s, err);
+		if (r == 0)
+			own_devpts(s, fds);
 		for (i = 0; r == 0 && i < 3; i++)
 			s->stdio[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
 		s->info.state = CONTROL_RESTORING;
 		s->next_notify = clock_monotonic_ns();
 		return r;
 	}
+	own_devpts(s, fds);
 	place_like(s->init, getpid());
 	place_like(child, getpid());
 	r = task_ns_pid(child, &ns_pid, err);

@@ -3,13 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -17,36 +15,13 @@
 
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/devpts.h"
 
 /* Who takes no output for so long is not waited for any more. */
 #define PATIENCE (5 * NSEC_PER_SEC)
 /* More unread input than this waits with us; looked at again each so often. */
 #define UNREAD_MAX 2048
 #define LOOK_AGAIN (20 * NSEC_PER_SEC / 1000)
-
-static const char devpts_options[] =
-	"newinstance,ptmxmode=0666,mode=0620,gid=5";
-
-/*
- * A devpts of the job's own: whatever else runs on the node, its terminal is
- * /dev/pts/0, also after a restore.  We are of one thread and come back.
- */
-static int mount_devpts(int mnt_pidfd, struct err *err)
-{
-	auto_close int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-	int r = 0;
-
-	if (home < 0)
-		return err_sys(err, "mount namespace");
-	if (setns(mnt_pidfd, CLONE_NEWNS) < 0)
-		return err_sys(err, "enter the job's mount namespace");
-	if (mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
-		  devpts_options) < 0)
-		r = err_sys(err, "mount a devpts on /dev/pts");
-	if (setns(home, CLONE_NEWNS) < 0)
-		return err_sys(err, "return to the mount namespace");
-	return r;
-}
 
 static void open_slave(struct terminal *t)
 {
@@ -114,7 +89,7 @@ int terminal_new(int mnt_pidfd, pid_t init, uid_t uid, int like,
 	t->master = t->slave = -1;
 	for (i = 0; i < TERMINAL_VIEWERS; i++)
 		t->viewers[i].fd = -1;
-	r = mount_devpts(mnt_pidfd, err);
+	r = devpts_is_own(init) ? 0 : devpts_mount_in(mnt_pidfd, err);
 	if (r == 0)
 		r = open_pair(init, uid, t, err);
 	if (r < 0) {

@@ -8,6 +8,7 @@
 #include "images/ipc.pb-c.h"
 #include "images/limits.h"
 #include "images/part.pb-c.h"
+#include "images/process.pb-c.h"
 #include "images/tags.h"
 #include "images/task.pb-c.h"
 #include "snapshot/cow.h"
@@ -31,13 +32,16 @@ enum id_kind {
 	ID_OPEN, /* open file descriptions */
 	ID_DATA, /* what can own pages: ghosts and shared memory */
 	ID_PIPE,
+	ID_PTY,
 	ID_SLOT, /* pid and descriptor number */
 	ID_ONCE, /* tag and pid or tid, of records that come once */
 	ID_KINDS,
 };
 
 static const char *const id_names[ID_KINDS] = {
-	"pid", "tid", "open file", "object", "pipe", "descriptor", "record of",
+	"pid",        "tid",       "open file",
+	"object",     "pipe",      "pseudo terminal",
+	"descriptor", "record of",
 };
 
 struct ids {
@@ -197,6 +201,8 @@ static int name_record(struct index *x, const struct meta_entry *e,
 			   err);
 	case TAG_PIPE:
 		return add(x, ID_PIPE, ((const PipeRecord *)e->msg)->pipe, err);
+	case TAG_PTY:
+		return add(x, ID_PTY, ((const PtyRecord *)e->msg)->pty, err);
 	}
 	return name_open_file(x, e->msg, err);
 }
@@ -268,6 +274,12 @@ static int check_pipe_end(const struct index *x, const PipeEndRecord *end,
 	return 0;
 }
 
+static int check_tty(const struct index *x, const TtyRecord *tty,
+		     struct err *err)
+{
+	return tty->has_pty ? need(x, ID_PTY, tty->pty, err) : 0;
+}
+
 static int check_file(const struct index *x, const FileRecord *f,
 		      struct err *err)
 {
@@ -293,6 +305,11 @@ static int check_objects(const struct index *x, const struct meta_entry *e,
 		return check_file(x, (const FileRecord *)e->msg, err);
 	case TAG_PIPE_END:
 		return check_pipe_end(x, (const PipeEndRecord *)e->msg, err);
+	case TAG_TTY:
+		return check_tty(x, (const TtyRecord *)e->msg, err);
+	case TAG_PTY_MASTER:
+		return need(x, ID_PTY, ((const PtyMasterRecord *)e->msg)->pty,
+			    err);
 	case TAG_MEMFD:
 		return need(x, ID_DATA, ((const MemfdRecord *)e->msg)->shmem,
 			    err);
@@ -312,10 +329,10 @@ static int check_objects(const struct index *x, const struct meta_entry *e,
 	case TAG_PAGES:
 		return check_pages(x, (const PagesRecord *)e->msg, err);
 	case TAG_COW:
-		return need(x, ID_TASK,
-			    (uint64_t)(uint32_t)((const CowRecord *)e->msg)
-				    ->from,
-			    err);
+		return need(
+			x, ID_TASK,
+			(uint64_t)(uint32_t)((const CowRecord *)e->msg)->from,
+			err);
 	}
 	return 0;
 }

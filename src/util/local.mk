@@ -10,6 +10,8 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/clock.h \
 	%D%/crc32c.c \
 	%D%/crc32c.h \
+	%D%/devpts.c \
+	%D%/devpts.h \
 	%D%/err.c \
 	%D%/err.h \
 	%D%/io.c \
@@ -18,6 +20,8 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/log.h \
 	%D%/place.c \
 	%D%/place.h \
+	%D%/pty_copy.c \
+	%D%/pty_copy.h \
 	%D%/spans.c \
 	%D%/spans.h \
 	%D%/tty_input.c \

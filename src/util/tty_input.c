@@ -84,7 +84,9 @@ static int take(int fd, const struct termios *t, struct input *in,
 		return take_rest(fd, TTY_PIECE_BYTES, in, err);
 	r = take_lines(fd, in, err);
 	plain.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG);
-	plain.c_cc[VMIN] = plain.c_cc[VTIME] = 0;
+	/* A job that is let go too early must wait, not see an end. */
+	plain.c_cc[VMIN] = 1;
+	plain.c_cc[VTIME] = 0;
 	if (r == 0)
 		r = set(fd, &plain, err);
 	if (r == 0)
@@ -220,4 +222,27 @@ int tty_input_copy(int fd, uint8_t ret[TTY_INPUT_ROOM], size_t *ret_len,
 		return r;
 	*ret_len = in.len;
 	return back;
+}
+
+/* tcflow(3) needs no key, but is another thing where keys have a meaning. */
+int tty_stop_output(int fd, struct err *err)
+{
+	const uint8_t key = 's';
+	struct termios t, now;
+	int r = 0, back;
+
+	if (ioctl(fd, TCGETS, &t) < 0)
+		return err_sys(err, "terminal settings");
+	if (!(t.c_iflag & IXON))
+		return ioctl(fd, TCXONC, TCOOFF) < 0 ? err_sys(err, "tcflow")
+						     : 0;
+	now = t;
+	now.c_lflag = 0;
+	memset(now.c_cc, _POSIX_VDISABLE, sizeof(now.c_cc));
+	now.c_cc[VSTOP] = key;
+	r = set(fd, &now, err);
+	if (r == 0 && ioctl(fd, TIOCSTI, &key) < 0)
+		r = err_sys(err, "hold output back");
+	back = set(fd, &t, err);
+	return r < 0 ? r : back;
 }

@@ -36,4 +36,7 @@ int tty_input_copy(int fd, uint8_t ret[TTY_INPUT_ROOM], size_t *ret_len,
 /* Put in what was taken; the bytes are not trusted: -EBADMSG. */
 int tty_input_put(int fd, const uint8_t *input, size_t len, struct err *err);
 
+/* As if ctrl-S were typed. */
+int tty_stop_output(int fd, struct err *err);
+
 #endif

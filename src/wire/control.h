@@ -54,6 +54,9 @@ enum control_op {
 			     a file, which with a = 1 has what was typed and not
 			     read: the job stands still; value: stopped by
 			     ctrl-S.  A restore: it is made */
+	CONTROL_PTY,      /* with the master of a pseudo terminal of the job,
+			     which stands still; reply: a file with what
+			     util/pty_copy.h says */
 };
 
 struct control_request {

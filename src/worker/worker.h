@@ -71,6 +71,9 @@ int work_control(struct work *w, uint32_t op, int64_t a, int64_t b,
 int work_find_terminal(struct work *w, struct err *err);
 void work_leave_terminal(struct work *w);
 
+/* For the engine: of a pseudo terminal of the job. */
+int work_pty_copy(void *arg, int master, struct pty_copy *ret, struct err *err);
+
 /* Keep the capabilities that the operation needs, and no other. */
 int work_drop_capabilities(struct err *err);
 

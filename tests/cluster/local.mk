@@ -31,6 +31,7 @@ CLUSTER_TESTS = \
 	%D%/output_lost.t \
 	%D%/refused.t \
 	%D%/drain.t \
+	%D%/pty.t \
 	%D%/restored.t \
 	%D%/status.t \
 	%D%/held.t \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "drive.h"
 #include "doom.h"
+#include "drive_pty.h"
 #include "outcome.h"
 
 #include <errno.h>
@@ -24,6 +25,7 @@
 
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/devpts.h"
 #include "util/io.h"
 
 #define MAX_SPAWNED 256
@@ -31,7 +33,7 @@
 struct drive_job {
 	struct drive_place place;
 	pid_t supervisor, init_pid, root_pid;
-	int sock;
+	int sock, pty_sock;
 };
 
 enum op { OP_START, OP_SET_TIME, OP_SPAWN, OP_RUNNING, OP_STATUS };
@@ -77,6 +79,7 @@ static pid_t do_clone3(uint64_t flags, const pid_t *set_tid)
 /* Pid 1 of the job: it reaps, nothing more. */
 static void init_main(const struct drive_place *place, int ready)
 {
+	struct err err;
 	sigset_t all;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -84,7 +87,8 @@ static void init_main(const struct drive_place *place, int ready)
 	if ((!place->host_ipc && unshare(CLONE_NEWIPC) < 0) ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-		  NULL) < 0)
+		  NULL) < 0 ||
+	    devpts_mount(&err) < 0)
 		_exit(1);
 	if (place->hostname &&
 	    sethostname(place->hostname, strlen(place->hostname)) < 0)
@@ -382,6 +386,7 @@ static int job_new(const struct drive_place *place, char *const argv[],
 	}
 	close(socks[1]);
 	job->sock = socks[0];
+	job->pty_sock = drive_pty_start();
 	if (recv(job->sock, &hello, sizeof(hello), 0) != sizeof(hello) ||
 	    hello.value < 0) {
 		drive_end(job);
@@ -494,6 +499,14 @@ static int worker_ready(void *arg, pid_t root_ns_pid, struct err *err)
 	return ask(w->job->sock, OP_RUNNING, root_ns_pid, 0, &rep, err);
 }
 
+static int worker_pty_copy(void *arg, int master, struct pty_copy *ret,
+			   struct err *err)
+{
+	const struct worker *w = arg;
+
+	return drive_pty_ask(w->job->pty_sock, master, ret, err);
+}
+
 static void run_checkpoint(struct worker *w, const struct user_id *owner)
 {
 	struct refusals no = { 0 };
@@ -514,6 +527,7 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 				      : ENGINE_PAUSE_AUTO,
 		.shelter = w->shelter ? worker_shelter : NULL,
 		.unshelter = worker_unshelter,
+		.pty_copy = worker_pty_copy,
 		.outlived = worker_outlived,
 		.published = w->kill || w->asked ? worker_published : NULL,
 		.arg = w,
@@ -775,6 +789,7 @@ void drive_end(struct drive_job *job)
 	if (job->init_pid > 0)
 		kill(job->init_pid, SIGKILL);
 	close(job->sock);
+	close(job->pty_sock);
 	if (job->supervisor > 0) {
 		kill(job->supervisor, SIGKILL);
 		waitpid(job->supervisor, &status, 0);

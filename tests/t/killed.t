@@ -24,7 +24,7 @@ try() { # user victim
 }
 try user threads
 for victim in threads regs vma shmem memfd pipe epoll timer sigqueue tree \
-	seccomp dispatch; do
+	seccomp dispatch pty pty_session; do
 	try root $victim
 done
 echo "1..$n"

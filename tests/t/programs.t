@@ -76,6 +76,8 @@ run_mpi() {
 	run ssh-agent -r "$programs/agent.sh"
 	run bash "$programs/pipeline.sh"
 	run sh "$programs/forks.sh"
+	run script "$programs/script.sh"
+	run /usr/bin/python3 "$programs/pty.sh"
 	run gzip "$programs/gzip.sh"
 	run sqlite3 "$programs/sqlite.sh"
 	run perl "$programs/perl.sh"

@@ -18,7 +18,9 @@ fi
 		unix_empty unix_dead unix_epoll unix_waiting unix_relative \
 		netlink inotify inotify_readers inotify_removed pidfd \
 		thread_pidfd io_uring userfaultfd \
-		perf_event namespace terminal maps secretmem second_link \
+		perf_event namespace terminal \
+		terminal_typed terminal_output terminal_packet \
+		terminal_locked terminal_discipline terminal_given maps secretmem second_link \
 		removed_directory lease write_lease full_queue named_queue \
 		notified_queue; do
 		"$roundtrip" -m resume "$victim" "$kind"

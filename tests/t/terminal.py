@@ -295,15 +295,166 @@ def test_input():
         t.wait()
 
 
+NEVER_OPENED = "import os, time; os.open('/dev/ptmx', 2); time.sleep(1000)"
+OPENED = "import pty, time; pty.openpty(); print('up'); time.sleep(1000)"
+
+
 def test_refused():
     job = jobcr("run", "--detach", "--pty", "--", "python3", "-c",
-                "import pty, time; pty.openpty(); time.sleep(1000)"
-                ).stdout.strip()
+                NEVER_OPENED).stdout.strip()
     r = until(lambda: (lambda r: r.returncode and r)(
         jobcr("checkpoint", job)))
     ok(r and r.returncode == 3 and "/dev/pts/1" in r.stdout,
-       "a terminal of the job's own making is refused by name", r and r.stdout)
+       "a terminal that nobody has opened is refused by name", r and r.stdout)
     jobcr("kill", job, "KILL")
+    t = Terminal([JOBCR, "run", "--name", "node", "--", "python3", "-c",
+                  OPENED])
+    t.expect("up")
+    r = jobcr("checkpoint", job_of("node"))
+    ok(r.returncode == 3 and "not the job's own" in r.stdout and
+       "--pty or --detach" in r.stdout,
+       "in a terminal of the node others are the node's, too", r.stdout)
+    jobcr("kill", job_of("node"), "KILL")
+    t.wait()
+
+
+# Its answers go to a file: what it runs has a terminal of the job's own.
+DRIVER = r"""
+import os, pty, re, sys, time
+count, go, answers = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+children = []
+for i in range(count):
+    pid, master = pty.fork()
+    if pid == 0:
+        os.execvp('sh', ['sh', '-c',
+                  'read a; echo got $a; read b; tty; echo then $b'])
+    os.write(master, b'typed %d\nhalf' % i)
+    children.append((pid, master))
+for pid, master in children:
+    seen = b''
+    while b'got' not in seen:
+        seen += os.read(master, 100)
+open(answers, 'w').write('up\n')
+while not os.path.exists(go):
+    time.sleep(0.01)
+with open(answers, 'a') as out:
+    for pid, master in children:
+        os.write(master, b'way\n')
+        seen = b''
+        try:
+            while True:
+                seen += os.read(master, 100)
+        except OSError:
+            pass
+        os.waitpid(pid, 0)
+        print(re.search(rb'/dev/pts/\d+', seen).group().decode(),
+              b'then halfway' in seen, file=out)
+"""
+
+
+def test_own():
+    # The last one comes to a terminal of the node.
+    for n, (options, first) in enumerate(((("--detach",), 0),
+                                          (("--detach", "--pty"), 1),
+                                          (("--detach",), 0))):
+        go = os.getcwd() + "/go%d" % n
+        answers = os.getcwd() + "/answers%d" % n
+        job = jobcr("run", *options, "--", "python3", "-c", DRIVER, "3", go,
+                    answers).stdout.strip()
+        up = until(lambda: os.path.exists(answers) and
+                   open(answers).read() == "up\n")
+        ok(up, "programs in terminals of the job's own")
+        save(job, "--kill")
+        t = None
+        if n < 2:
+            r = jobcr("restore", job, "--detach")
+            ok(r.returncode == 0, "are restored", r.stdout)
+        else:
+            t = Terminal([JOBCR, "restore", job])
+        open(go, "w").close()
+        want = "up\n" + "".join("/dev/pts/%d True\n" % i
+                                for i in range(first, first + 3))
+        until(lambda: open(answers).read() == want)
+        ok(open(answers).read() == want, "each has its name and its input",
+           open(answers).read())
+        if t:
+            ok(t.wait() == 0, "and it ends", t.seen)
+    job = jobcr("run", "--detach", "--", "sh", "-c",
+                "stat -c %d /dev/pts >pts; "
+                "until [ -e more ]; do sleep 0.02; done; "
+                "stat -c %d /dev/pts >then; exec sleep 1000").stdout.strip()
+    until(lambda: os.path.exists("pts") and open("pts").read())
+    ok(open("pts").read() != "%d\n" % os.stat("/dev/pts").st_dev,
+       "a job without terminals has its own /dev/pts")
+    ok(sum(" /dev/pts " in line for line in open("/proc/mounts")) == MOUNTED,
+       "nothing of that is mounted on the node")
+    save(job, "--kill")
+    t = Terminal([JOBCR, "restore", job])
+    open("more", "w").close()
+    until(lambda: os.path.exists("then") and open("then").read())
+    ok(open("then").read() != "%d\n" % os.stat("/dev/pts").st_dev,
+       "also when it is restored in a terminal of the node")
+    jobcr("kill", job, "KILL")
+    t.wait()
+
+
+# A shell that is driven has a stopped command and one in the foreground.
+SHELL = r"""
+import os, pty, sys, time
+go, answers = sys.argv[1:]
+pid, master = pty.fork()
+if pid == 0:
+    os.execvp('bash', ['bash', '--norc', '--noprofile', '-i'])
+
+def expect(text):
+    seen = b''
+    while text not in seen:
+        seen += os.read(master, 512)
+    return seen
+
+expect(b'> ')
+os.write(master, b'sh -c "echo a\'\'b; exec sleep 1000"\n')
+expect(b'ab')
+os.write(master, b'\x1a')
+expect(b'> ')
+os.write(master, b'sh -c "echo c\'\'d; exec sleep 2000"\n')
+expect(b'cd')
+open(answers, 'w').write('up\n')
+while not os.path.exists(go):
+    time.sleep(0.01)
+with open(answers, 'a') as out:
+    os.write(master, b'\x03')
+    print('^C' in expect(b'> ').decode(), file=out)
+    os.write(master, b'jobs\n')
+    print('Stopped' in expect(b'> ').decode(), file=out)
+    os.write(master, b'fg; echo rc=$?\n')
+    expect(b'sleep 1000"\r\n')
+    os.write(master, b'\x03')
+    expect(b'> ')
+    os.write(master, b'tty; exit 5\n')
+    print('/dev/pts/0' in expect(b'exit\r\n').decode(), file=out)
+    print(os.waitpid(pid, 0)[1] >> 8, file=out)
+"""
+
+
+def test_driven():
+    go, answers = os.getcwd() + "/go", os.getcwd() + "/answers"
+    job = jobcr("run", "--detach", "--", "python3", "-c", SHELL, go,
+                answers).stdout.strip()
+    ok(until(lambda: os.path.exists(answers) and
+             open(answers).read() == "up\n"), "a shell is driven by a program")
+    save(job, "--leave-running")
+    save(job, "--kill")
+    r = jobcr("restore", job, "--detach")
+    ok(r.returncode == 0, "both are restored", r.stdout)
+    open(go, "w").close()
+    want = "up\nTrue\nTrue\nTrue\n5\n"
+    until(lambda: open(answers).read() == want)
+    ok(open(answers).read() == want, "ctrl-C, jobs and fg do what they did",
+       open(answers).read())
+
+
+MOUNTED = sum(" /dev/pts " in line for line in open("/proc/mounts"))
 
 
 def main():

@@ -12,4 +12,4 @@ export top_srcdir top_builddir
 start_daemon
 # TESTED: some of them.
 export HAVE_DAEMON=1
-python3 "$top_srcdir/tests/t/terminal.py" ${TESTED:-exit shell attach flood restore screen input refused}
+python3 "$top_srcdir/tests/t/terminal.py" ${TESTED:-exit shell attach flood restore screen input refused own driven}

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
@@ -20,6 +21,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "../lib/victim.h"
@@ -429,9 +431,86 @@ static int open_namespace(void)
 	return open("/proc/self/ns/net", O_RDONLY);
 }
 
+/* Nobody has opened the other end: there is no telling what was typed. */
 static int open_terminal(void)
 {
 	return open("/dev/ptmx", O_RDWR | O_NOCTTY);
+}
+
+/* Both ends, which pass on what comes. */
+static int open_terminals(int *ret_slave)
+{
+	int master = open_terminal(), off = 0;
+	struct termios t;
+
+	if (master < 0 || ioctl(master, TIOCSPTLCK, &off) < 0)
+		return -1;
+	*ret_slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_NONBLOCK);
+	if (*ret_slave < 0 || tcgetattr(*ret_slave, &t) < 0)
+		return -1;
+	cfmakeraw(&t);
+	return tcsetattr(*ret_slave, TCSANOW, &t) < 0 ? -1 : master;
+}
+
+static int fill(int from, int to)
+{
+	char much[4090] = { 0 };
+	int there = 0;
+
+	if (write(to, much, sizeof(much)) != sizeof(much))
+		return -1;
+	return victim_until(ioctl(from, FIONREAD, &there) == 0 &&
+			    there == sizeof(much))
+		       ? 0
+		       : -1;
+}
+
+static int open_terminal_typed(void)
+{
+	int slave = -1, master = open_terminals(&slave);
+
+	return fill(slave, master) < 0 ? -1 : master;
+}
+
+static int open_terminal_output(void)
+{
+	int slave = -1, master = open_terminals(&slave);
+
+	return fill(master, slave) < 0 ? -1 : master;
+}
+
+/* A master in packet mode is to be told something. */
+static int open_terminal_packet(void)
+{
+	int slave = -1, master = open_terminals(&slave), on = 1;
+
+	return ioctl(master, TIOCPKT, &on) < 0 || tcflush(slave, TCIFLUSH) < 0
+		       ? -1
+		       : master;
+}
+
+static int open_terminal_locked(void)
+{
+	int slave = -1, master = open_terminals(&slave);
+	struct termios all;
+
+	memset(&all, 0xff, sizeof(all));
+	return ioctl(slave, TIOCSLCKTRMIOS, &all) < 0 ? -1 : master;
+}
+
+/* n_null of the kernel: all is thrown away. */
+static int open_terminal_discipline(void)
+{
+	int slave = -1, master = open_terminals(&slave), discipline = 27;
+
+	return ioctl(slave, TIOCSETD, &discipline) < 0 ? -1 : master;
+}
+
+static int open_terminal_given(void)
+{
+	int slave = -1, master = open_terminals(&slave);
+
+	return fchown(slave, 12345, (gid_t)-1) < 0 ? -1 : master;
 }
 
 static int open_maps(void)
@@ -572,7 +651,13 @@ static const struct {
 	{ "userfaultfd", "userfaultfd", open_userfaultfd },
 	{ "perf_event", "performance counter", open_perf },
 	{ "namespace", "namespace net:[", open_namespace },
-	{ "terminal", "terminal multiplexer", open_terminal },
+	{ "terminal", "whose other end nobody has opened", open_terminal },
+	{ "terminal_typed", "much typed input", open_terminal_typed },
+	{ "terminal_output", "much output", open_terminal_output },
+	{ "terminal_packet", "a change of its state", open_terminal_packet },
+	{ "terminal_locked", "settings that are locked", open_terminal_locked },
+	{ "terminal_discipline", "line discipline", open_terminal_discipline },
+	{ "terminal_given", "a file that is not its", open_terminal_given },
 	{ "maps", "/maps is not kept", open_maps },
 	{ "secretmem", "secret memory", open_secret },
 	{ "second_link", "is not at that path any more", open_second_link },

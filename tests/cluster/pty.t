@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Pseudo terminals of a batch job: they are its own, and have the same numbers
+# on the next node.
+. "$(dirname "$0")/lib.sh"
+
+command -v script >/dev/null || skip_all "needs script"
+cluster_begin CLUSTER_TRACK="${TRACK:-linuxproc}" CLUSTER_KILL_WAIT=5
+
+script terminals <<'EOT'
+stat -c %d /dev/pts >"devpts.$SLURM_JOB_ID"
+script -qec '
+	tty
+	script -qec "
+		tty
+		progress 160 100 2 2 4
+		tty" /dev/null
+	tty' /dev/null </dev/null
+echo "ended with $?"
+EOT
+plain=$(submit terminals)
+job=$(submit --jobcr terminals)
+wait_until 20 printed "$job" 'round 5 of' || bail "job $job does not run"
+node=$(field "$job" NodeList)
+there=$(cluster exec "$node" stat -c %d /dev/pts)
+[ "$(cat "$home/devpts.$job")" != "$there" ]
+ok $? "a batch job has a /dev/pts of its own"
+is "$(cluster exec "$node" sh -c 'ls /dev/pts')" \
+	"$(cluster exec ctl sh -c 'ls /dev/pts')" "its node does not see it"
+preempt "$node" 2 >/dev/null
+wait_until 60 restarted "$job"
+ok $? "it is preempted and started again"
+wait_until 90 has_ended "$job"
+is "$(field "$job" JobState) $(field "$job" ExitCode)" "COMPLETED 0:0" \
+	"it ends well"
+wait_until 90 has_ended "$plain"
+same_output "$job.out" "$plain.out" "with the output of an undisturbed run"
+printed "$job" /dev/pts/1
+ok $? "one terminal inside the other" "$(cat "$home/$job.out")"
+done_testing
