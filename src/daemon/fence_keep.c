@@ -45,6 +45,7 @@ struct keeper {
 	int lock_fd; /* whoever works on the job holds this */
 	uint64_t length, valid_until, next_beat, kill_at;
 	bool gone, replaced, told;
+	bool maybe; /* the first lease may have been written: nobody knows */
 };
 
 /* It goes on while the node sleeps. */
@@ -55,7 +56,7 @@ static uint64_t now_ns(void)
 
 static enum standing stands(const struct keeper *k)
 {
-	bool known = k->beat.epoch || k->beat.lease.epoch;
+	bool known = k->beat.epoch || k->beat.lease.epoch || k->maybe;
 
 	if (k->gone)
 		return GONE;
@@ -115,8 +116,13 @@ static void look_after_beat(struct keeper *k)
 			k->next_beat = now + SECOND;
 	} else if (k->beat.pid && now - k->beat.started_ns > k->length / 3) {
 		/* One that even SIGKILL does not reach is waited for. */
-		if (renewal_kill(&k->beat))
-			k->next_beat = now_ns();
+		if (!renewal_kill(&k->beat))
+			return;
+		k->next_beat = now_ns();
+		/* Others may have seen it: then it counts from here. */
+		if (!k->valid_until)
+			k->valid_until = k->beat.started_ns + k->length;
+		k->maybe = true;
 	}
 }
 

@@ -7,7 +7,6 @@
 #include "images/files.pb-c.h"
 #include "images/ipc.pb-c.h"
 #include "images/limits.h"
-#include "images/part.pb-c.h"
 #include "images/process.pb-c.h"
 #include "images/tags.h"
 #include "images/task.pb-c.h"

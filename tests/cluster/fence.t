@@ -51,6 +51,12 @@ wait_until 30 has_rounds "$lost" "$other" 5 || bail "job $lost does not run"
 is "$(cd "$cluster_dir/shared/store/private/$cut" && echo lease.*)" \
 	lease.0000000001 "a first run takes epoch 1"
 
+# Until the node knows of its lease there is none for it that could lapse.
+for job in $cut $over; do
+	wait_until 30 cluster exec "$at" test -e "/run/jobcr/jobs/$job/lease.rec" ||
+		bail "$at has no lease of job $job"
+done
+
 # The store goes away and comes back.
 cluster cut "$at" store
 wait_until 30 grep -q "$cut: stands still: its lease" "$(log_of "$at")"
