@@ -74,6 +74,9 @@ static int job(void)
 		return 8;
 	while (access("go", F_OK) < 0)
 		usleep(1000);
+	/* The kernel takes its time with the namespace of a job that ended. */
+	for (int i = 0; i < 1000 && count_queues() != queues; i++)
+		usleep(10000);
 	return (count_groups() != groups ? 1 : 0) |
 	       (count_queues() != queues ? 2 : 0);
 }
