@@ -20,7 +20,6 @@
 #include "../lib/tap.h"
 #include "util/cleanup.h"
 
-#define USER 64321 /* nobody else's */
 #define MOST 1000
 
 static mqd_t make_queue(int n)
@@ -136,7 +135,9 @@ static void run(const struct drive_place *place, const char *dir, char *self)
 int main(int argc, char **argv)
 {
 	char dir[64], self[4096];
-	struct drive_place place = { .uid = USER, .gid = USER, .cwd = dir };
+	/* Nobody else's, nor that of a run of this a moment ago. */
+	const uid_t user = 50000 + (uid_t)getpid() % 10000;
+	struct drive_place place = { .uid = user, .gid = user, .cwd = dir };
 	ssize_t n;
 
 	if (argc > 1 && !strcmp(argv[1], "job"))
@@ -148,7 +149,7 @@ int main(int argc, char **argv)
 		return 1;
 	self[n] = '\0';
 	close(temp_dir(dir));
-	if (chown(dir, USER, USER) < 0)
+	if (chown(dir, user, user) < 0)
 		return 1;
 	run(&place, dir, self);
 	temp_dir_remove(dir);
