@@ -151,6 +151,22 @@ static int open_path(void *arg, const char *path, int flags, unsigned int mode,
 	return fd < 0 ? err_sys(err, "open") : fd;
 }
 
+static int map_path(void *arg, const char *path, char ret[PATH_MAX],
+		    struct err *err)
+{
+	(void)arg;
+	(void)err;
+	(void)snprintf(ret, PATH_MAX, "%s", path);
+	return 0;
+}
+
+static void remark(void *arg, enum file_remark what, const char *path)
+{
+	(void)arg;
+	(void)what;
+	(void)path;
+}
+
 static const struct resource_ops *const rows[] = {
 	&res_eventfd, &res_timerfd,     &res_signalfd, &res_chardev,
 	&res_epoll,   &res_pipe,        &res_pipe_end, &res_ghost,
@@ -260,6 +276,9 @@ int rig_restore(struct rig *rig, struct err *err)
 		.set_data_fd = set_data_fd,
 		.find = find,
 		.open_path = open_path,
+		.open_here = open_path,
+		.map_path = map_path,
+		.remark = remark,
 	};
 	struct restore_owner owner = { .uid = getuid(), .gid = getgid() };
 	struct restore_ctx ctx = { .engine = &engine,
