@@ -28,6 +28,11 @@ limited=$(begin 0)
 for job in $good $bad $cancelled $limited; do
 	wait_until 30 has_state "$job" RUNNING || bail "job $job does not run"
 done
+# Slurm counts whole seconds.
+has_run() {
+	[ "$(field "$1" RunTime)" != 00:00:00 ]
+}
+wait_until 30 has_run "$limited" || bail "job $limited does not run"
 slurm scontrol update nodename=n2 state=resume
 vip=$(cluster as bob ctl sbatch --parsable --qos high -w n1 -N 1 -n 4 \
 	-o /dev/null --wrap "sleep 1000")
