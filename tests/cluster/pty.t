@@ -7,7 +7,12 @@
 command -v script >/dev/null || skip_all "needs script"
 cluster_begin CLUSTER_TRACK="${TRACK:-linuxproc}" CLUSTER_KILL_WAIT=5
 
+# The outer script's input stays open: at the end of it script sends an
+# end-of-file character, which the inner terminal echoes or not, depending on
+# which of the two was faster.
 script terminals <<'EOT'
+mkfifo "input.$SLURM_JOB_ID"
+exec 3<>"input.$SLURM_JOB_ID"
 stat -c %d /dev/pts >"devpts.$SLURM_JOB_ID"
 script -qec '
 	tty
@@ -15,7 +20,7 @@ script -qec '
 		tty
 		progress 160 100 2 2 4
 		tty" /dev/null
-	tty' /dev/null </dev/null
+	tty' /dev/null <&3
 echo "ended with $?"
 EOT
 plain=$(submit terminals)
