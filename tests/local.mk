@@ -127,6 +127,12 @@ UNIT_TESTS += %D%/unit/renew
 	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS)
 
+UNIT_TESTS += %D%/unit/keeper
+%C%_unit_keeper_SOURCES = %D%/unit/keeper.c src/daemon/fence_keep.c
+%C%_unit_keeper_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
+	src/util/libutil.a $(PROTOBUF_C_LIBS)
+
 UNIT_TESTS += %D%/unit/due
 %C%_unit_due_SOURCES = %D%/unit/due.c src/daemon/due.c
 %C%_unit_due_LDADD = %D%/lib/libtap.a src/util/libutil.a -lm
