@@ -14,6 +14,8 @@
 #define META_MAX_RECORDS   (1u << 24)
 #define EXTENT_MAX_PAGES   256u /* 1 MiB */
 #define EXTENTS_PER_RECORD 16384u
+#define BLOCK_MAX_BYTES    (4u << 20) /* unpacked */
+#define BLOCKS_PER_RECORD  16384u
 #define TREE_MAX_TASKS     65536u
 #define TASK_MAX_THREADS   65536u
 #define TASK_MAX_FDS       1048576u

@@ -36,6 +36,7 @@ static const struct {
 	{ TAG_MEMORY_POLICY, &memory_policy_record__descriptor },
 	{ TAG_PAGES, &pages_record__descriptor },
 	{ TAG_COW, &cow_record__descriptor },
+	{ TAG_BLOCKS, &blocks_record__descriptor },
 	{ TAG_SYSV_SHM, &sysv_shm_record__descriptor },
 	{ TAG_SYSV_SEM, &sysv_sem_record__descriptor },
 	{ TAG_SYSV_UNDO, &sysv_undo_record__descriptor },

@@ -28,6 +28,7 @@
 #define TAG_SYSV_SHM       0x0134u
 #define TAG_PAGES          0x0140u
 #define TAG_COW            0x0141u
+#define TAG_BLOCKS         0x0142u
 #define TAG_SYSV_SEM       0x0150u
 #define TAG_SYSV_UNDO      0x0151u
 #define TAG_SYSV_MSG       0x0152u

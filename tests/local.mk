@@ -34,7 +34,7 @@ ENGINE_LIBS = src/engine/libengine.a src/resource/libresource.a \
 	src/inject/libinject.a storage/libstorage.a images/libimages.a \
 	images/libproto.a src/kernel/libkernel.a src/util/libutil.a
 %C%_lib_roundtrip_LDADD = %D%/lib/libdrive.a %D%/lib/libtap.a \
-	$(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) \
+	$(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) \
 	$(GCRYPT_LIBS)
 TEST_EXTENSIONS += .victim
 VICTIM_LOG_DRIVER = $(LOG_DRIVER)
@@ -167,7 +167,7 @@ check_LIBRARIES += %D%/lib/libsample.a
 SNAPSHOT_LIBS = %D%/lib/libtap.a %D%/lib/libsample.a \
 	src/snapshot/libsnapshot.a storage/libstorage.a images/libimages.a \
 	images/libproto.a src/kernel/libkernel.a src/util/libutil.a \
-	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(GCRYPT_LIBS) $(XXHASH_LIBS) $(JSON_LIBS)
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(GCRYPT_LIBS) $(PACK_LIBS) $(JSON_LIBS)
 
 UNIT_TESTS += %D%/unit/spans
 %C%_unit_spans_SOURCES = %D%/unit/spans.c
@@ -180,6 +180,10 @@ UNIT_TESTS += %D%/unit/crc32c
 UNIT_TESTS += %D%/unit/record
 %C%_unit_record_SOURCES = %D%/unit/record.c
 %C%_unit_record_LDADD = $(SNAPSHOT_LIBS)
+
+UNIT_TESTS += %D%/unit/pack
+%C%_unit_pack_SOURCES = %D%/unit/pack.c src/engine/pace.c
+%C%_unit_pack_LDADD = $(SNAPSHOT_LIBS)
 
 UNIT_TESTS += %D%/unit/storage
 %C%_unit_storage_SOURCES = %D%/unit/storage.c
@@ -201,7 +205,7 @@ UNIT_TESTS += %D%/unit/damaged
 %C%_unit_damaged_SOURCES = %D%/unit/damaged.c
 %C%_unit_damaged_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
-	$(XXHASH_LIBS) $(GCRYPT_LIBS) $(JSON_LIBS)
+	$(PACK_LIBS) $(GCRYPT_LIBS) $(JSON_LIBS)
 
 UNIT_TESTS += %D%/unit/hang
 %C%_unit_hang_SOURCES = %D%/unit/hang.c
@@ -246,7 +250,7 @@ noinst_PROGRAMS += %D%/bench/disk
 	%D%/bench/limit.h
 %C%_bench_disk_LDADD = src/snapshot/libsnapshot.a storage/libstorage.a \
 	images/libimages.a images/libproto.a src/util/libutil.a \
-	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(GCRYPT_LIBS) $(XXHASH_LIBS) \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(GCRYPT_LIBS) $(PACK_LIBS) \
 	$(JSON_LIBS)
 UNIT_TESTS += %D%/unit/family
 %C%_unit_family_SOURCES = %D%/unit/family.c
@@ -258,7 +262,7 @@ UNIT_TESTS += %D%/unit/plan
 	%D%/lib/image.h %D%/lib/tiny.c %D%/lib/tiny.h
 %C%_unit_plan_LDADD = %D%/lib/libsample.a %D%/lib/libtap.a \
 	$(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
-	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(PACK_LIBS) $(GCRYPT_LIBS)
 
 UNIT_TESTS += %D%/unit/pin
 %C%_unit_pin_SOURCES = %D%/unit/pin.c
@@ -268,14 +272,14 @@ UNIT_TESTS += %D%/unit/pin
 UNIT_TESTS += %D%/unit/doomed
 %C%_unit_doomed_SOURCES = %D%/unit/doomed.c
 %C%_unit_doomed_LDADD = %D%/lib/libdrive.a %D%/lib/libtap.a $(ENGINE_LIBS) \
-	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 
 UNIT_TESTS += %D%/unit/restart
 %C%_unit_restart_SOURCES = %D%/unit/restart.c %D%/lib/image.c \
 	%D%/lib/image.h %D%/lib/tiny.c %D%/lib/tiny.h
 %C%_unit_restart_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
-	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(PACK_LIBS) $(GCRYPT_LIBS)
 
 check_LIBRARIES += %D%/victims/libmapping.a
 %C%_victims_libmapping_a_SOURCES = %D%/victims/mapping.c \
@@ -491,7 +495,7 @@ VICTIMS += %D%/victims/seccomp.victim
 VICTIMS += %D%/victims/asked.victim
 %C%_victims_asked_victim_SOURCES = %D%/victims/asked.c
 %C%_victims_asked_victim_LDADD = $(VICTIM_LIBS) $(ENGINE_LIBS) \
-	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 VICTIMS += %D%/victims/dispatch.victim
 %C%_victims_dispatch_victim_SOURCES = %D%/victims/dispatch.c
 %C%_victims_dispatch_victim_LDADD = $(VICTIM_LIBS)
@@ -565,12 +569,12 @@ noinst_PROGRAMS += %D%/bench/onegig
 	%D%/bench/limit.h
 %C%_bench_onegig_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
 %C%_bench_onegig_LDADD = %D%/lib/libdrive.a $(ENGINE_LIBS) \
-	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 
 noinst_PROGRAMS += %D%/bench/tree
 %C%_bench_tree_SOURCES = %D%/bench/tree.c
 %C%_bench_tree_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a $(ENGINE_LIBS) \
-	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) $(GCRYPT_LIBS) \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS) \
 	$(JSON_LIBS)
 
 UNIT_TESTS += %D%/unit/churn
@@ -616,12 +620,12 @@ UNIT_TESTS += %D%/unit/hugetlb
 %C%_unit_hugetlb_SOURCES = %D%/unit/hugetlb.c
 %C%_unit_hugetlb_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
-	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/cow
 %C%_unit_cow_SOURCES = %D%/unit/cow.c
 %C%_unit_cow_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
-	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/huge
 %C%_unit_huge_SOURCES = %D%/unit/huge.c
 %C%_unit_huge_LDADD = $(SNAPSHOT_LIBS)
@@ -667,7 +671,7 @@ T_TESTS += %D%/t/harassed.t
 check_PROGRAMS += %D%/lib/survive %D%/programs/openmp %D%/programs/torture
 %C%_lib_survive_SOURCES = %D%/lib/survive.c
 %C%_lib_survive_LDADD = %D%/lib/libdrive.a %D%/lib/libtap.a \
-	$(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) \
+	$(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) \
 	$(GCRYPT_LIBS)
 %C%_programs_openmp_SOURCES = %D%/programs/openmp.c
 %C%_programs_openmp_CFLAGS = $(AM_CFLAGS) -fopenmp
@@ -731,54 +735,54 @@ UNIT_TESTS += %D%/unit/cpu
 UNIT_TESTS += %D%/unit/vdso
 %C%_unit_vdso_SOURCES = %D%/unit/vdso.c
 %C%_unit_vdso_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
-	$(URING_LIBS) $(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 
 UNIT_TESTS += %D%/unit/frames
 %C%_unit_frames_SOURCES = %D%/unit/frames.c %D%/lib/forge.c %D%/lib/forge.h
 %C%_unit_frames_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
-	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(PACK_LIBS) $(GCRYPT_LIBS)
 
 UNIT_TESTS += %D%/unit/inherited
 %C%_unit_inherited_SOURCES = %D%/unit/inherited.c
 %C%_unit_inherited_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
-	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(PACK_LIBS) $(GCRYPT_LIBS)
 
 UNIT_TESTS += %D%/unit/edited_sockets
 %C%_unit_edited_sockets_SOURCES = %D%/unit/edited_sockets.c
 %C%_unit_edited_sockets_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
-	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/edited_pty
 %C%_unit_edited_pty_SOURCES = %D%/unit/edited_pty.c
 %C%_unit_edited_pty_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
-	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(PACK_LIBS) $(GCRYPT_LIBS)
 
 UNIT_TESTS += %D%/unit/edited
 %C%_unit_edited_SOURCES = %D%/unit/edited.c
 %C%_unit_edited_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
-	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(PACK_LIBS) $(GCRYPT_LIBS)
 
 UNIT_TESTS += %D%/unit/charged
 %C%_unit_charged_SOURCES = %D%/unit/charged.c
 %C%_unit_charged_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
-	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(PACK_LIBS) $(GCRYPT_LIBS)
 
 UNIT_TESTS += %D%/unit/edited_ipc
 %C%_unit_edited_ipc_SOURCES = %D%/unit/edited_ipc.c
 %C%_unit_edited_ipc_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
-	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(PACK_LIBS) $(GCRYPT_LIBS)
 
 UNIT_TESTS += %D%/unit/edited_net
 %C%_unit_edited_net_SOURCES = %D%/unit/edited_net.c
 %C%_unit_edited_net_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
-	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(PACK_LIBS) $(GCRYPT_LIBS)
 
 check_PROGRAMS += %D%/victims/affinity
 %C%_victims_affinity_SOURCES = %D%/victims/affinity.c

@@ -41,7 +41,7 @@ jobcr_LDADD = \
 	images/libproto.a \
 	src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(MUNGE_LIBS) $(CONFUSE_LIBS) $(JSON_LIBS) \
-	$(XXHASH_LIBS) $(GCRYPT_LIBS) $(URING_LIBS)
+	$(PACK_LIBS) $(GCRYPT_LIBS) $(URING_LIBS)
 
 bashcompletion_DATA = %D%/jobcr
 %D%/jobcr: %D%/completion.bash

@@ -169,12 +169,30 @@ static const char *const pause_modes[] = {
 	[CONF_PAUSE_PIN] = "pin",
 };
 
-static int find_pause(const char *text)
+static const char *const compressions[] = {
+	[CONF_COMPRESSION_AUTO] = "auto",
+	[CONF_COMPRESSION_NONE] = "none",
+	[CONF_COMPRESSION_LZ4] = "lz4",
+	[CONF_COMPRESSION_ZSTD] = "zstd",
+};
+
+/* Its number; -1: no such word. */
+static int find_word(const char *const *words, size_t count, const char *text)
 {
-	for (size_t i = 0; text && i < ARRAY_SIZE(pause_modes); i++)
-		if (strcasecmp(text, pause_modes[i]) == 0)
+	for (size_t i = 0; text && i < count; i++)
+		if (strcasecmp(text, words[i]) == 0)
 			return (int)i;
 	return -1;
+}
+
+static int find_pause(const char *text)
+{
+	return find_word(pause_modes, ARRAY_SIZE(pause_modes), text);
+}
+
+static int find_compression(const char *text)
+{
+	return find_word(compressions, ARRAY_SIZE(compressions), text);
 }
 
 static int check_pause(cfg_t *cfg, cfg_opt_t *opt)
@@ -183,6 +201,15 @@ static int check_pause(cfg_t *cfg, cfg_opt_t *opt)
 
 	return find_pause(v) >= 0 ? 0
 				  : complain(cfg, opt, v, "auto, stop and pin");
+}
+
+static int check_compression(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *v = cfg_opt_getnstr(opt, 0);
+
+	return find_compression(v) >= 0
+		       ? 0
+		       : complain(cfg, opt, v, "auto, none, lz4 and zstd");
 }
 
 /* A user name or a number. */
@@ -363,6 +390,8 @@ static int take(struct conf *conf, cfg_t *cfg, struct err *err)
 	conf->direct_io = cfg_getbool(cfg, "DirectIO");
 	conf->private_ipc = cfg_getbool(cfg, "PrivateIPC");
 	conf->pause = (enum conf_pause)find_pause(cfg_getstr(cfg, "PauseMode"));
+	conf->compression = (enum conf_compression)find_compression(
+		cfg_getstr(cfg, "Compression"));
 	take_intervals(conf, cfg);
 	take_keeps(conf, cfg);
 	conf->metrics_interval_s =
@@ -439,6 +468,7 @@ static void set_checks(cfg_t *cfg)
 	cfg_set_validate_func(cfg, "ClusterName", check_name);
 	cfg_set_validate_func(cfg, "NodeName", check_name);
 	cfg_set_validate_func(cfg, "PauseMode", check_pause);
+	cfg_set_validate_func(cfg, "Compression", check_compression);
 }
 
 int conf_load(const char *path, struct conf **ret, struct err *err)
@@ -479,6 +509,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_INT("RequeuedInterval", 10, CFGF_NONE),
 		CFG_BOOL("DirectIO", cfg_true, CFGF_NONE),
 		CFG_STR("PauseMode", "auto", CFGF_NONE),
+		CFG_STR("Compression", "auto", CFGF_NONE),
 		CFG_BOOL("PrivateIPC", cfg_true, CFGF_NONE),
 		CFG_END(),
 	};

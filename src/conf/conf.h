@@ -19,6 +19,14 @@ enum conf_failure {
 /* PauseMode; the numbers are those of enum engine_pause. */
 enum conf_pause { CONF_PAUSE_AUTO, CONF_PAUSE_STOP, CONF_PAUSE_PIN };
 
+/* Compression; the numbers are those of enum pack_policy. */
+enum conf_compression {
+	CONF_COMPRESSION_AUTO,
+	CONF_COMPRESSION_NONE,
+	CONF_COMPRESSION_LZ4,
+	CONF_COMPRESSION_ZSTD
+};
+
 /* jobcr.conf(5): read once, handed down as const.  Strings are its own. */
 struct conf {
 	char *path;         /* the file it came from; NULL: none, defaults */
@@ -56,6 +64,7 @@ struct conf {
 	unsigned int drain_jobs;              /* DrainJobs: saved at a time */
 	bool direct_io;                       /* DirectIO */
 	enum conf_pause pause;                /* PauseMode */
+	enum conf_compression compression;    /* Compression */
 	bool private_ipc;                     /* PrivateIPC */
 	uid_t slurm_uid;  /* SlurmUser; 0: nobody but root */
 	uid_t *operators; /* Operators */

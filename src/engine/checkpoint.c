@@ -173,6 +173,7 @@ static int prepare(struct checkpoint *c, struct err *err)
 		.streams = c->page_streams,
 		.nstreams = 1,
 		.readers = c->args->readers,
+		.compression = c->args->compression,
 	};
 	int r;
 

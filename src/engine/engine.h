@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "engine/pace.h"
 #include "model/refusal.h"
 #include "resource/terminal.h"
 #include "util/pty_copy.h"
@@ -68,6 +69,7 @@ struct checkpoint_args {
 	bool allow_uprobes;          /* see dump_options */
 	bool no_direct;
 	unsigned int readers;    /* threads that read pages; 0: 2 */
+	enum pack_policy compression;
 	enum engine_pause pause; /* when published is not NULL */
 	uint32_t epoch; /* of the run, for the manifest; 0: it has none */
 	uint32_t base;  /* generation that the run began from */

@@ -21,6 +21,7 @@
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
 #include "kernel/hugetlb.h"
+#include "snapshot/blocks.h"
 #include "storage/reader.h"
 #include "util/cleanup.h"
 
@@ -48,7 +49,8 @@ struct page_place {
 struct contents {
 	struct page_place *places; /* by pid and address */
 	size_t nplaces;
-	uint64_t bytes; /* read so far */
+	struct blocks blocks;
+	uint64_t bytes; /* unpacked, read so far */
 };
 
 /* What one run is to read: each extent once, however many want of it. */
@@ -241,7 +243,8 @@ static int fill_share(struct worker *w, struct err *err)
 		return r;
 	r = snapshot_open_pages(reader, args->owner, w->b->part, err);
 	if (r == 0)
-		r = reader_run(reader, w->pieces, w->count, put_extent, w, err);
+		r = blocks_read(reader, &w->b->contents->blocks, w->pieces,
+				w->count, put_extent, w, err);
 	reader_free(reader);
 	return r;
 }
@@ -384,12 +387,16 @@ static int index_places(const struct plan *plan, struct contents *c,
 
 static int have_contents(struct building *b, struct err *err)
 {
+	int r;
+
 	if (b->contents)
 		return 0;
 	b->contents = calloc(1, sizeof(*b->contents));
 	if (!b->contents)
 		return err_num(err, ENOMEM, "contents");
-	return index_places(b->plan, b->contents, err);
+	b->contents->blocks.part = b->part;
+	r = blocks_collect(b->plan->meta, &b->contents->blocks, err);
+	return r < 0 ? r : index_places(b->plan, b->contents, err);
 }
 
 void contents_free(struct contents *c)
@@ -397,6 +404,7 @@ void contents_free(struct contents *c)
 	if (!c)
 		return;
 	free(c->places);
+	blocks_done(&c->blocks);
 	free(c);
 }
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/block_list.h"
 #include "engine/cow.h"
 #include "engine/slice.h"
 #include "images/limits.h"
@@ -23,6 +24,7 @@
 #include "kernel/hugetlb.h"
 #include "kernel/maps.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 #define PAGE           ((uint64_t)IMAGE_PAGE)
 #define RUNS           256
@@ -49,6 +51,8 @@ struct pages {
 	struct source *sources;
 	size_t nsources, room;
 	struct pages_total total;
+	struct block_list *blocks; /* of each stream */
+	struct pace pace;
 
 	/* Where the search for pages stands. */
 	size_t at;
@@ -96,10 +100,14 @@ int pages_new(const struct pages_config *config, struct pages **ret,
 	p->config = *config;
 	p->pagemap_fd = -EBADF;
 	p->slices = calloc(IN_HAND, sizeof(*p->slices));
-	if (!p->slices) {
+	p->blocks = calloc(config->nstreams, sizeof(*p->blocks));
+	if (!p->slices || !p->blocks) {
+		free(p->slices);
+		free(p->blocks);
 		free(p);
 		return err_set(err, -ENOMEM, "pages");
 	}
+	pace_begin(&p->pace, config->compression);
 	(void)pthread_mutex_init(&p->lock, NULL);
 	(void)pthread_cond_init(&p->work, NULL);
 	(void)pthread_cond_init(&p->finished, NULL);
@@ -122,6 +130,9 @@ void pages_free(struct pages *p)
 	(void)pthread_mutex_destroy(&p->lock);
 	cow_free(p->cow);
 	free(p->cow_sources);
+	for (size_t i = 0; i < p->config.nstreams; i++)
+		block_list_done(&p->blocks[i]);
+	free(p->blocks);
 	free(p->slices);
 	free(p->sources);
 	free(p->spans);
@@ -517,6 +528,7 @@ static int put_extent(struct pages *p, const struct slice *sl,
 static int write_slice(struct pages *p, struct slice *sl, struct err *err)
 {
 	uint32_t stripe = (uint32_t)(p->taken % p->config.nstreams);
+	Block block = BLOCK__INIT;
 	uint64_t offset;
 	int r;
 
@@ -524,8 +536,17 @@ static int write_slice(struct pages *p, struct slice *sl, struct err *err)
 		*err = sl->err;
 		return sl->result;
 	}
+	pace_done(&p->pace, sl->effort, sl->kept * PAGE, clock_monotonic_ns());
+	block.bytes = (uint32_t)(sl->kept * PAGE);
+	block.stored = sl->packed.stored;
+	block.codec = sl->packed.codec;
+	block.packed = sl->packed.packed;
+	block.hash = sl->hash;
+	block.has_packed = block.has_hash = block.codec != CODEC_NONE;
 	r = writer_submit(p->config.writer, p->config.streams[stripe],
-			  &sl->buffer, sl->kept * PAGE, &offset, err);
+			  &sl->buffer, block.stored, NULL, err);
+	if (r == 0 && sl->kept)
+		r = block_list_add(&p->blocks[stripe], &block, &offset, err);
 	for (size_t i = 0; r == 0 && i < sl->nextents; i++)
 		r = put_extent(p, sl, &sl->extents[i], stripe, offset, err);
 	return r;
@@ -639,6 +660,7 @@ int pages_pin(struct pages *p, struct pin *pin, struct err *err)
 static void *reader_main(void *arg)
 {
 	struct pages *p = arg;
+	struct packer *packer = NULL;
 	struct slice *sl;
 
 	(void)pthread_mutex_lock(&p->lock);
@@ -649,12 +671,13 @@ static void *reader_main(void *arg)
 			break;
 		sl = &p->slices[p->started++ % IN_HAND];
 		(void)pthread_mutex_unlock(&p->lock);
-		slice_fill(sl);
+		slice_fill(sl, &packer);
 		(void)pthread_mutex_lock(&p->lock);
 		sl->done = true;
 		(void)pthread_cond_signal(&p->finished);
 	}
 	(void)pthread_mutex_unlock(&p->lock);
+	packer_free(packer);
 	return NULL;
 }
 
@@ -696,7 +719,7 @@ static int start_readers(struct pages *p, struct err *err)
 static int hand_out(struct pages *p, bool *ret_more, struct err *err)
 {
 	struct slice *sl = &p->slices[p->made % IN_HAND];
-	uint64_t unused;
+	uint64_t began;
 	bool more;
 	int r;
 
@@ -706,16 +729,19 @@ static int hand_out(struct pages *p, bool *ret_more, struct err *err)
 		*ret_more = false;
 		return r;
 	}
+	began = clock_monotonic_ns();
 	r = writer_get_buffer(p->config.writer, &sl->buffer, err);
 	if (r < 0)
 		return r;
+	pace_waited(&p->pace, clock_monotonic_ns() - began);
+	sl->effort = pace_effort(&p->pace);
 	r = plan_slice(p, sl, err);
 	if (r < 0) {
 		struct err ignored = { 0 };
 
 		/* The first failure is the one to be told. */
 		(void)writer_submit(p->config.writer, p->config.streams[0],
-				    &sl->buffer, 0, &unused, &ignored);
+				    &sl->buffer, 0, NULL, &ignored);
 		return r;
 	}
 	(void)pthread_mutex_lock(&p->lock);
@@ -761,5 +787,7 @@ int pages_run(struct pages *p, struct err *err)
 	stop_readers(p);
 	if (r == 0)
 		r = put_record(p, err);
+	for (uint32_t i = 0; i < p->config.nstreams && r == 0; i++)
+		r = block_list_put(&p->blocks[i], i + 1, p->config.meta, err);
 	return r < 0 ? r : cow_put(p->cow, p->config.meta, err);
 }

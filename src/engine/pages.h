@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "engine/pace.h"
 #include "engine/pin.h"
 #include "images/record.h"
 #include "storage/writer.h"
@@ -15,7 +16,7 @@
 /*
  * The page pipeline: what memory is to be saved is collected first, then
  * read by several threads into the writer's buffers, freed of pages of
- * zeroes, given checksums and written.  Memory taken does not grow with what
+ * zeroes, given checksums, packed where that is faster, and written.  Memory taken does not grow with what
  * is saved.
  */
 struct pages;
@@ -26,6 +27,7 @@ struct pages_config {
 	const uint32_t *streams;     /* of the writer; borrowed */
 	unsigned int nstreams;       /* they are streams 1.. of the part */
 	unsigned int readers;
+	enum pack_policy compression;
 };
 
 int pages_new(const struct pages_config *config, struct pages **ret,

@@ -32,7 +32,7 @@ static int check_record(const struct plan *plan, const struct meta_entry *e,
 	if (e->tag & TAG_OPTIONAL)
 		return 0;
 	if (!ops && e->tag != TAG_FD && e->tag != TAG_PAGES &&
-	    e->tag != TAG_COW)
+	    e->tag != TAG_COW && e->tag != TAG_BLOCKS)
 		return err_set(
 			err, -ENOTSUP,
 			"record 0x%04x: no part of this jobcr restores it",

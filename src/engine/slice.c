@@ -190,13 +190,31 @@ static void compact(struct slice *s)
 	}
 }
 
-void slice_fill(struct slice *s)
+static void pack_slice(struct slice *s, struct packer **packer)
+{
+	size_t len = s->kept * PAGE;
+
+	s->packed = (struct packed){ CODEC_NONE, (uint32_t)len, (uint32_t)len };
+	if (s->effort == PACK_NONE)
+		return;
+	if (!*packer)
+		*packer = packer_new();
+	if (!*packer)
+		return;
+	s->packed = pack_block(*packer, s->effort, s->buffer.data, len);
+	if (s->packed.codec != CODEC_NONE)
+		s->hash = extent_hash(s->buffer.data, s->packed.stored);
+}
+
+void slice_fill(struct slice *s, struct packer **packer)
 {
 	s->nextents = s->kept = 0;
 	if (s->pinned)
 		s->result = read_pinned(s);
 	else
 		s->result = s->pid ? read_process(s) : read_file(s);
-	if (s->result == 0)
+	if (s->result == 0) {
 		compact(s);
+		pack_slice(s, packer);
+	}
 }

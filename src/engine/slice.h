@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "engine/pin.h"
+#include "snapshot/pack.h"
 #include "storage/writer.h"
 #include "util/err.h"
 
@@ -47,12 +48,19 @@ struct slice {
 
 	struct slice_extent extents[SLICE_PIECES];
 	size_t nextents, kept; /* pages at the buffer's start */
+
+	enum pack_effort effort;
+	struct packed packed; /* of what is kept */
+	uint64_t hash;        /* of packed.stored bytes, if packed */
 	bool done;
 	int result;
 	struct err err;
 };
 
-/* Read, drop pages of zeroes, compute checksums; result and err are set. */
-void slice_fill(struct slice *s);
+/*
+ * Read, drop pages of zeroes, compute checksums, pack; result and err are
+ * set.  *packer is made when one is needed; without memory nothing is packed.
+ */
+void slice_fill(struct slice *s, struct packer **packer);
 
 #endif

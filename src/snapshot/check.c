@@ -464,16 +464,18 @@ static int check_extents(const PartEntry *part, const struct meta *meta,
 {
 	const PartEndRecord *end =
 		(const PartEndRecord *)meta->entries[meta->count - 1].msg;
-	struct extent_list list;
+	struct blocks blocks = { .part = part };
+	struct extent_list list = { 0 };
 	uint64_t bytes = 0;
 	size_t i;
-	int r = extents_collect(meta, &list, err);
+	int r = blocks_collect(meta, &blocks, err);
 
-	if (r < 0)
-		return r;
+	if (r == 0)
+		r = extents_collect(meta, &list, err);
 	for (i = 0; i < list.count; i++)
 		bytes += (uint64_t)list.refs[i].extent->pages * IMAGE_PAGE;
-	r = extents_check(part, meta, &list, err);
+	if (r == 0)
+		r = extents_check(&blocks, meta, &list, err);
 	if (r == 0)
 		r = cow_check(meta, &list, err);
 	if (r == 0 && (end->extents != list.count || end->page_bytes != bytes))
@@ -482,6 +484,7 @@ static int check_extents(const PartEntry *part, const struct meta *meta,
 			    "%u of %" PRIu64,
 			    list.count, bytes, end->extents, end->page_bytes);
 	free(list.refs);
+	blocks_done(&blocks);
 	return r;
 }
 

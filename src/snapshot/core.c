@@ -44,7 +44,7 @@ struct shared {
 
 struct core {
 	struct core_source src;
-	const PartEntry *part;
+	struct blocks blocks;
 	struct extent_list extents; /* by owner and address */
 	struct segment *segments;   /* by address */
 	size_t nsegments, room;
@@ -393,7 +393,7 @@ static int on_piece(void *arg, const struct read_piece *piece,
 		return err_set(err, -EBADMSG,
 			       "%s: memory at 0x%" PRIx64
 			       ": the checksum is wrong",
-			       c->part->streams[ref->extent->stream]->name,
+			       c->blocks.part->streams[ref->extent->stream]->name,
 			       ref->extent->address);
 	return ref->pid ? write_memory(
 				  c, ref->start,
@@ -450,7 +450,7 @@ static int copy_pages(struct core *c, struct reader *reader, bool own,
 			};
 	}
 	qsort(pieces, n, sizeof(*pieces), by_place);
-	return reader_run(reader, pieces, n, on_piece, c, err);
+	return blocks_read(reader, &c->blocks, pieces, n, on_piece, c, err);
 }
 
 static int write_vdso(struct core *c, struct err *err)
@@ -476,7 +476,7 @@ static int copy_memory(struct core *c, int dir_fd, struct err *err)
 
 	if (r < 0)
 		return r;
-	r = snapshot_open_pages(reader, NULL, c->part, err);
+	r = snapshot_open_pages(reader, NULL, c->blocks.part, err);
 	r = r < 0 ? r : copy_pages(c, reader, false, err);
 	r = r < 0 ? r : copy_pages(c, reader, true, err);
 	reader_free(reader);
@@ -595,6 +595,7 @@ static int write_core(struct core *c, int dir_fd, struct core_facts *ret,
 	if (r == 0 && !c->src.mm)
 		r = err_set(err, -EBADMSG, "it has no address space");
 	r = r < 0 ? r : take_mappings(c, err);
+	r = r < 0 ? r : blocks_collect(c->src.meta, &c->blocks, err);
 	r = r < 0 ? r : extents_collect(c->src.meta, &c->extents, err);
 	r = r < 0 ? r
 		  : cow_resolve(c->src.meta, c->src.task->pid, &c->extents,
@@ -650,7 +651,7 @@ static int core_of(int dir_fd, const PartEntry *part, const struct meta *meta,
 		   struct err *err)
 {
 	struct core c = { .src = { .meta = meta, .task = task },
-			  .part = part,
+			  .blocks = { .part = part },
 			  .fd = fd };
 	int r = write_core(&c, dir_fd, ret, err);
 
@@ -658,6 +659,7 @@ static int core_of(int dir_fd, const PartEntry *part, const struct meta *meta,
 	free(c.src.vmas);
 	free(c.shared);
 	free(c.extents.refs);
+	blocks_done(&c.blocks);
 	free(c.segments);
 	return r < 0 ? err_wrap(err, r, "process %d", (int)task->pid) : 0;
 }

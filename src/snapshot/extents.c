@@ -122,10 +122,11 @@ static int bad(const struct extent_ref *ref, const char *what, struct err *err)
 		       x->address, x->pages, x->offset, x->stream, what);
 }
 
-static int check_alone(const PartEntry *part, const struct extent_ref *ref,
-		       struct err *err)
+static int check_alone(const struct blocks *blocks,
+		       const struct extent_ref *ref, struct err *err)
 {
 	const Extent *x = ref->extent;
+	uint64_t length, end;
 
 	if (!ref->pid == !ref->object || ref->pid < 0)
 		return bad(ref, "owned by one process or object", err);
@@ -135,18 +136,22 @@ static int check_alone(const PartEntry *part, const struct extent_ref *ref,
 		return bad(ref, "not at a page", err);
 	if (x->address > UINT64_MAX - bytes_of(x))
 		return bad(ref, "beyond all memory", err);
-	if (!x->stream || x->stream >= part->n_streams)
+	if (!x->stream || x->stream >= blocks->part->n_streams)
 		return bad(ref, "there is no such stream", err);
-	if (x->offset > part->streams[x->stream]->length ||
-	    bytes_of(x) > part->streams[x->stream]->length - x->offset)
+	length = blocks_length(blocks, x->stream);
+	if (x->offset > length || bytes_of(x) > length - x->offset)
 		return bad(ref, "it goes beyond the end of the stream", err);
+	end = blocks_end(blocks, x->stream, x->offset);
+	if (bytes_of(x) > end - x->offset)
+		return bad(ref, "it goes beyond the end of its block", err);
 	return 0;
 }
 
 /* Sorted by place: each begins where the one before ended. */
-static int check_tiling(const PartEntry *part, const struct extent_list *list,
-			struct err *err)
+static int check_tiling(const struct blocks *blocks,
+			const struct extent_list *list, struct err *err)
 {
+	const PartEntry *part = blocks->part;
 	size_t i = 0, k;
 
 	for (k = 1; k < part->n_streams; k++) {
@@ -164,12 +169,12 @@ static int check_tiling(const PartEntry *part, const struct extent_list *list,
 					   err);
 			end += bytes_of(ref->extent);
 		}
-		if (end != part->streams[k]->length)
+		if (end != blocks_length(blocks, k))
 			return err_set(err, -EBADMSG,
 				       "%s: extents end at %" PRIu64
 				       ", it has %" PRIu64 " bytes",
 				       part->streams[k]->name, end,
-				       part->streams[k]->length);
+				       blocks_length(blocks, k));
 	}
 	return 0;
 }
@@ -284,7 +289,7 @@ static int check_owners(const struct extent_list *list,
 	return 0;
 }
 
-int extents_check(const PartEntry *part, const struct meta *meta,
+int extents_check(const struct blocks *blocks, const struct meta *meta,
 		  struct extent_list *list, struct err *err)
 {
 	struct room_list rooms = { 0 };
@@ -292,7 +297,7 @@ int extents_check(const PartEntry *part, const struct meta *meta,
 	int r;
 
 	for (i = 0; i < list->count; i++) {
-		r = check_alone(part, &list->refs[i], err);
+		r = check_alone(blocks, &list->refs[i], err);
 		if (r < 0)
 			return r;
 	}
@@ -308,5 +313,5 @@ int extents_check(const PartEntry *part, const struct meta *meta,
 	if (r < 0)
 		return r;
 	extents_sort_by_place(list);
-	return check_tiling(part, list, err);
+	return check_tiling(blocks, list, err);
 }

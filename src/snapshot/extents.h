@@ -3,6 +3,7 @@
 #define JOBCR_SNAPSHOT_EXTENTS_H
 
 #include "images/mm.pb-c.h"
+#include "snapshot/blocks.h"
 #include "snapshot/snapshot.h"
 
 /* One extent with who owns it: pid or object, the other is 0. */
@@ -29,7 +30,7 @@ void extents_sort_by_place(struct extent_list *list);
  * Alone, in their streams, and within their owners: see snapshot_check_meta.
  * Leaves the list sorted by place.
  */
-int extents_check(const PartEntry *part, const struct meta *meta,
+int extents_check(const struct blocks *blocks, const struct meta *meta,
 		  struct extent_list *list, struct err *err);
 
 #endif

@@ -1,5 +1,7 @@
 noinst_LIBRARIES += %D%/libsnapshot.a
 %C%_libsnapshot_a_SOURCES = \
+	%D%/blocks.c \
+	%D%/blocks.h \
 	%D%/check.c \
 	%D%/core.c \
 	%D%/core.h \
@@ -20,6 +22,8 @@ noinst_LIBRARIES += %D%/libsnapshot.a
 	%D%/output_keep.c \
 	%D%/output_range.c \
 	%D%/output_range.h \
+	%D%/pack.c \
+	%D%/pack.h \
 	%D%/print.c \
 	%D%/print.h \
 	%D%/show.c \
@@ -27,4 +31,4 @@ noinst_LIBRARIES += %D%/libsnapshot.a
 	%D%/stream.c \
 	%D%/stream.h \
 	%D%/verify.c
-%C%_libsnapshot_a_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(XXHASH_CFLAGS)
+%C%_libsnapshot_a_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(PACK_CFLAGS)

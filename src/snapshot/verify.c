@@ -76,10 +76,10 @@ static int check_hash(void *arg, const struct read_piece *piece,
 		       ref->extent->address);
 }
 
-static int read_pages(struct reader *reader, const PartEntry *part,
+static int read_pages(struct reader *reader, const struct blocks *blocks,
 		      const struct extent_list *list, struct err *err)
 {
-	struct hash_check check = { part, list };
+	struct hash_check check = { blocks->part, list };
 	auto_free struct read_piece *pieces =
 		calloc(list->count ? list->count : 1, sizeof(*pieces));
 	size_t i;
@@ -94,7 +94,8 @@ static int read_pages(struct reader *reader, const PartEntry *part,
 						 .offset = x->offset,
 						 .tag = i };
 	}
-	return reader_run(reader, pieces, list->count, check_hash, &check, err);
+	return blocks_read(reader, blocks, pieces, list->count, check_hash,
+			   &check, err);
 }
 
 /* Few pages need few buffers: taking them costs more than reading. */
@@ -116,6 +117,7 @@ static int verify_pages(int dir_fd, const struct user_id *user,
 			const PartEntry *part, const struct meta *meta,
 			bool hashes, struct err *err)
 {
+	struct blocks blocks = { .part = part };
 	struct extent_list list = { 0 };
 	struct reader_limits limits = limits_for(part);
 	struct reader *reader;
@@ -125,12 +127,15 @@ static int verify_pages(int dir_fd, const struct user_id *user,
 		return r;
 	r = snapshot_open_pages(reader, user, part, err);
 	if (r == 0 && hashes)
+		r = blocks_collect(meta, &blocks, err);
+	if (r == 0 && hashes)
 		r = extents_collect(meta, &list, err);
 	if (r == 0 && hashes) {
 		extents_sort_by_place(&list);
-		r = read_pages(reader, part, &list, err);
+		r = read_pages(reader, &blocks, &list, err);
 	}
 	free(list.refs);
+	blocks_done(&blocks);
 	reader_free(reader);
 	return r;
 }

@@ -27,5 +27,5 @@ jobcr_worker_LDADD = \
 	images/libimages.a \
 	images/libproto.a \
 	src/util/libutil.a \
-	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(XXHASH_LIBS) $(GCRYPT_LIBS) \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS) \
 	$(JSON_LIBS) $(CAP_LIBS)

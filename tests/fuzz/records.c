@@ -25,6 +25,7 @@ static const uint32_t tags[] = {
 	       TAG_PROCESS,   TAG_RLIMIT,
 	TAG_FS,           TAG_MM,        TAG_VMA,
 	TAG_SHMEM,        TAG_PAGES,     TAG_COW,
+	TAG_BLOCKS,
 	TAG_REGS,
 	TAG_THREAD,       TAG_SCHED,     TAG_CREDS,
 	TAG_FD,           TAG_FILE,      TAG_GHOST,

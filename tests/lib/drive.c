@@ -507,6 +507,13 @@ static int worker_pty_copy(void *arg, int master, struct pty_copy *ret,
 	return drive_pty_ask(w->job->pty_sock, master, ret, err);
 }
 
+static enum pack_policy compression;
+
+void drive_compress(enum pack_policy policy)
+{
+	compression = policy;
+}
+
 static void run_checkpoint(struct worker *w, const struct user_id *owner)
 {
 	struct refusals no = { 0 };
@@ -522,6 +529,7 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 		.dir_fd = w->dir_fd,
 		.owner = owner,
 		.phase = worker_phase,
+		.compression = compression,
 		.pause = w->doomed    ? ENGINE_PAUSE_PIN
 			 : w->shelter ? ENGINE_PAUSE_STOP
 				      : ENGINE_PAUSE_AUTO,

@@ -51,6 +51,9 @@ struct drive_outcome {
 				 stand still then */
 };
 
+/* Of the snapshots that follow; PACK_AUTO at first. */
+void drive_compress(enum pack_policy compression);
+
 /*
  * Snapshot into directory dir, made here for the job's user.  kill: the tree
  * dies after the publish.  Returns the engine's result.

@@ -489,8 +489,31 @@ static void run_round(char **argv, const char *user, const char *mode,
 		r->place.monotonic_ahead = NODE_CLOCK;
 	if (strcmp(mode, "cpus") == 0)
 		r->place.cpus = 1 << 1;
+	drive_compress(strcmp(mode, "packed") != 0 ? PACK_AUTO
+		       : r->place.uid              ? PACK_ZSTD
+						   : PACK_LZ4);
 	run(r);
 	free(r);
+}
+
+/* Modes that not every victim has something to say about. */
+static void add_modes(const char *victim, const char **modes, size_t m)
+{
+	static const char *const memory[] = { "cow",    "ghost",   "huge",
+					      "layouts", "mapped_file", "memfd",
+					      "merged", "shmem",   "sysv_shm",
+					      "vma" };
+	const char *name = strrchr(victim, '/') + 1;
+
+	if (strncmp(name, "vdso", 4) == 0) {
+		modes[m++] = "kernel";
+		modes[m++] = "kernels";
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(memory); i++)
+		if (strncmp(name, memory[i], strlen(memory[i])) == 0) {
+			modes[m] = "packed";
+			break;
+		}
 }
 
 int main(int argc, char **argv)
@@ -527,10 +550,8 @@ int main(int argc, char **argv)
 	argv[optind] = path;
 	for (m = 0; nmodes == 0 && m < ARRAY_SIZE(all_modes); m++)
 		modes[m] = all_modes[m];
-	if (nmodes == 0 && strstr(path, "/vdso")) {
-		modes[m++] = "kernel";
-		modes[m] = "kernels";
-	}
+	if (nmodes == 0)
+		add_modes(path, modes, m);
 	for (u = 0; nusers == 0 && u < ARRAY_SIZE(all_users); u++)
 		users[u] = all_users[u];
 	for (u = 0; u < ARRAY_SIZE(users) && users[u]; u++)

@@ -14,6 +14,7 @@
 #include "images/tags.h"
 #include "images/task.pb-c.h"
 #include "images/thread.pb-c.h"
+#include "snapshot/pack.h"
 #include "snapshot/snapshot.h"
 #include "storage/store.h"
 #include "storage/writer.h"
@@ -31,6 +32,9 @@ struct sample {
 	uint32_t meta, pages, more, records;
 	uint64_t page_bytes;
 	uint32_t extents;
+	Block blocks[2]; /* of the first stream, if it is packed */
+	size_t nblocks;
+	uint64_t packed_at;
 	int r;
 	struct err *err;
 };
@@ -176,13 +180,52 @@ static void put_common(struct sample *s)
 	put(s, TAG_COW, &cow.base);
 }
 
+/* A block for each extent; returns what of the buffer is to be written. */
+static size_t pack_extent(struct sample *s, uint8_t *data, uint32_t pages)
+{
+	struct packer *packer = packer_new();
+	Block *b = &s->blocks[s->nblocks++];
+	struct packed packed;
+
+	if (!packer)
+		abort();
+	packed = pack_block(packer, s->nblocks == 1 ? PACK_FAST : PACK_SMALL,
+			    data, pages * PAGE);
+	packer_free(packer);
+	block__init(b);
+	b->bytes = pages * PAGE;
+	b->stored = packed.stored;
+	b->codec = packed.codec;
+	b->has_packed = b->has_hash = 1;
+	b->packed = packed.packed;
+	b->hash = extent_hash(data, packed.stored);
+	s->packed_at += b->bytes;
+	return packed.stored;
+}
+
+static void put_blocks(struct sample *s)
+{
+	Block *blocks[] = { &s->blocks[0], &s->blocks[1] };
+	BlocksRecord rec = BLOCKS_RECORD__INIT;
+
+	if (!s->nblocks)
+		return;
+	rec.stream = 1;
+	rec.blocks = blocks;
+	rec.n_blocks = s->nblocks;
+	put(s, TAG_BLOCKS, &rec.base);
+}
+
 static void put_extent(struct sample *s, uint32_t stream, int32_t pid,
 		       uint32_t object, uint64_t address, uint32_t pages)
 {
 	uint32_t file = stream == 1 ? s->pages : s->more;
 	Extent x = EXTENT__INIT, *list[] = { &x };
 	PagesRecord p = PAGES_RECORD__INIT;
+	bool packed = s->edit && s->edit->packed && stream == 1;
+	size_t len = pages * PAGE;
 	struct writer_buffer b;
+	uint64_t at = s->packed_at;
 	uint32_t i;
 
 	if (s->r == 0)
@@ -195,8 +238,11 @@ static void put_extent(struct sample *s, uint32_t stream, int32_t pid,
 	x.pages = pages;
 	x.stream = stream;
 	x.hash = extent_hash(b.data, pages * PAGE);
-	s->r = writer_submit(s->writer, file, &b, pages * PAGE, &x.offset,
-			     s->err);
+	if (packed)
+		len = pack_extent(s, b.data, pages);
+	s->r = writer_submit(s->writer, file, &b, len, &x.offset, s->err);
+	if (packed)
+		x.offset = at;
 	p.pid = pid;
 	p.object = object;
 	p.n_extents = 1;
@@ -218,6 +264,7 @@ static void put_all(struct sample *s)
 	put_extent(s, 1, 5, 0, 0x400000, 2);
 	put_extent(s, 1, 5, 0, 0x403000, 2);
 	put_extent(s, 2, 0, 9, 0, 2);
+	put_blocks(s);
 	put_common(s);
 	end.records = s->records;
 	end.page_bytes = s->page_bytes;

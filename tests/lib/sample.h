@@ -3,6 +3,7 @@
 #define JOBCR_TESTS_LIB_SAMPLE_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "util/err.h"
@@ -17,6 +18,7 @@ struct sample_edit {
 	void (*record)(void *arg, uint32_t tag, ProtobufCMessage *msg);
 	void *arg;
 	uint32_t skip; /* a tag that is left out, once counted, or 0 */
+	bool packed;   /* the first stream of pages is */
 };
 
 #define SAMPLE_META  "node-a.meta"

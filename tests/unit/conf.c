@@ -31,6 +31,7 @@ static void test_good(const char *path)
 		"# ours\nclustername = \"emmy\"\nKeep = 7\nDirectIO = false\n"
 		"OnRestoreFailure = \"previous\"\nJobComment = false\n"
 		"PauseMode = \"Pin\"\n"
+		"Compression = \"LZ4\"\n"
 		"Operators = {\"0\", \"1234\"}\nCarryFiles = {\"/var/x\"}\n",
 		&c, &err) == 0,
 	   "a good file is read: %s", err.text);
@@ -45,7 +46,9 @@ static void test_good(const char *path)
 		   c->port == CONF_DEFAULT_PORT && c->drain_jobs == 4 &&
 		   *c->node && !strchr(c->node, '.'),
 	   "and defaults for the rest");
-	ok(c->pause == CONF_PAUSE_PIN, "a mode in any case");
+	ok(c->pause == CONF_PAUSE_PIN &&
+		   c->compression == CONF_COMPRESSION_LZ4,
+	   "a mode in any case");
 	conf_free(c);
 }
 
@@ -136,6 +139,7 @@ static void test_bad(const char *path)
 		{ "KeepOutput = \"8388608T\"\n", "line 1", "1G" },
 		{ "MaxWriters = 2000\n", "line 1", "0 to 1024" },
 		{ "PauseMode = \"fast\"\n", "line 1", "auto, stop and pin" },
+		{ "Compression = \"gzip\"\n", "line 1", "lz4 and zstd" },
 	};
 	struct err err = { 0 };
 	struct conf *c;

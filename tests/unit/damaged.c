@@ -17,7 +17,8 @@
  * A real job, saved by the engine and restored from files in which a bit is
  * wrong, or an end is missing: an error that names the file, and not one
  * instruction of the job is run.  The job writes all the time, so that a
- * growing file would tell.
+ * growing file would tell.  FLIPS=N in the environment: so many bits of each
+ * file.
  */
 
 #define FLIPS    17
@@ -28,6 +29,7 @@ struct damage {
 	struct drive_place place;
 	struct drive_outcome *out;
 	int image_fd;
+	enum pack_policy compression;
 };
 
 static int be_job(void)
@@ -90,20 +92,23 @@ static bool is_refused(struct damage *d, const char *name)
 static void test_file(struct damage *d, const char *name)
 {
 	char path[4096];
+	const char *more = getenv("FLIPS");
+	unsigned int flips = more ? (unsigned int)atoi(more) : FLIPS;
 	unsigned int missed = 0, i;
 	struct stat st;
 
 	if (!ok(fstatat(d->image_fd, name, &st, 0) == 0 && st.st_size > 0,
 		"%s is there", name))
 		return;
-	for (i = 0; i < FLIPS; i++) {
-		off_t bit = (st.st_size * 8 - 1) / (FLIPS - 1) * i;
+	for (i = 0; i < flips; i++) {
+		off_t bit = (st.st_size * 8 - 1) * i / (flips - 1);
 
 		flip(d, name, bit);
 		missed += !is_refused(d, name);
 		flip(d, name, bit);
 	}
-	ok(!missed, "%s: a wrong bit is refused: %s", name, d->out->err.text);
+	ok(!missed, "%s: each of %u wrong bits is refused: %s", name, flips,
+	   d->out->err.text);
 	snprintf(path, sizeof(path), "%s/%s", d->image, name);
 	renameat(d->image_fd, name, d->image_fd, "aside");
 	ok(is_refused(d, name), "%s: missing: %s", name, d->out->err.text);
@@ -149,6 +154,7 @@ static bool save_job(struct damage *d)
 			grows(d, PATIENCE),
 		"a job runs: %s", err.text))
 		return false;
+	drive_compress(d->compression);
 	r = drive_checkpoint(job, d->image, true, d->out);
 	drive_end(job);
 	d->image_fd = open(d->image, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -181,20 +187,14 @@ static void find_puppet(void)
 	setenv("JOBCR_LIBEXEC", path, 0);
 }
 
-int main(int argc, char **argv)
+static void test_job(enum pack_policy compression)
 {
-	struct damage d = { .image_fd = -1 };
-	int fd;
+	struct damage d = { .image_fd = -1, .compression = compression };
+	int fd = temp_dir(d.work);
 
-	if (argc == 2 && !strcmp(argv[1], "--job"))
-		return be_job();
-	if (geteuid() != 0)
-		skip_all("checkpoints need root");
-	find_puppet();
-	fd = temp_dir(d.work);
 	d.out = calloc(1, sizeof(*d.out));
 	if (fd < 0 || !d.out)
-		return 99;
+		exit(99);
 	close(fd);
 	snprintf(d.log, sizeof(d.log), "%s/log", d.work);
 	snprintf(d.image, sizeof(d.image), "%s/image", d.work);
@@ -207,5 +207,16 @@ int main(int argc, char **argv)
 	}
 	temp_dir_remove(d.work);
 	free(d.out);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "--job"))
+		return be_job();
+	if (geteuid() != 0)
+		skip_all("checkpoints need root");
+	find_puppet();
+	test_job(PACK_NEVER);
+	test_job(PACK_ZSTD);
 	return done_testing();
 }

@@ -210,6 +210,26 @@ LIE(cow_outside, CowRecord, rec->ranges[3] = 0x406000)
 LIE(cow_unlike, CowRecord, rec->pid = 5; rec->from = 7;
     rec->ranges[0] = 0x401000; rec->n_ranges = 2)
 LIE(cow_own, PagesRecord, rec->pid = 7)
+LIE(blocks_stream, BlocksRecord, rec->stream = 3)
+LIE(blocks_meta, BlocksRecord, rec->stream = 0)
+LIE(blocks_other, BlocksRecord, rec->stream = 2)
+LIE(blocks_none, BlocksRecord, rec->n_blocks = 0)
+LIE(blocks_less, BlocksRecord, rec->n_blocks = 1)
+LIE(block_bytes, BlocksRecord, rec->blocks[0]->bytes = 0)
+LIE(block_big, BlocksRecord, rec->blocks[0]->bytes = (4u << 20) + 4096)
+LIE(block_page, BlocksRecord, rec->blocks[0]->bytes++)
+LIE(block_more, BlocksRecord, rec->blocks[1]->bytes += 4096)
+LIE(block_stored, BlocksRecord, rec->blocks[0]->stored = 0)
+LIE(block_long, BlocksRecord, rec->blocks[1]->stored += 8192)
+LIE(block_packed, BlocksRecord, rec->blocks[0]->packed = 4097)
+LIE(block_few, BlocksRecord, rec->blocks[0]->packed = 0)
+LIE(block_short, BlocksRecord, rec->blocks[0]->packed--)
+LIE(block_hash, BlocksRecord, rec->blocks[0]->hash++)
+LIE(block_no_hash, BlocksRecord, rec->blocks[0]->has_hash = 0)
+LIE(block_codec, BlocksRecord, rec->blocks[0]->codec = 99)
+LIE(block_swap, BlocksRecord, rec->blocks[1]->codec = 1)
+LIE(block_plain, BlocksRecord, rec->blocks[0]->codec = 0)
+LIE(block_cut, PagesRecord, rec->extents[0]->offset = 4096)
 LIE(end_records, PartEndRecord, rec->records++)
 LIE(end_bytes, PartEndRecord, rec->page_bytes += 4096)
 LIE(part_node, PartRecord, rec->node = (char *)"node-b")
@@ -269,13 +289,38 @@ static struct lie lies[] = {
 	{ "a record less", 0, 0, NULL, TAG_PIPE },
 };
 
-static void test_lies(void)
+static struct lie packed_lies[] = {
+	{ "blocks of no stream", TAG_BLOCKS, 0, blocks_stream },
+	{ "blocks of the meta stream", TAG_BLOCKS, 0, blocks_meta },
+	{ "blocks of another stream", TAG_BLOCKS, 0, blocks_other },
+	{ "no blocks", TAG_BLOCKS, 0, blocks_none },
+	{ "a block less", TAG_BLOCKS, 0, blocks_less },
+	{ "a block of nothing", TAG_BLOCKS, 0, block_bytes },
+	{ "a block of more than 4 MiB", TAG_BLOCKS, 0, block_big },
+	{ "a block of half a page", TAG_BLOCKS, 0, block_page },
+	{ "a block longer than its pages", TAG_BLOCKS, 0, block_more },
+	{ "a block that is stored nowhere", TAG_BLOCKS, 0, block_stored },
+	{ "a block that did not gain", TAG_BLOCKS, 0, block_long },
+	{ "packed data longer than its block", TAG_BLOCKS, 0, block_packed },
+	{ "no packed data", TAG_BLOCKS, 0, block_few },
+	{ "packed data cut short", TAG_BLOCKS, 0, block_short },
+	{ "a block with a wrong hash", TAG_BLOCKS, 0, block_hash },
+	{ "a block without one", TAG_BLOCKS, 0, block_no_hash },
+	{ "a later codec", TAG_BLOCKS, 0, block_codec, 0, -ENOTSUP },
+	{ "another codec", TAG_BLOCKS, 0, block_swap },
+	{ "a packed block that says it is none", TAG_BLOCKS, 0, block_plain },
+	{ "an extent of two blocks", TAG_PAGES, 0, block_cut },
+	{ "blocks that nobody tells of", 0, 0, NULL, TAG_BLOCKS },
+};
+
+static void test_lies(struct lie *v, size_t count, bool packed)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(lies); i++) {
-		struct sample_edit edit = { tell_lie, &lies[i], lies[i].skip };
-		int expect = lies[i].expect ? lies[i].expect : -EBADMSG;
+	for (i = 0; i < count; i++) {
+		struct lie *lie = &v[i];
+		struct sample_edit edit = { tell_lie, lie, lie->skip, packed };
+		int expect = lie->expect ? lie->expect : -EBADMSG;
 		struct err err = { 0 };
 		char path[64];
 		auto_close int dir_fd = temp_dir(path);
@@ -283,7 +328,7 @@ static void test_lies(void)
 		ok(sample_write(dir_fd, &edit, &err) == 0 &&
 			   check(dir_fd, &err) == expect &&
 			   strstr(err.text, "node-a"),
-		   "%s: %s", lies[i].what, err.text);
+		   "%s: %s", lie->what, err.text);
 		temp_dir_remove(path);
 	}
 }
@@ -326,7 +371,7 @@ static void test_manifest_lies(void)
 
 	for (i = 0; i < ARRAY_SIZE(manifest_lies); i++) {
 		struct lie *lie = &manifest_lies[i];
-		struct sample_edit edit = { tell_lie, lie, 0 };
+		struct sample_edit edit = { tell_lie, lie, 0, false };
 		int expect = lie->expect ? lie->expect : -EBADMSG;
 		struct err err = { 0 };
 		char path[64];
@@ -380,7 +425,7 @@ LIE(evil_name, TaskRecord, rec->comm = (char *)"\033[2Jboo")
 static void test_show(void)
 {
 	struct lie lie = { .tag = TAG_TASK, .tell = evil_name };
-	struct sample_edit edit = { tell_lie, &lie, 0 };
+	struct sample_edit edit = { tell_lie, &lie, 0, false };
 	struct show_options options = { .records = true };
 	struct err err = { 0 };
 	char path[64], *text = NULL;
@@ -466,6 +511,23 @@ static void test_epoch(int dir_fd)
 	   ARRAY_SIZE(runs), err.text);
 }
 
+/* The same with pages that were packed. */
+static void test_packed(void)
+{
+	struct sample_edit edit = { .packed = true };
+	struct err err = { 0 };
+	char path[64];
+	auto_close int dir_fd = temp_dir(path);
+
+	ok(sample_write(dir_fd, &edit, &err) == 0 && check(dir_fd, &err) == 0,
+	   "packed pages are found well: %s", err.text);
+	ok(length(dir_fd, SAMPLE_PAGES) == 8192,
+	   "four pages are two on storage");
+	test_flips(dir_fd, SAMPLE_PAGES, 61);
+	test_lengths(dir_fd, SAMPLE_PAGES);
+	temp_dir_remove(path);
+}
+
 int main(void)
 {
 	struct err err = { 0 };
@@ -509,7 +571,9 @@ int main(void)
 	test_swapped(dir_fd);
 	test_epoch(dir_fd);
 	temp_dir_remove(path);
-	test_lies();
+	test_packed();
+	test_lies(lies, ARRAY_SIZE(lies), false);
+	test_lies(packed_lies, ARRAY_SIZE(packed_lies), true);
 	test_manifest_lies();
 	test_show();
 	return done_testing();
