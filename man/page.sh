@@ -19,7 +19,7 @@ sed "s/@VERSION@/$VERSION/; $limits" "$srcdir/man/jobcr-images.5.in" |
 		case $line in
 		@RECORDS@)
 			for p in manifest part task mm files process signal \
-				thread; do
+				thread ipc net unix; do
 				"$awk" -f "$srcdir/man/records.awk" \
 					"$srcdir/images/$p.proto"
 			done

@@ -21,6 +21,7 @@ check_LIBRARIES = %D%/lib/libtap.a
 check_LIBRARIES += %D%/lib/libvictim.a %D%/lib/libdrive.a
 %C%_lib_libvictim_a_SOURCES = %D%/lib/victim.c %D%/lib/victim.h
 %C%_lib_libdrive_a_SOURCES = %D%/lib/copy.c %D%/lib/copy.h \
+	%D%/lib/clocks.c %D%/lib/clocks.h \
 	%D%/lib/where.c %D%/lib/where.h \
 	%D%/lib/drive.c %D%/lib/drive.h \
 	%D%/lib/drive_pty.c %D%/lib/drive_pty.h \
@@ -559,16 +560,16 @@ VICTIMS += %D%/victims/timer.victim
 
 # Numbers, not verdicts.  In a directory of the file system that counts.
 BENCH_DIR = .
-bench: %D%/bench/onegig %D%/bench/tree jobcr-puppet
-	%D%/bench/onegig $(BENCH_DIR)
+bench: %D%/bench/store %D%/bench/tree jobcr-puppet
+	%D%/bench/store $(BENCH_DIR)
 	%D%/bench/tree -d $(BENCH_DIR)
 .PHONY: bench
 
-noinst_PROGRAMS += %D%/bench/onegig
-%C%_bench_onegig_SOURCES = %D%/bench/onegig.c %D%/bench/limit.c \
+noinst_PROGRAMS += %D%/bench/store
+%C%_bench_store_SOURCES = %D%/bench/store.c %D%/bench/limit.c \
 	%D%/bench/limit.h
-%C%_bench_onegig_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
-%C%_bench_onegig_LDADD = %D%/lib/libdrive.a $(ENGINE_LIBS) \
+%C%_bench_store_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_bench_store_LDADD = %D%/lib/libdrive.a $(ENGINE_LIBS) \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 
 noinst_PROGRAMS += %D%/bench/tree

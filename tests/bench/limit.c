@@ -50,6 +50,12 @@ void bench_open(struct bench *b, const char *dir, uint64_t bytes)
 	noise(b->source, DEPTH * BLOCK);
 }
 
+void bench_close(struct bench *b)
+{
+	close(b->dir_fd);
+	free(b->source);
+}
+
 static void submit(struct io_uring *ring, bool write, int fd, uint8_t *data,
 		   unsigned int slot, uint64_t at)
 {
@@ -115,8 +121,14 @@ double raw(const struct bench *b, bool write)
 		die("io_uring", 0);
 	start = clock_monotonic_ns();
 	fd = openat(b->dir_fd, NAME, flags | O_DIRECT | O_CLOEXEC, 0600);
+	if (fd < 0 && errno == EINVAL) {
+		/* O_EXCL has made it all the same. */
+		if (write)
+			(void)unlinkat(b->dir_fd, NAME, 0);
+		fd = openat(b->dir_fd, NAME, flags | O_CLOEXEC, 0600);
+	}
 	if (fd < 0)
-		die("open with O_DIRECT", 0);
+		die("open", 0);
 	if (write)
 		(void)fallocate(fd, 0, 0, (off_t)b->bytes);
 	transfer(b, &ring, write, fd);

@@ -8,8 +8,8 @@
 #include "util/err.h"
 
 /*
- * What a directory can do with O_DIRECT, by a loop that does nothing else:
- * the limit that others are measured by.
+ * What a directory can do by a loop that does nothing else, with O_DIRECT
+ * where it takes that: the limit that others are measured by.
  */
 #define BLOCK (4u << 20)
 #define DEPTH 8u
@@ -23,6 +23,7 @@ struct bench {
 };
 
 void bench_open(struct bench *b, const char *dir, uint64_t bytes);
+void bench_close(struct bench *b);
 
 /* Write (with fsync) or read the file NAME; GB/s. */
 double raw(const struct bench *b, bool write);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "drive.h"
+#include "clocks.h"
 #include "doom.h"
 #include "drive_pty.h"
 #include "outcome.h"
@@ -221,37 +222,6 @@ static int64_t spawn(struct supervisor *s, pid_t ns_pid)
 	return pid;
 }
 
-static int write_offset(int fd, const char *clock, int64_t ns)
-{
-	int64_t sec = ns / (int64_t)NSEC_PER_SEC;
-	int64_t rest = ns % (int64_t)NSEC_PER_SEC;
-	char text[96];
-
-	if (rest < 0) {
-		sec--;
-		rest += (int64_t)NSEC_PER_SEC;
-	}
-	snprintf(text, sizeof(text), "%s %lld %lld\n", clock, (long long)sec,
-		 (long long)rest);
-	return write(fd, text, strlen(text)) < 0 ? -errno : 0;
-}
-
-static int64_t set_time(int64_t monotonic, int64_t boottime)
-{
-	auto_close int fd = -EBADF;
-	int r;
-
-	if (unshare(CLONE_NEWTIME) < 0)
-		return -errno;
-	fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	r = write_offset(fd, "monotonic", monotonic);
-	if (r < 0)
-		return r;
-	return write_offset(fd, "boottime", boottime);
-}
-
 static int64_t running(struct supervisor *s, pid_t ns_pid)
 {
 	size_t i;
@@ -285,7 +255,7 @@ static void serve(struct supervisor *s, const struct request *req)
 		rep.value = start(s);
 		break;
 	case OP_SET_TIME:
-		rep.value = set_time(req->a, req->b);
+		rep.value = clocks_set(req->a, req->b);
 		break;
 	case OP_SPAWN:
 		rep.value = spawn(s, (pid_t)req->a);
@@ -328,8 +298,8 @@ static void supervisor_main(struct supervisor *s)
 		       s->uts_ns < 0 || setns(s->pid_ns, CLONE_NEWPID) < 0))
 		hello.value = -errno;
 	if (r == 0 && s->argv && s->place->monotonic_ahead)
-		hello.value = set_time(s->place->monotonic_ahead,
-				       s->place->monotonic_ahead) < 0
+		hello.value = clocks_set(s->place->monotonic_ahead,
+					 s->place->monotonic_ahead) < 0
 				      ? -EINVAL
 				      : init;
 	if (send(s->sock, &hello, sizeof(hello), MSG_NOSIGNAL) < 0)

@@ -31,6 +31,13 @@ else
 	echo "ok $n # SKIP no man or groff"
 fi
 
+missing=$(sed -n 's/^message \([A-Za-z]*\) .*/\1/p' \
+	"$top_srcdir"/images/*.proto | while read -r message; do
+	grep -q "^\.SS $message$" "$top_builddir/man/jobcr-images.5" ||
+		echo "$message"
+done)
+result "$missing" "jobcr-images(5) describes every message of the schema"
+
 page=$(sed 's/\\-/-/g; s/\\fR//g; s/\\fB//g; s/\\fP//g' "$top_srcdir/man/jobcr.1")
 missing=$("$top_builddir/jobcr" --help | sed -n 's/^  \([a-z]*\) .*/\1/p' |
 	sort -u | while read -r command; do
