@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "kernel/unix_queue.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
@@ -119,7 +120,9 @@ int socket_options_check(const struct fd_view *fd, struct refusals *no,
 	for (size_t i = 0; i < ARRAY_SIZE(never); i++)
 		if (get_int(sock, never[i].name))
 			refuse(fd, no, "option", (int)never[i].name, unset);
-	if (getsockopt(sock, SOL_SOCKET, SO_GET_FILTER, NULL, &len) < 0 || len)
+	if (!unix_queue_marked(sock) &&
+	    (getsockopt(sock, SOL_SOCKET, SO_GET_FILTER, NULL, &len) < 0 ||
+	     len))
 		refuse(fd, no, "a filter of instructions:", (int)len,
 		       "let the program detach it (SO_DETACH_FILTER)");
 	if (get_int(sock, SO_PRIORITY) > USER_PRIORITY_MAX)

@@ -190,4 +190,68 @@ is "$(stat -c %a sub)" 700 "for its user"
 "$top_builddir/tests/lib/roundtrip" -m plain \
 	"$top_builddir/tests/victims/unix.victim" empty >empty.txt
 is "$(grep -c '^ok' empty.txt)" 2 "an empty packet is saved"
+
+# So is one to a socket with a name, whose sender is gone; but a second time
+# nobody can see it: that is refused, until the job has read it.
+cat >named.py <<'PYTHON'
+import os, socket, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(os.path.abspath("named"))
+for data in b"one", b"", b"three":
+    c = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    c.connect("named")
+    c.send(data)
+    c.close()
+print("up", flush=True)
+for step in "go", "end":
+    while not os.path.exists(step):
+        time.sleep(0.01)
+    s.setblocking(False)
+    try:
+        while True:
+            print(step, s.recv(10), flush=True)
+    except BlockingIOError:
+        print(step, "nothing", flush=True)
+PYTHON
+rm -f go end
+job=$(jobcr run --detach --output named.txt -- $python named.py)
+wait_for 10 grep -q up named.txt
+jobcr checkpoint "$job" >out 2>&1
+is "$?" 0 "an empty datagram to a name is saved"
+jobcr checkpoint "$job" >out 2>err
+is "$?" 3 "a second time it is refused"
+matches "$(cat err)" "*2 *3 *python3 *an empty packet was sent*read it first*" \
+	"by name"
+jobcr checkpoint "$job" --kill >out 2>&1
+is "$?" 3 "and again"
+: >go
+wait_for 10 grep -q nothing named.txt
+is "$(cat named.txt)" "up
+go b'one'
+go b''
+go b'three'
+go nothing" "the job has read all"
+save "then it is saved"
+: >end
+jobcr restore "$job" --detach >out 2>&1
+is "$?" 0 "and restored"
+jobcr wait "$job"
+is "$(tail -n 1 named.txt)" "end nothing" "with nothing left"
+rm -f go end named
+job=$(jobcr run --detach --output named.txt -- $python named.py)
+wait_for 10 grep -q up named.txt
+save "once more"
+jobcr restore "$job" --detach >out 2>&1
+is "$?" 0 "with all three"
+jobcr checkpoint "$job" >out 2>&1
+is "$?" 0 "which the restored job has as new"
+: >go
+wait_for 10 grep -q "go nothing" named.txt
+is "$(cat named.txt)" "up
+go b'one'
+go b''
+go b'three'
+go nothing" "and reads"
+: >end
+jobcr wait "$job"
 finish
