@@ -215,9 +215,9 @@ static socklen_t filter_of(int fd, bool *ret_mark)
 	if (getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &len) < 0 ||
 	    len != ARRAY_SIZE(mark))
 		return len;
-	*ret_mark = getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, have, &len) ==
-			    0 &&
-		    !memcmp(have, mark, sizeof(mark));
+	*ret_mark =
+		getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, have, &len) == 0 &&
+		!memcmp(have, mark, sizeof(mark));
 	return len;
 }
 

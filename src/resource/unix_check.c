@@ -244,10 +244,9 @@ int unix_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 	int r;
 
 	r = open_file_check(ctx, fd, no, err);
-	if (r == 0)
-		r = socket_options_check(fd, no, err);
 	if (r < 0)
 		return r;
+	socket_options_check(fd, no);
 	r = unix_relate(ctx, fd, &rel, err);
 	if (r == 0)
 		r = check_socket(ctx, fd, &rel, no, err);
