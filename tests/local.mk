@@ -25,7 +25,8 @@ check_LIBRARIES += %D%/lib/libvictim.a %D%/lib/libdrive.a
 	%D%/lib/drive.c %D%/lib/drive.h \
 	%D%/lib/drive_pty.c %D%/lib/drive_pty.h \
 	%D%/lib/doom.c %D%/lib/doom.h %D%/lib/outcome.c %D%/lib/outcome.h \
-	%D%/lib/edit.c %D%/lib/edit.h
+	%D%/lib/edit.c %D%/lib/edit.h \
+	%D%/lib/edited.c %D%/lib/edited.h
 check_PROGRAMS += %D%/lib/roundtrip
 %C%_lib_roundtrip_SOURCES = %D%/lib/roundtrip.c \
 	%D%/lib/forge.c %D%/lib/forge.h
