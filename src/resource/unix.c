@@ -491,7 +491,7 @@ static int send_from_stranger(struct restore_ctx *ctx,
 	if (fd < 0)
 		return err_sys(err, "socket");
 	if (rec->has_from_name)
-		r = unix_bind_apart(fd, &rec->from_name, &file, err);
+		r = unix_bind_apart(ctx, fd, &rec->from_name, &file, err);
 	path = file;
 	if (r == 0)
 		r = address_of(ctx, rec->socket, &addr, &len, err);

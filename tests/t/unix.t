@@ -254,4 +254,63 @@ go b'three'
 go nothing" "and reads"
 : >end
 jobcr wait "$job"
+
+# Its directory has moved: names of files, of accepted connections and of
+# senders that are gone, and where relative ones begin.
+mkdir was
+cat >moved.py <<'PYTHON'
+import os, socket, time
+top = os.getcwd()
+os.chdir(top + "/was")
+def name(kind, path):
+    s = socket.socket(socket.AF_UNIX, kind)
+    s.bind(path)
+    return s
+door = name(socket.SOCK_STREAM, top + "/was/door")
+door.listen()
+client = socket.socket(socket.AF_UNIX)
+client.connect(top + "/was/door")
+inside = door.accept()[0]
+waiting = socket.socket(socket.AF_UNIX)
+waiting.connect(top + "/was/door")
+box = name(socket.SOCK_DGRAM, "box")
+sender = name(socket.SOCK_DGRAM, top + "/was/sender")
+sender.sendto(b"letter", "box")
+sender.close()
+print("up", flush=True)
+while not os.path.exists(top + "/go"):
+    time.sleep(0.01)
+def short(address):
+    return address.replace(top + "/", "")
+print(short(door.getsockname()), short(inside.getsockname()),
+      short(client.getpeername()), box.getsockname())
+print(box.recvfrom(10)[0], door.accept()[0] is not None)
+print(short(os.getcwd()))
+for path in (short(door.getsockname()), top + "/now/box"):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM
+                      if path.endswith("door") else socket.SOCK_DGRAM)
+    s.connect(os.path.join(top, path))
+    print("reached")
+PYTHON
+rm -f go
+job=$(jobcr run --detach --output moved.txt -- $python moved.py)
+wait_for 10 grep -q up moved.txt
+save "a job with names in a directory"
+mv was now
+long=$tmp/$(printf '%090d' 0)
+jobcr restore "$job" --detach --map "$tmp/was=$long" >out 2>err
+is "$?" 1 "it is not restored where a name cannot be so long"
+matches "$(cat out err)" "*$long/door: a socket's name has at most 108*" "which is said"
+jobcr restore "$job" --detach --map "$tmp/was=$tmp/now" >out 2>&1
+is "$?" 0 "that has moved (--map)"
+: >go
+jobcr wait "$job"
+is "$(cat moved.txt)" "up
+now/door now/door now/door box
+b'letter' True
+now
+reached
+reached" "has all of them there"
+[ ! -e was ]
+result $? "and none where they were"
 finish
