@@ -769,6 +769,12 @@ UNIT_TESTS += %D%/unit/edited_ipc
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 
+UNIT_TESTS += %D%/unit/edited_pidfd
+%C%_unit_edited_pidfd_SOURCES = %D%/unit/edited_pidfd.c
+%C%_unit_edited_pidfd_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+
 UNIT_TESTS += %D%/unit/edited_net
 %C%_unit_edited_net_SOURCES = %D%/unit/edited_net.c
 %C%_unit_edited_net_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \

@@ -10,6 +10,7 @@
 
 #include "images/tags.h"
 #include "images/task.pb-c.h"
+#include "tests/lib/copy.h"
 #include "tests/lib/edit.h"
 #include "tests/lib/sample.h"
 #include "tests/lib/tap.h"
@@ -48,6 +49,23 @@ int edited_await_file(const char *path, off_t size, struct err *err)
 		usleep(5000);
 	}
 	return err_set(err, -ETIMEDOUT, "the job never makes %s", path);
+}
+
+int edited_start_self(struct drive_place *place, const char *dir,
+		      const char *self, struct drive_job **ret, struct err *err)
+{
+	static char program[100], output[100];
+	char *argv[] = { program, (char *)"job", NULL };
+	char *envp[] = { NULL };
+	int r;
+
+	snprintf(program, sizeof(program), "%s/program", dir);
+	snprintf(output, sizeof(output), "%s/output", dir);
+	place->output = output;
+	if (copy_program(self, program) < 0)
+		return err_set(err, -EIO, "no copy of %s", self);
+	r = drive_start(place, argv, envp, ret, err);
+	return r < 0 ? r : edited_await_file(output, 1, err);
 }
 
 static int save(struct drive_place *place, const char *dir, const char *image,

@@ -47,6 +47,14 @@ int edited_await_program(const struct drive_job *job, const char *comm,
 /* Until there is a file of at least so many bytes. */
 int edited_await_file(const char *path, off_t size, struct err *err);
 
+/*
+ * Start the test itself as the job, with the argument "job", by a copy in
+ * dir, and wait until it says something.
+ */
+int edited_start_self(struct drive_place *place, const char *dir,
+		      const char *self, struct drive_job **ret,
+		      struct err *err);
+
 /* dir: who owns it, and may enter it, is the caller's. */
 void edited_run(struct drive_place *place, const char *dir,
 		const struct edited_test *test);

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "../lib/edited.h"
@@ -21,6 +22,8 @@
 #include "kernel/maps.h"
 #include "inject/filters.h"
 #include "util/cleanup.h"
+
+#define LOCK_MOST (256u << 10)
 
 static void uid_root(ProtobufCMessage *msg)
 {
@@ -148,6 +151,36 @@ static void signal_stop(ProtobufCMessage *msg)
 	rec->actions = realloc(rec->actions,
 			       (rec->n_actions + 1) * sizeof(*rec->actions));
 	rec->actions[rec->n_actions++] = e;
+}
+
+static bool is_large(const ProtobufCMessage *msg)
+{
+	const VmaRecord *rec = (const VmaRecord *)msg;
+
+	return rec->end - rec->start > LOCK_MOST;
+}
+
+static bool is_stack(const ProtobufCMessage *msg)
+{
+	return ((const VmaRecord *)msg)->flags & VMA_GROWSDOWN;
+}
+
+static void locked(ProtobufCMessage *msg)
+{
+	((VmaRecord *)msg)->flags |= VMA_LOCKED;
+}
+
+static void locked_on_fault(ProtobufCMessage *msg)
+{
+	((VmaRecord *)msg)->flags |= VMA_LOCKED | VMA_LOCKONFAULT;
+}
+
+/* The hard limit of whoever starts a job counts, not that of the snapshot. */
+static void limit_locks(void)
+{
+	const struct rlimit most = { LOCK_MOST, LOCK_MOST };
+
+	(void)setrlimit(RLIMIT_MEMLOCK, &most);
 }
 
 static void huge_without_size(ProtobufCMessage *msg)
@@ -281,6 +314,12 @@ static const struct edited_case cases[] = {
 	{ "huge pages of 0 bytes", TAG_VMA, huge_of_nothing, "does not fit" },
 	{ "huge pages of 4 KiB", TAG_VMA, huge_of_a_page, "does not fit" },
 	{ "huge pages at no multiple", TAG_VMA, huge_of_2m, "does not fit" },
+	{ "more locked memory than may be", TAG_VMA, locked, "LimitMEMLOCK",
+	  .suits = is_large },
+	{ "the same on fault", TAG_VMA, locked_on_fault, "LimitMEMLOCK",
+	  .suits = is_large },
+	{ "much that may be locked, by and by", TAG_VMA, locked,
+	  "LimitMEMLOCK" },
 	{ "an action for SIGKILL", TAG_SIGACTION, signal_stop, "signal 9" },
 	{ "a filter of calls", TAG_CREDS, NULL, "only root can install",
 	  .more = TAG_SECCOMP, .add = filter },
@@ -296,6 +335,7 @@ static const struct edited_case cases[] = {
 	  .more = TAG_SECCOMP, .add = filters_many },
 	{ "a leader's filters in a leader", TAG_CREDS, NULL,
 	  "filters of its leader", .more = TAG_SECCOMP, .add = filters_shared },
+	{ "with a locked stack", TAG_VMA, locked, NULL, .suits = is_stack },
 	{ "a filter that is none", TAG_CREDS, NULL, "seccomp",
 	  .more = TAG_SECCOMP, .add = filter_damaged },
 };
@@ -321,6 +361,8 @@ static void restored(const struct edited_case *c, struct drive_job *job)
 {
 	struct err err = { 0 };
 
+	if (c->tag != TAG_CREDS)
+		return;
 	ok(has_filter(drive_root_pid(job), &err),
 	   "%s: it has it, and it logs: %s", c->what, err.text);
 }
@@ -330,9 +372,11 @@ static int start(struct drive_place *place, const char *dir,
 {
 	char *argv[] = { (char *)"/bin/sleep", (char *)"1000", NULL };
 	char *envp[] = { NULL };
-	int r = drive_start(place, argv, envp, ret, err);
+	int r;
 
 	(void)dir;
+	place->prepare = limit_locks;
+	r = drive_start(place, argv, envp, ret, err);
 	return r < 0 ? r : edited_await_program(*ret, "sleep", err);
 }
 

@@ -4,6 +4,7 @@
  * what its user may have, is made.
  */
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "../lib/edited.h"
@@ -61,6 +62,19 @@ static void shm_longer(ProtobufCMessage *msg)
 static void shm_shorter(ProtobufCMessage *msg)
 {
 	((SysvShmRecord *)msg)->size -= 4096;
+}
+
+static void shm_locked(ProtobufCMessage *msg)
+{
+	((SysvShmRecord *)msg)->locked = 1;
+}
+
+/* Less than the segment is. */
+static void limit_locks(void)
+{
+	const struct rlimit most = { 4096, 4096 };
+
+	(void)setrlimit(RLIMIT_MEMLOCK, &most);
 }
 
 static void sem_of_root(ProtobufCMessage *msg)
@@ -160,6 +174,8 @@ static const struct edited_case cases[] = {
 	  "there is no object" },
 	{ "a segment with more than its pages", TAG_SYSV_SHM, shm_with_tail,
 	  "its last page" },
+	{ "a segment that is locked", TAG_SYSV_SHM, shm_locked,
+	  "LimitMEMLOCK" },
 	{ "memory of no bytes", TAG_SHMEM, memory_of_nothing, "has no memory" },
 	{ "memory of all bytes", TAG_SHMEM, memory_of_all, "has no memory" },
 	{ "a segment longer than its memory", TAG_SYSV_SHM, shm_longer,
@@ -191,9 +207,11 @@ static int start(struct drive_place *place, const char *dir,
 			"exec sleep 1000";
 	char *argv[] = { (char *)"/bin/sh", (char *)"-c", script, NULL };
 	char *envp[] = { (char *)"PATH=/usr/bin:/bin", NULL };
-	int r = drive_start(place, argv, envp, ret, err);
+	int r;
 
 	(void)dir;
+	place->prepare = limit_locks;
+	r = drive_start(place, argv, envp, ret, err);
 	return r < 0 ? r : edited_await_program(*ret, "sleep", err);
 }
 

@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../lib/copy.h"
 #include "../lib/edited.h"
 #include "../lib/tap.h"
 #include "images/limits.h"
@@ -272,23 +271,12 @@ static const struct edited_case cases[] = {
 	{ "an option that is too long", TAG_UDP, long_option, "socket option" },
 };
 
-static char self[200];
+static const char *self;
 
 static int start(struct drive_place *place, const char *dir,
 		 struct drive_job **ret, struct err *err)
 {
-	static char program[100], output[100];
-	char *argv[] = { program, (char *)"job", NULL };
-	char *envp[] = { NULL };
-	int r;
-
-	snprintf(program, sizeof(program), "%s/program", dir);
-	snprintf(output, sizeof(output), "%s/output", dir);
-	place->output = output;
-	if (copy_program(self, program) < 0)
-		return err_set(err, -EIO, "no copy of %s", self);
-	r = drive_start(place, argv, envp, ret, err);
-	return r < 0 ? r : edited_await_file(output, 1, err);
+	return edited_start_self(place, dir, self, ret, err);
 }
 
 int main(int argc, char **argv)
@@ -302,6 +290,6 @@ int main(int argc, char **argv)
 
 	if (argc > 1)
 		return be_job();
-	snprintf(self, sizeof(self), "%s", argv[0]);
+	self = argv[0];
 	return edited_main(&test);
 }
