@@ -775,6 +775,12 @@ UNIT_TESTS += %D%/unit/edited_pidfd
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 
+UNIT_TESTS += %D%/unit/refused_ipc
+%C%_unit_refused_ipc_SOURCES = %D%/unit/refused_ipc.c
+%C%_unit_refused_ipc_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+
 UNIT_TESTS += %D%/unit/edited_net
 %C%_unit_edited_net_SOURCES = %D%/unit/edited_net.c
 %C%_unit_edited_net_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \

@@ -122,6 +122,15 @@ id=$("$jobcr" run --detach --output "$tmp/out" -- /bin/sh "$tmp/job" "$tmp" \
 	2>"$tmp/log")
 wait_for 20 grep -q "Semaphore Arrays" "$tmp/out"
 "$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
+# A node that removes segments would remove them from the job.
+cat >"$tmp/node" <<END
+echo 1 >/proc/sys/kernel/shm_rmid_forced || exit 1
+! "$jobcr" restore "$id"
+END
+unshare --ipc sh "$tmp/node" >"$tmp/log" 2>&1 &&
+	wait_for 20 grep -q "kernel.shm_rmid_forced is set on this node" \
+		"$tmp/log"
+result $? "no segment is made where the kernel removes it"
 configure "PrivateIPC = no"
 "$jobcr" restore "$id" >"$tmp/log" 2>&1
 [ $? != 0 ] && wait_for 20 grep -q "restored into the node's: see PrivateIPC" \
