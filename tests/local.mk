@@ -26,7 +26,8 @@ check_LIBRARIES += %D%/lib/libvictim.a %D%/lib/libdrive.a
 	%D%/lib/drive.c %D%/lib/drive.h \
 	%D%/lib/drive_pty.c %D%/lib/drive_pty.h \
 	%D%/lib/doom.c %D%/lib/doom.h %D%/lib/outcome.c %D%/lib/outcome.h \
-	%D%/lib/edit.c %D%/lib/edit.h
+	%D%/lib/edit.c %D%/lib/edit.h \
+	%D%/lib/edited.c %D%/lib/edited.h
 check_PROGRAMS += %D%/lib/roundtrip
 %C%_lib_roundtrip_SOURCES = %D%/lib/roundtrip.c \
 	%D%/lib/forge.c %D%/lib/forge.h
@@ -778,6 +779,18 @@ UNIT_TESTS += %D%/unit/edited_ipc
 %C%_unit_edited_ipc_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS)
+
+UNIT_TESTS += %D%/unit/edited_pidfd
+%C%_unit_edited_pidfd_SOURCES = %D%/unit/edited_pidfd.c
+%C%_unit_edited_pidfd_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+
+UNIT_TESTS += %D%/unit/refused_ipc
+%C%_unit_refused_ipc_SOURCES = %D%/unit/refused_ipc.c
+%C%_unit_refused_ipc_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 
 UNIT_TESTS += %D%/unit/edited_net
 %C%_unit_edited_net_SOURCES = %D%/unit/edited_net.c

@@ -10,6 +10,8 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/ipc.h \
 	%D%/kcmp.c \
 	%D%/kcmp.h \
+	%D%/limits.c \
+	%D%/limits.h \
 	%D%/maps.c \
 	%D%/maps.h \
 	%D%/memory_limit.c \

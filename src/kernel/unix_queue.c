@@ -4,11 +4,17 @@
  * Everything else needs SO_PEEK_OFF, which belongs to the socket and not to
  * our descriptor of it.  Reading at an empty queue takes away an error that
  * waits there, and reading packets does so always: neither is done.
+ *
+ * With SO_PEEK_OFF an empty packet is seen by the first look only; without, it
+ * is seen when it is the first.  That a look has hidden one must be known to
+ * the next checkpoint, also when we die after it: it is written down at the
+ * socket itself, as a filter that lets everything pass.
  */
 #include "kernel/unix_queue.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,9 +194,63 @@ static int set_offset(int fd, int offset, struct err *err)
 struct unix_guard {
 	pid_t pid;
 	int channel;
+	/* Of both: the socket's mark stays when we die here. */
+	volatile bool *keep;
 };
 
-static void be_guard(int channel)
+/* No other program has these two numbers. */
+static const struct sock_filter mark[] = {
+	BPF_STMT(BPF_LD | BPF_IMM, 0x6a6f6263),
+	BPF_STMT(BPF_LD | BPF_IMM, 0x72656d70),
+	BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+};
+
+/* Instructions in its filter, 0: none; *ret_mark: it is ours. */
+static socklen_t filter_of(int fd, bool *ret_mark)
+{
+	struct sock_filter have[ARRAY_SIZE(mark)] = { 0 };
+	socklen_t len = 0;
+
+	*ret_mark = false;
+	if (getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &len) < 0 ||
+	    len != ARRAY_SIZE(mark))
+		return len;
+	*ret_mark =
+		getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, have, &len) == 0 &&
+		!memcmp(have, mark, sizeof(mark));
+	return len;
+}
+
+bool unix_queue_marked(int fd)
+{
+	bool ours;
+
+	(void)filter_of(fd, &ours);
+	return ours;
+}
+
+static int set_mark(int fd, struct err *err)
+{
+	const struct sock_fprog program = {
+		ARRAY_SIZE(mark), (struct sock_filter *)(uintptr_t)mark
+	};
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
+			  sizeof(program)) < 0
+		       ? err_sys(err, "SO_ATTACH_FILTER")
+		       : 0;
+}
+
+static void drop_mark(int fd)
+{
+	const int none = 0;
+
+	if (unix_queue_marked(fd))
+		(void)setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &none,
+				 sizeof(none));
+}
+
+static void be_guard(int channel, const volatile bool *keep)
 {
 	int offset = -1, held = -1;
 	struct err end;
@@ -211,6 +271,8 @@ static void be_guard(int channel)
 	if (held >= 0)
 		(void)setsockopt(held, SOL_SOCKET, SO_PEEK_OFF, &offset,
 				 sizeof(offset));
+	if (held >= 0 && !*keep)
+		drop_mark(held);
 	_exit(0);
 }
 
@@ -222,41 +284,65 @@ static void hold_only(int channel)
 		_exit(1);
 }
 
+/* All but the process. */
+static int guard_prepare(struct unix_guard *g, int ends[2], struct err *err)
+{
+	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return err_sys(err, "guard: mmap");
+	g->keep = page;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0)
+		return 0;
+	(void)munmap(page, PAGE);
+	return err_sys(err, "guard: socketpair");
+}
+
+static void guard_forget(struct unix_guard *g)
+{
+	close(g->channel);
+	(void)munmap((void *)(uintptr_t)g->keep, PAGE);
+	free(g);
+}
+
 static int guard_new(struct unix_guard **ret, struct err *err)
 {
 	struct unix_guard *g = calloc(1, sizeof(*g));
-	int ends[2];
+	int ends[2], r;
 
 	if (!g)
 		return err_num(err, ENOMEM, "guard");
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+	r = guard_prepare(g, ends, err);
+	if (r < 0) {
 		free(g);
-		return err_sys(err, "guard: socketpair");
+		return r;
 	}
 	g->pid = fork();
 	if (g->pid == 0) {
 		hold_only(ends[1]);
-		be_guard(0);
+		be_guard(0, g->keep);
 	}
 	close(ends[1]);
 	g->channel = ends[0];
+	if (g->pid < 0) {
+		r = err_sys(err, "guard: fork");
+		guard_forget(g);
+		return r;
+	}
 	*ret = g;
-	if (g->pid > 0)
-		return 0;
-	*ret = NULL;
-	close(g->channel);
-	free(g);
-	return err_sys(err, "guard: fork");
+	return 0;
 }
 
 static void guard_free(struct unix_guard *g)
 {
+	const pid_t pid = g ? g->pid : 0;
+
 	if (!g)
 		return;
-	close(g->channel);
-	while (waitpid(g->pid, NULL, 0) < 0 && errno == EINTR)
+	guard_forget(g);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
-	free(g);
 }
 
 static int guard_begin(struct unix_guard **guard, int fd, int offset,
@@ -264,6 +350,8 @@ static int guard_begin(struct unix_guard **guard, int fd, int offset,
 {
 	int r = *guard ? 0 : guard_new(guard, err);
 
+	if (r == 0)
+		*(*guard)->keep = true;
 	return r < 0 ? r
 		     : send_fds((*guard)->channel, &offset, sizeof(offset), &fd,
 				1, err);
@@ -346,40 +434,127 @@ static int read_pieces(int fd, int total, struct glance *g,
 	return r;
 }
 
-/* Of a connection that was shut down, 0 is no empty packet but the end. */
-static bool is_end(int fd, int type, const struct glance *g)
+static bool polled(int fd, short event)
 {
-	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+	struct pollfd p = { .fd = fd, .events = event };
 
-	if (g->len < 0)
-		return true;
-	return g->len == 0 && type == SOCK_SEQPACKET && poll(&p, 1, 0) == 1 &&
-	       (p.revents & POLLRDHUP);
+	return poll(&p, 1, 0) == 1 && (p.revents & event);
 }
 
-static int read_packets(int fd, int type, struct glance *g,
+/* Packets of one socket, while they are looked at. */
+struct sight {
+	int fd;
+	bool closed;          /* 0 may also be the end */
+	bool marked;          /* it was before */
+	bool foreign;         /* it has a filter of its own */
+	size_t total, before; /* bytes that wait; those seen so far */
+	volatile bool *keep;  /* see struct unix_guard */
+};
+
+/*
+ * Of a connection that was shut down, 0 is no empty packet but the end; empty
+ * ones before that read as the end does.
+ */
+static bool is_end(const struct sight *s, const struct glance *g)
+{
+	return g->len < 0 || (!g->len && s->closed && s->before >= s->total);
+}
+
+/*
+ * One more packet that is seen.  Should we die before it is known whether
+ * this look has hidden it, the mark stays.
+ */
+static int look_at_packet(const struct sight *s, struct glance *g,
+			  const struct unix_queue *q, struct err *err)
+{
+	bool seen = s->marked || s->foreign;
+	int r;
+
+	for (size_t i = 0; i < q->count && !seen; i++)
+		seen = !q->list[i].len;
+	*s->keep = true;
+	r = look(s->fd, g->data, ROOM, g, err);
+	*s->keep = seen || r < 0 || (!g->len && !is_end(s, g));
+	return r;
+}
+
+static int take_packet(struct glance *g, struct unix_queue *q, struct err *err)
+{
+	int r;
+
+	if (g->flags & MSG_TRUNC)
+		q->problem = "a packet that is too long";
+	if (g->other)
+		q->problem = "a packet with something that is not known here";
+	r = add(q, g->data, (size_t)g->len, g, true, err);
+	close_all(g->fds, g->nfds);
+	return r;
+}
+
+/* The first one is seen so whatever it is, and whoever has looked at it. */
+static int look_at_first(const struct sight *s, struct glance *g,
+			 struct unix_queue *q, int offset, struct err *err)
+{
+	int r = set_offset(s->fd, -1, err);
+
+	if (r == 0)
+		r = look_at_packet(s, g, q, err);
+	if (r < 0)
+		return r;
+	close_all(g->fds, g->nfds);
+	/* What is at the end is not seen before others. */
+	if (g->len < 0 || (!q->count && is_end(s, g)))
+		return 0;
+	/* The program's own looks with an offset are as bad as ours. */
+	q->hides = s->marked || offset >= 0 || !q->count ||
+		   (!g->len && q->list[0].len);
+	return 0;
+}
+
+static int read_packets(struct sight *s, int offset, struct glance *g,
 			struct unix_queue *q, struct err *err)
 {
-	int r = set_offset(fd, 0, err);
+	int r = set_offset(s->fd, 0, err);
 
 	while (r == 0) {
-		r = look(fd, g->data, ROOM, g, err);
-		if (r < 0 || is_end(fd, type, g))
+		r = look_at_packet(s, g, q, err);
+		if (r < 0 || is_end(s, g))
 			break;
-		if (g->flags & MSG_TRUNC)
-			q->problem = "a packet that is too long";
-		if (g->other)
-			q->problem = "a packet with something that is not "
-				     "known here";
-		r = add(q, g->data, (size_t)g->len, g, true, err);
-		close_all(g->fds, g->nfds);
+		s->before += (size_t)g->len;
+		r = take_packet(g, q, err);
 	}
+	if (r == 0)
+		r = look_at_first(s, g, q, offset, err);
+	/* All that the mark told of has been read. */
+	if (r == 0 && !q->hides && !q->count && !s->foreign)
+		*s->keep = false;
+	return r;
+}
+
+static int read_marked(struct unix_reader *reader, int fd, int type, int offset,
+		       int total, struct unix_queue *q, struct err *err)
+{
+	struct sight s = {
+		.fd = fd,
+		.total = type == SOCK_SEQPACKET ? (size_t)total : 0,
+		.closed = type == SOCK_SEQPACKET && polled(fd, POLLRDHUP),
+		.keep = reader->guard->keep,
+	};
+	int r = 0;
+
+	s.foreign = filter_of(fd, &s.marked) && !s.marked;
+	if (!s.marked && !s.foreign)
+		r = set_mark(fd, err);
+	if (r == 0)
+		r = read_packets(&s, offset, &reader->glance, q, err);
+	if (!*s.keep)
+		drop_mark(fd);
 	return r;
 }
 
 static int read_guarded(struct unix_reader *reader, int fd, int type,
-			int offset, int total, struct glance *g,
-			struct unix_queue *q, struct err *err)
+			int offset, int total, struct unix_queue *q,
+			struct err *err)
 {
 	struct err later;
 	int r, back;
@@ -387,8 +562,9 @@ static int read_guarded(struct unix_reader *reader, int fd, int type,
 	r = guard_begin(&reader->guard, fd, offset, err);
 	if (r < 0)
 		return r;
-	r = type == SOCK_STREAM ? read_pieces(fd, total, g, q, err)
-				: read_packets(fd, type, g, q, err);
+	r = type == SOCK_STREAM
+		    ? read_pieces(fd, total, &reader->glance, q, err)
+		    : read_marked(reader, fd, type, offset, total, q, err);
 	back = set_offset(fd, offset, &later);
 	if (back == 0)
 		back = guard_end(reader->guard, &later);
@@ -399,8 +575,8 @@ static int read_guarded(struct unix_reader *reader, int fd, int type,
 }
 
 /* One peek that tells all, *ret_done; anything is left as it was. */
-static int read_plain(int fd, int type, int total, struct glance *g,
-		      struct unix_queue *q, bool *ret_done, struct err *err)
+static int read_plain(int fd, int total, struct glance *g, struct unix_queue *q,
+		      bool *ret_done, struct err *err)
 {
 	int r = look(fd, g->data, ROOM, g, err);
 
@@ -409,18 +585,10 @@ static int read_plain(int fd, int type, int total, struct glance *g,
 		return r;
 	close_all(g->fds, g->nfds);
 	g->nfds = 0;
-	if (type != SOCK_STREAM || g->len != total || !g->plain ||
-	    total > (int)UNIX_MESSAGE_MAX)
+	if (g->len != total || !g->plain || total > (int)UNIX_MESSAGE_MAX)
 		return 0;
 	*ret_done = true;
 	return add(q, g->data, (size_t)g->len, g, false, err);
-}
-
-static bool has_error(int fd)
-{
-	struct pollfd p = { .fd = fd };
-
-	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
 }
 
 static bool has_urgent(int fd)
@@ -433,15 +601,14 @@ static bool has_urgent(int fd)
 static int read_known(struct unix_reader *reader, int fd, int type, int offset,
 		      int total, struct unix_queue *q, struct err *err)
 {
-	struct glance *g = &reader->glance;
 	bool done = false;
 	int r = 0;
 
 	/* With an offset each look moves it. */
-	if (offset < 0)
-		r = read_plain(fd, type, total, g, q, &done, err);
+	if (type == SOCK_STREAM && offset < 0)
+		r = read_plain(fd, total, &reader->glance, q, &done, err);
 	if (r == 0 && !done)
-		r = read_guarded(reader, fd, type, offset, total, g, q, err);
+		r = read_guarded(reader, fd, type, offset, total, q, err);
 	return r;
 }
 
@@ -456,10 +623,12 @@ static int read_queue(struct unix_reader *reader, int fd, int type,
 		return err_sys(err, "what waits");
 	if (type == SOCK_STREAM && !total)
 		return 0;
-	if (type != SOCK_STREAM && has_error(fd))
+	if (type != SOCK_STREAM && polled(fd, POLLERR))
 		q->problem = "an error that was not read yet (SO_ERROR)";
 	else if (type == SOCK_STREAM && has_urgent(fd))
 		q->problem = "urgent data (MSG_OOB)";
+	else if (type != SOCK_STREAM && !polled(fd, POLLIN))
+		drop_mark(fd);
 	else
 		return read_known(reader, fd, type, offset, total, q, err);
 	return 0;

@@ -26,6 +26,7 @@ struct unix_queue {
 	struct unix_message *list;
 	size_t count;
 	const char *problem; /* why it cannot be known; NULL: it is */
+	bool hides; /* there may be empty packets that cannot be seen */
 };
 
 /*
@@ -41,6 +42,12 @@ int unix_queue_read(struct unix_reader *r, int fd, int type,
 		    struct unix_queue *ret, struct err *err);
 void unix_reader_free(struct unix_reader *r); /* NULL too */
 void unix_queue_done(struct unix_queue *q);
+
+/*
+ * Of packets: a look that may have hidden empty ones has left a mark, a filter
+ * that lets all pass.  It goes with the look that finds nothing to be read.
+ */
+bool unix_queue_marked(int fd);
 
 /*
  * Empty packets that were looked at once are passed over: does what sender

@@ -17,6 +17,7 @@
 
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
+#include "kernel/limits.h"
 #include "resource/resource.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -27,7 +28,6 @@
 
 #define PAGE           4096ull
 #define AUXV_MAX_WORDS 128
-#define STATUS_MAX     (1u << 20)
 #define KEYS           16
 #define CPUID_OSPKE    (1u << 4)
 /* Room that no stack grows into while a page is looked at. */
@@ -94,23 +94,6 @@ static uint64_t find_gap(const struct vma_list *vmas)
 	return 0;
 }
 
-static int locked_kib(int proc_fd, uint64_t *ret, struct err *err)
-{
-	auto_free char *text = NULL;
-	const char *line;
-	size_t len;
-	int r;
-
-	r = read_file_at(proc_fd, "status", STATUS_MAX, &text, &len, err);
-	if (r < 0)
-		return r;
-	line = strstr(text, "\nVmLck:");
-	if (!line)
-		return err_set(err, -EIO, "status: no VmLck");
-	*ret = strtoull(line + strlen("\nVmLck:"), NULL, 10);
-	return 0;
-}
-
 struct look {
 	int proc_fd;
 	uint64_t addr, before;
@@ -125,7 +108,7 @@ static int look_at_page(void *arg, struct err *err)
 	auto_close int fd = -EBADF;
 	int r;
 
-	r = locked_kib(look->proc_fd, &after, err);
+	r = limits_locked(look->proc_fd, &after, err);
 	if (r < 0 || after == look->before)
 		return r;
 	fd = openat(look->proc_fd, "pagemap", O_RDONLY | O_CLOEXEC);
@@ -148,7 +131,7 @@ static int read_lock_future(const struct task_view *task, uint32_t *ret,
 
 	if (!look.addr)
 		return err_set(err, -ENOTSUP, "no gap between its mappings");
-	r = locked_kib(task->proc_fd, &look.before, err);
+	r = limits_locked(task->proc_fd, &look.before, err);
 	if (r == 0)
 		r = remote_passing_page(task->remote, look.addr, look_at_page,
 					&look, &mapped, err);

@@ -17,7 +17,6 @@
 
 #include "images/limits.h"
 #include "repair/pair.h"
-#include "resource/net_options.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
@@ -272,29 +271,6 @@ int net_get_address(const SocketAddress *a, uint32_t domain,
 	return 0;
 }
 
-static int fill_options(const struct fd_view *fd, SocketCommon *ret,
-			struct net_parts *parts, struct err *err)
-{
-	struct net_value values[NET_OPTIONS];
-	size_t count = 0;
-	int r = net_options_read(fd->own_fd, values, NET_OPTIONS, &count, err);
-
-	for (size_t i = 0; r == 0 && i < count; i++) {
-		SocketOption *o = &parts->options[i];
-
-		socket_option__init(o);
-		o->level = (uint32_t)values[i].level;
-		o->name = (uint32_t)values[i].name;
-		memcpy(parts->values[i], values[i].value, values[i].len);
-		o->value.data = parts->values[i];
-		o->value.len = values[i].len;
-		parts->list[i] = o;
-	}
-	ret->options = parts->list;
-	ret->n_options = count;
-	return r;
-}
-
 int net_fill(const struct fd_view *fd, SocketCommon *ret,
 	     struct net_parts *parts, struct err *err)
 {
@@ -320,7 +296,10 @@ int net_fill(const struct fd_view *fd, SocketCommon *ret,
 		net_put_address(&local, &parts->local, parts->host);
 		ret->local = &parts->local;
 	}
-	return fill_options(fd, ret, parts, err);
+	r = socket_options_read(own, &parts->options, err);
+	ret->options = parts->options.list;
+	ret->n_options = parts->options.count;
+	return r;
 }
 
 /* Sockets belong to who makes them: their user. */
@@ -438,34 +417,12 @@ void net_end(const struct restore_ctx *ctx)
 		(void)network_rights(true, &ignored);
 }
 
-/* early: those before it is bound; else all others. */
-static int set_options(int fd, const SocketCommon *rec, bool early,
-		       struct err *err)
-{
-	int r = 0;
-
-	if (rec->n_options > SOCKET_MAX_OPTIONS)
-		return err_set(err, -EBADMSG, "%zu options", rec->n_options);
-	for (size_t i = 0; i < rec->n_options && r == 0; i++) {
-		const SocketOption *o = rec->options[i];
-
-		if (!net_option_known(o->level, o->name) ||
-		    o->value.len > OPTION_MAX_BYTES)
-			return err_set(err, -EBADMSG,
-				       "socket option %u of level %u", o->name,
-				       o->level);
-		if (net_option_early(o->level, o->name) == early)
-			r = net_option_set(fd, o->level, o->name, o->value.data,
-					   o->value.len, err);
-	}
-	return r;
-}
-
 int net_bind(int fd, const SocketCommon *rec, bool reuse_address,
 	     struct err *err)
 {
 	union net_address local;
-	int r = set_options(fd, rec, true, err);
+	int r = socket_options_set(fd, rec->options, rec->n_options,
+				   OPTIONS_UNBOUND, err);
 
 	if (r == 0 && rec->domain == AF_INET6)
 		r = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, rec->v6only,
@@ -534,12 +491,14 @@ int net_settle(const struct restore_ctx *ctx, int fd, const SocketCommon *rec,
 	if (r < 0)
 		return r;
 	if (!was_bound)
-		r = set_options(fd, rec, true, err);
+		r = socket_options_set(fd, rec->options, rec->n_options,
+				       OPTIONS_UNBOUND, err);
 	if (r == 0 && !was_bound)
 		r = set_int(fd, SOL_SOCKET, SO_REUSEPORT, rec->reuse_port,
 			    "SO_REUSEPORT", err);
 	if (r == 0)
-		r = set_options(fd, rec, false, err);
+		r = socket_options_set(fd, rec->options, rec->n_options,
+				       OPTIONS_AFTERWARDS, err);
 	net_end(ctx);
 	if (r == 0)
 		r = settle_buffers(ctx, fd, rec, err);

@@ -8,6 +8,7 @@
 #include "images/net.pb-c.h"
 #include "kernel/net_address.h"
 #include "resource/resource.h"
+#include "resource/socket_options.h"
 
 /*
  * What TCP and UDP sockets have in common: addresses, options, buffers.  A
@@ -40,13 +41,10 @@ int net_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 	      struct refusals *no, struct err *err);
 
 /* An initialised message, of which the rest is in parts. */
-#define NET_OPTIONS 96
 struct net_parts {
 	SocketAddress local;
 	uint8_t host[16];
-	SocketOption *list[NET_OPTIONS];
-	SocketOption options[NET_OPTIONS];
-	uint8_t values[NET_OPTIONS][64];
+	struct socket_options options;
 };
 int net_fill(const struct fd_view *fd, SocketCommon *ret,
 	     struct net_parts *parts, struct err *err);

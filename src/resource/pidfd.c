@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "images/tags.h"
+#include "kernel/limits.h"
 #include "resource/open_file.h"
 #include "resource/resource.h"
 #include "util/cleanup.h"
@@ -186,8 +187,8 @@ static int pidfd_open_again(pid_t pid, unsigned int flags, struct err *err)
 static int fork_inside(int init_proc_fd, pid_t *ret, struct err *err)
 {
 	auto_close int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-	auto_close int job = openat(init_proc_fd, "ns/pid",
-				    O_RDONLY | O_CLOEXEC);
+	auto_close int job =
+		openat(init_proc_fd, "ns/pid", O_RDONLY | O_CLOEXEC);
 	sigset_t all, before;
 	int failed;
 
@@ -205,6 +206,21 @@ static int fork_inside(int init_proc_fd, pid_t *ret, struct err *err)
 	return failed ? err_num(err, failed, "fork") : 0;
 }
 
+/* A process each, until all are open: no more than a program can have open. */
+static int count_dead(struct restore_ctx *ctx, struct err *err)
+{
+	uint64_t most;
+	int r = limits_hard(ctx->init_proc_fd, "Max open files", &most, err);
+
+	if (r < 0 || ctx->dead_processes++ < most)
+		return r;
+	return err_set(err, -E2BIG,
+		       "more than %llu of processes that have ended: raise "
+		       "LimitNOFILE of slurmd (or of whoever restores; "
+		       "ulimit -n)",
+		       (unsigned long long)most);
+}
+
 static int dead_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 			struct err *err)
 {
@@ -216,6 +232,9 @@ static int dead_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 	if (only_stops(rec->status & 0x7f))
 		return err_set(err, -EBADMSG, "no process ends with status %#x",
 			       rec->status);
+	r = count_dead(ctx, err);
+	if (r < 0)
+		return r;
 	r = fork_inside(ctx->init_proc_fd, &child, err);
 	if (child == 0)
 		end_like(rec->status);

@@ -61,6 +61,7 @@ struct restore_ctx {
 	enum file_policy files;
 	uint32_t generation; /* 0: of none, a directory was named */
 	int64_t monotonic_offset_ns;         /* job's clock minus the node's */
+	uint64_t dead_processes; /* made so far, see pidfd.c */
 	uint32_t allowed_cpus_len;           /* of the new allocation */
 	const uint8_t *allowed_cpus;         /* bitmap */
 };

@@ -12,12 +12,12 @@
 
 #include "images/process.pb-c.h"
 #include "images/tags.h"
+#include "kernel/limits.h"
 #include "resource/resource.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
-#define LIMITS          16
-#define LIMITS_TEXT_MAX 65536
+#define LIMITS 16
 
 /* In the order of RLIMIT_*; as /proc/PID/limits names them. */
 static const struct {
@@ -45,37 +45,17 @@ struct limits {
 	uint64_t soft[LIMITS], hard[LIMITS];
 };
 
-static int parse_limit(const char *word, uint64_t *ret)
-{
-	if (!strcmp(word, "unlimited")) {
-		*ret = RLIM64_INFINITY;
-		return 0;
-	}
-	return parse_u64(word, UINT64_MAX, ret);
-}
-
 static int read_limits(int proc_fd, struct limits *ret, struct err *err)
 {
 	auto_free char *data = NULL;
-	char soft[24], hard[24];
 	size_t len;
-	int i, r;
+	int r;
 
 	r = read_file_at(proc_fd, "limits", LIMITS_TEXT_MAX, &data, &len, err);
-	if (r < 0)
-		return r;
-	for (i = 0; i < LIMITS; i++) {
-		const char *line = strstr(data, limit_name[i].text);
-
-		if (!line ||
-		    sscanf(line + strlen(limit_name[i].text), "%23s %23s", soft,
-			   hard) != 2 ||
-		    parse_limit(soft, &ret->soft[i]) < 0 ||
-		    parse_limit(hard, &ret->hard[i]) < 0)
-			return err_set(err, -EIO, "/proc/PID/limits: no \"%s\"",
-				       limit_name[i].text);
-	}
-	return 0;
+	for (int i = 0; r == 0 && i < LIMITS; i++)
+		r = limits_text(data, limit_name[i].text, &ret->soft[i],
+				&ret->hard[i], err);
+	return r;
 }
 
 static int rlimit_dump(const struct dump_ctx *ctx, const struct task_view *task,

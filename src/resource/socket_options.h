@@ -2,28 +2,34 @@
 #ifndef JOBCR_RESOURCE_SOCKET_OPTIONS_H
 #define JOBCR_RESOURCE_SOCKET_OPTIONS_H
 
-#include "images/unix.pb-c.h"
+#include "images/limits.h"
+#include "images/net.pb-c.h"
 #include "resource/resource.h"
 
 /*
- * What setsockopt(2) has set at SOL_SOCKET.  A helper of the resources for
+ * The options of sockets that are saved as getsockopt(2) tells them, when
+ * they differ from those of a new socket.  A helper of the resources for
  * sockets, none itself.
  */
 struct socket_options {
-	SocketOption **list;
+	SocketOption *list[SOCKET_MAX_OPTIONS]; /* of those below */
+	SocketOption options[SOCKET_MAX_OPTIONS];
+	uint8_t values[SOCKET_MAX_OPTIONS][OPTION_MAX_BYTES];
 	size_t count;
 };
 
-/* Refuse what a user cannot set again. */
-int socket_options_check(const struct fd_view *fd, struct refusals *no,
-			 struct err *err);
+/* Refuse what a user cannot set again at a Unix socket. */
+void socket_options_check(const struct fd_view *fd, struct refusals *no);
 
-/* Those that a new socket of this kind has not; owned by caller. */
 int socket_options_read(int fd, struct socket_options *ret, struct err *err);
-void socket_options_done(struct socket_options *o);
 
-/* -EBADMSG: not what socket_options_read gives. */
+/*
+ * Those that have to be set before the socket is bound, or all others.
+ * -EBADMSG: not what socket_options_read gives.  Of TCP and UDP the caller
+ * sees to it that it has no more rights than the job's user.
+ */
+enum options_when { OPTIONS_UNBOUND, OPTIONS_AFTERWARDS };
 int socket_options_set(int fd, SocketOption *const *list, size_t count,
-		       struct err *err);
+		       enum options_when when, struct err *err);
 
 #endif

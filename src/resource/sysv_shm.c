@@ -10,12 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
 #include <unistd.h>
 
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
 #include "kernel/hugetlb.h"
+#include "kernel/limits.h"
 #include "resource/ipc_object.h"
 #include "util/cleanup.h"
 
@@ -317,6 +319,42 @@ static int get_segment(const SysvShmRecord *rec, const ShmemRecord *memory,
 		       : err_set(err, -EEXIST, "got the id %d instead", id);
 }
 
+/*
+ * Locked memory of segments counts for the user who locks it, all over the
+ * node.  How much that may be is asked of the calling process: it is lent the
+ * limit that the job was started with.
+ */
+static int lock_segment(const struct restore_ctx *ctx, const SysvShmRecord *rec,
+			struct err *err)
+{
+	struct rlimit own, jobs;
+	uint64_t most;
+	int r = limits_hard(ctx->init_proc_fd, "Max locked memory", &most, err);
+
+	if (r < 0)
+		return r;
+	if (getrlimit(RLIMIT_MEMLOCK, &own) < 0)
+		return err_sys(err, "getrlimit");
+	jobs = (struct rlimit){ most,
+				most > own.rlim_max ? most : own.rlim_max };
+	/* Without CAP_SYS_RESOURCE no more than we may ourselves. */
+	if (setrlimit(RLIMIT_MEMLOCK, &jobs) < 0) {
+		most = jobs.rlim_cur = jobs.rlim_max = own.rlim_max;
+		if (setrlimit(RLIMIT_MEMLOCK, &jobs) < 0)
+			return err_sys(err, "setrlimit");
+	}
+	r = ipc_as_creator(ctx, rec->permissions, err);
+	if (r == 0 && shmctl(rec->id, SHM_LOCK, NULL) < 0)
+		r = err_sys(err,
+			    "SHM_LOCK: it was locked, here the user can lock "
+			    "%llu KiB in all: raise LimitMEMLOCK of slurmd (or "
+			    "of whoever restores; ulimit -l)",
+			    (unsigned long long)most / 1024);
+	ipc_as_root();
+	(void)setrlimit(RLIMIT_MEMLOCK, &own);
+	return r;
+}
+
 static int make_segment(const struct restore_ctx *ctx, const SysvShmRecord *rec,
 			const ShmemRecord *memory, struct err *err)
 {
@@ -336,9 +374,7 @@ static int make_segment(const struct restore_ctx *ctx, const SysvShmRecord *rec,
 	if (r == 0 && shmctl(rec->id, IPC_SET, &ds) < 0)
 		r = err_sys(err, "owner of a segment");
 	ipc_as_root();
-	if (r == 0 && rec->locked && shmctl(rec->id, SHM_LOCK, NULL) < 0)
-		r = err_sys(err, "SHM_LOCK");
-	return r;
+	return r == 0 && rec->locked ? lock_segment(ctx, rec, err) : r;
 }
 
 static int sysv_shm_restore(struct restore_ctx *ctx,

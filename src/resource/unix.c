@@ -190,7 +190,7 @@ static int put_socket(const struct dump_ctx *ctx, const struct fd_view *fd,
 		      const struct unix_relation *rel, UnixSocketRecord *rec,
 		      struct err *err)
 {
-	struct socket_options options = { 0 };
+	struct socket_options options = { .count = 0 };
 	UnixIds ids = UNIX_IDS__INIT, waits = UNIX_IDS__INIT;
 	int r;
 
@@ -211,7 +211,6 @@ static int put_socket(const struct dump_ctx *ctx, const struct fd_view *fd,
 	rec->n_options = options.count;
 	if (r == 0)
 		r = img_put(ctx->out, TAG_UNIX_SOCKET, &rec->base, err);
-	socket_options_done(&options);
 	return r;
 }
 
@@ -468,7 +467,7 @@ static int unix_finish(struct restore_ctx *ctx, struct restore_task *task,
 		r = shut_down(fd, rec->shutdown, err);
 	return r < 0 ? r
 		     : socket_options_set(fd, rec->options, rec->n_options,
-					  err);
+					  OPTIONS_AFTERWARDS, err);
 }
 
 static int unix_late(struct restore_ctx *ctx, struct restore_task *task, int fd,
@@ -492,7 +491,7 @@ static int send_from_stranger(struct restore_ctx *ctx,
 	if (fd < 0)
 		return err_sys(err, "socket");
 	if (rec->has_from_name)
-		r = unix_bind_apart(fd, &rec->from_name, &file, err);
+		r = unix_bind_apart(ctx, fd, &rec->from_name, &file, err);
 	path = file;
 	if (r == 0)
 		r = address_of(ctx, rec->socket, &addr, &len, err);

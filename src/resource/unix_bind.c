@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,8 +32,9 @@ struct binding {
 	int fd;
 	struct sockaddr_un addr;
 	socklen_t len;
-	const struct restore_ctx *ctx; /* NULL: apart */
-	const UnixFile *file;
+	const struct restore_ctx *ctx;
+	const UnixFile *file;     /* NULL: apart */
+	char directory[PATH_MAX]; /* where a relative path of it begins */
 };
 
 int unix_address(const ProtobufCBinaryData *name, struct sockaddr_un *ret,
@@ -116,19 +118,11 @@ static int become_user(const struct restore_owner *owner, struct outcome *o)
 
 static int enter_root(const struct binding *b, struct outcome *o)
 {
-	char dir[4097];
-
-	if (b->file->directory.len >= sizeof(dir)) {
-		errno = ENAMETOOLONG;
-		return failed(o, "directory");
-	}
-	memcpy(dir, b->file->directory.data, b->file->directory.len);
-	dir[b->file->directory.len] = '\0';
 	if (fchdir(b->ctx->root_fd) < 0 || chroot(".") < 0)
 		return failed(o, "root directory");
 	if (become_user(b->ctx->owner, o) < 0)
 		return -1;
-	return chdir(dir) < 0 ? failed(o, "chdir") : 0;
+	return chdir(b->directory) < 0 ? failed(o, "chdir") : 0;
 }
 
 struct search {
@@ -196,7 +190,7 @@ static void be_child(const struct binding *b, int channel)
 {
 	struct outcome o = { 0 };
 	struct err ignored;
-	int fd = b->ctx ? bind_there(b, &o) : bind_apart(b, &o);
+	int fd = b->file ? bind_there(b, &o) : bind_apart(b, &o);
 
 	if (fd < 0 && !o.error)
 		failed(&o, "open its path");
@@ -234,11 +228,51 @@ static int run_child(const struct binding *b, int *ret_path, struct err *err)
 	return 0;
 }
 
+static int find_directory(struct binding *b, struct err *err)
+{
+	const struct restore_engine *e = b->ctx->engine;
+	const ProtobufCBinaryData *was = &b->file->directory;
+	char path[PATH_MAX];
+
+	if (was->len >= sizeof(path))
+		return err_set(err, -EBADMSG, "directory of %zu bytes",
+			       was->len);
+	memcpy(path, was->data, was->len);
+	path[was->len] = '\0';
+	return e->map_path(e->arg, path, b->directory, err);
+}
+
+/* Of relative ones the directory has moved. */
+static int find_address(struct binding *b, const ProtobufCBinaryData *name,
+			struct err *err)
+{
+	const struct restore_engine *e = b->ctx->engine;
+	char was[109], now[PATH_MAX];
+	size_t len;
+	int r = unix_address(name, &b->addr, &b->len, err);
+
+	if (r < 0 || b->addr.sun_path[0] != '/')
+		return r;
+	path_of(b, was);
+	r = e->map_path(e->arg, was, now, err);
+	if (r < 0 || !strcmp(was, now))
+		return r;
+	len = strlen(now);
+	if (len > sizeof(b->addr.sun_path))
+		return err_set(err, -ENAMETOOLONG,
+			       "now %s: a socket's name has at most %zu bytes",
+			       now, sizeof(b->addr.sun_path));
+	return unix_address(&(ProtobufCBinaryData){ len, (uint8_t *)now },
+			    &b->addr, &b->len, err);
+}
+
 static int bind_name(struct binding *b, const ProtobufCBinaryData *name,
 		     int *ret_path, struct err *err)
 {
-	int r = unix_address(name, &b->addr, &b->len, err);
+	int r = b->file ? find_directory(b, err) : 0;
 
+	if (r == 0)
+		r = find_address(b, name, err);
 	if (r < 0)
 		return r;
 	if (name->data[0])
@@ -252,10 +286,11 @@ static int bind_name(struct binding *b, const ProtobufCBinaryData *name,
 			(const char *)name->data + !name->data[0]);
 }
 
-int unix_bind_apart(int fd, const ProtobufCBinaryData *name, int *ret_path,
+int unix_bind_apart(const struct restore_ctx *ctx, int fd,
+		    const ProtobufCBinaryData *name, int *ret_path,
 		    struct err *err)
 {
-	struct binding b = { .fd = fd };
+	struct binding b = { .fd = fd, .ctx = ctx };
 
 	*ret_path = -1;
 	return bind_name(&b, name, ret_path, err);

@@ -11,14 +11,16 @@
 /*
  * Names for Unix sockets at a restore.  A helper of the resource, none
  * itself.  *ret_path is what the socket is reached by (O_PATH), owned by
- * caller; -1 of an abstract name.
+ * caller; -1 of an abstract name.  Paths that have moved (restore --map) are
+ * where they are now.
  */
 
 /*
  * By a name of which nobody else is to know: a path is one in a file system
  * that is gone when this returns.
  */
-int unix_bind_apart(int fd, const ProtobufCBinaryData *name, int *ret_path,
+int unix_bind_apart(const struct restore_ctx *ctx, int fd,
+		    const ProtobufCBinaryData *name, int *ret_path,
 		    struct err *err);
 
 /*

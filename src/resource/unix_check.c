@@ -13,6 +13,10 @@
 #include "resource/unix_name.h"
 #include "resource/unix_view.h"
 
+static const char hidden[] = "an empty packet was sent that a checkpoint "
+			     "before this one has looked at";
+static const char hidden_remedy[] = "let the job read it first";
+
 /* The other end is not of the job. */
 static void check_outside(const struct dump_ctx *ctx, const struct fd_view *fd,
 			  const struct unix_relation *rel, struct refusals *no)
@@ -59,9 +63,8 @@ static int check_sent(const struct dump_ctx *ctx, const struct fd_view *fd,
 						&hides, err)
 			     : 0;
 	if (r == 0 && hides)
-		unix_refuse(fd, no, rel->own.type, "let the job read it first",
-			    "to which an empty packet was sent that a "
-			    "checkpoint before this one has looked at");
+		unix_refuse(fd, no, rel->own.type, hidden_remedy, "to which %s",
+			    hidden);
 	return r;
 }
 
@@ -189,6 +192,10 @@ static void check_queue(const struct dump_ctx *ctx, const struct fd_view *fd,
 	if (q && q->problem)
 		unix_refuse(fd, no, s->type, "let the job read it first",
 			    "with %s", q->problem);
+	/* The sender of a pair knows better. */
+	if (q && q->hides && rel->kind != UNIX_PAIR)
+		unix_refuse(fd, no, s->type, hidden_remedy, "to which %s",
+			    hidden);
 	if (q && q->count && rel->service && rel->service->closed)
 		unix_refuse(fd, no, s->type, "let the job read it first",
 			    "with an answer, not read yet, of %s",
@@ -237,10 +244,9 @@ int unix_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 	int r;
 
 	r = open_file_check(ctx, fd, no, err);
-	if (r == 0)
-		r = socket_options_check(fd, no, err);
 	if (r < 0)
 		return r;
+	socket_options_check(fd, no);
 	r = unix_relate(ctx, fd, &rel, err);
 	if (r == 0)
 		r = check_socket(ctx, fd, &rel, no, err);

@@ -263,7 +263,7 @@ int unix_make_connection(struct restore_ctx *ctx, const UnixIds *listener,
 
 	if (door < 0 || caller < 0)
 		return err_sys(err, "socket");
-	r = unix_bind_apart(door, name, &fd, err);
+	r = unix_bind_apart(ctx, door, name, &fd, err);
 	path = fd;
 	if (r == 0 && type == SOCK_DGRAM) {
 		r = connect_here(caller, path, name, err);

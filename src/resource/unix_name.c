@@ -204,7 +204,7 @@ static int give_name(struct restore_ctx *ctx, const UnixNameRecord *rec, int fd,
 	if (rec->file && rec->name.data[0])
 		r = unix_bind_path(ctx, fd, &rec->name, rec->file, &path, err);
 	else
-		r = unix_bind_apart(fd, &rec->name, &path, err);
+		r = unix_bind_apart(ctx, fd, &rec->name, &path, err);
 	if (r < 0 || path < 0)
 		return r;
 	r = e->set_fd(e->arg, rec->path_object, path, err);

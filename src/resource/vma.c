@@ -19,6 +19,7 @@
 #include "images/ipc.pb-c.h"
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
+#include "kernel/limits.h"
 #include "kernel/vdso.h"
 #include "model/mapping.h"
 #include "resource/resource.h"
@@ -599,8 +600,8 @@ static int try_lock(struct remote *remote, const VmaRecord *rec,
  * What cannot be read (PROT_NONE, guard regions, behind the end of a file) is
  * locked too, but brings ENOMEM.  On fault nothing is brought in.
  */
-static int set_lock(struct remote *remote, const VmaRecord *rec,
-		    struct err *err)
+static int make_lock(struct remote *remote, const VmaRecord *rec,
+		     struct err *err)
 {
 	unsigned int flags = rec->flags & VMA_LOCKONFAULT ? MLOCK_ONFAULT : 0;
 	int64_t value, again;
@@ -617,10 +618,47 @@ static int set_lock(struct remote *remote, const VmaRecord *rec,
 	return err_num(err, (int)-value, "mlock2");
 }
 
-/* Contents are in: what would have hindered the fill, or is lost by it. */
-static int finish_one(struct remote *remote, const VmaRecord *rec,
-		      struct err *err)
+/*
+ * The puppet may lock anything.  A user's program cannot have locked more
+ * than the hard limit that it was started with, whatever it has set since;
+ * but its user can have written so into the snapshot.
+ */
+static int check_lock(const struct restore_ctx *ctx, pid_t pid,
+		      const VmaRecord *rec, struct err *err)
 {
+	auto_close int proc_fd = -EBADF;
+	uint64_t locked, most;
+	int r;
+
+	if (!ctx->owner->uid)
+		return 0;
+	r = proc_open(pid, 0, &proc_fd, err);
+	if (r == 0)
+		r = limits_locked(proc_fd, &locked, err);
+	if (r == 0)
+		r = limits_hard(proc_fd, "Max locked memory", &most, err);
+	if (r < 0 || (locked <= most && rec->end - rec->start <= most - locked))
+		return r;
+	return err_set(err, -EPERM,
+		       "memory was locked, more than the %llu KiB that can be "
+		       "here: raise LimitMEMLOCK of slurmd (or of whoever "
+		       "restores; ulimit -l)",
+		       (unsigned long long)most / 1024);
+}
+
+static int set_lock(const struct restore_ctx *ctx, struct restore_task *task,
+		    const VmaRecord *rec, struct err *err)
+{
+	int r = check_lock(ctx, task->pid, rec, err);
+
+	return r < 0 ? r : make_lock(task->remote, rec, err);
+}
+
+/* Contents are in: what would have hindered the fill, or is lost by it. */
+static int finish_one(const struct restore_ctx *ctx, struct restore_task *task,
+		      const VmaRecord *rec, struct err *err)
+{
+	struct remote *remote = task->remote;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < rec->n_guards; i += 2)
@@ -637,7 +675,7 @@ static int finish_one(struct remote *remote, const VmaRecord *rec,
 				 rec->start, rec->end - rec->start, rec->prot,
 				 0, 0, 0);
 	if (r == 0 && (rec->flags & VMA_LOCKED))
-		r = set_lock(remote, rec, err);
+		r = set_lock(ctx, task, rec, err);
 	return r;
 }
 
@@ -649,12 +687,11 @@ static int vma_finish(struct restore_ctx *ctx, struct restore_task *task,
 	int64_t value;
 	int r = 0;
 
-	(void)ctx;
 	(void)thread;
 	if (is_kernels(rec))
 		return 0;
 	if (rec->kind != VMA_RECORD__KIND__DROPPABLE)
-		r = finish_one(task->remote, rec, err);
+		r = finish_one(ctx, task, rec, err);
 	/* The last act: nothing can be done to it afterwards. */
 	if (r == 0 && (rec->flags & VMA_SEALED))
 		r = remote_call(task->remote, "mseal", &value, err, __NR_mseal,

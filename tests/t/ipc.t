@@ -122,9 +122,41 @@ id=$("$jobcr" run --detach --output "$tmp/out" -- /bin/sh "$tmp/job" "$tmp" \
 	2>"$tmp/log")
 wait_for 20 grep -q "Semaphore Arrays" "$tmp/out"
 "$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
+# A node that removes segments would remove them from the job.
+cat >"$tmp/node" <<END
+echo 1 >/proc/sys/kernel/shm_rmid_forced || exit 1
+! "$jobcr" restore "$id"
+END
+unshare --ipc sh "$tmp/node" >"$tmp/log" 2>&1 &&
+	wait_for 20 grep -q "kernel.shm_rmid_forced is set on this node" \
+		"$tmp/log"
+result $? "no segment is made where the kernel removes it"
 configure "PrivateIPC = no"
 "$jobcr" restore "$id" >"$tmp/log" 2>&1
 [ $? != 0 ] && wait_for 20 grep -q "restored into the node's: see PrivateIPC" \
 	"$tmp/log"
 result $? "no object is made in the node's namespace"
+
+# A job of the node's namespace that has nothing there goes on where the site
+# has its jobs, and a segment of the node's is never in its snapshot.
+cat >"$tmp/job" <<'END'
+echo up
+while ! [ -e "$1/go" ]; do sleep 0.05; done
+readlink /proc/self/ns/ipc
+END
+host_job() { # line: restored with it; into $tmp/out
+	rm -f "$tmp/go" "$tmp/out"
+	configure ""
+	id=$("$jobcr" run --detach --ipc=host --output "$tmp/out" -- /bin/sh \
+		"$tmp/job" "$tmp" 2>"$tmp/log")
+	wait_for 20 grep -q up "$tmp/out"
+	"$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1 || return 1
+	configure "$1"
+	: >"$tmp/go"
+	"$jobcr" restore "$id" >"$tmp/log" 2>&1
+}
+host_job "" && [ "$(tail -n 1 "$tmp/out")" != "$own" ]
+result $? "--ipc=host: it is restored into a namespace of its own"
+host_job "PrivateIPC = no" && [ "$(tail -n 1 "$tmp/out")" = "$own" ]
+result $? "or, where the site has it so, the node's"
 finish

@@ -20,7 +20,9 @@ fi
 		thread_pidfd io_uring userfaultfd \
 		perf_event namespace terminal \
 		terminal_typed terminal_output terminal_packet \
-		terminal_locked terminal_discipline terminal_given maps secretmem second_link \
+		terminal_locked terminal_discipline terminal_given \
+		terminal_held terminal_high terminal_ended shm_names \
+		maps secretmem second_link \
 		removed_directory lease write_lease full_queue named_queue \
 		notified_queue; do
 		"$roundtrip" -m resume "$victim" "$kind"

@@ -190,4 +190,127 @@ is "$(stat -c %a sub)" 700 "for its user"
 "$top_builddir/tests/lib/roundtrip" -m plain \
 	"$top_builddir/tests/victims/unix.victim" empty >empty.txt
 is "$(grep -c '^ok' empty.txt)" 2 "an empty packet is saved"
+
+# So is one to a socket with a name, whose sender is gone; but a second time
+# nobody can see it: that is refused, until the job has read it.
+cat >named.py <<'PYTHON'
+import os, socket, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(os.path.abspath("named"))
+for data in b"one", b"", b"three":
+    c = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    c.connect("named")
+    c.send(data)
+    c.close()
+print("up", flush=True)
+for step in "go", "end":
+    while not os.path.exists(step):
+        time.sleep(0.01)
+    s.setblocking(False)
+    try:
+        while True:
+            print(step, s.recv(10), flush=True)
+    except BlockingIOError:
+        print(step, "nothing", flush=True)
+PYTHON
+rm -f go end
+job=$(jobcr run --detach --output named.txt -- $python named.py)
+wait_for 10 grep -q up named.txt
+jobcr checkpoint "$job" >out 2>&1
+is "$?" 0 "an empty datagram to a name is saved"
+jobcr checkpoint "$job" >out 2>err
+is "$?" 3 "a second time it is refused"
+matches "$(cat err)" "*2 *3 *python3 *an empty packet was sent*read it first*" \
+	"by name"
+jobcr checkpoint "$job" --kill >out 2>&1
+is "$?" 3 "and again"
+: >go
+wait_for 10 grep -q nothing named.txt
+is "$(cat named.txt)" "up
+go b'one'
+go b''
+go b'three'
+go nothing" "the job has read all"
+save "then it is saved"
+: >end
+jobcr restore "$job" --detach >out 2>&1
+is "$?" 0 "and restored"
+jobcr wait "$job"
+is "$(tail -n 1 named.txt)" "end nothing" "with nothing left"
+rm -f go end named
+job=$(jobcr run --detach --output named.txt -- $python named.py)
+wait_for 10 grep -q up named.txt
+save "once more"
+jobcr restore "$job" --detach >out 2>&1
+is "$?" 0 "with all three"
+jobcr checkpoint "$job" >out 2>&1
+is "$?" 0 "which the restored job has as new"
+: >go
+wait_for 10 grep -q "go nothing" named.txt
+is "$(cat named.txt)" "up
+go b'one'
+go b''
+go b'three'
+go nothing" "and reads"
+: >end
+jobcr wait "$job"
+
+# Its directory has moved: names of files, of accepted connections and of
+# senders that are gone, and where relative ones begin.
+mkdir was
+cat >moved.py <<'PYTHON'
+import os, socket, time
+top = os.getcwd()
+os.chdir(top + "/was")
+def name(kind, path):
+    s = socket.socket(socket.AF_UNIX, kind)
+    s.bind(path)
+    return s
+door = name(socket.SOCK_STREAM, top + "/was/door")
+door.listen()
+client = socket.socket(socket.AF_UNIX)
+client.connect(top + "/was/door")
+inside = door.accept()[0]
+waiting = socket.socket(socket.AF_UNIX)
+waiting.connect(top + "/was/door")
+box = name(socket.SOCK_DGRAM, "box")
+sender = name(socket.SOCK_DGRAM, top + "/was/sender")
+sender.sendto(b"letter", "box")
+sender.close()
+print("up", flush=True)
+while not os.path.exists(top + "/go"):
+    time.sleep(0.01)
+def short(address):
+    return address.replace(top + "/", "")
+print(short(door.getsockname()), short(inside.getsockname()),
+      short(client.getpeername()), box.getsockname())
+print(box.recvfrom(10)[0], door.accept()[0] is not None)
+print(short(os.getcwd()))
+for path in (short(door.getsockname()), top + "/now/box"):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM
+                      if path.endswith("door") else socket.SOCK_DGRAM)
+    s.connect(os.path.join(top, path))
+    print("reached")
+PYTHON
+rm -f go
+job=$(jobcr run --detach --output moved.txt -- $python moved.py)
+wait_for 10 grep -q up moved.txt
+save "a job with names in a directory"
+mv was now
+long=$tmp/$(printf '%090d' 0)
+jobcr restore "$job" --detach --map "$tmp/was=$long" >out 2>err
+is "$?" 1 "it is not restored where a name cannot be so long"
+matches "$(cat out err)" "*$long/door: a socket's name has at most 108*" "which is said"
+jobcr restore "$job" --detach --map "$tmp/was=$tmp/now" >out 2>&1
+is "$?" 0 "that has moved (--map)"
+: >go
+jobcr wait "$job"
+is "$(cat moved.txt)" "up
+now/door now/door now/door box
+b'letter' True
+now
+reached
+reached" "has all of them there"
+[ ! -e was ]
+result $? "and none where they were"
 finish

@@ -3,22 +3,16 @@
  * A snapshot is a file of the job's user, who edits it well, hashes and all:
  * no right can be gained by restoring it.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "../lib/drive.h"
-#include "../lib/edit.h"
-#include "../lib/sample.h"
+#include "../lib/edited.h"
 #include "../lib/tap.h"
 #include "images/mm.pb-c.h"
 #include "images/process.pb-c.h"
@@ -29,7 +23,7 @@
 #include "inject/filters.h"
 #include "util/cleanup.h"
 
-#define USER 65534
+#define LOCK_MOST (256u << 10)
 
 static void uid_root(ProtobufCMessage *msg)
 {
@@ -159,6 +153,36 @@ static void signal_stop(ProtobufCMessage *msg)
 	rec->actions[rec->n_actions++] = e;
 }
 
+static bool is_large(const ProtobufCMessage *msg)
+{
+	const VmaRecord *rec = (const VmaRecord *)msg;
+
+	return rec->end - rec->start > LOCK_MOST;
+}
+
+static bool is_stack(const ProtobufCMessage *msg)
+{
+	return ((const VmaRecord *)msg)->flags & VMA_GROWSDOWN;
+}
+
+static void locked(ProtobufCMessage *msg)
+{
+	((VmaRecord *)msg)->flags |= VMA_LOCKED;
+}
+
+static void locked_on_fault(ProtobufCMessage *msg)
+{
+	((VmaRecord *)msg)->flags |= VMA_LOCKED | VMA_LOCKONFAULT;
+}
+
+/* The hard limit of whoever starts a job counts, not that of the snapshot. */
+static void limit_locks(void)
+{
+	const struct rlimit most = { LOCK_MOST, LOCK_MOST };
+
+	(void)setrlimit(RLIMIT_MEMLOCK, &most);
+}
+
 static void huge_without_size(ProtobufCMessage *msg)
 {
 	((VmaRecord *)msg)->flags |= VMA_HUGETLB;
@@ -187,15 +211,17 @@ static void huge_of_2m(ProtobufCMessage *msg)
 }
 
 /* One more record behind that of the credentials, which are as they were. */
-static void add_filters(SeccompRecord *rec, const ProtobufCMessage *creds,
-			size_t count, size_t len)
+static ProtobufCMessage *add_filters(const ProtobufCMessage *creds,
+				     size_t count, size_t len)
 {
+	static SeccompRecord more;
 	const struct sock_filter allow =
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 
-	rec->tid = ((const CredsRecord *)creds)->tid;
-	rec->filters = calloc(count + 1, sizeof(*rec->filters));
-	rec->n_filters = count;
+	seccomp_record__init(&more);
+	more.tid = ((const CredsRecord *)creds)->tid;
+	more.filters = calloc(count + 1, sizeof(*more.filters));
+	more.n_filters = count;
 	for (size_t i = 0; i < count; i++) {
 		SeccompFilter *f = calloc(1, sizeof(*f));
 
@@ -204,61 +230,67 @@ static void add_filters(SeccompRecord *rec, const ProtobufCMessage *creds,
 		f->code.data = malloc(len + sizeof(allow));
 		for (size_t at = 0; at < len; at += sizeof(allow))
 			memcpy(f->code.data + at, &allow, sizeof(allow));
-		rec->filters[i] = f;
+		more.filters[i] = f;
 	}
+	return &more.base;
 }
 
-static void filter(SeccompRecord *rec, ProtobufCMessage *creds)
+static ProtobufCMessage *filter(pid_t pid, ProtobufCMessage *creds)
 {
-	add_filters(rec, creds, 1, 8);
+	(void)pid;
+	return add_filters(creds, 1, 8);
 }
 
-static void filter_and_promise(SeccompRecord *rec, ProtobufCMessage *creds)
+static ProtobufCMessage *filter_and_promise(pid_t pid, ProtobufCMessage *creds)
 {
-	add_filters(rec, creds, 1, 8);
-	rec->filters[0]->log = 1;
+	ProtobufCMessage *more = filter(pid, creds);
+
+	((SeccompRecord *)more)->filters[0]->log = 1;
 	((CredsRecord *)creds)->no_new_privs = 1;
+	return more;
 }
 
-static void filter_without_code(SeccompRecord *rec, ProtobufCMessage *creds)
+static ProtobufCMessage *filter_without_code(pid_t pid, ProtobufCMessage *creds)
 {
-	add_filters(rec, creds, 1, 0);
+	(void)pid;
+	return add_filters(creds, 1, 0);
 }
 
-static void filter_half(SeccompRecord *rec, ProtobufCMessage *creds)
+static ProtobufCMessage *filter_half(pid_t pid, ProtobufCMessage *creds)
 {
-	add_filters(rec, creds, 1, 12);
+	(void)pid;
+	return add_filters(creds, 1, 12);
 }
 
-static void filter_long(SeccompRecord *rec, ProtobufCMessage *creds)
+static ProtobufCMessage *filter_long(pid_t pid, ProtobufCMessage *creds)
 {
-	add_filters(rec, creds, 1, 8 * (BPF_MAXINSNS + 1));
+	(void)pid;
+	return add_filters(creds, 1, 8 * (BPF_MAXINSNS + 1));
 }
 
-static void filters_many(SeccompRecord *rec, ProtobufCMessage *creds)
+static ProtobufCMessage *filters_many(pid_t pid, ProtobufCMessage *creds)
 {
-	add_filters(rec, creds, 9, 8 * BPF_MAXINSNS);
+	(void)pid;
+	return add_filters(creds, 9, 8 * BPF_MAXINSNS);
 }
 
-static void filters_shared(SeccompRecord *rec, ProtobufCMessage *creds)
+static ProtobufCMessage *filters_shared(pid_t pid, ProtobufCMessage *creds)
 {
-	add_filters(rec, creds, 1, 8);
-	rec->shared = 1u << 31;
+	ProtobufCMessage *more = filter(pid, creds);
+
+	((SeccompRecord *)more)->shared = 1u << 31;
+	return more;
 }
 
-static void filter_damaged(SeccompRecord *rec, ProtobufCMessage *creds)
+static ProtobufCMessage *filter_damaged(pid_t pid, ProtobufCMessage *creds)
 {
-	filter_and_promise(rec, creds);
-	memset(rec->filters[0]->code.data, 0xff, 8);
+	ProtobufCMessage *more = filter_and_promise(pid, creds);
+
+	memset(((SeccompRecord *)more)->filters[0]->code.data, 0xff, 8);
+	return more;
 }
 
-static const struct edit {
-	const char *what;
-	uint32_t tag;
-	void (*apply)(ProtobufCMessage *msg);
-	const char *error; /* part of the text; NULL: it is restored */
-	void (*add)(SeccompRecord *rec, ProtobufCMessage *msg);
-} edits[] = {
+static const struct edited_case cases[] = {
 	{ "effective user root", TAG_CREDS, uid_root, "uid 0" },
 	{ "saved user root", TAG_CREDS, saved_uid_root, "uid 0" },
 	{ "another's fsuid", TAG_CREDS, fsuid_other, "uid 1000" },
@@ -282,61 +314,31 @@ static const struct edit {
 	{ "huge pages of 0 bytes", TAG_VMA, huge_of_nothing, "does not fit" },
 	{ "huge pages of 4 KiB", TAG_VMA, huge_of_a_page, "does not fit" },
 	{ "huge pages at no multiple", TAG_VMA, huge_of_2m, "does not fit" },
+	{ "more locked memory than may be", TAG_VMA, locked, "LimitMEMLOCK",
+	  .suits = is_large },
+	{ "the same on fault", TAG_VMA, locked_on_fault, "LimitMEMLOCK",
+	  .suits = is_large },
+	{ "much that may be locked, by and by", TAG_VMA, locked,
+	  "LimitMEMLOCK" },
 	{ "an action for SIGKILL", TAG_SIGACTION, signal_stop, "signal 9" },
 	{ "a filter of calls", TAG_CREDS, NULL, "only root can install",
-	  filter },
+	  .more = TAG_SECCOMP, .add = filter },
 	{ "with a filter and no_new_privs", TAG_CREDS, NULL, NULL,
-	  filter_and_promise },
+	  .more = TAG_SECCOMP, .add = filter_and_promise },
 	{ "a filter without code", TAG_CREDS, NULL, "filter of 0",
-	  filter_without_code },
-	{ "half an instruction", TAG_CREDS, NULL, "filter of 12", filter_half },
+	  .more = TAG_SECCOMP, .add = filter_without_code },
+	{ "half an instruction", TAG_CREDS, NULL, "filter of 12",
+	  .more = TAG_SECCOMP, .add = filter_half },
 	{ "a filter that is too long", TAG_CREDS, NULL, "filter of 32776",
-	  filter_long },
+	  .more = TAG_SECCOMP, .add = filter_long },
 	{ "too many instructions", TAG_CREDS, NULL, "36900 instructions",
-	  filters_many },
+	  .more = TAG_SECCOMP, .add = filters_many },
 	{ "a leader's filters in a leader", TAG_CREDS, NULL,
-	  "filters of its leader", filters_shared },
-	{ "a filter that is none", TAG_CREDS, NULL, "seccomp", filter_damaged },
+	  "filters of its leader", .more = TAG_SECCOMP, .add = filters_shared },
+	{ "with a locked stack", TAG_VMA, locked, NULL, .suits = is_stack },
+	{ "a filter that is none", TAG_CREDS, NULL, "seccomp",
+	  .more = TAG_SECCOMP, .add = filter_damaged },
 };
-
-/* edit NULL: only written again. */
-static void apply(void *arg, uint32_t tag, ProtobufCMessage *msg,
-		  struct edit_more *ret)
-{
-	static SeccompRecord more;
-	const struct edit *edit = arg;
-
-	if (!edit || tag != edit->tag)
-		return;
-	if (!edit->add) {
-		edit->apply(msg);
-		return;
-	}
-	seccomp_record__init(&more);
-	edit->add(&more, msg);
-	ret->tag = TAG_SECCOMP;
-	ret->msg = &more.base;
-}
-
-static int snapshot_of_sleep(const struct drive_place *place, const char *dir,
-			     struct err *err)
-{
-	char *argv[] = { (char *)"/bin/sleep", (char *)"1000", NULL };
-	char *envp[] = { NULL };
-	struct drive_outcome *o = calloc(1, sizeof(*o));
-	struct drive_job *job = NULL;
-	int r = drive_start(place, argv, envp, &job, err);
-
-	if (r == 0) {
-		/* Until it is what it is to be: no more the test's child. */
-		usleep(200000);
-		r = drive_checkpoint(job, dir, true, o);
-		*err = o->err;
-	}
-	drive_end(job);
-	free(o);
-	return r;
-}
 
 /* It is what the snapshot says. */
 static bool has_filter(pid_t pid, struct err *err)
@@ -355,68 +357,38 @@ static bool has_filter(pid_t pid, struct err *err)
 	return tracee_detach(&t, err) == 0 && good;
 }
 
-static void restore(const struct drive_place *place, const char *dir,
-		    const struct edit *edit)
+static void restored(const struct edited_case *c, struct drive_job *job)
 {
-	struct drive_outcome *o = calloc(1, sizeof(*o));
-	struct drive_job *job = NULL;
-	int r = drive_restore(place, dir, &job, o);
+	struct err err = { 0 };
 
-	if (!edit || !edit->error)
-		ok(r == 0, "written again %s, it is restored: %s",
-		   edit ? edit->what : "but not edited",
-		   r < 0 ? o->err.text : "yes");
-	else
-		ok(r < 0 && strstr(o->err.text, edit->error),
-		   "%s is not to be had: %s", edit->what,
-		   r < 0 ? o->err.text : "restored");
-	if (r == 0 && edit)
-		ok(has_filter(drive_root_pid(job), &o->err),
-		   "%s: it has it, and it logs: %s", edit->what, o->err.text);
-	drive_end(job);
-	free(o);
+	if (c->tag != TAG_CREDS)
+		return;
+	ok(has_filter(drive_root_pid(job), &err),
+	   "%s: it has it, and it logs: %s", c->what, err.text);
 }
 
-static void run(const struct drive_place *place, const char *dir)
+static int start(struct drive_place *place, const char *dir,
+		 struct drive_job **ret, struct err *err)
 {
-	const struct edit *last = edits + ARRAY_SIZE(edits);
-	const struct edit *edit = NULL;
-	struct err err = { 0 };
-	char path[100], copy[400];
+	char *argv[] = { (char *)"/bin/sleep", (char *)"1000", NULL };
+	char *envp[] = { NULL };
+	int r;
 
-	snprintf(path, sizeof(path), "%s/image", dir);
-	if (!ok(snapshot_of_sleep(place, path, &err) == 0,
-		"a user's job is saved: %s", err.text))
-		return;
-	snprintf(copy, sizeof(copy), "cp -a %s %s.whole", path, path);
-	if (!ok(system(copy) == 0, "its snapshot is copied"))
-		return;
-	snprintf(copy, sizeof(copy), "rm -r %s && cp -a %s.whole %s", path,
-		 path, path);
-	do {
-		if (snapshot_edit(path, apply, (void *)edit, &err) < 0)
-			ok(false, "edit: %s", err.text);
-		else
-			restore(place, path, edit);
-		edit = edit ? edit + 1 : edits;
-	} while (edit < last && system(copy) == 0);
-	ok(edit == last, "all was tried");
+	(void)dir;
+	place->prepare = limit_locks;
+	r = drive_start(place, argv, envp, ret, err);
+	return r < 0 ? r : edited_await_program(*ret, "sleep", err);
 }
 
 int main(void)
 {
-	const struct drive_place place = { .uid = USER,
-					   .gid = USER,
-					   .cwd = "/" };
-	auto_close int dir_fd = -EBADF;
-	char dir[64];
+	const struct edited_test test = {
+		.cases = cases,
+		.count = ARRAY_SIZE(cases),
+		.mode = 0755,
+		.start = start,
+		.restored = restored,
+	};
 
-	if (geteuid() != 0)
-		skip_all("needs root");
-	dir_fd = temp_dir(dir);
-	if (chmod(dir, 0755) < 0)
-		return 1;
-	run(&place, dir);
-	temp_dir_remove(dir);
-	return done_testing();
+	return edited_main(&test);
 }

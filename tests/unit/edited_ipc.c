@@ -3,24 +3,17 @@
  * IPC objects of an edited snapshot: none that belongs to another, or exceeds
  * what its user may have, is made.
  */
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-#include "../lib/drive.h"
-#include "../lib/edit.h"
-#include "../lib/sample.h"
+#include "../lib/edited.h"
 #include "../lib/tap.h"
 #include "images/ipc.pb-c.h"
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
 #include "images/task.pb-c.h"
 #include "util/cleanup.h"
-
-#define USER 65534
 
 static void shm_of_root(ProtobufCMessage *msg)
 {
@@ -71,6 +64,19 @@ static void shm_shorter(ProtobufCMessage *msg)
 	((SysvShmRecord *)msg)->size -= 4096;
 }
 
+static void shm_locked(ProtobufCMessage *msg)
+{
+	((SysvShmRecord *)msg)->locked = 1;
+}
+
+/* Less than the segment is. */
+static void limit_locks(void)
+{
+	const struct rlimit most = { 4096, 4096 };
+
+	(void)setrlimit(RLIMIT_MEMLOCK, &most);
+}
+
 static void sem_of_root(ProtobufCMessage *msg)
 {
 	((SysvSemRecord *)msg)->permissions->cuid = 0;
@@ -110,7 +116,7 @@ static SysvUndo undo, *undos[1] = { &undo };
 static int64_t type = 1;
 static uint32_t size = 9;
 
-static ProtobufCMessage *add_undo(pid_t pid, const ProtobufCMessage *set,
+static ProtobufCMessage *add_undo(pid_t pid, ProtobufCMessage *set,
 				  uint32_t number, int32_t adjustment)
 {
 	sysv_undo_record__init(&more.undo);
@@ -124,22 +130,22 @@ static ProtobufCMessage *add_undo(pid_t pid, const ProtobufCMessage *set,
 	return &more.undo.base;
 }
 
-static ProtobufCMessage *undo_beyond(pid_t pid, const ProtobufCMessage *set)
+static ProtobufCMessage *undo_beyond(pid_t pid, ProtobufCMessage *set)
 {
 	return add_undo(pid, set, 3, 1);
 }
 
-static ProtobufCMessage *undo_high(pid_t pid, const ProtobufCMessage *set)
+static ProtobufCMessage *undo_high(pid_t pid, ProtobufCMessage *set)
 {
 	return add_undo(pid, set, 0, 32768);
 }
 
-static ProtobufCMessage *undo_good(pid_t pid, const ProtobufCMessage *set)
+static ProtobufCMessage *undo_good(pid_t pid, ProtobufCMessage *set)
 {
 	return add_undo(pid, set, 0, -32768);
 }
 
-static ProtobufCMessage *message_short(pid_t pid, const ProtobufCMessage *queue)
+static ProtobufCMessage *message_short(pid_t pid, ProtobufCMessage *queue)
 {
 	(void)pid;
 	sysv_messages_record__init(&more.messages);
@@ -153,22 +159,14 @@ static ProtobufCMessage *message_short(pid_t pid, const ProtobufCMessage *queue)
 	return &more.messages.base;
 }
 
-static ProtobufCMessage *message_of_none(pid_t pid,
-					 const ProtobufCMessage *queue)
+static ProtobufCMessage *message_of_none(pid_t pid, ProtobufCMessage *queue)
 {
 	(void)message_short(pid, queue);
 	more.messages.id += 1;
 	return &more.messages.base;
 }
 
-static const struct edit {
-	const char *what;
-	uint32_t tag;
-	void (*apply)(ProtobufCMessage *msg);
-	const char *error; /* part of the text; NULL: it is restored */
-	uint32_t more;
-	ProtobufCMessage *(*add)(pid_t pid, const ProtobufCMessage *msg);
-} edits[] = {
+static const struct edited_case cases[] = {
 	{ "a segment of root", TAG_SYSV_SHM, shm_of_root, "made by user 0" },
 	{ "a segment of a group", TAG_SYSV_SHM, shm_of_group, "group 42" },
 	{ "a segment given away", TAG_SYSV_SHM, shm_given_away, NULL },
@@ -176,6 +174,8 @@ static const struct edit {
 	  "there is no object" },
 	{ "a segment with more than its pages", TAG_SYSV_SHM, shm_with_tail,
 	  "its last page" },
+	{ "a segment that is locked", TAG_SYSV_SHM, shm_locked,
+	  "LimitMEMLOCK" },
 	{ "memory of no bytes", TAG_SHMEM, memory_of_nothing, "has no memory" },
 	{ "memory of all bytes", TAG_SHMEM, memory_of_all, "has no memory" },
 	{ "a segment longer than its memory", TAG_SYSV_SHM, shm_longer,
@@ -189,136 +189,42 @@ static const struct edit {
 	{ "a queue of root", TAG_SYSV_MSG, msg_of_root, "made by user 0" },
 	{ "a queue of any size", TAG_SYSV_MSG, msg_wide, "1073741824 bytes" },
 	{ "an undo of no semaphore", TAG_SYSV_SEM, NULL, "no such semaphores",
-	  TAG_SYSV_UNDO, undo_beyond },
+	  .more = TAG_SYSV_UNDO, .add = undo_beyond },
 	{ "an undo beyond all values", TAG_SYSV_SEM, NULL, "no such semaphores",
-	  TAG_SYSV_UNDO, undo_high },
-	{ "with the smallest undo", TAG_SYSV_SEM, NULL, NULL, TAG_SYSV_UNDO,
-	  undo_good },
+	  .more = TAG_SYSV_UNDO, .add = undo_high },
+	{ "with the smallest undo", TAG_SYSV_SEM, NULL, NULL,
+	  .more = TAG_SYSV_UNDO, .add = undo_good },
 	{ "a message longer than its data", TAG_SYSV_MSG, NULL, "do not add up",
-	  TAG_SYSV_MESSAGES, message_short },
+	  .more = TAG_SYSV_MESSAGES, .add = message_short },
 	{ "messages of no queue", TAG_SYSV_MSG, NULL, "without a queue",
-	  TAG_SYSV_MESSAGES, message_of_none },
+	  .more = TAG_SYSV_MESSAGES, .add = message_of_none },
 };
 
-struct applying {
-	const struct edit *edit; /* NULL: only written again */
-	pid_t pid;
-	unsigned int applied;
-};
-
-static void apply(void *arg, uint32_t tag, ProtobufCMessage *msg,
-		  struct edit_more *ret)
-{
-	struct applying *a = arg;
-
-	if (tag == TAG_TASK && !a->pid)
-		a->pid = ((const TaskRecord *)msg)->pid;
-	if (!a->edit || tag != a->edit->tag)
-		return;
-	a->applied++;
-	if (a->edit->apply)
-		a->edit->apply(msg);
-	if (!a->edit->add)
-		return;
-	ret->tag = a->edit->more;
-	ret->msg = a->edit->add(a->pid, msg);
-}
-
-static int snapshot_of_job(const struct drive_place *place, const char *dir,
-			   struct err *err)
+static int start(struct drive_place *place, const char *dir,
+		 struct drive_job **ret, struct err *err)
 {
 	char script[] = "ipcmk -M 8192 && ipcmk -S 3 && ipcmk -Q && "
 			"exec sleep 1000";
 	char *argv[] = { (char *)"/bin/sh", (char *)"-c", script, NULL };
 	char *envp[] = { (char *)"PATH=/usr/bin:/bin", NULL };
-	struct drive_outcome *o = calloc(1, sizeof(*o));
-	struct drive_job *job = NULL;
-	char path[64], comm[32] = "";
-	int r = drive_start(place, argv, envp, &job, err);
+	int r;
 
-	for (int i = 0; r == 0 && i < 2000 && strcmp(comm, "sleep\n") != 0;
-	     i++) {
-		FILE *f;
-
-		usleep(5000);
-		snprintf(path, sizeof(path), "/proc/%d/comm",
-			 drive_root_pid(job));
-		f = fopen(path, "re");
-		if (!f || !fgets(comm, sizeof(comm), f))
-			comm[0] = '\0';
-		if (f)
-			fclose(f);
-	}
-	if (r == 0) {
-		r = drive_checkpoint(job, dir, true, o);
-		*err = o->err;
-	}
-	drive_end(job);
-	free(o);
-	return r;
-}
-
-static void restore(const struct drive_place *place, const char *dir,
-		    const struct edit *edit)
-{
-	struct drive_outcome *o = calloc(1, sizeof(*o));
-	struct drive_job *job = NULL;
-	int r = drive_restore(place, dir, &job, o);
-
-	if (!edit || !edit->error)
-		ok(r == 0, "%s, it is restored: %s",
-		   edit ? edit->what : "written again",
-		   r < 0 ? o->err.text : "yes");
-	else
-		ok(r < 0 && strstr(o->err.text, edit->error),
-		   "%s is not to be had: %s", edit->what,
-		   r < 0 ? o->err.text : "restored");
-	drive_end(job);
-	free(o);
-}
-
-static void run(const struct drive_place *place, const char *dir)
-{
-	struct err err = { 0 };
-	char path[100], copy[400];
-
-	snprintf(path, sizeof(path), "%s/image", dir);
-	if (!ok(snapshot_of_job(place, path, &err) == 0,
-		"a user's job is saved: %s", err.text))
-		return;
-	snprintf(copy, sizeof(copy), "cp -a %s %s.whole", path, path);
-	if (!ok(system(copy) == 0, "its snapshot is copied"))
-		return;
-	snprintf(copy, sizeof(copy), "rm -r %s && cp -a %s.whole %s", path,
-		 path, path);
-	for (size_t i = 0; i <= ARRAY_SIZE(edits); i++) {
-		struct applying a = { .edit = i ? &edits[i - 1] : NULL };
-
-		if (snapshot_edit(path, apply, &a, &err) < 0 ||
-		    (a.edit && a.applied != 1))
-			ok(false, "edit: %u times: %s", a.applied, err.text);
-		else
-			restore(place, path, a.edit);
-		if (system(copy) != 0)
-			ok(false, "its snapshot is copied again");
-	}
+	(void)dir;
+	place->prepare = limit_locks;
+	r = drive_start(place, argv, envp, ret, err);
+	return r < 0 ? r : edited_await_program(*ret, "sleep", err);
 }
 
 int main(void)
 {
-	const struct drive_place place = { .uid = USER,
-					   .gid = USER,
-					   .cwd = "/" };
-	char dir[64];
+	const struct edited_test test = {
+		.cases = cases,
+		.count = ARRAY_SIZE(cases),
+		.mode = 0755,
+		.start = start,
+	};
 
-	if (geteuid() != 0)
-		skip_all("needs root");
 	if (access("/usr/bin/ipcmk", X_OK) < 0)
 		skip_all("no ipcmk");
-	close(temp_dir(dir));
-	if (chmod(dir, 0755) < 0)
-		return 1;
-	run(&place, dir);
-	temp_dir_remove(dir);
-	return done_testing();
+	return edited_main(&test);
 }

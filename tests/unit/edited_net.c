@@ -9,20 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "../lib/copy.h"
-#include "../lib/drive.h"
-#include "../lib/edit.h"
-#include "../lib/sample.h"
+#include "../lib/edited.h"
 #include "../lib/tap.h"
 #include "images/limits.h"
 #include "images/net.pb-c.h"
 #include "images/tags.h"
 #include "util/cleanup.h"
-
-#define USER 65534
 
 /* The job: something that listens, a connection with bytes, UDP. */
 static int be_job(void)
@@ -236,12 +230,7 @@ static void long_option(ProtobufCMessage *msg)
 	o->value.len = 1000;
 }
 
-static const struct edit {
-	const char *what;
-	uint32_t tag;
-	void (*apply)(ProtobufCMessage *msg);
-	const char *error; /* part of the text */
-} edits[] = {
+static const struct edited_case cases[] = {
 	{ "an end at port 22", TAG_TCP_CONNECTION, low_end, "port 22" },
 	{ "the other end at port 22", TAG_TCP_CONNECTION, low_other_end,
 	  "port 22" },
@@ -282,108 +271,25 @@ static const struct edit {
 	{ "an option that is too long", TAG_UDP, long_option, "socket option" },
 };
 
-static void apply(void *arg, uint32_t tag, ProtobufCMessage *msg,
-		  struct edit_more *ret)
+static const char *self;
+
+static int start(struct drive_place *place, const char *dir,
+		 struct drive_job **ret, struct err *err)
 {
-	const struct edit *edit = arg;
-
-	(void)ret;
-	if (edit && tag == edit->tag)
-		edit->apply(msg);
-}
-
-static bool is_up(const char *output)
-{
-	struct stat st;
-
-	for (int i = 0; i < 1000; i++) {
-		if (stat(output, &st) == 0 && st.st_size)
-			return true;
-		usleep(10000);
-	}
-	return false;
-}
-
-static int save(const struct drive_place *place, const char *program,
-		const char *dir, struct err *err)
-{
-	char *argv[] = { (char *)program, (char *)"job", NULL };
-	char *envp[] = { NULL };
-	struct drive_outcome *o = calloc(1, sizeof(*o));
-	struct drive_job *job = NULL;
-	int r = drive_start(place, argv, envp, &job, err);
-
-	if (r == 0 && is_up(place->output)) {
-		r = drive_checkpoint(job, dir, true, o);
-		*err = o->err;
-	}
-	drive_end(job);
-	free(o);
-	return r;
-}
-
-static void restore(const struct drive_place *place, const char *dir,
-		    const struct edit *edit)
-{
-	struct drive_outcome *o = calloc(1, sizeof(*o));
-	struct drive_job *job = NULL;
-	int r = drive_restore(place, dir, &job, o);
-
-	if (!edit)
-		ok(r == 0, "only written again it is restored: %s",
-		   o->err.text);
-	else
-		ok(r < 0 && strstr(o->err.text, edit->error),
-		   "%s is not to be had: %s", edit->what,
-		   r < 0 ? o->err.text : "restored");
-	drive_end(job);
-	free(o);
-}
-
-static void run(struct drive_place *place, const char *self, const char *dir)
-{
-	const struct edit *last = edits + ARRAY_SIZE(edits);
-	const struct edit *edit = NULL;
-	struct err err = { 0 };
-	char path[100], copy[400], program[100], output[100];
-
-	snprintf(path, sizeof(path), "%s/image", dir);
-	snprintf(program, sizeof(program), "%s/program", dir);
-	snprintf(output, sizeof(output), "%s/output", dir);
-	place->output = output;
-	if (!ok(copy_program(self, program) == 0 &&
-			save(place, program, path, &err) == 0,
-		"a user's job is saved: %s", err.text))
-		return;
-	snprintf(copy, sizeof(copy), "cp -a %s %s.whole", path, path);
-	if (!ok(system(copy) == 0, "its snapshot is copied"))
-		return;
-	snprintf(copy, sizeof(copy), "rm -r %s && cp -a %s.whole %s", path,
-		 path, path);
-	do {
-		if (snapshot_edit(path, apply, (void *)edit, &err) < 0)
-			ok(false, "edit: %s", err.text);
-		else
-			restore(place, path, edit);
-		edit = edit ? edit + 1 : edits;
-	} while (edit < last && system(copy) == 0);
-	ok(edit == last, "all was tried");
+	return edited_start_self(place, dir, self, ret, err);
 }
 
 int main(int argc, char **argv)
 {
-	struct drive_place place = { .uid = USER, .gid = USER, .cwd = "/" };
-	auto_close int dir_fd = -EBADF;
-	char dir[64];
+	const struct edited_test test = {
+		.cases = cases,
+		.count = ARRAY_SIZE(cases),
+		.mode = 0777,
+		.start = start,
+	};
 
 	if (argc > 1)
 		return be_job();
-	if (geteuid() != 0)
-		skip_all("needs root");
-	dir_fd = temp_dir(dir);
-	if (chmod(dir, 0777) < 0)
-		return 1;
-	run(&place, argv[0], dir);
-	temp_dir_remove(dir);
-	return done_testing();
+	self = argv[0];
+	return edited_main(&test);
 }

@@ -3,16 +3,13 @@
  * What a snapshot says of pseudo terminals is its user's word: it is refused,
  * or it is no more than the user could have had.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../lib/drive.h"
-#include "../lib/edit.h"
-#include "../lib/sample.h"
+#include "../lib/edited.h"
 #include "../lib/tap.h"
 #include "images/files.pb-c.h"
 #include "images/limits.h"
@@ -20,7 +17,6 @@
 #include "images/tags.h"
 #include "util/cleanup.h"
 
-#define USER   65534
 #define SCRIPT "/usr/bin/script"
 
 static void index_high(ProtobufCMessage *msg)
@@ -98,12 +94,7 @@ static void group_of_init(ProtobufCMessage *msg)
 	((TerminalRecord *)msg)->foreground = 1;
 }
 
-static const struct edit {
-	const char *what;
-	uint32_t tag;
-	void (*apply)(ProtobufCMessage *msg);
-	const char *error; /* part of the text; NULL: it is restored */
-} edits[] = {
+static const struct edited_case cases[] = {
 	{ "too high a number", TAG_PTY, index_high, "/dev/pts/1024" },
 	{ "a terminal that nothing is of", TAG_PTY, another_object,
 	  "no pseudo terminal" },
@@ -125,16 +116,6 @@ static const struct edit {
 	{ "any mode", TAG_PTY, any_mode, NULL },
 };
 
-static void apply(void *arg, uint32_t tag, ProtobufCMessage *msg,
-		  struct edit_more *ret)
-{
-	const struct edit *edit = arg;
-
-	(void)ret;
-	if (tag == edit->tag)
-		edit->apply(msg);
-}
-
 static bool stat_terminal(const struct drive_job *job, struct stat *ret)
 {
 	char path[64];
@@ -144,101 +125,41 @@ static bool stat_terminal(const struct drive_job *job, struct stat *ret)
 	return stat(path, ret) == 0;
 }
 
-static bool comes_up(const char *name)
-{
-	for (int turns = 0; turns < 1000; turns++) {
-		if (access(name, F_OK) == 0)
-			return true;
-		usleep(10000);
-	}
-	return false;
-}
-
-static int snapshot_of_script(const struct drive_place *place, const char *dir,
-			      struct err *err)
+static int start(struct drive_place *place, const char *dir,
+		 struct drive_job **ret, struct err *err)
 {
 	char name[120], command[200];
 	char *argv[] = { (char *)SCRIPT, (char *)"-qc", command,
 			 (char *)"/dev/null", NULL };
 	char *envp[] = { (char *)"PATH=/usr/bin:/bin", NULL };
-	struct drive_outcome *o = calloc(1, sizeof(*o));
-	struct drive_job *job = NULL;
 	int r;
 
-	snprintf(name, sizeof(name), "%s.up", dir);
+	snprintf(name, sizeof(name), "%s/up", dir);
 	snprintf(command, sizeof(command), ">%s; exec sleep 1000", name);
-	r = drive_start(place, argv, envp, &job, err);
-	if (r == 0 && !comes_up(name))
-		r = err_set(err, -ETIMEDOUT, "its terminal does not come up");
-	if (r == 0) {
-		r = drive_checkpoint(job, dir, true, o);
-		*err = o->err;
-	}
-	drive_end(job);
-	free(o);
-	return r;
+	r = drive_start(place, argv, envp, ret, err);
+	return r < 0 ? r : edited_await_file(name, 0, err);
 }
 
-static void restore(const struct drive_place *place, const char *dir,
-		    const struct edit *edit)
+static void restored(const struct edited_case *c, struct drive_job *job)
 {
-	struct drive_outcome *o = calloc(1, sizeof(*o));
-	struct drive_job *job = NULL;
-	int r = drive_restore(place, dir, &job, o);
 	struct stat st = { 0 };
-	bool there = r == 0 && stat_terminal(job, &st);
 
-	if (edit->error)
-		ok(r < 0 && strstr(o->err.text, edit->error),
-		   "%s is not to be had: %s", edit->what,
-		   r < 0 ? o->err.text : "restored");
-	else
-		ok(there && st.st_mode == (S_IFCHR | 0777) && st.st_uid == USER,
-		   "%s is the user's: %o of %u: %s", edit->what, st.st_mode,
-		   st.st_uid, r < 0 ? o->err.text : "restored");
-	drive_end(job);
-	free(o);
-}
-
-static void run(const struct drive_place *place, const char *dir)
-{
-	struct err err = { 0 };
-	char path[100], copy[400];
-
-	snprintf(path, sizeof(path), "%s/image", dir);
-	if (!ok(snapshot_of_script(place, path, &err) == 0,
-		"a user's job is saved: %s", err.text))
-		return;
-	snprintf(copy, sizeof(copy), "cp -a %s %s.whole", path, path);
-	if (!ok(system(copy) == 0, "its snapshot is copied"))
-		return;
-	snprintf(copy, sizeof(copy), "rm -r %s && cp -a %s.whole %s", path,
-		 path, path);
-	for (size_t i = 0; i < ARRAY_SIZE(edits); i++) {
-		if (system(copy) != 0 ||
-		    snapshot_edit(path, apply, (void *)&edits[i], &err) < 0)
-			ok(false, "edit: %s", err.text);
-		else
-			restore(place, path, &edits[i]);
-	}
+	ok(stat_terminal(job, &st) && st.st_mode == (S_IFCHR | 0777) &&
+		   st.st_uid == EDITED_USER,
+	   "%s is the user's: %o of %u", c->what, st.st_mode, st.st_uid);
 }
 
 int main(void)
 {
-	const struct drive_place place = { .uid = USER,
-					   .gid = USER,
-					   .cwd = "/" };
-	auto_close int dir_fd = -EBADF;
-	char dir[64];
+	const struct edited_test test = {
+		.cases = cases,
+		.count = ARRAY_SIZE(cases),
+		.mode = 01777,
+		.start = start,
+		.restored = restored,
+	};
 
-	if (geteuid() != 0)
-		skip_all("needs root");
 	if (access(SCRIPT, X_OK) < 0)
 		skip_all("needs script");
-	dir_fd = temp_dir(dir);
-	if (chmod(dir, 01777) < 0)
-		return 1;
-	run(&place, dir);
-	temp_dir_remove(dir);
-	return done_testing();
+	return edited_main(&test);
 }

@@ -11,15 +11,12 @@
 #include <unistd.h>
 
 #include "../lib/copy.h"
-#include "../lib/drive.h"
-#include "../lib/edit.h"
+#include "../lib/edited.h"
 #include "../lib/sample.h"
 #include "../lib/tap.h"
 #include "images/tags.h"
 #include "images/unix.pb-c.h"
 #include "util/cleanup.h"
-
-#define USER 65534
 
 static char roots_socket[100];
 
@@ -73,12 +70,6 @@ static bool listens(const ProtobufCMessage *msg)
 static bool is_abstract(const ProtobufCMessage *msg)
 {
 	return !((const UnixNameRecord *)msg)->name.data[0];
-}
-
-static bool is_any(const ProtobufCMessage *msg)
-{
-	(void)msg;
-	return true;
 }
 
 static void maker_root(ProtobufCMessage *msg)
@@ -226,130 +217,68 @@ static void from_nobody(ProtobufCMessage *msg)
 	message_of(msg)->from = 4711;
 }
 
-static const struct edit {
-	const char *what;
-	uint32_t tag;
-	bool (*suits)(const ProtobufCMessage *msg);
-	void (*apply)(ProtobufCMessage *msg);
-	const char *error; /* part of the text; NULL: it is restored */
-} edits[] = {
-	{ "an end made by root", TAG_UNIX_SOCKET, has_pair, maker_root,
-	  "not the owner's" },
-	{ "an end made by a group", TAG_UNIX_SOCKET, has_pair, maker_group,
-	  "not the owner's" },
-	{ "an end made by nobody", TAG_UNIX_SOCKET, has_pair, maker_nobody,
-	  "pid 4711 is not there" },
-	{ "one connected to itself", TAG_UNIX_SOCKET, has_pair, own_peer,
-	  "not connected to" },
-	{ "a raw socket", TAG_UNIX_SOCKET, is_any, strange_type, "type 3" },
-	{ "shut down strangely", TAG_UNIX_SOCKET, is_any, strange_shutdown,
+static const struct edited_case cases[] = {
+	{ "an end made by root", TAG_UNIX_SOCKET, maker_root, "not the owner's",
+	  .suits = has_pair },
+	{ "an end made by a group", TAG_UNIX_SOCKET, maker_group,
+	  "not the owner's", .suits = has_pair },
+	{ "an end made by nobody", TAG_UNIX_SOCKET, maker_nobody,
+	  "pid 4711 is not there", .suits = has_pair },
+	{ "one connected to itself", TAG_UNIX_SOCKET, own_peer,
+	  "not connected to", .suits = has_pair },
+	{ "a raw socket", TAG_UNIX_SOCKET, strange_type, "type 3" },
+	{ "shut down strangely", TAG_UNIX_SOCKET, strange_shutdown,
 	  "shut down 9" },
-	{ "connected to no socket", TAG_UNIX_SOCKET, has_receiver, no_receiver,
-	  "has no name" },
-	{ "a priority", TAG_UNIX_SOCKET, is_single, priority, "SO_PRIORITY" },
-	{ "a mark", TAG_UNIX_SOCKET, is_single, mark, "option 36" },
-	{ "a huge buffer", TAG_UNIX_SOCKET, is_single, huge_buffer,
-	  "wmem_max" },
-	{ "root listens", TAG_UNIX_NAME, listens, listener_root,
+	{ "connected to no socket", TAG_UNIX_SOCKET, no_receiver, "has no name",
+	  .suits = has_receiver },
+	{ "a priority", TAG_UNIX_SOCKET, priority, "SO_PRIORITY",
+	  .suits = is_single },
+	{ "a mark", TAG_UNIX_SOCKET, mark, "option 36", .suits = is_single },
+	{ "a huge buffer", TAG_UNIX_SOCKET, huge_buffer, "wmem_max",
+	  .suits = is_single },
+	{ "root listens", TAG_UNIX_NAME, listener_root, "not the owner's",
+	  .suits = listens },
+	{ "a file of root", TAG_UNIX_NAME, file_root, "chown",
+	  .suits = has_file },
+	{ "a path where others write", TAG_UNIX_NAME, file_of_others,
+	  "Permission denied", .suits = has_file },
+	{ "the path of another's socket", TAG_UNIX_NAME, over_roots,
+	  "is another's", .suits = has_file },
+	{ "a directory of root", TAG_UNIX_NAME, in_directory,
+	  "chdir: Permission denied", .suits = has_file },
+	{ "an empty name", TAG_UNIX_NAME, empty_name, "empty name" },
+	{ "a name with a zero in it", TAG_UNIX_NAME, broken_name,
+	  "name of a socket", .suits = has_file },
+	{ "a name of nobody", TAG_UNIX_NAME, of_no_socket, "no socket 4711" },
+	{ "a path that is open already", TAG_UNIX_NAME, path_is_other,
+	  "open already", .suits = has_file },
+	{ "an abstract name with one", TAG_UNIX_NAME, path_is_other, NULL,
+	  .suits = is_abstract },
+	{ "a message of root", TAG_UNIX_MESSAGE, sender_root,
 	  "not the owner's" },
-	{ "a file of root", TAG_UNIX_NAME, has_file, file_root, "chown" },
-	{ "a path where others write", TAG_UNIX_NAME, has_file, file_of_others,
-	  "Permission denied" },
-	{ "the path of another's socket", TAG_UNIX_NAME, has_file, over_roots,
-	  "is another's" },
-	{ "a directory of root", TAG_UNIX_NAME, has_file, in_directory,
-	  "chdir: Permission denied" },
-	{ "an empty name", TAG_UNIX_NAME, is_any, empty_name, "empty name" },
-	{ "a name with a zero in it", TAG_UNIX_NAME, has_file, broken_name,
-	  "name of a socket" },
-	{ "a name of nobody", TAG_UNIX_NAME, is_any, of_no_socket,
-	  "no socket 4711" },
-	{ "a path that is open already", TAG_UNIX_NAME, has_file, path_is_other,
-	  "open already" },
-	{ "an abstract name with one", TAG_UNIX_NAME, is_abstract,
-	  path_is_other, NULL },
-	{ "a message of root", TAG_UNIX_MESSAGE, is_any, sender_root,
-	  "not the owner's" },
-	{ "a message with no file", TAG_UNIX_MESSAGE, is_any, travels_nothing,
+	{ "a message with no file", TAG_UNIX_MESSAGE, travels_nothing,
 	  "no open file 4711" },
-	{ "a long message", TAG_UNIX_MESSAGE, is_any, long_message,
+	{ "a long message", TAG_UNIX_MESSAGE, long_message,
 	  "message of 3145728 bytes" },
-	{ "a message from no socket", TAG_UNIX_MESSAGE, is_any, from_nobody,
+	{ "a message from no socket", TAG_UNIX_MESSAGE, from_nobody,
 	  "no socket 4711" },
 };
 
-struct editing {
-	const struct edit *edit;
-	bool done;
-};
-
-static void apply(void *arg, uint32_t tag, ProtobufCMessage *msg,
-		  struct edit_more *ret)
+static int start(struct drive_place *place, const char *dir,
+		 struct drive_job **ret, struct err *err)
 {
-	struct editing *e = arg;
-
-	(void)ret;
-	if (e->done || tag != e->edit->tag || !e->edit->suits(msg))
-		return;
-	e->edit->apply(msg);
-	e->done = true;
-}
-
-static void try_edit(const struct drive_place *place, const char *dir,
-		     const struct edit *edit)
-{
-	struct drive_outcome *o = calloc(1, sizeof(*o));
-	struct editing editing = { .edit = edit };
-	struct drive_job *job = NULL;
-	struct err err = { 0 };
-	int r;
-
-	if (snapshot_edit(dir, apply, &editing, &err) < 0 || !editing.done) {
-		ok(false, "%s: edited: %s", edit->what, err.text);
-	} else {
-		r = drive_restore(place, dir, &job, o);
-		ok(edit->error ? r < 0 && strstr(o->err.text, edit->error)
-			       : r == 0,
-		   "%s: %s", edit->what, r < 0 ? o->err.text : "restored");
-	}
-	drive_end(job);
-	free(o);
-}
-
-static bool is_ready(const char *dir)
-{
-	char path[200];
-
-	snprintf(path, sizeof(path), "%s/ready", dir);
-	for (int i = 0; i < 2000; i++) {
-		if (access(path, F_OK) == 0)
-			return true;
-		usleep(10000);
-	}
-	return false;
-}
-
-static bool save(const struct drive_place *place, const char *dir,
-		 const char *image)
-{
-	char program[200], env[200];
+	char program[200], env[200], ready[200];
 	char *argv[] = { program, NULL }, *envp[] = { env, NULL };
-	struct drive_outcome *o = calloc(1, sizeof(*o));
-	struct drive_job *job = NULL;
-	struct err err = { 0 };
 	int r;
 
-	snprintf(program, sizeof(program), "%s/victim", dir);
-	snprintf(env, sizeof(env), "VICTIM_DIR=%s", dir);
-	r = copy_program("tests/victims/unix_names.victim", program);
-	if (r == 0)
-		r = drive_start(place, argv, envp, &job, &err);
-	if (r == 0 && is_ready(dir))
-		r = drive_checkpoint(job, image, true, o);
-	ok(r == 0, "a job with sockets is saved: %s%s", err.text, o->err.text);
-	drive_end(job);
-	free(o);
-	return r == 0;
+	(void)dir;
+	snprintf(program, sizeof(program), "%s/victim", place->cwd);
+	snprintf(ready, sizeof(ready), "%s/ready", place->cwd);
+	snprintf(env, sizeof(env), "VICTIM_DIR=%s", place->cwd);
+	if (copy_program("tests/victims/unix_names.victim", program) < 0)
+		return err_set(err, -EIO, "no copy of the victim");
+	r = drive_start(place, argv, envp, ret, err);
+	return r < 0 ? r : edited_await_file(ready, 0, err);
 }
 
 /* Nobody has it, but it is not the user's. */
@@ -365,43 +294,32 @@ static void leave_socket(const char *dir)
 	close(fd);
 }
 
-static void run(const struct drive_place *place, const char *dir,
-		const char *images)
-{
-	struct stat st;
-	char image[100], copy[400];
-
-	snprintf(image, sizeof(image), "%s/image", images);
-	leave_socket(dir);
-	if (!save(place, dir, image))
-		return;
-	snprintf(copy, sizeof(copy), "cp -a %s %s.whole", image, image);
-	if (system(copy) != 0)
-		return;
-	snprintf(copy, sizeof(copy), "rm -r %s && cp -a %s.whole %s", image,
-		 image, image);
-	for (size_t i = 0; i < ARRAY_SIZE(edits) && system(copy) == 0; i++)
-		try_edit(place, image, &edits[i]);
-	ok(lstat(roots_socket, &st) == 0 && S_ISSOCK(st.st_mode) &&
-		   st.st_uid == 0,
-	   "another's socket is where it was");
-}
-
 int main(void)
 {
-	struct drive_place place = { .uid = USER, .gid = USER };
+	const struct edited_test test = {
+		.cases = cases,
+		.count = ARRAY_SIZE(cases),
+		.first_only = true,
+		.start = start,
+	};
+	struct drive_place place = { .uid = EDITED_USER, .gid = EDITED_USER };
 	auto_close int dir_fd = -EBADF, images_fd = -EBADF;
 	char dir[64], images[64];
+	struct stat st;
 
 	if (geteuid() != 0)
 		skip_all("needs root");
 	dir_fd = temp_dir(dir);
 	images_fd = temp_dir(images);
 	place.cwd = dir;
-	if (chmod(dir, 0755) < 0 || chown(dir, USER, USER) < 0 ||
+	if (chmod(dir, 0755) < 0 || chown(dir, EDITED_USER, EDITED_USER) < 0 ||
 	    chmod(images, 0755) < 0)
 		return 1;
-	run(&place, dir, images);
+	leave_socket(dir);
+	edited_run(&place, images, &test);
+	ok(lstat(roots_socket, &st) == 0 && S_ISSOCK(st.st_mode) &&
+		   st.st_uid == 0,
+	   "another's socket is where it was");
 	temp_dir_remove(dir);
 	temp_dir_remove(images);
 	return done_testing();

@@ -118,6 +118,103 @@ static void test_packets(int type, const char *what)
 	close(s[1]);
 }
 
+static bool hides(int fd, int type)
+{
+	struct unix_reader *reader = NULL;
+	struct unix_queue q = { 0 };
+	struct err err = { 0 };
+	bool answer = false;
+
+	if (unix_reader_new(&reader, &err) == 0 &&
+	    unix_queue_read(reader, fd, type, &q, &err) == 0)
+		answer = q.hides;
+	unix_queue_done(&q);
+	unix_reader_free(reader);
+	return answer;
+}
+
+static void take_one(int fd)
+{
+	char byte;
+
+	if (recv(fd, &byte, 1, MSG_DONTWAIT) < 0)
+		abort();
+}
+
+/* What is seen once only is never forgotten. */
+static void test_empty(int type, const char *what)
+{
+	int s[2];
+
+	if (socketpair(AF_UNIX, type, 0, s) < 0)
+		abort();
+	send_with(s[0], "ab", -1);
+	ok(!hides(s[1], type) && !unix_queue_marked(s[1]),
+	   "%s: nothing is hidden", what);
+	send_with(s[0], "", -1);
+	send_with(s[0], "c", -1);
+	reads(s[1], type, "0:ab|0:|0:c", "an empty one");
+	ok(unix_queue_marked(s[1]), "leaves a mark");
+	reads(s[1], type, "0:ab|0:c", "it is seen once");
+	ok(hides(s[1], type), "which is known later");
+	take_one(s[1]);
+	ok(hides(s[1], type), "also when it is the first");
+	take_one(s[1]);
+	take_one(s[1]);
+	ok(!hides(s[1], type) && !unix_queue_marked(s[1]),
+	   "and not when all is read");
+	send_with(s[0], "d", -1);
+	ok(!hides(s[1], type), "nor afterwards");
+	take_one(s[1]);
+	send_with(s[0], "", -1);
+	reads(s[1], type, "0:", "one alone");
+	ok(hides(s[1], type), "is hidden then");
+	close(s[0]);
+	close(s[1]);
+}
+
+/* By the program itself. */
+static void test_own_looks(int type, const char *what)
+{
+	int s[2], zero = 0, none = -1;
+	char byte;
+
+	if (socketpair(AF_UNIX, type, 0, s) < 0)
+		abort();
+	send_with(s[0], "", -1);
+	send_with(s[0], "a", -1);
+	if (recv(s[1], &byte, 1, MSG_PEEK) != 0)
+		abort();
+	ok(hides(s[1], type), "%s: the first, that the program has seen", what);
+	take_one(s[1]);
+	take_one(s[1]);
+	send_with(s[0], "b", -1);
+	setsockopt(s[1], SOL_SOCKET, SO_PEEK_OFF, &zero, sizeof(zero));
+	ok(hides(s[1], type), "nobody knows where its looks have been");
+	setsockopt(s[1], SOL_SOCKET, SO_PEEK_OFF, &none, sizeof(none));
+	close(s[0]);
+	close(s[1]);
+}
+
+static void test_end(void)
+{
+	int s[2], type = SOCK_SEQPACKET;
+
+	if (socketpair(AF_UNIX, type, 0, s) < 0)
+		abort();
+	send_with(s[0], "a", -1);
+	send_with(s[0], "", -1);
+	send_with(s[0], "b", -1);
+	close(s[0]);
+	reads(s[1], type, "0:a|0:|0:b", "an empty one before the end");
+	ok(hides(s[1], type), "is hidden once seen");
+	for (int i = 0; i < 3; i++)
+		take_one(s[1]);
+	ok(!hides(s[1], type) && !unix_queue_marked(s[1]),
+	   "but the end is none");
+	close(s[1]);
+}
+
 /* A child that is killed while it reads leaves no offset behind. */
 static bool survives(int fd, unsigned int round)
 {
@@ -201,6 +298,11 @@ int main(void)
 	test_pieces();
 	test_packets(SOCK_DGRAM, "datagrams");
 	test_packets(SOCK_SEQPACKET, "packets");
+	test_empty(SOCK_DGRAM, "datagrams");
+	test_empty(SOCK_SEQPACKET, "packets");
+	test_own_looks(SOCK_DGRAM, "datagrams");
+	test_own_looks(SOCK_SEQPACKET, "packets");
+	test_end();
 	test_killed();
 	test_diag();
 	return done_testing();

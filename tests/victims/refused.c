@@ -16,6 +16,8 @@
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -513,6 +515,80 @@ static int open_terminal_given(void)
 	return fchown(slave, 12345, (gid_t)-1) < 0 ? -1 : master;
 }
 
+#define HIGH 1024 /* numbers below it are saved */
+
+static int open_terminal_held(void)
+{
+	int slave = -1, master = open_terminals(&slave);
+
+	return tcflow(master, TCOOFF) < 0 ? -1 : master;
+}
+
+/* The lowest number that is free is the next one's. */
+static int open_terminal_high(void)
+{
+	const struct rlimit files = { HIGH + 100, HIGH + 100 };
+	int others[HIGH], master, n = 0;
+
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+		return -1;
+	while (n < HIGH && (others[n] = open_terminal()) >= 0)
+		n++;
+	master = open_terminal();
+	while (n)
+		close(others[--n]);
+	return master;
+}
+
+/* Its leader has put a group in the foreground, which is no more. */
+static int open_terminal_ended(void)
+{
+	int slave = -1, master = open_terminals(&slave), go[2];
+	char byte = 0;
+
+	if (master < 0 || pipe(go) < 0)
+		return -1;
+	if (fork() == 0) {
+		pid_t pid;
+
+		(void)signal(SIGTTOU, SIG_IGN);
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setsid() < 0 ||
+		    ioctl(slave, TIOCSCTTY, 0) < 0)
+			_exit(1);
+		pid = fork();
+		if (pid == 0) {
+			pause();
+			_exit(0);
+		}
+		if (setpgid(pid, pid) < 0 || tcsetpgrp(slave, pid) < 0 ||
+		    kill(pid, SIGKILL) < 0 || waitpid(pid, NULL, 0) != pid ||
+		    write(go[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(go[1]);
+	if (read(go[0], &byte, 1) != 1)
+		return -1;
+	close(go[0]);
+	close(slave);
+	return master;
+}
+
+static char names[2][64];
+
+/* Which of them is it?  Both go when this has been refused. */
+static int open_shm_names(void)
+{
+	int fd;
+
+	for (int i = 0; i < 2; i++)
+		snprintf(names[i], sizeof(names[i]), "/dev/shm/refused-%d-%d",
+			 (int)getpid(), i);
+	fd = open(names[0], O_RDWR | O_CREAT | O_EXCL, 0600);
+	return fd < 0 || link(names[0], names[1]) < 0 ? -1 : fd;
+}
+
 static int open_maps(void)
 {
 	return open("/proc/self/maps", O_RDONLY);
@@ -658,6 +734,11 @@ static const struct {
 	{ "terminal_locked", "settings that are locked", open_terminal_locked },
 	{ "terminal_discipline", "line discipline", open_terminal_discipline },
 	{ "terminal_given", "a file that is not its", open_terminal_given },
+	{ "terminal_held", "a master that is held back", open_terminal_held },
+	{ "terminal_high", "with too high a number", open_terminal_high },
+	{ "terminal_ended", "the foreground group of its terminal",
+	  open_terminal_ended },
+	{ "shm_names", "shared memory with 2 names", open_shm_names },
 	{ "maps", "/maps is not kept", open_maps },
 	{ "secretmem", "secret memory", open_secret },
 	{ "second_link", "is not at that path any more", open_second_link },
@@ -685,6 +766,9 @@ int main(int argc, char **argv)
 		victim_skip("%s cannot be had here", argv[1]);
 
 	victim_wait_refused(kinds[i].named);
+	for (int n = 0; n < 2; n++)
+		if (names[n][0])
+			unlink(names[n]);
 
 	victim_check(fcntl(fd, F_GETFD) >= 0, "it is still open");
 	if (kinds[i].unread && ioctl(fd, FIONREAD, &bytes) < 0)
