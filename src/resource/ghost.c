@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -37,6 +38,23 @@ static char *directory_of(const char *path)
 		return NULL;
 	return slash == path ? strdup("/")
 			     : strndup(path, (size_t)(slash - path));
+}
+
+/* To the directory above it, if there is one; owned by the caller still. */
+static bool go_up(char **dir)
+{
+	char *above = strcmp(*dir, "/") ? directory_of(*dir) : NULL;
+
+	if (!above)
+		return false;
+	free(*dir);
+	*dir = above;
+	return true;
+}
+
+static bool is_missing(int r)
+{
+	return r == -ENOENT || r == -ENOTDIR;
 }
 
 static bool is_owners(const struct dump_ctx *ctx, const struct fd_view *fd)
@@ -87,7 +105,10 @@ static int check_directory(const struct fd_view *fd, const char *path,
 
 	if (!dir)
 		return err_num(err, ENOMEM, "path");
-	r = try_directory(fd, dir, &why);
+	/* A program that cleans up removes directories, too. */
+	do
+		r = try_directory(fd, dir, &why);
+	while (is_missing(r) && go_up(&dir));
 	if (r < 0 && r != -ESRCH)
 		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
 			     "close it, or make the directory again, for its "
@@ -205,9 +226,17 @@ static int make_nameless(const struct restore_ctx *ctx, const char *dir,
 static int make_unlinked(const struct restore_ctx *ctx, const char *dir,
 			 const char *path, struct err *err)
 {
-	int fd = make_and_unlink(ctx, dir, strrchr(path, '/') + 1, err);
+	auto_free char *at = strdup(dir);
+	int fd;
 
-	return fd < 0 ? make_nameless(ctx, dir, err) : fd;
+	if (!at)
+		return err_num(err, ENOMEM, "path");
+	do {
+		fd = make_and_unlink(ctx, at, strrchr(path, '/') + 1, err);
+		if (fd < 0)
+			fd = make_nameless(ctx, at, err);
+	} while (is_missing(fd) && go_up(&at));
+	return fd;
 }
 
 static int make_in_scratch(const struct restore_ctx *ctx, struct err *err)

@@ -15,6 +15,7 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/file_image.c %D%/file_image.h
 %C%_libresource_a_SOURCES += %D%/file_lock.c %D%/file_lock.h \
 	%D%/file_tail.c %D%/file_tail.h
+%C%_libresource_a_SOURCES += %D%/fifo.c %D%/fifo.h
 %C%_libresource_a_SOURCES += %D%/net_groups.c %D%/net_groups.h
 %C%_libresource_a_SOURCES += %D%/net_socket.c %D%/net_socket.h
 %C%_libresource_a_SOURCES += %D%/tcp_peer.c %D%/tcp_peer.h

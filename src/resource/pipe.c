@@ -15,6 +15,7 @@
 
 #include "images/limits.h"
 #include "images/tags.h"
+#include "resource/fifo.h"
 #include "resource/holder.h"
 #include "resource/open_file.h"
 #include "resource/resource.h"
@@ -104,10 +105,8 @@ static int pipe_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		check_tty(ctx, fd, no);
 		return open_file_check(ctx, fd, no, err);
 	}
-	if (is_named(fd) && !fd->stat->st_nlink)
-		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
-			     "close it, or make the fifo again",
-			     "removed fifo %s", fd->link);
+	if (is_named(fd))
+		fifo_check(ctx, fd, no);
 	holder = holder_outside(ctx, fd);
 	if (holder)
 		return check_external(ctx, fd, holder, no, err);
@@ -252,11 +251,8 @@ static int dump_pipe(const struct dump_ctx *ctx, const struct fd_view *fd,
 		return err_sys(err, "F_GETPIPE_SZ");
 	rec.pipe = pipe;
 	rec.capacity = (uint32_t)r;
-	if (is_named(fd)) {
-		rec.has_path = 1;
-		rec.path.data = (uint8_t *)fd->link;
-		rec.path.len = strlen(fd->link);
-	}
+	if (is_named(fd))
+		fifo_fill(fd, &rec);
 	return put_pipe(ctx, reader, &rec, err);
 }
 
@@ -320,29 +316,6 @@ static int make_pipe(const struct restore_ctx *ctx, struct err *err)
 	return fd < 0 ? err_sys(err, "open a pipe") : fd;
 }
 
-static int open_fifo(const struct restore_ctx *ctx, const PipeRecord *rec,
-		     struct err *err)
-{
-	const struct restore_engine *e = ctx->engine;
-	auto_free char *path =
-		strndup((const char *)rec->path.data, rec->path.len);
-	auto_close int fd = -EBADF;
-	struct stat st;
-	int used = 0;
-
-	if (!path)
-		return err_num(err, ENOMEM, "path");
-	fd = e->open_path(e->arg, path, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0,
-			  err);
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
-		return err_set(err, -EINVAL, "%s is not a fifo", path);
-	if (ioctl(fd, FIONREAD, &used) < 0 || used)
-		return err_set(err, -EBUSY, "fifo %s is in use", path);
-	return take_fd(&fd);
-}
-
 static int fill_pipe(int fd, const PipeRecord *rec, struct err *err)
 {
 	size_t done = 0, len;
@@ -375,7 +348,7 @@ static int pipe_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 	if (rec->capacity > PIPE_MAX_BYTES)
 		return err_set(err, -EBADMSG, "buffer of %u bytes",
 			       rec->capacity);
-	fd = rec->has_path ? open_fifo(ctx, rec, err) : make_pipe(ctx, err);
+	fd = rec->has_path ? fifo_open(ctx, rec, err) : make_pipe(ctx, err);
 	if (fd < 0)
 		return fd;
 	if (fcntl(fd, F_GETPIPE_SZ) != (int)rec->capacity &&
@@ -483,7 +456,7 @@ static int pipe_end_late(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_pipe = {
 	.name = "pipe",
-	.saved = "pipes and fifos: contents, size, ends",
+	.saved = "pipes and fifos: contents, size, ends; of removed fifos all",
 	.refused = "pipes to a process outside the job, unless standard files",
 	.tag = TAG_PIPE,
 	.scope = SCOPE_FILE,

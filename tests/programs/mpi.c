@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Ranks that hand blocks around in a ring, and agree on a sum each round. */
+/*
+ * mpi [ROUNDS]: ranks that hand blocks around in a ring, and agree on a sum
+ * each round.
+ */
 #include <mpi.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WORDS  20000
-#define ROUNDS 150
+#define WORDS 20000
 
 int main(int argc, char **argv)
 {
 	uint64_t *mine = malloc(WORDS * sizeof(*mine));
 	uint64_t *theirs = malloc(WORDS * sizeof(*theirs)), sum = 0;
-	int rank, ranks;
+	int rank, ranks, rounds;
 
 	MPI_Init(&argc, &argv);
+	rounds = argc > 1 ? atoi(argv[1]) : 150;
 	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
 	MPI_Comm_size(MPI_COMM_WORLD, &ranks);
 	for (int i = 0; i < WORDS; i++)
 		mine[i] = (uint64_t)rank * 1000003 + (uint64_t)i;
-	for (int round = 0; round < ROUNDS; round++) {
+	for (int round = 0; round < rounds; round++) {
 		uint64_t part, all;
 
 		MPI_Sendrecv(mine, WORDS, MPI_UINT64_T, (rank + 1) % ranks, 0,
@@ -29,7 +32,7 @@ int main(int argc, char **argv)
 		for (int i = 0; i < WORDS; i++)
 			mine[i] = theirs[i] * 6364136223846793005ull +
 				  (uint64_t)round;
-		part = mine[round];
+		part = mine[round % WORDS];
 		MPI_Allreduce(&part, &all, 1, MPI_UINT64_T, MPI_SUM,
 			      MPI_COMM_WORLD);
 		sum = sum * 31 + all;

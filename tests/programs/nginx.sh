@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A web server in one process, and clients that open a connection for each
-# request, or keep it.
+# A web server of a master and two workers, and clients that open a connection
+# for each request, or keep it; at last as many as they can in two seconds.
 port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 10000))
 mkdir -p files
 head -c 300000 /dev/zero >files/large
 echo small >files/small
 cat >nginx.conf <<CONF
 daemon off;
-master_process off;
+worker_processes 2;
 pid $PWD/nginx.pid;
 error_log /dev/null;
 events { worker_connections 100; }
@@ -37,6 +37,14 @@ told() {
 told -c 8 -n 15000 "http://127.0.0.1:$port/small"
 told -k -c 8 -n 30000 "http://127.0.0.1:$port/small"
 told -c 4 -n 4000 "http://127.0.0.1:$port/large"
+# It says so of whatever went wrong, and only then.
+if command -v wrk >/dev/null 2>&1; then
+	wrk -t 2 -c 16 -d 2s --timeout 30s "http://127.0.0.1:$port/small" \
+		>wrk || echo "wrk failed"
+	grep -E 'Socket errors|Non-2xx' wrk
+	awk '/ requests in / && $1 > 100 { print "wrk was served" }' wrk
+	rm wrk
+fi
 kill -QUIT $server
 wait
 rm -rf nginx.conf body proxy fastcgi uwsgi scgi

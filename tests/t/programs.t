@@ -56,12 +56,13 @@ linked() {
 	fi
 }
 
-# run_mpi COMPILER STARTER: of one implementation.
+# run_mpi COMPILER STARTER [TRANSPORT]: of one implementation.
 run_mpi() {
 	if ! command -v "$1" >/dev/null 2>&1; then
 		echo "ok 1 # SKIP $1 is not installed"
 	elif "$1" -O2 -o "$tmp/mpi" "$programs/mpi.c" >"$tmp/errors" 2>&1; then
-		"$survive" -n "$rounds" "$programs/mpi.sh" "$2" "$tmp/mpi"
+		"$survive" -n "$rounds" "$programs/mpi.sh" "$2" "$tmp/mpi" \
+			${3:+"$3"}
 	else
 		echo "not ok 1 - $1 must make a program"
 		sed 's/^/# /' "$tmp/errors"
@@ -86,6 +87,7 @@ run_mpi() {
 	run sh "$top_builddir/tests/programs/stream"
 	run_java java.sh
 	run_java nio.sh
+	run_java http.sh
 	run node "$programs/node.sh"
 	run node "$programs/node_sockets.sh"
 	run restic "$programs/restic.sh"
@@ -96,6 +98,9 @@ run_mpi() {
 	run "$(ls -d /usr/lib/postgresql/*/bin/postgres 2>/dev/null | tail -n 1)" \
 		"$programs/postgres.sh"
 	run_mpi mpicc.mpich mpiexec.mpich
+	run_mpi mpicc.openmpi mpiexec.openmpi
+	run_mpi mpicc.openmpi mpiexec.openmpi tcp
+	run tmux "$programs/tmux.sh"
 	linked static gcc -static
 	linked static-pie gcc -static-pie
 	linked musl musl-gcc

@@ -56,6 +56,22 @@ static void verify(int fd, off_t from, size_t len)
 		     len, (long long)from);
 }
 
+/* Its directory is gone, too, and the one above that. */
+static int make_adrift(void)
+{
+	int fd;
+
+	victim_need(mkdir(victim_path("lost"), 0700) == 0 &&
+			    mkdir(victim_path("lost/deep"), 0700) == 0,
+		    "mkdir");
+	fd = make_unlinked("lost/deep/file", 0600);
+	victim_need(write(fd, "adrift", 6) == 6 &&
+			    rmdir(victim_path("lost/deep")) == 0 &&
+			    rmdir(victim_path("lost")) == 0,
+		    "rmdir");
+	return fd;
+}
+
 /* Shares one description by fork and sees what the parent writes. */
 static pid_t start_child(int fd)
 {
@@ -72,6 +88,8 @@ static pid_t start_child(int fd)
 int main(void)
 {
 	int big = make_unlinked("big", 0400), again, tmp, empty, status;
+	int adrift;
+	char text[8] = "";
 	const size_t odd = 9 * MIB + 1234;
 	uint8_t *map, *only;
 	struct stat st, now;
@@ -92,6 +110,7 @@ int main(void)
 	victim_need(tmp >= 0 && write(tmp, "tmpfile", 7) == 7, "O_TMPFILE");
 	only = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE, tmp, 0);
 	empty = make_unlinked("empty", 0600);
+	adrift = make_adrift();
 	/* One that is only mapped, by nobody's descriptor. */
 	status = make_unlinked("mapped", 0600);
 	fill(status, 0, 5000);
@@ -137,6 +156,12 @@ int main(void)
 		     "the nameless file");
 	victim_check(fstat(empty, &now) == 0 && now.st_size == 0,
 		     "an empty one stays empty");
+	victim_check(fstat(adrift, &now) == 0 && !now.st_nlink &&
+			     now.st_size == 6 &&
+			     pread(adrift, text, 7, 0) == 6 &&
+			     !strcmp(text, "adrift") &&
+			     access(victim_path("lost"), F_OK) < 0,
+		     "one whose directory is gone");
 	for (size_t i = 0; i < 5000; i++)
 		if (!victim_check(only[i] == expected(i),
 				  "byte %zu of one that is only mapped", i))

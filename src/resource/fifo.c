@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A fifo that was removed can only be had with a name, which is taken from it
+ * at once.  Where it was is best, since /proc shows that; but its directory
+ * may be gone, too, and then any other will do.
+ */
+#include "resource/fifo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "storage/as_user.h"
+#include "util/cleanup.h"
+
+static const char deleted_mark[] = " (deleted)";
+
+static bool is_removed(const struct fd_view *fd)
+{
+	return !fd->stat->st_nlink;
+}
+
+void fifo_check(const struct dump_ctx *ctx, const struct fd_view *fd,
+		struct refusals *no)
+{
+	const uint32_t owner = ctx->options->owner_uid;
+
+	if (is_removed(fd) && owner && fd->stat->st_uid != owner)
+		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
+			     "close it, or let the job make the fifo",
+			     "removed fifo %s of user %u", fd->link,
+			     (unsigned int)fd->stat->st_uid);
+}
+
+void fifo_fill(const struct fd_view *fd, PipeRecord *rec)
+{
+	const size_t mark = strlen(deleted_mark);
+
+	rec->has_path = 1;
+	rec->path.data = (uint8_t *)fd->link;
+	rec->path.len = strlen(fd->link);
+	if (!is_removed(fd))
+		return;
+	if (rec->path.len > mark &&
+	    !strcmp(fd->link + rec->path.len - mark, deleted_mark))
+		rec->path.len -= mark;
+	rec->has_removed = rec->removed = 1;
+	rec->has_mode = 1;
+	rec->mode = fd->stat->st_mode & 0777;
+}
+
+/* As the user: where root may not, and with the right owner. */
+static int make_at(const struct restore_ctx *ctx, int dir_fd, const char *name,
+		   struct err *err)
+{
+	const struct user_id user = {
+		.uid = ctx->owner->uid,
+		.gid = ctx->owner->gid,
+		.ngroups = ctx->owner->ngroups,
+		.groups = (gid_t *)ctx->owner->groups,
+	};
+	int fd = -1, r;
+
+	r = as_user(&user, err);
+	if (r < 0)
+		return r;
+	if (mkfifoat(dir_fd, name, 0600) < 0) {
+		r = err_sys(err, "mkfifo");
+	} else {
+		fd = openat(dir_fd, name,
+			    O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+		r = fd < 0 ? err_sys(err, "open a fifo") : fd;
+		(void)unlinkat(dir_fd, name, 0);
+	}
+	as_root();
+	return r;
+}
+
+static int make_in(const struct restore_ctx *ctx, const char *dir,
+		   const char *name, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	auto_close int dir_fd =
+		e->open_here(e->arg, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+			     err);
+	auto_close int fd = -EBADF;
+	char other[64];
+	struct stat st;
+
+	if (dir_fd < 0)
+		return dir_fd;
+	fd = make_at(ctx, dir_fd, name, err);
+	if (fd < 0) {
+		snprintf(other, sizeof(other), ".jobcr-fifo-%d", (int)getpid());
+		fd = make_at(ctx, dir_fd, other, err);
+	}
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
+		return err_set(err, -ESTALE, "a fifo changes while it is made");
+	return take_fd(&fd);
+}
+
+static int make_removed(const struct restore_ctx *ctx, const PipeRecord *rec,
+			const char *was, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	const char *dirs[] = { NULL, "/tmp", "/var/tmp", "/dev/shm" };
+	char path[PATH_MAX], *slash;
+	auto_close int fd = -EBADF;
+	int r;
+
+	if (rec->mode & ~0777u)
+		return err_set(err, -EBADMSG, "permissions %#o", rec->mode);
+	r = e->map_path(e->arg, was, path, err);
+	if (r < 0)
+		return r;
+	slash = strrchr(path, '/');
+	if (!slash || !slash[1])
+		return err_set(err, -EBADMSG, "is no path of a fifo");
+	*slash = '\0';
+	dirs[0] = slash == path ? "/" : path;
+	for (size_t i = 0; i < ARRAY_SIZE(dirs) && fd < 0; i++)
+		fd = make_in(ctx, dirs[i], slash + 1, err);
+	if (fd < 0)
+		return err_wrap(err, fd, "make removed fifo %s again", was);
+	if (fchmod(fd, rec->mode) < 0)
+		return err_sys(err, "fchmod");
+	return take_fd(&fd);
+}
+
+static int open_there(const struct restore_ctx *ctx, const char *path,
+		      struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	auto_close int fd = -EBADF;
+	struct stat st;
+	int used = 0;
+
+	fd = e->open_path(e->arg, path, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0,
+			  err);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
+		return err_set(err, -EINVAL, "%s is not a fifo", path);
+	if (ioctl(fd, FIONREAD, &used) < 0 || used)
+		return err_set(err, -EBUSY, "fifo %s is in use", path);
+	return take_fd(&fd);
+}
+
+int fifo_open(const struct restore_ctx *ctx, const PipeRecord *rec,
+	      struct err *err)
+{
+	auto_free char *path =
+		strndup((const char *)rec->path.data, rec->path.len);
+
+	if (!path)
+		return err_num(err, ENOMEM, "path");
+	return rec->removed ? make_removed(ctx, rec, path, err)
+			    : open_there(ctx, path, err);
+}
