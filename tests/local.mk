@@ -214,6 +214,10 @@ UNIT_TESTS += %D%/unit/files
 %C%_unit_files_LDADD = src/resource/libresource.a src/repair/librepair.a \
 	src/model/libmodel.a src/kernel/libkernel.a $(SNAPSHOT_LIBS)
 
+UNIT_TESTS += %D%/unit/address_map
+%C%_unit_address_map_SOURCES = %D%/unit/address_map.c
+%C%_unit_address_map_LDADD = %D%/lib/libtap.a src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/repair
 %C%_unit_repair_SOURCES = %D%/unit/repair.c
 %C%_unit_repair_LDADD = %D%/lib/libtap.a src/repair/librepair.a \
@@ -675,6 +679,7 @@ check_PROGRAMS += %D%/programs/stream
 %C%_programs_stream_LDADD =
 T_TESTS += %D%/t/programs.t
 T_TESTS += %D%/t/tcp.t
+T_TESTS += %D%/t/rehome.t
 check_PROGRAMS += %D%/programs/cored
 %C%_programs_cored_SOURCES = %D%/programs/cored.c
 %C%_programs_cored_CFLAGS = $(AM_CFLAGS) -g
