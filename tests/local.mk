@@ -226,6 +226,10 @@ UNIT_TESTS += %D%/unit/files
 %C%_unit_files_LDADD = src/resource/libresource.a src/repair/librepair.a \
 	src/model/libmodel.a src/kernel/libkernel.a $(SNAPSHOT_LIBS)
 
+UNIT_TESTS += %D%/unit/address_map
+%C%_unit_address_map_SOURCES = %D%/unit/address_map.c
+%C%_unit_address_map_LDADD = %D%/lib/libtap.a src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/repair
 %C%_unit_repair_SOURCES = %D%/unit/repair.c
 %C%_unit_repair_LDADD = %D%/lib/libtap.a src/repair/librepair.a \
@@ -690,6 +694,7 @@ check_PROGRAMS += %D%/programs/stream
 %C%_programs_stream_LDADD =
 T_TESTS += %D%/t/programs.t
 T_TESTS += %D%/t/tcp.t
+T_TESTS += %D%/t/rehome.t
 check_PROGRAMS += %D%/programs/cored
 %C%_programs_cored_SOURCES = %D%/programs/cored.c
 %C%_programs_cored_CFLAGS = $(AM_CFLAGS) -g
@@ -787,13 +792,13 @@ UNIT_TESTS += %D%/unit/edited_pidfd
 %C%_unit_edited_pidfd_SOURCES = %D%/unit/edited_pidfd.c
 %C%_unit_edited_pidfd_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
-	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(PACK_LIBS) $(GCRYPT_LIBS)
 
 UNIT_TESTS += %D%/unit/refused_ipc
 %C%_unit_refused_ipc_SOURCES = %D%/unit/refused_ipc.c
 %C%_unit_refused_ipc_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
-	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(PACK_LIBS) $(GCRYPT_LIBS)
 
 UNIT_TESTS += %D%/unit/edited_net
 %C%_unit_edited_net_SOURCES = %D%/unit/edited_net.c

@@ -11,6 +11,7 @@
 #include "cli/terminal.h"
 #include "operation/launch.h"
 #include "snapshot/snapshot.h"
+#include "util/address_map.h"
 #include "util/cleanup.h"
 #include "util/file_policy.h"
 #include "util/io.h"
@@ -261,6 +262,7 @@ struct restore_words {
 	bool detach;
 	char dir[PATH_MAX];
 	char *maps[PATH_MAPS_MAX];
+	char *addresses[ADDRESS_MAPS_MAX];
 };
 
 static int parse_generation(const char *text, Request *req)
@@ -296,6 +298,20 @@ static int parse_map(char *text, struct restore_words *w)
 	return STATUS_OK;
 }
 
+static int parse_address(char *text, struct restore_words *w)
+{
+	struct err err = { 0 };
+
+	if (w->req.n_address == ADDRESS_MAPS_MAX)
+		return cli_usage("--map-address at most %d times",
+				 ADDRESS_MAPS_MAX);
+	w->req.address = w->addresses;
+	w->addresses[w->req.n_address++] = text;
+	if (address_maps_check(w->addresses, w->req.n_address, &err) < 0)
+		return cli_usage("--map-address %s", err.text);
+	return STATUS_OK;
+}
+
 static int restore_word(struct restore_words *w, int c)
 {
 	struct err err = { 0 };
@@ -323,6 +339,8 @@ static int restore_word(struct restore_words *w, int c)
 		return parse_files(optarg, &w->req);
 	case 'm':
 		return parse_map(optarg, w);
+	case 'a':
+		return parse_address(optarg, w);
 	case 'D':
 		return set_dir(&w->req, optarg, w->dir, false, &err) < 0
 			       ? cli_fail(&err)
@@ -363,6 +381,7 @@ int cmd_restore(const struct cli *cli, int argc, char **argv)
 		{ "dir", required_argument, NULL, 'D' },
 		{ "files", required_argument, NULL, 'f' },
 		{ "map", required_argument, NULL, 'm' },
+		{ "map-address", required_argument, NULL, 'a' },
 		{ "json", no_argument, NULL, 'j' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -387,10 +406,10 @@ int cmd_restore(const struct cli *cli, int argc, char **argv)
 	if (!w.req.dir)
 		w.req.job_id = argv[optind];
 	if (w.req.job_id && !launch_is_local(w.req.job_id))
-		return w.req.has_files || w.req.n_map
-			       ? cli_usage("--files and --map are for local "
-					   "jobs; those of Slurm have sbatch "
-					   "--jobcr-files")
+		return w.req.has_files || w.req.n_map || w.req.n_address
+			       ? cli_usage("--files, --map and --map-address "
+					   "are for local jobs; those of Slurm "
+					   "have sbatch --jobcr-files")
 			       : restore_slurm(&w.cli, &w.req, &res);
 	if (cli->node && !w.detach)
 		return cli_usage("restore with --node needs --detach");

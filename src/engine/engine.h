@@ -139,6 +139,8 @@ struct restart_args {
 	uint32_t generation;         /* 0: not known */
 	char *const *maps;           /* of paths, as in util/path_map.h */
 	size_t nmaps;
+	char *const *addresses; /* as in util/address_map.h */
+	size_t naddresses;
 	bool nothing_since; /* the tree has not run after the cut */
 	bool no_direct;
 	/*

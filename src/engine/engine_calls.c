@@ -270,6 +270,8 @@ int building_init(struct building *b, struct err *err)
 		.terminal_master = -1,
 		.files = choose_policy(b),
 		.generation = args->generation,
+		.addresses = args->addresses,
+		.naddresses = args->naddresses,
 		.monotonic_offset_ns = b->plan->part->monotonic_ns -
 				       (int64_t)clock_monotonic_ns(),
 	};

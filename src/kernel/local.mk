@@ -20,6 +20,8 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/proc.c \
 	%D%/proc.h \
 	%D%/net_address.h \
+	%D%/own_address.c \
+	%D%/own_address.h \
 	%D%/procmap.c \
 	%D%/sockdiag.c \
 	%D%/sockdiag.h \

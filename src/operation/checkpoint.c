@@ -144,6 +144,8 @@ int restore_job(const struct conf *conf, const struct restore *p,
 	w.files = p->files;
 	w.map = p->maps;
 	w.n_map = p->nmaps;
+	w.address = p->addresses;
+	w.n_address = p->naddresses;
 	w.job_id = (char *)p->job_id;
 	w.cluster = launch_is_local(p->job_id) ? (char *)LOCAL_CLUSTER
 					       : conf->cluster;

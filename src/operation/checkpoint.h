@@ -37,6 +37,8 @@ struct restore {
 	uint32_t files; /* enum file_policy */
 	char **maps;    /* of paths, nmaps of them */
 	size_t nmaps;
+	char **addresses; /* that have moved, naddresses of them */
+	size_t naddresses;
 	unsigned int timeout_s;
 };
 int restore_job(const struct conf *conf, const struct restore *p,

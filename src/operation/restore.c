@@ -12,6 +12,7 @@
 #include "operation/parts.h"
 #include "storage/as_user.h"
 #include "storage/store.h"
+#include "util/address_map.h"
 #include "util/cleanup.h"
 #include "util/file_policy.h"
 #include "util/path_map.h"
@@ -74,7 +75,8 @@ static int check_words(const Request *req, struct err *err)
 			       req->files, req->n_map);
 	for (size_t i = 0; i < req->n_map && r == 0; i++)
 		r = path_map_check(req->map[i], err);
-	return r;
+	return r < 0 ? r
+		     : address_maps_check(req->address, req->n_address, err);
 }
 
 static int make_plan(const struct operation *op, struct plan *plan,
@@ -191,6 +193,8 @@ static int fill_supervisor(const struct operation *op, struct plan *plan,
 		.files = req->files,
 		.maps = req->map,
 		.nmaps = req->n_map,
+		.addresses = req->address,
+		.naddresses = req->n_address,
 		.stepping = req->has_stepping && req->stepping &&
 			    op->caller->uid == 0,
 		.timeout_s = req->has_timeout_ms

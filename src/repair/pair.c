@@ -79,8 +79,8 @@ int pair_address_failed(const char *step, const union net_address *a, int code,
 	if (code == EADDRNOTAVAIL)
 		return err_num(
 			err, code,
-			"%s %s (restore it where that address is, or let "
-			"the program use 127.0.0.1)",
+			"%s %s (restore it where that address is, or see "
+			"--map-address in jobcr(1))",
 			step, text);
 	if (code == EADDRINUSE)
 		return err_num(err, code, "%s %s (another program has it)",
@@ -266,13 +266,13 @@ static int join(int from, const union net_address *own, int to,
 	bool ranged;
 	int r;
 
-	if (pair_address_as(other, own->any.sa_family, &peer) < 0)
-		return err_set(err, -EINVAL, "addresses of two families");
 	r = bind_to_connect(from, own, &ranged, err);
 	if (r == 0)
 		r = bind_to(to, other, err);
 	if (r == 0 && listen(to, 8) < 0)
 		r = address_failed("listen at", other, err);
+	if (r == 0)
+		r = address_seen(to, own->any.sa_family, &peer, err);
 	if (r == 0)
 		r = ranged ? connect_ranged(from, own, &peer, err)
 			   : connect_to(from, &peer, err);

@@ -17,8 +17,8 @@
  */
 
 /*
- * Connect `from`, which is bound to *own (port 0: to any), with `to`, which
- * listens at *other and is no use afterwards.  Both are new sockets, borrowed,
+ * Connect `from`, which is bound to *own, with `to`, which listens at *other
+ * and is no use afterwards (port 0 of either: any).  Both are new sockets, borrowed,
  * left with SO_REUSEADDR set; each address is of the family of its own socket.
  * *ret is the other end: owned by the caller.  -EADDRINUSE, -EADDRNOTAVAIL and
  * -EACCES are about an address, which the text names.

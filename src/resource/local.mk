@@ -18,6 +18,7 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/fifo.c %D%/fifo.h
 %C%_libresource_a_SOURCES += %D%/net_groups.c %D%/net_groups.h
 %C%_libresource_a_SOURCES += %D%/net_socket.c %D%/net_socket.h
+%C%_libresource_a_SOURCES += %D%/net_place.c %D%/net_place.h
 %C%_libresource_a_SOURCES += %D%/tcp_peer.c %D%/tcp_peer.h
 %C%_libresource_a_SOURCES += %D%/udp_queue.c %D%/udp_queue.h
 

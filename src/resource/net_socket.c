@@ -17,6 +17,7 @@
 
 #include "images/limits.h"
 #include "repair/pair.h"
+#include "resource/net_place.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
@@ -88,16 +89,6 @@ bool net_is_bound(const union net_address *local)
 	return local->any.sa_family == AF_INET
 		       ? local->in.sin_addr.s_addr
 		       : !IN6_IS_ADDR_UNSPECIFIED(&local->in6.sin6_addr);
-}
-
-bool net_is_here(const union net_address *a)
-{
-	auto_close int fd =
-		socket(a->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	union net_address any_port = *a;
-
-	any_port.in.sin_port = 0;
-	return fd >= 0 && bind(fd, &any_port.any, pair_address_size(a)) == 0;
 }
 
 void net_refuse(const struct fd_view *fd, struct refusals *no,
@@ -231,43 +222,6 @@ int net_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 	if (net_option(fd->own_fd, SOL_SOCKET, SO_PEEK_OFF) >= 0)
 		net_refuse(fd, no, "set it to -1",
 			   "socket with an offset of peeks (SO_PEEK_OFF)");
-	return 0;
-}
-
-void net_put_address(const union net_address *a, SocketAddress *ret,
-		     uint8_t host[16])
-{
-
-	socket_address__init(ret);
-	ret->host.data = host;
-	ret->port = port_of(a);
-	if (a->any.sa_family == AF_INET) {
-		memcpy(host, &a->in.sin_addr, 4);
-		ret->host.len = 4;
-		return;
-	}
-	memcpy(host, &a->in6.sin6_addr, 16);
-	ret->host.len = 16;
-	ret->has_scope = a->in6.sin6_scope_id != 0;
-	ret->scope = a->in6.sin6_scope_id;
-}
-
-int net_get_address(const SocketAddress *a, uint32_t domain,
-		    union net_address *ret, struct err *err)
-{
-
-	memset(ret, 0, sizeof(*ret));
-	if ((domain != AF_INET && domain != AF_INET6) || a->port > UINT16_MAX ||
-	    a->host.len != (domain == AF_INET ? 4 : 16))
-		return err_set(err, -EBADMSG, "impossible address");
-	ret->any.sa_family = (sa_family_t)domain;
-	ret->in.sin_port = htons((uint16_t)a->port);
-	if (domain == AF_INET) {
-		memcpy(&ret->in.sin_addr, a->host.data, 4);
-		return 0;
-	}
-	memcpy(&ret->in6.sin6_addr, a->host.data, 16);
-	ret->in6.sin6_scope_id = a->scope;
 	return 0;
 }
 
@@ -417,8 +371,8 @@ void net_end(const struct restore_ctx *ctx)
 		(void)network_rights(true, &ignored);
 }
 
-int net_bind(int fd, const SocketCommon *rec, bool reuse_address,
-	     struct err *err)
+int net_bind(const struct restore_ctx *ctx, int fd, const SocketCommon *rec,
+	     bool reuse_address, struct err *err)
 {
 	union net_address local;
 	int r = socket_options_set(fd, rec->options, rec->n_options,
@@ -435,7 +389,7 @@ int net_bind(int fd, const SocketCommon *rec, bool reuse_address,
 			    "SO_REUSEPORT", err);
 	if (r < 0 || !rec->local)
 		return r;
-	r = net_get_address(rec->local, rec->domain, &local, err);
+	r = net_place_address(ctx, rec->local, rec->domain, &local, err);
 	if (r < 0)
 		return r;
 	if (bind(fd, &local.any, pair_address_size(&local)) == 0)

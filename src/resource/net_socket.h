@@ -28,9 +28,6 @@ int net_peer(int fd, union net_address *ret, struct err *err);
 bool net_has_ended(int fd);
 bool net_is_bound(const union net_address *local);
 
-/* Can a socket of this machine have that address? */
-bool net_is_here(const union net_address *a);
-
 /* Refuse, about this descriptor. */
 void net_refuse(const struct fd_view *fd, struct refusals *no,
 		const char *remedy, const char *fmt, ...)
@@ -49,12 +46,6 @@ struct net_parts {
 int net_fill(const struct fd_view *fd, SocketCommon *ret,
 	     struct net_parts *parts, struct err *err);
 
-/* host has room for 16 bytes. */
-void net_put_address(const union net_address *a, SocketAddress *ret,
-		     uint8_t host[16]);
-int net_get_address(const SocketAddress *a, uint32_t domain,
-		    union net_address *ret, struct err *err);
-
 /*
  * A new socket of the job's user, with nothing but its buffers set.  Returns
  * it or an error.
@@ -70,8 +61,8 @@ int net_begin(const struct restore_ctx *ctx, struct err *err);
 void net_end(const struct restore_ctx *ctx);
 
 /* Options that count when it is bound; then that; between begin and end. */
-int net_bind(int fd, const SocketCommon *rec, bool reuse_address,
-	     struct err *err);
+int net_bind(const struct restore_ctx *ctx, int fd, const SocketCommon *rec,
+	     bool reuse_address, struct err *err);
 
 /* All other options (of one that was not bound so: all); its buffers. */
 int net_settle(const struct restore_ctx *ctx, int fd, const SocketCommon *rec,

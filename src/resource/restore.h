@@ -60,6 +60,8 @@ struct restore_ctx {
 	int terminal_slave, terminal_master; /* the job's own; -1: none */
 	enum file_policy files;
 	uint32_t generation; /* 0: of none, a directory was named */
+	char *const *addresses; /* as in util/address_map.h */
+	size_t naddresses;
 	int64_t monotonic_offset_ns;         /* job's clock minus the node's */
 	uint64_t dead_processes; /* made so far, see pidfd.c */
 	uint32_t allowed_cpus_len;           /* of the new allocation */

@@ -12,9 +12,11 @@
 
 #include "images/limits.h"
 #include "images/tags.h"
+#include "kernel/sockdiag.h"
 #include "repair/leftover.h"
 #include "repair/pair.h"
 #include "repair/stream.h"
+#include "resource/net_place.h"
 #include "resource/net_socket.h"
 #include "resource/open_file.h"
 #include "resource/resource.h"
@@ -46,6 +48,16 @@ struct end_parts {
 	uint8_t local_host[16], peer_host[16];
 };
 
+/* May others have to know this port? */
+static bool is_listened(const union net_address *at)
+{
+	const union net_address nobody = { .any.sa_family = at->any.sa_family };
+	struct tcp_seen seen;
+	struct err ignored;
+
+	return sockdiag_tcp(at, &nobody, &seen, &ignored) != -ENOENT;
+}
+
 static int fill_end(int fd, uint32_t object, TcpEnd *ret,
 		    struct end_parts *parts, struct err *err)
 {
@@ -74,6 +86,8 @@ static int fill_end(int fd, uint32_t object, TcpEnd *ret,
 	ret->peer = &parts->peer;
 	ret->receive_buffer = (uint32_t)net_option(fd, SOL_SOCKET, SO_RCVBUF);
 	ret->send_buffer = (uint32_t)net_option(fd, SOL_SOCKET, SO_SNDBUF);
+	ret->has_any_port = 1;
+	ret->any_port = !is_listened(&local);
 	return 0;
 }
 
@@ -84,6 +98,7 @@ static void fill_closed(const TcpEnd *other, uint32_t object, TcpEnd *ret)
 	ret->object = object;
 	ret->closed = 1;
 	ret->finished = 1;
+	ret->any_port = 1;
 	ret->local = other->peer;
 	ret->peer = other->local;
 }
@@ -374,6 +389,22 @@ static bool was_leftover(const struct restore_ctx *ctx,
 	return count > 0;
 }
 
+/* Others have taken a port since; one that only its peer knows can change. */
+static int make_elsewhere(const struct restore_ctx *ctx,
+			  const TcpConnectionRecord *rec,
+			  union net_address at[2], int ret[2], struct err *err)
+{
+	int r = -EADDRINUSE;
+
+	for (int i = 0; i < 2 && r == -EADDRINUSE; i++) {
+		if (!rec->ends[i]->any_port)
+			continue;
+		at[i].in.sin_port = 0;
+		r = try_ends(ctx, rec, at, ret, err);
+	}
+	return r;
+}
+
 static int make_ends(const struct restore_ctx *ctx,
 		     const TcpConnectionRecord *rec, int ret[2],
 		     struct err *err)
@@ -382,15 +413,15 @@ static int make_ends(const struct restore_ctx *ctx,
 	int r = 0;
 
 	for (int i = 0; i < 2 && r == 0; i++)
-		r = net_get_address(rec->ends[i]->local, rec->ends[i]->domain,
-				    &at[i], err);
+		r = net_place_address(ctx, rec->ends[i]->local,
+				      rec->ends[i]->domain, &at[i], err);
 	if (r == 0)
 		r = try_ends(ctx, rec, at, ret, err);
 	if (r != -EADDRINUSE && r != -EADDRNOTAVAIL)
 		return r;
 	if (was_leftover(ctx, &at[0]) | was_leftover(ctx, &at[1]))
 		r = try_ends(ctx, rec, at, ret, err);
-	return r;
+	return r == -EADDRINUSE ? make_elsewhere(ctx, rec, at, ret, err) : r;
 }
 
 static int connection_restore(struct restore_ctx *ctx,
@@ -481,7 +512,7 @@ static int try_bound(const struct restore_ctx *ctx, const TcpRecord *rec,
 	r = net_begin(ctx, err);
 	if (r < 0)
 		return r;
-	r = net_bind(fd, common, true, err);
+	r = net_bind(ctx, fd, common, true, err);
 	net_end(ctx);
 	return r < 0 ? r : take_fd(&fd);
 }
@@ -494,8 +525,8 @@ static int make_bound(const struct restore_ctx *ctx, const TcpRecord *rec,
 	int r = try_bound(ctx, rec, err);
 
 	if (r == -EADDRINUSE &&
-	    net_get_address(rec->common->local, rec->common->domain, &local,
-			    err) == 0 &&
+	    net_place_address(ctx, rec->common->local, rec->common->domain,
+			      &local, err) == 0 &&
 	    was_leftover(ctx, &local))
 		r = try_bound(ctx, rec, err);
 	return r;

@@ -15,6 +15,7 @@
 #include "repair/chain.h"
 #include "repair/pair.h"
 #include "repair/stream.h"
+#include "resource/net_place.h"
 #include "resource/net_socket.h"
 #include "resource/open_file.h"
 

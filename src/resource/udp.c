@@ -14,6 +14,7 @@
 #include "images/tags.h"
 #include "repair/pair.h"
 #include "resource/net_groups.h"
+#include "resource/net_place.h"
 #include "resource/net_socket.h"
 #include "resource/open_file.h"
 #include "resource/resource.h"
@@ -122,14 +123,15 @@ static int udp_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 	return r;
 }
 
-static int connect_to(int fd, const UdpRecord *rec, struct err *err)
+static int connect_to(const struct restore_ctx *ctx, int fd,
+		      const UdpRecord *rec, struct err *err)
 {
 	union net_address peer;
 	int r;
 
 	if (!rec->peer)
 		return 0;
-	r = net_get_address(rec->peer, rec->common->domain, &peer, err);
+	r = net_place_address(ctx, rec->peer, rec->common->domain, &peer, err);
 	if (r < 0)
 		return r;
 	if (connect(fd, &peer.any, pair_address_size(&peer)) == 0)
@@ -153,9 +155,9 @@ static int udp_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 	r = net_begin(ctx, err);
 	if (r < 0)
 		return r;
-	r = net_bind(fd, common, common->reuse_address, err);
+	r = net_bind(ctx, fd, common, common->reuse_address, err);
 	if (r == 0)
-		r = connect_to(fd, rec, err);
+		r = connect_to(ctx, fd, rec, err);
 	net_end(ctx);
 	if (r == 0)
 		r = net_settle(ctx, fd, common, true, err);

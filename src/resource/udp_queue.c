@@ -12,6 +12,7 @@
 #include "kernel/sockdiag.h"
 #include "repair/datagram.h"
 #include "repair/pair.h"
+#include "resource/net_place.h"
 #include "resource/net_socket.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -229,7 +230,8 @@ static int send_one(const struct restore_ctx *ctx, int fd, const UdpRecord *rec,
 	uint32_t before = queued(fd);
 	int r, sender;
 
-	r = net_get_address(d->source, rec->common->domain, &source, err);
+	r = net_place_address(ctx, d->source, rec->common->domain, &source,
+			      err);
 	if (r < 0)
 		return r;
 	destination(fd, &source, &to);

@@ -1,5 +1,7 @@
 noinst_LIBRARIES += %D%/libutil.a
 %C%_libutil_a_SOURCES = \
+	%D%/address_map.c \
+	%D%/address_map.h \
 	%D%/cgroup.c \
 	%D%/cgroup.h \
 	%D%/file_policy.c \
