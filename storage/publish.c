@@ -33,6 +33,14 @@ static bool has_manifest(int job_fd, const char *name)
 	       S_ISREG(st.st_mode);
 }
 
+static bool is_kept(int job_fd, const char *name)
+{
+	char path[GENERATION_NAME_SIZE + sizeof(STORE_KEPT)];
+
+	snprintf(path, sizeof(path), "%s/" STORE_KEPT, name);
+	return faccessat(job_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int list(int job_fd, struct store_generation **ret, size_t *ret_count,
 		struct err *err)
 {
@@ -60,6 +68,7 @@ static int list(int job_fd, struct store_generation **ret, size_t *ret_count,
 		generation_name(name, entries[i].number, false);
 		out[n].number = entries[i].number;
 		out[n].late = lease_is_late(&history, entries[i].number);
+		out[n].kept = !entries[i].under_way && is_kept(job_fd, name);
 		out[n++].complete =
 			!entries[i].under_way && has_manifest(job_fd, name);
 	}
@@ -367,6 +376,8 @@ static int retire(int job_fd, unsigned int keep, struct err *err)
 	int r = list(job_fd, &all, &count, err);
 
 	for (i = count; r == 0 && i-- > 0;) {
+		if (all[i].complete && all[i].kept)
+			continue;
 		if (all[i].complete && !all[i].late && complete < keep)
 			complete++;
 		else if (complete && (!all[i].complete || complete == keep))
@@ -387,6 +398,62 @@ int store_retire(int job_fd, unsigned int keep, const struct user_id *user,
 		return r;
 	r = retire(job_fd, keep, err);
 	end_as(user);
+	return r;
+}
+
+static int keep(int dir_fd, bool wanted, struct err *err)
+{
+	auto_close int fd = -EBADF;
+
+	if (!wanted)
+		return unlinkat(dir_fd, STORE_KEPT, 0) < 0 && errno != ENOENT
+			       ? err_sys(err, "%s", STORE_KEPT)
+			       : 0;
+	fd = openat(dir_fd, STORE_KEPT,
+		    O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+		    0600);
+	return fd < 0 ? err_sys(err, "%s", STORE_KEPT) : 0;
+}
+
+int store_keep(int job_fd, uint32_t number, bool wanted,
+	       const struct user_id *user, struct err *err)
+{
+	auto_close int dir_fd = -EBADF;
+	int r = store_open(job_fd, number, user, &dir_fd, err);
+
+	if (r == 0)
+		r = begin_as(user, err);
+	if (r < 0)
+		return r;
+	r = keep(dir_fd, wanted, err);
+	if (r == 0 && fsync(dir_fd) < 0)
+		r = err_sys(err, "fsync");
+	end_as(user);
+	return r < 0 ? err_wrap(err, r, "generation %u", number) : 0;
+}
+
+bool store_is_kept(int dir_fd, const struct user_id *user)
+{
+	struct err unused;
+	bool kept;
+
+	if (begin_as(user, &unused) < 0)
+		return false;
+	kept = faccessat(dir_fd, STORE_KEPT, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	end_as(user);
+	return kept;
+}
+
+int store_keeps(int job_fd, const struct user_id *user, bool *ret,
+		struct err *err)
+{
+	auto_free struct store_generation *all = NULL;
+	size_t count;
+	int r = store_list(job_fd, user, &all, &count, err);
+
+	*ret = false;
+	for (size_t i = 0; r == 0 && i < count; i++)
+		*ret = *ret || (all[i].complete && all[i].kept);
 	return r;
 }
 

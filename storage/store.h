@@ -18,12 +18,16 @@
 
 #define STORE_GENERATION_MAX 0x7fffffffu
 
+/* In a generation that is to be kept. */
+#define STORE_KEPT "kept"
+
 /* A directory with a manifest is a snapshot; one without is a leftover. */
 struct store_generation {
 	uint32_t number;
 	bool complete;
 	bool late; /* of a run that was not the one any more (lease.h): it is
 		      not restored */
+	bool kept; /* by somebody's wish: see store_keep */
 };
 
 /*
@@ -110,8 +114,22 @@ int store_remove_job(const char *store, const char *cluster, const char *job,
 		     const struct user_id *user, struct err *err);
 
 /*
- * Keep the newest keep (> 0) complete generations; remove older ones, and
- * leftovers of attempts before the newest complete one.
+ * A complete generation is to be kept, or not any more, by a file of its own:
+ * it is retired neither by newer ones nor with its job.
+ */
+int store_keep(int job_fd, uint32_t number, bool wanted,
+	       const struct user_id *user, struct err *err);
+
+/* Is the generation in dir_fd? */
+bool store_is_kept(int dir_fd, const struct user_id *user);
+
+/* Is there one that is kept? */
+int store_keeps(int job_fd, const struct user_id *user, bool *ret,
+		struct err *err);
+
+/*
+ * Keep the newest keep (> 0) complete generations besides those of store_keep;
+ * remove older ones, and leftovers of attempts before the newest complete one.
  */
 int store_retire(int job_fd, unsigned int keep, const struct user_id *user,
 		 struct err *err);

@@ -77,6 +77,10 @@ int cmd_run(const struct cli *cli, int argc, char **argv);
 int show_open(const struct cli *cli, const char *text, const char *dir,
 	      uint32_t generation, int *ret, struct err *err);
 
+/* JOBID or JOBID.GENERATION; 0: none given.  id: JOB_ID_MAX bytes. */
+int cli_snapshot_id(const char *text, char *id,
+		    uint32_t *ret_generation, struct err *err);
+
 int cmd_attach(const struct cli *cli, int argc, char **argv);
 int cmd_wait(const struct cli *cli, int argc, char **argv);
 int cmd_kill(const struct cli *cli, int argc, char **argv);
@@ -88,6 +92,7 @@ int cmd_core(const struct cli *cli, int argc, char **argv);
 int cmd_verify(const struct cli *cli, int argc, char **argv);
 int cmd_history(const struct cli *cli, int argc, char **argv);
 int cmd_delete(const struct cli *cli, int argc, char **argv);
+int cmd_keep(const struct cli *cli, int argc, char **argv);
 int cmd_status(const struct cli *cli, int argc, char **argv);
 int cmd_drain(const struct cli *cli, int argc, char **argv);
 int cmd_undrain(const struct cli *cli, int argc, char **argv);

@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "util/clock.h"
 #include "util/io.h"
+#include "wire/control.h"
 
 struct history {
 	struct cli cli;
@@ -142,4 +143,56 @@ int cmd_delete(const struct cli *cli, int argc, char **argv)
 	if (cli_request(cli, &req, NULL, 0, on_deleted, &status, &err) < 0)
 		return cli_fail(&err);
 	return status;
+}
+
+struct keep_answer {
+	const char *id;
+	bool off;
+	int status;
+};
+
+static int on_kept(void *arg, const Reply *reply)
+{
+	struct keep_answer *a = arg;
+
+	if (reply->result < 0) {
+		a->status = cli_fail_reply(reply);
+		return 0;
+	}
+	a->status = STATUS_OK;
+	printf("snapshot %u of job %s is %s\n", reply->kept, a->id,
+	       a->off ? "kept no more" : "kept");
+	return 0;
+}
+
+int cmd_keep(const struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "off", no_argument, NULL, 'o' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct keep_answer answer = { .status = STATUS_FAILED };
+	Request req = REQUEST__INIT;
+	struct err err = { 0 };
+	char id[JOB_ID_MAX];
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		if (c != 'o')
+			return STATUS_USAGE;
+		answer.off = true;
+	}
+	if (optind + 1 != argc)
+		return cli_usage("keep JOBID[.GENERATION] [--off]");
+	if (cli_snapshot_id(argv[optind], id, &req.generation, &err) < 0)
+		return cli_usage("%s", err.text);
+	req.op = REQUEST__OPERATION__KEEP;
+	req.job_id = id;
+	req.has_generation = 1;
+	req.has_off = 1;
+	req.off = answer.off;
+	answer.id = id;
+	if (cli_request(cli, &req, NULL, 0, on_kept, &answer, &err) < 0)
+		return cli_fail(&err);
+	return answer.status;
 }

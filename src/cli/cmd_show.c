@@ -19,8 +19,7 @@
 #include "util/io.h"
 #include "wire/control.h"
 
-/* JOBID or JOBID.GENERATION; 0: none given. */
-static int split_id(const char *text, char id[JOB_ID_MAX],
+int cli_snapshot_id(const char *text, char *id,
 		    uint32_t *ret_generation, struct err *err)
 {
 	const char *dot = strrchr(text, '.');
@@ -77,7 +76,7 @@ int show_open(const struct cli *cli, const char *text, const char *dir,
 		*ret = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		return *ret < 0 ? err_sys(err, "%s", dir) : 0;
 	}
-	r = split_id(text, id, &named, err);
+	r = cli_snapshot_id(text, id, &named, err);
 	generation = generation ? generation : named;
 	if (r == 0)
 		r = open_job(cli, id, &job_fd, err);

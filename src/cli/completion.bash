@@ -14,6 +14,7 @@ _jobcr_options() {
 	status) echo "--watch --json" ;;
 	history) echo "--json" ;;
 	delete) echo "--generation --force" ;;
+	keep) echo "--off" ;;
 	checkpoint) echo "--allow-uprobes --leave-running --kill --json --pid --dir" ;;
 	restore) echo "--files --map --allow-uprobes --generation --detach --detach-key --dir --json" ;;
 	show) echo "--records --json --dir" ;;
@@ -67,7 +68,7 @@ _jobcr() {
 	if [ -z "$command" ]; then
 		mapfile -t COMPREPLY < <(compgen -W "--config --node --host \
 			--help --version run attach wait kill list status history \
-			checkpoint restore show verify core delete drain undrain \
+			checkpoint restore show verify core keep delete drain undrain \
 			check features" -- "$cur")
 		return
 	fi
@@ -79,7 +80,7 @@ _jobcr() {
 		;;
 	esac
 	case $command in
-	attach | wait | kill | status | history | delete | checkpoint | restore | \
+	attach | wait | kill | status | history | keep | delete | checkpoint | restore | \
 		show | verify | core | check)
 		mapfile -t COMPREPLY < <(compgen -W "$(_jobcr_jobs)" -- "$cur")
 		;;

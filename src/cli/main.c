@@ -29,6 +29,7 @@ static const char usage[] =
 	"  restore --dir DIR [--detach]\n"
 	"  status [JOBID] [--watch] [--json]   how jobs stand with snapshots\n"
 	"  history JOBID [--json]         all that happened to a job\n"
+	"  keep JOBID[.GENERATION] [--off]   newer ones do not replace it\n"
 	"  delete JOBID [--generation N] [--force]\n"
 	"  show JOBID[.GENERATION] [--records] [--json]\n"
 	"  verify JOBID[.GENERATION] | --dir DIR\n"
@@ -56,7 +57,7 @@ static const struct {
 	{ "delete", cmd_delete },     { "drain", cmd_drain },
 	{ "undrain", cmd_undrain },   { "check", cmd_check },
 	{ "features", cmd_features }, { "attach", cmd_attach },
-	{ "core", cmd_core },
+	{ "core", cmd_core },         { "keep", cmd_keep },
 };
 
 static int dispatch(const struct cli *cli, int argc, char **argv)

@@ -131,6 +131,15 @@ static int query(const struct conf *conf, const char *job_id,
 	return r;
 }
 
+/* Somebody wants one of its snapshots; also when that cannot be seen. */
+static bool has_kept(const struct candidate *c)
+{
+	bool kept = false;
+	struct err unused;
+
+	return store_keeps(c->job_fd, &c->user, &kept, &unused) < 0 || kept;
+}
+
 /* Claimed first: a job that starts again in this moment is not touched. */
 static int retire(const struct candidate *c, struct err *err)
 {
@@ -215,7 +224,9 @@ static int settle(struct candidate *c, const char *state, struct err *err)
 	if (is_quiet(c, state))
 		return forget(c, state, err);
 	r = write_mark(c, state, err);
-	return r == 0 && keep_s(c->conf, state) == 0 ? retire(c, err) : r;
+	return r == 0 && keep_s(c->conf, state) == 0 && !has_kept(c)
+		       ? retire(c, err)
+		       : r;
 }
 
 int retire_ended(const struct conf *conf, const char *job_id)
@@ -394,7 +405,7 @@ static void sweep_job(struct sweep *s, const char *name)
 	    candidate_open(s->conf, name, &c, &err) < 0)
 		return;
 	r = ended_read(c.job_fd, &c.user, &mark, &err);
-	if (r == 0 && is_due(s->conf, &mark)) {
+	if (r == 0 && is_due(s->conf, &mark) && !has_kept(&c)) {
 		r = sweep_due(s, &c, &mark, &err);
 	} else if (r == -ENOENT) {
 		r = ask_slurm(s, &c, state, &err);
@@ -417,7 +428,8 @@ static void sweep_retired(struct sweep *s, const char *name)
 
 	if (candidate_open(conf, name, &c, &err) < 0)
 		return;
-	if (store_empty(c.job_fd, &c.user, &count, &err) == 0 &&
+	if (!has_kept(&c) &&
+	    store_empty(c.job_fd, &c.user, &count, &err) == 0 &&
 	    fstat(c.job_fd, &st) == 0 &&
 	    time(NULL) - st.st_mtime > (time_t)conf->keep_unknown_s)
 		(void)store_remove_job(conf->store_dir, conf->cluster, name,

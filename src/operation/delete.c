@@ -50,6 +50,16 @@ static int check_needed(const struct operation *op, int job_fd,
 		       id);
 }
 
+static int check_kept(const struct operation *op, bool kept, struct err *err)
+{
+	if (!kept || (op->req->has_force && op->req->force))
+		return 0;
+	return err_set(err, -EBUSY,
+		       "job %s: it is to be kept: --force, or take that back "
+		       "with jobcr keep --off",
+		       op->req->job_id);
+}
+
 static int delete_one(const struct operation *op, int job_fd,
 		      const struct user_id *owner, uint32_t *ret_deleted,
 		      struct err *err)
@@ -66,6 +76,8 @@ static int delete_one(const struct operation *op, int job_fd,
 		auto_close int dir_fd = -EBADF;
 
 		r = store_open(job_fd, number, owner, &dir_fd, err);
+		if (r == 0)
+			r = check_kept(op, store_is_kept(dir_fd, owner), err);
 	}
 	if (r == 0)
 		r = store_discard(job_fd, number, owner, err);
@@ -79,7 +91,12 @@ static int delete_all(const struct operation *op, int job_fd,
 		      struct err *err)
 {
 	int r = check_needed(op, job_fd, owner, err);
+	bool kept = false;
 
+	if (r == 0)
+		r = store_keeps(job_fd, owner, &kept, err);
+	if (r == 0)
+		r = check_kept(op, kept, err);
 	return r < 0 ? r : store_empty(job_fd, owner, ret_deleted, err);
 }
 

@@ -15,6 +15,7 @@ noinst_LIBRARIES += %D%/liboperation.a
 	%D%/hooks.c \
 	%D%/ids.c \
 	%D%/jobs.c \
+	%D%/keep.c \
 	%D%/launch.c \
 	%D%/launch.h \
 	%D%/lease.c \

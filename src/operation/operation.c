@@ -32,6 +32,7 @@ static const struct {
 	{ REQUEST__OPERATION__RESTORE, "restore", operation_restore, false },
 	{ REQUEST__OPERATION__HISTORY, "history", operation_history, true },
 	{ REQUEST__OPERATION__DELETE, "delete", operation_delete, true },
+	{ REQUEST__OPERATION__KEEP, "keep", operation_keep, true },
 	{ REQUEST__OPERATION__LEASE, "lease", operation_lease, true },
 	{ REQUEST__OPERATION__STATUS, "status", operation_status, false },
 };

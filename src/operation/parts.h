@@ -10,6 +10,7 @@
 /* One function per kind of request; each sends its last reply on success. */
 int operation_history(const struct operation *op, struct err *err);
 int operation_delete(const struct operation *op, struct err *err);
+int operation_keep(const struct operation *op, struct err *err);
 int operation_list(const struct operation *op, struct err *err);
 int operation_show(const struct operation *op, struct err *err);
 int operation_wait(const struct operation *op, struct err *err);

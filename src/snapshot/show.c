@@ -11,6 +11,7 @@
 #include "images/task.pb-c.h"
 #include "snapshot/print.h"
 #include "snapshot/snapshot.h"
+#include "storage/store.h"
 #include "util/clock.h"
 
 static void print_time(FILE *out, uint64_t ns)
@@ -217,6 +218,9 @@ static int show_json(int dir_fd, const struct user_id *user,
 		return err_num(err, ENOMEM, "JSON");
 	}
 	json_object_object_add(top, "manifest", record_json(&m->base));
+	json_object_object_add(
+		top, "kept",
+		json_object_new_boolean(store_is_kept(dir_fd, user)));
 	json_object_object_add(top, "parts", parts);
 	r = show_parts(dir_fd, user, m, options, out, parts, err);
 	if (r == 0)
@@ -241,6 +245,8 @@ int snapshot_show(int dir_fd, const struct user_id *user,
 		r = show_json(dir_fd, user, m, options, out, err);
 	} else {
 		print_manifest(out, m);
+		if (store_is_kept(dir_fd, user))
+			fputs("Kept:       newer ones do not replace it\n", out);
 		r = show_parts(dir_fd, user, m, options, out, NULL, err);
 	}
 	manifest_record__free_unpacked(m, NULL);

@@ -122,7 +122,15 @@ sleep_until_swept
 [ -f "$store/$two/0000000001/manifest" ]
 ok $? "its snapshot stays while another job is to go on from it" \
 	"$(ls -R "$store")"
+is "$(jobcr alice n2 keep "$two.1")" "snapshot 1 of job $two is kept" \
+	"its user wants to keep it"
 rm -r "${store:?}/$heir"
+sleep_until_swept
+sleep_until_swept
+[ -f "$store/$two/0000000001/manifest" ]
+ok $? "a snapshot that is to be kept stays, though its job has ended" \
+	"$(ls -R "$store")"
+jobcr alice n3 keep --off "$two" >/dev/null
 wait_until 20 gone "$two"
 ok $? "its snapshot is removed after KeepEnded" "$(ls -R "$store")"
 wait_until 90 has_ended "$one"

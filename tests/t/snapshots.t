@@ -135,5 +135,29 @@ count=$(lines)
 head -n "$count" "$tmp/out" >"$tmp/head"
 seq "$count" | cmp -s - "$tmp/head"
 ok $? "without a gap in what it wrote"
+
+says 0 "snapshot 1 of job $id is kept" "$jobcr" keep "$id.1"
+ok $? "the first one is to be kept"
+says 4 "generation 7" "$jobcr" keep "$id.7"
+ok $? "but none that is not there"
+for i in 1 2 3; do
+	says 0 "generation" "$jobcr" checkpoint "$id" --leave-running
+done
+[ -f "$gen/manifest" ] && [ ! -e "$job/0000000002" ] &&
+	[ -f "$job/0000000004/manifest" ]
+ok $? "it stays where newer ones have replaced the second: $(ls "$job")"
+says 0 "Kept: " "$jobcr" show "$id.1"
+ok $? "show says so"
+says 0 '"kept":true' "$jobcr" show "$id.1" --json
+ok $? "as JSON too"
+says 1 "to be kept: --force" "$jobcr" delete "$id" --generation 1
+ok $? "it is not deleted by mistake"
+says 0 "kept until that is taken back" "$jobcr" history "$id"
+ok $? "the history tells of it"
+says 0 "kept no more" "$jobcr" keep "$id.1" --off &&
+	says 0 "1 snapshot deleted" "$jobcr" delete "$id" --generation 1
+ok $? "taken back, it goes"
+says 2 "keep JOBID" "$jobcr" keep
+ok $? "keep wants a job"
 echo "1..$n"
 exit $fail

@@ -93,6 +93,44 @@ static void make_leftovers(int job_fd)
 	mkdirat(job_fd, "0000000000", 0700);
 }
 
+static void test_kept(const char *store)
+{
+	auto_close int job_fd = -EBADF;
+	struct err err = { 0 };
+	uint32_t number = 0, count = 0, i;
+	char text[256];
+	bool kept = true;
+
+	if (store_open_job(store, "c", "44", true, NULL, &job_fd, &err) < 0)
+		return;
+	for (i = 0; i < 4; i++)
+		new_generation(job_fd, NULL, &number, &err);
+	ok(store_keeps(job_fd, NULL, &kept, &err) == 0 && !kept,
+	   "nothing is kept by itself");
+	ok(store_keep(job_fd, 2, true, NULL, &err) == 0 &&
+		   store_keep(job_fd, 2, true, NULL, &err) == 0 &&
+		   store_keeps(job_fd, NULL, &kept, &err) == 0 && kept,
+	   "one is to be kept, said twice: %s", err.text);
+	ok(store_keep(job_fd, 9, true, NULL, &err) == -ENOENT,
+	   "one that is not there: %s", err.text);
+	ok(store_retire(job_fd, 1, NULL, &err) == 0 &&
+		   !strcmp(listing(job_fd, text), "2 4"),
+	   "it stays beside the newest: %s %s", text, err.text);
+	ok(store_newest(job_fd, NULL, &number, &err) == 0 && number == 4 &&
+		   store_keep(job_fd, 4, true, NULL, &err) == 0 &&
+		   new_generation(job_fd, NULL, &number, &err) == 0 &&
+		   store_retire(job_fd, 1, NULL, &err) == 0 &&
+		   !strcmp(listing(job_fd, text), "2 4 5"),
+	   "the newest too, and does not count: %s %s", text, err.text);
+	ok(store_keep(job_fd, 2, false, NULL, &err) == 0 &&
+		   store_keep(job_fd, 2, false, NULL, &err) == 0 &&
+		   store_retire(job_fd, 1, NULL, &err) == 0 &&
+		   !strcmp(listing(job_fd, text), "4 5"),
+	   "taken back, twice, it goes: %s %s", text, err.text);
+	ok(store_empty(job_fd, NULL, &count, &err) == 0 && count == 2,
+	   "all can be removed: %u %s", count, err.text);
+}
+
 static void test_leftovers(const char *store)
 {
 	auto_close int job_fd = -EBADF, dir_fd = -EBADF;
@@ -303,6 +341,7 @@ int main(void)
 	mkdir(store, 0755);
 	test_generations(store);
 	test_leftovers(store);
+	test_kept(store);
 	test_failing_publish(store);
 	test_names(store);
 	test_above(base);
