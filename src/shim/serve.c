@@ -210,7 +210,7 @@ static int do_running(struct supervisor *s, struct client *c,
 		      const struct control_request *req,
 		      struct control_reply *reply)
 {
-	if (!c->spawned || req->a != s->info.root_ns_pid ||
+	if (!c->spawned || (int32_t)req->a != s->info.root_ns_pid ||
 	    (!s->built && !s->built_ended))
 		return fail(reply, -ESRCH, "no such process was made here");
 	c->spawned = false;
@@ -221,6 +221,9 @@ static int do_running(struct supervisor *s, struct client *c,
 	/* By what its processes were started with, not by today's wish. */
 	s->info.options.isa = (uint32_t)(req->b >> 32) & 0xff;
 	s->info.options.files = (uint32_t)(req->b >> 40) & 0xff;
+	/* A job of Slurm's has what it was submitted with. */
+	if (!s->info.slurm)
+		s->info.options.interval_s = (uint32_t)(req->a >> 32);
 	if (!*s->info.name)
 		snprintf(s->info.name, sizeof(s->info.name), "%.127s",
 			 req->text);

@@ -237,6 +237,8 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 		.isa = w->control_fd >= 0 ? w->info.options.isa : 0,
 		.files = w->control_fd >= 0 ? w->info.options.files
 					    : FILES_DEFAULT,
+		.interval_s =
+			w->control_fd >= 0 ? w->info.options.interval_s : 0,
 		.epoch = w->lease.epoch,
 		.base = w->lease.base,
 		.may_publish = may_publish,
