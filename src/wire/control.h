@@ -23,7 +23,9 @@ enum control_op {
 			     until this connection ends */
 	CONTROL_RELEASE,
 	CONTROL_SET_TIME, /* a, b: monotonic and boottime offsets */
-	CONTROL_SPAWN,    /* a: inner pid.  reply.value: outer pid */
+	CONTROL_SPAWN,    /* a: inner pid.  reply.value: outer pid.  First the
+			     root; further ones, who give birth to orphans,
+			     are traced at once and end before RUNNING */
 	CONTROL_RUNNING,  /* a: inner pid of the restored root: supervise it;
 			     it may have ended already; and << 32 the interval
 			     of a local job's snapshots.  b: generation, << 32
