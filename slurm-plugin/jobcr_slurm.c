@@ -145,7 +145,6 @@ static int query(uint32_t id)
 	       (job->job_state & JOB_STATE_BASE) == JOB_RUNNING);
 	printf("suspended=%d\n",
 	       (job->job_state & JOB_STATE_BASE) == JOB_SUSPENDED);
-	printf("held=%d\n", job->priority == 0);
 	printf("reason=%s\n", reason_of(job));
 	printf("uid=%" PRIu32 "\n", job->user_id);
 	printf("gid=%" PRIu32 "\n", job->group_id);
@@ -154,6 +153,8 @@ static int query(uint32_t id)
 	printf("requeue=%d\n", job->requeue != 0);
 	printf("restart_count=%u\n", (unsigned int)job->restart_cnt);
 	printf("held=%d\n", job->priority == 0);
+	printf("noted=%d\n",
+	       job->admin_comment && strstr(job->admin_comment, OURS) != NULL);
 	print_times(job);
 	slurm_free_job_info_msg(msg);
 	return EXIT_OK;

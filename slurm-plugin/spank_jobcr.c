@@ -37,9 +37,10 @@ SPANK_PLUGIN(jobcr, 1)
 static struct {
 	int sock;
 	bool restore;
-	bool no_answer;  /* jobcrd could not tell whether a snapshot exists */
 	int environment; /* file for the job, see environment.h; -1: none */
 	uint32_t isa;    /* the job is to keep to this level; 0: any */
+	/* Why jobcrd could not tell whether a snapshot exists; "": it could. */
+	char unknown[512];
 } started = { .sock = -1, .environment = -1 };
 
 int slurm_spank_init(spank_t spank, int argc, char **argv)
@@ -124,9 +125,21 @@ static void hold(const struct options *options, const char *job,
 	_exit(EXIT_NO_RESTORE);
 }
 
-#define NO_JOBCRD                                                              \
-	"jobcr: jobcrd of this node does not answer, the job "                 \
-	"may have a snapshot: start jobcrd, then scontrol release"
+/* What jobcrd said, or that it said nothing. */
+static void note_unknown(int r, const struct err *err)
+{
+	if (r == -ECONNREFUSED || r == -ENOENT || r == -ETIMEDOUT ||
+	    r == -EBADMSG)
+		snprintf(started.unknown, sizeof(started.unknown),
+			 "jobcr: jobcrd of this node does not answer, the job "
+			 "may have a snapshot: start jobcrd, then scontrol "
+			 "release");
+	else
+		snprintf(started.unknown, sizeof(started.unknown),
+			 "jobcr: %.400s; the job may have a snapshot: set that "
+			 "right, then scontrol release",
+			 err->text);
+}
 
 /*
  * Nobody knows whether there is a snapshot.  The reason can be noted by root
@@ -142,15 +155,15 @@ static void hold_restarted(const struct options *options, const char *job)
 	snprintf(program, sizeof(program), "%s/jobcr-slurm", options->libexec);
 	pid = fork();
 	if (pid == 0) {
-		execl(program, "jobcr-slurm", "hold-restarted", job, NO_JOBCRD,
-		      NULL);
+		execl(program, "jobcr-slurm", "hold-restarted", job,
+		      started.unknown, NULL);
 		_exit(EXIT_NO_RESTORE);
 	}
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (pid < 0 || status != 0)
 		return;
-	slurm_error("jobcr: job %s is held: %s", job, NO_JOBCRD);
+	slurm_error("jobcr: job %s is held: %s", job, started.unknown);
 	_exit(EXIT_NO_RESTORE);
 }
 
@@ -166,7 +179,7 @@ static void ask(const struct options *options, const char *job,
 	slurm_error("jobcr: %s: jobcrd cannot tell whether there is a "
 		    "snapshot",
 		    err.text);
-	started.no_answer = true;
+	note_unknown(r, &err);
 	hold_restarted(options, job);
 }
 
@@ -253,7 +266,7 @@ static void check_restart(spank_t spank, int argc, char **argv)
 		    ESPANK_SUCCESS ||
 	    atoi(count) == 0 || !get_u32(spank, S_JOB_ID, &id))
 		return;
-	if (!started.no_answer) {
+	if (!*started.unknown) {
 		slurm_info("jobcr: job %u has no snapshot: it starts from its "
 			   "beginning",
 			   id);
@@ -261,7 +274,7 @@ static void check_restart(spank_t spank, int argc, char **argv)
 	}
 	options_parse(argc, argv, &options);
 	snprintf(job, sizeof(job), "%u", id);
-	hold(&options, job, NO_JOBCRD);
+	hold(&options, job, started.unknown);
 }
 
 /* Without it the job may use more than it promised, which a restore finds. */

@@ -733,6 +733,7 @@ EXTRA_DIST += %D%/lib/jobs.sh
 T_TESTS += %D%/t/local.t
 T_TESTS += %D%/t/checkpoint.t
 T_TESTS += %D%/t/interval.t
+T_TESTS += %D%/t/orphans.t
 T_TESTS += %D%/t/daemon.t
 T_TESTS += %D%/t/munge.t
 T_TESTS += %D%/t/stepped.t

@@ -47,11 +47,18 @@ static void check_plugin(const char *config)
 {
 	auto_free char *text = NULL;
 	struct err unused;
-	char path[512];
+	char path[512], conf[400], *slash;
 
 	value_of(config, "PlugStackConfig", path, sizeof(path));
-	if (!*path)
-		snprintf(path, sizeof(path), "/etc/slurm/plugstack.conf");
+	/* Not set: it is beside slurm.conf. */
+	if (*path != '/') {
+		value_of(config, "SLURM_CONF", conf, sizeof(conf));
+		slash = strrchr(conf, '/');
+		if (slash)
+			*slash = '\0';
+		snprintf(path, sizeof(path), "%s/plugstack.conf",
+			 slash ? conf : "/etc/slurm");
+	}
 	if (read_file_at(AT_FDCWD, path, 65536, &text, NULL, &unused) == 0 &&
 	    strstr(text, "spank_jobcr.so"))
 		check_good("slurm: plugin", "named in %s", path);

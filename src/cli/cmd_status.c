@@ -22,6 +22,7 @@ struct status {
 	struct json_object *jobs; /* of --json */
 	uint64_t now;             /* CLOCK_REALTIME */
 	bool anywhere;            /* one that is not here may be elsewhere */
+	bool one;                 /* it was asked for by name */
 	int status;
 };
 
@@ -91,6 +92,16 @@ static bool too_long(const JobFacts *f)
 	       f->needed_s > f->window_s;
 }
 
+/* Of one that is asked for by name; in the table of all a warning says so. */
+static void print_window(const JobFacts *f)
+{
+	if (f->has_needed_s && f->has_window_s && f->window_s != NEVER &&
+	    !too_long(f))
+		printf("             needs %u s, window is %u s: a preemption "
+		       "leaves time for a snapshot\n",
+		       f->needed_s, f->window_s);
+}
+
 static void print_warnings(const JobEntry *j)
 {
 	const JobFacts *f = j->facts;
@@ -103,7 +114,7 @@ static void print_warnings(const JobEntry *j)
 		printf("             ! needs %u s, window is %u s\n",
 		       f->needed_s, f->window_s);
 	}
-	if (f->failed) {
+	if (f->failed && !(f->warning && strstr(f->warning, f->failed))) {
 		fputs("             ! last failure: ", stdout);
 		print_clean(stdout, f->failed);
 		putchar('\n');
@@ -140,6 +151,8 @@ static void print_row(const struct status *s, const JobEntry *j)
 	       state_word(j), newest, age, size, cost, next);
 	if (f && f->doing)
 		print_doing(f);
+	if (f && s->one)
+		print_window(f);
 	if (f)
 		print_warnings(j);
 }
@@ -308,6 +321,7 @@ static int look(struct status *s, const char *job_id)
 
 	s->now = clock_ns(CLOCK_REALTIME);
 	s->jobs = s->cli.json ? json_object_new_array() : NULL;
+	s->one = job_id != NULL;
 	s->anywhere = job_id && !s->cli.node;
 	if (!s->cli.json)
 		printf("%-12s %-10s %-13s %8s %7s %10s %13s %7s\n", "JOBID",

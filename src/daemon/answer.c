@@ -8,6 +8,7 @@
 
 #include "daemon/event.h"
 #include "daemon/fence.h"
+#include "daemon/mounted.h"
 #include "daemon/retire.h"
 #include "daemon/server.h"
 #include "daemon/slurm.h"
@@ -15,7 +16,6 @@
 #include "storage/next.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
-#include "util/io.h"
 #include "util/log.h"
 #include "wire/ask.h"
 
@@ -64,11 +64,8 @@ static int find_generation(const struct conf *conf, const char *id, int job_fd,
 	struct next_start next = { 0 };
 	struct slurm_job job;
 	uint32_t newest = 0;
-	uint64_t slurm;
 	int r;
 
-	if (parse_u64(id, UINT32_MAX, &slurm) < 0)
-		return err_set(err, -EINVAL, "job %s is not Slurm's", id);
 	r = next_read(job_fd, user, &next, err);
 	if (r < 0 && r != -ENOENT)
 		return r;
@@ -77,7 +74,7 @@ static int find_generation(const struct conf *conf, const char *id, int job_fd,
 		return r;
 	if (!newest && !next.generation)
 		return 0;
-	r = slurm_query(conf->libexec, (uint32_t)slurm, &job, err);
+	r = slurm_query_id(conf->libexec, id, &job, err);
 	return r < 0 ? r
 		     : pick(&job, id, job_fd, user, &next, newest, ret, err);
 }
@@ -106,7 +103,7 @@ static int find_snapshot(const struct conf *conf, const struct ask_question *q,
 	if (r == 0)
 		r = find_generation(conf, q->job_id, job_fd, &user, ret, err);
 	else if (r == -ENOENT)
-		r = 0;
+		r = mounted_check(conf, q->job_id, &user, err);
 	user_id_done(&user);
 	return r;
 }

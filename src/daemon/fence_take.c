@@ -13,7 +13,6 @@
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
-#include "util/io.h"
 #include "util/log.h"
 #include "wire/client.h"
 #include "wire/record.h"
@@ -195,13 +194,8 @@ static int take_first(struct taker *t, struct err *err)
 static int launch_again(struct taker *t, struct err *err)
 {
 	struct slurm_job job;
-	uint64_t id;
-	int r = parse_u64(t->owner->job_id, UINT32_MAX, &id);
+	int r = slurm_query_id(t->conf->libexec, t->owner->job_id, &job, err);
 
-	if (r < 0)
-		return err_set(err, r, "job %s is not Slurm's",
-			       t->owner->job_id);
-	r = slurm_query(t->conf->libexec, (uint32_t)id, &job, err);
 	if (r < 0)
 		return r;
 	/* Another job that had the same number is no run of this one. */

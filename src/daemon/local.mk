@@ -38,6 +38,8 @@ jobcrd_SOURCES = \
 	%D%/mend.h \
 	%D%/metrics.c \
 	%D%/metrics.h \
+	%D%/mounted.c \
+	%D%/mounted.h \
 	%D%/plan.c \
 	%D%/plan.h \
 	%D%/preempt.c \

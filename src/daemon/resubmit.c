@@ -39,8 +39,8 @@ void resubmit_keep(const struct subject *s)
 	struct err err = { 0 }, unused;
 	int r;
 
-	if (record_read(s->conf->run_dir, s->id, RECORD_KEPT, &kept,
-			sizeof(kept), &unused) == 0)
+	if (!s->info.slurm || record_read(s->conf->run_dir, s->id, RECORD_KEPT,
+					  &kept, sizeof(kept), &unused) == 0)
 		return;
 	r = user_id_load(s->info.uid, s->info.gid, &user, &err);
 	if (r == 0) {

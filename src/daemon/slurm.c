@@ -190,6 +190,7 @@ static int find_flags(const struct slurm_output *out, struct slurm_job *job,
 		{ "completing", &job->completing },
 		{ "held", &job->held },
 		{ "suspended", &job->suspended },
+		{ "noted", &job->noted },
 	};
 	uint64_t v;
 	size_t i;
@@ -241,6 +242,16 @@ int slurm_query(const char *libexec, uint32_t job, struct slurm_job *ret,
 	found.kill_wait_s = (uint32_t)kill_wait;
 	*ret = found;
 	return 0;
+}
+
+int slurm_query_id(const char *libexec, const char *job_id,
+		   struct slurm_job *ret, struct err *err)
+{
+	uint64_t id;
+
+	if (parse_u64(job_id, UINT32_MAX, &id) < 0)
+		return err_set(err, -EINVAL, "job %s is not Slurm's", job_id);
+	return slurm_query(libexec, (uint32_t)id, ret, err);
 }
 
 static int tell(const char *libexec, const char *what, uint32_t job,

@@ -33,6 +33,7 @@ struct slurm_job {
 	bool completing; /* its processes are being ended */
 	bool suspended;  /* its processes are stopped */
 	bool held;       /* it does not start until somebody releases it */
+	bool noted;      /* its AdminComment has something of ours */
 	uid_t uid;
 	gid_t gid;
 	uint32_t nodes, restarts;
@@ -63,6 +64,10 @@ int slurm_find(const struct slurm_output *out, const char *key, char *ret,
 /* -ENOENT: slurmctld does not know the job (any more). */
 int slurm_query(const char *libexec, uint32_t job, struct slurm_job *ret,
 		struct err *err);
+
+/* The same of an id in words; -EINVAL: no such is Slurm's. */
+int slurm_query_id(const char *libexec, const char *job_id,
+		   struct slurm_job *ret, struct err *err);
 
 /*
  * Back into the queue under the same id; Slurm then ends its processes.  One

@@ -64,6 +64,7 @@ struct checkpoint_args {
 			struct err *err);
 	uint32_t isa; /* it uses no more than x86-64-vN; 0: any feature */
 	enum file_policy files;      /* for its restores */
+	uint32_t interval_s;         /* its user's wish, for its restores */
 	uint64_t keep_output;        /* up to so many bytes of each; 0: none */
 	uint64_t freeze_deadline_ns; /* from the start; 0: 10 s */
 	bool allow_uprobes;          /* see dump_options */
@@ -169,6 +170,7 @@ struct restart_result {
 	pid_t root_ns_pid;
 	uint32_t isa;                    /* of checkpoint_args */
 	enum file_policy files;          /* of checkpoint_args */
+	uint32_t interval_s;             /* of checkpoint_args */
 	char remarks[FILE_REMARKS][576]; /* paths; "": none */
 };
 

@@ -104,6 +104,8 @@ static void client_drop(struct supervisor *s, struct client *c)
 	c->fd = -1;
 	if (c->shelters)
 		shelter_leave(s);
+	if (c->spawned && s->helper)
+		kill(s->helper, SIGKILL);
 	if (c->spawned && s->built) {
 		kill(s->built, SIGKILL);
 		s->info.state = CONTROL_RESTORING;
@@ -141,7 +143,7 @@ static int do_spawn(struct supervisor *s, struct client *c,
 	pid_t pid;
 	int r;
 
-	if (s->info.state != CONTROL_RESTORING || s->built)
+	if (s->info.state != CONTROL_RESTORING || (s->built && !c->spawned))
 		return fail(reply, -EBUSY, "not at the begin of a restore");
 	if (req->a < 2 || req->a > 4194304)
 		return fail(reply, -EINVAL, "no such pid");
@@ -149,11 +151,15 @@ static int do_spawn(struct supervisor *s, struct client *c,
 			      &err);
 	if (r < 0)
 		return fail(reply, r, err.text);
+	reply->value = pid;
+	if (c->spawned) {
+		s->helper = pid;
+		return 0;
+	}
 	s->built = pid;
 	s->built_ended = false;
 	s->info.root_ns_pid = (int32_t)req->a;
 	c->spawned = true;
-	reply->value = pid;
 	return 0;
 }
 
@@ -210,7 +216,7 @@ static int do_running(struct supervisor *s, struct client *c,
 		      const struct control_request *req,
 		      struct control_reply *reply)
 {
-	if (!c->spawned || req->a != s->info.root_ns_pid ||
+	if (!c->spawned || (int32_t)req->a != s->info.root_ns_pid ||
 	    (!s->built && !s->built_ended))
 		return fail(reply, -ESRCH, "no such process was made here");
 	c->spawned = false;
@@ -221,6 +227,9 @@ static int do_running(struct supervisor *s, struct client *c,
 	/* By what its processes were started with, not by today's wish. */
 	s->info.options.isa = (uint32_t)(req->b >> 32) & 0xff;
 	s->info.options.files = (uint32_t)(req->b >> 40) & 0xff;
+	/* A job of Slurm's has what it was submitted with. */
+	if (!s->info.slurm)
+		s->info.options.interval_s = (uint32_t)(req->a >> 32);
 	if (!*s->info.name)
 		snprintf(s->info.name, sizeof(s->info.name), "%.127s",
 			 req->text);

@@ -340,7 +340,9 @@ static void reap(struct supervisor *s)
 			s->built = 0;
 			s->built_ended = true;
 			s->built_status = status;
-		} else if (pid == s->init)
+		} else if (pid == s->helper)
+			s->helper = 0;
+		else if (pid == s->init)
 			s->init = s->info.init_pid = 0;
 		else if (pid == s->opt->child && !s->opt->restore)
 			serve_root_ended(s, status);

@@ -40,6 +40,8 @@ struct supervisor {
 	int tty_fd;       /* where the caller can be told something; -1 */
 	pid_t root, init; /* 0: not there (yet, or any more) */
 	pid_t built;      /* puppet that is to become the root */
+	pid_t helper;     /* the last other one, which the worker may not
+			     trace yet; 0 */
 	bool built_ended; /* it has ended already, with built_status */
 	int built_status;
 	bool linger;      /* after a checkpoint: stay until Slurm's SIGTERM */

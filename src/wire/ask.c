@@ -25,7 +25,7 @@ static int set_timeout(int fd, int timeout_ms, struct err *err)
 	return 0;
 }
 
-static int receive_answer(int fd, uint32_t *ret_generation, struct err *err)
+static int receive(int fd, struct ask_answer *ret, struct err *err)
 {
 	struct ask_answer a;
 	ssize_t n;
@@ -43,9 +43,7 @@ static int receive_answer(int fd, uint32_t *ret_generation, struct err *err)
 	if (n != sizeof(a) || a.magic != ASK_MAGIC)
 		return err_set(err, -EBADMSG, "no answer of ours");
 	a.text[sizeof(a.text) - 1] = '\0';
-	if (a.result < 0)
-		return err_set(err, a.result, "%s", a.text);
-	*ret_generation = a.generation;
+	*ret = a;
 	return 0;
 }
 
@@ -55,6 +53,7 @@ int ask_snapshot(const char *run_dir, const char *job_id, uid_t uid, gid_t gid,
 	auto_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	struct ask_question q = { .magic = ASK_MAGIC, .uid = uid, .gid = gid };
 	struct sockaddr_un to;
+	struct ask_answer a;
 	int r;
 
 	if (fd < 0)
@@ -71,8 +70,13 @@ int ask_snapshot(const char *run_dir, const char *job_id, uid_t uid, gid_t gid,
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ||
 	    send(fd, &q, sizeof(q), MSG_NOSIGNAL) < 0)
 		return err_sys(err, "%s", to.sun_path);
-	r = receive_answer(fd, ret_generation, err);
-	return r < 0 ? err_wrap(err, r, "%s", to.sun_path) : 0;
+	r = receive(fd, &a, err);
+	if (r < 0)
+		return err_wrap(err, r, "%s", to.sun_path);
+	if (a.result < 0)
+		return err_set(err, a.result, "jobcrd: %s", a.text);
+	*ret_generation = a.generation;
+	return 0;
 }
 
 int ask_listen(const char *run_dir, int *ret_fd, struct err *err)

@@ -33,6 +33,7 @@ struct ask_answer {
 /*
  * *ret_generation 0: a fresh start.  -ECONNREFUSED or -ENOENT: no jobcrd runs
  * on this node; -ETIMEDOUT after timeout_ms in which jobcrd said nothing.
+ * What jobcrd cannot tell, and why, begins with "jobcrd: ".
  */
 int ask_snapshot(const char *run_dir, const char *job_id, uid_t uid, gid_t gid,
 		 int timeout_ms, uint32_t *ret_generation, struct err *err);

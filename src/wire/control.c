@@ -72,7 +72,9 @@ static int connect_to(int fd, const char *run_dir, const char *job_id,
 		return 0;
 	/* Refused: the supervisor was killed and left its socket. */
 	if (errno == ENOENT || errno == ECONNREFUSED)
-		return err_set(err, -ENOENT, "job %s does not run on this node",
+		return err_set(err, -ENOENT,
+			       "no job %s runs under jobcr on this node "
+			       "(--node NODE: on another one)",
 			       job_id);
 	return err_sys(err, "%s", at.sun_path);
 }

@@ -23,11 +23,14 @@ enum control_op {
 			     until this connection ends */
 	CONTROL_RELEASE,
 	CONTROL_SET_TIME, /* a, b: monotonic and boottime offsets */
-	CONTROL_SPAWN,    /* a: inner pid.  reply.value: outer pid */
+	CONTROL_SPAWN,    /* a: inner pid.  reply.value: outer pid.  First the
+			     root; further ones, who give birth to orphans,
+			     are traced at once and end before RUNNING */
 	CONTROL_RUNNING,  /* a: inner pid of the restored root: supervise it;
-			     it may have ended already.  b: generation, and
-			     << 32 the level of the CPU that it keeps to; text:
-			     its name, if none is known */
+			     it may have ended already; and << 32 the interval
+			     of a local job's snapshots.  b: generation, << 32
+			     the level of the CPU that it keeps to, << 40 its
+			     file_policy; text: its name, if none is known */
 	CONTROL_SIGNAL,   /* a: signal, to the root; b: 1: also while signals
 			     are held back */
 	CONTROL_WAIT,     /* reply comes when the job ends: wait status */

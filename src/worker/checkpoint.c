@@ -8,6 +8,7 @@
 #include "operation/aside.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
+#include "wire/record.h"
 #include "worker/worker.h"
 
 /* The job's output files, NULL-terminated. */
@@ -109,6 +110,38 @@ static int open_dir(struct work *w, int *ret, struct err *err)
 }
 
 /*
+ * Not below a mount point that has lost its file system: nobody would find the
+ * snapshot.  Which directory the run's lease is in, its keeper knows; what was
+ * mounted anew may be the same under another number, and has the lease.
+ */
+static int open_job(struct work *w, struct err *err)
+{
+	const WorkerRequest *req = w->req;
+	struct record_lease rec = { 0 };
+	struct lease newest;
+	uint64_t here[2] = { 0 };
+	struct err unused;
+	bool same;
+	int r;
+
+	(void)store_identify(req->store, req->cluster, here, &unused);
+	same = !w->info.slurm ||
+	       record_read(req->run_dir, req->job_id, RECORD_LEASE, &rec,
+			   sizeof(rec), &unused) < 0 ||
+	       !rec.store[0] || memcmp(rec.store, here, sizeof(here)) == 0;
+	r = store_open_job(req->store, req->cluster, req->job_id, same,
+			   &w->owner, &w->job_fd, err);
+	if (r == 0 && !same)
+		r = lease_read(w->job_fd, &w->owner, &newest, err);
+	return r == -ENOENT && !same
+		       ? err_set(err, -EIO,
+				 "store %s is not where the job began: is it "
+				 "mounted?",
+				 req->store)
+		       : r;
+}
+
+/*
  * Whose run it is, is asked after the generation was begun: a run that takes
  * over from this one then knows its number.
  */
@@ -122,8 +155,7 @@ static int open_store(struct work *w, int *ret_dir, struct err *err)
 		w->generation = 1;
 		return open_dir(w, ret_dir, err);
 	}
-	r = store_open_job(req->store, req->cluster, req->job_id, true,
-			   &w->owner, &w->job_fd, err);
+	r = open_job(w, err);
 	if (r == 0)
 		r = store_begin(w->job_fd, &w->owner, &w->generation, ret_dir,
 				err);
@@ -240,6 +272,8 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 		.isa = w->control_fd >= 0 ? w->info.options.isa : 0,
 		.files = w->control_fd >= 0 ? w->info.options.files
 					    : FILES_DEFAULT,
+		.interval_s =
+			w->control_fd >= 0 ? w->info.options.interval_s : 0,
 		.epoch = w->lease.epoch,
 		.base = w->lease.base,
 		.may_publish = may_publish,
@@ -296,6 +330,9 @@ int work_checkpoint(struct work *w, Reply *reply, struct err *err)
 		return r;
 	w->dir_fd = dir_fd;
 	r = run_engine(w, dir_fd, reply, err);
+	if (r == -ENOSPC || r == -EDQUOT)
+		(void)err_wrap(err, r, "no room in %s",
+			       w->req->dir ? w->req->dir : w->req->store);
 	if (w->job_fd < 0)
 		return r;
 	if (r < 0)

@@ -164,7 +164,8 @@ static int tell_running(struct work *w, const struct restart_result *res,
 {
 	struct control_request req = {
 		.op = CONTROL_RUNNING,
-		.a = res->root_ns_pid,
+		.a = (int64_t)((uint64_t)res->interval_s << 32 |
+			       (uint32_t)res->root_ns_pid),
 		.b = w->generation | (int64_t)res->isa << 32 |
 		     (int64_t)res->files << 40,
 	};

@@ -35,6 +35,7 @@ CLUSTER_TESTS = \
 	%D%/restored.t \
 	%D%/status.t \
 	%D%/held.t \
+	%D%/mounted.t \
 	%D%/revived.t \
 	%D%/unsaved.t
 

@@ -73,9 +73,11 @@ slow "$n_lost" 500000
 preempt "$n_killed" 20 >/dev/null
 preempt "$n_lost" >/dev/null
 
-# There is room for the beginning of a snapshot.
+# There is room for the beginning of a snapshot, beside the job's lease.
 store=$cluster_dir/shared/store
-cluster exec "$n_freed" mount -t tmpfs -o size=8m,mode=1777 tmpfs "$store"
+cluster exec "$n_freed" sh -c "cd '$store' &&
+	mount -t tmpfs -o size=8m,mode=1777 tmpfs '$store' &&
+	tar -c 'private/$freed' | tar -x -C '$store'" || bail "no full store"
 preempt "$n_freed" >/dev/null
 wait_until 30 grep -q 'job goes on: .*No space' "$log"
 ok $? "there is no room for a snapshot" "$(cat "$log")"

@@ -55,6 +55,10 @@ jobcr alice n1 checkpoint "$one" --leave-running >/dev/null
 jobcr alice n2 checkpoint "$two" --leave-running >/dev/null
 shows "^$one .* running  *1 .*MiB" jobcr alice n1 status "$one"
 ok $? "and its snapshot, with what it cost"
+wait_until 20 shows 'needs [0-9]* s, window is 15 s' \
+	jobcr alice n1 status "$one"
+ok $? "asked for by name, whether a preemption leaves time for one" \
+	"$(jobcr alice n1 status "$one" 2>&1)"
 shows ' n1  started  starts$' jobcr alice n3 history "$one" &&
 	shows ' n1  checkpoint  .*request: generation 1' \
 		jobcr alice n3 history "$one"
@@ -63,6 +67,16 @@ ok $? "on any node the history says what happened to it, and where" \
 shows "^$one .* running  *1 " jobcr alice n3 status "$one"
 ok $? "status of one job may be asked anywhere, too" \
 	"$(jobcr alice n3 status "$one" 2>&1)"
+said=$(jobcr alice n3 checkpoint "$one" 2>&1)
+is "$? $said" "4 jobcr: no job $one runs under jobcr on this node \
+(--node NODE: on another one)" "who asks the wrong node is told so"
+said=$(jobcr alice n3 --node n1 check "$one" 2>&1)
+is "$? $said" "0 $one: nothing stands in the way of a checkpoint" \
+	"and may ask the right one"
+shows "^ok  *slurm: plugin  *named in /etc/slurm/plugstack.conf" \
+	jobcr alice n1 check
+ok $? "check finds the plugin in Slurm's configuration" \
+	"$(jobcr alice n1 check 2>&1)"
 ! jobcr bob n3 history "$one" >/dev/null 2>&1
 ok $? "but not to everybody"
 metric() { # name value

@@ -52,11 +52,21 @@ result $? "a jobcrd that was restarted goes on with it"
 has_generation "$rest" 2
 is "$?" 1 "and knows that the other one sleeps"
 
+# Not while it is being saved by itself.
+wait_for 20 jobcr_a checkpoint --kill "$work"
+result $? "the job is ended by a checkpoint"
+jobcr_a restore --detach "$work" >/dev/null
+is "$?" 0 "and restored"
+last=$(ls "$tmp/store/local/$work" | grep '^0[0-9]*$' | tail -n 1)
+wait_for 40 has_generation "$work" "$(expr "$last" + 2)"
+result $? "restored it is saved every second, too"
+
 jobcr_a kill "$work" KILL
 jobcr_a wait "$work"
 is "$?" 137 "the job can be killed"
 jobcr_a kill "$rest" TERM
 jobcr_a wait "$rest"
 is "$?" 143 "so can the other"
+is "$(grep 'not kept' "$tmp/jobcrd.log")" "" "Slurm is not asked about either"
 matches "$(head -n 3 a/work.txt | tr '\n' ' ')" "1 2 3 " "it did its work"
 finish
