@@ -325,6 +325,9 @@ VICTIMS += %D%/victims/sysv_msg.victim
 %C%_victims_sysv_msg_victim_SOURCES = %D%/victims/sysv_msg.c
 %C%_victims_sysv_msg_victim_LDADD = $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/mqueue_messages.victim
+%C%_victims_mqueue_messages_victim_SOURCES = %D%/victims/mqueue_messages.c
+%C%_victims_mqueue_messages_victim_LDADD = $(VICTIM_LIBS)
 VICTIMS += %D%/victims/mqueue.victim
 %C%_victims_mqueue_victim_SOURCES = %D%/victims/mqueue.c
 %C%_victims_mqueue_victim_LDADD = $(VICTIM_LIBS)

@@ -8,6 +8,8 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/path_map.h \
 	%D%/cleanup.h \
 	%D%/clock.h \
+	%D%/copy_out.c \
+	%D%/copy_out.h \
 	%D%/crc32c.c \
 	%D%/crc32c.h \
 	%D%/devpts.c \
@@ -22,6 +24,8 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/place.h \
 	%D%/pty_copy.c \
 	%D%/pty_copy.h \
+	%D%/queue_copy.c \
+	%D%/queue_copy.h \
 	%D%/spans.c \
 	%D%/spans.h \
 	%D%/tty_input.c \

@@ -57,6 +57,8 @@ enum control_op {
 	CONTROL_PTY,      /* with the master of a pseudo terminal of the job,
 			     which stands still; reply: a file with what
 			     util/pty_copy.h says */
+	CONTROL_QUEUE,    /* the same with a POSIX message queue of the job;
+			     util/queue_copy.h */
 };
 
 struct control_request {

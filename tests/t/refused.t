@@ -23,7 +23,7 @@ fi
 		terminal_locked terminal_discipline terminal_given \
 		terminal_held terminal_high terminal_ended shm_names \
 		maps secretmem second_link \
-		removed_directory lease write_lease full_queue named_queue \
+		removed_directory lease write_lease large_queue \
 		notified_queue; do
 		"$roundtrip" -m resume "$victim" "$kind"
 	done
