@@ -778,6 +778,10 @@ UNIT_TESTS += %D%/unit/edited_pidfd
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 
+UNIT_TESTS += %D%/unit/queue_copy
+%C%_unit_queue_copy_SOURCES = %D%/unit/queue_copy.c
+%C%_unit_queue_copy_LDADD = %D%/lib/libtap.a src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/refused_ipc
 %C%_unit_refused_ipc_SOURCES = %D%/unit/refused_ipc.c
 %C%_unit_refused_ipc_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \

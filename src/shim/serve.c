@@ -438,11 +438,11 @@ static bool may_wait(const struct supervisor *s)
 }
 
 /* Who asks may be killed at any time: what is taken out must come back. */
-static int do_copy(enum copy_kind kind, int from, struct control_reply *reply,
-		   int *ret_fd)
+static int do_copy(enum copy_kind kind, int from, pid_t tracer,
+		   struct control_reply *reply, int *ret_fd)
 {
 	struct err err = { 0 };
-	int fd = from < 0 ? -EINVAL : copy_out(kind, from, &err);
+	int fd = from < 0 ? -EINVAL : copy_out(kind, from, tracer, &err);
 
 	if (fd < 0)
 		return fail(reply, fd, err.text);
@@ -474,7 +474,7 @@ static void serve_request(struct supervisor *s, struct client *c,
 	case CONTROL_QUEUE:
 		reply.result =
 			do_copy(req->op == CONTROL_PTY ? COPY_PTY : COPY_QUEUE,
-				*fd, &reply, &terminal[0]);
+				*fd, (pid_t)req->a, &reply, &terminal[0]);
 		fds = (struct carried){ terminal, reply.result == 0,
 					terminal[0] };
 		break;

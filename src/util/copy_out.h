@@ -2,6 +2,8 @@
 #ifndef JOBCR_UTIL_COPY_OUT_H
 #define JOBCR_UTIL_COPY_OUT_H
 
+#include <sys/types.h>
+
 #include "util/err.h"
 
 /*
@@ -13,7 +15,10 @@ enum copy_kind {
 	COPY_QUEUE /* fd: a message queue; see queue_copy.h */
 };
 
-/* Returns a new file with it; -ENOTSUP: nothing was touched. */
-int copy_out(enum copy_kind kind, int fd, struct err *err);
+/*
+ * Returns a new file with it; -ENOTSUP: nothing was touched.  tracer: who
+ * keeps them standing still, and cannot end meanwhile; 0: nobody knows.
+ */
+int copy_out(enum copy_kind kind, int fd, pid_t tracer, struct err *err);
 
 #endif

@@ -18,6 +18,8 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/err.h \
 	%D%/io.c \
 	%D%/io.h \
+	%D%/keep_tracer.c \
+	%D%/keep_tracer.h \
 	%D%/log.c \
 	%D%/log.h \
 	%D%/place.c \

@@ -60,7 +60,10 @@ static int take_one(int queue, struct taken *t)
 	return 1;
 }
 
-/* Nobody else can have it.  Its memory was there a moment ago. */
+/*
+ * Its memory was there a moment ago, and so was its room: should a job run
+ * that stood still, it makes room again.
+ */
 static int put_back(int queue, const uint8_t *data, size_t len,
 		    unsigned int priority)
 {
@@ -69,8 +72,9 @@ static int put_back(int queue, const uint8_t *data, size_t len,
 
 	while ((r = syscall(SYS_mq_timedsend, queue, data, len, priority,
 			    &at_once)) < 0 &&
-	       (errno == EINTR || errno == ENOMEM))
-		if (errno == ENOMEM)
+	       (errno == EINTR || errno == ENOMEM || errno == ETIMEDOUT ||
+		errno == EAGAIN))
+		if (errno != EINTR)
 			nanosleep(&nap, NULL);
 	return r < 0 ? -errno : 0;
 }

@@ -10,6 +10,11 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 
+struct question {
+	enum copy_kind kind;
+	pid_t tracer;
+};
+
 struct answer {
 	int result;
 	struct err err;
@@ -22,12 +27,12 @@ static bool serve(int sock)
 	int fds[2] = { -1, -1 };
 	size_t len, count = 2;
 	struct err err;
-	uint8_t kind;
+	struct question q;
 	int file;
 
-	if (recv_fds(sock, &kind, 1, &len, fds, &count, &err) < 0 || count != 2)
+	if (recv_fds(sock, &q, sizeof(q), &len, fds, &count, &err) < 0 || count != 2)
 		return false;
-	file = copy_out(kind, fds[0], &a.err);
+	file = copy_out(q.kind, fds[0], q.tracer, &a.err);
 	a.result = file < 0 ? file : 0;
 	(void)send_fds(fds[1], &a, sizeof(a), &file, file >= 0, &err);
 	cleanup_close(&file);
@@ -76,14 +81,14 @@ static int receive(int sock, int *ret_file, struct err *err)
 int drive_pty_ask(int sock, enum copy_kind kind, int fd, int *ret_file,
 		  struct err *err)
 {
-	const uint8_t byte = (uint8_t)kind;
+	const struct question q = { kind, gettid() };
 	int pair[2], fds[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(err, "socketpair");
 	fds[0] = fd;
 	fds[1] = pair[1];
-	r = send_fds(sock, &byte, 1, fds, 2, err);
+	r = send_fds(sock, &q, sizeof(q), fds, 2, err);
 	close(pair[1]);
 	if (r == 0)
 		r = receive(pair[0], ret_file, err);
