@@ -366,8 +366,13 @@ static int send_all(int queue, const MqueueMessagesRecord *rec, struct err *err)
 		if (syscall(SYS_mq_timedsend, queue, rec->data.data + at,
 			    (size_t)rec->sizes[i], rec->priorities[i],
 			    &at_once) < 0)
-			return err_sys(err, "put a message of %u bytes back",
-				       rec->sizes[i]);
+			return errno == ETIMEDOUT
+				       ? err_set(err, -EBADMSG,
+						 "more messages than it takes")
+				       : err_sys(err,
+						 "put a message of %u bytes "
+						 "back",
+						 rec->sizes[i]);
 		at += rec->sizes[i];
 	}
 	return 0;
