@@ -325,6 +325,9 @@ VICTIMS += %D%/victims/sysv_msg.victim
 %C%_victims_sysv_msg_victim_SOURCES = %D%/victims/sysv_msg.c
 %C%_victims_sysv_msg_victim_LDADD = $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/lease.victim
+%C%_victims_lease_victim_SOURCES = %D%/victims/lease.c
+%C%_victims_lease_victim_LDADD = $(VICTIM_LIBS)
 VICTIMS += %D%/victims/mqueue_messages.victim
 %C%_victims_mqueue_messages_victim_SOURCES = %D%/victims/mqueue_messages.c
 %C%_victims_mqueue_messages_victim_LDADD = $(VICTIM_LIBS)
@@ -455,6 +458,9 @@ VICTIMS += %D%/victims/epoll.victim
 %C%_victims_epoll_victim_SOURCES = %D%/victims/epoll.c
 %C%_victims_epoll_victim_LDADD = $(VICTIM_LIBS)
 
+check_PROGRAMS += %D%/victims/refused_terminal
+%C%_victims_refused_terminal_SOURCES = %D%/victims/refused_terminal.c
+%C%_victims_refused_terminal_LDADD = $(VICTIM_LIBS)
 check_PROGRAMS += %D%/victims/refused
 %C%_victims_refused_SOURCES = %D%/victims/refused.c
 %C%_victims_refused_LDADD = $(VICTIM_LIBS)
