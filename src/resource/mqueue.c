@@ -253,15 +253,12 @@ static int each_inside(const struct dump_ctx *ctx, queue_fn fn, void *arg,
 static int each_queue(const struct dump_ctx *ctx, queue_fn fn, void *arg,
 		      struct err *err)
 {
-	auto_close int proc_fd = -EBADF;
 	struct ipc_visit visit;
 	int r;
 
 	if (!ipc_is_jobs(ctx))
 		return 0;
-	r = proc_open(ctx->options->ipc_pid, 0, &proc_fd, err);
-	if (r == 0)
-		r = ipc_enter(proc_fd, &visit, err);
+	r = ipc_enter_jobs(ctx, &visit, err);
 	if (r < 0)
 		return r;
 	r = each_inside(ctx, fn, arg, err);

@@ -398,23 +398,22 @@ static int start(struct drive_place *place, const char *dir,
 	char script[] = "exec 7<" PASSWD "; exec /bin/sleep 1000";
 	char *argv[] = { (char *)"/bin/sh", (char *)"-c", script, NULL };
 	char *envp[] = { NULL };
-	int r;
+	int r = drive_start(place, argv, envp, ret, err);
 
 	(void)dir;
-	place->prepare = limit_locks;
-	r = drive_start(place, argv, envp, ret, err);
 	return r < 0 ? r : edited_await_program(*ret, "sleep", err);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct edited_test test = {
 		.cases = cases,
 		.count = ARRAY_SIZE(cases),
 		.mode = 0755,
+		.prepare = limit_locks,
 		.start = start,
 		.restored = restored,
 	};
 
-	return edited_main(&test);
+	return edited_main(argc, argv, &test);
 }

@@ -294,26 +294,15 @@ static const struct edited_case cases[] = {
 	  .more = TAG_SYSV_MESSAGES, .add = message_of_none },
 };
 
-static const char *self;
-
-static int start(struct drive_place *place, const char *dir,
-		 struct drive_job **ret, struct err *err)
-{
-	place->prepare = limit_locks;
-	return edited_start_self(place, dir, self, ret, err);
-}
-
 int main(int argc, char **argv)
 {
 	const struct edited_test test = {
 		.cases = cases,
 		.count = ARRAY_SIZE(cases),
 		.mode = 0777,
-		.start = start,
+		.job = be_job,
+		.prepare = limit_locks,
 	};
 
-	if (argc > 1)
-		return be_job();
-	self = argv[0];
-	return edited_main(&test);
+	return edited_main(argc, argv, &test);
 }
