@@ -18,7 +18,7 @@ fi
 		unix_empty unix_dead unix_epoll unix_waiting unix_relative \
 		netlink inotify inotify_readers inotify_removed pidfd \
 		thread_pidfd io_uring userfaultfd \
-		perf_event namespace shm_names maps secretmem second_link \
+		perf_event namespace shm_names fanotify maps secretmem second_link \
 		removed_directory broken_lease \
 		unlinked_lease write_lease large_queue \
 		notified_queue; do

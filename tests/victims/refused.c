@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -447,6 +448,12 @@ static int open_shm_names(void)
 	return fd < 0 || link(names[0], names[1]) < 0 ? -1 : fd;
 }
 
+/* As an ordinary user may, too. */
+static int open_fanotify(void)
+{
+	return fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_FID, O_RDONLY);
+}
+
 static int open_maps(void)
 {
 	return open("/proc/self/maps", O_RDONLY);
@@ -598,6 +605,7 @@ static const struct {
 	{ "perf_event", "performance counter", open_perf },
 	{ "namespace", "namespace net:[", open_namespace },
 	{ "shm_names", "shared memory with 2 names", open_shm_names },
+	{ "fanotify", "fanotify group", open_fanotify },
 	{ "maps", "/maps is not kept", open_maps },
 	{ "secretmem", "secret memory", open_secret },
 	{ "second_link", "is not at that path any more", open_second_link },
