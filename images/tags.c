@@ -43,6 +43,7 @@ static const struct {
 	{ TAG_SYSV_MSG, &sysv_msg_record__descriptor },
 	{ TAG_SYSV_MESSAGES, &sysv_messages_record__descriptor },
 	{ TAG_MQUEUE, &mqueue_record__descriptor },
+	{ TAG_MQUEUE_MESSAGES, &mqueue_messages_record__descriptor },
 	{ TAG_MQUEUE_FD, &mqueue_fd_record__descriptor },
 	{ TAG_REGS, &regs_record__descriptor },
 	{ TAG_THREAD, &thread_record__descriptor },

@@ -34,6 +34,7 @@
 #define TAG_SYSV_MSG       0x0152u
 #define TAG_SYSV_MESSAGES  0x0153u
 #define TAG_MQUEUE         0x0154u
+#define TAG_MQUEUE_MESSAGES 0x0155u
 #define TAG_REGS           0x0200u
 #define TAG_THREAD         0x0201u
 #define TAG_SCHED          0x0202u

@@ -340,6 +340,12 @@ VICTIMS += %D%/victims/sysv_msg.victim
 %C%_victims_sysv_msg_victim_SOURCES = %D%/victims/sysv_msg.c
 %C%_victims_sysv_msg_victim_LDADD = $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/lease.victim
+%C%_victims_lease_victim_SOURCES = %D%/victims/lease.c
+%C%_victims_lease_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/mqueue_messages.victim
+%C%_victims_mqueue_messages_victim_SOURCES = %D%/victims/mqueue_messages.c
+%C%_victims_mqueue_messages_victim_LDADD = $(VICTIM_LIBS)
 VICTIMS += %D%/victims/mqueue.victim
 %C%_victims_mqueue_victim_SOURCES = %D%/victims/mqueue.c
 %C%_victims_mqueue_victim_LDADD = $(VICTIM_LIBS)
@@ -470,6 +476,9 @@ VICTIMS += %D%/victims/epoll.victim
 %C%_victims_epoll_victim_SOURCES = %D%/victims/epoll.c
 %C%_victims_epoll_victim_LDADD = $(VICTIM_LIBS)
 
+check_PROGRAMS += %D%/victims/refused_terminal
+%C%_victims_refused_terminal_SOURCES = %D%/victims/refused_terminal.c
+%C%_victims_refused_terminal_LDADD = $(VICTIM_LIBS)
 check_PROGRAMS += %D%/victims/refused
 %C%_victims_refused_SOURCES = %D%/victims/refused.c
 %C%_victims_refused_LDADD = $(VICTIM_LIBS)
@@ -794,6 +803,10 @@ UNIT_TESTS += %D%/unit/edited_pidfd
 %C%_unit_edited_pidfd_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS)
+
+UNIT_TESTS += %D%/unit/queue_copy
+%C%_unit_queue_copy_SOURCES = %D%/unit/queue_copy.c
+%C%_unit_queue_copy_LDADD = %D%/lib/libtap.a src/util/libutil.a
 
 UNIT_TESTS += %D%/unit/refused_ipc
 %C%_unit_refused_ipc_SOURCES = %D%/unit/refused_ipc.c

@@ -243,13 +243,14 @@ static int engine_pty_master(void *arg, uint32_t index)
 	return collection_pty_master(d->collection, index);
 }
 
-static int engine_pty_copy(void *arg, int master, struct pty_copy *ret,
-			   struct err *err)
+static int engine_copy_out(void *arg, enum copy_kind kind, int fd,
+			   int *ret_file, struct err *err)
 {
 	const struct dump *d = arg;
 
-	return d->args->pty_copy
-		       ? d->args->pty_copy(d->args->arg, master, ret, err)
+	return d->args->copy_out
+		       ? d->args->copy_out(d->args->arg, kind, fd, ret_file,
+					   err)
 		       : err_set(err, -ENOTSUP,
 				 "no supervisor is there to copy what is in "
 				 "it");
@@ -384,7 +385,7 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 		.sync_later = engine_sync_later,
 		.end_quietly = engine_end_quietly,
 		.pty_master = engine_pty_master,
-		.pty_copy = engine_pty_copy,
+		.copy_out = engine_copy_out,
 		.inode_open = engine_inode_open,
 		.session_tty = engine_session_tty,
 		.ns_group = engine_ns_group,

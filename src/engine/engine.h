@@ -9,7 +9,7 @@
 #include "engine/pace.h"
 #include "model/refusal.h"
 #include "resource/terminal.h"
-#include "util/pty_copy.h"
+#include "util/copy_out.h"
 #include "storage/as_user.h"
 #include "util/err.h"
 #include "util/file_policy.h"
@@ -58,9 +58,9 @@ struct checkpoint_args {
 	const char *const *carry;
 	const char *const *stdio;
 	const struct job_terminal *terminal; /* NULL: it has none */
-	/* What of a pseudo terminal of the tree can only be had by taking it
-	 * out, done by one whose end is that of the tree; NULL: nobody is. */
-	int (*pty_copy)(void *arg, int master, struct pty_copy *ret,
+	/* What of the tree can only be had by taking it out, done by one
+	 * whose end is that of the tree; NULL: nobody is. */
+	int (*copy_out)(void *arg, enum copy_kind kind, int fd, int *ret_file,
 			struct err *err);
 	uint32_t isa; /* it uses no more than x86-64-vN; 0: any feature */
 	enum file_policy files;      /* for its restores */

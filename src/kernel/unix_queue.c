@@ -46,7 +46,26 @@ struct glance {
 	int flags;  /* MSG_* */
 	bool other; /* came with what is not known here */
 	bool plain; /* came with nothing at all */
+	/* NULL, or where the kernel writes down how much was seen. */
+	struct mmsghdr *note;
 };
+
+#define NOT_LOOKED UINT32_MAX
+
+/* Errors that wait are taken away by the second. */
+static ssize_t receive(int fd, struct msghdr *msg, struct mmsghdr *note)
+{
+	const int flags = MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
+	int n;
+
+	if (!note)
+		return recvmsg(fd, msg, flags);
+	note->msg_hdr = *msg;
+	note->msg_len = NOT_LOOKED;
+	n = recvmmsg(fd, note, 1, flags, NULL);
+	*msg = note->msg_hdr;
+	return n == 1 ? (ssize_t)note->msg_len : -1;
+}
 
 static void close_all(int *fds, size_t count)
 {
@@ -118,7 +137,7 @@ static int look(int fd, uint8_t *to, size_t room, struct glance *g,
 	g->sender = (struct ucred){ 0 };
 	g->other = false;
 	g->plain = true;
-	g->len = recvmsg(fd, &msg, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	g->len = receive(fd, &msg, g->note);
 	if (g->len < 0 && errno == EAGAIN)
 		return 0;
 	if (g->len < 0)
@@ -194,8 +213,16 @@ static int set_offset(int fd, int offset, struct err *err)
 struct unix_guard {
 	pid_t pid;
 	int channel;
-	/* Of both: the socket's mark stays when we die here. */
-	volatile bool *keep;
+	struct notes *notes; /* of both */
+};
+
+/*
+ * Whether the socket's mark is to stay when we die.  Of a look that is under
+ * way the kernel itself says whether it was one at an empty packet.
+ */
+struct notes {
+	volatile bool keep;
+	struct mmsghdr look;
 };
 
 /* No other program has these two numbers. */
@@ -250,7 +277,7 @@ static void drop_mark(int fd)
 				 sizeof(none));
 }
 
-static void be_guard(int channel, const volatile bool *keep)
+static void be_guard(int channel, const struct notes *notes)
 {
 	int offset = -1, held = -1;
 	struct err end;
@@ -271,7 +298,7 @@ static void be_guard(int channel, const volatile bool *keep)
 	if (held >= 0)
 		(void)setsockopt(held, SOL_SOCKET, SO_PEEK_OFF, &offset,
 				 sizeof(offset));
-	if (held >= 0 && !*keep)
+	if (held >= 0 && !notes->keep && notes->look.msg_len)
 		drop_mark(held);
 	_exit(0);
 }
@@ -292,7 +319,8 @@ static int guard_prepare(struct unix_guard *g, int ends[2], struct err *err)
 
 	if (page == MAP_FAILED)
 		return err_sys(err, "guard: mmap");
-	g->keep = page;
+	g->notes = page;
+	g->notes->look.msg_len = NOT_LOOKED;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0)
 		return 0;
 	(void)munmap(page, PAGE);
@@ -302,7 +330,7 @@ static int guard_prepare(struct unix_guard *g, int ends[2], struct err *err)
 static void guard_forget(struct unix_guard *g)
 {
 	close(g->channel);
-	(void)munmap((void *)(uintptr_t)g->keep, PAGE);
+	(void)munmap(g->notes, PAGE);
 	free(g);
 }
 
@@ -321,7 +349,7 @@ static int guard_new(struct unix_guard **ret, struct err *err)
 	g->pid = fork();
 	if (g->pid == 0) {
 		hold_only(ends[1]);
-		be_guard(0, g->keep);
+		be_guard(0, g->notes);
 	}
 	close(ends[1]);
 	g->channel = ends[0];
@@ -351,7 +379,7 @@ static int guard_begin(struct unix_guard **guard, int fd, int offset,
 	int r = *guard ? 0 : guard_new(guard, err);
 
 	if (r == 0)
-		*(*guard)->keep = true;
+		(*guard)->notes->keep = true;
 	return r < 0 ? r
 		     : send_fds((*guard)->channel, &offset, sizeof(offset), &fd,
 				1, err);
@@ -448,7 +476,7 @@ struct sight {
 	bool marked;          /* it was before */
 	bool foreign;         /* it has a filter of its own */
 	size_t total, before; /* bytes that wait; those seen so far */
-	volatile bool *keep;  /* see struct unix_guard */
+	struct notes *notes;
 };
 
 /*
@@ -460,21 +488,18 @@ static bool is_end(const struct sight *s, const struct glance *g)
 	return g->len < 0 || (!g->len && s->closed && s->before >= s->total);
 }
 
-/*
- * One more packet that is seen.  Should we die before it is known whether
- * this look has hidden it, the mark stays.
- */
+/* One more packet that is seen; the mark stays if it was an empty one. */
 static int look_at_packet(const struct sight *s, struct glance *g,
-			  const struct unix_queue *q, struct err *err)
+			  struct err *err)
 {
-	bool seen = s->marked || s->foreign;
 	int r;
 
-	for (size_t i = 0; i < q->count && !seen; i++)
-		seen = !q->list[i].len;
-	*s->keep = true;
+	g->note = &s->notes->look;
 	r = look(s->fd, g->data, ROOM, g, err);
-	*s->keep = seen || r < 0 || (!g->len && !is_end(s, g));
+	g->note = NULL;
+	if (r < 0 || (!g->len && !is_end(s, g)))
+		s->notes->keep = true;
+	s->notes->look.msg_len = NOT_LOOKED;
 	return r;
 }
 
@@ -498,7 +523,7 @@ static int look_at_first(const struct sight *s, struct glance *g,
 	int r = set_offset(s->fd, -1, err);
 
 	if (r == 0)
-		r = look_at_packet(s, g, q, err);
+		r = look_at_packet(s, g, err);
 	if (r < 0)
 		return r;
 	close_all(g->fds, g->nfds);
@@ -517,7 +542,7 @@ static int read_packets(struct sight *s, int offset, struct glance *g,
 	int r = set_offset(s->fd, 0, err);
 
 	while (r == 0) {
-		r = look_at_packet(s, g, q, err);
+		r = look_at_packet(s, g, err);
 		if (r < 0 || is_end(s, g))
 			break;
 		s->before += (size_t)g->len;
@@ -527,7 +552,7 @@ static int read_packets(struct sight *s, int offset, struct glance *g,
 		r = look_at_first(s, g, q, offset, err);
 	/* All that the mark told of has been read. */
 	if (r == 0 && !q->hides && !q->count && !s->foreign)
-		*s->keep = false;
+		s->notes->keep = false;
 	return r;
 }
 
@@ -538,16 +563,17 @@ static int read_marked(struct unix_reader *reader, int fd, int type, int offset,
 		.fd = fd,
 		.total = type == SOCK_SEQPACKET ? (size_t)total : 0,
 		.closed = type == SOCK_SEQPACKET && polled(fd, POLLRDHUP),
-		.keep = reader->guard->keep,
+		.notes = reader->guard->notes,
 	};
 	int r = 0;
 
 	s.foreign = filter_of(fd, &s.marked) && !s.marked;
-	if (!s.marked && !s.foreign)
+	s.notes->keep = s.marked || s.foreign;
+	if (!s.notes->keep)
 		r = set_mark(fd, err);
 	if (r == 0)
 		r = read_packets(&s, offset, &reader->glance, q, err);
-	if (!*s.keep)
+	if (!s.notes->keep)
 		drop_mark(fd);
 	return r;
 }

@@ -172,6 +172,14 @@ static int find_again(const struct fd_view *old, bool *ret_there,
 	return 0;
 }
 
+static bool is_carried(const struct dump_ctx *ctx, const struct fd_view *fd,
+		       const char *path)
+{
+	return S_ISREG(fd->stat->st_mode) &&
+	       (file_path_in(ctx->options->carry, path) ||
+		hugetlb_of_file(fd->own_fd) || file_is_named_memory(ctx, fd));
+}
+
 static int file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		      struct refusals *no, struct err *err)
 {
@@ -185,7 +193,7 @@ static int file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 	if (r == 0)
 		r = open_file_check(ctx, fd, no, err);
 	if (r == 0)
-		r = file_lock_check(ctx, fd, no, err);
+		r = file_lock_check(fd, is_carried(ctx, fd, path), no, err);
 	if (r < 0)
 		return r;
 	check_name(fd, there, no);
@@ -217,9 +225,7 @@ static int file_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 		if (r < 0)
 			return r;
 	}
-	if (S_ISREG(fd->stat->st_mode) &&
-	    (file_path_in(ctx->options->carry, path) ||
-	     hugetlb_of_file(fd->own_fd) || file_is_named_memory(ctx, fd)))
+	if (is_carried(ctx, fd, path))
 		r = ghost_put(ctx, fd, path, true, &ghost, err);
 	if (r < 0)
 		return r;
@@ -423,7 +429,7 @@ static int file_late(struct restore_ctx *ctx, struct restore_task *task, int fd,
 	if (r == 0)
 		r = open_file_late(ctx, task, fd, rec->open, err);
 	if (r == 0)
-		r = file_lock_late(task, fd, rec, err);
+		r = file_lock_late(ctx, task, fd, rec, err);
 	return r;
 }
 
@@ -442,10 +448,10 @@ static int file_finish(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_file = {
 	.name = "file",
-	.saved = "path, position, flags, locks; contents where CarryFiles says "
-		 "so, on hugetlbfs and in /dev/shm",
-	.refused =
-		"files that are gone or that their user could not open again",
+	.saved = "path, position, flags, locks, leases for reading; contents "
+		 "where CarryFiles says so, on hugetlbfs and in /dev/shm",
+	.refused = "files that are gone or that their user could not open "
+		   "again, leases for writing",
 	.tag = TAG_FILE,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
+#include "resource/open_file.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
@@ -70,21 +71,37 @@ static bool has_locks(const struct fd_view *fd)
 	       !(fd->flags & O_PATH);
 }
 
-int file_lock_check(const struct dump_ctx *ctx, const struct fd_view *fd,
-		    struct refusals *no, struct err *err)
+/* Whoever breaks it waits, and has a deadline. */
+static bool is_breaking(const struct fd_view *fd)
 {
+	const char *line = strstr(fd->fdinfo, " LEASE ");
+	char state[16];
+
+	return line && sscanf(line, " LEASE %15s", state) == 1 &&
+	       !strcmp(state, "BREAKING");
+}
+
+int file_lock_check(const struct fd_view *fd, bool carried, struct refusals *no,
+		    struct err *err)
+{
+	const char *why = NULL;
 	int lease;
 
-	(void)ctx;
 	if (!has_locks(fd))
 		return 0;
 	lease = fcntl(fd->own_fd, F_GETLEASE);
 	if (lease < 0 && errno != EINVAL)
 		return err_sys(err, "%s: F_GETLEASE", fd->link);
-	if (lease == F_RDLCK || lease == F_WRLCK)
+	if (is_breaking(fd))
+		why = "that somebody waits for";
+	else if (lease == F_WRLCK)
+		why = "for writing";
+	else if (lease == F_RDLCK && carried)
+		why = "whose contents are in the snapshot";
+	if (why)
 		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
 			     "give the lease back (F_SETLEASE, F_UNLCK)",
-			     "lease on %s", fd->link);
+			     "lease on %s, %s", fd->link, why);
 	return 0;
 }
 
@@ -128,6 +145,8 @@ static int add_own(const struct fd_view *fd, FileRecord *rec, struct err *err)
 			r = add(rec, FILE_LOCK__KIND__FLOCK, &line, 0, err);
 		else if (!strcmp(line.kind, "OFDLCK"))
 			r = add(rec, FILE_LOCK__KIND__OPEN_FILE, &line, 0, err);
+		else if (!strcmp(line.kind, "LEASE") && !line.write)
+			r = add(rec, FILE_LOCK__KIND__LEASE, &line, 0, err);
 		else if (strcmp(line.kind, "POSIX") != 0)
 			r = err_set(err, -ENOTSUP, "lock of kind %s",
 				    line.kind);
@@ -222,8 +241,8 @@ static bool lock_fits(const FileLock *lock, uint32_t flags)
 	return mode == O_RDWR || mode == (lock->write ? O_WRONLY : O_RDONLY);
 }
 
-int file_lock_late(struct restore_task *task, int fd, const FileRecord *rec,
-		   struct err *err)
+int file_lock_late(struct restore_ctx *ctx, struct restore_task *task, int fd,
+		   const FileRecord *rec, struct err *err)
 {
 	uint64_t buf = remote_buffer(task->remote);
 	int64_t v;
@@ -233,6 +252,11 @@ int file_lock_late(struct restore_task *task, int fd, const FileRecord *rec,
 		const FileLock *lock = rec->locks[i];
 		struct flock range = as_flock(lock);
 
+		if (lock->kind == FILE_LOCK__KIND__LEASE) {
+			r = open_file_lease(ctx, task, fd, rec->open, err);
+			if (r < 0)
+				return r;
+		}
 		if (lock->kind != FILE_LOCK__KIND__POSIX ||
 		    lock->pid != task->ns_pid ||
 		    !lock_fits(lock, rec->open->flags))

@@ -19,10 +19,18 @@ static bool is_gone(int r)
 	return r == -EIDRM || r == -EINVAL;
 }
 
+int ipc_enter_jobs(const struct dump_ctx *ctx, struct ipc_visit *ret,
+		   struct err *err)
+{
+	auto_close int proc_fd = -EBADF;
+	int r = proc_open(ctx->options->ipc_pid, 0, &proc_fd, err);
+
+	return r < 0 ? r : ipc_enter(proc_fd, ret, err);
+}
+
 int ipc_each(const struct dump_ctx *ctx, enum ipc_kind kind, ipc_object_fn fn,
 	     void *arg, struct err *err)
 {
-	auto_close int proc_fd = -EBADF;
 	auto_free int *ids = NULL;
 	struct ipc_visit visit;
 	size_t count = 0;
@@ -30,9 +38,7 @@ int ipc_each(const struct dump_ctx *ctx, enum ipc_kind kind, ipc_object_fn fn,
 
 	if (!ipc_is_jobs(ctx))
 		return 0;
-	r = proc_open(ctx->options->ipc_pid, 0, &proc_fd, err);
-	if (r == 0)
-		r = ipc_enter(proc_fd, &visit, err);
+	r = ipc_enter_jobs(ctx, &visit, err);
 	if (r < 0)
 		return r;
 	r = ipc_list(kind, &ids, &count, err);

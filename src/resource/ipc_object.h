@@ -16,6 +16,10 @@
 /* Has the tree one of its own?  false: it is the node's, and so are they. */
 bool ipc_is_jobs(const struct dump_ctx *ctx);
 
+/* Enter that of the tree; ipc_leave ends it. */
+int ipc_enter_jobs(const struct dump_ctx *ctx, struct ipc_visit *ret,
+		   struct err *err);
+
 /*
  * Look at all objects of a kind, in the job's namespace; the text of an error
  * names the object.  -EIDRM and -EINVAL of a running job: it is gone.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * POSIX message queues.  Nothing tells what is in one but to take it out, and
- * who is killed between that and putting it back has lost it: only empty ones
- * are saved.
+ * who is killed between that and putting it back has lost it: the supervisor
+ * does it, whose death is the job's (util/queue_copy.h).  All that stands
+ * still waits for nothing there, and a notification is refused: so nobody
+ * sees that the queue was empty.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +22,7 @@
 #include "resource/ipc_object.h"
 #include "resource/open_file.h"
 #include "util/cleanup.h"
-#include "util/io.h"
+#include "util/queue_copy.h"
 
 #ifndef MQUEUE_MAGIC
 #define MQUEUE_MAGIC 0x19800202
@@ -29,47 +31,39 @@
 #define NAME_BYTES 256u
 #define DELETED    " (deleted)"
 /* Of OBJECT_MQUEUE: not only known, but in the image. */
-#define PUT 1
+#define PUT       1
+#define BATCH_MAX 4096 /* messages in one record */
 
 /* A queue by a descriptor of ours that can read. */
 struct queue {
 	char name[NAME_BYTES];
 	struct stat st;
 	struct mq_attr attr;
-	long long notified; /* process that waits for a notification; 0 */
+	struct queue_state state;
 };
 
 static int read_queue(int fd, struct queue *ret, struct err *err)
 {
-	char text[256];
-	const char *at;
-	ssize_t n;
-
 	if (fstat(fd, &ret->st) < 0)
 		return err_sys(err, "fstat");
 	if (mq_getattr((mqd_t)fd, &ret->attr) < 0)
 		return err_sys(err, "mq_getattr");
-	n = pread(fd, text, sizeof(text) - 1, 0);
-	if (n < 0)
-		return err_sys(err, "state of a message queue");
-	text[n] = '\0';
-	at = strstr(text, "NOTIFY_PID:");
-	if (!at)
-		return err_set(err, -ENODATA, "message queue: \"%s\"", text);
-	ret->notified = atoll(at + strlen("NOTIFY_PID:"));
-	return 0;
+	return queue_state_read(fd, &ret->state, err);
 }
 
 static void check_queue(const struct queue *q, pid_t pid, const char *comm,
 			int fd, struct refusals *no)
 {
-	if (q->attr.mq_curmsgs)
+	if (q->state.bytes > QUEUE_COPY_BYTES ||
+	    (q->attr.mq_curmsgs && q->attr.mq_msgsize > QUEUE_COPY_MESSAGE))
 		refusals_add(no, pid, comm, fd,
 			     "let the job receive its messages first",
-			     "the POSIX message queue /%s has %ld messages, "
-			     "which nobody can read without taking them",
-			     q->name, q->attr.mq_curmsgs);
-	if (q->notified)
+			     "the POSIX message queue /%s has messages of %llu "
+			     "bytes, of %ld at the most, more than %u of %u",
+			     q->name, (unsigned long long)q->state.bytes,
+			     q->attr.mq_msgsize, QUEUE_COPY_BYTES,
+			     QUEUE_COPY_MESSAGE);
+	if (q->state.notified)
 		refusals_add(no, pid, comm, fd,
 			     "wait with mq_receive or poll instead",
 			     "the POSIX message queue /%s has a process to "
@@ -84,7 +78,87 @@ static int number_of(const struct dump_ctx *ctx, const struct queue *q,
 			  q->st.st_ino, 0, ret, NULL, err);
 }
 
-static int put_queue(const struct dump_ctx *ctx, const struct queue *q,
+struct batch {
+	MqueueMessagesRecord rec;
+	uint32_t priorities[BATCH_MAX], sizes[BATCH_MAX];
+	uint8_t data[QUEUE_COPY_MESSAGE]; /* none is longer than that */
+};
+
+static int put_batch(const struct dump_ctx *ctx, struct batch *b,
+		     struct err *err)
+{
+	int r = 0;
+
+	if (b->rec.n_sizes)
+		r = img_put(ctx->out, TAG_MQUEUE_MESSAGES, &b->rec.base, err);
+	b->rec.n_priorities = b->rec.n_sizes = b->rec.data.len = 0;
+	return r;
+}
+
+static int add_message(const struct dump_ctx *ctx, struct batch *b, int file,
+		       const struct queue_copy *head, struct err *err)
+{
+	int r = 0;
+
+	if (head->len > sizeof(b->data))
+		return err_set(err, -EBADMSG, "message of %u bytes", head->len);
+	if (b->rec.n_sizes == BATCH_MAX ||
+	    head->len > sizeof(b->data) - b->rec.data.len)
+		r = put_batch(ctx, b, err);
+	if (r < 0)
+		return r;
+	if (read(file, b->data + b->rec.data.len, head->len) != head->len)
+		return err_sys(err, "message of %u bytes", head->len);
+	b->priorities[b->rec.n_priorities++] = head->priority;
+	b->sizes[b->rec.n_sizes++] = head->len;
+	b->rec.data.len += head->len;
+	return 0;
+}
+
+static int put_copy(const struct dump_ctx *ctx, uint32_t queue, int file,
+		    struct err *err)
+{
+	auto_free struct batch *b = malloc(sizeof(*b));
+	struct queue_copy head;
+	ssize_t n = 0;
+	int r = 0;
+
+	if (!b)
+		return err_num(err, ENOMEM, "messages");
+	mqueue_messages_record__init(&b->rec);
+	b->rec.queue = queue;
+	b->rec.priorities = b->priorities;
+	b->rec.sizes = b->sizes;
+	b->rec.data.data = b->data;
+	if (lseek(file, 0, SEEK_SET) < 0)
+		return err_sys(err, "copy of a message queue");
+	while (r == 0 && (n = read(file, &head, sizeof(head))) == sizeof(head))
+		r = add_message(ctx, b, file, &head, err);
+	if (r == 0 && n != 0)
+		r = err_set(err, -EIO, "copy of a message queue");
+	return r < 0 ? r : put_batch(ctx, b, err);
+}
+
+/* own: a descriptor of the queue. */
+static int put_messages(const struct dump_ctx *ctx, const struct queue *q,
+			int own, uint32_t queue, struct err *err)
+{
+	const struct dump_engine *e = ctx->engine;
+	auto_close int both = -EBADF, file = -EBADF;
+	char path[32];
+	int r;
+
+	if (!q->attr.mq_curmsgs)
+		return 0;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", own);
+	both = open(path, O_RDWR | O_CLOEXEC);
+	if (both < 0)
+		return err_sys(err, "open again");
+	r = e->copy_out(e->arg, COPY_QUEUE, both, &file, err);
+	return r < 0 ? r : put_copy(ctx, queue, file, err);
+}
+
+static int put_queue(const struct dump_ctx *ctx, const struct queue *q, int own,
 		     struct err *err)
 {
 	MqueueRecord rec = MQUEUE_RECORD__INIT;
@@ -106,7 +180,8 @@ static int put_queue(const struct dump_ctx *ctx, const struct queue *q,
 	rec.mode = q->st.st_mode & 07777;
 	rec.uid = q->st.st_uid;
 	rec.gid = q->st.st_gid;
-	return img_put(ctx->out, TAG_MQUEUE, &rec.base, err);
+	r = img_put(ctx->out, TAG_MQUEUE, &rec.base, err);
+	return r < 0 ? r : put_messages(ctx, q, own, rec.queue, err);
 }
 
 /* ---- all that have a name -------------------------------------------------
@@ -126,8 +201,9 @@ static int open_queues(struct err *err)
 	return fd < 0 ? err_sys(err, "fsmount mqueue") : fd;
 }
 
+/* own: a descriptor of it. */
 typedef int (*queue_fn)(const struct dump_ctx *ctx, const struct queue *q,
-			void *arg, struct err *err);
+			int own, void *arg, struct err *err);
 
 static int look_at(const struct dump_ctx *ctx, int dir_fd, const char *name,
 		   queue_fn fn, void *arg, struct err *err)
@@ -142,7 +218,7 @@ static int look_at(const struct dump_ctx *ctx, int dir_fd, const char *name,
 		return err_sys(err, "open");
 	(void)snprintf(q.name, sizeof(q.name), "%s", name);
 	r = read_queue(fd, &q, err);
-	return r < 0 ? r : fn(ctx, &q, arg, err);
+	return r < 0 ? r : fn(ctx, &q, fd, arg, err);
 }
 
 static int each_inside(const struct dump_ctx *ctx, queue_fn fn, void *arg,
@@ -177,15 +253,12 @@ static int each_inside(const struct dump_ctx *ctx, queue_fn fn, void *arg,
 static int each_queue(const struct dump_ctx *ctx, queue_fn fn, void *arg,
 		      struct err *err)
 {
-	auto_close int proc_fd = -EBADF;
 	struct ipc_visit visit;
 	int r;
 
 	if (!ipc_is_jobs(ctx))
 		return 0;
-	r = proc_open(ctx->options->ipc_pid, 0, &proc_fd, err);
-	if (r == 0)
-		r = ipc_enter(proc_fd, &visit, err);
+	r = ipc_enter_jobs(ctx, &visit, err);
 	if (r < 0)
 		return r;
 	r = each_inside(ctx, fn, arg, err);
@@ -194,10 +267,11 @@ static int each_queue(const struct dump_ctx *ctx, queue_fn fn, void *arg,
 }
 
 static int check_named(const struct dump_ctx *ctx, const struct queue *q,
-		       void *arg, struct err *err)
+		       int own, void *arg, struct err *err)
 {
 	const uint32_t owner = ctx->options->owner_uid;
 
+	(void)own;
 	(void)err;
 	check_queue(q, 0, "", -1, arg);
 	if (owner && q->st.st_uid != owner)
@@ -214,10 +288,10 @@ static int mqueue_check(const struct dump_ctx *ctx, struct refusals *no,
 }
 
 static int dump_named(const struct dump_ctx *ctx, const struct queue *q,
-		      void *arg, struct err *err)
+		      int own, void *arg, struct err *err)
 {
 	(void)arg;
-	return put_queue(ctx, q, err);
+	return put_queue(ctx, q, own, err);
 }
 
 static int mqueue_dump(const struct dump_ctx *ctx, struct err *err)
@@ -273,6 +347,45 @@ static int mqueue_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 	return fd < 0 ? err_wrap(err, fd, "/%s", name)
 		      : ctx->engine->set_fd(ctx->engine->arg, rec->queue, fd,
 					    err);
+}
+
+/* Nobody else has it yet, and it has the order of the record. */
+static int send_all(int queue, const MqueueMessagesRecord *rec, struct err *err)
+{
+	const struct timespec at_once = { 0, 0 };
+	size_t at = 0;
+
+	if (rec->n_sizes != rec->n_priorities)
+		return err_set(err, -EBADMSG, "messages do not add up");
+	for (size_t i = 0; i < rec->n_sizes; i++) {
+		if (rec->sizes[i] > rec->data.len - at)
+			return err_set(err, -EBADMSG, "messages do not add up");
+		if (syscall(SYS_mq_timedsend, queue, rec->data.data + at,
+			    (size_t)rec->sizes[i], rec->priorities[i],
+			    &at_once) < 0)
+			return errno == ETIMEDOUT
+				       ? err_set(err, -EBADMSG,
+						 "more messages than it takes")
+				       : err_sys(err,
+						 "put a message of %u bytes "
+						 "back",
+						 rec->sizes[i]);
+		at += rec->sizes[i];
+	}
+	return 0;
+}
+
+static int messages_restore(struct restore_ctx *ctx,
+			    const ProtobufCMessage *msg, struct err *err)
+{
+	const MqueueMessagesRecord *rec = (const MqueueMessagesRecord *)msg;
+	const struct restore_engine *e = ctx->engine;
+	int queue = e->get_fd(e->arg, rec->queue);
+
+	if (queue < 0 || !e->find(e->arg, TAG_MQUEUE, rec->queue))
+		return err_set(err, -EBADMSG, "messages without a queue %u",
+			       rec->queue);
+	return send_all(queue, rec, err);
 }
 
 /* ---- those that are open --------------------------------------------------
@@ -356,7 +469,7 @@ static int mqueue_fd_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 		r = number_of(ctx, &q, &rec.queue, err);
 	/* Others may have got its name: it is made before them. */
 	if (r == 0 && !q.st.st_nlink)
-		r = put_queue(ctx, &q, err);
+		r = put_queue(ctx, &q, fd->own_fd, err);
 	return r < 0 ? r : img_put(ctx->out, TAG_MQUEUE_FD, &rec.base, err);
 }
 
@@ -386,15 +499,24 @@ static int mqueue_fd_late(struct restore_ctx *ctx, struct restore_task *task,
 
 const struct resource_ops res_mqueue = {
 	.name = "POSIX message queue",
-	.saved = "empty queues with names, owners and limits",
-	.refused = "queues with messages or a notification (mq_notify), and "
-		   "those of the node",
+	.saved = "queues with names, owners, limits and messages",
+	.refused = "queues with a notification (mq_notify), and those of the "
+		   "node",
+	.changes = "when a queue was used last",
 	.tag = TAG_MQUEUE,
 	.scope = SCOPE_TREE,
 	.stage = STAGE_OPEN,
 	.check_tree = mqueue_check,
 	.dump_tree = mqueue_dump,
 	.restore_file = mqueue_restore,
+};
+
+const struct resource_ops res_mqueue_messages = {
+	.name = "POSIX message queue",
+	.tag = TAG_MQUEUE_MESSAGES,
+	.scope = SCOPE_TREE,
+	.stage = STAGE_OPEN,
+	.restore_file = messages_restore,
 };
 
 const struct resource_ops res_mqueue_fd = {

@@ -185,6 +185,25 @@ static int set_owner(struct restore_ctx *ctx, struct restore_task *task, int fd,
 	return remote_setresuid(task, 0, 0, err);
 }
 
+/* The kernel tells of the lease whoever is the owner, else who takes it. */
+int open_file_lease(struct restore_ctx *ctx, struct restore_task *task, int fd,
+		    const OpenFile *open, struct err *err)
+{
+	static const char what[] = "take the lease again that the job had "
+				   "(nobody may have the file open for "
+				   "writing)";
+	const uid_t uid = ctx->owner->uid;
+	int r = remote_setresuid(task, uid, uid, err);
+
+	if (r == 0)
+		r = remote_fcntl(task, what, fd, F_SETLEASE, F_RDLCK, err);
+	if (r == 0)
+		r = remote_setresuid(task, 0, 0, err);
+	if (r < 0 || open->has_owner_pid)
+		return r;
+	return remote_fcntl(task, "F_SETOWN", fd, F_SETOWN, 0, err);
+}
+
 int open_file_late(struct restore_ctx *ctx, struct restore_task *task, int fd,
 		   const OpenFile *open, struct err *err)
 {

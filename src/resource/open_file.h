@@ -35,6 +35,10 @@ int open_file_apply(int fd, const OpenFile *open, struct err *err);
 int open_file_late(struct restore_ctx *ctx, struct restore_task *task, int fd,
 		   const OpenFile *open, struct err *err);
 
+/* In a task that holds it as fd: a lease for reading, if the user may. */
+int open_file_lease(struct restore_ctx *ctx, struct restore_task *task, int fd,
+		    const OpenFile *open, struct err *err);
+
 /*
  * Which of the step's own descriptors this one is, seen at its holder: 0 to
  * 2, or -1 when it is none of them.

@@ -24,6 +24,7 @@
 #include "resource/pts.h"
 #include "resource/terminal_state.h"
 #include "util/cleanup.h"
+#include "util/pty_copy.h"
 #include "util/devpts.h"
 
 #define MODE 0777
@@ -151,13 +152,16 @@ static int put_pty(const struct dump_ctx *ctx, const struct fd_view *fd,
 {
 	const struct dump_engine *e = ctx->engine;
 	auto_free struct pty_copy *copy = calloc(1, sizeof(*copy));
+	auto_close int file = -EBADF;
 	TerminalState state = TERMINAL_STATE__INIT;
 	struct termios2 settings;
 	int r;
 
 	if (!copy)
 		return err_num(err, ENOMEM, "contents");
-	r = e->pty_copy(e->arg, fd->own_fd, copy, err);
+	r = e->copy_out(e->arg, COPY_PTY, fd->own_fd, &file, err);
+	if (r == 0 && pread(file, copy, sizeof(*copy), 0) != sizeof(*copy))
+		r = err_sys(err, "copy of a pseudo terminal");
 	if (r == 0)
 		r = terminal_state_read(fd->own_fd, &state, &settings, err);
 	if (r == 0 && (copy->input_len > sizeof(copy->input) ||

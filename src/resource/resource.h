@@ -17,7 +17,7 @@
 #include "model/refusal.h"
 #include "resource/restore.h"
 #include "storage/as_user.h"
-#include "util/pty_copy.h"
+#include "util/copy_out.h"
 
 /*
  * One file per kind of kernel object, with its dump and its restore side.
@@ -163,9 +163,9 @@ struct dump_engine {
 	/* A descriptor of the master of /dev/pts/INDEX, owned by the caller;
 	 * -1: no process of the tree has it. */
 	int (*pty_master)(void *arg, uint32_t index);
-	/* What of it can only be had by taking it out, if it stands still.
-	 * -ENOTSUP: nobody is there to do that. */
-	int (*pty_copy)(void *arg, int master, struct pty_copy *ret,
+	/* What can only be had by taking it out, of what stands still: a file
+	 * with it, owned by the caller.  -ENOTSUP: nobody is there to do it. */
+	int (*copy_out)(void *arg, enum copy_kind kind, int fd, int *ret_file,
 			struct err *err);
 	/* Has a process of the tree this inode open? */
 	bool (*inode_open)(void *arg, dev_t dev, uint64_t inode);
@@ -313,6 +313,7 @@ extern const struct resource_ops res_sysv_sem;
 extern const struct resource_ops res_sysv_msg;
 extern const struct resource_ops res_sysv_messages;
 extern const struct resource_ops res_mqueue;
+extern const struct resource_ops res_mqueue_messages;
 
 /* one process */
 extern const struct resource_ops res_process;

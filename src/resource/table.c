@@ -43,6 +43,7 @@ const struct resource_ops *const resource_table[] = {
 	&res_sysv_msg,
 	&res_sysv_messages,
 	&res_mqueue,
+	&res_mqueue_messages,
 
 	/* one process */
 	&res_process,

@@ -14,7 +14,7 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/io.h"
-#include "util/pty_copy.h"
+#include "util/copy_out.h"
 
 /* A killed tree of many processes takes a moment to die. */
 #define LEAVE_WAIT (10 * NSEC_PER_SEC)
@@ -447,10 +447,11 @@ static bool may_wait(const struct supervisor *s)
 }
 
 /* Who asks may be killed at any time: what is taken out must come back. */
-static int do_pty(int master, struct control_reply *reply, int *ret_fd)
+static int do_copy(enum copy_kind kind, int from, pid_t tracer,
+		   struct control_reply *reply, int *ret_fd)
 {
 	struct err err = { 0 };
-	int fd = master < 0 ? -EINVAL : pty_copy_file(master, &err);
+	int fd = from < 0 ? -EINVAL : copy_out(kind, from, tracer, &err);
 
 	if (fd < 0)
 		return fail(reply, fd, err.text);
@@ -479,7 +480,10 @@ static void serve_request(struct supervisor *s, struct client *c,
 					terminal[2] };
 		break;
 	case CONTROL_PTY:
-		reply.result = do_pty(*fd, &reply, &terminal[0]);
+	case CONTROL_QUEUE:
+		reply.result =
+			do_copy(req->op == CONTROL_PTY ? COPY_PTY : COPY_QUEUE,
+				*fd, (pid_t)req->a, &reply, &terminal[0]);
 		fds = (struct carried){ terminal, reply.result == 0,
 					terminal[0] };
 		break;

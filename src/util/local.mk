@@ -10,6 +10,8 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/path_map.h \
 	%D%/cleanup.h \
 	%D%/clock.h \
+	%D%/copy_out.c \
+	%D%/copy_out.h \
 	%D%/crc32c.c \
 	%D%/crc32c.h \
 	%D%/devpts.c \
@@ -18,12 +20,16 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/err.h \
 	%D%/io.c \
 	%D%/io.h \
+	%D%/keep_tracer.c \
+	%D%/keep_tracer.h \
 	%D%/log.c \
 	%D%/log.h \
 	%D%/place.c \
 	%D%/place.h \
 	%D%/pty_copy.c \
 	%D%/pty_copy.h \
+	%D%/queue_copy.c \
+	%D%/queue_copy.h \
 	%D%/spans.c \
 	%D%/spans.h \
 	%D%/tty_input.c \

@@ -58,8 +58,11 @@ enum control_op {
 			     read: the job stands still; value: stopped by
 			     ctrl-S.  A restore: it is made */
 	CONTROL_PTY,      /* with the master of a pseudo terminal of the job,
-			     which stands still; reply: a file with what
+			     which stands still as long as thread a lives, 0:
+			     of whom is not said; reply: a file with what
 			     util/pty_copy.h says */
+	CONTROL_QUEUE,    /* the same with a POSIX message queue of the job;
+			     util/queue_copy.h */
 };
 
 struct control_request {

@@ -268,7 +268,7 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 		.pause = req->has_pause ? (enum engine_pause)req->pause
 					: ENGINE_PAUSE_AUTO,
 		.terminal = w->terminal.slave < 0 ? NULL : &w->terminal,
-		.pty_copy = w->control_fd < 0 ? NULL : work_pty_copy,
+		.copy_out = w->control_fd < 0 ? NULL : work_copy_out,
 		.isa = w->control_fd >= 0 ? w->info.options.isa : 0,
 		.files = w->control_fd >= 0 ? w->info.options.files
 					    : FILES_DEFAULT,

@@ -58,18 +58,23 @@ void work_leave_terminal(struct work *w)
 	cleanup_close(&w->terminal.master);
 }
 
-int work_pty_copy(void *arg, int master, struct pty_copy *ret, struct err *err)
+int work_copy_out(void *arg, enum copy_kind kind, int fd, int *ret_file,
+		  struct err *err)
 {
-	const struct control_request req = { .op = CONTROL_PTY };
+	const struct control_request req = { .op = kind == COPY_QUEUE
+							   ? CONTROL_QUEUE
+							   : CONTROL_PTY };
 	const struct work *w = arg;
 	struct control_reply reply;
 	int fds[3] = { -1, -1, -1 }, r;
 
-	r = control_send_fd(w->control_fd, &req, master, err);
+	r = control_send_fd(w->control_fd, &req, fd, err);
 	if (r == 0)
 		r = control_receive(w->control_fd, &reply, fds, err);
-	if (r == 0 && pread(fds[0], ret, sizeof(*ret), 0) != sizeof(*ret))
-		r = err_sys(err, "copy of a pseudo terminal");
+	if (r == 0 && fds[0] < 0)
+		r = err_set(err, -EPROTO, "the supervisor sends no copy");
+	if (r == 0)
+		*ret_file = take_fd(&fds[0]);
 	for (int i = 0; i < 3; i++)
 		cleanup_close(&fds[i]);
 	return r;

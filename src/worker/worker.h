@@ -72,7 +72,8 @@ int work_find_terminal(struct work *w, struct err *err);
 void work_leave_terminal(struct work *w);
 
 /* For the engine: of a pseudo terminal of the job. */
-int work_pty_copy(void *arg, int master, struct pty_copy *ret, struct err *err);
+int work_copy_out(void *arg, enum copy_kind kind, int fd, int *ret_file,
+		  struct err *err);
 
 /* Keep the capabilities that the operation needs, and no other. */
 int work_drop_capabilities(struct err *err);

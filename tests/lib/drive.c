@@ -469,12 +469,12 @@ static int worker_ready(void *arg, pid_t root_ns_pid, struct err *err)
 	return ask(w->job->sock, OP_RUNNING, root_ns_pid, 0, &rep, err);
 }
 
-static int worker_pty_copy(void *arg, int master, struct pty_copy *ret,
-			   struct err *err)
+static int worker_copy_out(void *arg, enum copy_kind kind, int fd,
+			   int *ret_file, struct err *err)
 {
 	const struct worker *w = arg;
 
-	return drive_pty_ask(w->job->pty_sock, master, ret, err);
+	return drive_pty_ask(w->job->pty_sock, kind, fd, ret_file, err);
 }
 
 static enum pack_policy compression;
@@ -505,7 +505,7 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 				      : ENGINE_PAUSE_AUTO,
 		.shelter = w->shelter ? worker_shelter : NULL,
 		.unshelter = worker_unshelter,
-		.pty_copy = worker_pty_copy,
+		.copy_out = worker_copy_out,
 		.outlived = worker_outlived,
 		.published = w->kill || w->asked ? worker_published : NULL,
 		.arg = w,

@@ -10,24 +10,29 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 
+struct question {
+	enum copy_kind kind;
+	pid_t tracer;
+};
+
 struct answer {
 	int result;
 	struct err err;
 };
 
-/* With the request come the master and where the answer goes. */
+/* With the request come what is to be copied and where the answer goes. */
 static bool serve(int sock)
 {
 	struct answer a = { 0 };
 	int fds[2] = { -1, -1 };
 	size_t len, count = 2;
 	struct err err;
+	struct question q;
 	int file;
-	char c;
 
-	if (recv_fds(sock, &c, 1, &len, fds, &count, &err) < 0 || count != 2)
+	if (recv_fds(sock, &q, sizeof(q), &len, fds, &count, &err) < 0 || count != 2)
 		return false;
-	file = pty_copy_file(fds[0], &a.err);
+	file = copy_out(q.kind, fds[0], q.tracer, &a.err);
 	a.result = file < 0 ? file : 0;
 	(void)send_fds(fds[1], &a, sizeof(a), &file, file >= 0, &err);
 	cleanup_close(&file);
@@ -58,7 +63,7 @@ int drive_pty_start(void)
 	return pair[0];
 }
 
-static int receive(int sock, struct pty_copy *ret, struct err *err)
+static int receive(int sock, int *ret_file, struct err *err)
 {
 	auto_close int file = -EBADF;
 	struct answer a;
@@ -69,23 +74,24 @@ static int receive(int sock, struct pty_copy *ret, struct err *err)
 		*err = a.err;
 	if (r < 0 || a.result < 0)
 		return r < 0 ? r : a.result;
-	return pread(file, ret, sizeof(*ret), 0) == sizeof(*ret)
-		       ? 0
-		       : err_sys(err, "copy");
+	*ret_file = take_fd(&file);
+	return 0;
 }
 
-int drive_pty_ask(int sock, int master, struct pty_copy *ret, struct err *err)
+int drive_pty_ask(int sock, enum copy_kind kind, int fd, int *ret_file,
+		  struct err *err)
 {
+	const struct question q = { kind, gettid() };
 	int pair[2], fds[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(err, "socketpair");
-	fds[0] = master;
+	fds[0] = fd;
 	fds[1] = pair[1];
-	r = send_fds(sock, "p", 1, fds, 2, err);
+	r = send_fds(sock, &q, sizeof(q), fds, 2, err);
 	close(pair[1]);
 	if (r == 0)
-		r = receive(pair[0], ret, err);
+		r = receive(pair[0], ret_file, err);
 	close(pair[0]);
 	return r;
 }

@@ -2,10 +2,10 @@
 #ifndef JOBCR_TESTS_LIB_DRIVE_PTY_H
 #define JOBCR_TESTS_LIB_DRIVE_PTY_H
 
-#include "util/pty_copy.h"
+#include "util/copy_out.h"
 
 /*
- * What a supervisor does for pseudo terminals, by a channel of its own: a
+ * What a supervisor copies out for a checkpoint, by a channel of its own: a
  * worker that is killed leaves nothing there for the next one.
  */
 
@@ -13,6 +13,7 @@
 int drive_pty_start(void);
 
 /* The worker. */
-int drive_pty_ask(int sock, int master, struct pty_copy *ret, struct err *err);
+int drive_pty_ask(int sock, enum copy_kind kind, int fd, int *ret_file,
+		  struct err *err);
 
 #endif

@@ -68,13 +68,17 @@ int edited_start_self(struct drive_place *place, const char *dir,
 	return r < 0 ? r : edited_await_file(output, 1, err);
 }
 
-static int save(struct drive_place *place, const char *dir, const char *image,
-		const struct edited_test *test, struct err *err)
+static int save(struct drive_place *place, const char *dir, const char *self,
+		const char *image, const struct edited_test *test,
+		struct err *err)
 {
 	struct drive_outcome *o = calloc(1, sizeof(*o));
 	struct drive_job *job = NULL;
-	int r = test->start(place, dir, &job, err);
+	int r;
 
+	place->prepare = test->prepare;
+	r = test->start ? test->start(place, dir, &job, err)
+			: edited_start_self(place, dir, self, &job, err);
 	if (r == 0) {
 		r = drive_checkpoint(job, image, true, o);
 		*err = o->err;
@@ -144,14 +148,14 @@ static void try_case(const struct drive_place *place, const char *image,
 		restore(place, image, test, c);
 }
 
-void edited_run(struct drive_place *place, const char *dir,
+void edited_run(struct drive_place *place, const char *dir, const char *self,
 		const struct edited_test *test)
 {
 	char image[100], copy[400];
 	struct err err = { 0 };
 
 	snprintf(image, sizeof(image), "%s/image", dir);
-	if (!ok(save(place, dir, image, test, &err) == 0,
+	if (!ok(save(place, dir, self, image, test, &err) == 0,
 		"a user's job is saved: %s", err.text))
 		return;
 	snprintf(copy, sizeof(copy), "cp -a %s %s.whole", image, image);
@@ -167,19 +171,21 @@ void edited_run(struct drive_place *place, const char *dir,
 	}
 }
 
-int edited_main(const struct edited_test *test)
+int edited_main(int argc, char **argv, const struct edited_test *test)
 {
 	struct drive_place place = { .uid = EDITED_USER,
 				     .gid = EDITED_USER,
 				     .cwd = "/" };
 	char dir[64];
 
+	if (argc > 1 && test->job)
+		return test->job();
 	if (geteuid() != 0)
 		skip_all("needs root");
 	close(temp_dir(dir));
 	if (chmod(dir, test->mode) < 0)
 		return 1;
-	edited_run(&place, dir, test);
+	edited_run(&place, dir, argv[0], test);
 	temp_dir_remove(dir);
 	return done_testing();
 }

@@ -33,7 +33,10 @@ struct edited_test {
 	size_t count;
 	bool first_only; /* edit one record, not all that suit */
 	mode_t mode;     /* of the directory that the snapshot is in */
-	/* Start the job that is saved below dir. */
+	/* What the job is: the test itself, that says something when it is
+	 * ready and then waits.  Or NULL: it is started here, below dir. */
+	int (*job)(void);
+	void (*prepare)(void); /* as of struct drive_place */
 	int (*start)(struct drive_place *place, const char *dir,
 		     struct drive_job **ret, struct err *err);
 	/* Of one that was to be restored, and was; NULL: that will do. */
@@ -55,11 +58,11 @@ int edited_start_self(struct drive_place *place, const char *dir,
 		      const char *self, struct drive_job **ret,
 		      struct err *err);
 
-/* dir: who owns it, and may enter it, is the caller's. */
-void edited_run(struct drive_place *place, const char *dir,
+/* dir: who owns it, and may enter it, is the caller's; self: argv[0]. */
+void edited_run(struct drive_place *place, const char *dir, const char *self,
 		const struct edited_test *test);
 
 /* With a directory of its own; what main returns. */
-int edited_main(const struct edited_test *test);
+int edited_main(int argc, char **argv, const struct edited_test *test);
 
 #endif

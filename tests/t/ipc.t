@@ -137,6 +137,42 @@ configure "PrivateIPC = no"
 	"$tmp/log"
 result $? "no object is made in the node's namespace"
 
+# Messages that the supervisor takes out and puts back.
+cat >"$tmp/queue.py" <<'END'
+import ctypes, os, sys, time
+c = ctypes.CDLL(None, use_errno=True)
+class Attr(ctypes.Structure):
+    _fields_ = [(n, ctypes.c_long) for n in ("flags", "most", "size", "now")] \
+        + [("reserved", ctypes.c_long * 4)]
+attr = Attr(0, 5, 20)
+q = c.mq_open(b"/letters", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600,
+              ctypes.byref(attr))
+for text, priority in ((b"low", 1), (b"first", 4), (b"second", 4)):
+    assert c.mq_send(q, text, len(text), priority) == 0
+print("up", flush=True)
+while not os.path.exists(sys.argv[1] + "/go"):
+    time.sleep(0.01)
+for i in range(3):
+    text = ctypes.create_string_buffer(20)
+    priority = ctypes.c_uint()
+    n = c.mq_receive(q, text, 20, ctypes.byref(priority))
+    print(text.raw[:n].decode(), priority.value, flush=True)
+END
+if command -v python3 >/dev/null; then
+	rm -f "$tmp/go" "$tmp/out"
+	configure ""
+	id=$("$jobcr" run --detach --output "$tmp/out" -- "$(command -v python3)" \
+		"$tmp/queue.py" "$tmp" 2>"$tmp/log")
+	wait_for 20 grep -q up "$tmp/out"
+	"$jobcr" checkpoint "$id" >"$tmp/log" 2>&1 &&
+		"$jobcr" checkpoint "$id" --kill >"$tmp/log" 2>&1
+	result $? "a job with messages in a POSIX queue is saved twice"
+	: >"$tmp/go"
+	"$jobcr" restore "$id" >"$tmp/log" 2>&1 &&
+		printf 'up\nfirst 4\nsecond 4\nlow 1\n' | diff - "$tmp/out" >>"$tmp/log"
+	result $? "and has them in their order"
+fi
+
 # A job of the node's namespace that has nothing there goes on where the site
 # has its jobs, and a segment of the node's is never in its snapshot.
 cat >"$tmp/job" <<'END'

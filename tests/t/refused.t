@@ -18,14 +18,15 @@ fi
 		unix_empty unix_dead unix_epoll unix_waiting unix_relative \
 		netlink inotify inotify_readers inotify_removed pidfd \
 		thread_pidfd io_uring userfaultfd \
-		perf_event namespace terminal \
-		terminal_typed terminal_output terminal_packet \
-		terminal_locked terminal_discipline terminal_given \
-		terminal_held terminal_high terminal_ended shm_names \
-		maps secretmem second_link \
-		removed_directory lease write_lease full_queue named_queue \
+		perf_event namespace shm_names fanotify maps secretmem second_link \
+		removed_directory broken_lease \
+		unlinked_lease write_lease large_queue \
 		notified_queue; do
 		"$roundtrip" -m resume "$victim" "$kind"
+	done
+	for kind in unopened typed output packet locked discipline given held \
+		high ended; do
+		"$roundtrip" -m resume "${victim}_terminal" "$kind"
 	done
 	"$roundtrip" -H -m resume "$victim" queue_of_the_node
 } | awk -f "${top_srcdir:-.}/tests/lib/points.awk"

@@ -14,6 +14,7 @@
 
 #include "../lib/edited.h"
 #include "../lib/tap.h"
+#include "images/files.pb-c.h"
 #include "images/mm.pb-c.h"
 #include "images/process.pb-c.h"
 #include "images/signal.pb-c.h"
@@ -23,6 +24,7 @@
 #include "inject/filters.h"
 #include "util/cleanup.h"
 
+#define PASSWD    "/etc/passwd"
 #define LOCK_MOST (256u << 10)
 
 static void uid_root(ProtobufCMessage *msg)
@@ -151,6 +153,27 @@ static void signal_stop(ProtobufCMessage *msg)
 	rec->actions = realloc(rec->actions,
 			       (rec->n_actions + 1) * sizeof(*rec->actions));
 	rec->actions[rec->n_actions++] = e;
+}
+
+static bool is_passwd(const ProtobufCMessage *msg)
+{
+	const FileRecord *rec = (const FileRecord *)msg;
+
+	return rec->path.len == strlen(PASSWD) &&
+	       !memcmp(rec->path.data, PASSWD, rec->path.len);
+}
+
+/* Whoever would write to it had to wait for the job. */
+static void lease_of_others(ProtobufCMessage *msg)
+{
+	FileRecord *rec = (FileRecord *)msg;
+	FileLock *lock = calloc(1, sizeof(*lock));
+
+	file_lock__init(lock);
+	lock->kind = FILE_LOCK__KIND__LEASE;
+	rec->locks = calloc(1, sizeof(*rec->locks));
+	rec->locks[0] = lock;
+	rec->n_locks = 1;
 }
 
 static bool is_large(const ProtobufCMessage *msg)
@@ -320,6 +343,8 @@ static const struct edited_case cases[] = {
 	  .suits = is_large },
 	{ "much that may be locked, by and by", TAG_VMA, locked,
 	  "LimitMEMLOCK" },
+	{ "a lease on another's file", TAG_FILE, lease_of_others,
+	  "Permission denied", .suits = is_passwd },
 	{ "an action for SIGKILL", TAG_SIGACTION, signal_stop, "signal 9" },
 	{ "a filter of calls", TAG_CREDS, NULL, "only root can install",
 	  .more = TAG_SECCOMP, .add = filter },
@@ -370,25 +395,25 @@ static void restored(const struct edited_case *c, struct drive_job *job)
 static int start(struct drive_place *place, const char *dir,
 		 struct drive_job **ret, struct err *err)
 {
-	char *argv[] = { (char *)"/bin/sleep", (char *)"1000", NULL };
+	char script[] = "exec 7<" PASSWD "; exec /bin/sleep 1000";
+	char *argv[] = { (char *)"/bin/sh", (char *)"-c", script, NULL };
 	char *envp[] = { NULL };
-	int r;
+	int r = drive_start(place, argv, envp, ret, err);
 
 	(void)dir;
-	place->prepare = limit_locks;
-	r = drive_start(place, argv, envp, ret, err);
 	return r < 0 ? r : edited_await_program(*ret, "sleep", err);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct edited_test test = {
 		.cases = cases,
 		.count = ARRAY_SIZE(cases),
 		.mode = 0755,
+		.prepare = limit_locks,
 		.start = start,
 		.restored = restored,
 	};
 
-	return edited_main(&test);
+	return edited_main(argc, argv, &test);
 }

@@ -3,17 +3,41 @@
  * IPC objects of an edited snapshot: none that belongs to another, or exceeds
  * what its user may have, is made.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <mqueue.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/msg.h>
 #include <sys/resource.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <unistd.h>
 
 #include "../lib/edited.h"
 #include "../lib/tap.h"
+#include "images/files.pb-c.h"
 #include "images/ipc.pb-c.h"
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
 #include "images/task.pb-c.h"
 #include "util/cleanup.h"
+
+/* One object of each kind. */
+static int be_job(void)
+{
+	struct mq_attr attr = { .mq_maxmsg = 3, .mq_msgsize = 8 };
+	mqd_t q = mq_open("/edited", O_RDWR | O_CREAT | O_EXCL, 0600, &attr);
+
+	if (shmget(IPC_PRIVATE, 8192, 0600) < 0 ||
+	    semget(IPC_PRIVATE, 3, 0600) < 0 || msgget(IPC_PRIVATE, 0600) < 0 ||
+	    q < 0 || mq_send(q, "one", 3, 1) < 0 || mq_send(q, "two", 3, 1) < 0)
+		return 1;
+	printf("up\n");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
 
 static void shm_of_root(ProtobufCMessage *msg)
 {
@@ -166,6 +190,62 @@ static ProtobufCMessage *message_of_none(pid_t pid, ProtobufCMessage *queue)
 	return &more.messages.base;
 }
 
+static MqueueMessagesRecord *messages(ProtobufCMessage *msg)
+{
+	return (MqueueMessagesRecord *)msg;
+}
+
+static void mq_of_root(ProtobufCMessage *msg)
+{
+	((MqueueRecord *)msg)->uid = 0;
+}
+
+static void mq_in_directory(ProtobufCMessage *msg)
+{
+	((MqueueRecord *)msg)->name.data[0] = '/';
+}
+
+static void mq_of_none(ProtobufCMessage *msg)
+{
+	messages(msg)->queue += 1000;
+}
+
+static void mq_beyond(ProtobufCMessage *msg)
+{
+	messages(msg)->sizes[1] = UINT32_MAX;
+}
+
+static void mq_uneven(ProtobufCMessage *msg)
+{
+	messages(msg)->n_priorities = 1;
+}
+
+static void mq_urgent(ProtobufCMessage *msg)
+{
+	messages(msg)->priorities[0] = 32768;
+}
+
+static void mq_long(ProtobufCMessage *msg)
+{
+	MqueueMessagesRecord *rec = messages(msg);
+
+	free(rec->data.data);
+	rec->data.data = calloc(1, 16);
+	rec->data.len = 16;
+	rec->sizes[0] = 9;
+}
+
+static void mq_many(ProtobufCMessage *msg)
+{
+	MqueueMessagesRecord *rec = messages(msg);
+
+	free(rec->priorities);
+	free(rec->sizes);
+	rec->n_priorities = rec->n_sizes = 4;
+	rec->priorities = calloc(4, sizeof(uint32_t));
+	rec->sizes = calloc(4, sizeof(uint32_t));
+}
+
 static const struct edited_case cases[] = {
 	{ "a segment of root", TAG_SYSV_SHM, shm_of_root, "made by user 0" },
 	{ "a segment of a group", TAG_SYSV_SHM, shm_of_group, "group 42" },
@@ -188,6 +268,20 @@ static const struct edited_case cases[] = {
 	{ "a negative id", TAG_SYSV_SEM, sem_negative, "set -1" },
 	{ "a queue of root", TAG_SYSV_MSG, msg_of_root, "made by user 0" },
 	{ "a queue of any size", TAG_SYSV_MSG, msg_wide, "1073741824 bytes" },
+	{ "a POSIX queue of root", TAG_MQUEUE, mq_of_root, "made by user 0" },
+	{ "one in a directory", TAG_MQUEUE, mq_in_directory, "bad name" },
+	{ "messages of no POSIX queue", TAG_MQUEUE_MESSAGES, mq_of_none,
+	  "without a queue" },
+	{ "messages beyond their data", TAG_MQUEUE_MESSAGES, mq_beyond,
+	  "do not add up" },
+	{ "messages without a priority", TAG_MQUEUE_MESSAGES, mq_uneven,
+	  "do not add up" },
+	{ "a priority that is none", TAG_MQUEUE_MESSAGES, mq_urgent,
+	  "Invalid argument" },
+	{ "a message that is too long", TAG_MQUEUE_MESSAGES, mq_long,
+	  "Message too long" },
+	{ "more messages than it takes", TAG_MQUEUE_MESSAGES, mq_many,
+	  "more messages than it takes" },
 	{ "an undo of no semaphore", TAG_SYSV_SEM, NULL, "no such semaphores",
 	  .more = TAG_SYSV_UNDO, .add = undo_beyond },
 	{ "an undo beyond all values", TAG_SYSV_SEM, NULL, "no such semaphores",
@@ -200,31 +294,15 @@ static const struct edited_case cases[] = {
 	  .more = TAG_SYSV_MESSAGES, .add = message_of_none },
 };
 
-static int start(struct drive_place *place, const char *dir,
-		 struct drive_job **ret, struct err *err)
-{
-	char script[] = "ipcmk -M 8192 && ipcmk -S 3 && ipcmk -Q && "
-			"exec sleep 1000";
-	char *argv[] = { (char *)"/bin/sh", (char *)"-c", script, NULL };
-	char *envp[] = { (char *)"PATH=/usr/bin:/bin", NULL };
-	int r;
-
-	(void)dir;
-	place->prepare = limit_locks;
-	r = drive_start(place, argv, envp, ret, err);
-	return r < 0 ? r : edited_await_program(*ret, "sleep", err);
-}
-
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct edited_test test = {
 		.cases = cases,
 		.count = ARRAY_SIZE(cases),
-		.mode = 0755,
-		.start = start,
+		.mode = 0777,
+		.job = be_job,
+		.prepare = limit_locks,
 	};
 
-	if (access("/usr/bin/ipcmk", X_OK) < 0)
-		skip_all("no ipcmk");
-	return edited_main(&test);
+	return edited_main(argc, argv, &test);
 }

@@ -271,25 +271,14 @@ static const struct edited_case cases[] = {
 	{ "an option that is too long", TAG_UDP, long_option, "socket option" },
 };
 
-static const char *self;
-
-static int start(struct drive_place *place, const char *dir,
-		 struct drive_job **ret, struct err *err)
-{
-	return edited_start_self(place, dir, self, ret, err);
-}
-
 int main(int argc, char **argv)
 {
 	const struct edited_test test = {
 		.cases = cases,
 		.count = ARRAY_SIZE(cases),
 		.mode = 0777,
-		.start = start,
+		.job = be_job,
 	};
 
-	if (argc > 1)
-		return be_job();
-	self = argv[0];
-	return edited_main(&test);
+	return edited_main(argc, argv, &test);
 }

@@ -65,26 +65,15 @@ static void limit_files(void)
 	(void)setrlimit(RLIMIT_NOFILE, &most);
 }
 
-static const char *self;
-
-static int start(struct drive_place *place, const char *dir,
-		 struct drive_job **ret, struct err *err)
-{
-	place->prepare = limit_files;
-	return edited_start_self(place, dir, self, ret, err);
-}
-
 int main(int argc, char **argv)
 {
 	const struct edited_test test = {
 		.cases = cases,
 		.count = ARRAY_SIZE(cases),
 		.mode = 0777,
-		.start = start,
+		.job = be_job,
+		.prepare = limit_files,
 	};
 
-	if (argc > 1)
-		return be_job();
-	self = argv[0];
-	return edited_main(&test);
+	return edited_main(argc, argv, &test);
 }

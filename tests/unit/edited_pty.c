@@ -149,7 +149,7 @@ static void restored(const struct edited_case *c, struct drive_job *job)
 	   "%s is the user's: %o of %u", c->what, st.st_mode, st.st_uid);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct edited_test test = {
 		.cases = cases,
@@ -161,5 +161,5 @@ int main(void)
 
 	if (access(SCRIPT, X_OK) < 0)
 		skip_all("needs script");
-	return edited_main(&test);
+	return edited_main(argc, argv, &test);
 }

@@ -294,7 +294,7 @@ static void leave_socket(const char *dir)
 	close(fd);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct edited_test test = {
 		.cases = cases,
@@ -307,6 +307,7 @@ int main(void)
 	char dir[64], images[64];
 	struct stat st;
 
+	(void)argc;
 	if (geteuid() != 0)
 		skip_all("needs root");
 	dir_fd = temp_dir(dir);
@@ -316,7 +317,7 @@ int main(void)
 	    chmod(images, 0755) < 0)
 		return 1;
 	leave_socket(dir);
-	edited_run(&place, images, &test);
+	edited_run(&place, images, argv[0], &test);
 	ok(lstat(roots_socket, &st) == 0 && S_ISSOCK(st.st_mode) &&
 		   st.st_uid == 0,
 	   "another's socket is where it was");

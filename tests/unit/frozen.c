@@ -33,11 +33,9 @@ static void count_signal(int sig)
 	counters[1]++;
 }
 
-static void test_signal(void)
+/* Waits for ever; counts in [1] signals, in [2] what they have ended. */
+static pid_t spawn_in_epoll(void)
 {
-	struct tree_members members = { 0 };
-	struct frozen_tree tree;
-	struct err err = { 0 };
 	pid_t root;
 
 	reset();
@@ -48,14 +46,24 @@ static void test_signal(void)
 
 		signal(SIGUSR1, count_signal);
 		counters[0] = 1;
-		for (;;) {
+		for (;;)
 			if (epoll_wait(fd, &ev, 1, -1) < 0 && errno == EINTR)
 				counters[2]++;
-		}
 	}
-	members.root_pid = root;
 	await_count(0, 1);
 	await_state(root, 'S');
+	return root;
+}
+
+static void test_signal(void)
+{
+	struct tree_members members = { 0 };
+	struct frozen_tree tree;
+	struct err err = { 0 };
+	pid_t root;
+
+	root = spawn_in_epoll();
+	members.root_pid = root;
 	if (ok(tree_freeze(&members, DEADLINE, &tree, &err) == 0,
 	       "a process in epoll_wait is frozen: %s", err.text)) {
 		kill(root, SIGUSR1);
@@ -73,20 +81,7 @@ static void test_signal_left(void)
 {
 	pid_t root, tracer;
 
-	reset();
-	root = fork_bound();
-	if (root == 0) {
-		struct epoll_event ev;
-		int fd = epoll_create1(0);
-
-		signal(SIGUSR1, count_signal);
-		counters[0] = 1;
-		for (;;)
-			if (epoll_wait(fd, &ev, 1, -1) < 0 && errno == EINTR)
-				counters[2]++;
-	}
-	await_count(0, 1);
-	await_state(root, 'S');
+	root = spawn_in_epoll();
 	tracer = fork_bound();
 	if (tracer == 0) {
 		struct tree_members members = { .root_pid = root };
@@ -283,20 +278,8 @@ static void test_left_away(void)
 	struct err err = { 0 };
 	pid_t root;
 
-	reset();
-	root = fork_bound();
-	if (root == 0) {
-		struct epoll_event ev;
-		int fd = epoll_create1(0);
-
-		signal(SIGUSR1, count_signal);
-		counters[0] = 1;
-		for (;;)
-			(void)epoll_wait(fd, &ev, 1, -1);
-	}
+	root = spawn_in_epoll();
 	members.root_pid = root;
-	await_count(0, 1);
-	await_state(root, 'S');
 	if (ok(tree_freeze(&members, DEADLINE, &tree, &err) == 0,
 	       "a process is frozen: %s", err.text)) {
 		struct frozen_task *task = &tree.tasks[0];

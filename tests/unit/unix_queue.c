@@ -237,31 +237,68 @@ static bool survives(int fd, unsigned int round)
 	}
 	nanosleep(&nap, NULL);
 	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	for (int i = 0; i < 5000 && peek_offset(fd) != -1; i++) {
-		nap.tv_nsec = 1000000;
-		nanosleep(&nap, NULL);
-	}
+	/* The guard, too, which is our child by now. */
+	while (waitpid(-1, NULL, 0) > 0)
+		;
 	return peek_offset(fd) == -1;
+}
+
+/* Who is killed while it reads has seen it, or has not. */
+static bool knows_of_empty(unsigned int round)
+{
+	struct unix_reader *reader = NULL;
+	struct unix_queue q = { 0 };
+	struct err err = { 0 };
+	char text[200];
+	bool known = false;
+	int s[2];
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, s) < 0)
+		abort();
+	for (int i = 0; i < 20; i++)
+		send_with(s[0], "a", -1);
+	send_with(s[0], "", -1);
+	for (int i = 0; i < 20; i++)
+		send_with(s[0], "b", -1);
+	(void)survives(s[1], round);
+	if (unix_reader_new(&reader, &err) == 0 &&
+	    unix_queue_read(reader, s[1], SOCK_DGRAM, &q, &err) == 0) {
+		describe(&q, text, sizeof(text));
+		known = q.hides || strstr(text, "|0:|");
+	}
+	unix_queue_done(&q);
+	unix_reader_free(reader);
+	close(s[0]);
+	close(s[1]);
+	return known;
+}
+
+static void test_killed_at_empty(void)
+{
+	unsigned int good = 0;
+
+	for (unsigned int i = 0; i < 2 * ROUNDS; i++)
+		good += knows_of_empty(i / 2);
+	ok(good == 2 * ROUNDS,
+	   "an empty packet is seen or known of in %u of %d", good, 2 * ROUNDS);
 }
 
 static void test_killed(void)
 {
-	unsigned int good = 0;
+	unsigned int good = 0, clean = 0;
 	int s[2];
 
 	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, s) < 0)
 		abort();
 	for (int i = 0; i < MESSAGES; i++)
 		send_with(s[0], "message", -1);
-	/* Guards are nobody's children then: reap them here. */
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	for (unsigned int i = 0; i < ROUNDS; i++)
+	for (unsigned int i = 0; i < ROUNDS; i++) {
 		good += survives(s[1], i);
-	while (waitpid(-1, NULL, 0) > 0)
-		;
+		clean += !unix_queue_marked(s[1]);
+	}
 	ok(good == ROUNDS, "SO_PEEK_OFF is put back after %u of %d deaths",
 	   good, ROUNDS);
+	ok(clean == ROUNDS, "and no mark is left by %u", clean);
 	close(s[0]);
 	close(s[1]);
 }
@@ -295,6 +332,8 @@ static void test_diag(void)
 
 int main(void)
 {
+	/* Guards outlive who has started them: we reap them. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	test_pieces();
 	test_packets(SOCK_DGRAM, "datagrams");
 	test_packets(SOCK_SEQPACKET, "packets");
@@ -304,6 +343,7 @@ int main(void)
 	test_own_looks(SOCK_SEQPACKET, "packets");
 	test_end();
 	test_killed();
+	test_killed_at_empty();
 	test_diag();
 	return done_testing();
 }

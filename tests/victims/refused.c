@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* refused KIND: opens something that cannot be saved; must not be hurt. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/perf_event.h>
@@ -13,17 +14,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "../lib/victim.h"
@@ -434,147 +434,6 @@ static int open_namespace(void)
 }
 
 /* Nobody has opened the other end: there is no telling what was typed. */
-static int open_terminal(void)
-{
-	return open("/dev/ptmx", O_RDWR | O_NOCTTY);
-}
-
-/* Both ends, which pass on what comes. */
-static int open_terminals(int *ret_slave)
-{
-	int master = open_terminal(), off = 0;
-	struct termios t;
-
-	if (master < 0 || ioctl(master, TIOCSPTLCK, &off) < 0)
-		return -1;
-	*ret_slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_NONBLOCK);
-	if (*ret_slave < 0 || tcgetattr(*ret_slave, &t) < 0)
-		return -1;
-	cfmakeraw(&t);
-	return tcsetattr(*ret_slave, TCSANOW, &t) < 0 ? -1 : master;
-}
-
-static int fill(int from, int to)
-{
-	char much[4090] = { 0 };
-	int there = 0;
-
-	if (write(to, much, sizeof(much)) != sizeof(much))
-		return -1;
-	return victim_until(ioctl(from, FIONREAD, &there) == 0 &&
-			    there == sizeof(much))
-		       ? 0
-		       : -1;
-}
-
-static int open_terminal_typed(void)
-{
-	int slave = -1, master = open_terminals(&slave);
-
-	return fill(slave, master) < 0 ? -1 : master;
-}
-
-static int open_terminal_output(void)
-{
-	int slave = -1, master = open_terminals(&slave);
-
-	return fill(master, slave) < 0 ? -1 : master;
-}
-
-/* A master in packet mode is to be told something. */
-static int open_terminal_packet(void)
-{
-	int slave = -1, master = open_terminals(&slave), on = 1;
-
-	return ioctl(master, TIOCPKT, &on) < 0 || tcflush(slave, TCIFLUSH) < 0
-		       ? -1
-		       : master;
-}
-
-static int open_terminal_locked(void)
-{
-	int slave = -1, master = open_terminals(&slave);
-	struct termios all;
-
-	memset(&all, 0xff, sizeof(all));
-	return ioctl(slave, TIOCSLCKTRMIOS, &all) < 0 ? -1 : master;
-}
-
-/* n_null of the kernel: all is thrown away. */
-static int open_terminal_discipline(void)
-{
-	int slave = -1, master = open_terminals(&slave), discipline = 27;
-
-	return ioctl(slave, TIOCSETD, &discipline) < 0 ? -1 : master;
-}
-
-static int open_terminal_given(void)
-{
-	int slave = -1, master = open_terminals(&slave);
-
-	return fchown(slave, 12345, (gid_t)-1) < 0 ? -1 : master;
-}
-
-#define HIGH 1024 /* numbers below it are saved */
-
-static int open_terminal_held(void)
-{
-	int slave = -1, master = open_terminals(&slave);
-
-	return tcflow(master, TCOOFF) < 0 ? -1 : master;
-}
-
-/* The lowest number that is free is the next one's. */
-static int open_terminal_high(void)
-{
-	const struct rlimit files = { HIGH + 100, HIGH + 100 };
-	int others[HIGH], master, n = 0;
-
-	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
-		return -1;
-	while (n < HIGH && (others[n] = open_terminal()) >= 0)
-		n++;
-	master = open_terminal();
-	while (n)
-		close(others[--n]);
-	return master;
-}
-
-/* Its leader has put a group in the foreground, which is no more. */
-static int open_terminal_ended(void)
-{
-	int slave = -1, master = open_terminals(&slave), go[2];
-	char byte = 0;
-
-	if (master < 0 || pipe(go) < 0)
-		return -1;
-	if (fork() == 0) {
-		pid_t pid;
-
-		(void)signal(SIGTTOU, SIG_IGN);
-		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setsid() < 0 ||
-		    ioctl(slave, TIOCSCTTY, 0) < 0)
-			_exit(1);
-		pid = fork();
-		if (pid == 0) {
-			pause();
-			_exit(0);
-		}
-		if (setpgid(pid, pid) < 0 || tcsetpgrp(slave, pid) < 0 ||
-		    kill(pid, SIGKILL) < 0 || waitpid(pid, NULL, 0) != pid ||
-		    write(go[1], "", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	close(go[1]);
-	if (read(go[0], &byte, 1) != 1)
-		return -1;
-	close(go[0]);
-	close(slave);
-	return master;
-}
-
 static char names[2][64];
 
 /* Which of them is it?  Both go when this has been refused. */
@@ -587,6 +446,12 @@ static int open_shm_names(void)
 			 (int)getpid(), i);
 	fd = open(names[0], O_RDWR | O_CREAT | O_EXCL, 0600);
 	return fd < 0 || link(names[0], names[1]) < 0 ? -1 : fd;
+}
+
+/* As an ordinary user may, too. */
+static int open_fanotify(void)
+{
+	return fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_FID, O_RDONLY);
 }
 
 static int open_maps(void)
@@ -630,6 +495,25 @@ static int open_lease(void)
 	return fcntl(fd, F_SETLEASE, F_RDLCK) < 0 ? -1 : fd;
 }
 
+/* It has been told, and has not answered yet. */
+static int open_broken_lease(void)
+{
+	int fd = open_lease();
+
+	(void)signal(SIGIO, SIG_IGN);
+	return fd >= 0 && open(victim_path("a"), O_RDWR | O_NONBLOCK) < 0 &&
+			       errno == EWOULDBLOCK
+		       ? fd
+		       : -1;
+}
+
+static int open_unlinked_lease(void)
+{
+	int fd = open_lease();
+
+	return unlink(victim_path("a")) < 0 ? -1 : fd;
+}
+
 /* The owner of a lease gets SIGIO, and dies, when anybody opens the file. */
 static int open_write_lease(void)
 {
@@ -655,23 +539,16 @@ static int open_empty_queue(void)
 	return open_queue(NULL);
 }
 
-static int open_full_queue(void)
+/* Only root may have such. */
+static int open_large_queue(void)
 {
-	struct mq_attr attr = { .mq_maxmsg = 2, .mq_msgsize = 8 };
-	int fd = open_queue(&attr);
+	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+	struct mq_attr attr = { .mq_maxmsg = 2, .mq_msgsize = (2 << 20) + 1 };
+	int fd;
 
+	(void)setrlimit(RLIMIT_MSGQUEUE, &none);
+	fd = open_queue(&attr);
 	return mq_send((mqd_t)fd, "message", 8, 7) < 0 ? -1 : fd;
-}
-
-/* Nobody has it open. */
-static int open_named_queue(void)
-{
-	struct mq_attr attr = { .mq_maxmsg = 2, .mq_msgsize = 8 };
-	mqd_t q = mq_open("/named", O_RDWR | O_CREAT | O_EXCL, 0600, &attr);
-
-	if (mq_send(q, "", 0, 0) < 0 || mq_close(q) < 0)
-		return -1;
-	return open("/dev/null", O_RDONLY);
 }
 
 static int open_notified_queue(void)
@@ -727,26 +604,17 @@ static const struct {
 	{ "userfaultfd", "userfaultfd", open_userfaultfd },
 	{ "perf_event", "performance counter", open_perf },
 	{ "namespace", "namespace net:[", open_namespace },
-	{ "terminal", "whose other end nobody has opened", open_terminal },
-	{ "terminal_typed", "much typed input", open_terminal_typed },
-	{ "terminal_output", "much output", open_terminal_output },
-	{ "terminal_packet", "a change of its state", open_terminal_packet },
-	{ "terminal_locked", "settings that are locked", open_terminal_locked },
-	{ "terminal_discipline", "line discipline", open_terminal_discipline },
-	{ "terminal_given", "a file that is not its", open_terminal_given },
-	{ "terminal_held", "a master that is held back", open_terminal_held },
-	{ "terminal_high", "with too high a number", open_terminal_high },
-	{ "terminal_ended", "the foreground group of its terminal",
-	  open_terminal_ended },
 	{ "shm_names", "shared memory with 2 names", open_shm_names },
+	{ "fanotify", "fanotify group", open_fanotify },
 	{ "maps", "/maps is not kept", open_maps },
 	{ "secretmem", "secret memory", open_secret },
 	{ "second_link", "is not at that path any more", open_second_link },
 	{ "removed_directory", "removed directory", open_removed_directory },
-	{ "lease", "lease on", open_lease },
-	{ "write_lease", "lease on", open_write_lease },
-	{ "full_queue", " has 1 messages", open_full_queue },
-	{ "named_queue", "/named has 1 messages", open_named_queue },
+	{ "broken_lease", "that somebody waits for", open_broken_lease },
+	{ "unlinked_lease", "whose contents are in the snapshot",
+	  open_unlinked_lease },
+	{ "write_lease", "for writing", open_write_lease },
+	{ "large_queue", " has messages of 8 bytes", open_large_queue },
 	{ "notified_queue", "a process to notify", open_notified_queue },
 	{ "queue_of_the_node", "message queue", open_empty_queue },
 };
