@@ -214,6 +214,11 @@ UNIT_TESTS += %D%/unit/files
 %C%_unit_files_LDADD = src/resource/libresource.a src/repair/librepair.a \
 	src/model/libmodel.a src/kernel/libkernel.a $(SNAPSHOT_LIBS)
 
+UNIT_TESTS += %D%/unit/local_file
+%C%_unit_local_file_SOURCES = %D%/unit/local_file.c %D%/lib/rig.c %D%/lib/rig.h
+%C%_unit_local_file_LDADD = src/resource/libresource.a src/repair/librepair.a \
+	src/model/libmodel.a src/kernel/libkernel.a $(SNAPSHOT_LIBS)
+
 UNIT_TESTS += %D%/unit/repair
 %C%_unit_repair_SOURCES = %D%/unit/repair.c
 %C%_unit_repair_LDADD = %D%/lib/libtap.a src/repair/librepair.a \
@@ -470,6 +475,7 @@ T_TESTS += %D%/t/unix.t
 T_TESTS += %D%/t/terminal.t
 EXTRA_DIST += %D%/t/terminal.py %D%/lib/terminal.py
 T_TESTS += %D%/t/dev_shm.t
+T_TESTS += %D%/t/local_files.t
 T_TESTS += %D%/t/ipc.t
 T_TESTS += %D%/t/files.t
 
