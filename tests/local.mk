@@ -753,6 +753,12 @@ UNIT_TESTS += %D%/unit/edited_sockets
 %C%_unit_edited_sockets_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/edited_local
+%C%_unit_edited_local_SOURCES = %D%/unit/edited_local.c
+%C%_unit_edited_local_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+
 UNIT_TESTS += %D%/unit/edited_pty
 %C%_unit_edited_pty_SOURCES = %D%/unit/edited_pty.c
 %C%_unit_edited_pty_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \

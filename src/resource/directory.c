@@ -135,7 +135,12 @@ static int directory_restore(struct restore_ctx *ctx,
 	if (r < 0)
 		return err_wrap(err, r, "directory %.*s", (int)rec->path.len,
 				(const char *)rec->path.data);
-	return r ? e->set_fd(e->arg, rec->object, fd, err) : 0;
+	if (!r)
+		return 0;
+	r = e->set_fd(e->arg, rec->object, fd, err);
+	if (r < 0)
+		close(fd);
+	return r;
 }
 
 /* The user may have had no right to make files in it. */

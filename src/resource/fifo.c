@@ -62,7 +62,7 @@ int fifo_fill(const struct dump_ctx *ctx, const struct fd_view *fd,
 
 /* As the user: where root may not, and with the right owner. */
 static int make_at(const struct restore_ctx *ctx, int dir_fd, const char *name,
-		   bool removed, struct err *err)
+		   const PipeRecord *rec, struct err *err)
 {
 	const struct user_id user = {
 		.uid = ctx->owner->uid,
@@ -80,16 +80,21 @@ static int make_at(const struct restore_ctx *ctx, int dir_fd, const char *name,
 	} else {
 		fd = openat(dir_fd, name,
 			    O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-		r = fd < 0 ? err_sys(err, "open a fifo") : fd;
-		if (removed || fd < 0)
+		if (fd < 0)
+			r = err_sys(err, "open a fifo");
+		else if (fchmod(fd, rec->mode) < 0)
+			r = err_sys(err, "fchmod");
+		if (rec->removed || r < 0)
 			(void)unlinkat(dir_fd, name, 0);
 	}
 	as_root();
-	return r;
+	if (r < 0 && fd >= 0)
+		close(fd);
+	return r < 0 ? r : fd;
 }
 
 static int make_in(const struct restore_ctx *ctx, const char *dir,
-		   const char *name, bool removed, struct err *err)
+		   const char *name, const PipeRecord *rec, struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
 	auto_close int dir_fd =
@@ -101,10 +106,10 @@ static int make_in(const struct restore_ctx *ctx, const char *dir,
 
 	if (dir_fd < 0)
 		return dir_fd;
-	fd = make_at(ctx, dir_fd, name, removed, err);
-	if (fd < 0 && removed) {
+	fd = make_at(ctx, dir_fd, name, rec, err);
+	if (fd < 0 && rec->removed) {
 		snprintf(other, sizeof(other), ".jobcr-fifo-%d", (int)getpid());
-		fd = make_at(ctx, dir_fd, other, true, err);
+		fd = make_at(ctx, dir_fd, other, rec, err);
 	}
 	if (fd < 0)
 		return fd;
@@ -132,13 +137,11 @@ static int make_again(const struct restore_ctx *ctx, const PipeRecord *rec,
 		return err_set(err, -EBADMSG, "is no path of a fifo");
 	*slash = '\0';
 	dirs[0] = slash == path ? "/" : path;
-	fd = make_in(ctx, dirs[0], slash + 1, rec->removed, err);
+	fd = make_in(ctx, dirs[0], slash + 1, rec, err);
 	for (size_t i = 1; rec->removed && i < ARRAY_SIZE(dirs) && fd < 0; i++)
-		fd = make_in(ctx, dirs[i], slash + 1, true, err);
+		fd = make_in(ctx, dirs[i], slash + 1, rec, err);
 	if (fd < 0)
 		return err_wrap(err, fd, "make fifo %s again", was);
-	if (fchmod(fd, rec->mode) < 0)
-		return err_sys(err, "fchmod");
 	return take_fd(&fd);
 }
 

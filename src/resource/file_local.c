@@ -122,7 +122,7 @@ int file_local_fill(const struct dump_ctx *ctx, const struct fd_view *fd,
 
 bool file_local_used(const GhostRecord *rec, int handle)
 {
-	return rec->local && (fcntl(handle, F_GETFL) & O_PATH);
+	return rec->local && handle >= 0 && (fcntl(handle, F_GETFL) & O_PATH);
 }
 
 /* Memory of the node does not tell when it was changed by a mapping. */
