@@ -66,6 +66,7 @@ static const struct {
 	{ TAG_TCP_DATA, &tcp_data_record__descriptor },
 	{ TAG_TCP, &tcp_record__descriptor },
 	{ TAG_UDP, &udp_record__descriptor },
+	{ TAG_DIRECTORY, &directory_record__descriptor },
 	{ TAG_TTY, &tty_record__descriptor },
 	{ TAG_PTY, &pty_record__descriptor },
 	{ TAG_PTY_MASTER, &pty_master_record__descriptor },

@@ -57,6 +57,7 @@
 #define TAG_TCP            0x030du
 #define TAG_UDP            0x030eu
 #define TAG_MQUEUE_FD      0x0310u
+#define TAG_DIRECTORY      0x0311u
 #define TAG_TTY            0x0320u
 #define TAG_PTY            0x0321u
 #define TAG_PTY_MASTER     0x0322u

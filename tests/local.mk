@@ -229,6 +229,10 @@ UNIT_TESTS += %D%/unit/files
 UNIT_TESTS += %D%/unit/address_map
 %C%_unit_address_map_SOURCES = %D%/unit/address_map.c
 %C%_unit_address_map_LDADD = %D%/lib/libtap.a src/util/libutil.a
+UNIT_TESTS += %D%/unit/local_file
+%C%_unit_local_file_SOURCES = %D%/unit/local_file.c %D%/lib/rig.c %D%/lib/rig.h
+%C%_unit_local_file_LDADD = src/resource/libresource.a src/repair/librepair.a \
+	src/model/libmodel.a src/kernel/libkernel.a $(SNAPSHOT_LIBS)
 
 UNIT_TESTS += %D%/unit/repair
 %C%_unit_repair_SOURCES = %D%/unit/repair.c
@@ -495,6 +499,7 @@ T_TESTS += %D%/t/unix.t
 T_TESTS += %D%/t/terminal.t
 EXTRA_DIST += %D%/t/terminal.py %D%/lib/terminal.py
 T_TESTS += %D%/t/dev_shm.t
+T_TESTS += %D%/t/local_files.t
 T_TESTS += %D%/t/ipc.t
 T_TESTS += %D%/t/files.t
 
@@ -774,6 +779,13 @@ UNIT_TESTS += %D%/unit/edited_sockets
 %C%_unit_edited_sockets_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS)
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/edited_local
+%C%_unit_edited_local_SOURCES = %D%/unit/edited_local.c
+%C%_unit_edited_local_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+
 UNIT_TESTS += %D%/unit/edited_pty
 %C%_unit_edited_pty_SOURCES = %D%/unit/edited_pty.c
 %C%_unit_edited_pty_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \

@@ -276,17 +276,18 @@ static int take_users(struct conf *conf, cfg_t *cfg, struct err *err)
 	return 0;
 }
 
-static int take_carry(struct conf *conf, cfg_t *cfg, struct err *err)
+/* A list that ends with NULL. */
+static int take_paths(char ***ret, cfg_t *cfg, const char *name,
+		      struct err *err)
 {
-	unsigned int i, n = cfg_size(cfg, "CarryFiles");
+	unsigned int i, n = cfg_size(cfg, name);
 	int r;
 
-	conf->carry = calloc(n + 1, sizeof(char *));
-	if (!conf->carry)
+	*ret = calloc(n + 1, sizeof(char *));
+	if (!*ret)
 		return err_num(err, ENOMEM, "configuration");
 	for (i = 0; i < n; i++) {
-		r = copy(&conf->carry[i], cfg_getnstr(cfg, "CarryFiles", i),
-			 err);
+		r = copy(&(*ret)[i], cfg_getnstr(cfg, name, i), err);
 		if (r < 0)
 			return r;
 	}
@@ -356,6 +357,7 @@ static void take_keeps(struct conf *conf, cfg_t *cfg)
 	(void)parse_keep(cfg_getstr(cfg, "SweepInterval"),
 			 &conf->sweep_interval_s);
 	(void)parse_size(cfg_getstr(cfg, "KeepOutput"), &conf->keep_output);
+	(void)parse_size(cfg_getstr(cfg, "LocalFileSize"), &conf->local_bytes);
 }
 
 /* They have been checked. */
@@ -415,7 +417,9 @@ static int take(struct conf *conf, cfg_t *cfg, struct err *err)
 	if (r == 0)
 		r = take_users(conf, cfg, err);
 	if (r == 0)
-		r = take_carry(conf, cfg, err);
+		r = take_paths(&conf->carry, cfg, "CarryFiles", err);
+	if (r == 0)
+		r = take_paths(&conf->local, cfg, "LocalDirs", err);
 	if (r == 0 && (!conf->cluster || !conf->store_dir || !conf->run_dir))
 		r = err_set(err, -EINVAL,
 			    "ClusterName, StoreDir and RunDir may not be "
@@ -450,7 +454,7 @@ static void set_checks(cfg_t *cfg)
 					     "KeepUnknown", "SweepInterval" };
 	static const char *const paths[] = { "StoreDir", "RunDir",
 					     "MungeSocket", "CarryFiles",
-					     "MetricsFile" };
+					     "LocalDirs", "MetricsFile" };
 	size_t i;
 
 	cfg_set_error_function(cfg, note_error);
@@ -461,6 +465,7 @@ static void set_checks(cfg_t *cfg)
 	for (i = 0; i < ARRAY_SIZE(keeps); i++)
 		cfg_set_validate_func(cfg, keeps[i], check_keep);
 	cfg_set_validate_func(cfg, "KeepOutput", check_size);
+	cfg_set_validate_func(cfg, "LocalFileSize", check_size);
 	cfg_set_validate_func(cfg, "Interval", check_interval);
 	cfg_set_validate_func(cfg, "WindowInterval", check_interval);
 	cfg_set_validate_func(cfg, "MTBF", check_time);
@@ -473,7 +478,7 @@ static void set_checks(cfg_t *cfg)
 
 int conf_load(const char *path, struct conf **ret, struct err *err)
 {
-	char empty[] = "{}";
+	char empty[] = "{}", scratch[] = "{\"/tmp\", \"/var/tmp\"}";
 	cfg_opt_t opts[] = {
 		CFG_STR("ClusterName", "cluster", CFGF_NONE),
 		CFG_STR("NodeName", "", CFGF_NONE),
@@ -484,6 +489,8 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_STR("SlurmUser", "slurm", CFGF_NONE),
 		CFG_STR_LIST("Operators", empty, CFGF_NONE),
 		CFG_STR_LIST("CarryFiles", empty, CFGF_NONE),
+		CFG_STR_LIST("LocalDirs", scratch, CFGF_NONE),
+		CFG_STR("LocalFileSize", "16G", CFGF_NONE),
 		CFG_INT("Port", CONF_DEFAULT_PORT, CFGF_NONE),
 		CFG_INT("Keep", 2, CFGF_NONE),
 		CFG_INT("Readers", 2, CFGF_NONE),
@@ -545,15 +552,19 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 	return 0;
 }
 
+static void free_paths(char **paths)
+{
+	for (char **p = paths; p && *p; p++)
+		free(*p);
+	free(paths);
+}
+
 void conf_free(struct conf *conf)
 {
-	char **p;
-
 	if (!conf)
 		return;
-	for (p = conf->carry; p && *p; p++)
-		free(*p);
-	free(conf->carry);
+	free_paths(conf->carry);
+	free_paths(conf->local);
 	free(conf->operators);
 	free(conf->path);
 	free(conf->cluster);

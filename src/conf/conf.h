@@ -70,6 +70,8 @@ struct conf {
 	uid_t *operators; /* Operators */
 	size_t noperators;
 	char **carry; /* CarryFiles, NULL-terminated */
+	char **local; /* LocalDirs, NULL-terminated */
+	uint64_t local_bytes; /* LocalFileSize */
 };
 
 #define CONF_DEFAULT_PORT 7370

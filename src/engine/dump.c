@@ -357,6 +357,8 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 	d->pages = pages;
 	d->outside = outside;
 	d->options.carry = args->carry;
+	d->options.local = args->local;
+	d->options.local_bytes = args->local_bytes;
 	d->options.stdio = args->stdio;
 	d->options.terminal = args->terminal;
 	d->options.pts_fd = -1;

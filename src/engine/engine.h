@@ -56,6 +56,8 @@ struct checkpoint_args {
 	int dir_fd;
 	const struct user_id *owner;
 	const char *const *carry;
+	const char *const *local; /* as in dump_options */
+	uint64_t local_bytes;
 	const char *const *stdio;
 	const struct job_terminal *terminal; /* NULL: it has none */
 	/* What of the tree can only be had by taking it out, done by one

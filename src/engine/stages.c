@@ -16,7 +16,7 @@ typedef int (*restore_fn)(struct restore_ctx *ctx, struct restore_task *task,
 /* Objects that others are opened from. */
 static bool comes_first(uint32_t tag)
 {
-	return tag == TAG_GHOST || tag == TAG_SHMEM || tag == TAG_PIPE ||
+	return tag == TAG_DIRECTORY || tag == TAG_GHOST || tag == TAG_SHMEM || tag == TAG_PIPE ||
 	       tag == TAG_DEAD_PROCESS || tag == TAG_MQUEUE ||
 	       tag == TAG_TCP_CONNECTION;
 }
@@ -59,7 +59,8 @@ void building_undo(struct building *b)
 {
 	const struct meta *meta = b->plan->meta;
 
-	for (size_t i = 0; b->fds && i < meta->count; i++) {
+	/* Backwards: a directory is empty when what was made in it is gone. */
+	for (size_t i = meta->count; b->fds && i-- > 0;) {
 		const struct meta_entry *e = &meta->entries[i];
 		const struct resource_ops *ops = resource_by_tag(e->tag);
 

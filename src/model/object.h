@@ -25,6 +25,7 @@ enum object_kind {
 	OBJECT_CONNECTION,  /* a, b = inodes of its ends, 0: closed */
 	OBJECT_SOCKET_PATH, /* a = inode of the socket that has it as a name */
 	OBJECT_SOCKET_END,  /* a = inode of the end whose other end it is */
+	OBJECT_DIRECTORY,   /* a = dev, b = inode */
 	OBJECT_WRITTEN,     /* a = dev, b = inode, c = 1: to be synced */
 };
 

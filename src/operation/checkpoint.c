@@ -37,6 +37,11 @@ static void fill_common(const struct conf *conf, WorkerRequest *w)
 	w->pause = (uint32_t)conf->pause;
 	w->has_keep_output = 1;
 	w->keep_output = conf->keep_output;
+	w->local = conf->local;
+	while (conf->local[w->n_local])
+		w->n_local++;
+	w->has_local_bytes = 1;
+	w->local_bytes = conf->local_bytes;
 }
 
 /*

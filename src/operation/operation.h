@@ -71,7 +71,7 @@ int operation_exit_status(int result);
 #define OUTCOME_COPIED \
 	"it has its own copies of files that are not as they were: "
 #define OUTCOME_ASIDE \
-	"what was appended to its files after the snapshot is now in "
+	"what was written to its files after the snapshot is now in "
 
 /* Replies with nothing but a result. */
 int operation_reply_error(const struct operation *op, int result,

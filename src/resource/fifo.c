@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "resource/directory.h"
+#include "resource/file_local.h"
 #include "storage/as_user.h"
 #include "util/cleanup.h"
 
@@ -36,26 +38,31 @@ void fifo_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 			     (unsigned int)fd->stat->st_uid);
 }
 
-void fifo_fill(const struct fd_view *fd, PipeRecord *rec)
+int fifo_fill(const struct dump_ctx *ctx, const struct fd_view *fd,
+	      PipeRecord *rec, struct err *err)
 {
 	const size_t mark = strlen(deleted_mark);
 
 	rec->has_path = 1;
 	rec->path.data = (uint8_t *)fd->link;
 	rec->path.len = strlen(fd->link);
-	if (!is_removed(fd))
-		return;
+	rec->mode = fd->stat->st_mode & 0777;
+	if (!is_removed(fd)) {
+		rec->has_mode = file_place_is_local(
+			ctx, fd->task, fd->link, fd->own_fd, fd->stat);
+		return directories_put(ctx, fd->task, fd->link, err);
+	}
 	if (rec->path.len > mark &&
 	    !strcmp(fd->link + rec->path.len - mark, deleted_mark))
 		rec->path.len -= mark;
 	rec->has_removed = rec->removed = 1;
 	rec->has_mode = 1;
-	rec->mode = fd->stat->st_mode & 0777;
+	return 0;
 }
 
 /* As the user: where root may not, and with the right owner. */
 static int make_at(const struct restore_ctx *ctx, int dir_fd, const char *name,
-		   struct err *err)
+		   const PipeRecord *rec, struct err *err)
 {
 	const struct user_id user = {
 		.uid = ctx->owner->uid,
@@ -73,15 +80,21 @@ static int make_at(const struct restore_ctx *ctx, int dir_fd, const char *name,
 	} else {
 		fd = openat(dir_fd, name,
 			    O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-		r = fd < 0 ? err_sys(err, "open a fifo") : fd;
-		(void)unlinkat(dir_fd, name, 0);
+		if (fd < 0)
+			r = err_sys(err, "open a fifo");
+		else if (fchmod(fd, rec->mode) < 0)
+			r = err_sys(err, "fchmod");
+		if (rec->removed || r < 0)
+			(void)unlinkat(dir_fd, name, 0);
 	}
 	as_root();
-	return r;
+	if (r < 0 && fd >= 0)
+		close(fd);
+	return r < 0 ? r : fd;
 }
 
 static int make_in(const struct restore_ctx *ctx, const char *dir,
-		   const char *name, struct err *err)
+		   const char *name, const PipeRecord *rec, struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
 	auto_close int dir_fd =
@@ -93,10 +106,10 @@ static int make_in(const struct restore_ctx *ctx, const char *dir,
 
 	if (dir_fd < 0)
 		return dir_fd;
-	fd = make_at(ctx, dir_fd, name, err);
-	if (fd < 0) {
+	fd = make_at(ctx, dir_fd, name, rec, err);
+	if (fd < 0 && rec->removed) {
 		snprintf(other, sizeof(other), ".jobcr-fifo-%d", (int)getpid());
-		fd = make_at(ctx, dir_fd, other, err);
+		fd = make_at(ctx, dir_fd, other, rec, err);
 	}
 	if (fd < 0)
 		return fd;
@@ -105,7 +118,7 @@ static int make_in(const struct restore_ctx *ctx, const char *dir,
 	return take_fd(&fd);
 }
 
-static int make_removed(const struct restore_ctx *ctx, const PipeRecord *rec,
+static int make_again(const struct restore_ctx *ctx, const PipeRecord *rec,
 			const char *was, struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
@@ -124,12 +137,11 @@ static int make_removed(const struct restore_ctx *ctx, const PipeRecord *rec,
 		return err_set(err, -EBADMSG, "is no path of a fifo");
 	*slash = '\0';
 	dirs[0] = slash == path ? "/" : path;
-	for (size_t i = 0; i < ARRAY_SIZE(dirs) && fd < 0; i++)
-		fd = make_in(ctx, dirs[i], slash + 1, err);
+	fd = make_in(ctx, dirs[0], slash + 1, rec, err);
+	for (size_t i = 1; rec->removed && i < ARRAY_SIZE(dirs) && fd < 0; i++)
+		fd = make_in(ctx, dirs[i], slash + 1, rec, err);
 	if (fd < 0)
-		return err_wrap(err, fd, "make removed fifo %s again", was);
-	if (fchmod(fd, rec->mode) < 0)
-		return err_sys(err, "fchmod");
+		return err_wrap(err, fd, "make fifo %s again", was);
 	return take_fd(&fd);
 }
 
@@ -157,9 +169,13 @@ int fifo_open(const struct restore_ctx *ctx, const PipeRecord *rec,
 {
 	auto_free char *path =
 		strndup((const char *)rec->path.data, rec->path.len);
+	int r = 0;
 
 	if (!path)
 		return err_num(err, ENOMEM, "path");
-	return rec->removed ? make_removed(ctx, rec, path, err)
-			    : open_there(ctx, path, err);
+	if (!rec->removed)
+		r = open_there(ctx, path, err);
+	return rec->removed || (r == -ENOENT && rec->has_mode)
+		       ? make_again(ctx, rec, path, err)
+		       : r;
 }

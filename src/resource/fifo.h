@@ -15,8 +15,9 @@
 void fifo_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		struct refusals *no);
 
-/* Where it was, and how: the record borrows from fd. */
-void fifo_fill(const struct fd_view *fd, PipeRecord *rec);
+/* Where it was, and how: the record borrows from fd.  Notes its directories. */
+int fifo_fill(const struct dump_ctx *ctx, const struct fd_view *fd,
+	      PipeRecord *rec, struct err *err);
 
 /*
  * Empty, and for reading and writing; one that was removed is made again and

@@ -15,11 +15,13 @@
 #include "images/tags.h"
 #include "kernel/hugetlb.h"
 #include "resource/build_id.h"
+#include "resource/directory.h"
 #include "resource/file_image.h"
+#include "resource/file_local.h"
 #include "resource/file_lock.h"
 #include "resource/file_tail.h"
+#include "resource/ghost_image.h"
 #include "resource/open_file.h"
-#include "resource/resource.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 
@@ -177,7 +179,8 @@ static bool is_carried(const struct dump_ctx *ctx, const struct fd_view *fd,
 {
 	return S_ISREG(fd->stat->st_mode) &&
 	       (file_path_in(ctx->options->carry, path) ||
-		hugetlb_of_file(fd->own_fd) || file_is_named_memory(ctx, fd));
+		hugetlb_of_file(fd->own_fd) || file_is_named_memory(ctx, fd) ||
+		file_is_local(ctx, fd, path));
 }
 
 static int file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
@@ -198,12 +201,26 @@ static int file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		return r;
 	check_name(fd, there, no);
 	file_check_outside(ctx, fd, no);
+	file_local_check(ctx, fd, path, no);
 	/* To open it may break a lease, or be watched: the job must not notice.
 	 */
 	if (!is_written(fd) || no->total)
 		return 0;
 	r = fd->task->leader ? 0 : begin_write_back(fd, err);
 	return r < 0 ? r : note_written(ctx, fd, err);
+}
+
+static int put_directories(const struct dump_ctx *ctx, const struct fd_view *fd,
+			   const char *path, struct err *err)
+{
+	auto_free char *whole = NULL;
+
+	if (asprintf(&whole, "%s%s", path,
+		     S_ISDIR(fd->stat->st_mode) ? "/" : "") < 0) {
+		whole = NULL;
+		return err_num(err, ENOMEM, "path");
+	}
+	return directories_put(ctx, fd->task, whole, err);
 }
 
 static int file_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
@@ -225,7 +242,8 @@ static int file_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 		if (r < 0)
 			return r;
 	}
-	if (is_carried(ctx, fd, path))
+	r = put_directories(ctx, fd, path, err);
+	if (r == 0 && is_carried(ctx, fd, path))
 		r = ghost_put(ctx, fd, path, true, &ghost, err);
 	if (r < 0)
 		return r;
@@ -284,10 +302,22 @@ static int verify_output(int fd, const FileRecord *rec, const struct stat *st,
 	return 0;
 }
 
-/* Its contents are the job's work. */
-static bool is_output(const FileRecord *rec)
+/* What was found at its path, and not contents that travelled. */
+static bool is_found(const struct restore_ctx *ctx, const FileRecord *rec)
 {
-	return S_ISREG(rec->mode) && !rec->has_ghost &&
+	const struct restore_engine *e = ctx->engine;
+	const GhostRecord *ghost;
+
+	if (!rec->has_ghost)
+		return true;
+	ghost = (const GhostRecord *)e->find(e->arg, TAG_GHOST, rec->ghost);
+	return ghost && file_local_used(ghost, e->get_fd(e->arg, rec->ghost));
+}
+
+/* Its contents are the job's work. */
+static bool is_output(const struct restore_ctx *ctx, const FileRecord *rec)
+{
+	return S_ISREG(rec->mode) && is_found(ctx, rec) &&
 	       !(rec->open->flags & O_PATH) &&
 	       rec->fs_magic != PROC_SUPER_MAGIC &&
 	       rec->fs_magic != SYSFS_MAGIC &&
@@ -329,7 +359,7 @@ static int open_named(const struct restore_ctx *ctx, const FileRecord *rec,
 	if (fd < 0)
 		return fd;
 	r = verify(fd, rec, err);
-	if (r == 0 && is_output(rec))
+	if (r == 0 && is_output(ctx, rec))
 		r = file_tail_check(ctx, rec, fd, err);
 	if (r == 0)
 		r = open_file_apply(fd, rec->open, err);
@@ -386,8 +416,8 @@ static int file_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 
 	if (!path)
 		return err_num(err, ENOMEM, "path");
-	fd = rec->has_ghost ? open_ghost(ctx, rec, path, err)
-			    : open_named(ctx, rec, path, err);
+	fd = is_found(ctx, rec) ? open_named(ctx, rec, path, err)
+				: open_ghost(ctx, rec, path, err);
 	if (fd < 0)
 		return fd;
 	r = file_lock_restore(fd, rec, err);
@@ -407,7 +437,8 @@ static int set_ghost_time(const struct restore_ctx *ctx, uint32_t ghost,
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
 	char path[32];
 
-	if (!rec || (rec->linked && !rec->origin))
+	if (!rec || (rec->linked && !rec->origin) ||
+	    file_local_used(rec, e->get_fd(e->arg, ghost)))
 		return 0;
 	times[1].tv_sec = rec->mtime_ns / second;
 	times[1].tv_nsec = rec->mtime_ns % second;
@@ -440,7 +471,7 @@ static int file_finish(struct restore_ctx *ctx, struct restore_task *task,
 	const FileRecord *rec = (const FileRecord *)msg;
 	const struct restore_engine *e = ctx->engine;
 
-	if (!is_output(rec) || (rec->open->flags & O_ACCMODE) == O_RDONLY)
+	if (!is_output(ctx, rec) || (rec->open->flags & O_ACCMODE) == O_RDONLY)
 		return 0;
 	return file_tail_put_aside(ctx, rec,
 				   e->get_fd(e->arg, rec->open->object), err);
@@ -449,7 +480,8 @@ static int file_finish(struct restore_ctx *ctx, struct restore_task *task,
 const struct resource_ops res_file = {
 	.name = "file",
 	.saved = "path, position, flags, locks, leases for reading; contents "
-		 "where CarryFiles says so, on hugetlbfs and in /dev/shm",
+		 "where CarryFiles says so, on hugetlbfs, in /dev/shm, and of "
+		 "the user's own in LocalDirs and on tmpfs",
 	.refused = "files that are gone or that their user could not open "
 		   "again, leases for writing",
 	.tag = TAG_FILE,

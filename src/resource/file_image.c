@@ -6,6 +6,7 @@
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -220,10 +221,28 @@ bool file_is_named_memory(const struct dump_ctx *ctx, const struct fd_view *fd)
 	       (!owner || fd->stat->st_uid == owner);
 }
 
+/*
+ * File systems on disks use the number of an inode again at once.  Memory does
+ * not, and its origins have always been without.
+ */
+static const char *birth_of(const char *path, char text[64])
+{
+	struct statx st;
+	struct statfs fs;
+
+	*text = '\0';
+	if (statfs(path, &fs) == 0 && fs.f_type != TMPFS_MAGIC &&
+	    statx(AT_FDCWD, path, 0, STATX_BTIME, &st) == 0 &&
+	    (st.stx_mask & STATX_BTIME))
+		snprintf(text, 64, " %lld.%09u", (long long)st.stx_btime.tv_sec,
+			 st.stx_btime.tv_nsec);
+	return text;
+}
+
 int file_origin(int fd, char **ret, struct err *err)
 {
 	auto_free char *boot = NULL;
-	char path[32], text[ORIGIN_BYTES];
+	char path[32], text[ORIGIN_BYTES], birth[64];
 	struct stat st;
 	ssize_t n;
 	int r;
@@ -241,8 +260,9 @@ int file_origin(int fd, char **ret, struct err *err)
 	if (r < 0)
 		return r;
 	boot[strcspn(boot, "\n")] = '\0';
-	if (asprintf(ret, "%s %u:%u %llu", boot, major(st.st_dev),
-		     minor(st.st_dev), (unsigned long long)st.st_ino) < 0) {
+	if (asprintf(ret, "%s %u:%u %llu%s", boot, major(st.st_dev),
+		     minor(st.st_dev), (unsigned long long)st.st_ino,
+		     birth_of(path, birth)) < 0) {
 		*ret = NULL;
 		return err_num(err, ENOMEM, "origin");
 	}
@@ -397,65 +417,4 @@ int file_put(const struct dump_ctx *ctx, const struct fd_view *fd,
 		r = img_put(ctx->out, TAG_FILE, &rec.base, err);
 	file_lock_free(&rec);
 	return r;
-}
-
-static int put_contents(const struct dump_ctx *ctx, const struct fd_view *fd,
-			GhostRecord *rec, struct err *err)
-{
-	const struct dump_engine *e = ctx->engine;
-	uint8_t digest[DIGEST_BYTES];
-	auto_close int reader = file_open_reader(fd, err);
-	int r;
-
-	if (reader < 0)
-		return reader;
-	if (rec->linked && !rec->origin) {
-		r = file_digest(reader, rec->size, digest, err);
-		if (r < 0)
-			return r;
-		rec->has_digest = 1;
-		rec->digest.data = digest;
-		rec->digest.len = sizeof(digest);
-	}
-	r = img_put(ctx->out, TAG_GHOST, &rec->base, err);
-	if (r < 0 || !rec->size)
-		return r;
-	return e->pages_of_fd(e->arg, rec->object, reader, rec->size, err);
-}
-
-int ghost_put(const struct dump_ctx *ctx, const struct fd_view *fd,
-	      const char *path, bool linked, uint32_t *ret_object,
-	      struct err *err)
-{
-	GhostRecord rec = GHOST_RECORD__INIT;
-	auto_free char *origin = NULL;
-	struct stat st;
-	bool first;
-	int r;
-
-	if (fstat(fd->own_fd, &st) < 0)
-		return err_sys(err, "fstat");
-	r = object_get(ctx->objects, OBJECT_GHOST, st.st_dev, st.st_ino, 0,
-		       ret_object, &first, err);
-	if (r < 0 || !first)
-		return r;
-	rec.object = *ret_object;
-	rec.path.data = (uint8_t *)path;
-	rec.path.len = strlen(path);
-	rec.size = (uint64_t)st.st_size;
-	rec.mode = st.st_mode;
-	rec.uid = st.st_uid;
-	rec.gid = st.st_gid;
-	rec.mtime_ns = mtime_ns(&st);
-	rec.linked = linked;
-	rec.tail = (uint32_t)(rec.size % IMAGE_PAGE);
-	rec.page_size = hugetlb_of_file(fd->own_fd);
-	rec.has_page_size = rec.page_size != 0;
-	if (linked && file_is_named_memory(ctx, fd)) {
-		r = file_origin(fd->own_fd, &origin, err);
-		if (r < 0)
-			return r;
-		rec.origin = origin;
-	}
-	return put_contents(ctx, fd, &rec, err);
 }

@@ -54,11 +54,8 @@ int file_origin(int fd, char **ret, struct err *err);
 /* Of a file made again; where the kernel keeps no such note it is lost. */
 void file_note_origin(int fd, const char *origin);
 
-/* Write the records. */
+/* Write the record. */
 int file_put(const struct dump_ctx *ctx, const struct fd_view *fd,
 	     const char *path, uint32_t ghost, struct err *err);
-int ghost_put(const struct dump_ctx *ctx, const struct fd_view *fd,
-	      const char *path, bool linked, uint32_t *ret_object,
-	      struct err *err);
 
 #endif

@@ -17,6 +17,7 @@
 #include "images/limits.h"
 #include "images/process.pb-c.h"
 #include "images/tags.h"
+#include "resource/directory.h"
 #include "resource/resource.h"
 #include "util/cleanup.h"
 
@@ -100,6 +101,21 @@ static int fs_check(const struct dump_ctx *ctx, const struct task_view *task,
 	return 0;
 }
 
+static int put_directories(const struct dump_ctx *ctx,
+			   const struct task_view *task, const struct cwd *cwd,
+			   struct err *err)
+{
+	auto_free char *path = NULL;
+
+	if (cwd->deleted)
+		return 0;
+	if (asprintf(&path, "%s/", cwd->path) < 0) {
+		path = NULL;
+		return err_num(err, ENOMEM, "path");
+	}
+	return directories_put(ctx, task, path, err);
+}
+
 static int fs_dump(const struct dump_ctx *ctx, const struct task_view *task,
 		   struct err *err)
 {
@@ -118,7 +134,9 @@ static int fs_dump(const struct dump_ctx *ctx, const struct task_view *task,
 	rec.cwd.len = strlen(cwd.path);
 	rec.cwd_deleted = cwd.deleted;
 	rec.umask = task->status->umask;
-	r = img_put(ctx->out, TAG_FS, &rec.base, err);
+	r = put_directories(ctx, task, &cwd, err);
+	if (r == 0)
+		r = img_put(ctx->out, TAG_FS, &rec.base, err);
 	free(cwd.path);
 	return r;
 }

@@ -16,7 +16,9 @@
 #include "images/tags.h"
 #include "kernel/hugetlb.h"
 #include "resource/file_image.h"
+#include "resource/file_local.h"
 #include "resource/file_lock.h"
+#include "resource/ghost_image.h"
 #include "resource/open_file.h"
 #include "resource/resource.h"
 #include "snapshot/snapshot.h"
@@ -329,9 +331,9 @@ static int set_mode(const struct restore_ctx *ctx, int fd,
 
 /*
  * Remember it without the right to write: a program that is open for writing
- * cannot be executed.
+ * cannot be executed.  See file_local_used about O_PATH.
  */
-static int keep(const struct restore_ctx *ctx, uint32_t object, int fd,
+static int keep(const struct restore_ctx *ctx, const GhostRecord *rec, int fd,
 		struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
@@ -339,10 +341,10 @@ static int keep(const struct restore_ctx *ctx, uint32_t object, int fd,
 	int handle;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	handle = open(path, O_PATH | O_CLOEXEC);
+	handle = open(path, (rec->local ? O_RDONLY : O_PATH) | O_CLOEXEC);
 	if (handle < 0)
 		return err_sys(err, "open again");
-	return e->set_fd(e->arg, object, handle, err);
+	return e->set_fd(e->arg, rec->object, handle, err);
 }
 
 static int make(const struct restore_ctx *ctx, const GhostRecord *rec,
@@ -369,7 +371,7 @@ static int make(const struct restore_ctx *ctx, const GhostRecord *rec,
 		r = set_mode(ctx, fd, rec, err);
 	if (r == 0)
 		r = e->set_data_fd(e->arg, rec->object, fd, err);
-	return r < 0 ? r : keep(ctx, rec->object, fd, err);
+	return r < 0 ? r : keep(ctx, rec, fd, err);
 }
 
 /* 1: the file of that name has these contents and is taken; else 0. */
@@ -395,7 +397,7 @@ static int use_existing(const struct restore_ctx *ctx, const GhostRecord *rec,
 		return 0;
 	r = e->set_data_fd(e->arg, rec->object, -1, err);
 	if (r == 0)
-		r = keep(ctx, rec->object, fd, err);
+		r = keep(ctx, rec, fd, err);
 	return r < 0 ? r : 1;
 }
 
@@ -434,7 +436,7 @@ static int make_named(const struct restore_ctx *ctx, const GhostRecord *rec,
 	if (!dir || rec->page_size != IMAGE_PAGE)
 		return err_set(err, -EBADMSG, "is no path of a file");
 	fd = e->open_here(e->arg, path, flags, 0600, err);
-	if (fd == -EEXIST) {
+	if (fd == -EEXIST && !rec->local) {
 		r = remove_own(ctx, rec, dir, path, err);
 		if (r < 0)
 			return r;
@@ -454,11 +456,37 @@ static int make_named(const struct restore_ctx *ctx, const GhostRecord *rec,
 	if (r == 0)
 		r = e->set_data_fd(e->arg, rec->object, fd, err);
 	if (r == 0)
-		r = keep(ctx, rec->object, fd, err);
+		r = keep(ctx, rec, fd, err);
 	if (r < 0)
 		(void)unlink_as_owner(ctx, dir, strrchr(path, '/') + 1,
 				      &unused);
 	return r;
+}
+
+static int restore_local(const struct restore_ctx *ctx, const GhostRecord *rec,
+			 const char *path, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	enum file_local_verdict verdict;
+	int there, r;
+
+	if (!rec->linked || !rec->origin)
+		return err_set(err, -EBADMSG, "has no origin");
+	r = file_local_decide(ctx, rec, path, &verdict, &there, err);
+	if (r < 0)
+		return r;
+	if (verdict == FILE_LOCAL_MAKE)
+		return make_named(ctx, rec, path, err);
+	if (verdict == FILE_LOCAL_COPY) {
+		e->remark(e->arg, REMARK_COPIED, path);
+		return make(ctx, rec, path, err);
+	}
+	r = e->set_data_fd(e->arg, rec->object, -1, err);
+	if (r < 0) {
+		close(there);
+		return r;
+	}
+	return e->set_fd(e->arg, rec->object, there, err);
 }
 
 static int ghost_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
@@ -477,6 +505,10 @@ static int ghost_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 	r = e->map_path(e->arg, was, path, err);
 	if (r < 0)
 		return r;
+	if (rec->local) {
+		r = restore_local(ctx, rec, path, err);
+		return r < 0 ? err_wrap(err, r, "%s", path) : 0;
+	}
 	if (rec->origin) {
 		r = make_named(ctx, rec, path, err);
 		return r < 0 ? err_wrap(err, r, "shared memory %s", path) : 0;
@@ -504,7 +536,7 @@ static void ghost_undo(struct restore_ctx *ctx, const ProtobufCMessage *msg)
 	struct stat a, b;
 	struct err unused;
 
-	if (!rec->origin || made < 0 || !was ||
+	if (!rec->origin || made < 0 || file_local_used(rec, made) || !was ||
 	    e->map_path(e->arg, was, path, &unused) < 0)
 		return;
 	dir = directory_of(path);

@@ -16,6 +16,8 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/file_lock.c %D%/file_lock.h \
 	%D%/file_tail.c %D%/file_tail.h
 %C%_libresource_a_SOURCES += %D%/fifo.c %D%/fifo.h
+%C%_libresource_a_SOURCES += %D%/file_local.c %D%/file_local.h \
+	%D%/ghost_image.c %D%/ghost_image.h
 %C%_libresource_a_SOURCES += %D%/net_groups.c %D%/net_groups.h
 %C%_libresource_a_SOURCES += %D%/net_socket.c %D%/net_socket.h
 %C%_libresource_a_SOURCES += %D%/net_place.c %D%/net_place.h
@@ -57,6 +59,7 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/mempolicy.c
 %C%_libresource_a_SOURCES += %D%/epoll.c
 %C%_libresource_a_SOURCES += %D%/file.c
+%C%_libresource_a_SOURCES += %D%/directory.c %D%/directory.h
 %C%_libresource_a_SOURCES += %D%/ghost.c
 %C%_libresource_a_SOURCES += %D%/pipe.c
 %C%_libresource_a_SOURCES += %D%/tcp.c

@@ -251,8 +251,9 @@ static int dump_pipe(const struct dump_ctx *ctx, const struct fd_view *fd,
 		return err_sys(err, "F_GETPIPE_SZ");
 	rec.pipe = pipe;
 	rec.capacity = (uint32_t)r;
-	if (is_named(fd))
-		fifo_fill(fd, &rec);
+	r = is_named(fd) ? fifo_fill(ctx, fd, &rec, err) : 0;
+	if (r < 0)
+		return r;
 	return put_pipe(ctx, reader, &rec, err);
 }
 

@@ -86,6 +86,10 @@ struct dump_ctx {
 struct dump_options {
 	const char *const *carry; /* NULL-terminated: files below these paths
 				     are local to the node: carry contents */
+	/* NULL-terminated, NULL: none.  Files of the owner below these paths, and
+	 * on tmpfs, travel if they are on a file system of the node. */
+	const char *const *local;
+	uint64_t local_bytes;     /* of one such file, at most */
 	const char *const *stdio; /* NULL-terminated: paths of the step's
 				     output files */
 	const struct job_terminal *terminal; /* the job's own; NULL: none */
@@ -303,6 +307,7 @@ extern const struct resource_ops res_tcp_connection;
 extern const struct resource_ops res_tcp_data;
 extern const struct resource_ops res_tcp;
 extern const struct resource_ops res_udp;
+extern const struct resource_ops res_directory;
 extern const struct resource_ops res_ghost;
 extern const struct resource_ops res_file;
 extern const struct resource_ops res_unsupported;

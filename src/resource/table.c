@@ -33,6 +33,7 @@ const struct resource_ops *const resource_table[] = {
 	&res_tcp_data,
 	&res_tcp,
 	&res_udp,
+	&res_directory,
 	&res_ghost,
 	&res_file,
 	&res_unsupported,

@@ -235,13 +235,23 @@ static int may_publish(void *arg, struct err *err)
 	return work_check_run(arg, err);
 }
 
+/* With NULL at its end; the strings are borrowed. */
+static const char **list_of(char **strings, size_t count)
+{
+	const char **list = calloc(count + 1, sizeof(*list));
+
+	for (size_t i = 0; list && i < count; i++)
+		list[i] = strings[i];
+	return list;
+}
+
 static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 {
 	const WorkerRequest *req = w->req;
-	const char *none[] = { NULL };
 	struct checkpoint_result res = { 0 };
 	struct refusals no = { 0 };
-	auto_free const char **carry = calloc(req->n_carry + 1, sizeof(*carry));
+	auto_free const char **carry = list_of(req->carry, req->n_carry);
+	auto_free const char **local = list_of(req->local, req->n_local);
 	struct outputs out;
 	struct checkpoint_args args = {
 		.job_id = req->job_id,
@@ -256,7 +266,9 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 		.job_fd = w->job_fd,
 		.dir_fd = dir_fd,
 		.owner = &w->owner,
-		.carry = carry ? carry : none,
+		.carry = carry,
+		.local = local,
+		.local_bytes = req->local_bytes,
 		/* Nobody else starts a job of ours again. */
 		.keep_output = w->info.slurm ? req->keep_output : 0,
 		.allow_uprobes = req->has_allow_uprobes && req->allow_uprobes,
@@ -288,12 +300,9 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 		.arg = w,
 	};
 	int r, other;
-	size_t i;
 
-	if (!carry)
+	if (!carry || !local)
 		return err_num(err, ENOMEM, "checkpoint");
-	for (i = 0; i < req->n_carry; i++)
-		carry[i] = req->carry[i];
 	find_outputs(w, &out);
 	args.stdio = out.paths;
 	r = only_look(w) ? checkpoint_look(&args, &no, err)

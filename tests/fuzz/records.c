@@ -38,7 +38,8 @@ static const uint32_t tags[] = {
 	TAG_PIDFD,        TAG_DEAD_PROCESS, TAG_INOTIFY,
 	TAG_PTY,          TAG_PTY_MASTER,
 	TAG_TCP_CONNECTION,
-	TAG_TCP_DATA,     TAG_TCP,       TAG_UDP
+	TAG_TCP_DATA,     TAG_TCP,       TAG_UDP,
+	TAG_DIRECTORY
 };
 
 #define TAGS (sizeof(tags) / sizeof(tags[0]))

@@ -498,6 +498,8 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 		.job_fd = -1,
 		.dir_fd = w->dir_fd,
 		.owner = owner,
+		.local = w->job->place.local,
+		.local_bytes = 1ull << 30,
 		.phase = worker_phase,
 		.compression = compression,
 		.pause = w->doomed    ? ENGINE_PAUSE_PIN

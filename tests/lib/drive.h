@@ -29,6 +29,7 @@ struct drive_place {             /* where, and as whom, a job runs */
 	gid_t gid;
 	const char *output; /* file appended to by stdout and stderr */
 	const char *cwd;    /* NULL: stays */
+	const char *const *local; /* as of checkpoint_args */
 	bool host_ipc;      /* no IPC namespace of its own */
 	unsigned long cpus; /* of the allocation, a bitmap; 0: the test's */
 	/* Called in the supervisor before all of the job is born; or NULL. */

@@ -24,11 +24,13 @@ fi
 JOBCR_CONF=$tmp/jobcr.conf
 JOBCR_LIBEXEC=$top_builddir
 export JOBCR_CONF JOBCR_LIBEXEC
+# The directories of tests stand for shared ones, wherever they lie.
 cat >"$JOBCR_CONF" <<CONF
 StoreDir = "$tmp/store"
 RunDir = "$tmp/run"
 Port = 0
 NodeName = "here"
+LocalDirs = {}
 CONF
 daemon=
 count=0

@@ -162,15 +162,16 @@ static int map_path(void *arg, const char *path, char ret[PATH_MAX],
 
 static void remark(void *arg, enum file_remark what, const char *path)
 {
-	(void)arg;
+	struct rig *rig = arg;
+
 	(void)what;
-	(void)path;
+	snprintf(rig->remark, sizeof(rig->remark), "%s", path);
 }
 
 static const struct resource_ops *const rows[] = {
 	&res_eventfd, &res_timerfd,     &res_signalfd, &res_chardev,
-	&res_epoll,   &res_pipe,        &res_pipe_end, &res_ghost,
-	&res_file,    &res_unsupported,
+	&res_epoll,   &res_pipe,        &res_pipe_end, &res_directory,
+	&res_ghost,   &res_file,        &res_unsupported,
 };
 
 static const struct resource_ops *row_of(uint32_t tag)
@@ -219,7 +220,9 @@ int rig_save(struct rig *rig, uint32_t object, struct err *err)
 		.pages_of_fd = pages_of_fd,
 		.sync_later = sync_later,
 	};
-	struct dump_options options = { .carry = rig->carry };
+	struct dump_options options = { .carry = rig->carry,
+					.local = rig->local,
+					.local_bytes = rig->local_bytes };
 	struct dump_ctx ctx = { &sink, rig->objects, &engine, &options };
 	auto_close int proc = open("/proc/self", O_DIRECTORY | O_CLOEXEC);
 	struct proc_stat task_stat = { .comm = "files" };
@@ -285,6 +288,8 @@ int rig_restore(struct rig *rig, struct err *err)
 				   .owner = &owner,
 				   .root_fd = -1,
 				   .init_proc_fd = -1,
+				   .files = rig->files,
+				   .generation = 7,
 				   .stdio = { 0, 1, 2 } };
 	struct restore_task task = { .pid = getpid(),
 				     .ns_pid = getpid(),

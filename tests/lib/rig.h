@@ -2,8 +2,11 @@
 #ifndef JOBCR_TESTS_LIB_RIG_H
 #define JOBCR_TESTS_LIB_RIG_H
 
+#include <limits.h>
+
 #include "images/files.pb-c.h"
 #include "resource/resource.h"
+#include "util/file_policy.h"
 
 /*
  * The resources for open files, saved and made again within this process: a
@@ -23,7 +26,10 @@ struct rig {
 	ProtobufCMessage *msgs[OBJECTS];
 	size_t nrecords;
 	struct object_table *objects;
-	const char *outside, *carry[2];
+	const char *outside, *carry[2], *local[2];
+	uint64_t local_bytes;
+	enum file_policy files;
+	char remark[PATH_MAX]; /* the last one */
 	struct refusals no;
 };
 

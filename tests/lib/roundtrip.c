@@ -468,6 +468,7 @@ static void run(struct round *r)
 static void run_round(char **argv, const char *user, const char *mode,
 		      unsigned int snapshots, bool host_ipc)
 {
+	static const char *const local[] = { "/tmp", NULL };
 	const char *slash = strrchr(argv[0], '/');
 	struct round *r = calloc(1, sizeof(*r));
 	size_t i;
@@ -485,8 +486,10 @@ static void run_round(char **argv, const char *user, const char *mode,
 		r->place.uid = NOBODY;
 		r->place.gid = NOBODY;
 	}
-	if (strcmp(mode, "node") == 0)
+	if (strcmp(mode, "node") == 0) {
 		r->place.monotonic_ahead = NODE_CLOCK;
+		r->place.local = local;
+	}
 	if (strcmp(mode, "cpus") == 0)
 		r->place.cpus = 1 << 1;
 	drive_compress(strcmp(mode, "packed") != 0 ? PACK_AUTO

@@ -69,6 +69,7 @@ static int begin(struct run *r, char **argv, bool root, struct err *err)
 		(char *)"HOME=/nonexistent",      (char *)"OMP_NUM_THREADS=3",
 		(char *)"OPENBLAS_NUM_THREADS=2", NULL
 	};
+	static const char *const local[] = { "/tmp", NULL };
 	static char program[80];
 	size_t i;
 
@@ -91,6 +92,7 @@ static int begin(struct run *r, char **argv, bool root, struct err *err)
 	snprintf(r->output, sizeof(r->output), "%s/output", r->dir);
 	r->place.output = r->output;
 	r->place.cwd = r->dir;
+	r->place.local = local;
 	r->started = clock_monotonic_ns();
 	return drive_start(&r->place, r->argv, envp, &r->job, err);
 }

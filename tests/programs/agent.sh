@@ -4,7 +4,14 @@
 set -e
 ssh-keygen -q -t ed25519 -N '' -C test -f key </dev/null
 eval "$(ssh-agent -a "$PWD/agent")" >/dev/null
-trap 'kill "$SSH_AGENT_PID"' EXIT
+# It removes its socket when it has got the signal.
+end_agent() {
+	kill "$SSH_AGENT_PID"
+	while [ -e agent ]; do
+		sleep 0.02
+	done
+}
+trap end_agent EXIT
 ssh-add -q key
 ssh-keygen -y -f key >expected
 rm key

@@ -32,6 +32,7 @@ ok "$missing" "" "all are in the table"
 proof() {
 	case $1 in
 	tty | terminal) echo t/terminal.t ;;
+	directory) echo t/local_files.t ;;
 	*)
 		source=$(grep -l "^	\.name = \"$1\"," \
 			"$top_srcdir"/src/resource/*.c)

@@ -139,7 +139,7 @@ for name in added ended; do
 		cmp -s - "$tmp/$name.was"
 	result $? "and kept in $name.jobcr-1"
 done
-grep -q "appended .*in $tmp/added.jobcr-1, $tmp/ended.jobcr-1$" "$tmp/log"
+grep -q "written .*in $tmp/added.jobcr-1, $tmp/ended.jobcr-1$" "$tmp/log"
 result $? "which is said"
 "$jobcr" history "$id" | grep -q "files .*$tmp/added.jobcr-1"
 result $? "and written into its history"
@@ -209,7 +209,7 @@ mkdir "$tmp/moved"
 mv "$tmp/added" "$tmp/moved/a"
 "$jobcr" restore "$id" --map "$tmp/added=$tmp/moved/a" >"$tmp/log" 2>&1
 undisturbed "$tmp/moved/a" && [ -s "$tmp/moved/a.jobcr-1" ] &&
-	grep -q "appended .*in .*$tmp/moved/a.jobcr-1" "$tmp/log"
+	grep -q "written .*in .*$tmp/moved/a.jobcr-1" "$tmp/log"
 result $? "what was appended is kept beside the file, where it is now"
 # Another job goes on to append to a file that is cut back.
 rm -f "$tmp/added.jobcr-"*

@@ -40,6 +40,9 @@ static void test_good(const char *path)
 	ok(c->noperators == 2 && c->operators[1] == 1234 &&
 		   !strcmp(c->carry[0], "/var/x") && !c->carry[1],
 	   "lists, too");
+	ok(!strcmp(c->local[0], "/tmp") && !strcmp(c->local[1], "/var/tmp") &&
+		   !c->local[2] && c->local_bytes == 16ull << 30,
+	   "lists that are not given have their defaults");
 	ok(c->on_restore_failure == CONF_FAILURE_PREVIOUS && !c->job_comment,
 	   "and words");
 	ok(c->restore_limit == 5 && c->restore_guard_s == 5 &&
@@ -49,6 +52,25 @@ static void test_good(const char *path)
 	ok(c->pause == CONF_PAUSE_PIN &&
 		   c->compression == CONF_COMPRESSION_LZ4,
 	   "a mode in any case");
+	conf_free(c);
+}
+
+static void test_local(const char *path)
+{
+	struct conf *c;
+	struct err err = { 0 };
+
+	ok(load(path, "LocalDirs = {}\nLocalFileSize = \"1M\"\n", &c,
+		&err) == 0 &&
+		   !c->local[0] && c->local_bytes == 1 << 20,
+	   "a list may be empty: %s", err.text);
+	conf_free(c);
+	ok(load(path,
+		"LocalDirs = {\"/a\"}\nLocalDirs = {\"/scratch\", \"/b\"}\n",
+		&c, &err) == 0 &&
+		   !strcmp(c->local[0], "/scratch") && !strcmp(c->local[1], "/b") &&
+		   !c->local[2],
+	   "and what is said last counts");
 	conf_free(c);
 }
 
@@ -171,6 +193,7 @@ int main(void)
 	unsetenv("JOBCR_CONF");
 	test_good(path);
 	test_intervals(path);
+	test_local(path);
 	test_keeps(path);
 	test_bad(path);
 	unlink(path);
