@@ -218,6 +218,11 @@ UNIT_TESTS += %D%/unit/address_map
 %C%_unit_address_map_SOURCES = %D%/unit/address_map.c
 %C%_unit_address_map_LDADD = %D%/lib/libtap.a src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/half
+%C%_unit_half_SOURCES = %D%/unit/half.c
+%C%_unit_half_LDADD = %D%/lib/libtap.a src/repair/librepair.a \
+	src/util/libutil.a $(URING_LIBS)
+
 UNIT_TESTS += %D%/unit/repair
 %C%_unit_repair_SOURCES = %D%/unit/repair.c
 %C%_unit_repair_LDADD = %D%/lib/libtap.a src/repair/librepair.a \
