@@ -685,6 +685,7 @@ check_PROGRAMS += %D%/programs/stream
 T_TESTS += %D%/t/programs.t
 T_TESTS += %D%/t/tcp.t
 T_TESTS += %D%/t/rehome.t
+T_TESTS += %D%/t/peers.t
 check_PROGRAMS += %D%/programs/cored
 %C%_programs_cored_SOURCES = %D%/programs/cored.c
 %C%_programs_cored_CFLAGS = $(AM_CFLAGS) -g

@@ -151,6 +151,8 @@ int meta_put_part(struct meta_stream *m, const struct checkpoint_args *args,
 	rec.has_isa = rec.isa != 0;
 	rec.files = args->files;
 	rec.has_files = rec.files != 0;
+	rec.peers = args->reset_peers;
+	rec.has_peers = args->reset_peers;
 	rec.own_pts =
 		devpts_is_own(args->init_pid ? args->init_pid : args->root_pid);
 	rec.has_own_pts = rec.own_pts;

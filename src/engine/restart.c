@@ -156,6 +156,7 @@ static int build_part(const struct restart_args *args, const PartEntry *part,
 	ret->root_ns_pid = plan.part->root_pid;
 	ret->isa = plan.part->isa;
 	ret->files = args->files ? args->files : plan.part->files;
+	ret->reset_peers = plan.part->peers != 0;
 	for (size_t i = 0; i < FILE_REMARKS; i++)
 		format_remark(&b.remarks[i], ret->remarks[i],
 			      sizeof(ret->remarks[i]));

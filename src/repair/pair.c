@@ -393,6 +393,22 @@ int pair_send(int from, const void *data, size_t len, struct err *err)
 	return 0;
 }
 
+int pair_end_at_once(int fd, struct err *err)
+{
+	const struct linger at_once = { .l_onoff = 1 };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)) <
+	    0)
+		return err_sys(err, "SO_LINGER");
+	return 0;
+}
+
+int pair_await_end(int fd, struct err *err)
+{
+	/* POLLHUP is always told of. */
+	return await(fd, 0, "reset", err);
+}
+
 int pair_await(int to, size_t bytes, struct err *err)
 {
 	const struct timespec nap = { .tv_nsec = 100000 };

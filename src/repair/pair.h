@@ -53,6 +53,11 @@ int pair_address_as(const union net_address *a, int family,
 /* Send all of it; the buffers of both ends have room. */
 int pair_send(int from, const void *data, size_t len, struct err *err);
 
+/* Let a connection be reset for its other end when this one is closed. */
+int pair_end_at_once(int fd, struct err *err);
+/* Wait until that was seen. */
+int pair_await_end(int fd, struct err *err);
+
 /* Wait until that many bytes can be read. */
 int pair_await(int to, size_t bytes, struct err *err);
 

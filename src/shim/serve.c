@@ -221,6 +221,7 @@ static int do_running(struct supervisor *s, struct client *c,
 	/* By what its processes were started with, not by today's wish. */
 	s->info.options.isa = (uint32_t)(req->b >> 32) & 0xff;
 	s->info.options.files = (uint32_t)(req->b >> 40) & 0xff;
+	s->info.options.peers = (uint32_t)(req->b >> 48) & 1;
 	if (!*s->info.name)
 		snprintf(s->info.name, sizeof(s->info.name), "%.127s",
 			 req->text);

@@ -237,6 +237,8 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 		.isa = w->control_fd >= 0 ? w->info.options.isa : 0,
 		.files = w->control_fd >= 0 ? w->info.options.files
 					    : FILES_DEFAULT,
+		.reset_peers = w->control_fd >= 0 &&
+			       w->info.options.peers == JOB_PEERS_RESET,
 		.epoch = w->lease.epoch,
 		.base = w->lease.base,
 		.may_publish = may_publish,

@@ -166,7 +166,8 @@ static int tell_running(struct work *w, const struct restart_result *res,
 		.op = CONTROL_RUNNING,
 		.a = res->root_ns_pid,
 		.b = w->generation | (int64_t)res->isa << 32 |
-		     (int64_t)res->files << 40,
+		     (int64_t)res->files << 40 |
+		     (int64_t)res->reset_peers << 48,
 	};
 	struct control_reply reply;
 
