@@ -785,6 +785,12 @@ UNIT_TESTS += %D%/unit/edited_net
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(XXHASH_LIBS) $(GCRYPT_LIBS)
 
+UNIT_TESTS += %D%/unit/rehomed
+%C%_unit_rehomed_SOURCES = %D%/unit/rehomed.c
+%C%_unit_rehomed_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+
 check_PROGRAMS += %D%/victims/affinity
 %C%_victims_affinity_SOURCES = %D%/victims/affinity.c
 %C%_victims_affinity_LDADD = $(VICTIM_LIBS)
