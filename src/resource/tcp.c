@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "images/limits.h"
@@ -397,6 +398,19 @@ static bool was_leftover(const struct restore_ctx *ctx,
 	return count > 0;
 }
 
+static void tell_port(const struct restore_ctx *ctx, uint32_t was, int fd)
+{
+	union net_address now;
+	struct err ignored;
+	char text[48];
+
+	if (net_local(fd, &now, &ignored) < 0 || was == ntohs(now.in.sin_port))
+		return;
+	(void)snprintf(text, sizeof(text), "port %u is %u", was,
+		       ntohs(now.in.sin_port));
+	ctx->engine->remark(ctx->engine->arg, REMARK_MOVED, text);
+}
+
 /* Others have taken a port since; one that only its peer knows can change. */
 static int make_elsewhere(const struct restore_ctx *ctx,
 			  const TcpConnectionRecord *rec,
@@ -410,6 +424,9 @@ static int make_elsewhere(const struct restore_ctx *ctx,
 		at[i].in.sin_port = 0;
 		r = try_ends(ctx, rec, at, ret, err);
 	}
+	for (int i = 0; i < 2 && r == 0; i++)
+		if (!at[i].in.sin_port)
+			tell_port(ctx, rec->ends[i]->local->port, ret[i]);
 	return r;
 }
 
@@ -623,7 +640,8 @@ static int tcp_late(struct restore_ctx *ctx, struct restore_task *task, int fd,
 const struct resource_ops res_tcp_connection = {
 	.name = "TCP",
 	.saved = "listening sockets, connections within the job with all bytes "
-		 "on their way, ends that are shut, options",
+		 "on their way, ends that are shut, options; they move to the "
+		 "addresses of the node",
 	.refused = "connections to others (but see --peers), ones that nobody "
 		   "has accepted, urgent "
 		   "data, TLS in the kernel, filters",

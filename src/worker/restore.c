@@ -115,6 +115,8 @@ static void fill_outcome(const struct work *w, const struct restart_result *res,
 		o->copied = strdup(res->remarks[REMARK_COPIED]);
 	if (*res->remarks[REMARK_ASIDE])
 		o->aside = strdup(res->remarks[REMARK_ASIDE]);
+	if (*res->remarks[REMARK_MOVED])
+		o->moved = strdup(res->remarks[REMARK_MOVED]);
 }
 
 /*
