@@ -14,7 +14,7 @@
 /* spank.h has no names for them. */
 enum { ARGUMENT_NEEDED = 1, ARGUMENT_OPTIONAL = 2 };
 
-enum { SWITCH, INTERVAL, TIMELIMIT, SIGNAL, ISA, FILES, IPC, OPTIONS };
+enum { SWITCH, INTERVAL, TIMELIMIT, SIGNAL, ISA, FILES, IPC, PEERS, OPTIONS };
 
 /* As job_options_set has them. */
 static const char *const keys[OPTIONS] = {
@@ -24,6 +24,7 @@ static const char *const keys[OPTIONS] = {
 	[ISA] = "isa",
 	[FILES] = "files",
 	[IPC] = "ipc",
+	[PEERS] = "peers",
 };
 
 /*
@@ -78,14 +79,15 @@ static struct spank_option *all_options(void)
 	static char names[OPTIONS][20] = { "jobcr",           "jobcr-interval",
 					   "jobcr-timelimit", "jobcr-signal",
 					   "jobcr-isa", "jobcr-files",
-					   "jobcr-ipc" };
+					   "jobcr-ipc", "jobcr-peers" };
 	static char arguments[OPTIONS][24] = { "on|off",
 					       "TIME|auto",
 					       "TIME",
 					       "SIG[@TIME]",
 					       "x86-64-vN",
 					       "rollback|keep|refuse",
-					       "private|host" };
+					       "private|host",
+					       "refuse|reset" };
 	static char usage[OPTIONS][120] = {
 		"Checkpoint the job when it is preempted and let it go on "
 		"where it was, on any node (off: not).",
@@ -99,6 +101,8 @@ static struct spank_option *all_options(void)
 		"What a restore does with files that grew after the snapshot.",
 		"Whose System V IPC and POSIX message queues the job sees: "
 		"its own, or the node's.",
+		"Whether TCP connections to others keep it from being "
+		"checkpointed, or are reset when it goes on elsewhere.",
 	};
 	static struct spank_option options[OPTIONS];
 	int i;

@@ -234,6 +234,11 @@ UNIT_TESTS += %D%/unit/local_file
 %C%_unit_local_file_LDADD = src/resource/libresource.a src/repair/librepair.a \
 	src/model/libmodel.a src/kernel/libkernel.a $(SNAPSHOT_LIBS)
 
+UNIT_TESTS += %D%/unit/half
+%C%_unit_half_SOURCES = %D%/unit/half.c
+%C%_unit_half_LDADD = %D%/lib/libtap.a src/repair/librepair.a \
+	src/util/libutil.a $(URING_LIBS)
+
 UNIT_TESTS += %D%/unit/repair
 %C%_unit_repair_SOURCES = %D%/unit/repair.c
 %C%_unit_repair_LDADD = %D%/lib/libtap.a src/repair/librepair.a \
@@ -709,6 +714,7 @@ check_PROGRAMS += %D%/programs/stream
 T_TESTS += %D%/t/programs.t
 T_TESTS += %D%/t/tcp.t
 T_TESTS += %D%/t/rehome.t
+T_TESTS += %D%/t/peers.t
 check_PROGRAMS += %D%/programs/cored
 %C%_programs_cored_SOURCES = %D%/programs/cored.c
 %C%_programs_cored_CFLAGS = $(AM_CFLAGS) -g
@@ -779,12 +785,12 @@ UNIT_TESTS += %D%/unit/edited_sockets
 %C%_unit_edited_sockets_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS)
-	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/edited_local
 %C%_unit_edited_local_SOURCES = %D%/unit/edited_local.c
 %C%_unit_edited_local_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
-	$(XXHASH_LIBS) $(GCRYPT_LIBS)
+	$(PACK_LIBS) $(GCRYPT_LIBS)
 
 UNIT_TESTS += %D%/unit/edited_pty
 %C%_unit_edited_pty_SOURCES = %D%/unit/edited_pty.c
@@ -829,6 +835,12 @@ UNIT_TESTS += %D%/unit/refused_ipc
 UNIT_TESTS += %D%/unit/edited_net
 %C%_unit_edited_net_SOURCES = %D%/unit/edited_net.c
 %C%_unit_edited_net_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(PACK_LIBS) $(GCRYPT_LIBS)
+
+UNIT_TESTS += %D%/unit/rehomed
+%C%_unit_rehomed_SOURCES = %D%/unit/rehomed.c
+%C%_unit_rehomed_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS)
 

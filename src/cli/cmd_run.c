@@ -157,6 +157,7 @@ int cmd_run(const struct cli *cli, int argc, char **argv)
 		{ "isa", required_argument, NULL, 'l' },
 		{ "files", required_argument, NULL, 'f' },
 		{ "ipc", required_argument, NULL, 'p' },
+		{ "peers", required_argument, NULL, 'P' },
 		{ "pty", no_argument, NULL, 't' },
 		{ "detach-key", required_argument, NULL, 'k' },
 		{ NULL, 0, NULL, 0 },
@@ -188,6 +189,8 @@ int cmd_run(const struct cli *cli, int argc, char **argv)
 			add_option(&req, wishes, "files", optarg);
 		else if (c == 'p')
 			add_option(&req, wishes, "ipc", optarg);
+		else if (c == 'P')
+			add_option(&req, wishes, "peers", optarg);
 		else if (c == 't')
 			req.has_pty = req.pty = 1;
 		else if (c != 'k')

@@ -156,6 +156,8 @@ static void outcome_json(const char *verb, const Reply *reply)
 		print_add_string(j, "copied", o->copied);
 	if (o->aside)
 		print_add_string(j, "put_aside", o->aside);
+	if (o->moved)
+		print_add_string(j, "moved", o->moved);
 	print_json(j);
 }
 
@@ -216,6 +218,11 @@ void print_remarks(const Reply *reply)
 	if (o && o->aside) {
 		fputs("jobcr: " OUTCOME_ASIDE, stderr);
 		print_clean(stderr, o->aside);
+		fputc('\n', stderr);
+	}
+	if (o && o->moved) {
+		fputs("jobcr: " OUTCOME_MOVED, stderr);
+		print_clean(stderr, o->moved);
 		fputc('\n', stderr);
 	}
 }

@@ -111,6 +111,9 @@ static void say_restored(const struct subject *s, const Outcome *o)
 	if (o->aside)
 		subject_note(s, "files", o->generation, "%s%s", OUTCOME_ASIDE,
 			     o->aside);
+	if (o->moved)
+		subject_note(s, "moved", o->generation, "%s%s", OUTCOME_MOVED,
+			     o->moved);
 }
 
 static int restore(struct subject *s, struct err *err)

@@ -363,6 +363,7 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 	d->options.terminal = args->terminal;
 	d->options.pts_fd = -1;
 	d->options.allow_uprobes = args->allow_uprobes;
+	d->options.reset_peers = args->reset_peers;
 	d->options.owner_uid = args->owner->uid;
 	d->options.owner = args->owner;
 	d->engine = (struct dump_engine){

@@ -67,6 +67,7 @@ struct checkpoint_args {
 	uint32_t isa; /* it uses no more than x86-64-vN; 0: any feature */
 	enum file_policy files;      /* for its restores */
 	uint32_t interval_s;         /* its user's wish, for its restores */
+	bool reset_peers;            /* see dump_options */
 	uint64_t keep_output;        /* up to so many bytes of each; 0: none */
 	uint64_t freeze_deadline_ns; /* from the start; 0: 10 s */
 	bool allow_uprobes;          /* see dump_options */
@@ -173,6 +174,7 @@ struct restart_result {
 	uint32_t isa;                    /* of checkpoint_args */
 	enum file_policy files;          /* of checkpoint_args */
 	uint32_t interval_s;             /* of checkpoint_args */
+	bool reset_peers;                /* the same */
 	char remarks[FILE_REMARKS][576]; /* paths; "": none */
 };
 

@@ -35,6 +35,21 @@ static int call_set_data_fd(void *arg, uint32_t object, int fd, struct err *err)
 	return descriptors_set_data(b->fds, object, fd, err);
 }
 
+/* One address may be that of many sockets. */
+static bool is_said(const struct remark *m, const char *text)
+{
+	const size_t len = strlen(text);
+	const char *at = m->paths;
+
+	while ((at = strstr(at, text))) {
+		if ((at == m->paths || at[-1] == ' ') &&
+		    (!at[len] || at[len] == ','))
+			return true;
+		at++;
+	}
+	return false;
+}
+
 static void call_remark(void *arg, enum file_remark remark, const char *path)
 {
 	struct building *b = arg;
@@ -42,6 +57,8 @@ static void call_remark(void *arg, enum file_remark remark, const char *path)
 	size_t used = strlen(m->paths);
 	size_t room = sizeof(m->paths) - used;
 
+	if (is_said(m, path))
+		return;
 	if (m->more || strlen(path) + 3 > room)
 		m->more++;
 	else

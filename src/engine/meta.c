@@ -153,6 +153,8 @@ int meta_put_part(struct meta_stream *m, const struct checkpoint_args *args,
 	rec.has_files = rec.files != 0;
 	rec.interval = args->interval_s;
 	rec.has_interval = rec.interval != 0;
+	rec.peers = args->reset_peers;
+	rec.has_peers = args->reset_peers;
 	rec.own_pts =
 		devpts_is_own(args->init_pid ? args->init_pid : args->root_pid);
 	rec.has_own_pts = rec.own_pts;

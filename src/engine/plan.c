@@ -171,6 +171,9 @@ static int check_node(struct plan *plan, struct err *err)
 	memcpy(words, part->cpu_features.data, sizeof(words));
 	if (part->isa == 1 || part->isa > ISA_LEVELS_MAX)
 		return err_set(err, -EBADMSG, "level %u of the CPU", part->isa);
+	if (part->peers > 1)
+		return err_set(err, -EBADMSG, "policy %u for peers",
+			       part->peers);
 	if (part->files >= FILES_POLICIES)
 		return err_set(err, -EBADMSG, "policy %u for files",
 			       part->files);

@@ -157,6 +157,7 @@ static int build_part(const struct restart_args *args, const PartEntry *part,
 	ret->isa = plan.part->isa;
 	ret->files = args->files ? args->files : plan.part->files;
 	ret->interval_s = plan.part->interval;
+	ret->reset_peers = plan.part->peers != 0;
 	for (size_t i = 0; i < FILE_REMARKS; i++)
 		format_remark(&b.remarks[i], ret->remarks[i],
 			      sizeof(ret->remarks[i]));

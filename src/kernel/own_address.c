@@ -11,9 +11,8 @@
 static const uint8_t *host_of(const union net_address *a, uint32_t *ret_bits)
 {
 	*ret_bits = a->any.sa_family == AF_INET ? 32 : 128;
-	return a->any.sa_family == AF_INET
-		       ? (const uint8_t *)&a->in.sin_addr
-		       : (const uint8_t *)&a->in6.sin6_addr;
+	return a->any.sa_family == AF_INET ? (const uint8_t *)&a->in.sin_addr
+					   : (const uint8_t *)&a->in6.sin6_addr;
 }
 
 static bool is_known_outside(const union net_address *a)

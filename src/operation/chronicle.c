@@ -166,4 +166,8 @@ void chronicle_files(const struct conf *conf, const struct control_info *info,
 		snprintf(text, sizeof(text), "%s%s", OUTCOME_ASIDE, o->aside);
 		chronicle_add(conf, info, "files", o->generation, text);
 	}
+	if (o->moved) {
+		snprintf(text, sizeof(text), "%s%s", OUTCOME_MOVED, o->moved);
+		chronicle_add(conf, info, "moved", o->generation, text);
+	}
 }

@@ -67,11 +67,12 @@ enum operation_status {
 };
 int operation_exit_status(int result);
 
-/* Before the paths of Outcome.copied and .aside, for those who read them. */
+/* Before the words of Outcome.copied, .aside and .moved, for those who read them. */
 #define OUTCOME_COPIED \
 	"it has its own copies of files that are not as they were: "
 #define OUTCOME_ASIDE \
 	"what was written to its files after the snapshot is now in "
+#define OUTCOME_MOVED "its addresses have moved: "
 
 /* Replies with nothing but a result. */
 int operation_reply_error(const struct operation *op, int result,

@@ -118,17 +118,23 @@ static int bind_to(int fd, const union net_address *a, struct err *err)
 	return 0;
 }
 
-static int await(int fd, short events, const char *what, struct err *err)
+static int await_ms(int fd, short events, const char *what, int ms,
+		    struct err *err)
 {
 	struct pollfd p = { .fd = fd, .events = events };
 	int r;
 
 	do
-		r = poll(&p, 1, PATIENCE_MS);
+		r = poll(&p, 1, ms);
 	while (r < 0 && errno == EINTR);
 	if (r < 0)
 		return err_sys(err, "poll");
 	return r ? 0 : err_set(err, -ETIMEDOUT, "%s: not done in time", what);
+}
+
+static int await(int fd, short events, const char *what, struct err *err)
+{
+	return await_ms(fd, events, what, PATIENCE_MS, err);
 }
 
 static bool same(const union net_address *a, const union net_address *b)
@@ -143,14 +149,14 @@ static bool same(const union net_address *a, const union net_address *b)
 }
 
 /* Anybody may connect to an address at which somebody listens. */
-static int accept_from(int fd, const union net_address *wanted, int *ret,
-		       struct err *err)
+static int accept_from(int fd, const union net_address *wanted, int ms,
+		       int *ret, struct err *err)
 {
 	for (unsigned int i = 0; i < STRANGERS; i++) {
 		union net_address who = { 0 };
 		socklen_t len = sizeof(who);
 		auto_close int got = -EBADF;
-		int r = await(fd, POLLIN, "accept", err);
+		int r = await_ms(fd, POLLIN, "accept", ms, err);
 
 		if (r < 0)
 			return r;
@@ -278,7 +284,7 @@ static int join(int from, const union net_address *own, int to,
 			   : connect_to(from, &peer, err);
 	if (r == 0)
 		r = address_seen(from, other->any.sa_family, &seen, err);
-	return r < 0 ? r : accept_from(to, &seen, ret, err);
+	return r < 0 ? r : accept_from(to, &seen, PATIENCE_MS, ret, err);
 }
 
 int pair_join(int from, const union net_address *own, int to,
@@ -292,6 +298,77 @@ int pair_join(int from, const union net_address *own, int to,
 	if (r == 0)
 		r = join(from, own, to, other, ret, err);
 	return r == -ETIMEDOUT ? name_both(own, other, err) : r;
+}
+
+/* Both ends have to say the same: by what both know, without families. */
+static bool is_lower(const union net_address *own,
+		     const union net_address *peer)
+{
+	union net_address a, b;
+	int order;
+
+	if (pair_address_as(own, AF_INET6, &a) < 0 ||
+	    pair_address_as(peer, AF_INET6, &b) < 0)
+		return false;
+	order = memcmp(&a.in6.sin6_addr, &b.in6.sin6_addr, 16);
+	return order ? order < 0
+		     : ntohs(a.in6.sin6_port) < ntohs(b.in6.sin6_port);
+}
+
+static int wait_for(int fd, const union net_address *own,
+		    const union net_address *peer, unsigned int ms, int *ret,
+		    struct err *err)
+{
+	int r = bind_to(fd, own, err);
+
+	if (r < 0)
+		return r;
+	if (listen(fd, 8) < 0)
+		return address_failed("listen at", own, err);
+	return accept_from(fd, peer, (int)ms, ret, err);
+}
+
+/* Who listens may not be there yet.  Of a failed attempt the next one tells
+ * once more (ECONNABORTED). */
+static int call(int fd, const union net_address *own,
+		const union net_address *peer, unsigned int ms, int *ret,
+		struct err *err)
+{
+	const struct timespec nap = { .tv_nsec = 5000000 };
+	const uint64_t deadline =
+		clock_monotonic_ns() + ms * (NSEC_PER_SEC / 1000);
+	int r = bind_to(fd, own, err);
+
+	while (r == 0) {
+		r = connect_to(fd, peer, err);
+		if (r == 0 || clock_monotonic_ns() >= deadline ||
+		    (r != -ECONNREFUSED && r != -EHOSTUNREACH &&
+		     r != -ECONNABORTED))
+			break;
+		nanosleep(&nap, NULL);
+		r = 0;
+	}
+	if (r < 0)
+		return r;
+	*ret = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	return *ret < 0 ? err_sys(err, "duplicate a socket") : 0;
+}
+
+int pair_meet(int fd, const union net_address *own,
+	      const union net_address *peer, unsigned int ms, int *ret,
+	      struct err *err)
+{
+	union net_address other;
+	int r;
+
+	if (pair_address_as(peer, own->any.sa_family, &other) < 0)
+		return err_set(err, -EINVAL, "addresses of two families");
+	r = never_wait(fd, err);
+	if (r < 0)
+		return r;
+	r = is_lower(own, peer) ? wait_for(fd, own, &other, ms, ret, err)
+				: call(fd, own, &other, ms, ret, err);
+	return r == -ETIMEDOUT ? name_both(own, peer, err) : r;
 }
 
 int pair_send(int from, const void *data, size_t len, struct err *err)
@@ -314,6 +391,22 @@ int pair_send(int from, const void *data, size_t len, struct err *err)
 		}
 	}
 	return 0;
+}
+
+int pair_end_at_once(int fd, struct err *err)
+{
+	const struct linger at_once = { .l_onoff = 1 };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)) <
+	    0)
+		return err_sys(err, "SO_LINGER");
+	return 0;
+}
+
+int pair_await_end(int fd, struct err *err)
+{
+	/* POLLHUP is always told of. */
+	return await(fd, 0, "reset", err);
 }
 
 int pair_await(int to, size_t bytes, struct err *err)

@@ -26,6 +26,16 @@
 int pair_join(int from, const union net_address *own, int to,
 	      const union net_address *other, int *ret, struct err *err);
 
+/*
+ * The same between two nodes, each of which has one end and calls this; which
+ * of them listens follows from the addresses.  The other may begin ms
+ * milliseconds later.  fd, a new socket, is no use afterwards if it listened;
+ * *ret is the end: owned by the caller.
+ */
+int pair_meet(int fd, const union net_address *own,
+	      const union net_address *peer, unsigned int ms, int *ret,
+	      struct err *err);
+
 /* The size of an address of this family; 0: another family. */
 socklen_t pair_address_size(const union net_address *a);
 
@@ -42,6 +52,11 @@ int pair_address_as(const union net_address *a, int family,
 
 /* Send all of it; the buffers of both ends have room. */
 int pair_send(int from, const void *data, size_t len, struct err *err);
+
+/* Let a connection be reset for its other end when this one is closed. */
+int pair_end_at_once(int fd, struct err *err);
+/* Wait until that was seen. */
+int pair_await_end(int fd, struct err *err);
 
 /* Wait until that many bytes can be read. */
 int pair_await(int to, size_t bytes, struct err *err);

@@ -165,6 +165,109 @@ static int read_arrived(int fd, bool numbered, size_t limit,
 	return err_set(err, -EBUSY, "bytes go on to arrive");
 }
 
+static int check_numbered(int fd, bool *ret_over, struct err *err)
+{
+	uint8_t state;
+	int r = stream_state(fd, &state, err);
+
+	if (r < 0)
+		return r;
+	if (state == TCP_LISTEN || state == TCP_SYN_SENT ||
+	    state == TCP_SYN_RECV)
+		return err_set(err, -ENOTCONN, "no connection");
+	*ret_over = state == TCP_CLOSE;
+	return *ret_over ? 0 : chain_supported(err);
+}
+
+int stream_read_sent(int fd, size_t limit, struct tcp_half *half,
+		     struct err *err)
+{
+	struct sent sent = { 0 };
+	bool over = false;
+	uint8_t state;
+	uint32_t end;
+	int r;
+
+	r = check_numbered(fd, &over, err);
+	if (r == 0 && over) {
+		*half = (struct tcp_half){ .over = true, .finished = true };
+		return 0;
+	}
+	if (r == 0)
+		r = read_sent(fd, limit, &sent, err);
+	/* With nothing to be read it has not looked. */
+	if (r == 0 && !sent.data)
+		r = chain_choose(fd, CHAIN_SEND, err);
+	if (r == 0)
+		r = chain_sequence(fd, &end, err);
+	if (r == 0)
+		r = stream_state(fd, &state, err);
+	if (r < 0) {
+		free(sent.data);
+		return r;
+	}
+	*half = (struct tcp_half){
+		.sent = sent.data,
+		.nsent = sent.len,
+		.finished = stream_has_ended(state),
+		.sent_first =
+			end - stream_has_ended(state) - (uint32_t)sent.len,
+	};
+	return 0;
+}
+
+int stream_read_arrived(int fd, size_t limit, struct tcp_half *half,
+			struct err *err)
+{
+	struct tcp_stream got = { 0 };
+	bool over = false;
+	uint32_t end = 0;
+	int r;
+
+	/* It may be over since its first step. */
+	r = check_numbered(fd, &over, err);
+	if (r == 0 && !over)
+		r = chain_choose(fd, CHAIN_RECEIVE, err);
+	if (r == 0)
+		r = read_arrived(fd, !over, limit, &got, &end, err);
+	if (r < 0) {
+		free(got.data);
+		return r;
+	}
+	half->over |= over;
+	half->unread = got.data;
+	half->nunread = got.len;
+	half->unread_end = end;
+	return 0;
+}
+
+void tcp_half_done(struct tcp_half *half)
+{
+	free(half->sent);
+	free(half->unread);
+	*half = (struct tcp_half){ 0 };
+}
+
+int tcp_half_known(const struct tcp_half *from, const struct tcp_half *to,
+		   size_t *ret, struct err *err)
+{
+	int32_t known = (int32_t)(to->unread_end - from->sent_first);
+
+	/* Then each has acknowledged the other's last byte. */
+	if (from->over || to->over) {
+		*ret = from->nsent;
+		return 0;
+	}
+
+	if (known < 0 || (size_t)known > from->nsent + from->finished)
+		return err_set(err, -EBADMSG,
+			       "the two ends do not fit: %d of %zu bytes have "
+			       "arrived",
+			       (int)known, from->nsent);
+	*ret = (size_t)known < from->nsent ? (size_t)known : from->nsent;
+	return 0;
+}
+
 /* What of the sender's queue has not arrived is behind what has. */
 static int join(const struct sent *sent, uint32_t arrived, size_t limit,
 		struct tcp_stream *ret, struct err *err)

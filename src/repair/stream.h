@@ -28,6 +28,34 @@ struct tcp_stream {
 int stream_read(int from, int to, size_t limit, struct tcp_stream *ret,
 		struct err *err);
 
+/*
+ * The same in two steps, for ends that two nodes read.  On both the first one
+ * is done before the second begins on either: so what moves meanwhile is in
+ * both copies, and numbers of its bytes tell it.
+ */
+struct tcp_half {
+	uint8_t *sent; /* what the other end may not have: free */
+	size_t nsent;
+	uint32_t sent_first; /* number of its first byte */
+	bool finished;       /* and then it has ended what it sends */
+	bool over; /* both have, and have all: there are no numbers any more */
+	uint8_t *unread; /* what has arrived: free */
+	size_t nunread;
+	uint32_t unread_end; /* number behind its last byte; a FIN is one */
+};
+int stream_read_sent(int fd, size_t limit, struct tcp_half *half,
+		     struct err *err);
+int stream_read_arrived(int fd, size_t limit, struct tcp_half *half,
+			struct err *err);
+void tcp_half_done(struct tcp_half *half);
+
+/*
+ * How many bytes of from's sent ones to has already.  -EBADMSG: they are not
+ * of one connection.
+ */
+int tcp_half_known(const struct tcp_half *from, const struct tcp_half *to,
+		   size_t *ret, struct err *err);
+
 /* tcp_info's: whether this end has ended what it sends, and seen the other's
  * end. */
 bool stream_has_ended(uint8_t state);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "resource/net_place.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "kernel/own_address.h"
@@ -66,6 +68,16 @@ static int get_address(const SocketAddress *a, uint32_t domain,
 	return 0;
 }
 
+static void host_text(const union net_address *a, char ret[INET6_ADDRSTRLEN])
+{
+	const void *host = a->any.sa_family == AF_INET
+				   ? (const void *)&a->in.sin_addr
+				   : (const void *)&a->in6.sin6_addr;
+
+	if (!inet_ntop(a->any.sa_family, host, ret, INET6_ADDRSTRLEN))
+		*ret = '\0';
+}
+
 /* Where there is not exactly one it stays what it was, and is named. */
 static int move(uint32_t prefix, union net_address *a, struct err *err)
 {
@@ -83,21 +95,42 @@ static int move(uint32_t prefix, union net_address *a, struct err *err)
 	return r == -ENOENT || r == -ENOTUNIQ ? 0 : r;
 }
 
+/* Whoever restores is told; twice does no harm. */
+static void tell(const struct restore_ctx *ctx, const union net_address *was,
+		 const union net_address *now)
+{
+	char old[INET6_ADDRSTRLEN], new[INET6_ADDRSTRLEN];
+	char text[2 * INET6_ADDRSTRLEN + 8];
+	union net_address a, b;
+
+	plain(was, &a);
+	plain(now, &b);
+	host_text(&a, old);
+	host_text(&b, new);
+	if (strcmp(old, new) == 0)
+		return;
+	(void)snprintf(text, sizeof(text), "%s is %s", old, new);
+	ctx->engine->remark(ctx->engine->arg, REMARK_MOVED, text);
+}
+
 int net_place_address(const struct restore_ctx *ctx, const SocketAddress *a,
 		      uint32_t domain, union net_address *ret, struct err *err)
 {
-	union net_address now;
+	union net_address now, was;
 	uint8_t *host = domain == AF_INET ? (uint8_t *)&now.in.sin_addr
 					  : (uint8_t *)&now.in6.sin6_addr;
 	int r = get_address(a, domain, &now, err);
 
 	if (r < 0)
 		return r;
+	was = now;
 	if (!address_map_apply(ctx->addresses, ctx->naddresses, (int)domain,
 			       host) &&
 	    a->has_prefix)
 		r = move(a->prefix, &now, err);
-	if (r == 0)
-		*ret = now;
-	return r;
+	if (r < 0)
+		return r;
+	tell(ctx, &was, &now);
+	*ret = now;
+	return 0;
 }

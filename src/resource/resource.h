@@ -95,6 +95,8 @@ struct dump_options {
 	const struct job_terminal *terminal; /* the job's own; NULL: none */
 	int pts_fd; /* /dev/pts of the job's own; -1: it has the node's */
 	bool allow_uprobes; /* they are left out, and not refused */
+	bool reset_peers; /* TCP to others is not refused: the restored job
+			     sees it reset */
 	uint32_t owner_uid;
 	const struct user_id *owner; /* with its groups */
 	/* CPUs of the allocation, a bitmap: the affinity of the job's init

@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "images/limits.h"
@@ -187,6 +188,41 @@ static int dump_connection(const struct dump_ctx *ctx, const struct fd_view *fd,
 	return r;
 }
 
+/*
+ * Of an end that is here alone, what there is to be read: some other end will
+ * say it again, and then end as this one's has, or as is wanted for it.
+ */
+static int dump_alone(const struct dump_ctx *ctx, const struct fd_view *fd,
+		      bool reset, TcpRecord *rec, struct err *err)
+{
+	TcpEnd own = TCP_END__INIT, other;
+	TcpEnd *ends[2] = { &other, &own };
+	struct tcp_stream streams[2] = { 0 };
+	struct end_parts parts;
+	uint32_t numbers[2] = { 0 };
+	int r;
+
+	r = fill_end(fd->own_fd, fd->object, &own, &parts, err);
+	for (uint64_t i = 0; i < 2 && r == 0; i++)
+		r = object_get(ctx->objects, OBJECT_CONNECTION,
+			       fd->stat->st_ino, 0, 2 + i, &numbers[i], NULL,
+			       err);
+	if (r < 0)
+		return r;
+	own.finished = !reset;
+	parts.peer = parts.local;
+	parts.peer.port = 0;
+	fill_closed(&own, numbers[0], &other);
+	other.has_reset = 1;
+	other.reset = reset;
+	r = stream_read(-1, fd->own_fd, STREAM_MAX_BYTES, &streams[1], err);
+	if (r == 0)
+		r = put_connection(ctx, numbers[1], ends, streams, err);
+	free(streams[1].data);
+	rec->kind = TCP_RECORD__KIND__CONNECTED;
+	return r;
+}
+
 /* Once for both of its ends. */
 static int dump_end(const struct dump_ctx *ctx, const struct fd_view *fd,
 		    TcpRecord *rec, struct err *err)
@@ -202,6 +238,8 @@ static int dump_end(const struct dump_ctx *ctx, const struct fd_view *fd,
 	r = tcp_peer_find(ctx, fd, &peer, err);
 	if (r < 0)
 		return r;
+	if (tcp_peer_is_reset(ctx, &peer))
+		return dump_alone(ctx, fd, true, rec, err);
 	if (peer.kind != TCP_PEER_INSIDE && peer.kind != TCP_PEER_CLOSED)
 		return err_set(err, -ENOTSUP, "its other end is gone");
 	a = peer.inode < own ? peer.inode : own;
@@ -221,36 +259,6 @@ static int dump_end(const struct dump_ctx *ctx, const struct fd_view *fd,
 	return 0;
 }
 
-/* Both ends were shut: some other end will say again what it had said. */
-static int dump_ended(const struct dump_ctx *ctx, const struct fd_view *fd,
-		      TcpRecord *rec, struct err *err)
-{
-	TcpEnd own = TCP_END__INIT, other;
-	TcpEnd *ends[2] = { &other, &own };
-	struct tcp_stream streams[2] = { 0 };
-	struct end_parts parts;
-	uint32_t numbers[2] = { 0 };
-	int r;
-
-	r = fill_end(fd->own_fd, fd->object, &own, &parts, err);
-	for (uint64_t i = 0; i < 2 && r == 0; i++)
-		r = object_get(ctx->objects, OBJECT_CONNECTION,
-			       fd->stat->st_ino, 0, 2 + i, &numbers[i], NULL,
-			       err);
-	if (r < 0)
-		return r;
-	own.finished = 1;
-	parts.peer = parts.local;
-	parts.peer.port = 0;
-	fill_closed(&own, numbers[0], &other);
-	r = stream_read(-1, fd->own_fd, STREAM_MAX_BYTES, &streams[1], err);
-	if (r == 0)
-		r = put_connection(ctx, numbers[1], ends, streams, err);
-	free(streams[1].data);
-	rec->kind = TCP_RECORD__KIND__CONNECTED;
-	return r;
-}
-
 static int dump_kind(const struct dump_ctx *ctx, const struct fd_view *fd,
 		     TcpRecord *rec, struct err *err)
 {
@@ -260,7 +268,7 @@ static int dump_kind(const struct dump_ctx *ctx, const struct fd_view *fd,
 	if (getsockopt(fd->own_fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
 		return err_sys(err, "TCP_INFO");
 	if (net_has_ended(fd->own_fd))
-		return dump_ended(ctx, fd, rec, err);
+		return dump_alone(ctx, fd, false, rec, err);
 	if (info.tcpi_state == TCP_CLOSE) {
 		rec->kind = TCP_RECORD__KIND__CLOSED;
 		return 0;
@@ -332,6 +340,7 @@ static int check_ends(const TcpConnectionRecord *rec, struct err *err)
 	for (int i = 0; i < 2; i++)
 		if (!rec->ends[i]->object ||
 		    rec->ends[i]->bytes > STREAM_MAX_BYTES ||
+		    (rec->ends[i]->reset && !rec->ends[i]->closed) ||
 		    rec->ends[i]->unread > rec->ends[i]->bytes)
 			return err_set(err, -EBADMSG, "impossible connection");
 	return 0;
@@ -389,6 +398,19 @@ static bool was_leftover(const struct restore_ctx *ctx,
 	return count > 0;
 }
 
+static void tell_port(const struct restore_ctx *ctx, uint32_t was, int fd)
+{
+	union net_address now;
+	struct err ignored;
+	char text[48];
+
+	if (net_local(fd, &now, &ignored) < 0 || was == ntohs(now.in.sin_port))
+		return;
+	(void)snprintf(text, sizeof(text), "port %u is %u", was,
+		       ntohs(now.in.sin_port));
+	ctx->engine->remark(ctx->engine->arg, REMARK_MOVED, text);
+}
+
 /* Others have taken a port since; one that only its peer knows can change. */
 static int make_elsewhere(const struct restore_ctx *ctx,
 			  const TcpConnectionRecord *rec,
@@ -402,6 +424,9 @@ static int make_elsewhere(const struct restore_ctx *ctx,
 		at[i].in.sin_port = 0;
 		r = try_ends(ctx, rec, at, ret, err);
 	}
+	for (int i = 0; i < 2 && r == 0; i++)
+		if (!at[i].in.sin_port)
+			tell_port(ctx, rec->ends[i]->local->port, ret[i]);
 	return r;
 }
 
@@ -459,6 +484,19 @@ static int end_fd(const struct restore_ctx *ctx, const TcpEnd *end,
 		      : fd;
 }
 
+static int reset_end(const struct restore_ctx *ctx, const TcpEnd *end,
+		     const TcpEnd *other, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	int own = end_fd(ctx, end, err), there = end_fd(ctx, other, err), r;
+
+	r = own < 0 ? own : there < 0 ? there : pair_end_at_once(own, err);
+	if (r < 0)
+		return r;
+	e->drop_fd(e->arg, end->object);
+	return pair_await_end(there, err);
+}
+
 /* All bytes have been sent; those that could be read are there again. */
 static int connection_settle(struct restore_ctx *ctx, struct restore_task *task,
 			     struct restore_thread *thread,
@@ -476,10 +514,13 @@ static int connection_settle(struct restore_ctx *ctx, struct restore_task *task,
 		if (fd < 0 || r < 0)
 			return fd < 0 ? fd : r;
 	}
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
+		if (rec->ends[i]->reset)
+			return reset_end(ctx, rec->ends[i], rec->ends[!i], err);
 		if (rec->ends[i]->finished &&
 		    shutdown(end_fd(ctx, rec->ends[i], err), SHUT_WR) < 0)
 			return err_sys(err, "shutdown");
+	}
 	return 0;
 }
 
@@ -599,10 +640,11 @@ static int tcp_late(struct restore_ctx *ctx, struct restore_task *task, int fd,
 const struct resource_ops res_tcp_connection = {
 	.name = "TCP",
 	.saved = "listening sockets, connections within the job with all bytes "
-		 "on their way, ends that are shut, options",
-	.refused =
-		"connections to others, ones that nobody has accepted, urgent "
-		"data, TLS in the kernel, filters",
+		 "on their way, ends that are shut, options; they move to the "
+		 "addresses of the node",
+	.refused = "connections to others (but see --peers), ones that nobody "
+		   "has accepted, urgent "
+		   "data, TLS in the kernel, filters",
 	.changes = "sequence numbers, timestamps, segment size, windows, "
 		   "congestion state, keys (MD5, AO), cookies",
 	.tag = TAG_TCP_CONNECTION,

@@ -87,6 +87,12 @@ int tcp_peer_find(const struct dump_ctx *ctx, const struct fd_view *fd,
 	return 0;
 }
 
+bool tcp_peer_is_reset(const struct dump_ctx *ctx, const struct tcp_peer *peer)
+{
+	return ctx->options->reset_peers &&
+	       (peer->kind == TCP_PEER_OUTSIDE || peer->kind == TCP_PEER_GONE);
+}
+
 static int describe(const struct fd_view *fd, char *here, char *there,
 		    size_t room, struct err *err)
 {
@@ -129,7 +135,8 @@ static void refuse_outside(const struct dump_ctx *ctx, const struct fd_view *fd,
 		(void)snprintf(whose, sizeof(whose), " of process %d",
 			       (int)pid);
 	net_refuse(fd, no,
-		   "close it before, or run the other side in the same job",
+		   "close it before, run the other side in the same job, or "
+		   "have it reset (--peers in jobcr(1))",
 		   "TCP socket (%s, connected to %s%s, outside the job)", here,
 		   there, whose);
 }
@@ -169,6 +176,8 @@ static int check_peer(const struct dump_ctx *ctx, const struct fd_view *fd,
 		r = describe(fd, here, there, sizeof(here), err);
 	if (r < 0)
 		return r;
+	if (tcp_peer_is_reset(ctx, &peer))
+		return 0;
 	if (peer.kind == TCP_PEER_OUTSIDE)
 		refuse_outside(ctx, fd, &peer, here, there, no);
 	else if (peer.kind == TCP_PEER_INSIDE && peer.object == fd->object)

@@ -23,6 +23,9 @@ struct tcp_peer {
 	uint64_t inode;  /* 0: nobody has it open */
 };
 
+/* Does the restored job see a reset instead, as it was asked for? */
+bool tcp_peer_is_reset(const struct dump_ctx *ctx, const struct tcp_peer *peer);
+
 /* fd is connected. */
 int tcp_peer_find(const struct dump_ctx *ctx, const struct fd_view *fd,
 		  struct tcp_peer *ret, struct err *err);

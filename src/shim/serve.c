@@ -230,6 +230,7 @@ static int do_running(struct supervisor *s, struct client *c,
 	/* A job of Slurm's has what it was submitted with. */
 	if (!s->info.slurm)
 		s->info.options.interval_s = (uint32_t)(req->a >> 32);
+	s->info.options.peers = (uint32_t)(req->b >> 48) & 1;
 	if (!*s->info.name)
 		snprintf(s->info.name, sizeof(s->info.name), "%.127s",
 			 req->text);

@@ -74,10 +74,11 @@ int address_map_check(const char *word, struct err *err)
 	struct host old, new;
 
 	if (parse(word, &old, &new) < 0)
-		return err_set(err, -EINVAL,
-			       "\"%.100s\": OLD=NEW with two addresses of IPv4, "
-			       "or two of IPv6",
-			       word);
+		return err_set(
+			err, -EINVAL,
+			"\"%.100s\": OLD=NEW with two addresses of IPv4, "
+			"or two of IPv6",
+			word);
 	if (!is_of_a_node(&old) || !is_of_a_node(&new) || is_loopback(&old))
 		return err_set(err, -EINVAL,
 			       "\"%.100s\": loopback, wildcards and groups are "

@@ -14,10 +14,11 @@ enum file_policy {
 	FILES_POLICIES,
 };
 
-/* What a restore has done with files, and says. */
+/* What a restore has done with files and addresses, and says. */
 enum file_remark {
 	REMARK_COPIED, /* not as they were: the job has its own copies */
 	REMARK_ASIDE,  /* made for what was appended */
+	REMARK_MOVED,  /* addresses and ports that are others here */
 	FILE_REMARKS,
 };
 

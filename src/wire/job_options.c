@@ -110,6 +110,17 @@ static int set_ipc(struct job_options *o, const char *value)
 	return 0;
 }
 
+static int set_peers(struct job_options *o, const char *value)
+{
+	if (strcmp(value, "refuse") == 0)
+		o->peers = JOB_PEERS_REFUSE;
+	else if (strcmp(value, "reset") == 0)
+		o->peers = JOB_PEERS_RESET;
+	else
+		return -EINVAL;
+	return 0;
+}
+
 int job_options_set(struct job_options *options, const char *key,
 		    const char *value, struct err *err)
 {
@@ -149,10 +160,15 @@ int job_options_set(struct job_options *options, const char *key,
 		if (set_ipc(options, value) < 0)
 			return err_set(err, -EINVAL,
 				       "ipc \"%.32s\": private or host", value);
+	} else if (strcmp(key, "peers") == 0) {
+		if (set_peers(options, value) < 0)
+			return err_set(err, -EINVAL,
+				       "peers \"%.32s\": refuse or reset",
+				       value);
 	} else {
 		return err_set(err, -EINVAL,
 			       "\"%.32s\": only interval, timelimit, signal, "
-			       "isa, files and ipc are known",
+			       "isa, files, ipc and peers are known",
 			       key);
 	}
 	return 0;
@@ -216,6 +232,9 @@ void job_options_format(const struct job_options *options,
 		n += (size_t)snprintf(ret + n, JOB_OPTIONS_TEXT - n, ",ipc=%s",
 				      options->ipc == JOB_IPC_HOST ? "host"
 								   : "private");
+	if (options->peers == JOB_PEERS_RESET)
+		n += (size_t)snprintf(ret + n, JOB_OPTIONS_TEXT - n,
+				      ",peers=reset");
 	if (n)
 		memmove(ret, ret + 1, n);
 }

@@ -11,13 +11,16 @@
  * What a user may ask for one job: sbatch --jobcr-interval and its like, or
  * jobcr run --interval.  On its way through Slurm and to the supervisor it is
  * one text, "interval=30m,timelimit=5m,signal=USR1@30,isa=x86-64-v3,
- * files=keep,ipc=host", hostile until parsed.
+ * files=keep,ipc=host,peers=reset", hostile until parsed.
  */
 #define JOB_INTERVAL_AUTO UINT32_MAX
 #define JOB_OPTIONS_TEXT  128
 
 /* Whose IPC namespace a job is in. */
 enum { JOB_IPC_SITE, /* as the site has it */ JOB_IPC_PRIVATE, JOB_IPC_HOST };
+
+/* TCP connections to others than the job, as PartRecord.peers has it too. */
+enum { JOB_PEERS_REFUSE, JOB_PEERS_RESET };
 
 struct job_options {
 	uint32_t interval_s;  /* 0: the site's; JOB_INTERVAL_AUTO */
@@ -27,6 +30,7 @@ struct job_options {
 	uint32_t isa;         /* uses no more than this level; 0: any */
 	uint32_t files;       /* enum file_policy */
 	uint32_t ipc;         /* JOB_IPC_* */
+	uint32_t peers;       /* JOB_PEERS_* */
 };
 
 /* An empty text is no option at all.  -EINVAL names the word. */

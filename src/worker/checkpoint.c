@@ -286,6 +286,8 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 					    : FILES_DEFAULT,
 		.interval_s =
 			w->control_fd >= 0 ? w->info.options.interval_s : 0,
+		.reset_peers = w->control_fd >= 0 &&
+			       w->info.options.peers == JOB_PEERS_RESET,
 		.epoch = w->lease.epoch,
 		.base = w->lease.base,
 		.may_publish = may_publish,

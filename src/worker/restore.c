@@ -115,6 +115,8 @@ static void fill_outcome(const struct work *w, const struct restart_result *res,
 		o->copied = strdup(res->remarks[REMARK_COPIED]);
 	if (*res->remarks[REMARK_ASIDE])
 		o->aside = strdup(res->remarks[REMARK_ASIDE]);
+	if (*res->remarks[REMARK_MOVED])
+		o->moved = strdup(res->remarks[REMARK_MOVED]);
 }
 
 /*
@@ -167,7 +169,8 @@ static int tell_running(struct work *w, const struct restart_result *res,
 		.a = (int64_t)((uint64_t)res->interval_s << 32 |
 			       (uint32_t)res->root_ns_pid),
 		.b = w->generation | (int64_t)res->isa << 32 |
-		     (int64_t)res->files << 40,
+		     (int64_t)res->files << 40 |
+		     (int64_t)res->reset_peers << 48,
 	};
 	struct control_reply reply;
 

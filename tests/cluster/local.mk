@@ -2,6 +2,7 @@
 # packages that ./bootstrap installs; too slow for every "make check".
 CLUSTER_TESTS = \
 	%D%/ipc.t \
+	%D%/rehome.t \
 	%D%/launch.t \
 	%D%/allocation.t \
 	%D%/daemons.t \

@@ -21,6 +21,7 @@ refused 'signal "KILL@30"' --jobcr-signal=KILL@30
 refused 'files "some": rollback, keep or refuse' --jobcr-files=some
 refused 'isa "haswell": x86-64-v2, x86-64-v3 or x86-64-v4' --jobcr-isa=haswell
 refused 'ipc "none": private or host' --jobcr-ipc=none
+refused 'peers "keep": refuse or reset' --jobcr-peers=keep
 refused 'jobcr=maybe: on or off' --jobcr=maybe
 is "$(slurm squeue -h)" "" "nothing of that was submitted"
 
@@ -64,6 +65,7 @@ reaches "(isa=x86-64-v3)" "a level of the CPU" --jobcr-isa=x86-64-v3 level
 is "$(sed -n 2p "$home/$j.out" | cut -c 1-26)" "glibc.cpu.hwcaps=-AVX512F," \
 	"which the C library keeps to"
 reaches "(interval=1800,ipc=host)" "the wish for the IPC of the node" --jobcr-ipc=host wait
+reaches "(interval=1800,peers=reset)" "what becomes of others" --jobcr-peers=reset wait
 reaches "" "--jobcr=off wins over the script's options" --jobcr=off wait
 reaches "()" "default=on: a job without options has a supervisor" bare
 reaches "" "default=on: --jobcr=off has none" --jobcr=off bare

@@ -180,6 +180,9 @@ saved beside
 node 10.9.0.2/24 fd09::2/64
 jobcr restore "$job" --detach >/dev/null 2>err
 is "$?" 0 "where the node has another address in the same network: restored"
+matches "$(cat err)" \
+	"*have moved: 10.9.0.1 is 10.9.0.2, fd09::1 is fd09::2" "which is said"
+matches "$(jobcr history "$job")" "*10.9.0.1 is 10.9.0.2*" "and kept"
 goes_on beside same "10.9.0.2 fd09::2" "there it is, with all that it was"
 
 saved given
@@ -225,6 +228,7 @@ wait $taker 2>/dev/null
 take 10.9.0.2 "$small"
 jobcr restore "$job" --detach >/dev/null 2>err
 is "$?" 0 "somebody listens where it was connected from: restored"
+matches "$(cat err)" "*have moved: *port $small is *" "which is said"
 goes_on taken another "10.9.0.2 fd09::2" "goes on with its connection"
 kill $taker
 wait $taker 2>/dev/null

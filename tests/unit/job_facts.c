@@ -83,6 +83,8 @@ static void test_options(void)
 					   "isa=",
 					   "files=",
 					   "files=rollbac",
+					   "peers=",
+					   "peers=keep",
 					   "ipc=",
 					   "ipc=none",
 					   "signal=RTMIN+31@2",
@@ -103,6 +105,8 @@ static void test_options(void)
 			"interval=3600,isa=x86-64-v3");
 	test_round_trip("files=keep,isa=x86-64-v2", "isa=x86-64-v2,files=keep");
 	test_round_trip("files=rollback", "files=rollback");
+	test_round_trip("peers=reset,ipc=host", "ipc=host,peers=reset");
+	test_round_trip("peers=refuse", "");
 	test_round_trip("ipc=host", "ipc=host");
 	test_round_trip("ipc=private,isa=x86-64-v2",
 			"isa=x86-64-v2,ipc=private");
