@@ -372,8 +372,8 @@ static void test_refusals(const char *dir)
 	fd = open(path, O_RDONLY | O_DIRECTORY);
 	rmdir(path);
 	refused(fd, "removed directory");
-	fd = open(other, O_RDONLY);
-	fcntl(fd, F_SETLEASE, F_RDLCK);
+	fd = open(other, O_RDWR);
+	ok(fcntl(fd, F_SETLEASE, F_WRLCK) == 0, "a lease for writing");
 	refused(fd, "lease");
 	if (pipe(ends) == 0) {
 		fcntl(ends[0], F_SETOWN, 1);

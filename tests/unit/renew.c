@@ -35,7 +35,7 @@ static void slurm_says(const char *node, int running)
 		"printf '%%s\\n' state=X nodes=%s running=%d pending=0 "
 		"completing=0 suspended=0 held=0 requeue=1 reason=none "
 		"uid=%d gid=%d node_count=1 restart_count=0 preempt_time=0 "
-		"end_time=0 submit_time=1 kill_wait=0\n",
+		"end_time=0 submit_time=1 kill_wait=0 noted=0\n",
 		node, running, OWNER, OWNER);
 	fclose(f);
 	chmod(answer, 0755);
