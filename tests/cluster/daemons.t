@@ -90,6 +90,8 @@ for what in children all; do
 	[ -e "$home/.$job.out.jobcr-$job" ] && [ ! -e "$home/$job.out" ]
 	ok $? "the output is put aside"
 	slurm scancel "$vip"
+	cluster new-key
+	ok $? "munge has another key"
 	kill_all "$node" "$what"
 	go jobcr-slurm-requeue
 	[ "$what" = children ] || cluster daemon "$node" start
@@ -128,6 +130,8 @@ sleeping() {
 }
 sleeping
 ok $? "its supervisor waits when jobcrd and worker were killed in a restore"
+cluster new-key
+ok $? "munge has yet another key"
 cluster slurm ctl restart
 ok $? "slurmctld is restarted"
 cluster daemon "$node" start
