@@ -202,5 +202,29 @@ wait_until 40 restarted "$job" 2
 ok $? "with jobcrd it goes on" "$(slurm scontrol show job "$job")"
 slurm scancel "$job"
 wait_until 30 run_dirs_gone
+
+# 7. Cancelled when Slurm has started it and its node has not heard of that.
+every_slurmd() { # SIGNAL
+	for each in $nodes; do
+		cluster exec $each kill "-$1" \
+			"$(cluster exec $each pgrep -o -x slurmd)"
+	done
+}
+job=$(submit --jobcr short)
+wait_until 30 printed "$job" 'round 3 of' || bail "job $job does not run"
+slurm scontrol requeuehold "$job"
+wait_until 40 held "$job"
+rounds=$(grep -c round "$home/.$job.out.jobcr-$job")
+every_slurmd STOP
+release "$job"
+wait_until 40 restarted "$job"
+slurm scancel "$job"
+every_slurmd CONT
+is_back() {
+	[ "$(grep -c round "$home/$job.out")" = "$rounds" ]
+}
+wait_until 40 has_ended "$job" && wait_until 30 is_back
+ok $? "a job that is cancelled before it goes on has its output back" \
+	"$(ls -la "$home")"
 is "$(find "$home" -name '.*jobcr*')" "" "no file is left aside"
 done_testing

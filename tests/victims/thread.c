@@ -47,8 +47,7 @@ static void look(struct facts *f)
 	prctl(PR_GET_TSC, &f->tsc);
 	f->mce = prctl(PR_MCE_KILL_GET, 0, 0, 0, 0);
 	for (unsigned long i = 0; i < 2; i++)
-		f->speculation[i] =
-			prctl(PR_GET_SPECULATION_CTRL, i, 0, 0, 0);
+		f->speculation[i] = prctl(PR_GET_SPECULATION_CTRL, i, 0, 0, 0);
 }
 
 static void compare(const struct facts *a)
