@@ -754,6 +754,7 @@ T_TESTS += %D%/t/local.t
 T_TESTS += %D%/t/checkpoint.t
 T_TESTS += %D%/t/interval.t
 T_TESTS += %D%/t/orphans.t
+T_TESTS += %D%/t/supervised.t
 T_TESTS += %D%/t/daemon.t
 T_TESTS += %D%/t/munge.t
 T_TESTS += %D%/t/stepped.t

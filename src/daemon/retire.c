@@ -216,11 +216,21 @@ static int forget(const struct candidate *c, const char *state, struct err *err)
 	return r;
 }
 
+/* What it had written may be aside still, for a start that never came. */
+static void outputs_back(const struct candidate *c)
+{
+	struct err err;
+
+	if (kept_outputs_undo(c->job_fd, &c->user, c->name, &err) < 0)
+		log_warning(c->name, "%s", err.text);
+}
+
 /* A job is over, and not marked yet. */
 static int settle(struct candidate *c, const char *state, struct err *err)
 {
 	int r;
 
+	outputs_back(c);
 	if (is_quiet(c, state))
 		return forget(c, state, err);
 	r = write_mark(c, state, err);
@@ -379,16 +389,12 @@ static int sweep_due(struct sweep *s, struct candidate *c,
 }
 
 /*
- * Ended where nobody saw it: cancelled while it waited, say.  Then what it had
- * written was still put aside for the start that never came.  It is not
+ * Ended where nobody saw it: cancelled while it waited, say.  It is not
  * retired before a later sweep.
  */
 static int sweep_unseen(struct candidate *c, const char *state, struct err *err)
 {
-	struct err other;
-
-	if (kept_outputs_undo(c->job_fd, &c->user, c->name, &other) < 0)
-		log_warning(c->name, "%s", other.text);
+	outputs_back(c);
 	return is_quiet(c, state) ? forget(c, state, err)
 				  : write_mark(c, state, err);
 }

@@ -440,7 +440,7 @@ const struct resource_ops res_thread = {
 		 "syscall user dispatch",
 	.refused = "faulting CPUID, I/O ports, I/O flushers, dispatch of calls "
 		   "that a checkpoint needs",
-	.changes = "PR_SET_PTRACER",
+	.changes = "PR_SET_PTRACER; which thread a child is of",
 	.tag = TAG_THREAD,
 	.scope = SCOPE_THREAD,
 	.stage = STAGE_THREAD,

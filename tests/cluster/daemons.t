@@ -90,6 +90,8 @@ for what in children all; do
 	[ -e "$home/.$job.out.jobcr-$job" ] && [ ! -e "$home/$job.out" ]
 	ok $? "the output is put aside"
 	slurm scancel "$vip"
+	cluster new-key
+	ok $? "munge has another key"
 	kill_all "$node" "$what"
 	go jobcr-slurm-requeue
 	[ "$what" = children ] || cluster daemon "$node" start
@@ -128,6 +130,8 @@ sleeping() {
 }
 sleeping
 ok $? "its supervisor waits when jobcrd and worker were killed in a restore"
+cluster new-key
+ok $? "munge has yet another key"
 cluster slurm ctl restart
 ok $? "slurmctld is restarted"
 cluster daemon "$node" start
@@ -198,5 +202,29 @@ wait_until 40 restarted "$job" 2
 ok $? "with jobcrd it goes on" "$(slurm scontrol show job "$job")"
 slurm scancel "$job"
 wait_until 30 run_dirs_gone
+
+# 7. Cancelled when Slurm has started it and its node has not heard of that.
+every_slurmd() { # SIGNAL
+	for each in $nodes; do
+		cluster exec $each kill "-$1" \
+			"$(cluster exec $each pgrep -o -x slurmd)"
+	done
+}
+job=$(submit --jobcr short)
+wait_until 30 printed "$job" 'round 3 of' || bail "job $job does not run"
+slurm scontrol requeuehold "$job"
+wait_until 40 held "$job"
+rounds=$(grep -c round "$home/.$job.out.jobcr-$job")
+every_slurmd STOP
+release "$job"
+wait_until 40 restarted "$job"
+slurm scancel "$job"
+every_slurmd CONT
+is_back() {
+	[ "$(grep -c round "$home/$job.out")" = "$rounds" ]
+}
+wait_until 40 has_ended "$job" && wait_until 30 is_back
+ok $? "a job that is cancelled before it goes on has its output back" \
+	"$(ls -la "$home")"
 is "$(find "$home" -name '.*jobcr*')" "" "no file is left aside"
 done_testing

@@ -3,10 +3,13 @@
  * Every register that a program can have, full of numbers, in the leader and
  * in threads, while they spin.
  */
+#include <asm/prctl.h>
 #include <cpuid.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "../lib/victim.h"
 
@@ -133,14 +136,20 @@ static void *spinner(void *arg)
 	unsigned int seed = (unsigned int)(uintptr_t)arg;
 	struct registers in, out = { 0 };
 	uint32_t mxcsr = 0x1f80;
+	/* No C library uses it: an address of our own, of no memory. */
+	uint64_t base = 0x123456789000ull + seed, now = 0;
 
 	fill(&in, seed);
+	victim_need(syscall(SYS_arch_prctl, ARCH_SET_GS, base) == 0, "GS");
 	if (with_avx512)
 		spin512(&in, &out);
 	else
 		spin256(&in, &out);
 	__asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
 	compare(&in, &out, seed);
+	syscall(SYS_arch_prctl, ARCH_GET_GS, &now);
+	victim_check(now == base, "spinner %u: GS base %#llx, was %#llx", seed,
+		     (unsigned long long)now, (unsigned long long)base);
 	return NULL;
 }
 

@@ -2,7 +2,8 @@
 /*
  * What threads have registered with the kernel: name, alternate stack (also
  * while a handler runs on it), robust mutex held in a shared file, address
- * cleared at the end (a join waits for it), rseq, death signal, TSC, MCE.
+ * cleared at the end (a join waits for it), rseq, death signal, TSC, MCE,
+ * speculation control where the processor has any.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +29,7 @@ struct facts {
 	void *robust, *clear;
 	size_t robust_len;
 	int pdeath, tsc;
-	long mce;
+	long mce, speculation[2];
 };
 
 static pthread_barrier_t ready;
@@ -45,6 +46,8 @@ static void look(struct facts *f)
 	prctl(PR_GET_PDEATHSIG, &f->pdeath);
 	prctl(PR_GET_TSC, &f->tsc);
 	f->mce = prctl(PR_MCE_KILL_GET, 0, 0, 0, 0);
+	for (unsigned long i = 0; i < 2; i++)
+		f->speculation[i] = prctl(PR_GET_SPECULATION_CTRL, i, 0, 0, 0);
 }
 
 static void compare(const struct facts *a)
@@ -66,6 +69,10 @@ static void compare(const struct facts *a)
 		     b.pdeath);
 	victim_check(a->tsc == b.tsc, "%s: TSC %d", a->name, b.tsc);
 	victim_check(a->mce == b.mce, "%s: MCE policy %ld", a->name, b.mce);
+	for (int i = 0; i < 2; i++)
+		victim_check(a->speculation[i] == b.speculation[i],
+			     "%s: speculation %d is %#lx, was %#lx", a->name, i,
+			     b.speculation[i], a->speculation[i]);
 }
 
 /* rseq works: the kernel still writes the CPU into the area. */
@@ -123,6 +130,11 @@ static void set(int n)
 		prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0);
 	if (n == 3)
 		prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_LATE, 0, 0);
+	/* Store bypass and indirect branches. */
+	for (unsigned long i = 0; i < 2; i++)
+		(void)prctl(PR_SET_SPECULATION_CTRL, i,
+			    n % 2 ? PR_SPEC_DISABLE : PR_SPEC_FORCE_DISABLE, 0,
+			    0);
 	if (n == 1)
 		victim_need(pthread_mutex_lock(shared) == 0, "lock");
 }
