@@ -473,7 +473,8 @@ static int epoll_late(struct restore_ctx *ctx, struct restore_task *task,
 const struct resource_ops res_epoll = {
 	.name = "epoll",
 	.saved = "what is watched, for what, in which state",
-	.refused = "files that are closed but still watched",
+	.refused = "files that are closed but still watched, signalfds that a "
+		   "process has under another number now",
 	.tag = TAG_EPOLL,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,
