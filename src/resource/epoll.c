@@ -4,18 +4,25 @@
  * added, and keeps it while the file is open under any other.  So at the
  * restore entries are added by a child of the worker that shares its memory
  * but has descriptors of its own: there every number is free to be used.
+ *
+ * A signalfd wakes those that wait for signals of the process that added it to
+ * the epoll, whoever waits: so that process adds it again.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "images/limits.h"
 #include "images/tags.h"
+#include "kernel/kcmp.h"
 #include "resource/open_file.h"
 #include "resource/resource.h"
 #include "util/cleanup.h"
@@ -99,6 +106,46 @@ static int find_targets(const struct dump_ctx *ctx, const struct fd_view *fd,
 	return 0;
 }
 
+/* Only by the number under which its process has it could it add it again. */
+static bool is_strange_signalfd(const struct dump_ctx *ctx,
+				const struct fd_view *fd,
+				const EpollEntry *entry, struct err *err)
+{
+	const struct dump_engine *e = ctx->engine;
+	char name[PATH_MAX], link[64] = "";
+	auto_close int target = -EBADF;
+
+	if (e->fd_object(e->arg, fd->task->ns_pid, (int)entry->fd) ==
+		    entry->object &&
+	    !fd->travels)
+		return false;
+	if (e->open_object(e->arg, entry->object, &target, err) < 0)
+		return false;
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", target);
+	return readlink(name, link, sizeof(link) - 1) > 0 &&
+	       !strcmp(link, "anon_inode:[signalfd]");
+}
+
+static void check_entry(const struct dump_ctx *ctx, const struct fd_view *fd,
+			const EpollEntry *entry, struct refusals *no)
+{
+	const char *comm = fd->task->stat->comm;
+	struct err unused;
+
+	if (!entry->object)
+		refusals_add(no, fd->task->ns_pid, comm, fd->fd,
+			     "remove it with EPOLL_CTL_DEL before it is closed",
+			     "epoll entry %u, a file that no descriptor of the "
+			     "job has open",
+			     entry->fd);
+	else if (is_strange_signalfd(ctx, fd, entry, &unused))
+		refusals_add(no, fd->task->ns_pid, comm, fd->fd,
+			     "keep it open under the number it was added by",
+			     "epoll entry %u, a signalfd that the process does "
+			     "not have under that number",
+			     entry->fd);
+}
+
 static int epoll_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		       struct refusals *no, struct err *err)
 {
@@ -113,14 +160,7 @@ static int epoll_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 	if (r == 0)
 		r = find_targets(ctx, fd, &all, err);
 	for (size_t i = 0; r == 0 && i < all.count; i++)
-		if (!all.list[i].object)
-			refusals_add(no, fd->task->ns_pid, fd->task->stat->comm,
-				     fd->fd,
-				     "remove it with EPOLL_CTL_DEL before it "
-				     "is closed",
-				     "epoll entry %u, a file that no "
-				     "descriptor of the job has open",
-				     all.list[i].fd);
+		check_entry(ctx, fd, &all.list[i], no);
 	free(all.list);
 	return r;
 }
@@ -183,6 +223,7 @@ static int epoll_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 /* What the child works on, in memory that it shares. */
 struct job {
 	const EpollRecord *rec;
+	const bool *leave; /* by entry: it is added elsewhere */
 	const int *targets; /* by entry */
 	int epoll;
 	uint32_t allowed; /* flags */
@@ -260,7 +301,7 @@ static int add_all(void *arg)
 			const EpollEntry *entry = rec->entries[i];
 
 			job->failed = i;
-			if (is_spent(entry) == (bool)spent &&
+			if (!job->leave[i] && is_spent(entry) == (bool)spent &&
 			    add_one(job, entry, job->targets[i]) < 0)
 				return 1;
 		}
@@ -341,12 +382,14 @@ static void allow_high_numbers(struct rlimit *old)
 }
 
 static int add_entries(struct restore_ctx *ctx, const EpollRecord *rec,
-		       struct err *err)
+		       const bool *leave, struct err *err)
 {
 	auto_free int *targets = calloc(rec->n_entries + 1, sizeof(*targets));
-	struct job job = {
-		.rec = rec, .targets = targets, .epoll = -1, .allowed = ~0u
-	};
+	struct job job = { .rec = rec,
+			   .leave = leave,
+			   .targets = targets,
+			   .epoll = -1,
+			   .allowed = ~0u };
 	struct rlimit old;
 	int r;
 
@@ -369,14 +412,59 @@ static int add_entries(struct restore_ctx *ctx, const EpollRecord *rec,
 	return r;
 }
 
+/*
+ * By the first process that has both; the next ones find it there.  A spent
+ * entry waits for errors only, which a signalfd never has.
+ */
+static int add_signalfd(struct restore_ctx *ctx, struct restore_task *task,
+			int epoll, const EpollEntry *entry, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	const uint64_t at = remote_buffer(task->remote);
+	const uint64_t args[6] = { (uint64_t)epoll, EPOLL_CTL_ADD, entry->fd,
+				   at };
+	struct epoll_event event = {
+		.events = entry->events & ~(uint32_t)EPOLLWAKEUP,
+		.data.u64 = entry->data,
+	};
+	int64_t value;
+	int same, r;
+
+	r = kcmp_files(task->pid, (int)entry->fd, getpid(),
+		       e->get_fd(e->arg, entry->object), &same, err);
+	/* It has another file there, or none. */
+	if (r < 0 || same != 0)
+		return 0;
+	r = remote_write(task->remote, at, &event, sizeof(event), err);
+	if (r == 0)
+		r = remote_syscall(task->remote, __NR_epoll_ctl, args, &value,
+				   err);
+	if (r < 0)
+		return r;
+	return value < 0 && value != -EEXIST
+		       ? err_num(err, (int)value, "entry %u: EPOLL_CTL_ADD",
+				 entry->fd)
+		       : 0;
+}
+
 static int epoll_late(struct restore_ctx *ctx, struct restore_task *task,
 		      int fd, const ProtobufCMessage *msg, struct err *err)
 {
 	const EpollRecord *rec = (const EpollRecord *)msg;
+	const struct restore_engine *e = ctx->engine;
+	auto_free bool *signals = calloc(rec->n_entries + 1, sizeof(*signals));
 	int r = 0;
 
+	if (!signals)
+		return err_num(err, ENOMEM, "entries");
+	for (size_t i = 0; i < rec->n_entries; i++)
+		signals[i] = e->find(e->arg, TAG_SIGNALFD,
+				     rec->entries[i]->object) != NULL;
 	if (rec->n_entries)
-		r = add_entries(ctx, rec, err);
+		r = add_entries(ctx, rec, signals, err);
+	for (size_t i = 0; r == 0 && i < rec->n_entries; i++)
+		if (signals[i])
+			r = add_signalfd(ctx, task, fd, rec->entries[i], err);
 	if (r < 0)
 		return r;
 	return open_file_late(ctx, task, fd, rec->open, err);
@@ -385,7 +473,8 @@ static int epoll_late(struct restore_ctx *ctx, struct restore_task *task,
 const struct resource_ops res_epoll = {
 	.name = "epoll",
 	.saved = "what is watched, for what, in which state",
-	.refused = "files that are closed but still watched",
+	.refused = "files that are closed but still watched, signalfds that a "
+		   "process has under another number now",
 	.tag = TAG_EPOLL,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

@@ -40,6 +40,18 @@ int remote_call(struct remote *r, const char *what, int64_t *ret_value,
 	return *ret_value < 0 ? err_sys(err, "%s", what) : 0;
 }
 
+int remote_syscall(struct remote *r, long nr, const uint64_t args[6],
+		   int64_t *ret_value, struct err *err)
+{
+	(void)r;
+	(void)err;
+	*ret_value = syscall(nr, args[0], args[1], args[2], args[3], args[4],
+			     args[5]);
+	if (*ret_value < 0)
+		*ret_value = -errno;
+	return 0;
+}
+
 int rig_write(void *arg, const void *data, size_t len, struct err *err)
 {
 	struct rig *rig = arg;

@@ -111,6 +111,32 @@ rm -r "$scratch"
 ends_well
 result $? "and the next one makes all"
 
+# Memory of the node, wherever it is mounted.
+mkdir "$tmp/memory"
+if mount -t tmpfs -o size=1m none "$tmp/memory" 2>"$tmp/log"; then
+	cleanup() {
+		umount -l "$tmp/memory"
+		clean_up
+	}
+	trap cleanup EXIT
+	rm -f "$tmp/go" "$tmp/out"
+	id=$("$jobcr" run --detach --output "$tmp/out" -- /bin/sh -c '
+		mkdir "$2/own"
+		exec 5<>"$2/own/file"
+		echo kept >&5
+		echo ready
+		while ! [ -e "$1/go" ]; do sleep 0.05; done
+		[ "$(cat "$2/own/file")" = kept ] && echo good
+		' sh "$tmp" "$tmp/memory" 2>"$tmp/log")
+	wait_for 20 grep -q ready "$tmp/out"
+	save --kill
+	rm -r "$tmp/memory/own"
+	ends_well
+	result $? "files on tmpfs travel, too"
+else
+	echo "ok $((count = count + 1)) - # SKIP nothing can be mounted here"
+fi
+
 start
 echo 'LocalFileSize = "4K"' >>"$JOBCR_CONF"
 dd if=/dev/zero of="$scratch/input" bs=1M count=1 conv=notrunc 2>"$tmp/log"

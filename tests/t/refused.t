@@ -16,7 +16,7 @@ fi
 		udp_corked udp_member udp_member6 udp_peek other_network \
 		mptcp udplite raw packet alg vsock unix_urgent unix_filter \
 		unix_empty unix_dead unix_epoll unix_waiting unix_relative \
-		netlink inotify inotify_readers inotify_removed pidfd \
+		epoll_signalfd netlink inotify inotify_readers inotify_removed pidfd \
 		thread_pidfd io_uring userfaultfd \
 		perf_event namespace shm_names fanotify maps secretmem second_link \
 		removed_directory broken_lease \

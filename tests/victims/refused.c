@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -522,6 +523,23 @@ static int open_write_lease(void)
 	return fcntl(fd, F_SETLEASE, F_WRLCK) < 0 ? -1 : fd;
 }
 
+/* Open under another number than it was added by. */
+static int open_epoll_signalfd(void)
+{
+	struct epoll_event e = { .events = EPOLLIN };
+	int epoll = epoll_create1(0), signals, other;
+	sigset_t one;
+
+	sigemptyset(&one);
+	sigaddset(&one, SIGURG);
+	signals = signalfd(-1, &one, 0);
+	other = fcntl(signals, F_DUPFD, 100);
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, signals, &e) < 0 ||
+	    close(signals) < 0)
+		return -1;
+	return other;
+}
+
 static int open_queue(struct mq_attr *attr)
 {
 	char name[64];
@@ -593,6 +611,8 @@ static const struct {
 	{ "unix_waiting", "that is not accepted yet", open_unix_waiting },
 	{ "unix_relative", "does not lead to it from /", open_unix_relative },
 	{ "unix_epoll", "sent over a Unix socket", open_unix_epoll },
+	{ "epoll_signalfd", "a signalfd that the process does not have",
+	  open_epoll_signalfd },
 	{ "netlink", "netlink socket", open_netlink },
 	{ "inotify", "events not read yet", open_inotify },
 	{ "inotify_readers", "tell the job that a checkpoint reads",
