@@ -170,7 +170,7 @@ static void test_full(bool ended)
 static void test_moving(void)
 {
 	struct err err = { 0 };
-	int ends[2], rounds = 0, moved = 0, rate = 30000000, room = 6000000;
+	int ends[2], rounds = 0, moved = 0, rate = 5000000, room = 6000000;
 	size_t written, last = 0;
 	bool good = true;
 
@@ -181,7 +181,9 @@ static void test_moving(void)
 		   sizeof(rate));
 	setsockopt(ends[TO], SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 	written = fill(ends[FROM]);
-	for (; good && rounds < 100; rounds++) {
+	/* A slow machine sees less of them, until all have arrived. */
+	for (; good && (rounds < 100 || (moved <= 2 && last < written));
+	     rounds++) {
 		struct tcp_stream s = { 0 };
 
 		good = stream_read(ends[FROM], ends[TO], LIMIT, &s, &err) ==
