@@ -23,6 +23,8 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/own_address.c \
 	%D%/own_address.h \
 	%D%/procmap.c \
+	%D%/queue_mark.c \
+	%D%/queue_mark.h \
 	%D%/sockdiag.c \
 	%D%/sockdiag.h \
 	%D%/tree.c \

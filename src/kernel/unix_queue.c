@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "kernel/queue_mark.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
@@ -225,58 +225,6 @@ struct notes {
 	struct mmsghdr look;
 };
 
-/* No other program has these two numbers. */
-static const struct sock_filter mark[] = {
-	BPF_STMT(BPF_LD | BPF_IMM, 0x6a6f6263),
-	BPF_STMT(BPF_LD | BPF_IMM, 0x72656d70),
-	BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-};
-
-/* Instructions in its filter, 0: none; *ret_mark: it is ours. */
-static socklen_t filter_of(int fd, bool *ret_mark)
-{
-	struct sock_filter have[ARRAY_SIZE(mark)] = { 0 };
-	socklen_t len = 0;
-
-	*ret_mark = false;
-	if (getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &len) < 0 ||
-	    len != ARRAY_SIZE(mark))
-		return len;
-	*ret_mark =
-		getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, have, &len) == 0 &&
-		!memcmp(have, mark, sizeof(mark));
-	return len;
-}
-
-bool unix_queue_marked(int fd)
-{
-	bool ours;
-
-	(void)filter_of(fd, &ours);
-	return ours;
-}
-
-static int set_mark(int fd, struct err *err)
-{
-	const struct sock_fprog program = {
-		ARRAY_SIZE(mark), (struct sock_filter *)(uintptr_t)mark
-	};
-
-	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
-			  sizeof(program)) < 0
-		       ? err_sys(err, "SO_ATTACH_FILTER")
-		       : 0;
-}
-
-static void drop_mark(int fd)
-{
-	const int none = 0;
-
-	if (unix_queue_marked(fd))
-		(void)setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &none,
-				 sizeof(none));
-}
-
 static void be_guard(int channel, const struct notes *notes)
 {
 	int offset = -1, held = -1;
@@ -299,7 +247,7 @@ static void be_guard(int channel, const struct notes *notes)
 		(void)setsockopt(held, SOL_SOCKET, SO_PEEK_OFF, &offset,
 				 sizeof(offset));
 	if (held >= 0 && !notes->keep && notes->look.msg_len)
-		drop_mark(held);
+		queue_mark_drop(held);
 	_exit(0);
 }
 
@@ -567,14 +515,14 @@ static int read_marked(struct unix_reader *reader, int fd, int type, int offset,
 	};
 	int r = 0;
 
-	s.foreign = filter_of(fd, &s.marked) && !s.marked;
+	s.foreign = queue_mark_filter(fd, &s.marked) && !s.marked;
 	s.notes->keep = s.marked || s.foreign;
 	if (!s.notes->keep)
-		r = set_mark(fd, err);
+		r = queue_mark_set(fd, err);
 	if (r == 0)
 		r = read_packets(&s, offset, &reader->glance, q, err);
 	if (!s.notes->keep)
-		drop_mark(fd);
+		queue_mark_drop(fd);
 	return r;
 }
 
@@ -654,7 +602,7 @@ static int read_queue(struct unix_reader *reader, int fd, int type,
 	else if (type == SOCK_STREAM && has_urgent(fd))
 		q->problem = "urgent data (MSG_OOB)";
 	else if (type != SOCK_STREAM && !polled(fd, POLLIN))
-		drop_mark(fd);
+		queue_mark_drop(fd);
 	else
 		return read_known(reader, fd, type, offset, total, q, err);
 	return 0;

@@ -34,7 +34,7 @@ struct unix_queue {
  * Where messages cannot be told apart otherwise, SO_PEEK_OFF is changed for
  * that time; a process of its own puts it back should the caller be killed.
  * fd is borrowed and does not listen; the result is owned by the caller, also
- * after a failure.
+ * after a failure.  It may leave a mark: see queue_mark.h.
  */
 struct unix_reader;
 int unix_reader_new(struct unix_reader **ret, struct err *err);
@@ -42,12 +42,6 @@ int unix_queue_read(struct unix_reader *r, int fd, int type,
 		    struct unix_queue *ret, struct err *err);
 void unix_reader_free(struct unix_reader *r); /* NULL too */
 void unix_queue_done(struct unix_queue *q);
-
-/*
- * Of packets: a look that may have hidden empty ones has left a mark, a filter
- * that lets all pass.  It goes with the look that finds nothing to be read.
- */
-bool unix_queue_marked(int fd);
 
 /*
  * Empty packets that were looked at once are passed over: does what sender

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "images/limits.h"
-#include "kernel/unix_queue.h"
+#include "kernel/queue_mark.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
@@ -235,7 +235,7 @@ void socket_options_check(const struct fd_view *fd, struct refusals *no)
 	for (size_t i = 0; i < ARRAY_SIZE(never); i++)
 		if (get_int(sock, never[i]))
 			refuse(fd, no, "option", never[i], unset);
-	if (!unix_queue_marked(sock) &&
+	if (!queue_marked(sock) &&
 	    (getsockopt(sock, SOL_SOCKET, SO_GET_FILTER, NULL, &len) < 0 ||
 	     len))
 		refuse(fd, no, "a filter of instructions:", (int)len,

@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 
 #include "images/tags.h"
+#include "kernel/queue_mark.h"
 #include "repair/pair.h"
 #include "resource/net_groups.h"
 #include "resource/net_place.h"
@@ -50,7 +51,11 @@ static int check_queues(const struct dump_ctx *ctx, const struct fd_view *fd,
 		net_refuse(fd, no,
 			   "let it be sent: without MSG_MORE and UDP_CORK",
 			   "UDP socket with a datagram that is not sent yet");
-	if (poll(&p, 1, 0) != 1 || p.revents & POLLERR)
+	if (poll(&p, 1, 0) != 1) {
+		queue_mark_drop(fd->own_fd);
+		return 0;
+	}
+	if (p.revents & POLLERR)
 		return 0;
 	if (p.revents & POLLRDHUP)
 		net_refuse(fd, no, "close it",

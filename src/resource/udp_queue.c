@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "images/limits.h"
+#include "kernel/queue_mark.h"
 #include "kernel/sockdiag.h"
 #include "repair/datagram.h"
 #include "repair/pair.h"
@@ -98,6 +99,12 @@ static int add(struct udp_queue *q, const union net_address *source,
 	return 0;
 }
 
+static int empty(struct udp_queue *q, struct err *err)
+{
+	q->empty = true;
+	return err_set(err, -ENOTSUP, "an empty datagram unread");
+}
+
 static int read_one(const struct dump_ctx *ctx, const struct fd_view *fd,
 		    const union net_address *local, uint8_t *data,
 		    struct udp_queue *q, struct err *err)
@@ -112,7 +119,7 @@ static int read_one(const struct dump_ctx *ctx, const struct fd_view *fd,
 		return r;
 	/* It has no place of its own in a queue that is counted in bytes. */
 	if (!len)
-		return err_set(err, -ENOTSUP, "an empty datagram unread");
+		return empty(q, err);
 	if (q->count == DATAGRAMS_MAX || q->bytes + len > DATAGRAMS_BYTES)
 		return err_set(err, -ENOTSUP,
 			       "more than %u unread datagrams or %u bytes",
@@ -121,8 +128,8 @@ static int read_one(const struct dump_ctx *ctx, const struct fd_view *fd,
 	return r < 0 ? r : add(q, &source, sender, data, len, err);
 }
 
-int udp_queue_read(const struct dump_ctx *ctx, const struct fd_view *fd,
-		   struct udp_queue *ret, struct err *err)
+static int read_all(const struct dump_ctx *ctx, const struct fd_view *fd,
+		    struct udp_queue *ret, struct err *err)
 {
 	auto_free uint8_t *data = malloc(DATAGRAM_MAX_BYTES);
 	union net_address local;
@@ -130,17 +137,32 @@ int udp_queue_read(const struct dump_ctx *ctx, const struct fd_view *fd,
 
 	if (!data)
 		return err_num(err, ENOMEM, "datagrams");
-	/* Which of them would get it? */
-	if (net_option(fd->own_fd, SOL_SOCKET, SO_REUSEPORT) > 0)
-		return err_set(err, -ENOTSUP,
-			       "unread datagrams and SO_REUSEPORT");
 	r = net_local(fd->own_fd, &local, err);
 	while (r == 0)
 		r = read_one(ctx, fd, &local, data, ret, err);
 	if (r == -ENOENT)
-		r = ret->count ? 0
-			       : err_set(err, -ENOTSUP,
-					 "an empty datagram unread");
+		r = ret->count ? 0 : empty(ret, err);
+	return r;
+}
+
+/* Marked before it is looked at: who is killed in between has not lied. */
+int udp_queue_read(const struct dump_ctx *ctx, const struct fd_view *fd,
+		   struct udp_queue *ret, struct err *err)
+{
+	int r;
+
+	/* Which of them would get it? */
+	if (net_option(fd->own_fd, SOL_SOCKET, SO_REUSEPORT) > 0)
+		return err_set(err, -ENOTSUP,
+			       "unread datagrams and SO_REUSEPORT");
+	if (queue_marked(fd->own_fd))
+		return empty(ret, err);
+	r = queue_mark_set(fd->own_fd, err);
+	if (r < 0)
+		return r;
+	r = read_all(ctx, fd, ret, err);
+	if (!ret->empty)
+		queue_mark_drop(fd->own_fd);
 	return r;
 }
 

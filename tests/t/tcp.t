@@ -161,4 +161,44 @@ is "$?" 0 "restored where it is"
 : >go
 jobcr wait "$job"
 is "$(tail -1 address.txt)" within "with its connection"
+# An empty datagram can be seen once: it is refused until the job has read it.
+cat >empty.py <<'PY'
+import os, socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 0))
+for data in b"one", b"", b"three":
+    s.sendto(data, s.getsockname())
+print("up", flush=True)
+for step in "go", "end":
+    while not os.path.exists(step):
+        time.sleep(0.01)
+    s.setblocking(False)
+    try:
+        while True:
+            print(step, s.recv(10), flush=True)
+    except BlockingIOError:
+        print(step, "nothing", flush=True)
+PY
+rm -f go end
+job=$(jobcr run --detach --output empty.txt -- python3 empty.py)
+wait_for 10 grep -q up empty.txt
+jobcr checkpoint "$job" --kill >out 2>err
+is "$?" 3 "an empty datagram among others is refused"
+matches "$(cat err)" "*UDP socket with an empty datagram unread*" "by name"
+jobcr checkpoint "$job" --kill >out 2>err
+is "$?" 3 "also when it has been looked at before"
+: >go
+wait_for 10 grep -q nothing empty.txt
+is "$(cat empty.txt)" "up
+go b'one'
+go b''
+go b'three'
+go nothing" "the job has lost nothing"
+jobcr checkpoint "$job" --kill >out 2>&1
+is "$?" 0 "it is saved when they are read"
+jobcr restore "$job" --detach >out 2>&1
+: >end
+wait_for 10 grep -q 'end nothing' empty.txt
+is "$?" 0 "and goes on"
+jobcr wait "$job" >/dev/null 2>&1
 finish

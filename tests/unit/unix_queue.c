@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../lib/tap.h"
+#include "kernel/queue_mark.h"
 #include "kernel/unix_diag.h"
 #include "kernel/unix_queue.h"
 #include "util/cleanup.h"
@@ -149,19 +150,19 @@ static void test_empty(int type, const char *what)
 	if (socketpair(AF_UNIX, type, 0, s) < 0)
 		abort();
 	send_with(s[0], "ab", -1);
-	ok(!hides(s[1], type) && !unix_queue_marked(s[1]),
+	ok(!hides(s[1], type) && !queue_marked(s[1]),
 	   "%s: nothing is hidden", what);
 	send_with(s[0], "", -1);
 	send_with(s[0], "c", -1);
 	reads(s[1], type, "0:ab|0:|0:c", "an empty one");
-	ok(unix_queue_marked(s[1]), "leaves a mark");
+	ok(queue_marked(s[1]), "leaves a mark");
 	reads(s[1], type, "0:ab|0:c", "it is seen once");
 	ok(hides(s[1], type), "which is known later");
 	take_one(s[1]);
 	ok(hides(s[1], type), "also when it is the first");
 	take_one(s[1]);
 	take_one(s[1]);
-	ok(!hides(s[1], type) && !unix_queue_marked(s[1]),
+	ok(!hides(s[1], type) && !queue_marked(s[1]),
 	   "and not when all is read");
 	send_with(s[0], "d", -1);
 	ok(!hides(s[1], type), "nor afterwards");
@@ -210,7 +211,7 @@ static void test_end(void)
 	ok(hides(s[1], type), "is hidden once seen");
 	for (int i = 0; i < 3; i++)
 		take_one(s[1]);
-	ok(!hides(s[1], type) && !unix_queue_marked(s[1]),
+	ok(!hides(s[1], type) && !queue_marked(s[1]),
 	   "but the end is none");
 	close(s[1]);
 }
@@ -294,7 +295,7 @@ static void test_killed(void)
 		send_with(s[0], "message", -1);
 	for (unsigned int i = 0; i < ROUNDS; i++) {
 		good += survives(s[1], i);
-		clean += !unix_queue_marked(s[1]);
+		clean += !queue_marked(s[1]);
 	}
 	ok(good == ROUNDS, "SO_PEEK_OFF is put back after %u of %d deaths",
 	   good, ROUNDS);
