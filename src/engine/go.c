@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "engine/building.h"
 #include "engine/vdso.h"
+#include "kernel/proc.h"
+#include "util/cleanup.h"
 #include "util/clock.h"
 
 #define INIT_DEADLINE (10 * NSEC_PER_SEC)
+#define STOP_PATIENCE NSEC_PER_SEC
 
 /* The last call of a task is made with the kernel's vDSO. */
 static int remove_agent(struct puppet *p, struct err *err)
@@ -87,21 +93,50 @@ int build_registers(struct building *b, struct err *err)
 	return r;
 }
 
-static int detach_all(struct building *b, struct err *err)
+/* The kernel lets it go into its stop by itself; a busy one takes a while. */
+static void await_stop(pid_t pid)
+{
+	const uint64_t deadline = clock_monotonic_ns() + STOP_PATIENCE;
+	const struct timespec nap = { .tv_nsec = 100000 };
+	auto_close int fd = -EBADF;
+	struct proc_stat stat;
+	struct err ignored;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	while (fd >= 0 && proc_read_stat(fd, &stat, &ignored) == 0 &&
+	       stat.state != 'T' && clock_monotonic_ns() < deadline)
+		nanosleep(&nap, NULL);
+}
+
+static int detach(const struct building *b, bool stopped, struct err *err)
 {
 	struct puppet *p;
 	int r = 0;
 
 	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++) {
 		p = &b->puppets[i];
-		if (p->task.zombie)
+		if (p->task.zombie ||
+		    stopped != (b->plan->tasks[i]->state ==
+				TASK_RECORD__STATE__STOPPED))
 			continue;
 		for (size_t k = p->task.nthreads; k-- > 0 && r == 0;)
 			r = tracee_detach(&p->task.threads[k].tracee, err);
 		if (r < 0)
 			return err_wrap(err, r, "pid %d", p->task.ns_pid);
+		if (stopped)
+			await_stop(p->task.pid);
 	}
 	return r;
+}
+
+/* Those that look at stopped ones, or wake them, find them stopped. */
+static int detach_all(const struct building *b, struct err *err)
+{
+	int r = detach(b, true, err);
+
+	return r < 0 ? r : detach(b, false, err);
 }
 
 /*

@@ -174,13 +174,20 @@ static int find_again(const struct fd_view *old, bool *ret_there,
 	return 0;
 }
 
-static bool is_carried(const struct dump_ctx *ctx, const struct fd_view *fd,
-		       const char *path)
+/* Its contents come in a file that the restore makes. */
+static bool is_put_in(const struct dump_ctx *ctx, const struct fd_view *fd,
+		      const char *path)
 {
 	return S_ISREG(fd->stat->st_mode) &&
 	       (file_path_in(ctx->options->carry, path) ||
-		hugetlb_of_file(fd->own_fd) || file_is_named_memory(ctx, fd) ||
-		file_is_local(ctx, fd, path));
+		hugetlb_of_file(fd->own_fd) || file_is_named_memory(ctx, fd));
+}
+
+static bool is_carried(const struct dump_ctx *ctx, const struct fd_view *fd,
+		       const char *path)
+{
+	return is_put_in(ctx, fd, path) ||
+	       (S_ISREG(fd->stat->st_mode) && file_is_local(ctx, fd, path));
 }
 
 static int file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
@@ -196,7 +203,7 @@ static int file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 	if (r == 0)
 		r = open_file_check(ctx, fd, no, err);
 	if (r == 0)
-		r = file_lock_check(fd, is_carried(ctx, fd, path), no, err);
+		r = file_lock_check(fd, is_put_in(ctx, fd, path), no, err);
 	if (r < 0)
 		return r;
 	check_name(fd, there, no);

@@ -88,6 +88,8 @@ static void run_front(void)
 static void run_back(void)
 {
 	setpgid(0, 0);
+	/* A shell starts us in the background with it ignored. */
+	signal(SIGINT, SIG_DFL);
 	say_ready();
 	raise(SIGSTOP);
 	wait_for_end();
