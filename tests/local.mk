@@ -184,7 +184,8 @@ UNIT_TESTS += %D%/unit/record
 %C%_unit_record_LDADD = $(SNAPSHOT_LIBS)
 
 UNIT_TESTS += %D%/unit/pack
-%C%_unit_pack_SOURCES = %D%/unit/pack.c src/engine/pace.c
+%C%_unit_pack_SOURCES = %D%/unit/pack.c src/engine/pace.c \
+	src/engine/block_list.c
 %C%_unit_pack_LDADD = $(SNAPSHOT_LIBS)
 
 UNIT_TESTS += %D%/unit/storage

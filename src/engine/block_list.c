@@ -6,12 +6,14 @@
 
 #include "images/limits.h"
 #include "images/tags.h"
-#include "snapshot/pack.h"
 #include "util/cleanup.h"
 
-int block_list_add(struct block_list *l, const Block *block, uint64_t *ret_at,
+int block_list_add(struct block_list *l, uint32_t bytes,
+		   const struct packed *packed, uint64_t hash, uint64_t *ret_at,
 		   struct err *err)
 {
+	Block *block;
+
 	if (l->count == l->room) {
 		size_t room = l->room ? 2 * l->room : 256;
 		Block *b = reallocarray(l->blocks, room, sizeof(*b));
@@ -21,7 +23,15 @@ int block_list_add(struct block_list *l, const Block *block, uint64_t *ret_at,
 		l->blocks = b;
 		l->room = room;
 	}
-	l->blocks[l->count++] = *block;
+	block = &l->blocks[l->count++];
+	block__init(block);
+	block->bytes = bytes;
+	block->stored = packed->stored;
+	block->codec = packed->codec;
+	/* Of unpacked ones too: a reader takes memory by a record's length. */
+	block->has_packed = block->has_hash = 1;
+	block->packed = packed->packed;
+	block->hash = hash;
 	*ret_at = l->length;
 	l->length += block->bytes;
 	l->packed = l->packed || block->codec != CODEC_NONE;

@@ -7,6 +7,7 @@
 
 #include "images/mm.pb-c.h"
 #include "images/record.h"
+#include "snapshot/pack.h"
 #include "util/err.h"
 
 /* The blocks of one page stream as they are written. */
@@ -17,8 +18,12 @@ struct block_list {
 	bool packed;     /* one of them is */
 };
 
-/* Next in the stream; *ret_at: unpacked bytes before it. */
-int block_list_add(struct block_list *l, const Block *block, uint64_t *ret_at,
+/*
+ * Next in the stream: bytes of pages, which were packed as said; *ret_at:
+ * unpacked bytes before it.
+ */
+int block_list_add(struct block_list *l, uint32_t bytes,
+		   const struct packed *packed, uint64_t hash, uint64_t *ret_at,
 		   struct err *err);
 
 /* Say so in the meta stream, unless the stream lies as it is. */

@@ -528,7 +528,6 @@ static int put_extent(struct pages *p, const struct slice *sl,
 static int write_slice(struct pages *p, struct slice *sl, struct err *err)
 {
 	uint32_t stripe = (uint32_t)(p->taken % p->config.nstreams);
-	Block block = BLOCK__INIT;
 	uint64_t offset;
 	int r;
 
@@ -537,16 +536,12 @@ static int write_slice(struct pages *p, struct slice *sl, struct err *err)
 		return sl->result;
 	}
 	pace_done(&p->pace, sl->effort, sl->kept * PAGE, clock_monotonic_ns());
-	block.bytes = (uint32_t)(sl->kept * PAGE);
-	block.stored = sl->packed.stored;
-	block.codec = sl->packed.codec;
-	block.packed = sl->packed.packed;
-	block.hash = sl->hash;
-	block.has_packed = block.has_hash = block.codec != CODEC_NONE;
 	r = writer_submit(p->config.writer, p->config.streams[stripe],
-			  &sl->buffer, block.stored, NULL, err);
+			  &sl->buffer, sl->packed.stored, NULL, err);
 	if (r == 0 && sl->kept)
-		r = block_list_add(&p->blocks[stripe], &block, &offset, err);
+		r = block_list_add(&p->blocks[stripe],
+				   (uint32_t)(sl->kept * PAGE), &sl->packed,
+				   sl->hash, &offset, err);
 	for (size_t i = 0; r == 0 && i < sl->nextents; i++)
 		r = put_extent(p, sl, &sl->extents[i], stripe, offset, err);
 	return r;

@@ -195,6 +195,7 @@ static void pack_slice(struct slice *s, struct packer **packer)
 	size_t len = s->kept * PAGE;
 
 	s->packed = (struct packed){ CODEC_NONE, (uint32_t)len, (uint32_t)len };
+	s->hash = 0;
 	if (s->effort == PACK_NONE)
 		return;
 	if (!*packer)

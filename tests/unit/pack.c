@@ -10,8 +10,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "engine/block_list.h"
 #include "engine/pace.h"
 #include "images/limits.h"
+#include "images/tags.h"
 #include "snapshot/pack.h"
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
@@ -187,6 +189,66 @@ static void test_limits(struct packer *p, uint8_t *data)
 	   "lengths that cannot be: %s", err.text);
 }
 
+/* ---- the record ----------------------------------------------------------
+ */
+
+struct bytes {
+	uint8_t *data;
+	size_t len;
+};
+
+static int keep_bytes(void *arg, const void *data, size_t len, struct err *err)
+{
+	struct bytes *b = arg;
+	uint8_t *p = realloc(b->data, b->len + len);
+
+	if (!p)
+		return err_set(err, -ENOMEM, "bytes");
+	memcpy(p + b->len, data, len);
+	b->data = p;
+	b->len += len;
+	return 0;
+}
+
+/* As many small blocks as a job of many processes has. */
+static void test_record(void)
+{
+	struct bytes out = { NULL, 0 };
+	struct img_sink sink = { keep_bytes, &out, NULL };
+	struct block_list list = { 0 };
+	struct err err = { 0 };
+	ProtobufCMessage *msg = NULL;
+	struct img_record rec;
+	size_t pos = 0, blocks = 0, records = 0;
+	uint64_t at = 0;
+	int r = 0;
+
+	for (uint32_t i = 0; i < BLOCKS_PER_RECORD + 5 && r == 0; i++) {
+		struct packed as_is = { CODEC_NONE, 4096, 4096 };
+		struct packed small = { CODEC_LZ4, 4096, 11 };
+
+		r = block_list_add(&list, i ? 4096 : 8192,
+				   i ? &as_is : &small, 0, &at, &err);
+	}
+	if (r == 0)
+		r = block_list_put(&list, 1, &sink, &err);
+	while (r == 0 &&
+	       img_next(out.data, out.len, &pos, &rec, &err) == 1) {
+		r = img_unpack(&rec, img_tag_type(rec.tag), &msg, &err);
+		if (r < 0)
+			break;
+		blocks += ((BlocksRecord *)msg)->n_blocks;
+		records++;
+		protobuf_c_message_free_unpacked(msg, NULL);
+	}
+	ok(r == 0 && blocks == list.count && records == 2 &&
+		   at == (uint64_t)list.count * 4096,
+	   "%zu small blocks in %zu records can be read: %s", blocks, records,
+	   err.text);
+	block_list_done(&list);
+	free(out.data);
+}
+
 /* ---- the pace -------------------------------------------------------------
  */
 
@@ -271,6 +333,7 @@ int main(void)
 	test_hostile(p, data, copy);
 	test_limits(p, data);
 	packer_free(p);
+	test_record();
 	test_pace();
 	return done_testing();
 }
