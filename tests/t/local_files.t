@@ -12,9 +12,9 @@ echo "LocalDirs = { \"$scratch\" }" >>"$JOBCR_CONF"
 cat >"$tmp/job" <<'END'
 import fcntl, mmap, os, sys, time
 tmp, scratch = sys.argv[1:]
-os.mkdir(scratch + "/work", 0o711)
-os.mkdir(scratch + "/work/deep")
-os.chdir(scratch + "/work/deep")
+os.mkdir(scratch + "/place", 0o711)
+os.mkdir(scratch + "/place/deep")
+os.chdir(scratch + "/place/deep")
 log = open("log", "a", buffering=1)
 log.write("one\n")
 state = open("../state", "w+b")
@@ -44,7 +44,7 @@ assert given.read() == "second\n"
 assert os.read(fifo, 9) == b"waits"
 assert os.fstat(os.open("fifo", os.O_RDWR)).st_ino == os.fstat(fifo).st_ino
 assert os.stat("..").st_mode & 0o777 == 0o711
-assert os.getcwd() == scratch + "/work/deep"
+assert os.getcwd() == scratch + "/place/deep"
 print("good", flush=True)
 END
 start() {
@@ -72,12 +72,12 @@ result $? "a job with files of the node is saved"
 rm -r "$scratch"
 ends_well
 result $? "where they are missing they are made again"
-[ ! -e "$scratch/work/deep/closed" ]
+[ ! -e "$scratch/place/deep/closed" ]
 result $? "those that it had not open are not"
 
 start
 save --kill
-ends_well && [ -e "$scratch/work/deep/closed" ]
+ends_well && [ -e "$scratch/place/deep/closed" ]
 result $? "where they are, it goes on with them"
 
 start
@@ -89,23 +89,23 @@ wait_for 20 sh -c "! '$jobcr' list | grep -q '^ *$id .*running'"
 rm "$tmp/more"
 ends_well
 result $? "what it has changed after the snapshot is as it was then"
-grep -q lost "$scratch"/work/deep/log.jobcr-* &&
-	grep -q past "$scratch"/work/state.jobcr-*
+grep -q lost "$scratch"/place/deep/log.jobcr-* &&
+	grep -q past "$scratch"/place/state.jobcr-*
 result $? "and put aside"
 grep -q "state.jobcr-" "$tmp/log"
 result $? "which the command says"
 
 start
 save --kill
-rm -r "$scratch/work"
-mkdir -p "$scratch/work/deep"
-echo "of others" >"$scratch/work/state"
+rm -r "$scratch/place"
+mkdir -p "$scratch/place/deep"
+echo "of others" >"$scratch/place/state"
 "$jobcr" restore "$id" >"$tmp/log" 2>&1
 [ $? != 0 ] &&
-	wait_for 20 grep -q "$scratch/work/state: another file" "$tmp/log" &&
-	[ "$(cat "$scratch/work/state")" = "of others" ]
+	wait_for 20 grep -q "$scratch/place/state: another file" "$tmp/log" &&
+	[ "$(cat "$scratch/place/state")" = "of others" ]
 result $? "another file at such a path is refused, and let alone"
-[ ! -e "$scratch/work/deep/log" ]
+[ ! -e "$scratch/place/deep/log" ]
 result $? "a restore that fails leaves none behind"
 rm -r "$scratch"
 ends_well
