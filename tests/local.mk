@@ -851,6 +851,7 @@ check_PROGRAMS += %D%/victims/affinity
 %C%_victims_affinity_LDADD = $(VICTIM_LIBS)
 T_TESTS += %D%/t/affinity.t
 
+T_TESTS += %D%/t/stores.t
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 
