@@ -2,6 +2,7 @@
 # packages that ./bootstrap installs; too slow for every "make check".
 CLUSTER_TESTS = \
 	%D%/container.t \
+	%D%/gives_way.t \
 	%D%/ipc.t \
 	%D%/rehome.t \
 	%D%/launch.t \
