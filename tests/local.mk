@@ -447,6 +447,10 @@ VICTIMS += %D%/victims/unix_names.victim
 VICTIMS += %D%/victims/chardev.victim
 %C%_victims_chardev_victim_SOURCES = %D%/victims/chardev.c
 %C%_victims_chardev_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/late.victim
+%C%_victims_late_victim_SOURCES = %D%/victims/late.c
+%C%_victims_late_victim_LDADD = $(VICTIM_LIBS)
+
 VICTIMS += %D%/victims/passing.victim
 %C%_victims_passing_victim_SOURCES = %D%/victims/passing.c
 %C%_victims_passing_victim_LDADD = $(VICTIM_LIBS)
@@ -621,6 +625,12 @@ UNIT_TESTS += %D%/unit/frozen
 	%D%/lib/children.h %D%/lib/called.c %D%/lib/called.h
 %C%_unit_frozen_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
 	src/inject/libinject.a src/kernel/libkernel.a src/util/libutil.a
+
+UNIT_TESTS += %D%/unit/doors
+%C%_unit_doors_SOURCES = %D%/unit/doors.c %D%/lib/children.c \
+	%D%/lib/children.h
+%C%_unit_doors_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 
 UNIT_TESTS += %D%/unit/freeze
 %C%_unit_freeze_SOURCES = %D%/unit/freeze.c %D%/lib/children.c \

@@ -12,13 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/doors.h"
 #include "engine/dump.h"
 #include "engine/engine.h"
 #include "engine/meta.h"
 #include "engine/mourn.h"
 #include "engine/outputs.h"
 #include "engine/outside.h"
-#include "engine/pages.h"
 #include "engine/preflight.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
@@ -54,6 +54,7 @@ struct checkpoint {
 	struct sync_list syncs;
 	struct farewell farewell;
 	struct outside *outside;
+	struct doors doors; /* where somebody waited at earlier stops */
 	struct outputs *outputs;
 	char meta_name[NAME_BYTES], pages_name[NAME_BYTES];
 	uint32_t meta_stream, page_streams[1];
@@ -113,17 +114,18 @@ static bool is_refused(const struct checkpoint *c, int r)
 	return r == -ENOTSUP && c->no->total > 0;
 }
 
+static long step_ns(unsigned int looked)
+{
+	return FIRST_STEP << (looked < LONGEST_STEP ? looked : LONGEST_STEP);
+}
+
 /*
  * Longer each time, up to 192 ms: whatever comes and goes at even intervals
- * is not always met at the same point.  Connections that come all the time are
- * often met before they are accepted: who is stopped first is often the server.
+ * is not always met at the same point.
  */
 static void let_it_pass(unsigned int looked)
 {
-	const struct timespec step = {
-		.tv_nsec = FIRST_STEP << (looked < LONGEST_STEP ? looked
-								: LONGEST_STEP)
-	};
+	const struct timespec step = { .tv_nsec = step_ns(looked) };
 
 	nanosleep(&step, NULL);
 }
@@ -199,14 +201,27 @@ static int prepare(struct checkpoint *c, struct err *err)
 	return r;
 }
 
-static int freeze(struct checkpoint *c, struct err *err)
+/*
+ * Where connections come all the time some are always met before they are
+ * accepted, if the server is stopped first.  Once such were met, whoever
+ * listens is stopped last.  For who does not accept then, others stand still
+ * only as long as that has a point: 400 ms in all.
+ */
+static uint64_t patience_ns(unsigned int looked)
+{
+	return looked > 0 && looked <= LONGEST_STEP + 1
+		       ? (uint64_t)step_ns(looked - 1)
+		       : 0;
+}
+
+static int freeze(struct checkpoint *c, unsigned int looked, struct err *err)
 {
 	uint64_t deadline = c->args->freeze_deadline_ns;
 	int r;
 
 	enter(c, PHASE_FREEZE);
-	r = tree_freeze(&c->members, deadline ? deadline : FREEZE_DEADLINE,
-			&c->tree, err);
+	r = tree_freeze_last(&c->members, deadline ? deadline : FREEZE_DEADLINE,
+			     &c->doors, patience_ns(looked), &c->tree, err);
 	if (r < 0)
 		return err_wrap(err, r, "freeze");
 	c->result.tasks = (uint32_t)c->tree.ntasks;
@@ -415,6 +430,17 @@ static int give_back(struct checkpoint *c, int r)
 	return r;
 }
 
+/* Refused: is it since servers were stopped before those who wait for them? */
+static int note_doors(struct checkpoint *c, int refused, struct err *err)
+{
+	int r;
+
+	if (!is_refused(c, refused))
+		return refused;
+	r = doors_find(&c->doors, &c->collection, c->no, err);
+	return r < 0 ? r : refused;
+}
+
 /* The tree stands still and everything in it can be saved. */
 static int stop(struct checkpoint *c, struct err *err)
 {
@@ -422,13 +448,13 @@ static int stop(struct checkpoint *c, struct err *err)
 	int r;
 
 	for (looked = 0;; looked++) {
-		r = freeze(c, err);
+		r = freeze(c, looked, err);
 		if (r < 0)
 			return r;
 		r = collect_frozen(c, err);
 		if (r == 0)
 			return 0;
-		r = give_back(c, r);
+		r = give_back(c, note_doors(c, r, err));
 		if (!is_refused(c, r) || looked + 1 == LOOKS)
 			return r;
 		tree_free(&c->tree);
@@ -556,6 +582,7 @@ int checkpoint_run(const struct checkpoint_args *args,
 	sync_done(&c->syncs);
 	farewell_end(&c->farewell, false);
 	outside_free(c->outside);
+	doors_done(&c->doors);
 	outputs_free(c->outputs);
 	meta_stream_done(&c->meta);
 	writer_free(c->writer);
