@@ -696,6 +696,14 @@ VICTIMS += %D%/victims/mapped_file.victim
 T_TESTS += %D%/t/killed.t
 T_TESTS += %D%/t/harassed.t
 
+check_PROGRAMS += %D%/lib/strike %D%/programs/checked
+%C%_lib_strike_SOURCES = %D%/lib/strike.c
+%C%_lib_strike_LDADD = src/util/libutil.a
+%C%_programs_checked_SOURCES = %D%/programs/checked.c
+%C%_programs_checked_CFLAGS = $(AM_CFLAGS) -pthread
+%C%_programs_checked_LDADD =
+T_TESTS += %D%/t/faults.t
+
 # Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.
 check_PROGRAMS += %D%/lib/survive %D%/programs/openmp %D%/programs/torture
 %C%_lib_survive_SOURCES = %D%/lib/survive.c
