@@ -703,6 +703,7 @@ check_PROGRAMS += %D%/lib/strike %D%/programs/checked
 %C%_programs_checked_CFLAGS = $(AM_CFLAGS) -pthread
 %C%_programs_checked_LDADD =
 T_TESTS += %D%/t/faults.t
+T_TESTS += %D%/t/enospc.t
 
 # Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.
 check_PROGRAMS += %D%/lib/survive %D%/programs/openmp %D%/programs/torture
