@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/statfs.h>
 #include <unistd.h>
+
+#define AHEAD_SHARE 4 /* at most this part of what is free */
 
 struct pump {
 	struct ring ring;                /* the thread's alone */
@@ -35,6 +38,24 @@ static void post(struct pump *p, unsigned int index, int res)
 	(void)pthread_mutex_unlock(&p->lock);
 }
 
+/*
+ * Only where there is plenty: others write to that file system, too.  Within
+ * a quota there may be less; what was had is given back then, or other streams
+ * would lack it (nothing has been written there yet), and the write itself
+ * tells.
+ */
+static void allocate(const struct ring_request *req)
+{
+	struct statfs st;
+
+	if (fstatfs(req->fd, &st) < 0 || st.f_bsize <= 0 ||
+	    st.f_bavail / AHEAD_SHARE <
+		    req->allocate / (uint64_t)st.f_bsize)
+		return;
+	if (fallocate(req->fd, 0, (off_t)req->offset, (off_t)req->allocate) < 0)
+		(void)!ftruncate(req->fd, (off_t)req->offset);
+}
+
 /* Hand what the caller has queued to the kernel; false at the end. */
 static bool take_queue(struct pump *p)
 {
@@ -53,10 +74,8 @@ static bool take_queue(struct pump *p)
 		req = p->queue[0];
 		memmove(p->queue, p->queue + 1, --p->queued * sizeof(req));
 		(void)pthread_mutex_unlock(&p->lock);
-		/* No room for that much: the write itself will tell. */
 		if (req.allocate)
-			(void)fallocate(req.fd, 0, (off_t)req.offset,
-					(off_t)req.allocate);
+			allocate(&req);
 		r = ring_start(&p->ring, &req, &err);
 		if (r < 0)
 			post(p, req.index, r);
