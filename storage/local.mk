@@ -5,6 +5,8 @@ noinst_LIBRARIES += %D%/libstorage.a
 	%D%/attempts.c \
 	%D%/attempts.h \
 	%D%/as_user.h \
+	%D%/bucket.c \
+	%D%/bucket.h \
 	%D%/catalog.c \
 	%D%/catalog.h \
 	%D%/ended.c \

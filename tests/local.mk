@@ -107,6 +107,11 @@ UNIT_TESTS += %D%/unit/rota
 %C%_unit_rota_LDADD = %D%/lib/libtap.a storage/libstorage.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/bucket
+%C%_unit_bucket_SOURCES = %D%/unit/bucket.c
+%C%_unit_bucket_LDADD = %D%/lib/libtap.a storage/libstorage.a \
+	src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/slots
 %C%_unit_slots_SOURCES = %D%/unit/slots.c
 %C%_unit_slots_LDADD = %D%/lib/libtap.a storage/libstorage.a \
@@ -863,6 +868,8 @@ check_PROGRAMS += %D%/victims/affinity
 %C%_victims_affinity_LDADD = $(VICTIM_LIBS)
 T_TESTS += %D%/t/affinity.t
 
+T_TESTS += %D%/t/bandwidth.t
+T_TESTS += %D%/t/stores.t
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 

@@ -347,6 +347,19 @@ static int check_size(cfg_t *cfg, cfg_opt_t *opt)
 	return -1;
 }
 
+static int check_bandwidth(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *v = cfg_opt_getnstr(opt, 0);
+	uint64_t rate;
+
+	if (v && parse_size(v, &rate) == 0 &&
+	    (!rate || rate >= CONF_BANDWIDTH_MIN))
+		return 0;
+	cfg_error(cfg, "%s is \"%s\": allowed are 0 and from 1M on", opt->name,
+		  v ? v : "");
+	return -1;
+}
+
 /* They have been checked. */
 static void take_keeps(struct conf *conf, cfg_t *cfg)
 {
@@ -358,6 +371,7 @@ static void take_keeps(struct conf *conf, cfg_t *cfg)
 			 &conf->sweep_interval_s);
 	(void)parse_size(cfg_getstr(cfg, "KeepOutput"), &conf->keep_output);
 	(void)parse_size(cfg_getstr(cfg, "LocalFileSize"), &conf->local_bytes);
+	(void)parse_size(cfg_getstr(cfg, "MaxBandwidth"), &conf->max_bandwidth);
 }
 
 /* They have been checked. */
@@ -466,6 +480,7 @@ static void set_checks(cfg_t *cfg)
 		cfg_set_validate_func(cfg, keeps[i], check_keep);
 	cfg_set_validate_func(cfg, "KeepOutput", check_size);
 	cfg_set_validate_func(cfg, "LocalFileSize", check_size);
+	cfg_set_validate_func(cfg, "MaxBandwidth", check_bandwidth);
 	cfg_set_validate_func(cfg, "Interval", check_interval);
 	cfg_set_validate_func(cfg, "WindowInterval", check_interval);
 	cfg_set_validate_func(cfg, "MTBF", check_time);
@@ -500,6 +515,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_STR("WindowInterval", "auto", CFGF_NONE),
 		CFG_STR("MTBF", "30d", CFGF_NONE),
 		CFG_INT("MaxWriters", 0, CFGF_NONE),
+		CFG_STR("MaxBandwidth", "0", CFGF_NONE),
 		CFG_INT("RestoreLimit", 5, CFGF_NONE),
 		CFG_INT("RestoreGuard", 5, CFGF_NONE),
 		CFG_STR("OnRestoreFailure", "hold", CFGF_NONE),

@@ -72,8 +72,10 @@ struct conf {
 	char **carry; /* CarryFiles, NULL-terminated */
 	char **local; /* LocalDirs, NULL-terminated */
 	uint64_t local_bytes; /* LocalFileSize */
+	uint64_t max_bandwidth; /* MaxBandwidth, bytes a second; 0: no limit */
 };
 
+#define CONF_BANDWIDTH_MIN (1u << 20)
 #define CONF_DEFAULT_PORT 7370
 
 /*

@@ -149,6 +149,7 @@ static int open_streams(struct checkpoint *c, struct err *err)
 		.buffer_bytes = BUFFER_BYTES,
 		.buffers = BUFFERS,
 		.no_direct = c->args->no_direct,
+		.bandwidth = c->args->bandwidth,
 	};
 	int r;
 

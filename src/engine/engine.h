@@ -72,6 +72,7 @@ struct checkpoint_args {
 	uint64_t freeze_deadline_ns; /* from the start; 0: 10 s */
 	bool allow_uprobes;          /* see dump_options */
 	bool no_direct;
+	struct bucket *bandwidth; /* of storage/bucket.h; NULL: no limit */
 	unsigned int readers;    /* threads that read pages; 0: 2 */
 	enum pack_policy compression;
 	enum engine_pause pause; /* when published is not NULL */

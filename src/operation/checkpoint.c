@@ -99,6 +99,9 @@ int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
 	w.allow_uprobes = c->allow_uprobes;
 	w.carry = carry;
 	w.n_carry = n;
+	/* Who is to end has a deadline. */
+	w.has_max_bandwidth = !c->kill && conf->max_bandwidth;
+	w.max_bandwidth = conf->max_bandwidth;
 	if (c->timeout_s)
 		w.timeout_s = c->timeout_s;
 	if (c->look)

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "operation/way.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "wire/frame.h"
@@ -131,6 +132,10 @@ static int explain(int status, int r, struct err *err)
 		return err_set(err, -ETIMEDOUT,
 			       "the operation ran out of time (Timeout in "
 			       "jobcr.conf)");
+	if (WIFSIGNALED(status) && WTERMSIG(status) == WAY_SIGNAL)
+		return err_set(err, -ECANCELED,
+			       "it gave way: Slurm ends the job on this node, "
+			       "and that snapshot comes first");
 	if (WIFSIGNALED(status))
 		return err_set(err, -ECHILD,
 			       "the worker was killed by signal "
@@ -155,6 +160,12 @@ static int await_end(pid_t pid, int *ret_status)
 	return got != 0;
 }
 
+static bool gives_way(const WorkerRequest *req)
+{
+	return req->op == WORKER_REQUEST__OPERATION__CHECKPOINT &&
+	       !(req->has_kill && req->kill) && req->run_dir;
+}
+
 int worker_run(const struct conf *conf, const WorkerRequest *req,
 	       const struct worker_hooks *hooks, Reply **ret, struct err *err)
 {
@@ -165,6 +176,8 @@ int worker_run(const struct conf *conf, const WorkerRequest *req,
 	r = spawn(conf, &pid, &fd, err);
 	if (r < 0)
 		return r;
+	if (gives_way(req))
+		way_note(conf, req->job_id, pid);
 	r = frame_send(fd, FRAME_WORKER_REQUEST, &req->base, NULL, 0, err);
 	if (r == 0 && req->has_timeout_s)
 		r = frame_timeout(fd, req->timeout_s * 1000 + GRACE_MS, err);
@@ -183,5 +196,7 @@ int worker_run(const struct conf *conf, const WorkerRequest *req,
 	close(take_fd(&fd));
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	if (gives_way(req))
+		way_note(conf, req->job_id, 0);
 	return r < 0 ? explain(status, r, err) : 0;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "operation/aside.h"
+#include "storage/bucket.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "wire/record.h"
@@ -245,6 +247,17 @@ static const char **list_of(char **strings, size_t count)
 	return list;
 }
 
+static int open_bandwidth(const WorkerRequest *req, struct bucket **ret,
+			  struct err *err)
+{
+	char path[512];
+
+	if (!req->has_max_bandwidth || !req->run_dir)
+		return 0;
+	(void)snprintf(path, sizeof(path), "%s/bandwidth", req->run_dir);
+	return bucket_open(path, req->max_bandwidth, ret, err);
+}
+
 static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 {
 	const WorkerRequest *req = w->req;
@@ -305,10 +318,14 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 
 	if (!carry || !local)
 		return err_num(err, ENOMEM, "checkpoint");
+	r = open_bandwidth(req, &args.bandwidth, err);
+	if (r < 0)
+		return r;
 	find_outputs(w, &out);
 	args.stdio = out.paths;
 	r = only_look(w) ? checkpoint_look(&args, &no, err)
 			 : checkpoint_run(&args, &res, &no, err);
+	bucket_free(args.bandwidth);
 	if (r == 0)
 		fill_outcome(w, &res, reply->outcome);
 	other = no.count ? fill_refusals(&no, reply, err) : 0;

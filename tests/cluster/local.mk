@@ -1,6 +1,8 @@
 # Real Slurm, several nodes as namespaces of this machine.  Needs root and the
 # packages that ./bootstrap installs; too slow for every "make check".
 CLUSTER_TESTS = \
+	%D%/container.t \
+	%D%/gives_way.t \
 	%D%/ipc.t \
 	%D%/rehome.t \
 	%D%/launch.t \

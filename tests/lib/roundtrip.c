@@ -502,7 +502,7 @@ static void run_round(char **argv, const char *user, const char *mode,
 /* Modes that not every victim has something to say about. */
 static void add_modes(const char *victim, const char **modes, size_t m)
 {
-	static const char *const memory[] = { "cow",    "ghost",   "huge",
+	static const char *const memory[] = { "cow",    "ghost",   "huge",  "many",
 					      "layouts", "mapped_file", "memfd",
 					      "merged", "shmem",   "sysv_shm",
 					      "vma" };
