@@ -8,9 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "util/clock.h"
+
+#define AHEAD_SHARE 4 /* at most this part of what is free */
 
 struct pump {
 	struct ring ring;                /* the thread's alone */
@@ -36,6 +39,24 @@ static void post(struct pump *p, unsigned int index, int res)
 	p->results[p->nresults++] = (struct ring_result){ index, res };
 	(void)pthread_cond_signal(&p->finished);
 	(void)pthread_mutex_unlock(&p->lock);
+}
+
+/*
+ * Only where there is plenty: others write to that file system, too.  Within
+ * a quota there may be less; what was had is given back then, or other streams
+ * would lack it (nothing has been written there yet), and the write itself
+ * tells.
+ */
+static void allocate(const struct ring_request *req)
+{
+	struct statfs st;
+
+	if (fstatfs(req->fd, &st) < 0 || st.f_bsize <= 0 ||
+	    st.f_bavail / AHEAD_SHARE <
+		    req->allocate / (uint64_t)st.f_bsize)
+		return;
+	if (fallocate(req->fd, 0, (off_t)req->offset, (off_t)req->allocate) < 0)
+		(void)!ftruncate(req->fd, (off_t)req->offset);
 }
 
 /* false: the end comes first. */
@@ -75,10 +96,8 @@ static bool take_queue(struct pump *p)
 		(void)pthread_mutex_unlock(&p->lock);
 		if (!wait_turn(p, &req))
 			return false;
-		/* No room for that much: the write itself will tell. */
 		if (req.allocate)
-			(void)fallocate(req.fd, 0, (off_t)req.offset,
-					(off_t)req.allocate);
+			allocate(&req);
 		r = ring_start(&p->ring, &req, &err);
 		if (r < 0)
 			post(p, req.index, r);

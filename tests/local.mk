@@ -217,7 +217,9 @@ UNIT_TESTS += %D%/unit/damaged
 
 UNIT_TESTS += %D%/unit/hang
 %C%_unit_hang_SOURCES = %D%/unit/hang.c
-%C%_unit_hang_LDADD = $(SNAPSHOT_LIBS)
+%C%_unit_hang_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(PACK_LIBS) $(GCRYPT_LIBS) $(JSON_LIBS)
 
 UNIT_TESTS += %D%/unit/snapshot
 %C%_unit_snapshot_SOURCES = %D%/unit/snapshot.c
@@ -710,6 +712,16 @@ VICTIMS += %D%/victims/mapped_file.victim
 
 T_TESTS += %D%/t/killed.t
 T_TESTS += %D%/t/harassed.t
+
+check_PROGRAMS += %D%/lib/strike %D%/programs/checked
+%C%_lib_strike_SOURCES = %D%/lib/strike.c
+%C%_lib_strike_LDADD = src/util/libutil.a
+%C%_programs_checked_SOURCES = %D%/programs/checked.c
+%C%_programs_checked_CFLAGS = $(AM_CFLAGS) -pthread
+%C%_programs_checked_LDADD =
+T_TESTS += %D%/t/faults.t
+T_TESTS += %D%/t/enospc.t
+T_TESTS += %D%/t/hangs.t
 
 # Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.
 check_PROGRAMS += %D%/lib/survive %D%/programs/openmp %D%/programs/torture

@@ -377,8 +377,9 @@ static int publish(struct checkpoint *c, struct err *err)
 	if (r == 0 && args->may_publish)
 		r = args->may_publish(args->arg, err);
 	if (r == 0)
-		r = store_publish(args->job_fd, args->generation, args->dir_fd,
-				  manifest, len, args->owner, err);
+		r = store_publish_apart(args->job_fd, args->generation,
+					args->dir_fd, manifest, len,
+					args->owner, err);
 	c->durable = r == 0;
 	return r < 0 ? err_wrap(err, r, "publish") : 0;
 }

@@ -7,15 +7,22 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "operation/way.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "wire/frame.h"
 
 #define WORKER_FD 3
-/* A worker ends itself at its deadline; this is for one that cannot. */
-#define GRACE_MS 30000
+/*
+ * A worker ends itself at its deadline; this is for one that cannot.  One that
+ * the kernel holds in a call to storage ends when that does, and nobody waits
+ * for it: what it traced goes on as soon as it was killed.
+ */
+#define GRACE_MS 5000
+#define END_MS   2000
 
 static void become_worker(const char *path, int fd) __attribute__((noreturn));
 static void become_worker(const char *path, int fd)
@@ -140,6 +147,19 @@ static int explain(int status, int r, struct err *err)
 	return r;
 }
 
+/* 1: it has ended; 0: it is held up, and is left to itself. */
+static int await_end(pid_t pid, int *ret_status)
+{
+	const struct timespec nap = { .tv_nsec = 10 * 1000 * 1000 };
+	uint64_t deadline = clock_monotonic_ns() + END_MS * 1000000ull;
+	pid_t got;
+
+	while ((got = waitpid(pid, ret_status, WNOHANG)) == 0 &&
+	       clock_monotonic_ns() < deadline)
+		nanosleep(&nap, NULL);
+	return got != 0;
+}
+
 static bool gives_way(const WorkerRequest *req)
 {
 	return req->op == WORKER_REQUEST__OPERATION__CHECKPOINT &&
@@ -165,6 +185,12 @@ int worker_run(const struct conf *conf, const WorkerRequest *req,
 		r = talk(fd, hooks, ret, err);
 	if (r == -EAGAIN) {
 		kill(pid, SIGKILL);
+		if (!await_end(pid, &status))
+			return err_set(err, -ETIMEDOUT,
+				       "the operation ran out of time (Timeout "
+				       "in jobcr.conf): storage hangs, and "
+				       "holds worker %d; see to %s",
+				       pid, req->dir ? req->dir : req->store);
 		r = err_set(err, -ETIMEDOUT, "the worker does not answer");
 	}
 	close(take_fd(&fd));

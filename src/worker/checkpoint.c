@@ -333,6 +333,18 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 	return r < 0 ? r : other;
 }
 
+/* What was written is gone again by then. */
+static void say_no_room(const struct work *w, int r, struct err *err)
+{
+	const struct err cause = *err;
+
+	(void)err_set(err, r,
+		      "no room in %s: %s: make room, or raise the quota of "
+		      "uid %u; jobcr delete removes snapshots that nobody needs",
+		      w->req->dir ? w->req->dir : w->req->store, cause.text,
+		      w->req->uid);
+}
+
 int work_checkpoint(struct work *w, Reply *reply, struct err *err)
 {
 	auto_close int dir_fd = -EBADF;
@@ -354,13 +366,14 @@ int work_checkpoint(struct work *w, Reply *reply, struct err *err)
 		return run_engine(w, -1, reply, err);
 	if (r == 0)
 		r = open_store(w, &dir_fd, err);
+	if (r == -ENOSPC || r == -EDQUOT)
+		say_no_room(w, r, err);
 	if (r < 0)
 		return r;
 	w->dir_fd = dir_fd;
 	r = run_engine(w, dir_fd, reply, err);
 	if (r == -ENOSPC || r == -EDQUOT)
-		(void)err_wrap(err, r, "no room in %s",
-			       w->req->dir ? w->req->dir : w->req->store);
+		say_no_room(w, r, err);
 	if (w->job_fd < 0)
 		return r;
 	if (r < 0)

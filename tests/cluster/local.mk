@@ -51,7 +51,7 @@ noinst_PROGRAMS += %D%/progress
 %C%_progress_SOURCES = %D%/progress.c
 
 EXTRA_DIST += $(CLUSTER_TESTS) %D%/cluster %D%/compute.py %D%/demo \
-	tests/soak/drain tests/soak/fence tests/soak/launch \
+	tests/soak/drain tests/soak/faults tests/soak/fence tests/soak/launch \
 	tests/soak/preempt tests/soak/timelimit \
 	%D%/lib.sh
 

@@ -484,6 +484,22 @@ void drive_compress(enum pack_policy policy)
 	compression = policy;
 }
 
+static void (*before_publish)(void);
+
+void drive_before_publish(void (*hook)(void))
+{
+	before_publish = hook;
+}
+
+static int may_publish(void *arg, struct err *err)
+{
+	(void)arg;
+	(void)err;
+	if (before_publish)
+		before_publish();
+	return 0;
+}
+
 static void run_checkpoint(struct worker *w, const struct user_id *owner)
 {
 	struct refusals no = { 0 };
@@ -501,6 +517,7 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 		.local = w->job->place.local,
 		.local_bytes = 1ull << 30,
 		.phase = worker_phase,
+		.may_publish = may_publish,
 		.compression = compression,
 		.pause = w->doomed    ? ENGINE_PAUSE_PIN
 			 : w->shelter ? ENGINE_PAUSE_STOP
