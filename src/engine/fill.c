@@ -21,7 +21,7 @@
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
 #include "kernel/hugetlb.h"
-#include "snapshot/blocks.h"
+#include "snapshot/extents.h"
 #include "storage/reader.h"
 #include "util/cleanup.h"
 
@@ -40,10 +40,11 @@ struct target {
 	uint64_t huge; /* data is on hugetlbfs: the size of its pages */
 };
 
-/* An extent of a process. */
+/* What an extent has of a process. */
 struct page_place {
 	int32_t pid;
 	const Extent *extent;
+	uint64_t start, end;
 };
 
 struct contents {
@@ -81,6 +82,9 @@ static int order_targets(const void *a, const void *b)
 		return x->extent->stream < y->extent->stream ? -1 : 1;
 	if (x->extent->offset != y->extent->offset)
 		return x->extent->offset < y->extent->offset ? -1 : 1;
+	/* In a borrowed stream two may be at one place. */
+	if (x->extent != y->extent)
+		return x->extent < y->extent ? -1 : 1;
 	if (x->pid != y->pid)
 		return x->pid < y->pid ? -1 : 1;
 	return (x->start > y->start) - (x->start < y->start);
@@ -354,35 +358,32 @@ static int by_place(const void *a, const void *b)
 
 	if (x->pid != y->pid)
 		return x->pid < y->pid ? -1 : 1;
-	return x->extent->address < y->extent->address
-		       ? -1
-		       : x->extent->address > y->extent->address;
+	return x->start < y->start ? -1 : x->start > y->start;
 }
 
 static int index_places(const struct plan *plan, struct contents *c,
 			struct err *err)
 {
-	const struct plan_record *recs;
-	size_t count, n = 0;
+	struct extent_list list = { 0 };
+	int r = extents_collect(plan->meta, &list, err);
 
-	recs = plan_kind(plan, TAG_PAGES, &count);
-	for (size_t i = 0; i < count; i++)
-		n += ((const PagesRecord *)recs[i].msg)->n_extents;
-	c->places = calloc(n + 1, sizeof(*c->places));
-	if (!c->places)
-		return err_num(err, ENOMEM, "%zu extents", n);
-	for (size_t i = 0; i < count; i++) {
-		const PagesRecord *p = (const PagesRecord *)recs[i].msg;
-
-		for (size_t k = 0; p->pid && k < p->n_extents; k++)
+	if (r < 0)
+		return r;
+	c->places = calloc(list.count + 1, sizeof(*c->places));
+	for (size_t i = 0; c->places && i < list.count; i++)
+		if (list.refs[i].pid)
 			c->places[c->nplaces++] = (struct page_place){
-				.pid = p->pid,
-				.extent = p->extents[k],
+				.pid = list.refs[i].pid,
+				.extent = list.refs[i].extent,
+				.start = list.refs[i].start,
+				.end = list.refs[i].end,
 			};
-	}
+	if (!c->places)
+		r = err_num(err, ENOMEM, "%zu extents", list.count);
+	free(list.refs);
 	if (c->nplaces)
 		qsort(c->places, c->nplaces, sizeof(*c->places), by_place);
-	return 0;
+	return r;
 }
 
 static int have_contents(struct building *b, struct err *err)
@@ -413,11 +414,6 @@ uint64_t contents_bytes(const struct building *b)
 	return b->contents ? b->contents->bytes : 0;
 }
 
-static uint64_t place_end(const struct page_place *p)
-{
-	return p->extent->address + (uint64_t)p->extent->pages * IMAGE_PAGE;
-}
-
 /* The first extent of the process that ends behind address, or another's. */
 static size_t first_place(const struct contents *c, int32_t pid,
 			  uint64_t address)
@@ -428,7 +424,7 @@ static size_t first_place(const struct contents *c, int32_t pid,
 		size_t mid = low + (high - low) / 2;
 		const struct page_place *p = &c->places[mid];
 
-		if (p->pid < pid || (p->pid == pid && place_end(p) <= address))
+		if (p->pid < pid || (p->pid == pid && p->end <= address))
 			low = mid + 1;
 		else
 			high = mid;
@@ -445,19 +441,17 @@ static int add_put(const struct building *b, struct work *w,
 
 	for (size_t i = first_place(c, put->from, put->start);
 	     i < c->nplaces && c->places[i].pid == put->from && r == 0; i++) {
-		const Extent *x = c->places[i].extent;
-		uint64_t end = place_end(&c->places[i]);
+		const struct page_place *p = &c->places[i];
 		struct target t = {
-			.extent = x,
+			.extent = p->extent,
 			.ns_pid = task->ns_pid,
 			.pid = task->pid,
 			.data_fd = -1,
-			.start = x->address > put->start ? x->address
-							 : put->start,
-			.end = end < put->end ? end : put->end,
+			.start = p->start > put->start ? p->start : put->start,
+			.end = p->end < put->end ? p->end : put->end,
 		};
 
-		if (x->address >= put->end)
+		if (p->start >= put->end)
 			break;
 		r = add_target(w, &t, err);
 	}
