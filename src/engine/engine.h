@@ -13,6 +13,7 @@
 #include "storage/as_user.h"
 #include "util/err.h"
 #include "util/file_policy.h"
+#include "util/watches.h"
 
 /*
  * One checkpoint or one restore of one tree.  The caller is single-threaded
@@ -75,6 +76,14 @@ struct checkpoint_args {
 	unsigned int readers;    /* threads that read pages; 0: 2 */
 	enum pack_policy compression;
 	enum engine_pause pause; /* when published is not NULL */
+	/*
+	 * What was watched since the last checkpoint, or the restore, and
+	 * where that generation is; NULL, -1: nothing.  They come back as
+	 * they are to be kept for the next one; none: it saves all.
+	 */
+	struct watches *watches;
+	int base_fd;
+	bool watch; /* from now on, of a tree that goes on */
 	uint32_t epoch; /* of the run, for the manifest; 0: it has none */
 	uint32_t base;  /* generation that the run began from */
 	/* Asked right before the manifest is made; NULL: it may always. */
@@ -106,13 +115,15 @@ struct checkpoint_result {
 	uint64_t pinned_ns;    /* first stop to "may be killed"; 0: never */
 	uint64_t sheltered_ns; /* first stop to "out of reach"; 0: never */
 	uint64_t total_ns;
-	uint64_t page_bytes; /* written */
+	uint64_t page_bytes; /* saved, and of these: */
+	uint64_t borrowed_bytes; /* those that earlier generations have */
 	uint64_t pages_ns;   /* spent on them */
 	uint32_t tasks, threads;
 	bool killed;
 	bool gone; /* ended by others: pinned and killed, or outlived */
 	char not_pinned[160];    /* why; "": pinned, or not asked for */
 	char not_sheltered[160]; /* why; "": sheltered, or not asked for */
+	char not_borrowed[160];  /* why; "": nothing was to be, or could be */
 	char not_kept[1024];     /* an output file, and why; "": all are kept */
 };
 

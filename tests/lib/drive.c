@@ -27,6 +27,7 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/devpts.h"
+#include "util/watches.h"
 #include "util/io.h"
 
 #define MAX_SPAWNED 256
@@ -35,6 +36,9 @@ struct drive_job {
 	struct drive_place place;
 	pid_t supervisor, init_pid, root_pid;
 	int sock, pty_sock;
+	int kept; /* a socket with watches; -1: none */
+	char base[300];
+	uint32_t generation; /* of what is in base */
 };
 
 enum op { OP_START, OP_SET_TIME, OP_SPAWN, OP_RUNNING, OP_STATUS };
@@ -343,6 +347,7 @@ static int job_new(const struct drive_place *place, char *const argv[],
 	if (!job)
 		return err_set(err, -ENOMEM, "out of memory");
 	job->place = *place;
+	job->kept = -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) < 0) {
 		free(job);
 		return err_sys(err, "socketpair");
@@ -401,6 +406,7 @@ struct worker {
 	int die_phase; /* -1: never */
 	uint64_t die_delay;
 	int reached; /* written when die_phase begins */
+	int keep;    /* watches go there */
 };
 
 static void worker_phase(void *arg, enum engine_phase phase)
@@ -484,9 +490,37 @@ void drive_compress(enum pack_policy policy)
 	compression = policy;
 }
 
+static bool watching;
+
+void drive_watch(bool on)
+{
+	watching = on;
+}
+
+/* As the keeper of a job would hand them out and take them in. */
+static int take_watches(const struct worker *w, struct watches *ret)
+{
+	struct err unused;
+
+	memset(ret, 0, sizeof(*ret));
+	if (w->job->kept < 0 || watches_unpack(w->job->kept, ret, &unused) < 0)
+		return -1;
+	return open(w->job->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void give_watches(const struct worker *w, struct watches *watches)
+{
+	struct err err = { 0 };
+
+	if (watches->count && watches_send(watches, w->keep, &err) < 0)
+		fprintf(stderr, "watches: %s\n", err.text);
+}
+
 static void run_checkpoint(struct worker *w, const struct user_id *owner)
 {
 	struct refusals no = { 0 };
+	struct watches watches;
+	int base_fd = take_watches(w, &watches);
 	struct checkpoint_args args = {
 		.job_id = "local-1",
 		.node = "test",
@@ -494,7 +528,10 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 		.cause = "request",
 		.init_pid = w->job->init_pid,
 		.root_pid = w->job->root_pid,
-		.generation = 1,
+		.generation = w->job->generation + 1,
+		.watches = watching ? &watches : NULL,
+		.watch = watching,
+		.base_fd = base_fd,
 		.job_fd = -1,
 		.dir_fd = w->dir_fd,
 		.owner = owner,
@@ -517,6 +554,7 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 		checkpoint_run(&args, &w->out->checkpoint, &no, &w->out->err);
 	outcome_findings(w->out, &no);
 	refusals_done(&no);
+	give_watches(w, &watches);
 }
 
 static void run_restart(struct worker *w, const struct user_id *owner)
@@ -576,23 +614,31 @@ static void kill_at_phase(const struct worker *w, pid_t pid, int reached)
 
 static int run_worker(struct worker *w)
 {
-	int results[2], reached[2];
+	int results[2], reached[2], keep[2];
 	pid_t pid;
 	int r;
 
 	memset(w->out, 0, sizeof(*w->out));
 	if (pipe2(results, O_CLOEXEC) < 0 || pipe2(reached, O_CLOEXEC) < 0)
 		return err_sys(&w->out->err, "pipe");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, keep) < 0)
+		return err_sys(&w->out->err, "socketpair");
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
 		close(results[0]);
 		close(reached[0]);
+		close(keep[0]);
 		w->reached = reached[1];
+		w->keep = keep[1];
 		worker_main(w, results[1]);
 	}
 	close(results[1]);
 	close(reached[1]);
+	close(keep[1]);
+	if (w->job->kept >= 0)
+		close(w->job->kept);
+	w->job->kept = keep[0];
 	if (w->die_phase >= 0)
 		kill_at_phase(w, pid, reached[0]);
 	r = outcome_collect(pid, results[0], w->out);
@@ -620,6 +666,7 @@ static int checkpoint(struct drive_job *job, const char *dir, struct worker *w,
 		      struct drive_outcome *ret)
 {
 	auto_close int fd = make_dir(job, dir, &ret->err);
+	int r;
 
 	w->job = job;
 	w->out = ret;
@@ -629,7 +676,12 @@ static int checkpoint(struct drive_job *job, const char *dir, struct worker *w,
 		ret->result = fd;
 		return fd;
 	}
-	return run_worker(w);
+	r = run_worker(w);
+	if (r == 0) {
+		snprintf(job->base, sizeof(job->base), "%s", dir);
+		job->generation++;
+	}
+	return r;
 }
 
 int drive_checkpoint(struct drive_job *job, const char *dir, bool kill,
@@ -770,6 +822,8 @@ void drive_end(struct drive_job *job)
 		kill(job->init_pid, SIGKILL);
 	close(job->sock);
 	close(job->pty_sock);
+	if (job->kept >= 0)
+		close(job->kept);
 	if (job->supervisor > 0) {
 		kill(job->supervisor, SIGKILL);
 		waitpid(job->supervisor, &status, 0);
