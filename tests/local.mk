@@ -25,6 +25,7 @@ check_LIBRARIES += %D%/lib/libvictim.a %D%/lib/libdrive.a
 	%D%/lib/where.c %D%/lib/where.h \
 	%D%/lib/drive.c %D%/lib/drive.h \
 	%D%/lib/drive_pty.c %D%/lib/drive_pty.h \
+	%D%/lib/drive_watch.c %D%/lib/drive_watch.h \
 	%D%/lib/doom.c %D%/lib/doom.h %D%/lib/outcome.c %D%/lib/outcome.h \
 	%D%/lib/edit.c %D%/lib/edit.h \
 	%D%/lib/edited.c %D%/lib/edited.h
@@ -757,6 +758,7 @@ EXTRA_DIST += %D%/lib/jobs.sh
 T_TESTS += %D%/t/local.t
 T_TESTS += %D%/t/checkpoint.t
 T_TESTS += %D%/t/interval.t
+T_TESTS += %D%/t/incremental.t
 T_TESTS += %D%/t/orphans.t
 T_TESTS += %D%/t/supervised.t
 T_TESTS += %D%/t/daemon.t

@@ -204,7 +204,9 @@ static int prepare(struct checkpoint *c, struct err *err)
 	r = borrow_open(c->args, &c->borrow, c->result.not_borrowed,
 			sizeof(c->result.not_borrowed), err);
 	if (r == 0)
-		r = search_new(c->borrow, c->watch, &c->search, err);
+		r = search_new(c->borrow, c->watch,
+			       c->args->watch == ENGINE_WATCH_ALL, &c->search,
+			       err);
 	config.search = c->search;
 	if (r == 0)
 		r = pages_new(&config, &c->pages, err);
@@ -328,8 +330,7 @@ static int dump_all(struct checkpoint *c, struct err *err)
 			       &c->borrowed, err);
 	c->result.pages_ns = clock_monotonic_ns() - start;
 	c->result.borrowed_bytes = c->borrowed.bytes;
-	c->result.page_bytes =
-		pages_total(c->pages).bytes + c->borrowed.bytes;
+	c->result.page_bytes = pages_total(c->pages).bytes;
 	return r < 0 ? err_wrap(err, r, "pages") : 0;
 }
 

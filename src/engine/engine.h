@@ -44,6 +44,16 @@ enum engine_pause {
 	ENGINE_PAUSE_PIN,  /* pinned, or not at all */
 };
 
+/*
+ * What writes are watched of a tree that goes on (watching.h), so that the next
+ * snapshot need not save all.
+ */
+enum engine_watch {
+	ENGINE_WATCH_AUTO, /* where there are no transparent huge pages */
+	ENGINE_WATCH_ALL,  /* these are split at the first write */
+	ENGINE_WATCH_NONE,
+};
+
 struct checkpoint_args {
 	const char *job_id;
 	const char *node;
@@ -83,7 +93,7 @@ struct checkpoint_args {
 	 */
 	struct watches *watches;
 	int base_fd;
-	bool watch; /* from now on, of a tree that goes on */
+	enum engine_watch watch; /* from now on, of a tree that goes on */
 	uint32_t epoch; /* of the run, for the manifest; 0: it has none */
 	uint32_t base;  /* generation that the run began from */
 	/* Asked right before the manifest is made; NULL: it may always. */
@@ -115,8 +125,8 @@ struct checkpoint_result {
 	uint64_t pinned_ns;    /* first stop to "may be killed"; 0: never */
 	uint64_t sheltered_ns; /* first stop to "out of reach"; 0: never */
 	uint64_t total_ns;
-	uint64_t page_bytes; /* saved, and of these: */
-	uint64_t borrowed_bytes; /* those that earlier generations have */
+	uint64_t page_bytes; /* written */
+	uint64_t borrowed_bytes; /* saved by having been written before */
 	uint64_t pages_ns;   /* spent on them */
 	uint32_t tasks, threads;
 	bool killed;

@@ -246,7 +246,7 @@ int manifest_make(const struct checkpoint_args *args, bool uprobes,
 	part.n_streams = count;
 	fill_manifest(&rec, args, uprobes, borrowed, features);
 	rec.frozen_ns = facts->frozen_ns;
-	rec.page_bytes = facts->page_bytes;
+	rec.page_bytes = facts->page_bytes + facts->borrowed_bytes;
 	rec.has_borrowed_bytes = facts->borrowed_bytes != 0;
 	rec.borrowed_bytes = facts->borrowed_bytes;
 	rec.parts = &parts;

@@ -26,7 +26,7 @@ struct stretch {
 
 struct search {
 	struct borrow *borrow;
-	bool arm;
+	bool arm, huge;
 	struct source *sources;
 	size_t nsources, room;
 
@@ -49,7 +49,7 @@ struct search {
 	struct cow_source *cow_sources;
 };
 
-int search_new(struct borrow *borrow, bool arm, struct search **ret,
+int search_new(struct borrow *borrow, bool arm, bool huge, struct search **ret,
 	       struct err *err)
 {
 	struct search *s = calloc(1, sizeof(*s));
@@ -58,6 +58,7 @@ int search_new(struct borrow *borrow, bool arm, struct search **ret,
 		return err_set(err, -ENOMEM, "pages");
 	s->borrow = borrow;
 	s->arm = arm;
+	s->huge = huge;
 	s->pagemap_fd = -EBADF;
 	*ret = s;
 	return 0;
@@ -256,7 +257,8 @@ static void watch(struct search *p, struct source *s)
 		return;
 	range->since = false;
 	if (!p->arm || !range->watchable ||
-	    written_is_huge(p->pagemap_fd, range->start, range->end) ||
+	    (!p->huge &&
+	     written_is_huge(p->pagemap_fd, range->start, range->end)) ||
 	    written_watch(range->watch_fd, range->start, range->end) < 0)
 		range->watch_fd = -1;
 }

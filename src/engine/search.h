@@ -22,9 +22,9 @@ struct search;
 
 /*
  * borrow: what the last generation has, or NULL.  arm: writes to watched
- * memory are marked from the cut on.
+ * memory are marked from the cut on; huge: also where huge pages are split.
  */
-int search_new(struct borrow *borrow, bool arm, struct search **ret,
+int search_new(struct borrow *borrow, bool arm, bool huge, struct search **ret,
 	       struct err *err);
 
 /*

@@ -16,7 +16,8 @@
 
 bool watching_wanted(const struct checkpoint_args *args)
 {
-	return args->watches && args->watch && !args->published &&
+	return args->watches && args->watch != ENGINE_WATCH_NONE &&
+	       !args->published &&
 	       written_supported();
 }
 

@@ -3,6 +3,7 @@
 #include "clocks.h"
 #include "doom.h"
 #include "drive_pty.h"
+#include "drive_watch.h"
 #include "outcome.h"
 
 #include <errno.h>
@@ -27,7 +28,6 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/devpts.h"
-#include "util/watches.h"
 #include "util/io.h"
 
 #define MAX_SPAWNED 256
@@ -497,30 +497,11 @@ void drive_watch(bool on)
 	watching = on;
 }
 
-/* As the keeper of a job would hand them out and take them in. */
-static int take_watches(const struct worker *w, struct watches *ret)
-{
-	struct err unused;
-
-	memset(ret, 0, sizeof(*ret));
-	if (w->job->kept < 0 || watches_unpack(w->job->kept, ret, &unused) < 0)
-		return -1;
-	return open(w->job->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-static void give_watches(const struct worker *w, struct watches *watches)
-{
-	struct err err = { 0 };
-
-	if (watches->count && watches_send(watches, w->keep, &err) < 0)
-		fprintf(stderr, "watches: %s\n", err.text);
-}
-
 static void run_checkpoint(struct worker *w, const struct user_id *owner)
 {
 	struct refusals no = { 0 };
 	struct watches watches;
-	int base_fd = take_watches(w, &watches);
+	int base_fd = drive_watch_take(w->job->kept, w->job->base, &watches);
 	struct checkpoint_args args = {
 		.job_id = "local-1",
 		.node = "test",
@@ -530,7 +511,7 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 		.root_pid = w->job->root_pid,
 		.generation = w->job->generation + 1,
 		.watches = watching ? &watches : NULL,
-		.watch = watching,
+		.watch = watching ? ENGINE_WATCH_AUTO : ENGINE_WATCH_NONE,
 		.base_fd = base_fd,
 		.job_fd = -1,
 		.dir_fd = w->dir_fd,
@@ -554,7 +535,7 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 		checkpoint_run(&args, &w->out->checkpoint, &no, &w->out->err);
 	outcome_findings(w->out, &no);
 	refusals_done(&no);
-	give_watches(w, &watches);
+	drive_watch_give(w->keep, &watches);
 }
 
 static void run_restart(struct worker *w, const struct user_id *owner)
@@ -597,21 +578,6 @@ static void worker_main(struct worker *w, int results)
 	_exit(0);
 }
 
-static void kill_at_phase(const struct worker *w, pid_t pid, int reached)
-{
-	struct timespec delay = {
-		.tv_sec = (time_t)(w->die_delay / NSEC_PER_SEC),
-		.tv_nsec = (long)(w->die_delay % NSEC_PER_SEC),
-	};
-	char c;
-
-	/* End of file: the worker was done before. */
-	if (read(reached, &c, 1) != 1)
-		return;
-	nanosleep(&delay, NULL);
-	kill(pid, SIGKILL);
-}
-
 static int run_worker(struct worker *w)
 {
 	int results[2], reached[2], keep[2];
@@ -640,7 +606,7 @@ static int run_worker(struct worker *w)
 		close(w->job->kept);
 	w->job->kept = keep[0];
 	if (w->die_phase >= 0)
-		kill_at_phase(w, pid, reached[0]);
+		doom_later(pid, reached[0], w->die_delay);
 	r = outcome_collect(pid, results[0], w->out);
 	if (r == -ECHILD && w->die_phase >= 0)
 		r = -ECANCELED;

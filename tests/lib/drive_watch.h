@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_TESTS_LIB_DRIVE_WATCH_H
+#define JOBCR_TESTS_LIB_DRIVE_WATCH_H
+
+#include "util/watches.h"
+
+/*
+ * As the keeper of a job hands watches out and takes them in.  kept: a socket
+ * with them, or -1; base: where the snapshot is that they speak of, which is
+ * opened, or -1.
+ */
+int drive_watch_take(int kept, const char *base, struct watches *ret);
+void drive_watch_give(int keep, struct watches *watches);
+
+#endif
