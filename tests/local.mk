@@ -592,8 +592,9 @@ VICTIMS += %D%/victims/timer.victim
 
 # Numbers, not verdicts.  In a directory of the file system that counts.
 BENCH_DIR = .
-bench: %D%/bench/store %D%/bench/tree jobcr-puppet
+bench: %D%/bench/store %D%/bench/tree %D%/bench/incremental jobcr-puppet
 	%D%/bench/store $(BENCH_DIR)
+	%D%/bench/incremental $(BENCH_DIR)
 	%D%/bench/tree -d $(BENCH_DIR)
 .PHONY: bench
 
@@ -602,6 +603,13 @@ noinst_PROGRAMS += %D%/bench/store
 	%D%/bench/limit.h
 %C%_bench_store_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
 %C%_bench_store_LDADD = %D%/lib/libdrive.a $(ENGINE_LIBS) \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
+
+noinst_PROGRAMS += %D%/bench/incremental
+%C%_bench_incremental_SOURCES = %D%/bench/incremental.c %D%/bench/limit.c \
+	%D%/bench/limit.h
+%C%_bench_incremental_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_bench_incremental_LDADD = %D%/lib/libdrive.a $(ENGINE_LIBS) \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 
 noinst_PROGRAMS += %D%/bench/tree

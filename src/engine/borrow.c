@@ -36,11 +36,11 @@ struct loan {
 	uint32_t number; /* in the new part */
 };
 
-/* What was noted: a run of an extent. */
+/* What was noted: pages of an extent. */
 struct noted {
 	int32_t pid;
-	const Extent *extent;
-	size_t part, nparts; /* pairs of parts: from, to, in pages */
+	uint32_t from, to; /* in pages of it */
+	size_t slot;       /* of wanted */
 };
 
 struct borrow {
@@ -49,8 +49,6 @@ struct borrow {
 	struct loan loans[PART_MAX_STREAMS];
 	struct noted *noted;
 	size_t count, room;
-	uint32_t *parts;
-	size_t nparts, parts_room;
 	bool put; /* the names are those of a part now */
 };
 
@@ -193,56 +191,28 @@ void borrow_choose(struct borrow *b)
 	choose_streams(b);
 }
 
-static int note_part(struct borrow *b, uint32_t from, uint32_t to,
-		     struct err *err)
-{
-	struct noted *last = &b->noted[b->count - 1];
-
-	if (last->nparts && b->parts[b->nparts - 1] == from) {
-		b->parts[b->nparts - 1] = to;
-		return 0;
-	}
-	if (b->nparts + 2 > b->parts_room) {
-		size_t room = b->parts_room ? 2 * b->parts_room : 1024;
-		uint32_t *v = reallocarray(b->parts, room, sizeof(*v));
-
-		if (!v)
-			return err_num(err, ENOMEM, "borrowed pages");
-		b->parts = v;
-		b->parts_room = room;
-	}
-	b->parts[b->nparts++] = from;
-	b->parts[b->nparts++] = to;
-	last->nparts++;
-	return 0;
-}
-
 static int note(struct borrow *b, const struct lent *x, uint64_t start,
 		uint64_t end, struct err *err)
 {
 	const Extent *e = b->lender.wanted[x->slot].extent;
-	struct noted *last = b->count ? &b->noted[b->count - 1] : NULL;
 
 	b->loans[e->stream].used = true;
-	if (!last || last->pid != x->pid || last->extent != e) {
-		if (b->count == b->room) {
-			size_t room = b->room ? 2 * b->room : 256;
-			struct noted *v =
-				reallocarray(b->noted, room, sizeof(*v));
+	if (b->count == b->room) {
+		size_t room = b->room ? 2 * b->room : 1024;
+		struct noted *v = reallocarray(b->noted, room, sizeof(*v));
 
-			if (!v)
-				return err_num(err, ENOMEM, "borrowed pages");
-			b->noted = v;
-			b->room = room;
-		}
-		b->noted[b->count++] = (struct noted){
-			.pid = x->pid,
-			.extent = e,
-			.part = b->nparts,
-		};
+		if (!v)
+			return err_num(err, ENOMEM, "borrowed pages");
+		b->noted = v;
+		b->room = room;
 	}
-	return note_part(b, (uint32_t)((start - e->address) / PAGE),
-			 (uint32_t)((end - e->address) / PAGE), err);
+	b->noted[b->count++] = (struct noted){
+		.pid = x->pid,
+		.from = (uint32_t)((start - e->address) / PAGE),
+		.to = (uint32_t)((end - e->address) / PAGE),
+		.slot = x->slot,
+	};
+	return 0;
 }
 
 static bool is_lent(const struct borrow *b, const struct lent *x)
@@ -295,58 +265,75 @@ static void number_streams(struct borrow *b, uint32_t first,
 	}
 }
 
-/* In place: pairs from, to become pairs left out, taken; none: all of it. */
-static void fill_extent(const struct borrow *b, const struct noted *n,
-			Extent *x)
+/* Other extents may have pages in the middle of one. */
+static int by_extent(const void *a, const void *b)
 {
-	uint32_t *parts = b->parts + n->part;
-	uint32_t at = 0;
+	const struct noted *x = a, *y = b;
 
-	*x = *n->extent;
-	x->stream = b->loans[x->stream].number;
-	x->n_parts = 0;
-	x->parts = NULL;
-	if (n->nparts == 1 && parts[0] == 0 && parts[1] == x->pages)
-		return;
-	x->parts = parts;
-	x->n_parts = 2 * n->nparts;
-	for (size_t i = 0; i < x->n_parts; i += 2) {
-		const uint32_t from = parts[i], to = parts[i + 1];
-
-		parts[i] = from - at;
-		parts[i + 1] = to - from;
-		at = to;
-	}
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	if (x->slot != y->slot)
+		return x->slot < y->slot ? -1 : 1;
+	return (x->from > y->from) - (x->from < y->from);
 }
 
-static uint64_t pages_of(const Extent *x)
+/*
+ * From the i-th on, all that is of one extent: pairs left out, taken; none:
+ * all of it.  Returns how many pages; room of parts: 2 * EXTENT_MAX_PAGES.
+ */
+static uint64_t fill_extent(const struct borrow *b, size_t *i, uint32_t *parts,
+			    Extent *x)
 {
-	uint64_t pages = x->n_parts ? 0 : x->pages;
+	const struct noted *first = &b->noted[*i];
+	uint32_t at = 0;
+	uint64_t pages = 0;
 
-	for (size_t i = 1; i < x->n_parts; i += 2)
-		pages += x->parts[i];
+	*x = *b->lender.wanted[first->slot].extent;
+	x->stream = b->loans[x->stream].number;
+	x->n_parts = 0;
+	x->parts = parts;
+	for (; *i < b->count; (*i)++) {
+		const struct noted *n = &b->noted[*i];
+
+		if (n->pid != first->pid || n->slot != first->slot)
+			break;
+		if (x->n_parts && n->from == at) {
+			parts[x->n_parts - 1] += n->to - n->from;
+		} else {
+			parts[x->n_parts++] = n->from - at;
+			parts[x->n_parts++] = n->to - n->from;
+		}
+		at = n->to;
+		pages += n->to - n->from;
+	}
+	if (pages == x->pages)
+		x->n_parts = 0;
 	return pages;
 }
 
-/* From the i-th on, as many as are of one process and fit. */
-static int put_some(struct borrow *b, size_t *i, Extent *extents,
-		    Extent **ptrs, const struct img_sink *out,
-		    struct borrow_total *ret, struct err *err)
+/* One record: as many as are of one process and fit. */
+struct batch {
+	Extent extents[RECORD_EXTENTS], *ptrs[RECORD_EXTENTS];
+	uint32_t parts[RECORD_EXTENTS][2 * EXTENT_MAX_PAGES];
+};
+
+static int put_some(struct borrow *b, size_t *i, struct batch *batch,
+		    const struct img_sink *out, struct borrow_total *ret,
+		    struct err *err)
 {
 	PagesRecord rec = PAGES_RECORD__INIT;
 	const int32_t pid = b->noted[*i].pid;
 
 	rec.pid = pid;
-	rec.extents = ptrs;
-	for (; *i < b->count && rec.n_extents < RECORD_EXTENTS &&
-	       b->noted[*i].pid == pid;
-	     (*i)++) {
-		Extent *x = &extents[rec.n_extents];
+	rec.extents = batch->ptrs;
+	while (*i < b->count && rec.n_extents < RECORD_EXTENTS &&
+	       b->noted[*i].pid == pid) {
+		size_t n = rec.n_extents++;
 
-		fill_extent(b, &b->noted[*i], x);
-		ret->bytes += pages_of(x) * PAGE;
+		batch->ptrs[n] = &batch->extents[n];
+		ret->bytes += PAGE * fill_extent(b, i, batch->parts[n],
+						 batch->ptrs[n]);
 		ret->extents++;
-		ptrs[rec.n_extents++] = x;
 	}
 	return img_put(out, TAG_PAGES, &rec.base, err);
 }
@@ -376,18 +363,19 @@ int borrow_put(struct borrow *b, uint32_t first_stream,
 	       const struct img_sink *out, struct borrow_total *ret,
 	       struct err *err)
 {
-	auto_free Extent *extents = calloc(RECORD_EXTENTS, sizeof(*extents));
-	auto_free Extent **ptrs = calloc(RECORD_EXTENTS, sizeof(*ptrs));
+	auto_free struct batch *batch = malloc(sizeof(*batch));
 	int r = 0;
 
-	if (!extents || !ptrs)
+	if (!batch)
 		return err_num(err, ENOMEM, "borrowed pages");
+	if (b->count)
+		qsort(b->noted, b->count, sizeof(*b->noted), by_extent);
 	memset(ret, 0, sizeof(*ret));
 	number_streams(b, first_stream, ret);
 	unlink_streams(b, false);
 	b->put = true;
 	for (size_t i = 0; i < b->count && r == 0;)
-		r = put_some(b, &i, extents, ptrs, out, ret, err);
+		r = put_some(b, &i, batch, out, ret, err);
 	return r < 0 ? r : put_blocks(b, out, err);
 }
 
@@ -401,6 +389,5 @@ void borrow_free(struct borrow *b)
 		free(b->loans[k].name);
 	lender_done(&b->lender);
 	free(b->noted);
-	free(b->parts);
 	free(b);
 }

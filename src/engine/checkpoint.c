@@ -325,11 +325,7 @@ static int dump_all(struct checkpoint *c, struct err *err)
 	start = clock_monotonic_ns();
 	c->armed = c->watch;
 	r = pages_run(c->pages, err);
-	if (r == 0 && c->borrow)
-		r = borrow_put(c->borrow, OWN_STREAMS, &c->meta.sink,
-			       &c->borrowed, err);
 	c->result.pages_ns = clock_monotonic_ns() - start;
-	c->result.borrowed_bytes = c->borrowed.bytes;
 	c->result.page_bytes = pages_total(c->pages).bytes;
 	return r < 0 ? err_wrap(err, r, "pages") : 0;
 }
@@ -385,6 +381,13 @@ static int publish(struct checkpoint *c, struct err *err)
 	int r;
 
 	enter(c, PHASE_PUBLISH);
+	if (c->borrow) {
+		r = borrow_put(c->borrow, OWN_STREAMS, &c->meta.sink,
+			       &c->borrowed, err);
+		if (r < 0)
+			return r;
+		c->result.borrowed_bytes = c->borrowed.bytes;
+	}
 	r = outputs_keep(c->outputs, &c->meta,
 			 args->published && !c->result.pinned_ns,
 			 c->result.not_kept, sizeof(c->result.not_kept), err);

@@ -162,6 +162,9 @@ struct restart_args {
 	bool allow_uprobes;          /* the text may have breakpoints in it */
 	enum file_policy files;      /* FILES_DEFAULT: the snapshot's */
 	uint32_t generation;         /* 0: not known */
+	/* What is watched from the restore on; NULL: nothing. */
+	struct watches *watches;
+	enum engine_watch watch;
 	char *const *maps;           /* of paths, as in util/path_map.h */
 	size_t nmaps;
 	char *const *addresses; /* as in util/address_map.h */

@@ -10,13 +10,12 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 
 #include "engine/building.h"
+#include "engine/scatter.h"
 #include "images/limits.h"
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
@@ -69,6 +68,7 @@ struct worker {
 	size_t ntargets;
 	struct read_piece *pieces;
 	size_t count;
+	struct scatter *memory;
 	pthread_t thread;
 	int result;
 	struct err err;
@@ -141,62 +141,13 @@ static int put_huge(const struct target *t, const uint8_t *data, size_t len,
 	return 0;
 }
 
-/* Pages that are not writable now, but were once: the long way round. */
-static int put_forced(const struct target *t, const uint8_t *data, size_t len,
-		      uint64_t at, struct err *err)
-{
-	char path[64];
-	auto_close int fd = -EBADF;
-	ssize_t n;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/mem", t->pid);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, "pid %d: memory", t->ns_pid);
-	while (len > 0) {
-		n = pwrite(fd, data, len, (off_t)at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return err_sys(err, "pid %d: contents of %#" PRIx64,
-				       t->ns_pid, at);
-		data += n;
-		at += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int put_memory(const struct target *t, const uint8_t *data,
-		      struct err *err)
-{
-	uint64_t at = t->start;
-	size_t len = (size_t)(t->end - t->start);
-	struct iovec from, to;
-	ssize_t n;
-
-	data += t->start - t->extent->address;
-	while (len > 0) {
-		from = (struct iovec){ (void *)data, len };
-		to = (struct iovec){ (void *)at, len };
-		n = process_vm_writev(t->pid, &from, 1, &to, 1, 0);
-		if (n < 0 && errno == EFAULT)
-			return put_forced(t, data, len, at, err);
-		if (n <= 0)
-			return err_sys(err, "pid %d: contents of %#" PRIx64,
-				       t->ns_pid, at);
-		data += n;
-		at += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int put_one(const struct target *t, const uint8_t *data, size_t len,
-		   struct err *err)
+static int put_one(const struct worker *w, const struct target *t,
+		   const uint8_t *data, size_t len, struct err *err)
 {
 	if (t->ns_pid)
-		return put_memory(t, data, err);
+		return scatter_put(w->memory, t->pid, t->ns_pid, t->start,
+				   data + (t->start - t->extent->address),
+				   (size_t)(t->end - t->start), err);
 	return t->huge ? put_huge(t, data, len, err)
 		       : put_data(t, data, len, err);
 }
@@ -218,7 +169,7 @@ static int put_extent(void *arg, const struct read_piece *piece,
 	for (size_t i = piece->tag;
 	     i < w->ntargets && r == 0 && w->targets[i].extent == t->extent;
 	     i++)
-		r = put_one(&w->targets[i], data, piece->len, err);
+		r = put_one(w, &w->targets[i], data, piece->len, err);
 	return r;
 }
 
@@ -247,8 +198,13 @@ static int fill_share(struct worker *w, struct err *err)
 		return r;
 	r = snapshot_open_pages(reader, args->owner, w->b->part, err);
 	if (r == 0)
+		r = scatter_new(&w->memory, err);
+	if (r == 0)
 		r = blocks_read(reader, &w->b->contents->blocks, w->pieces,
 				w->count, put_extent, w, err);
+	if (r == 0)
+		r = scatter_flush(w->memory, err);
+	scatter_free(w->memory);
 	reader_free(reader);
 	return r;
 }

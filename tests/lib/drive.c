@@ -490,13 +490,6 @@ void drive_compress(enum pack_policy policy)
 	compression = policy;
 }
 
-static bool watching;
-
-void drive_watch(bool on)
-{
-	watching = on;
-}
-
 static void run_checkpoint(struct worker *w, const struct user_id *owner)
 {
 	struct refusals no = { 0 };
@@ -510,8 +503,8 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 		.init_pid = w->job->init_pid,
 		.root_pid = w->job->root_pid,
 		.generation = w->job->generation + 1,
-		.watches = watching ? &watches : NULL,
-		.watch = watching ? ENGINE_WATCH_AUTO : ENGINE_WATCH_NONE,
+		.watches = &watches,
+		.watch = drive_watch_mode(),
 		.base_fd = base_fd,
 		.job_fd = -1,
 		.dir_fd = w->dir_fd,
@@ -540,8 +533,12 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 
 static void run_restart(struct worker *w, const struct user_id *owner)
 {
+	struct watches watches = { 0 };
 	struct restart_args args = {
 		.job_id = "local-1",
+		.generation = w->job->generation,
+		.watches = &watches,
+		.watch = drive_watch_mode(),
 		.dir_fd = w->dir_fd,
 		.owner = owner,
 		.init_pid = w->job->init_pid,
@@ -554,6 +551,7 @@ static void run_restart(struct worker *w, const struct user_id *owner)
 	};
 
 	w->out->result = restart_run(&args, &w->out->restart, &w->out->err);
+	drive_watch_give(w->keep, &watches);
 }
 
 static void worker_main(struct worker *w, int results)
@@ -702,6 +700,8 @@ int drive_restore(const struct drive_place *place, const char *dir,
 	r = job_new(place, NULL, NULL, &w.job, &outcome->err);
 	if (r < 0)
 		return outcome->result = r;
+	w.job->generation = drive_watch_generation(fd);
+	snprintf(w.job->base, sizeof(w.job->base), "%s", dir);
 	r = run_worker(&w);
 	if (r == 0) {
 		r = ask(w.job->sock, OP_RUNNING, outcome->restart.root_ns_pid,
