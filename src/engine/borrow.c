@@ -22,10 +22,14 @@
 /*
  * A restore reads whole extents, and a file stays as long as one page of it is
  * wanted: what has become rare in an extent or in a stream is saved anew, and
- * so is what the smallest of too many streams have.
+ * so is what the smallest of too many streams have.  And where a restore of
+ * the last generation would read too much that is nobody's any more, only what
+ * lies in one piece is borrowed: that does not grow with each generation.
  */
-#define EXTENT_WORTH(live, all) ((live) * 4 >= (all) * 3)
-#define STREAM_WORTH(live, all) ((live) * 2 >= (all))
+#define EXTENT_WORTH(live, all) ((live) * 4 >= (all))
+#define EXTENT_CLEAN(live, all) ((all) >= 16 && (live) * 16 >= (all) * 15)
+#define STREAM_WORTH(live, all) ((live) * 3 >= (all))
+#define SPOILT(read, live)      ((read) * 100 > (live) * 115)
 
 /* A stream of the generation that lends. */
 struct loan {
@@ -181,10 +185,14 @@ static void choose_streams(struct borrow *b)
 
 void borrow_choose(struct borrow *b)
 {
+	const bool spoilt = SPOILT(b->lender.read_pages, b->lender.live_pages);
+
 	for (size_t i = 0; i < b->lender.nextents; i++) {
 		struct wanted *w = &b->lender.wanted[i];
 
-		w->worth = EXTENT_WORTH(w->live, w->extent->pages);
+		w->worth = w->live &&
+			   (spoilt ? EXTENT_CLEAN(w->live, w->extent->pages)
+				   : EXTENT_WORTH(w->live, w->extent->pages));
 		if (w->worth)
 			b->loans[w->extent->stream].live += w->live;
 	}

@@ -217,23 +217,34 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
+/* Pieces from the first on, of so many bytes at least. */
+static size_t take_share(const struct work *work, size_t first, uint64_t bytes)
+{
+	uint64_t here = 0;
+	size_t n = 0;
+
+	while (first + n < work->npieces && here < bytes)
+		here += work->pieces[first + n++].len;
+	return n;
+}
+
 /* Halves of the streams, so that each reads forward. */
 static int run_workers(const struct building *b, const struct work *work,
 		       struct err *err)
 {
 	struct worker w[WORKERS] = { 0 };
 	size_t workers = work->bytes > BUFFER ? WORKERS : 1;
-	size_t count = work->npieces, first = 0, started;
-	size_t share = (count + workers - 1) / workers;
+	uint64_t share = work->bytes / workers + 1;
+	size_t first = 0, started;
 	int r = 0;
 
-	for (started = 0; started < workers && first < count; started++) {
+	for (started = 0; started < workers && first < work->npieces;
+	     started++) {
 		w[started].b = b;
 		w[started].targets = work->targets;
 		w[started].ntargets = work->count;
 		w[started].pieces = work->pieces + first;
-		w[started].count =
-			share < count - first ? share : count - first;
+		w[started].count = take_share(work, first, share);
 		first += w[started].count;
 		r = pthread_create(&w[started].thread, NULL, worker_main,
 				   &w[started]);

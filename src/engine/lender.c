@@ -5,9 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "images/limits.h"
 #include "images/tags.h"
 #include "snapshot/cow.h"
 #include "util/cleanup.h"
+
+#define PAGE ((uint64_t)IMAGE_PAGE)
+#define GAP  (64ull << 10)
 
 static int find_part(struct lender *l, const uint8_t digest[DIGEST_BYTES],
 		     struct err *err)
@@ -86,6 +90,31 @@ static int make_index(struct lender *l, struct extent_list *list,
 	return 0;
 }
 
+/* Little that lies between two extents is read with them: see reader.c. */
+static void count_pages(struct lender *l, struct extent_list *list)
+{
+	uint64_t end = 0;
+	uint32_t stream = 0;
+
+	extents_sort_by_place(list);
+	for (size_t i = 0; i < list->count; i++) {
+		const Extent *x = list->refs[i].extent;
+		uint64_t start = x->offset;
+		uint64_t stop = start + x->pages * PAGE;
+
+		l->live_pages +=
+			(list->refs[i].end - list->refs[i].start) / PAGE;
+		/* Behind the one before, or one that is read already. */
+		if (x->stream == stream && start <= end + GAP)
+			start = end;
+		if (stop > start)
+			l->read_pages += (stop - start) / PAGE;
+		if (x->stream != stream || stop > end)
+			end = stop;
+		stream = x->stream;
+	}
+}
+
 /* Two that speak of one page would leave open which one is true. */
 static int check_index(const struct lender *l, struct err *err)
 {
@@ -120,6 +149,8 @@ int lender_open(int dir_fd, const struct user_id *user, const char *job_id,
 		r = blocks_collect(&ret->meta, &ret->blocks, err);
 	if (r == 0)
 		r = extents_collect(&ret->meta, &list, err);
+	if (r == 0)
+		count_pages(ret, &list);
 	if (r == 0)
 		r = resolve(&ret->meta, &list, err);
 	if (r == 0)

@@ -31,6 +31,7 @@ struct lender {
 	struct blocks blocks;
 	struct lent *v; /* by pid and address; none overlap in one process */
 	size_t count;
+	uint64_t read_pages, live_pages; /* by a restore; of them, wanted */
 	struct wanted *wanted;
 	size_t nextents;
 };

@@ -247,21 +247,38 @@ static double restore(struct run *r, uint64_t turn)
 	return (double)o.restart.total_ns / 1e6;
 }
 
-/* A full one of the memory that was restored, and that one restored. */
-static double restore_full(struct run *r, uint64_t turn)
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Both in turn: medians. */
+static void compare(struct run *r, uint64_t turn)
 {
 	static struct drive_outcome o;
+	double chain[RUNS], full[RUNS];
 	char path[600];
 
-	name_in(r, "images", turn, path);
+	(void)restore(r, turn);
+	name_in(r, "images", turn + 1, path);
 	if (drive_checkpoint(r->job, path, true, &o) < 0)
 		die_of(&o.err);
-	return restore(r, turn);
+	for (unsigned int i = 0; i < RUNS; i++) {
+		chain[i] = restore(r, turn);
+		full[i] = restore(r, turn + 1);
+	}
+	qsort(chain, RUNS, sizeof(*chain), by_size);
+	qsort(full, RUNS, sizeof(*full), by_size);
+	printf("restored from generation %llu in %.0f ms, from a full one in "
+	       "%.0f ms: %+.0f%%\n",
+	       (unsigned long long)turn, chain[RUNS / 2], full[RUNS / 2],
+	       100 * chain[RUNS / 2] / full[RUNS / 2] - 100);
 }
 
 static void measure(const char *dir, struct run *r)
 {
-	double chain, full;
 	struct err err = { 0 };
 	int status = -1;
 	char path[600];
@@ -279,12 +296,7 @@ static void measure(const char *dir, struct run *r)
 			nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	}
 	drive_watch(false);
-	chain = restore(r, r->generations);
-	full = restore_full(r, r->generations + 1);
-	printf("restored from generation %llu in %.0f ms, from a full one in "
-	       "%.0f ms: %+.0f%%\n",
-	       (unsigned long long)r->generations, chain, full,
-	       100 * chain / full - 100);
+	compare(r, r->generations);
 	snprintf(path, sizeof(path), "%.500s/end", r->dir);
 	touch(path);
 	if (drive_wait(r->job, PATIENCE, &status, &err) < 0 || status != 0) {
