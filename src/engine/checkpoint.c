@@ -14,10 +14,10 @@
 
 #include "engine/doors.h"
 #include "engine/dump.h"
-#include "engine/meta.h"
 #include "engine/mourn.h"
 #include "engine/outputs.h"
 #include "engine/outside.h"
+#include "engine/pages.h"
 #include "engine/preflight.h"
 #include "engine/watching.h"
 #include "storage/store.h"
