@@ -24,7 +24,9 @@ check_LIBRARIES += %D%/lib/libvictim.a %D%/lib/libdrive.a
 	%D%/lib/clocks.c %D%/lib/clocks.h \
 	%D%/lib/where.c %D%/lib/where.h \
 	%D%/lib/drive.c %D%/lib/drive.h \
+	%D%/lib/drive_supervisor.c %D%/lib/drive_supervisor.h \
 	%D%/lib/drive_pty.c %D%/lib/drive_pty.h \
+	%D%/lib/drive_watch.c %D%/lib/drive_watch.h \
 	%D%/lib/doom.c %D%/lib/doom.h %D%/lib/outcome.c %D%/lib/outcome.h \
 	%D%/lib/edit.c %D%/lib/edit.h \
 	%D%/lib/edited.c %D%/lib/edited.h
@@ -425,6 +427,9 @@ VICTIMS += %D%/victims/file.victim
 VICTIMS += %D%/victims/file_lock.victim
 %C%_victims_file_lock_victim_SOURCES = %D%/victims/file_lock.c
 %C%_victims_file_lock_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/rewritten.victim
+%C%_victims_rewritten_victim_SOURCES = %D%/victims/rewritten.c
+%C%_victims_rewritten_victim_LDADD = $(VICTIM_LIBS)
 VICTIMS += %D%/victims/ghost.victim
 %C%_victims_ghost_victim_SOURCES = %D%/victims/ghost.c
 %C%_victims_ghost_victim_LDADD = $(VICTIM_LIBS)
@@ -449,6 +454,10 @@ VICTIMS += %D%/victims/unix_names.victim
 VICTIMS += %D%/victims/chardev.victim
 %C%_victims_chardev_victim_SOURCES = %D%/victims/chardev.c
 %C%_victims_chardev_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/late.victim
+%C%_victims_late_victim_SOURCES = %D%/victims/late.c
+%C%_victims_late_victim_LDADD = $(VICTIM_LIBS)
+
 VICTIMS += %D%/victims/passing.victim
 %C%_victims_passing_victim_SOURCES = %D%/victims/passing.c
 %C%_victims_passing_victim_LDADD = $(VICTIM_LIBS)
@@ -595,8 +604,9 @@ VICTIMS += %D%/victims/timer.victim
 
 # Numbers, not verdicts.  In a directory of the file system that counts.
 BENCH_DIR = .
-bench: %D%/bench/store %D%/bench/tree jobcr-puppet
+bench: %D%/bench/store %D%/bench/tree %D%/bench/incremental jobcr-puppet
 	%D%/bench/store $(BENCH_DIR)
+	%D%/bench/incremental $(BENCH_DIR)
 	%D%/bench/tree -d $(BENCH_DIR)
 .PHONY: bench
 
@@ -605,6 +615,13 @@ noinst_PROGRAMS += %D%/bench/store
 	%D%/bench/limit.h
 %C%_bench_store_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
 %C%_bench_store_LDADD = %D%/lib/libdrive.a $(ENGINE_LIBS) \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
+
+noinst_PROGRAMS += %D%/bench/incremental
+%C%_bench_incremental_SOURCES = %D%/bench/incremental.c %D%/bench/limit.c \
+	%D%/bench/limit.h
+%C%_bench_incremental_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_bench_incremental_LDADD = %D%/lib/libdrive.a $(ENGINE_LIBS) \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 
 noinst_PROGRAMS += %D%/bench/tree
@@ -623,6 +640,12 @@ UNIT_TESTS += %D%/unit/frozen
 	%D%/lib/children.h %D%/lib/called.c %D%/lib/called.h
 %C%_unit_frozen_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
 	src/inject/libinject.a src/kernel/libkernel.a src/util/libutil.a
+
+UNIT_TESTS += %D%/unit/doors
+%C%_unit_doors_SOURCES = %D%/unit/doors.c %D%/lib/children.c \
+	%D%/lib/children.h
+%C%_unit_doors_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 
 UNIT_TESTS += %D%/unit/freeze
 %C%_unit_freeze_SOURCES = %D%/unit/freeze.c %D%/lib/children.c \
@@ -773,6 +796,7 @@ EXTRA_DIST += %D%/lib/jobs.sh
 T_TESTS += %D%/t/local.t
 T_TESTS += %D%/t/checkpoint.t
 T_TESTS += %D%/t/interval.t
+T_TESTS += %D%/t/incremental.t
 T_TESTS += %D%/t/orphans.t
 T_TESTS += %D%/t/supervised.t
 T_TESTS += %D%/t/daemon.t

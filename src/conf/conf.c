@@ -176,6 +176,12 @@ static const char *const compressions[] = {
 	[CONF_COMPRESSION_ZSTD] = "zstd",
 };
 
+static const char *const incrementals[] = {
+	[CONF_INCREMENTAL_AUTO] = "auto",
+	[CONF_INCREMENTAL_YES] = "yes",
+	[CONF_INCREMENTAL_NO] = "no",
+};
+
 /* Its number; -1: no such word. */
 static int find_word(const char *const *words, size_t count, const char *text)
 {
@@ -193,6 +199,20 @@ static int find_pause(const char *text)
 static int find_compression(const char *text)
 {
 	return find_word(compressions, ARRAY_SIZE(compressions), text);
+}
+
+static int find_incremental(const char *text)
+{
+	return find_word(incrementals, ARRAY_SIZE(incrementals), text);
+}
+
+static int check_incremental(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *v = cfg_opt_getnstr(opt, 0);
+
+	return find_incremental(v) >= 0
+		       ? 0
+		       : complain(cfg, opt, v, "auto, yes and no");
 }
 
 static int check_pause(cfg_t *cfg, cfg_opt_t *opt)
@@ -408,6 +428,8 @@ static int take(struct conf *conf, cfg_t *cfg, struct err *err)
 	conf->pause = (enum conf_pause)find_pause(cfg_getstr(cfg, "PauseMode"));
 	conf->compression = (enum conf_compression)find_compression(
 		cfg_getstr(cfg, "Compression"));
+	conf->incremental = (enum conf_incremental)find_incremental(
+		cfg_getstr(cfg, "Incremental"));
 	take_intervals(conf, cfg);
 	take_keeps(conf, cfg);
 	conf->metrics_interval_s =
@@ -489,6 +511,7 @@ static void set_checks(cfg_t *cfg)
 	cfg_set_validate_func(cfg, "NodeName", check_name);
 	cfg_set_validate_func(cfg, "PauseMode", check_pause);
 	cfg_set_validate_func(cfg, "Compression", check_compression);
+	cfg_set_validate_func(cfg, "Incremental", check_incremental);
 }
 
 int conf_load(const char *path, struct conf **ret, struct err *err)
@@ -533,6 +556,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_BOOL("DirectIO", cfg_true, CFGF_NONE),
 		CFG_STR("PauseMode", "auto", CFGF_NONE),
 		CFG_STR("Compression", "auto", CFGF_NONE),
+		CFG_STR("Incremental", "auto", CFGF_NONE),
 		CFG_BOOL("PrivateIPC", cfg_true, CFGF_NONE),
 		CFG_END(),
 	};

@@ -12,14 +12,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/doors.h"
 #include "engine/dump.h"
-#include "engine/engine.h"
-#include "engine/meta.h"
 #include "engine/mourn.h"
 #include "engine/outputs.h"
 #include "engine/outside.h"
 #include "engine/pages.h"
 #include "engine/preflight.h"
+#include "engine/watching.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -29,6 +29,7 @@
 #define BUFFER_BYTES    (4u << 20)
 #define BUFFERS         10u
 #define NAME_BYTES      320
+#define OWN_STREAMS     2u /* of a part, before those that are borrowed */
 
 /*
  * Much of what is refused passes: libraries look around at their start and
@@ -48,12 +49,16 @@ struct checkpoint {
 	struct dump dump;
 	struct writer *writer;
 	struct meta_stream meta;
+	struct borrow *borrow;
+	struct search *search;
 	struct pages *pages;
+	struct borrow_total borrowed;
 	struct pin *pin;
 	struct mourner *mourner;
 	struct sync_list syncs;
 	struct farewell farewell;
 	struct outside *outside;
+	struct doors doors; /* where somebody waited at earlier stops */
 	struct outputs *outputs;
 	char meta_name[NAME_BYTES], pages_name[NAME_BYTES];
 	uint32_t meta_stream, page_streams[1];
@@ -61,6 +66,8 @@ struct checkpoint {
 	bool durable;         /* published: never to be taken back */
 	bool sheltered;
 	bool uprobes; /* and let through */
+	bool armed;   /* watches may speak of this cut already */
+	bool watch;   /* what is written from the cut on */
 	int pts_fd;   /* see dump_options */
 };
 
@@ -73,8 +80,11 @@ static int check(struct checkpoint *c, struct dump *d, struct err *err)
 {
 	int r;
 
-	r = dump_init(d, c->args, &c->collection, c->pages,
-		      c->pages ? &c->meta.sink : NULL, &c->outside, err);
+	if (c->args->watches)
+		watching_claim(c->args->watches, &c->collection);
+	r = dump_init(d, c->args, &c->collection, c->search,
+		      c->search ? &c->meta.sink : NULL, &c->outside, err);
+	d->watch = c->watch;
 	d->options.pts_fd = c->pts_fd;
 	d->syncs = &c->syncs;
 	d->farewell = &c->farewell;
@@ -113,17 +123,18 @@ static bool is_refused(const struct checkpoint *c, int r)
 	return r == -ENOTSUP && c->no->total > 0;
 }
 
+static long step_ns(unsigned int looked)
+{
+	return FIRST_STEP << (looked < LONGEST_STEP ? looked : LONGEST_STEP);
+}
+
 /*
  * Longer each time, up to 192 ms: whatever comes and goes at even intervals
- * is not always met at the same point.  Connections that come all the time are
- * often met before they are accepted: who is stopped first is often the server.
+ * is not always met at the same point.
  */
 static void let_it_pass(unsigned int looked)
 {
-	const struct timespec step = {
-		.tv_nsec = FIRST_STEP << (looked < LONGEST_STEP ? looked
-								: LONGEST_STEP)
-	};
+	const struct timespec step = { .tv_nsec = step_ns(looked) };
 
 	nanosleep(&step, NULL);
 }
@@ -192,21 +203,43 @@ static int prepare(struct checkpoint *c, struct err *err)
 	if (r < 0)
 		return r;
 	config.writer = c->writer;
-	r = pages_new(&config, &c->pages, err);
+	c->watch = watching_wanted(c->args);
+	r = borrow_open(c->args, &c->borrow, c->result.not_borrowed,
+			sizeof(c->result.not_borrowed), err);
+	if (r == 0)
+		r = search_new(c->borrow, c->watch,
+			       c->args->watch == ENGINE_WATCH_ALL, &c->search,
+			       err);
+	config.search = c->search;
+	if (r == 0)
+		r = pages_new(&config, &c->pages, err);
 	c->outputs = outputs_new(c->args);
 	if (r == 0 && c->args->published && c->args->pause != ENGINE_PAUSE_STOP)
 		r = pin_new(&c->pin, err);
 	return r;
 }
 
-static int freeze(struct checkpoint *c, struct err *err)
+/*
+ * Where connections come all the time some are always met before they are
+ * accepted, if the server is stopped first.  Once such were met, whoever
+ * listens is stopped last.  For who does not accept then, others stand still
+ * only as long as that has a point: 400 ms in all.
+ */
+static uint64_t patience_ns(unsigned int looked)
+{
+	return looked > 0 && looked <= LONGEST_STEP + 1
+		       ? (uint64_t)step_ns(looked - 1)
+		       : 0;
+}
+
+static int freeze(struct checkpoint *c, unsigned int looked, struct err *err)
 {
 	uint64_t deadline = c->args->freeze_deadline_ns;
 	int r;
 
 	enter(c, PHASE_FREEZE);
-	r = tree_freeze(&c->members, deadline ? deadline : FREEZE_DEADLINE,
-			&c->tree, err);
+	r = tree_freeze_last(&c->members, deadline ? deadline : FREEZE_DEADLINE,
+			     &c->doors, patience_ns(looked), &c->tree, err);
 	if (r < 0)
 		return err_wrap(err, r, "freeze");
 	c->result.tasks = (uint32_t)c->tree.ntasks;
@@ -237,7 +270,7 @@ static int pin(struct checkpoint *c, struct err *err)
 	int r;
 
 	enter(c, PHASE_PIN);
-	r = pages_pin(c->pages, c->pin, err);
+	r = search_pin(c->search, c->pin, err);
 	if (r == 0)
 		r = mourn_begin(&c->tree, &c->mourner, err);
 	if (r == 0) {
@@ -306,6 +339,7 @@ static int dump_all(struct checkpoint *c, struct err *err)
 	shelter(c);
 	enter(c, PHASE_PAGES);
 	start = clock_monotonic_ns();
+	c->armed = c->watch;
 	r = pages_run(c->pages, err);
 	c->result.pages_ns = clock_monotonic_ns() - start;
 	c->result.page_bytes = pages_total(c->pages).bytes;
@@ -321,6 +355,30 @@ static void leave_pin(struct checkpoint *c)
 	c->pin = NULL;
 }
 
+/* What the manifest names, in the order of the part's streams. */
+static size_t list_streams(const struct checkpoint *c, const uint8_t *digest,
+			   struct meta_file *files)
+{
+	const struct borrow_total *b = &c->borrowed;
+
+	files[0] = (struct meta_file){
+		.name = c->meta_name,
+		.length = writer_length(c->writer, c->meta_stream),
+		.digest = digest,
+	};
+	files[1] = (struct meta_file){
+		.name = c->pages_name,
+		.length = writer_length(c->writer, c->page_streams[0]),
+	};
+	for (size_t i = 0; i < b->nstreams; i++)
+		files[OWN_STREAMS + i] = (struct meta_file){
+			.name = b->streams[i].name,
+			.length = b->streams[i].length,
+			.borrowed_from = b->streams[i].from,
+		};
+	return OWN_STREAMS + b->nstreams;
+}
+
 static uint64_t frozen_so_far(const struct checkpoint *c)
 {
 	return c->result.frozen_ns ? c->result.frozen_ns
@@ -333,16 +391,25 @@ static int publish(struct checkpoint *c, struct err *err)
 	struct pages_total total = pages_total(c->pages);
 	auto_free uint8_t *manifest = NULL;
 	uint8_t digest[DIGEST_BYTES];
-	struct meta_file files[2];
+	struct meta_file files[OWN_STREAMS + BORROWED_MAX];
+	struct checkpoint_result facts;
 	size_t len;
 	int r;
 
 	enter(c, PHASE_PUBLISH);
+	if (c->borrow) {
+		r = borrow_put(c->borrow, OWN_STREAMS, &c->meta.sink,
+			       &c->borrowed, err);
+		if (r < 0)
+			return r;
+		c->result.borrowed_bytes = c->borrowed.bytes;
+	}
 	r = outputs_keep(c->outputs, &c->meta,
 			 args->published && !c->result.pinned_ns,
 			 c->result.not_kept, sizeof(c->result.not_kept), err);
 	if (r == 0)
-		r = meta_put_end(&c->meta, total.bytes, total.extents, digest,
+		r = meta_put_end(&c->meta, total.bytes + c->borrowed.bytes,
+				 total.extents + c->borrowed.extents, digest,
 				 err);
 	if (r == 0)
 		r = writer_finish(c->writer, err);
@@ -350,15 +417,11 @@ static int publish(struct checkpoint *c, struct err *err)
 		r = sync_run(&c->syncs, err);
 	if (r < 0)
 		return r;
-	files[0] = (struct meta_file){ c->meta_name,
-				       writer_length(c->writer, c->meta_stream),
-				       digest };
-	files[1] = (struct meta_file){
-		c->pages_name, writer_length(c->writer, c->page_streams[0]),
-		NULL
-	};
-	r = manifest_make(args, c->uprobes, files, ARRAY_SIZE(files),
-			  frozen_so_far(c), total.bytes, &manifest, &len, err);
+	facts = c->result;
+	facts.frozen_ns = frozen_so_far(c);
+	r = manifest_make(args, c->uprobes, files,
+			  list_streams(c, digest, files), &facts, &manifest,
+			  &len, err);
 	if (r == 0 && args->may_publish)
 		r = args->may_publish(args->arg, err);
 	if (r == 0)
@@ -366,6 +429,8 @@ static int publish(struct checkpoint *c, struct err *err)
 					args->dir_fd, manifest, len,
 					args->owner, err);
 	c->durable = r == 0;
+	if (r == 0 && c->armed)
+		watching_settle(c->args, digest);
 	return r < 0 ? err_wrap(err, r, "publish") : 0;
 }
 
@@ -416,6 +481,17 @@ static int give_back(struct checkpoint *c, int r)
 	return r;
 }
 
+/* Refused: is it since servers were stopped before those who wait for them? */
+static int note_doors(struct checkpoint *c, int refused, struct err *err)
+{
+	int r;
+
+	if (!is_refused(c, refused))
+		return refused;
+	r = doors_find(&c->doors, &c->collection, c->no, err);
+	return r < 0 ? r : refused;
+}
+
 /* The tree stands still and everything in it can be saved. */
 static int stop(struct checkpoint *c, struct err *err)
 {
@@ -423,13 +499,13 @@ static int stop(struct checkpoint *c, struct err *err)
 	int r;
 
 	for (looked = 0;; looked++) {
-		r = freeze(c, err);
+		r = freeze(c, looked, err);
 		if (r < 0)
 			return r;
 		r = collect_frozen(c, err);
 		if (r == 0)
 			return 0;
-		r = give_back(c, r);
+		r = give_back(c, note_doors(c, r, err));
 		if (!is_refused(c, r) || looked + 1 == LOOKS)
 			return r;
 		tree_free(&c->tree);
@@ -553,10 +629,15 @@ int checkpoint_run(const struct checkpoint_args *args,
 	c->result.total_ns = clock_monotonic_ns() - start;
 	*ret = c->result;
 	leave_pin(c);
+	if (c->armed && !c->durable)
+		watching_settle(c->args, NULL);
 	pages_free(c->pages);
+	search_free(c->search);
+	borrow_free(c->borrow);
 	sync_done(&c->syncs);
 	farewell_end(&c->farewell, false);
 	outside_free(c->outside);
+	doors_done(&c->doors);
 	outputs_free(c->outputs);
 	meta_stream_done(&c->meta);
 	writer_free(c->writer);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/doors.h"
 #include "engine/members.h"
 #include "engine/reaper.h"
 #include "engine/stopped.h"
@@ -33,17 +34,21 @@
 #define QUICK_NS (200 * 1000ull)
 /* Nobody is replaced that often in a row. */
 #define SEIZE_TRIES 5
-/* Between passes that wait for a vfork child to exec. */
+/* Nor does a child of vfork call vfork that deep. */
+#define VFORKS_MAX 8
+/* Between passes that wait for a vfork child to exec, and looks at doors. */
 #define PAUSE_NS (200 * 1000)
 
 struct freezer {
 	const struct tree_members *members;
 	struct frozen_tree *tree;
 	uint64_t deadline;
-	uint64_t leave_by; /* so long threads may run out of the vDSO */
-	size_t fresh;      /* what this pass found, dead or alive */
-	size_t waiting;    /* threads that do not stand yet */
-	bool whole;        /* this pass looks through all of /proc */
+	uint64_t leave_by;         /* so long threads may run out of the vDSO */
+	size_t fresh;              /* what this pass found, dead or alive */
+	size_t waiting;            /* threads that do not stand yet */
+	bool whole;                /* this pass looks through all of /proc */
+	const struct doors *doors; /* whose holders may run still, or NULL */
+	uint64_t patience_ns;      /* for how long then */
 };
 
 static struct frozen_task *find_task(struct frozen_tree *tree, pid_t pid)
@@ -300,6 +305,30 @@ static void close_task(struct frozen_task *task)
 		close(task->proc_fd);
 }
 
+/*
+ * May it run still?  So may a child of vfork, for which such a one waits, as
+ * long as they share their memory.
+ */
+static bool may_run(const struct freezer *f, pid_t pid)
+{
+	for (unsigned int i = 0; f->doors && i < VFORKS_MAX; i++) {
+		auto_close int proc_fd = -EBADF;
+		struct proc_stat st;
+		struct err gone;
+		int same;
+
+		if (doors_has(f->doors, pid))
+			return true;
+		if (proc_open(pid, 0, &proc_fd, &gone) < 0 ||
+		    proc_read_stat(proc_fd, &st, &gone) < 0 ||
+		    kcmp_tasks(pid, st.ppid, KCMP_KIND_VM, &same, &gone) < 0 ||
+		    same != 0)
+			return false;
+		pid = st.ppid;
+	}
+	return false;
+}
+
 /* A member seen in this pass: known, new, or not to be stopped yet. */
 static int visit(struct freezer *f, pid_t pid, struct err *err)
 {
@@ -310,6 +339,8 @@ static int visit(struct freezer *f, pid_t pid, struct err *err)
 
 	if (known)
 		return known->zombie ? 0 : seize_threads(f, known, err);
+	if (may_run(f, pid))
+		return 0;
 	r = members_open(pid, &task, err);
 	if (r == -ESRCH) {
 		f->fresh++;
@@ -476,6 +507,20 @@ static int blame(const struct freezer *f, struct err *err)
 		       "the tree grows faster than it can be stopped");
 }
 
+/* All others stand: who listens accepts those who wait, and then has no more.
+ */
+static void await_doors(struct freezer *f)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+	uint64_t until = clock_monotonic_ns() + f->patience_ns;
+
+	while (doors_busy(f->doors) && clock_monotonic_ns() < until) {
+		nanosleep(&pause, NULL);
+		reaper_collect();
+	}
+	f->doors = NULL;
+}
+
 static int stop_all(struct freezer *f, struct err *err)
 {
 	for (;;) {
@@ -491,8 +536,11 @@ static int stop_all(struct freezer *f, struct err *err)
 			r = check_all(f, err);
 		if (r < 0)
 			return r;
-		if (!f->fresh && !f->waiting && f->whole)
-			return 0;
+		if (!f->fresh && !f->waiting && f->whole) {
+			if (!f->doors)
+				return 0;
+			await_doors(f);
+		}
 		if (clock_monotonic_ns() >= f->deadline)
 			return blame(f, err);
 		/* The last pass, which finds nothing to do, is a whole one. */
@@ -561,8 +609,9 @@ static int take_all(struct frozen_tree *tree, struct err *err)
 	return members_sort(tree, err);
 }
 
-int tree_freeze(const struct tree_members *members, uint64_t deadline_ns,
-		struct frozen_tree *ret, struct err *err)
+int tree_freeze_last(const struct tree_members *members, uint64_t deadline_ns,
+		     const struct doors *doors, uint64_t patience_ns,
+		     struct frozen_tree *ret, struct err *err)
 {
 	struct frozen_tree tree = { .started_ns = clock_monotonic_ns() };
 	struct freezer f = {
@@ -571,6 +620,8 @@ int tree_freeze(const struct tree_members *members, uint64_t deadline_ns,
 		.deadline = tree.started_ns + deadline_ns,
 		.leave_by = tree.started_ns + deadline_ns / 10,
 		.whole = true,
+		.doors = doors && doors->count ? doors : NULL,
+		.patience_ns = patience_ns,
 	};
 	struct reaper reaper;
 	int r;
@@ -588,6 +639,12 @@ int tree_freeze(const struct tree_members *members, uint64_t deadline_ns,
 	}
 	*ret = tree;
 	return 0;
+}
+
+int tree_freeze(const struct tree_members *members, uint64_t deadline_ns,
+		struct frozen_tree *ret, struct err *err)
+{
+	return tree_freeze_last(members, deadline_ns, NULL, 0, ret, err);
 }
 
 static int scan_threads(struct frozen_task *task, struct err *err)

@@ -90,6 +90,15 @@ int tree_freeze(const struct tree_members *members, uint64_t deadline_ns,
 		struct frozen_tree *ret, struct err *err);
 
 /*
+ * The same, but who has one of these doors open is stopped last: when nobody
+ * waits at any of them, at the latest patience_ns after all others stand.
+ */
+struct doors;
+int tree_freeze_last(const struct tree_members *members, uint64_t deadline_ns,
+		     const struct doors *doors, uint64_t patience_ns,
+		     struct frozen_tree *ret, struct err *err);
+
+/*
  * Let all go on as if nothing had happened; what was stopped by a signal of
  * its own stays so.  Remotes are freed (memory zeroed) first.  Goes through
  * to the end; the first failure is told (a task that was killed meanwhile

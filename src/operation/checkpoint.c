@@ -31,6 +31,8 @@ static void fill_common(const struct conf *conf, WorkerRequest *w)
 	w->no_direct = !conf->direct_io;
 	w->has_compression = 1;
 	w->compression = (uint32_t)conf->compression;
+	w->has_watch = 1;
+	w->watch = (uint32_t)conf->incremental;
 	w->has_timeout_s = 1;
 	w->timeout_s = conf->timeout_s;
 	w->has_pause = 1;

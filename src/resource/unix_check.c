@@ -77,8 +77,9 @@ static void check_pending(const struct fd_view *fd,
 		unix_refuse(fd, no, rel->own.type,
 			    "close it, or run that process inside the job",
 			    "that waits to be accepted outside the job");
-	/* What it has sent cannot be read before that. */
-	else if (ioctl(fd->own_fd, TIOCOUTQ, &sent) < 0 || sent)
+	/* What it has sent cannot be read before that, which may be soon. */
+	else if (fd->task->leader &&
+		 (ioctl(fd->own_fd, TIOCOUTQ, &sent) < 0 || sent))
 		unix_refuse(fd, no, rel->own.type,
 			    "let the job accept the connection",
 			    "with data in a connection that is not accepted "

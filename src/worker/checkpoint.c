@@ -210,6 +210,8 @@ static void fill_outcome(const struct work *w,
 	o->frozen_ns = res->frozen_ns;
 	o->total_ns = res->total_ns;
 	o->page_bytes = res->page_bytes;
+	o->has_borrowed_bytes = res->borrowed_bytes != 0;
+	o->borrowed_bytes = res->borrowed_bytes;
 	o->pages_ns = res->pages_ns;
 	o->tasks = res->tasks;
 	o->threads = res->threads;
@@ -258,6 +260,19 @@ static int open_bandwidth(const WorkerRequest *req, struct bucket **ret,
 	return bucket_open(path, req->max_bandwidth, ret, err);
 }
 
+/* Where the snapshot is that the watches speak of; -1: nowhere. */
+static int open_base(const struct work *w)
+{
+	struct err unused;
+	int fd;
+
+	if (w->job_fd < 0 || !w->watches.count ||
+	    store_open(w->job_fd, w->watches.generation, &w->owner, &fd,
+		       &unused) < 0)
+		return -1;
+	return fd;
+}
+
 static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 {
 	const WorkerRequest *req = w->req;
@@ -265,8 +280,14 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 	struct refusals no = { 0 };
 	auto_free const char **carry = list_of(req->carry, req->n_carry);
 	auto_free const char **local = list_of(req->local, req->n_local);
+	auto_close int base_fd = open_base(w);
 	struct outputs out;
 	struct checkpoint_args args = {
+		.watches = w->watches_kept ? &w->watches : NULL,
+		.base_fd = base_fd,
+		/* Elsewhere than in the store nobody borrows from it. */
+		.watch = w->job_fd >= 0 ? (enum engine_watch)req->watch
+					: ENGINE_WATCH_NONE,
 		.job_id = req->job_id,
 		.node = req->node,
 		.cluster = req->cluster,
@@ -362,18 +383,24 @@ int work_checkpoint(struct work *w, Reply *reply, struct err *err)
 			r = work_control(w, CONTROL_HOLD, 0, 0, &control, NULL,
 					 err);
 	}
-	if (r == 0 && only_look(w))
-		return run_engine(w, -1, reply, err);
+	if (r == 0)
+		work_take_watches(w);
+	if (r == 0 && only_look(w)) {
+		r = run_engine(w, -1, reply, err);
+		work_give_watches(w);
+		return r;
+	}
 	if (r == 0)
 		r = open_store(w, &dir_fd, err);
-	if (r == -ENOSPC || r == -EDQUOT)
-		say_no_room(w, r, err);
-	if (r < 0)
-		return r;
 	w->dir_fd = dir_fd;
-	r = run_engine(w, dir_fd, reply, err);
+	if (r == 0)
+		r = run_engine(w, dir_fd, reply, err);
+	if (!reply->outcome->killed)
+		work_give_watches(w);
 	if (r == -ENOSPC || r == -EDQUOT)
 		say_no_room(w, r, err);
+	if (dir_fd < 0)
+		return r;
 	if (w->job_fd < 0)
 		return r;
 	if (r < 0)
