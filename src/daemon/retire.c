@@ -16,6 +16,8 @@
 #include "daemon/event.h"
 #include "daemon/kept.h"
 #include "daemon/slurm.h"
+#include "daemon/tidy.h"
+#include "operation/launch.h"
 #include "storage/ended.h"
 #include "storage/history.h"
 #include "storage/next.h"
@@ -444,7 +446,7 @@ static void sweep_retired(struct sweep *s, const char *name)
 }
 
 /* One node does it for all: whoever finds that it was not done lately. */
-static bool is_our_turn(const struct conf *conf)
+static bool is_our_turn(const struct conf *conf, const char *cluster)
 {
 	auto_close int fd = -EBADF;
 	time_t now = time(NULL);
@@ -453,8 +455,7 @@ static bool is_our_turn(const struct conf *conf)
 	char path[4096];
 	struct stat st;
 
-	snprintf(path, sizeof(path), "%s/%s/.swept", conf->store_dir,
-		 conf->cluster);
+	snprintf(path, sizeof(path), "%s/%s/.swept", conf->store_dir, cluster);
 	if (lstat(path, &st) == 0 && st.st_mtime <= now &&
 	    now - st.st_mtime < (time_t)conf->sweep_interval_s)
 		return false;
@@ -496,8 +497,11 @@ int retire_sweep(const struct conf *conf)
 {
 	struct sweep s = { .conf = conf };
 
-	if (!is_our_turn(conf))
+	if (is_our_turn(conf, LOCAL_CLUSTER))
+		tidy_cluster(conf, LOCAL_CLUSTER);
+	if (!is_our_turn(conf, conf->cluster))
 		return 0;
+	tidy_cluster(conf, conf->cluster);
 	for_each(&s, look_for_source, false);
 	for_each(&s, sweep_job, false);
 	for_each(&s, sweep_retired, true);
