@@ -2,10 +2,14 @@
 #include "daemon/tidy.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
+#include "daemon/retire.h"
 #include "operation/launch.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
@@ -77,10 +81,48 @@ void tidy_here(const struct conf *conf)
 	tidy_each(conf, path, NULL, conf->node);
 }
 
-void tidy_cluster(const struct conf *conf, const char *cluster)
+static void tidy_cluster(const struct conf *conf, const char *cluster)
 {
 	char path[PATH_MAX];
 
 	(void)snprintf(path, sizeof(path), "%s/%s", conf->store_dir, cluster);
 	tidy_each(conf, path, cluster, NULL);
+}
+
+/* One node does it for all: whoever finds that it was not done lately. */
+static bool is_our_turn(const struct conf *conf, const char *cluster)
+{
+	auto_close int fd = -EBADF;
+	time_t now = time(NULL);
+	const struct timespec times[2] = { { .tv_sec = now },
+					   { .tv_sec = now } };
+	char path[4096];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s/.swept", conf->store_dir, cluster);
+	if (lstat(path, &st) == 0 && st.st_mtime <= now &&
+	    now - st.st_mtime < (time_t)conf->sweep_interval_s)
+		return false;
+	fd = open(path,
+		  O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+		  0600);
+	if (fd >= 0 && futimens(fd, times) == 0)
+		return true;
+	/* No job of ours has been here yet. */
+	if (errno != ENOENT)
+		log_warning(NULL,
+			    "%s: %s: snapshots of ended jobs are not "
+			    "removed",
+			    path, strerror(errno));
+	return false;
+}
+
+int tidy_sweep(const struct conf *conf)
+{
+	if (is_our_turn(conf, LOCAL_CLUSTER))
+		tidy_cluster(conf, LOCAL_CLUSTER);
+	if (!is_our_turn(conf, conf->cluster))
+		return 0;
+	tidy_cluster(conf, conf->cluster);
+	return retire_sweep(conf);
 }

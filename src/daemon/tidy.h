@@ -12,7 +12,10 @@
 /* When jobcrd starts: of this node's workers, of jobs that were here. */
 void tidy_here(const struct conf *conf);
 
-/* Of all jobs of a cluster: what nobody has written to for a long time. */
-void tidy_cluster(const struct conf *conf, const char *cluster);
+/*
+ * In a child, now and then: of all jobs what nobody has written to for a long
+ * time; and retire_sweep.  Of the nodes that share a store one does it.
+ */
+int tidy_sweep(const struct conf *conf);
 
 #endif
