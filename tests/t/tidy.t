@@ -73,5 +73,36 @@ jobcr checkpoint "$job" >log 2>&1
 is "$(attempts)" "" "and all of it with the next snapshot"
 jobcr verify "$job" >log 2>&1
 result $? "which is whole"
+
+# Keep: so many, besides those that somebody wants.
+generations() {
+	ls "store/local/$job" | grep '^0' | sed 's/^0*//' | xargs
+}
+for keep in 1 3; do
+	sed -i '/^Keep = /d' "$JOBCR_CONF"
+	echo "Keep = $keep" >>"$JOBCR_CONF"
+	stop_daemon
+	start_daemon
+	for i in 1 2 3; do
+		jobcr checkpoint "$job" >log 2>&1 || cat log
+	done
+	is "$(generations | wc -w)" $keep "Keep = $keep: $(generations)"
+done
+newest=$(generations | awk '{ print $NF }')
+jobcr keep "$job.$newest" >log 2>&1
+for i in 1 2 3 4; do
+	jobcr checkpoint "$job" >log 2>&1 || cat log
+done
+is "$(generations)" \
+	"$newest $((newest + 2)) $((newest + 3)) $((newest + 4))" \
+	"and one that is to be kept does not count"
+stop_daemon
+sed -i '/^Keep = /d' "$JOBCR_CONF"
+echo "Keep = 0" >>"$JOBCR_CONF"
+"$top_builddir/jobcrd" --test >log 2>&1
+is "$?" 1 "Keep = 0 is refused"
+grep -q Keep log
+result $? "by name"
+sed -i '/^Keep = /d' "$JOBCR_CONF"
 jobcr kill "$job" KILL
 finish
