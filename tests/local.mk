@@ -775,6 +775,8 @@ EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
 	%D%/programs/sqlite.sh %D%/programs/threads.c
 
 T_TESTS += %D%/t/snapshots.t
+T_TESTS += %D%/t/diff.t
+T_TESTS += %D%/t/tidy.t
 T_TESTS += %D%/t/export.t
 EXTRA_DIST += %D%/lib/archives.py
 UNIT_TESTS += %D%/unit/frame
