@@ -1,9 +1,12 @@
 noinst_LIBRARIES += %D%/libstorage.a
 %C%_libstorage_a_SOURCES = \
+	%D%/apart.c \
 	%D%/as_user.c \
 	%D%/attempts.c \
 	%D%/attempts.h \
 	%D%/as_user.h \
+	%D%/bucket.c \
+	%D%/bucket.h \
 	%D%/catalog.c \
 	%D%/catalog.h \
 	%D%/ended.c \

@@ -8,7 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/statfs.h>
 #include <unistd.h>
+
+#include "util/clock.h"
+
+#define AHEAD_SHARE 4 /* at most this part of what is free */
 
 struct pump {
 	struct ring ring;                /* the thread's alone */
@@ -16,9 +21,10 @@ struct pump {
 	pthread_t thread;
 	bool running;
 	int wake_fd; /* written by the caller for each request and the end */
+	struct bucket *bandwidth;
 
 	pthread_mutex_t lock; /* of all below */
-	pthread_cond_t finished;
+	pthread_cond_t finished, stopped;
 	struct ring_request *queue;
 	unsigned int queued;
 	struct ring_result *results;
@@ -33,6 +39,41 @@ static void post(struct pump *p, unsigned int index, int res)
 	p->results[p->nresults++] = (struct ring_result){ index, res };
 	(void)pthread_cond_signal(&p->finished);
 	(void)pthread_mutex_unlock(&p->lock);
+}
+
+/*
+ * Only where there is plenty: others write to that file system, too.  Within
+ * a quota there may be less; what was had is given back then, or other streams
+ * would lack it (nothing has been written there yet), and the write itself
+ * tells.
+ */
+static void allocate(const struct ring_request *req)
+{
+	struct statfs st;
+
+	if (fstatfs(req->fd, &st) < 0 || st.f_bsize <= 0 ||
+	    st.f_bavail / AHEAD_SHARE <
+		    req->allocate / (uint64_t)st.f_bsize)
+		return;
+	if (fallocate(req->fd, 0, (off_t)req->offset, (off_t)req->allocate) < 0)
+		(void)!ftruncate(req->fd, (off_t)req->offset);
+}
+
+/* false: the end comes first. */
+static bool wait_turn(struct pump *p, const struct ring_request *req)
+{
+	const uint64_t at =
+		p->bandwidth ? bucket_take(p->bandwidth, req->len) : 0;
+	const struct timespec until = { .tv_sec = (time_t)(at / NSEC_PER_SEC),
+					.tv_nsec = (long)(at % NSEC_PER_SEC) };
+	bool stop;
+
+	(void)pthread_mutex_lock(&p->lock);
+	while (!p->stop && at > clock_monotonic_ns())
+		(void)pthread_cond_timedwait(&p->stopped, &p->lock, &until);
+	stop = p->stop;
+	(void)pthread_mutex_unlock(&p->lock);
+	return !stop;
 }
 
 /* Hand what the caller has queued to the kernel; false at the end. */
@@ -53,10 +94,10 @@ static bool take_queue(struct pump *p)
 		req = p->queue[0];
 		memmove(p->queue, p->queue + 1, --p->queued * sizeof(req));
 		(void)pthread_mutex_unlock(&p->lock);
-		/* No room for that much: the write itself will tell. */
+		if (!wait_turn(p, &req))
+			return false;
 		if (req.allocate)
-			(void)fallocate(req.fd, 0, (off_t)req.offset,
-					(off_t)req.allocate);
+			allocate(&req);
 		r = ring_start(&p->ring, &req, &err);
 		if (r < 0)
 			post(p, req.index, r);
@@ -105,16 +146,28 @@ static int start_thread(struct pump *p, struct err *err)
 	return 0;
 }
 
-int pump_new(size_t buffer_bytes, unsigned int buffers, struct pump **ret,
-	     struct err *err)
+static void init_locks(struct pump *p)
+{
+	pthread_condattr_t clock;
+
+	(void)pthread_condattr_init(&clock);
+	(void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	(void)pthread_mutex_init(&p->lock, NULL);
+	(void)pthread_cond_init(&p->finished, NULL);
+	(void)pthread_cond_init(&p->stopped, &clock);
+	(void)pthread_condattr_destroy(&clock);
+}
+
+int pump_new(size_t buffer_bytes, unsigned int buffers,
+	     struct bucket *bandwidth, struct pump **ret, struct err *err)
 {
 	struct pump *p = calloc(1, sizeof(*p));
 	int r;
 
 	if (!p)
 		return err_num(err, ENOMEM, "I/O buffers");
-	(void)pthread_mutex_init(&p->lock, NULL);
-	(void)pthread_cond_init(&p->finished, NULL);
+	init_locks(p);
+	p->bandwidth = bandwidth;
 	p->buffers = buffers;
 	p->wake_fd = eventfd(0, EFD_CLOEXEC);
 	p->queue = calloc(buffers, sizeof(*p->queue));
@@ -148,6 +201,7 @@ void pump_free(struct pump *p)
 	if (p->running) {
 		(void)pthread_mutex_lock(&p->lock);
 		p->stop = true;
+		(void)pthread_cond_signal(&p->stopped);
 		(void)pthread_mutex_unlock(&p->lock);
 		wake(p);
 		(void)pthread_join(p->thread, NULL);
@@ -156,6 +210,7 @@ void pump_free(struct pump *p)
 	if (p->wake_fd >= 0)
 		close(p->wake_fd);
 	(void)pthread_cond_destroy(&p->finished);
+	(void)pthread_cond_destroy(&p->stopped);
 	(void)pthread_mutex_destroy(&p->lock);
 	free(p->queue);
 	free(p->results);

@@ -2,6 +2,7 @@
 #ifndef JOBCR_STORAGE_PUMP_H
 #define JOBCR_STORAGE_PUMP_H
 
+#include "storage/bucket.h"
 #include "storage/ring.h"
 
 /*
@@ -12,8 +13,9 @@
  */
 struct pump;
 
-int pump_new(size_t buffer_bytes, unsigned int buffers, struct pump **ret,
-	     struct err *err);
+/* bandwidth: borrowed, for all that is written; NULL: no limit. */
+int pump_new(size_t buffer_bytes, unsigned int buffers,
+	     struct bucket *bandwidth, struct pump **ret, struct err *err);
 /* Waits for what is in flight.  NULL too. */
 void pump_free(struct pump *p);
 

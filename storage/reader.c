@@ -15,6 +15,7 @@
 #define BUFFER_BYTES (4u << 20)
 #define BUFFERS      8u
 #define STREAMS_MAX  64u
+#define GAP_MAX      (64u << 10) /* is sooner read than left out */
 
 struct stream {
 	char *name;
@@ -161,6 +162,18 @@ static int check_piece(const struct reader *r, const struct read_piece *p,
 	return 0;
 }
 
+/* Does it lie so close behind what is read that it may come with it? */
+static bool fits(const struct run *run, const struct slot *slot,
+		 const struct read_piece *first, const struct read_piece *p)
+{
+	uint64_t end = first->offset + slot->len;
+
+	return p->stream == first->stream && p->offset >= end &&
+	       p->offset - end <= GAP_MAX &&
+	       p->offset - first->offset + p->len <=
+		       run->reader->ring.buffer_bytes;
+}
+
 /* Neighbours in a stream are read at once, as many as a buffer holds. */
 static int gather(struct run *run, struct slot *slot, struct err *err)
 {
@@ -170,14 +183,12 @@ static int gather(struct run *run, struct slot *slot, struct err *err)
 	memset(slot, 0, sizeof(*slot));
 	slot->first = run->next;
 	for (; run->next < run->count; p++) {
-		if (p->stream != first->stream ||
-		    p->offset != first->offset + slot->len ||
-		    slot->len + p->len > run->reader->ring.buffer_bytes)
+		if (slot->count && !fits(run, slot, first, p))
 			break;
 		r = check_piece(run->reader, p, err);
 		if (r < 0)
 			break;
-		slot->len += p->len;
+		slot->len = (size_t)(p->offset - first->offset) + p->len;
 		slot->count++;
 		run->next++;
 	}
@@ -219,13 +230,13 @@ static int deliver(struct run *run, unsigned int index, struct err *err)
 {
 	struct slot *slot = &run->reader->slots[index];
 	const uint8_t *data = ring_buffer(&run->reader->ring, index);
+	uint64_t start = run->pieces[slot->first].offset;
 	size_t i;
 	int r = 0;
 
-	for (i = slot->first; i < slot->first + slot->count && r >= 0; i++) {
-		r = run->done(run->arg, &run->pieces[i], data, err);
-		data += run->pieces[i].len;
-	}
+	for (i = slot->first; i < slot->first + slot->count && r >= 0; i++)
+		r = run->done(run->arg, &run->pieces[i],
+			      data + (run->pieces[i].offset - start), err);
 	return r < 0 ? r : 0;
 }
 

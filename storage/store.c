@@ -36,8 +36,10 @@ static int check_trust(const struct stat *st, const struct user_id *user,
 	if (st->st_uid != 0 && st->st_uid != geteuid() &&
 	    !(user && st->st_uid == user->uid))
 		return err_set(err, -EPERM,
-			       "%s: belongs to uid %u: not trusted", what,
-			       st->st_uid);
+			       "%s: belongs to uid %u, not to root: not "
+			       "trusted (where root is squashed, make it on "
+			       "the file server, see INSTALLATION in jobcr(7))",
+			       what, st->st_uid);
 	if ((st->st_mode & others) && !(st->st_mode & S_ISVTX))
 		return err_set(err, -EPERM,
 			       "%s: others can write there (mode %04o): "
@@ -167,6 +169,24 @@ static int make_job(int cluster_fd, const char *job, const struct user_id *user,
 	return make_as_root(cluster_fd, job, user, err);
 }
 
+/* A squashed root sees only whose it is. */
+static int open_as_owner(int cluster_fd, const char *job, int *ret,
+			 struct err *err)
+{
+	struct user_id owner;
+	struct stat st;
+	int r;
+
+	if (fstatat(cluster_fd, job, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(err, "%s", job);
+	r = user_id_load(st.st_uid, st.st_gid, &owner, err);
+	if (r < 0)
+		return r;
+	r = open_dir(cluster_fd, job, &owner, ret, err);
+	user_id_done(&owner);
+	return r;
+}
+
 static int open_job(int cluster_fd, const char *job, const struct user_id *user,
 		    int *ret, struct err *err)
 {
@@ -175,6 +195,8 @@ static int open_job(int cluster_fd, const char *job, const struct user_id *user,
 	struct stat st;
 	int r = open_dir(cluster_fd, job, user, &fd, err);
 
+	if (r == -EACCES && owner == 0 && !user)
+		r = open_as_owner(cluster_fd, job, &fd, err);
 	if (r < 0)
 		return r;
 	if (fstat(fd, &st) < 0)

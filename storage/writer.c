@@ -38,11 +38,13 @@ struct slot {
 	uint32_t stream;
 	size_t len, done;
 	uint64_t offset;
+	bool again; /* it found no room, and was tried once more */
 };
 
 struct writer {
 	int dir_fd;
 	bool direct, probed, finished;
+	bool ahead, no_ahead; /* blocks were asked for; and never again */
 	struct pump *pump;
 	size_t buffer_bytes;
 	unsigned int buffers;
@@ -73,7 +75,9 @@ int writer_new(int dir_fd, const struct writer_limits *limits,
 	w->buffer_bytes = bytes;
 	w->buffers = buffers;
 	w->slots = calloc(buffers, sizeof(*w->slots));
-	r = w->slots ? pump_new(bytes, buffers, &w->pump, err)
+	r = w->slots ? pump_new(bytes, buffers,
+				limits ? limits->bandwidth : NULL, &w->pump,
+				err)
 		     : err_num(err, ENOMEM, "writer");
 	if (r < 0) {
 		writer_free(w);
@@ -164,12 +168,14 @@ int writer_open(struct writer *w, const char *name, uint32_t *ret_stream,
  * wait for each other.  A file system that cannot, or has no room for that
  * much, gets its answer from the write itself.
  */
-static uint64_t blocks_ahead(struct stream *s, uint64_t offset, size_t len)
+static uint64_t blocks_ahead(struct writer *w, struct stream *s,
+			     uint64_t offset, size_t len)
 {
 	uint64_t end = offset + len, more = end;
 
-	if (!s->direct || !offset || end <= s->allocated)
+	if (w->no_ahead || !s->direct || !offset || end <= s->allocated)
 		return 0;
+	w->ahead = true;
 	if (more < ALLOCATE_MIN)
 		more = ALLOCATE_MIN;
 	if (more > ALLOCATE_MAX)
@@ -191,7 +197,7 @@ static void start(struct writer *w, uint32_t index)
 		.offset = slot->offset + slot->done,
 	};
 
-	req.allocate = blocks_ahead(s, req.offset, req.len);
+	req.allocate = blocks_ahead(w, s, req.offset, req.len);
 	slot->state = SLOT_IN_FLIGHT;
 	pump_start(w->pump, &req);
 }
@@ -210,6 +216,18 @@ static bool leave_direct(struct stream *s, size_t done, int res)
 }
 
 /*
+ * Perhaps it was ourselves who had the room for a moment, for blocks ahead of
+ * another write: by its next turn they have been given back.
+ */
+static bool room_may_be_back(struct writer *w, struct slot *slot, int res)
+{
+	if ((res != -ENOSPC && res != -EDQUOT) || !w->ahead || slot->again)
+		return false;
+	slot->again = w->no_ahead = true;
+	return true;
+}
+
+/*
  * A request is over.  A short one goes on where it stopped: its rest then
  * succeeds or tells the reason (mostly ENOSPC).
  */
@@ -225,7 +243,8 @@ static int complete(struct writer *w, uint32_t index, int res, struct err *err)
 	slot->done += res > 0 ? (size_t)res : 0;
 	if (slot->done == slot->len)
 		return 0;
-	again = leave_direct(s, slot->done, res);
+	again = leave_direct(s, slot->done, res) ||
+		room_may_be_back(w, slot, res);
 	if (again || res > 0 || res == -EINTR || res == -EAGAIN) {
 		start(w, index);
 		return 0;

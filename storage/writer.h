@@ -17,11 +17,13 @@
  * any time, also while storage hangs.
  */
 struct writer;
+struct bucket; /* bucket.h */
 
 struct writer_limits {
 	size_t buffer_bytes;  /* of one buffer, whole MiB; 0: 4 MiB */
 	unsigned int buffers; /* how many; bounds the memory taken; 0: 8 */
 	int no_direct;        /* never O_DIRECT */
+	struct bucket *bandwidth; /* borrowed; NULL: no limit */
 };
 
 /*

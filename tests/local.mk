@@ -25,6 +25,7 @@ check_LIBRARIES += %D%/lib/libvictim.a %D%/lib/libdrive.a
 	%D%/lib/where.c %D%/lib/where.h \
 	%D%/lib/drive.c %D%/lib/drive.h \
 	%D%/lib/drive_pty.c %D%/lib/drive_pty.h \
+	%D%/lib/drive_watch.c %D%/lib/drive_watch.h \
 	%D%/lib/doom.c %D%/lib/doom.h %D%/lib/outcome.c %D%/lib/outcome.h \
 	%D%/lib/edit.c %D%/lib/edit.h \
 	%D%/lib/edited.c %D%/lib/edited.h
@@ -105,6 +106,11 @@ UNIT_TESTS += %D%/unit/proc
 UNIT_TESTS += %D%/unit/rota
 %C%_unit_rota_SOURCES = %D%/unit/rota.c
 %C%_unit_rota_LDADD = %D%/lib/libtap.a storage/libstorage.a \
+	src/util/libutil.a
+
+UNIT_TESTS += %D%/unit/bucket
+%C%_unit_bucket_SOURCES = %D%/unit/bucket.c
+%C%_unit_bucket_LDADD = %D%/lib/libtap.a storage/libstorage.a \
 	src/util/libutil.a
 
 UNIT_TESTS += %D%/unit/slots
@@ -212,7 +218,9 @@ UNIT_TESTS += %D%/unit/damaged
 
 UNIT_TESTS += %D%/unit/hang
 %C%_unit_hang_SOURCES = %D%/unit/hang.c
-%C%_unit_hang_LDADD = $(SNAPSHOT_LIBS)
+%C%_unit_hang_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(PACK_LIBS) $(GCRYPT_LIBS) $(JSON_LIBS)
 
 UNIT_TESTS += %D%/unit/snapshot
 %C%_unit_snapshot_SOURCES = %D%/unit/snapshot.c
@@ -418,6 +426,9 @@ VICTIMS += %D%/victims/file.victim
 VICTIMS += %D%/victims/file_lock.victim
 %C%_victims_file_lock_victim_SOURCES = %D%/victims/file_lock.c
 %C%_victims_file_lock_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/rewritten.victim
+%C%_victims_rewritten_victim_SOURCES = %D%/victims/rewritten.c
+%C%_victims_rewritten_victim_LDADD = $(VICTIM_LIBS)
 VICTIMS += %D%/victims/ghost.victim
 %C%_victims_ghost_victim_SOURCES = %D%/victims/ghost.c
 %C%_victims_ghost_victim_LDADD = $(VICTIM_LIBS)
@@ -593,8 +604,9 @@ VICTIMS += %D%/victims/timer.victim
 
 # Numbers, not verdicts.  In a directory of the file system that counts.
 BENCH_DIR = .
-bench: %D%/bench/store %D%/bench/tree jobcr-puppet
+bench: %D%/bench/store %D%/bench/tree %D%/bench/incremental jobcr-puppet
 	%D%/bench/store $(BENCH_DIR)
+	%D%/bench/incremental $(BENCH_DIR)
 	%D%/bench/tree -d $(BENCH_DIR)
 .PHONY: bench
 
@@ -603,6 +615,13 @@ noinst_PROGRAMS += %D%/bench/store
 	%D%/bench/limit.h
 %C%_bench_store_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
 %C%_bench_store_LDADD = %D%/lib/libdrive.a $(ENGINE_LIBS) \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
+
+noinst_PROGRAMS += %D%/bench/incremental
+%C%_bench_incremental_SOURCES = %D%/bench/incremental.c %D%/bench/limit.c \
+	%D%/bench/limit.h
+%C%_bench_incremental_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_bench_incremental_LDADD = %D%/lib/libdrive.a $(ENGINE_LIBS) \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 
 noinst_PROGRAMS += %D%/bench/tree
@@ -707,6 +726,16 @@ VICTIMS += %D%/victims/mapped_file.victim
 T_TESTS += %D%/t/killed.t
 T_TESTS += %D%/t/harassed.t
 
+check_PROGRAMS += %D%/lib/strike %D%/programs/checked
+%C%_lib_strike_SOURCES = %D%/lib/strike.c
+%C%_lib_strike_LDADD = src/util/libutil.a
+%C%_programs_checked_SOURCES = %D%/programs/checked.c
+%C%_programs_checked_CFLAGS = $(AM_CFLAGS) -pthread
+%C%_programs_checked_LDADD =
+T_TESTS += %D%/t/faults.t
+T_TESTS += %D%/t/enospc.t
+T_TESTS += %D%/t/hangs.t
+
 # Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.
 check_PROGRAMS += %D%/lib/survive %D%/programs/openmp %D%/programs/torture
 %C%_lib_survive_SOURCES = %D%/lib/survive.c
@@ -765,6 +794,7 @@ EXTRA_DIST += %D%/lib/jobs.sh
 T_TESTS += %D%/t/local.t
 T_TESTS += %D%/t/checkpoint.t
 T_TESTS += %D%/t/interval.t
+T_TESTS += %D%/t/incremental.t
 T_TESTS += %D%/t/orphans.t
 T_TESTS += %D%/t/supervised.t
 T_TESTS += %D%/t/daemon.t
@@ -862,6 +892,8 @@ check_PROGRAMS += %D%/victims/affinity
 %C%_victims_affinity_LDADD = $(VICTIM_LIBS)
 T_TESTS += %D%/t/affinity.t
 
+T_TESTS += %D%/t/bandwidth.t
+T_TESTS += %D%/t/stores.t
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 

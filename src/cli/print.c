@@ -143,6 +143,8 @@ static void outcome_json(const char *verb, const Reply *reply)
 	print_add_number(j, "tasks", o->tasks);
 	print_add_number(j, "threads", o->threads);
 	print_add_number(j, "page_bytes", o->page_bytes);
+	if (o->has_borrowed_bytes)
+		print_add_number(j, "borrowed_bytes", o->borrowed_bytes);
 	print_add_number(j, "pages_ns", o->pages_ns);
 	print_add_number(j, "total_ns", o->total_ns);
 	if (o->has_frozen_ns)
@@ -187,6 +189,11 @@ void print_outcome(const struct cli *cli, const char *verb, const Reply *reply)
 	       o->tasks == 1 ? "" : "es", o->threads,
 	       o->threads == 1 ? "" : "s");
 	print_bytes(o->page_bytes);
+	if (o->has_borrowed_bytes) {
+		fputs(" beside ", stdout);
+		print_bytes(o->borrowed_bytes);
+		fputs(" that are unchanged", stdout);
+	}
 	printf(" %s in %.2f s", verb, (double)o->total_ns / 1e9);
 	if (o->pages_ns && o->page_bytes >= (1u << 20))
 		printf(" (%.0f MiB/s)", (double)o->page_bytes / MIB /

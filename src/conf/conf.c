@@ -176,6 +176,12 @@ static const char *const compressions[] = {
 	[CONF_COMPRESSION_ZSTD] = "zstd",
 };
 
+static const char *const incrementals[] = {
+	[CONF_INCREMENTAL_AUTO] = "auto",
+	[CONF_INCREMENTAL_YES] = "yes",
+	[CONF_INCREMENTAL_NO] = "no",
+};
+
 /* Its number; -1: no such word. */
 static int find_word(const char *const *words, size_t count, const char *text)
 {
@@ -193,6 +199,20 @@ static int find_pause(const char *text)
 static int find_compression(const char *text)
 {
 	return find_word(compressions, ARRAY_SIZE(compressions), text);
+}
+
+static int find_incremental(const char *text)
+{
+	return find_word(incrementals, ARRAY_SIZE(incrementals), text);
+}
+
+static int check_incremental(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *v = cfg_opt_getnstr(opt, 0);
+
+	return find_incremental(v) >= 0
+		       ? 0
+		       : complain(cfg, opt, v, "auto, yes and no");
 }
 
 static int check_pause(cfg_t *cfg, cfg_opt_t *opt)
@@ -347,6 +367,19 @@ static int check_size(cfg_t *cfg, cfg_opt_t *opt)
 	return -1;
 }
 
+static int check_bandwidth(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *v = cfg_opt_getnstr(opt, 0);
+	uint64_t rate;
+
+	if (v && parse_size(v, &rate) == 0 &&
+	    (!rate || rate >= CONF_BANDWIDTH_MIN))
+		return 0;
+	cfg_error(cfg, "%s is \"%s\": allowed are 0 and from 1M on", opt->name,
+		  v ? v : "");
+	return -1;
+}
+
 /* They have been checked. */
 static void take_keeps(struct conf *conf, cfg_t *cfg)
 {
@@ -358,6 +391,7 @@ static void take_keeps(struct conf *conf, cfg_t *cfg)
 			 &conf->sweep_interval_s);
 	(void)parse_size(cfg_getstr(cfg, "KeepOutput"), &conf->keep_output);
 	(void)parse_size(cfg_getstr(cfg, "LocalFileSize"), &conf->local_bytes);
+	(void)parse_size(cfg_getstr(cfg, "MaxBandwidth"), &conf->max_bandwidth);
 }
 
 /* They have been checked. */
@@ -394,6 +428,8 @@ static int take(struct conf *conf, cfg_t *cfg, struct err *err)
 	conf->pause = (enum conf_pause)find_pause(cfg_getstr(cfg, "PauseMode"));
 	conf->compression = (enum conf_compression)find_compression(
 		cfg_getstr(cfg, "Compression"));
+	conf->incremental = (enum conf_incremental)find_incremental(
+		cfg_getstr(cfg, "Incremental"));
 	take_intervals(conf, cfg);
 	take_keeps(conf, cfg);
 	conf->metrics_interval_s =
@@ -466,6 +502,7 @@ static void set_checks(cfg_t *cfg)
 		cfg_set_validate_func(cfg, keeps[i], check_keep);
 	cfg_set_validate_func(cfg, "KeepOutput", check_size);
 	cfg_set_validate_func(cfg, "LocalFileSize", check_size);
+	cfg_set_validate_func(cfg, "MaxBandwidth", check_bandwidth);
 	cfg_set_validate_func(cfg, "Interval", check_interval);
 	cfg_set_validate_func(cfg, "WindowInterval", check_interval);
 	cfg_set_validate_func(cfg, "MTBF", check_time);
@@ -474,6 +511,7 @@ static void set_checks(cfg_t *cfg)
 	cfg_set_validate_func(cfg, "NodeName", check_name);
 	cfg_set_validate_func(cfg, "PauseMode", check_pause);
 	cfg_set_validate_func(cfg, "Compression", check_compression);
+	cfg_set_validate_func(cfg, "Incremental", check_incremental);
 }
 
 int conf_load(const char *path, struct conf **ret, struct err *err)
@@ -500,6 +538,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_STR("WindowInterval", "auto", CFGF_NONE),
 		CFG_STR("MTBF", "30d", CFGF_NONE),
 		CFG_INT("MaxWriters", 0, CFGF_NONE),
+		CFG_STR("MaxBandwidth", "0", CFGF_NONE),
 		CFG_INT("RestoreLimit", 5, CFGF_NONE),
 		CFG_INT("RestoreGuard", 5, CFGF_NONE),
 		CFG_STR("OnRestoreFailure", "hold", CFGF_NONE),
@@ -517,6 +556,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_BOOL("DirectIO", cfg_true, CFGF_NONE),
 		CFG_STR("PauseMode", "auto", CFGF_NONE),
 		CFG_STR("Compression", "auto", CFGF_NONE),
+		CFG_STR("Incremental", "auto", CFGF_NONE),
 		CFG_BOOL("PrivateIPC", cfg_true, CFGF_NONE),
 		CFG_END(),
 	};

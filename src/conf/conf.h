@@ -27,6 +27,13 @@ enum conf_compression {
 	CONF_COMPRESSION_ZSTD
 };
 
+/* Incremental; the numbers are those of enum engine_watch. */
+enum conf_incremental {
+	CONF_INCREMENTAL_AUTO,
+	CONF_INCREMENTAL_YES,
+	CONF_INCREMENTAL_NO
+};
+
 /* jobcr.conf(5): read once, handed down as const.  Strings are its own. */
 struct conf {
 	char *path;         /* the file it came from; NULL: none, defaults */
@@ -65,6 +72,7 @@ struct conf {
 	bool direct_io;                       /* DirectIO */
 	enum conf_pause pause;                /* PauseMode */
 	enum conf_compression compression;    /* Compression */
+	enum conf_incremental incremental;    /* Incremental */
 	bool private_ipc;                     /* PrivateIPC */
 	uid_t slurm_uid;  /* SlurmUser; 0: nobody but root */
 	uid_t *operators; /* Operators */
@@ -72,8 +80,10 @@ struct conf {
 	char **carry; /* CarryFiles, NULL-terminated */
 	char **local; /* LocalDirs, NULL-terminated */
 	uint64_t local_bytes; /* LocalFileSize */
+	uint64_t max_bandwidth; /* MaxBandwidth, bytes a second; 0: no limit */
 };
 
+#define CONF_BANDWIDTH_MIN (1u << 20)
 #define CONF_DEFAULT_PORT 7370
 
 /*

@@ -100,6 +100,18 @@ static bool is_to_be_saved(const struct slurm_job *job)
 	       job->reason == SLURM_REASON_NODE;
 }
 
+/* Another child has it: for less than this, perhaps. */
+static bool is_pressing(const struct conf *conf, const char *job_id)
+{
+	struct control_info info;
+	struct slurm_job job = { 0 };
+	struct err unused;
+
+	return control_read_info(conf->run_dir, job_id, &info, &unused) == 0 &&
+	       slurm_query(conf->libexec, info.slurm, &job, &unused) == 0 &&
+	       is_to_be_saved(&job) && !job.suspended;
+}
+
 int preempt_checkpoint(const struct conf *conf, const char *job_id)
 {
 	struct err err = { 0 };
@@ -107,6 +119,8 @@ int preempt_checkpoint(const struct conf *conf, const char *job_id)
 	struct subject s;
 	int r = subject_open(conf, job_id, CONTROL_ALIVE, &s, &err);
 
+	if (r == -EBUSY && is_pressing(conf, job_id))
+		r = subject_open_first(conf, job_id, CONTROL_ALIVE, &s, &err);
 	if (r < 0)
 		return 0;
 	/* Not a failed checkpoint, after which the job is left in peace. */

@@ -11,6 +11,7 @@
 
 #include "daemon/slurm.h"
 #include "operation/chronicle.h"
+#include "operation/way.h"
 #include "util/log.h"
 
 /* So many refusals go to the history; the log has them all. */
@@ -20,6 +21,10 @@
 #define HOLD_TRIES   60
 #define HOLD_PAUSE_S 5
 
+/* Half a minute for one that should give way; Slurm says it again later. */
+#define WAY_TRIES    600
+#define WAY_PAUSE_NS 50000000
+
 void subject_done(struct subject *s)
 {
 	if (s->control_fd >= 0)
@@ -28,10 +33,15 @@ void subject_done(struct subject *s)
 		close(s->lock_fd);
 }
 
-/* -EBUSY: another child has this job. */
-static int lock(struct subject *s, struct err *err)
+/*
+ * -EBUSY: another child has this job.  first: one that lets it go on is made
+ * to give way, and the lock is waited for.
+ */
+static int lock(struct subject *s, bool first, struct err *err)
 {
+	const struct timespec pause = { .tv_nsec = WAY_PAUSE_NS };
 	char path[4096];
+	int r, try;
 
 	snprintf(path, sizeof(path), "%s/jobs/%s/lock", s->conf->run_dir,
 		 s->id);
@@ -39,11 +49,17 @@ static int lock(struct subject *s, struct err *err)
 		open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (s->lock_fd < 0)
 		return err_sys(err, "%s", path);
-	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK
-			       ? err_set(err, -EBUSY, "already at work")
-			       : err_sys(err, "%s", path);
-	return 0;
+	r = flock(s->lock_fd, LOCK_EX | LOCK_NB);
+	for (try = 0; first && r < 0 && try < WAY_TRIES; try++) {
+		/* Again: its worker may not have been named yet. */
+		way_ask(s->conf, s->id);
+		nanosleep(&pause, NULL);
+		r = flock(s->lock_fd, LOCK_EX | LOCK_NB);
+	}
+	if (r == 0)
+		return 0;
+	return errno == EWOULDBLOCK ? err_set(err, -EBUSY, "already at work")
+				    : err_sys(err, "%s", path);
 }
 
 int subject_tell(const struct subject *s, uint32_t op, int64_t a,
@@ -84,8 +100,8 @@ void subject_comment(const struct subject *s, const char *text)
 }
 
 static int open_any(const struct conf *conf, const char *job_id,
-		    enum control_state state, bool local, struct subject *ret,
-		    struct err *err)
+		    enum control_state state, bool local, bool first,
+		    struct subject *ret, struct err *err)
 {
 	struct subject s = {
 		.conf = conf, .id = job_id, .lock_fd = -1, .control_fd = -1
@@ -96,7 +112,7 @@ static int open_any(const struct conf *conf, const char *job_id,
 	    ((!s.info.slurm && !local) || s.info.state != (uint32_t)state))
 		r = err_set(err, -ESRCH, "nothing to do");
 	if (r == 0)
-		r = lock(&s, err);
+		r = lock(&s, first, err);
 	if (r == 0)
 		r = control_connect(conf->run_dir, job_id, &s.control_fd, err);
 	if (r < 0)
@@ -109,14 +125,21 @@ static int open_any(const struct conf *conf, const char *job_id,
 int subject_open(const struct conf *conf, const char *job_id,
 		 enum control_state state, struct subject *ret, struct err *err)
 {
-	return open_any(conf, job_id, state, false, ret, err);
+	return open_any(conf, job_id, state, false, false, ret, err);
+}
+
+int subject_open_first(const struct conf *conf, const char *job_id,
+		       enum control_state state, struct subject *ret,
+		       struct err *err)
+{
+	return open_any(conf, job_id, state, false, true, ret, err);
 }
 
 int subject_open_any(const struct conf *conf, const char *job_id,
 		     enum control_state state, struct subject *ret,
 		     struct err *err)
 {
-	return open_any(conf, job_id, state, true, ret, err);
+	return open_any(conf, job_id, state, true, false, ret, err);
 }
 
 void subject_log_refusals(const struct subject *s, const Reply *reply)

@@ -31,6 +31,11 @@ int subject_open(const struct conf *conf, const char *job_id,
 		 enum control_state state, struct subject *ret,
 		 struct err *err);
 
+/* As subject_open; but who saves the job so that it goes on gives way. */
+int subject_open_first(const struct conf *conf, const char *job_id,
+		       enum control_state state, struct subject *ret,
+		       struct err *err);
+
 /* A local job, too: it can only go on (CUT_GO_ON). */
 int subject_open_any(const struct conf *conf, const char *job_id,
 		     enum control_state state, struct subject *ret,

@@ -96,6 +96,8 @@ int build_puts(struct building *b, const struct put *puts, size_t count,
 int build_contents(struct building *b, struct err *err);
 uint64_t contents_bytes(const struct building *b);
 void contents_free(struct contents *c); /* NULL too */
+/* watch_built.c: from here on whatever is written shows. */
+int build_watches(struct building *b, struct err *err);
 /* frames.c: no handler of a signal returns to what this node has not. */
 int build_frames(const struct building *b, struct err *err);
 /* Does a thread of p stand in an image at home, as long as own and with its

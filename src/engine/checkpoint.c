@@ -14,12 +14,12 @@
 
 #include "engine/doors.h"
 #include "engine/dump.h"
-#include "engine/engine.h"
 #include "engine/meta.h"
 #include "engine/mourn.h"
 #include "engine/outputs.h"
 #include "engine/outside.h"
 #include "engine/preflight.h"
+#include "engine/watching.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -29,6 +29,7 @@
 #define BUFFER_BYTES    (4u << 20)
 #define BUFFERS         10u
 #define NAME_BYTES      320
+#define OWN_STREAMS     2u /* of a part, before those that are borrowed */
 
 /*
  * Much of what is refused passes: libraries look around at their start and
@@ -48,7 +49,10 @@ struct checkpoint {
 	struct dump dump;
 	struct writer *writer;
 	struct meta_stream meta;
+	struct borrow *borrow;
+	struct search *search;
 	struct pages *pages;
+	struct borrow_total borrowed;
 	struct pin *pin;
 	struct mourner *mourner;
 	struct sync_list syncs;
@@ -62,6 +66,8 @@ struct checkpoint {
 	bool durable;         /* published: never to be taken back */
 	bool sheltered;
 	bool uprobes; /* and let through */
+	bool armed;   /* watches may speak of this cut already */
+	bool watch;   /* what is written from the cut on */
 	int pts_fd;   /* see dump_options */
 };
 
@@ -74,8 +80,11 @@ static int check(struct checkpoint *c, struct dump *d, struct err *err)
 {
 	int r;
 
-	r = dump_init(d, c->args, &c->collection, c->pages,
-		      c->pages ? &c->meta.sink : NULL, &c->outside, err);
+	if (c->args->watches)
+		watching_claim(c->args->watches, &c->collection);
+	r = dump_init(d, c->args, &c->collection, c->search,
+		      c->search ? &c->meta.sink : NULL, &c->outside, err);
+	d->watch = c->watch;
 	d->options.pts_fd = c->pts_fd;
 	d->syncs = &c->syncs;
 	d->farewell = &c->farewell;
@@ -151,6 +160,7 @@ static int open_streams(struct checkpoint *c, struct err *err)
 		.buffer_bytes = BUFFER_BYTES,
 		.buffers = BUFFERS,
 		.no_direct = c->args->no_direct,
+		.bandwidth = c->args->bandwidth,
 	};
 	int r;
 
@@ -193,7 +203,16 @@ static int prepare(struct checkpoint *c, struct err *err)
 	if (r < 0)
 		return r;
 	config.writer = c->writer;
-	r = pages_new(&config, &c->pages, err);
+	c->watch = watching_wanted(c->args);
+	r = borrow_open(c->args, &c->borrow, c->result.not_borrowed,
+			sizeof(c->result.not_borrowed), err);
+	if (r == 0)
+		r = search_new(c->borrow, c->watch,
+			       c->args->watch == ENGINE_WATCH_ALL, &c->search,
+			       err);
+	config.search = c->search;
+	if (r == 0)
+		r = pages_new(&config, &c->pages, err);
 	c->outputs = outputs_new(c->args);
 	if (r == 0 && c->args->published && c->args->pause != ENGINE_PAUSE_STOP)
 		r = pin_new(&c->pin, err);
@@ -251,7 +270,7 @@ static int pin(struct checkpoint *c, struct err *err)
 	int r;
 
 	enter(c, PHASE_PIN);
-	r = pages_pin(c->pages, c->pin, err);
+	r = search_pin(c->search, c->pin, err);
 	if (r == 0)
 		r = mourn_begin(&c->tree, &c->mourner, err);
 	if (r == 0) {
@@ -320,6 +339,7 @@ static int dump_all(struct checkpoint *c, struct err *err)
 	shelter(c);
 	enter(c, PHASE_PAGES);
 	start = clock_monotonic_ns();
+	c->armed = c->watch;
 	r = pages_run(c->pages, err);
 	c->result.pages_ns = clock_monotonic_ns() - start;
 	c->result.page_bytes = pages_total(c->pages).bytes;
@@ -335,6 +355,30 @@ static void leave_pin(struct checkpoint *c)
 	c->pin = NULL;
 }
 
+/* What the manifest names, in the order of the part's streams. */
+static size_t list_streams(const struct checkpoint *c, const uint8_t *digest,
+			   struct meta_file *files)
+{
+	const struct borrow_total *b = &c->borrowed;
+
+	files[0] = (struct meta_file){
+		.name = c->meta_name,
+		.length = writer_length(c->writer, c->meta_stream),
+		.digest = digest,
+	};
+	files[1] = (struct meta_file){
+		.name = c->pages_name,
+		.length = writer_length(c->writer, c->page_streams[0]),
+	};
+	for (size_t i = 0; i < b->nstreams; i++)
+		files[OWN_STREAMS + i] = (struct meta_file){
+			.name = b->streams[i].name,
+			.length = b->streams[i].length,
+			.borrowed_from = b->streams[i].from,
+		};
+	return OWN_STREAMS + b->nstreams;
+}
+
 static uint64_t frozen_so_far(const struct checkpoint *c)
 {
 	return c->result.frozen_ns ? c->result.frozen_ns
@@ -347,16 +391,25 @@ static int publish(struct checkpoint *c, struct err *err)
 	struct pages_total total = pages_total(c->pages);
 	auto_free uint8_t *manifest = NULL;
 	uint8_t digest[DIGEST_BYTES];
-	struct meta_file files[2];
+	struct meta_file files[OWN_STREAMS + BORROWED_MAX];
+	struct checkpoint_result facts;
 	size_t len;
 	int r;
 
 	enter(c, PHASE_PUBLISH);
+	if (c->borrow) {
+		r = borrow_put(c->borrow, OWN_STREAMS, &c->meta.sink,
+			       &c->borrowed, err);
+		if (r < 0)
+			return r;
+		c->result.borrowed_bytes = c->borrowed.bytes;
+	}
 	r = outputs_keep(c->outputs, &c->meta,
 			 args->published && !c->result.pinned_ns,
 			 c->result.not_kept, sizeof(c->result.not_kept), err);
 	if (r == 0)
-		r = meta_put_end(&c->meta, total.bytes, total.extents, digest,
+		r = meta_put_end(&c->meta, total.bytes + c->borrowed.bytes,
+				 total.extents + c->borrowed.extents, digest,
 				 err);
 	if (r == 0)
 		r = writer_finish(c->writer, err);
@@ -364,21 +417,20 @@ static int publish(struct checkpoint *c, struct err *err)
 		r = sync_run(&c->syncs, err);
 	if (r < 0)
 		return r;
-	files[0] = (struct meta_file){ c->meta_name,
-				       writer_length(c->writer, c->meta_stream),
-				       digest };
-	files[1] = (struct meta_file){
-		c->pages_name, writer_length(c->writer, c->page_streams[0]),
-		NULL
-	};
-	r = manifest_make(args, c->uprobes, files, ARRAY_SIZE(files),
-			  frozen_so_far(c), total.bytes, &manifest, &len, err);
+	facts = c->result;
+	facts.frozen_ns = frozen_so_far(c);
+	r = manifest_make(args, c->uprobes, files,
+			  list_streams(c, digest, files), &facts, &manifest,
+			  &len, err);
 	if (r == 0 && args->may_publish)
 		r = args->may_publish(args->arg, err);
 	if (r == 0)
-		r = store_publish(args->job_fd, args->generation, args->dir_fd,
-				  manifest, len, args->owner, err);
+		r = store_publish_apart(args->job_fd, args->generation,
+					args->dir_fd, manifest, len,
+					args->owner, err);
 	c->durable = r == 0;
+	if (r == 0 && c->armed)
+		watching_settle(c->args, digest);
 	return r < 0 ? err_wrap(err, r, "publish") : 0;
 }
 
@@ -577,7 +629,11 @@ int checkpoint_run(const struct checkpoint_args *args,
 	c->result.total_ns = clock_monotonic_ns() - start;
 	*ret = c->result;
 	leave_pin(c);
+	if (c->armed && !c->durable)
+		watching_settle(c->args, NULL);
 	pages_free(c->pages);
+	search_free(c->search);
+	borrow_free(c->borrow);
 	sync_done(&c->syncs);
 	farewell_end(&c->farewell, false);
 	outside_free(c->outside);

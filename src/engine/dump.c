@@ -12,6 +12,7 @@
 #include "engine/ends.h"
 #include "engine/kin.h"
 #include "engine/outside.h"
+#include "engine/watching.h"
 #include "images/files.pb-c.h"
 #include "images/tags.h"
 #include "images/task.pb-c.h"
@@ -182,6 +183,25 @@ static int engine_epoll_target(void *arg, const struct task_view *task,
 				       ret_object, err);
 }
 
+/*
+ * The main stack stays as it is: calls are made on it.  What is over a file
+ * has pages that were not written and are not the file's for a moment.
+ */
+static void watch_range(const struct dump *d, const struct task_view *task,
+			const struct vma *vma, enum mapping_kind kind,
+			struct page_range *range)
+{
+	const struct watches *w = d->args->watches;
+
+	if (!w || !w->count || kind != MAPPING_ANON || range->huge)
+		return;
+	range->watch_fd = watches_find(w, task->pid, task->stat->start_time);
+	range->since = vma->watched;
+	range->watchable = !vma->shared && strcmp(vma->path, "[stack]") != 0;
+	if (!range->since && !range->watchable)
+		range->watch_fd = -1;
+}
+
 static int engine_pages_of_task(void *arg, const struct task_view *task,
 				const struct vma *vma, struct err *err)
 {
@@ -199,9 +219,11 @@ static int engine_pages_of_task(void *arg, const struct task_view *task,
 		.over_file = kind != MAPPING_ANON,
 		.readable = (vma->prot & PROT_READ) != 0,
 		.common = vma->common,
+		.watch_fd = -1,
 	};
 
-	return pages_add_range(d->pages, &range, err);
+	watch_range(d, task, vma, kind, &range);
+	return search_add_range(d->search, &range, err);
 }
 
 static int engine_pages_of_fd(void *arg, uint32_t object, int fd, uint64_t size,
@@ -209,7 +231,7 @@ static int engine_pages_of_fd(void *arg, uint32_t object, int fd, uint64_t size,
 {
 	const struct dump *d = arg;
 
-	return pages_add_file(d->pages, object, fd, size, err);
+	return search_add_file(d->search, object, fd, size, err);
 }
 
 static int engine_ends_at(void *arg, const struct thread_view *thread,
@@ -345,7 +367,7 @@ static int find_ipc(struct dump *d, struct err *err)
 }
 
 int dump_init(struct dump *d, const struct checkpoint_args *args,
-	      struct collection *collection, struct pages *pages,
+	      struct collection *collection, struct search *search,
 	      const struct img_sink *out, struct outside **outside,
 	      struct err *err)
 {
@@ -354,7 +376,7 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 	memset(d, 0, sizeof(*d));
 	d->args = args;
 	d->collection = collection;
-	d->pages = pages;
+	d->search = search;
 	d->outside = outside;
 	d->options.carry = args->carry;
 	d->options.local = args->local;
@@ -529,6 +551,17 @@ static int dump_thread_resources(struct dump *d, const struct thread_view *view,
 	return 0;
 }
 
+static int watch_task(struct dump *d, const struct collected_task *t,
+		      struct err *err)
+{
+	const struct frozen_task *f = t->frozen;
+	struct watches *w = d->args->watches;
+
+	if (!d->watch || watches_find(w, f->pid, f->stat.start_time) >= 0)
+		return 0;
+	return watching_make(w, f, t->view.remote, err);
+}
+
 /* What only a thread itself can ask for is asked while its call is open. */
 static int dump_thread(struct dump *d, struct collected_task *t, size_t i,
 		       struct err *err)
@@ -542,6 +575,8 @@ static int dump_thread(struct dump *d, struct collected_task *t, size_t i,
 	if (r < 0)
 		return r;
 	if (i == 0)
+		r = watch_task(d, t, err);
+	if (r == 0 && i == 0)
 		r = dump_task_resources(d, &t->view, err);
 	if (r == 0)
 		r = dump_thread_resources(d, v, err);

@@ -5,7 +5,7 @@
 #include "engine/collect.h"
 #include "engine/engine.h"
 #include "engine/farewell.h"
-#include "engine/pages.h"
+#include "engine/search.h"
 #include "engine/sync.h"
 #include "engine/witness.h"
 #include "resource/resource.h"
@@ -14,7 +14,7 @@
 struct dump {
 	const struct checkpoint_args *args;
 	struct collection *collection; /* borrowed */
-	struct pages *pages;           /* borrowed; NULL while checking */
+	struct search *search;         /* borrowed; NULL while checking */
 	struct sync_list *syncs;       /* borrowed */
 	struct farewell *farewell;     /* borrowed */
 	struct pin *pin;               /* borrowed; NULL: not to be pinned */
@@ -25,6 +25,7 @@ struct dump {
 	struct outside **outside; /* borrowed; made when first asked for */
 	struct witness witness;   /* ended by dump_records */
 	bool looked_outside;
+	bool watch; /* from now on; set by the caller */
 	struct err outside_failure; /* code 0: none */
 };
 
@@ -33,7 +34,7 @@ struct dump {
  * caller to free.  Do not move *d.
  */
 int dump_init(struct dump *d, const struct checkpoint_args *args,
-	      struct collection *collection, struct pages *pages,
+	      struct collection *collection, struct search *search,
 	      const struct img_sink *out, struct outside **outside,
 	      struct err *err);
 

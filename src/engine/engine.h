@@ -13,6 +13,7 @@
 #include "storage/as_user.h"
 #include "util/err.h"
 #include "util/file_policy.h"
+#include "util/watches.h"
 
 /*
  * One checkpoint or one restore of one tree.  The caller is single-threaded
@@ -41,6 +42,16 @@ enum engine_pause {
 	ENGINE_PAUSE_AUTO, /* pinned where that is possible */
 	ENGINE_PAUSE_STOP, /* copied while it stands still */
 	ENGINE_PAUSE_PIN,  /* pinned, or not at all */
+};
+
+/*
+ * What writes are watched of a tree that goes on (watching.h), so that the next
+ * snapshot need not save all.
+ */
+enum engine_watch {
+	ENGINE_WATCH_AUTO, /* where there are no transparent huge pages */
+	ENGINE_WATCH_ALL,  /* these are split at the first write */
+	ENGINE_WATCH_NONE,
 };
 
 struct checkpoint_args {
@@ -72,9 +83,18 @@ struct checkpoint_args {
 	uint64_t freeze_deadline_ns; /* from the start; 0: 10 s */
 	bool allow_uprobes;          /* see dump_options */
 	bool no_direct;
+	struct bucket *bandwidth; /* of storage/bucket.h; NULL: no limit */
 	unsigned int readers;    /* threads that read pages; 0: 2 */
 	enum pack_policy compression;
 	enum engine_pause pause; /* when published is not NULL */
+	/*
+	 * What was watched since the last checkpoint, or the restore, and
+	 * where that generation is; NULL, -1: nothing.  They come back as
+	 * they are to be kept for the next one; none: it saves all.
+	 */
+	struct watches *watches;
+	int base_fd;
+	enum engine_watch watch; /* from now on, of a tree that goes on */
 	uint32_t epoch; /* of the run, for the manifest; 0: it has none */
 	uint32_t base;  /* generation that the run began from */
 	/* Asked right before the manifest is made; NULL: it may always. */
@@ -107,12 +127,14 @@ struct checkpoint_result {
 	uint64_t sheltered_ns; /* first stop to "out of reach"; 0: never */
 	uint64_t total_ns;
 	uint64_t page_bytes; /* written */
+	uint64_t borrowed_bytes; /* saved by having been written before */
 	uint64_t pages_ns;   /* spent on them */
 	uint32_t tasks, threads;
 	bool killed;
 	bool gone; /* ended by others: pinned and killed, or outlived */
 	char not_pinned[160];    /* why; "": pinned, or not asked for */
 	char not_sheltered[160]; /* why; "": sheltered, or not asked for */
+	char not_borrowed[160];  /* why; "": nothing was to be, or could be */
 	char not_kept[1024];     /* an output file, and why; "": all are kept */
 };
 
@@ -141,6 +163,9 @@ struct restart_args {
 	bool allow_uprobes;          /* the text may have breakpoints in it */
 	enum file_policy files;      /* FILES_DEFAULT: the snapshot's */
 	uint32_t generation;         /* 0: not known */
+	/* What is watched from the restore on; NULL: nothing. */
+	struct watches *watches;
+	enum engine_watch watch;
 	char *const *maps;           /* of paths, as in util/path_map.h */
 	size_t nmaps;
 	char *const *addresses; /* as in util/address_map.h */

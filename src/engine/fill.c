@@ -10,18 +10,17 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 
 #include "engine/building.h"
+#include "engine/scatter.h"
 #include "images/limits.h"
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
 #include "kernel/hugetlb.h"
-#include "snapshot/blocks.h"
+#include "snapshot/extents.h"
 #include "storage/reader.h"
 #include "util/cleanup.h"
 
@@ -40,10 +39,11 @@ struct target {
 	uint64_t huge; /* data is on hugetlbfs: the size of its pages */
 };
 
-/* An extent of a process. */
+/* What an extent has of a process. */
 struct page_place {
 	int32_t pid;
 	const Extent *extent;
+	uint64_t start, end;
 };
 
 struct contents {
@@ -68,6 +68,7 @@ struct worker {
 	size_t ntargets;
 	struct read_piece *pieces;
 	size_t count;
+	struct scatter *memory;
 	pthread_t thread;
 	int result;
 	struct err err;
@@ -81,6 +82,9 @@ static int order_targets(const void *a, const void *b)
 		return x->extent->stream < y->extent->stream ? -1 : 1;
 	if (x->extent->offset != y->extent->offset)
 		return x->extent->offset < y->extent->offset ? -1 : 1;
+	/* In a borrowed stream two may be at one place. */
+	if (x->extent != y->extent)
+		return x->extent < y->extent ? -1 : 1;
 	if (x->pid != y->pid)
 		return x->pid < y->pid ? -1 : 1;
 	return (x->start > y->start) - (x->start < y->start);
@@ -137,62 +141,13 @@ static int put_huge(const struct target *t, const uint8_t *data, size_t len,
 	return 0;
 }
 
-/* Pages that are not writable now, but were once: the long way round. */
-static int put_forced(const struct target *t, const uint8_t *data, size_t len,
-		      uint64_t at, struct err *err)
-{
-	char path[64];
-	auto_close int fd = -EBADF;
-	ssize_t n;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/mem", t->pid);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, "pid %d: memory", t->ns_pid);
-	while (len > 0) {
-		n = pwrite(fd, data, len, (off_t)at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return err_sys(err, "pid %d: contents of %#" PRIx64,
-				       t->ns_pid, at);
-		data += n;
-		at += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int put_memory(const struct target *t, const uint8_t *data,
-		      struct err *err)
-{
-	uint64_t at = t->start;
-	size_t len = (size_t)(t->end - t->start);
-	struct iovec from, to;
-	ssize_t n;
-
-	data += t->start - t->extent->address;
-	while (len > 0) {
-		from = (struct iovec){ (void *)data, len };
-		to = (struct iovec){ (void *)at, len };
-		n = process_vm_writev(t->pid, &from, 1, &to, 1, 0);
-		if (n < 0 && errno == EFAULT)
-			return put_forced(t, data, len, at, err);
-		if (n <= 0)
-			return err_sys(err, "pid %d: contents of %#" PRIx64,
-				       t->ns_pid, at);
-		data += n;
-		at += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int put_one(const struct target *t, const uint8_t *data, size_t len,
-		   struct err *err)
+static int put_one(const struct worker *w, const struct target *t,
+		   const uint8_t *data, size_t len, struct err *err)
 {
 	if (t->ns_pid)
-		return put_memory(t, data, err);
+		return scatter_put(w->memory, t->pid, t->ns_pid, t->start,
+				   data + (t->start - t->extent->address),
+				   (size_t)(t->end - t->start), err);
 	return t->huge ? put_huge(t, data, len, err)
 		       : put_data(t, data, len, err);
 }
@@ -214,7 +169,7 @@ static int put_extent(void *arg, const struct read_piece *piece,
 	for (size_t i = piece->tag;
 	     i < w->ntargets && r == 0 && w->targets[i].extent == t->extent;
 	     i++)
-		r = put_one(&w->targets[i], data, piece->len, err);
+		r = put_one(w, &w->targets[i], data, piece->len, err);
 	return r;
 }
 
@@ -243,8 +198,13 @@ static int fill_share(struct worker *w, struct err *err)
 		return r;
 	r = snapshot_open_pages(reader, args->owner, w->b->part, err);
 	if (r == 0)
+		r = scatter_new(&w->memory, err);
+	if (r == 0)
 		r = blocks_read(reader, &w->b->contents->blocks, w->pieces,
 				w->count, put_extent, w, err);
+	if (r == 0)
+		r = scatter_flush(w->memory, err);
+	scatter_free(w->memory);
 	reader_free(reader);
 	return r;
 }
@@ -257,23 +217,34 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
+/* Pieces from the first on, of so many bytes at least. */
+static size_t take_share(const struct work *work, size_t first, uint64_t bytes)
+{
+	uint64_t here = 0;
+	size_t n = 0;
+
+	while (first + n < work->npieces && here < bytes)
+		here += work->pieces[first + n++].len;
+	return n;
+}
+
 /* Halves of the streams, so that each reads forward. */
 static int run_workers(const struct building *b, const struct work *work,
 		       struct err *err)
 {
 	struct worker w[WORKERS] = { 0 };
 	size_t workers = work->bytes > BUFFER ? WORKERS : 1;
-	size_t count = work->npieces, first = 0, started;
-	size_t share = (count + workers - 1) / workers;
+	uint64_t share = work->bytes / workers + 1;
+	size_t first = 0, started;
 	int r = 0;
 
-	for (started = 0; started < workers && first < count; started++) {
+	for (started = 0; started < workers && first < work->npieces;
+	     started++) {
 		w[started].b = b;
 		w[started].targets = work->targets;
 		w[started].ntargets = work->count;
 		w[started].pieces = work->pieces + first;
-		w[started].count =
-			share < count - first ? share : count - first;
+		w[started].count = take_share(work, first, share);
 		first += w[started].count;
 		r = pthread_create(&w[started].thread, NULL, worker_main,
 				   &w[started]);
@@ -354,35 +325,32 @@ static int by_place(const void *a, const void *b)
 
 	if (x->pid != y->pid)
 		return x->pid < y->pid ? -1 : 1;
-	return x->extent->address < y->extent->address
-		       ? -1
-		       : x->extent->address > y->extent->address;
+	return x->start < y->start ? -1 : x->start > y->start;
 }
 
 static int index_places(const struct plan *plan, struct contents *c,
 			struct err *err)
 {
-	const struct plan_record *recs;
-	size_t count, n = 0;
+	struct extent_list list = { 0 };
+	int r = extents_collect(plan->meta, &list, err);
 
-	recs = plan_kind(plan, TAG_PAGES, &count);
-	for (size_t i = 0; i < count; i++)
-		n += ((const PagesRecord *)recs[i].msg)->n_extents;
-	c->places = calloc(n + 1, sizeof(*c->places));
-	if (!c->places)
-		return err_num(err, ENOMEM, "%zu extents", n);
-	for (size_t i = 0; i < count; i++) {
-		const PagesRecord *p = (const PagesRecord *)recs[i].msg;
-
-		for (size_t k = 0; p->pid && k < p->n_extents; k++)
+	if (r < 0)
+		return r;
+	c->places = calloc(list.count + 1, sizeof(*c->places));
+	for (size_t i = 0; c->places && i < list.count; i++)
+		if (list.refs[i].pid)
 			c->places[c->nplaces++] = (struct page_place){
-				.pid = p->pid,
-				.extent = p->extents[k],
+				.pid = list.refs[i].pid,
+				.extent = list.refs[i].extent,
+				.start = list.refs[i].start,
+				.end = list.refs[i].end,
 			};
-	}
+	if (!c->places)
+		r = err_num(err, ENOMEM, "%zu extents", list.count);
+	free(list.refs);
 	if (c->nplaces)
 		qsort(c->places, c->nplaces, sizeof(*c->places), by_place);
-	return 0;
+	return r;
 }
 
 static int have_contents(struct building *b, struct err *err)
@@ -413,11 +381,6 @@ uint64_t contents_bytes(const struct building *b)
 	return b->contents ? b->contents->bytes : 0;
 }
 
-static uint64_t place_end(const struct page_place *p)
-{
-	return p->extent->address + (uint64_t)p->extent->pages * IMAGE_PAGE;
-}
-
 /* The first extent of the process that ends behind address, or another's. */
 static size_t first_place(const struct contents *c, int32_t pid,
 			  uint64_t address)
@@ -428,7 +391,7 @@ static size_t first_place(const struct contents *c, int32_t pid,
 		size_t mid = low + (high - low) / 2;
 		const struct page_place *p = &c->places[mid];
 
-		if (p->pid < pid || (p->pid == pid && place_end(p) <= address))
+		if (p->pid < pid || (p->pid == pid && p->end <= address))
 			low = mid + 1;
 		else
 			high = mid;
@@ -445,19 +408,17 @@ static int add_put(const struct building *b, struct work *w,
 
 	for (size_t i = first_place(c, put->from, put->start);
 	     i < c->nplaces && c->places[i].pid == put->from && r == 0; i++) {
-		const Extent *x = c->places[i].extent;
-		uint64_t end = place_end(&c->places[i]);
+		const struct page_place *p = &c->places[i];
 		struct target t = {
-			.extent = x,
+			.extent = p->extent,
 			.ns_pid = task->ns_pid,
 			.pid = task->pid,
 			.data_fd = -1,
-			.start = x->address > put->start ? x->address
-							 : put->start,
-			.end = end < put->end ? end : put->end,
+			.start = p->start > put->start ? p->start : put->start,
+			.end = p->end < put->end ? p->end : put->end,
 		};
 
-		if (x->address >= put->end)
+		if (p->start >= put->end)
 			break;
 		r = add_target(w, &t, err);
 	}

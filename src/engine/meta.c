@@ -184,11 +184,11 @@ int meta_put_end(struct meta_stream *m, uint64_t page_bytes, uint32_t extents,
 	return r;
 }
 
-#define FEATURES 2
+#define FEATURES 3
 
 static void fill_manifest(ManifestRecord *rec,
 			  const struct checkpoint_args *args, bool uprobes,
-			  char *features[FEATURES])
+			  bool borrowed, char *features[FEATURES])
 {
 	size_t n = 0;
 
@@ -210,13 +210,15 @@ static void fill_manifest(ManifestRecord *rec,
 		features[n++] = (char *)SNAPSHOT_TERMINAL;
 	if (uprobes)
 		features[n++] = (char *)SNAPSHOT_UPROBES;
+	if (borrowed)
+		features[n++] = (char *)SNAPSHOT_INCREMENTAL;
 	rec->n_features = n;
 	rec->features = features;
 }
 
 int manifest_make(const struct checkpoint_args *args, bool uprobes,
 		  const struct meta_file *files, size_t count,
-		  uint64_t frozen_ns, uint64_t page_bytes, uint8_t **ret,
+		  const struct checkpoint_result *facts, uint8_t **ret,
 		  size_t *ret_len, struct err *err)
 {
 	ManifestRecord rec = MANIFEST_RECORD__INIT;
@@ -224,6 +226,7 @@ int manifest_make(const struct checkpoint_args *args, bool uprobes,
 	char *features[FEATURES];
 	auto_free StreamEntry *entries = calloc(count, sizeof(*entries));
 	auto_free StreamEntry **ptrs = calloc(count, sizeof(*ptrs));
+	bool borrowed = false;
 
 	if (!entries || !ptrs)
 		return err_set(err, -ENOMEM, "manifest");
@@ -233,14 +236,19 @@ int manifest_make(const struct checkpoint_args *args, bool uprobes,
 		entries[i].length = files[i].length;
 		entries[i].digest.data = (uint8_t *)files[i].digest;
 		entries[i].digest.len = files[i].digest ? DIGEST_BYTES : 0;
+		entries[i].has_borrowed_from = files[i].borrowed_from != 0;
+		entries[i].borrowed_from = files[i].borrowed_from;
+		borrowed |= files[i].borrowed_from != 0;
 		ptrs[i] = &entries[i];
 	}
 	part.node = (char *)args->node;
 	part.streams = ptrs;
 	part.n_streams = count;
-	fill_manifest(&rec, args, uprobes, features);
-	rec.frozen_ns = frozen_ns;
-	rec.page_bytes = page_bytes;
+	fill_manifest(&rec, args, uprobes, borrowed, features);
+	rec.frozen_ns = facts->frozen_ns;
+	rec.page_bytes = facts->page_bytes + facts->borrowed_bytes;
+	rec.has_borrowed_bytes = facts->borrowed_bytes != 0;
+	rec.borrowed_bytes = facts->borrowed_bytes;
 	rec.parts = &parts;
 	rec.n_parts = 1;
 	return snapshot_manifest_pack(&rec, ret, ret_len, err);

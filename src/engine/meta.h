@@ -38,15 +38,16 @@ struct meta_file {
 	const char *name;
 	uint64_t length;
 	const uint8_t *digest; /* NULL: none */
+	uint32_t borrowed_from; /* 0: its own */
 };
 
 /*
  * The manifest of a snapshot of one part, framed; owned by the caller.
- * uprobes: breakpoints may be in its text.
+ * uprobes: breakpoints may be in its text.  facts: frozen_ns and bytes.
  */
 int manifest_make(const struct checkpoint_args *args, bool uprobes,
 		  const struct meta_file *files, size_t count,
-		  uint64_t frozen_ns, uint64_t page_bytes, uint8_t **ret,
+		  const struct checkpoint_result *facts, uint8_t **ret,
 		  size_t *ret_len, struct err *err);
 
 #endif

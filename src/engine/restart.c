@@ -72,6 +72,8 @@ static int build_memories(struct building *b, struct restart_result *ret,
 	ret->fill_ns = clock_monotonic_ns() - start;
 	ret->page_bytes = contents_bytes(b);
 	if (r == 0)
+		r = build_watches(b, err);
+	if (r == 0)
 		r = build_stage(b, STAGE_MAPPED, err);
 	if (r == 0)
 		r = build_frames(b, err);

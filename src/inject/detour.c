@@ -178,6 +178,48 @@ int remote_passing_page(struct remote *r, uint64_t addr, remote_look_fn look,
 	return e < 0 ? e : e2;
 }
 
+static int fd_on_detour(struct remote *r, const struct remote_args *call,
+			int number, remote_look_fn look, void *arg,
+			int64_t *ret_value, struct err *err)
+{
+	const uint64_t close[6] = { (uint64_t)number };
+	struct err ignored = { 0 };
+	int64_t value;
+	int e, e2;
+
+	e = push_detour(r, SYS_close, close, err);
+	e = e < 0 ? e : remote_syscall(r, call->nr, call->args, ret_value, err);
+	if (e < 0 || *ret_value < 0)
+		return e;
+	e = *ret_value == number
+		    ? look(arg, err)
+		    : err_set(err, -EBUSY, "descriptor %lld, not %d",
+			      (long long)*ret_value, number);
+	/* The first failure is the one to be told. */
+	e2 = remote_syscall(r, SYS_close,
+			    (uint64_t[6]){ (uint64_t)*ret_value }, &value,
+			    e < 0 ? &ignored : err);
+	return e < 0 ? e : e2;
+}
+
+int remote_passing_fd(struct remote *r, const struct remote_args *call,
+		      int number, remote_look_fn look, void *arg,
+		      int64_t *ret_value, struct err *err)
+{
+	struct err ignored = { 0 };
+	int e, e2;
+
+	if (!r->t || r->puppet)
+		return err_set(err, -EINVAL,
+			       "descriptor: not in a job's thread");
+	e = begin_detours(r, err);
+	if (e < 0)
+		return e;
+	e = fd_on_detour(r, call, number, look, arg, ret_value, err);
+	e2 = end_detours(r, e < 0 ? &ignored : err);
+	return e < 0 ? e : e2;
+}
+
 /*
  * One that goes home by itself because we are late must be under its filters
  * then.  So they are asked, and all that it calls has to come through.

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "kernel/maps.h"
+#include "kernel/written.h"
 #include "kernel/proc.h"
 #include "util/cleanup.h"
 
@@ -301,6 +302,18 @@ static uint64_t on_own_stack(const struct process *proc)
 			 (proc->rsp - STACK_GAP) & ~(uint64_t)4095);
 }
 
+/* What jobcr itself watches lets writes through. */
+static bool may_write(const struct process *proc, const struct vma *v)
+{
+	struct page_run run;
+	uint64_t next;
+	size_t n;
+
+	return !(v->flags & VMA_UFFD_WRITES) ||
+	       written_scan(proc->pagemap_fd, v->start, v->end, false, &run, 1,
+			    &n, &next) == 0;
+}
+
 /* A hole in any private anonymous mapping. */
 static uint64_t elsewhere(const struct process *proc)
 {
@@ -314,7 +327,8 @@ static uint64_t elsewhere(const struct process *proc)
 	for (size_t i = vmas.count; i-- > 0 && !at;) {
 		const struct vma *v = &vmas.v[i];
 
-		if (is_plain(v) && (!*v->path || !strcmp(v->path, "[heap]")))
+		if (is_plain(v) && may_write(proc, v) &&
+		    (!*v->path || !strcmp(v->path, "[heap]")))
 			at = find_hole(proc, v->start, v->end);
 	}
 	maps_done(&vmas);

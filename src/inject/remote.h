@@ -114,6 +114,16 @@ int remote_passing_page(struct remote *r, uint64_t addr, remote_look_fn look,
 			void *arg, int64_t *ret_mapped, struct err *err);
 
 /*
+ * In a job's thread: a call that returns a descriptor, which is then this
+ * number, or an error; let look see it, and close it again, which the thread
+ * does by itself should the tracer die.  *ret_value is what the call returned
+ * (-errno: look was not called, and that is no failure).
+ */
+int remote_passing_fd(struct remote *r, const struct remote_args *call,
+		      int number, remote_look_fn look, void *arg,
+		      int64_t *ret_value, struct err *err);
+
+/*
  * clone3 in a puppet: a child process, or with CLONE_THREAD in flags a
  * thread of it, which gets the number ns_tid of its innermost pid namespace
  * (-EEXIST: taken).  It is traced like its parent and stopped in *ret before

@@ -28,6 +28,7 @@
 
 #include "kernel/ipc.h"
 #include "kernel/maps.h"
+#include "kernel/written.h"
 #include "util/cleanup.h"
 
 #ifndef MSG_COPY
@@ -372,6 +373,11 @@ static int probe_hold(void)
 	return fd < 0 ? errno : failed(ioctl(fd, UFFDIO_API, &api));
 }
 
+static int probe_written(void)
+{
+	return written_supported() ? 0 : ENOSYS;
+}
+
 #define KERNEL_OPTION(o) "a kernel built with " o
 #define RIGHTS                                                                 \
 	"root with CAP_SYS_ADMIN, CAP_SYS_PTRACE and "                         \
@@ -458,6 +464,12 @@ static const struct {
 	    "else a job has to last until all is copied)",
 	    KERNEL_OPTION("CONFIG_USERFAULTFD") " and " RIGHTS, false },
 	  probe_hold },
+	{ { "written-pages",
+	    "saves what a job has written since the last snapshot (Incremental; "
+	    "else all of its memory each time)",
+	    "Linux 6.7 with CONFIG_USERFAULTFD and CONFIG_PROC_PAGE_MONITOR",
+	    false },
+	  probe_written },
 	{ { "io-uring", "writes and reads snapshots",
 	    "sysctl kernel.io_uring_disabled=0 or 1", true },
 	  probe_uring },

@@ -12,6 +12,9 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/kcmp.h \
 	%D%/limits.c \
 	%D%/limits.h \
+	%D%/written.c \
+	%D%/written.h \
+	%D%/pagemap.h \
 	%D%/maps.c \
 	%D%/maps.h \
 	%D%/memory_limit.c \

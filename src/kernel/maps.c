@@ -35,7 +35,7 @@ static const struct {
 	{ "dp", VMA_DROPPABLE },
 	{ "sf", VMA_SYNC },
 	{ "um", VMA_UFFD },
-	{ "uw", VMA_UFFD },
+	{ "uw", VMA_UFFD_WRITES },
 	{ "ui", VMA_UFFD },
 	{ "sl", VMA_SEALED },
 	{ "ss", VMA_SHADOW_STACK },

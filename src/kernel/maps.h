@@ -24,7 +24,7 @@
 #define VMA_HUGETLB      (1ull << 12) /* ht */
 #define VMA_DROPPABLE    (1ull << 13) /* dp */
 #define VMA_SYNC         (1ull << 14) /* sf */
-#define VMA_UFFD         (1ull << 15) /* um uw ui */
+#define VMA_UFFD         (1ull << 15) /* um ui */
 #define VMA_SEALED       (1ull << 16) /* sl */
 #define VMA_SHADOW_STACK (1ull << 17) /* ss */
 #define VMA_IO           (1ull << 18) /* io */
@@ -37,6 +37,7 @@
 #define VMA_MAYEXEC      (1ull << 25) /* me */
 #define VMA_MAYSHARE     (1ull << 26) /* ms */
 #define VMA_GUARD        (1ull << 27) /* gu */
+#define VMA_UFFD_WRITES  (1ull << 28) /* uw */
 #define VMA_UNKNOWN      (1ull << 63) /* a letter pair not listed here */
 
 struct vma {
@@ -48,6 +49,7 @@ struct vma {
 	uint8_t shared;
 	/* smaps: some of its pages are, or may be, others' too. */
 	uint8_t common;
+	uint8_t watched; /* by us: whoever claims it says so */
 	char *path; /* as printed, "" for none; owned by the list */
 };
 
@@ -88,6 +90,7 @@ int maps_name_at(int proc_fd, uint64_t addr, char *ret, size_t room,
 struct page_run {
 	uint64_t start, end;
 	uint8_t guard, file, swapped;
+	uint8_t written; /* of written.h */
 };
 int pagemap_scan(int pagemap_fd, uint64_t start, uint64_t end,
 		 struct page_run *runs, size_t room, size_t *ret_count,

@@ -2,36 +2,17 @@
 /*
  * Which pages of a mapping hold something of their own.  PAGEMAP_SCAN (Linux
  * 6.7) is asked first: it skips holes in the page tables.  A kernel without
- * it is asked page by page.  The ABI is stated here because the headers of
- * the distributions jobcr builds on are older than the kernels it runs on.
+ * it is asked page by page.
  */
+#include "kernel/pagemap.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "kernel/maps.h"
 #include "util/cleanup.h"
-
-#define SCAN_FILE    (1ull << 2)
-#define SCAN_PRESENT (1ull << 3)
-#define SCAN_SWAPPED (1ull << 4)
-#define SCAN_PFNZERO (1ull << 5)
-#define SCAN_GUARD   (1ull << 8) /* Linux 6.15 */
-
-struct scan_region {
-	uint64_t start, end, categories;
-};
-
-struct scan_arg {
-	uint64_t size, flags;
-	uint64_t start, end, walk_end;
-	uint64_t vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask;
-	uint64_t return_mask;
-};
-#define PAGEMAP_SCAN_IOCTL _IOWR('f', 16, struct scan_arg)
 
 /* Bits of an entry of /proc/PID/pagemap. */
 #define PM_PRESENT (1ull << 63)

@@ -31,6 +31,8 @@ static void fill_common(const struct conf *conf, WorkerRequest *w)
 	w->no_direct = !conf->direct_io;
 	w->has_compression = 1;
 	w->compression = (uint32_t)conf->compression;
+	w->has_watch = 1;
+	w->watch = (uint32_t)conf->incremental;
 	w->has_timeout_s = 1;
 	w->timeout_s = conf->timeout_s;
 	w->has_pause = 1;
@@ -99,6 +101,9 @@ int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
 	w.allow_uprobes = c->allow_uprobes;
 	w.carry = carry;
 	w.n_carry = n;
+	/* Who is to end has a deadline. */
+	w.has_max_bandwidth = !c->kill && conf->max_bandwidth;
+	w.max_bandwidth = conf->max_bandwidth;
 	if (c->timeout_s)
 		w.timeout_s = c->timeout_s;
 	if (c->look)

@@ -94,7 +94,7 @@ static double rate(uint64_t bytes, uint64_t ns)
 void chronicle_describe(const char *what, const char *cause, const Outcome *o,
 			char ret[CHRONICLE_TEXT])
 {
-	char pause[96] = "";
+	char pause[96] = "", unwritten[64] = "";
 
 	if (o->has_pinned_ns && o->pinned_ns)
 		snprintf(pause, sizeof(pause),
@@ -111,13 +111,17 @@ void chronicle_describe(const char *what, const char *cause, const Outcome *o,
 	else if (o->has_frozen_ns && o->frozen_ns)
 		snprintf(pause, sizeof(pause), "stood still for %.0f ms, ",
 			 (double)o->frozen_ns / 1e6);
+	if (o->has_borrowed_bytes)
+		snprintf(unwritten, sizeof(unwritten),
+			 " beside %.1f MiB that are unchanged",
+			 (double)o->borrowed_bytes / MIB);
 	snprintf(ret, CHRONICLE_TEXT,
 		 "%s%s%s: generation %u, %u process%s with %u thread%s, "
-		 "%.1f MiB at %.0f MiB/s, %s%.0f ms in all",
+		 "%.1f MiB%s at %.0f MiB/s, %s%.0f ms in all",
 		 what, cause ? " for " : "", cause ? cause : "", o->generation,
 		 o->tasks, o->tasks == 1 ? "" : "es", o->threads,
 		 o->threads == 1 ? "" : "s", (double)o->page_bytes / MIB,
-		 rate(o->page_bytes, o->pages_ns), pause,
+		 unwritten, rate(o->page_bytes, o->pages_ns), pause,
 		 (double)o->total_ns / 1e6);
 }
 

@@ -28,5 +28,7 @@ noinst_LIBRARIES += %D%/liboperation.a
 	%D%/restore.c \
 	%D%/run.c \
 	%D%/status.c \
+	%D%/way.c \
+	%D%/way.h \
 	%D%/worker.c \
 	%D%/worker.h

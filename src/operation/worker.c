@@ -7,14 +7,22 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "operation/way.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "wire/frame.h"
 
 #define WORKER_FD 3
-/* A worker ends itself at its deadline; this is for one that cannot. */
-#define GRACE_MS 30000
+/*
+ * A worker ends itself at its deadline; this is for one that cannot.  One that
+ * the kernel holds in a call to storage ends when that does, and nobody waits
+ * for it: what it traced goes on as soon as it was killed.
+ */
+#define GRACE_MS 5000
+#define END_MS   2000
 
 static void become_worker(const char *path, int fd) __attribute__((noreturn));
 static void become_worker(const char *path, int fd)
@@ -124,6 +132,10 @@ static int explain(int status, int r, struct err *err)
 		return err_set(err, -ETIMEDOUT,
 			       "the operation ran out of time (Timeout in "
 			       "jobcr.conf)");
+	if (WIFSIGNALED(status) && WTERMSIG(status) == WAY_SIGNAL)
+		return err_set(err, -ECANCELED,
+			       "it gave way: Slurm ends the job on this node, "
+			       "and that snapshot comes first");
 	if (WIFSIGNALED(status))
 		return err_set(err, -ECHILD,
 			       "the worker was killed by signal "
@@ -133,6 +145,25 @@ static int explain(int status, int r, struct err *err)
 		return err_set(err, -ECHILD, "the worker ended with status %d",
 			       WEXITSTATUS(status));
 	return r;
+}
+
+/* 1: it has ended; 0: it is held up, and is left to itself. */
+static int await_end(pid_t pid, int *ret_status)
+{
+	const struct timespec nap = { .tv_nsec = 10 * 1000 * 1000 };
+	uint64_t deadline = clock_monotonic_ns() + END_MS * 1000000ull;
+	pid_t got;
+
+	while ((got = waitpid(pid, ret_status, WNOHANG)) == 0 &&
+	       clock_monotonic_ns() < deadline)
+		nanosleep(&nap, NULL);
+	return got != 0;
+}
+
+static bool gives_way(const WorkerRequest *req)
+{
+	return req->op == WORKER_REQUEST__OPERATION__CHECKPOINT &&
+	       !(req->has_kill && req->kill) && req->run_dir;
 }
 
 int worker_run(const struct conf *conf, const WorkerRequest *req,
@@ -145,6 +176,8 @@ int worker_run(const struct conf *conf, const WorkerRequest *req,
 	r = spawn(conf, &pid, &fd, err);
 	if (r < 0)
 		return r;
+	if (gives_way(req))
+		way_note(conf, req->job_id, pid);
 	r = frame_send(fd, FRAME_WORKER_REQUEST, &req->base, NULL, 0, err);
 	if (r == 0 && req->has_timeout_s)
 		r = frame_timeout(fd, req->timeout_s * 1000 + GRACE_MS, err);
@@ -152,10 +185,18 @@ int worker_run(const struct conf *conf, const WorkerRequest *req,
 		r = talk(fd, hooks, ret, err);
 	if (r == -EAGAIN) {
 		kill(pid, SIGKILL);
+		if (!await_end(pid, &status))
+			return err_set(err, -ETIMEDOUT,
+				       "the operation ran out of time (Timeout "
+				       "in jobcr.conf): storage hangs, and "
+				       "holds worker %d; see to %s",
+				       pid, req->dir ? req->dir : req->store);
 		r = err_set(err, -ETIMEDOUT, "the worker does not answer");
 	}
 	close(take_fd(&fd));
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	if (gives_way(req))
+		way_note(conf, req->job_id, 0);
 	return r < 0 ? explain(status, r, err) : 0;
 }

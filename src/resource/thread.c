@@ -173,9 +173,48 @@ static int refuse_cpuid_fault(struct remote *remote, struct err *err)
 			  : 0;
 }
 
-static int read_inside(struct remote *remote, ThreadRecord *rec,
+/*
+ * Its death signal comes when the thread ends that forked it.  A restore forks
+ * from main threads: it may not be another's.
+ */
+static int refuse_death_of_thread(const struct dump_ctx *ctx,
+				  const struct thread_view *thread,
+				  struct err *err)
+{
+	const struct task_view *task = thread->task;
+	const pid_t parent = task->stat->ppid;
+	auto_close int proc_fd = -EBADF, main_fd = -EBADF;
+	auto_free pid_t *tids = NULL, *children = NULL;
+	size_t ntids, n;
+	int r;
+
+	if (!ctx->engine->ns_pid(ctx->engine->arg, parent))
+		return 0;
+	r = proc_open(parent, 0, &proc_fd, err);
+	if (r == 0)
+		r = proc_read_threads(proc_fd, &tids, &ntids, err);
+	if (r < 0 || ntids < 2)
+		return r;
+	r = proc_open(parent, parent, &main_fd, err);
+	if (r == 0)
+		r = proc_read_children(main_fd, &children, &n, err);
+	if (r < 0)
+		return err_wrap(err, r, "which thread of %d forked it", parent);
+	for (size_t i = 0; i < n; i++)
+		if (children[i] == task->pid)
+			return 0;
+	return err_set(err, -ENOTSUP,
+		       "it is to have a signal when a thread of %d ends that is "
+		       "not the main one (PR_SET_PDEATHSIG): let the main "
+		       "thread fork it, or wait until it has ended",
+		       parent);
+}
+
+static int read_inside(const struct dump_ctx *ctx,
+		       const struct thread_view *thread, ThreadRecord *rec,
 		       struct err *err)
 {
+	struct remote *remote = thread->remote;
 	int64_t value;
 	int r;
 
@@ -186,6 +225,8 @@ static int read_inside(struct remote *remote, ThreadRecord *rec,
 	if (r == 0)
 		r = get_at(remote, "PR_GET_PDEATHSIG", PR_GET_PDEATHSIG,
 			   &rec->pdeath_signal, 4, err);
+	if (r == 0 && rec->pdeath_signal)
+		r = refuse_death_of_thread(ctx, thread, err);
 	if (r == 0)
 		r = get_at(remote, "PR_GET_TSC", PR_GET_TSC, &rec->tsc_mode, 4,
 			   err);
@@ -259,7 +300,7 @@ static int thread_dump(const struct dump_ctx *ctx,
 	if (r == 0)
 		r = read_dispatch(thread, &rec, &dispatch, err);
 	if (r == 0)
-		r = read_inside(thread->remote, &rec, err);
+		r = read_inside(ctx, thread, &rec, err);
 	if (r < 0)
 		return r;
 	r = ctx->engine->ends_at(ctx->engine->arg, thread, rec.clear_child_tid,
@@ -439,8 +480,9 @@ const struct resource_ops res_thread = {
 		 "MCE policy, timer slack, I/O priority, speculation control, "
 		 "syscall user dispatch",
 	.refused = "faulting CPUID, I/O ports, I/O flushers, dispatch of calls "
-		   "that a checkpoint needs",
-	.changes = "PR_SET_PTRACER; which thread a child is of",
+		   "that a checkpoint needs, death signals of a thread of the "
+		   "parent that is not the main one",
+	.changes = "PR_SET_PTRACER; which thread a child is of (__WNOTHREAD)",
 	.tag = TAG_THREAD,
 	.scope = SCOPE_THREAD,
 	.stage = STAGE_THREAD,

@@ -460,7 +460,25 @@ static int do_copy(enum copy_kind kind, int from, pid_t tracer,
 	return 0;
 }
 
-/* What takes or gives descriptors of a terminal, and all the rest. */
+/* It is no business of ours what it is: it ends with us. */
+static int do_keep(struct supervisor *s, int *fd, struct control_reply *reply,
+		   struct carried *fds)
+{
+	if (*fd < 0 && s->kept_fd < 0)
+		return fail(reply, -ENOENT, "nothing is kept");
+	if (*fd < 0) {
+		fds->own = take_fd(&s->kept_fd);
+		fds->fds = &fds->own;
+		fds->count = 1;
+		return 0;
+	}
+	if (s->kept_fd >= 0)
+		close(s->kept_fd);
+	s->kept_fd = take_fd(fd);
+	return 0;
+}
+
+/* What takes or gives descriptors, and all the rest. */
 static void serve_request(struct supervisor *s, struct client *c,
 			  const struct control_request *req, int *fd)
 {
@@ -487,6 +505,9 @@ static void serve_request(struct supervisor *s, struct client *c,
 				*fd, (pid_t)req->a, &reply, &terminal[0]);
 		fds = (struct carried){ terminal, reply.result == 0,
 					terminal[0] };
+		break;
+	case CONTROL_KEEP:
+		reply.result = do_keep(s, fd, &reply, &fds);
 		break;
 	default:
 		reply.result = do_request(s, c, req, &reply, &fds);

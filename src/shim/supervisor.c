@@ -591,6 +591,7 @@ int supervisor_run(const struct shim_options *opt, const sigset_t *mask,
 				.puppet_fd = -1,
 				.abort_status = -1,
 				.tty_fd = -1,
+				.kept_fd = -1,
 				.stdio = { -1, -1, -1 } };
 	int i, r, status = EXIT_SHIM;
 	sigset_t all;

@@ -36,6 +36,7 @@ struct supervisor {
 	struct client clients[CLIENTS_MAX];
 	int dir_fd; /* RUNDIR/jobs/JOBID */
 	int signal_fd, listen_fd, launch_fd, puppet_fd;
+	int kept_fd;      /* for the next worker; -1: none */
 	int stdio[3];     /* restore: of the new step, until it runs */
 	int tty_fd;       /* where the caller can be told something; -1 */
 	pid_t root, init; /* 0: not there (yet, or any more) */

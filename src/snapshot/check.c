@@ -473,16 +473,16 @@ static int check_extents(const PartEntry *part, const struct meta *meta,
 	if (r == 0)
 		r = extents_collect(meta, &list, err);
 	for (i = 0; i < list.count; i++)
-		bytes += (uint64_t)list.refs[i].extent->pages * IMAGE_PAGE;
+		bytes += list.refs[i].end - list.refs[i].start;
 	if (r == 0)
 		r = extents_check(&blocks, meta, &list, err);
 	if (r == 0)
 		r = cow_check(meta, &list, err);
-	if (r == 0 && (end->extents != list.count || end->page_bytes != bytes))
+	if (r == 0 && (end->extents != list.extents || end->page_bytes != bytes))
 		r = err_set(err, -EBADMSG,
 			    "%zu extents of %" PRIu64 " bytes, its end says "
 			    "%u of %" PRIu64,
-			    list.count, bytes, end->extents, end->page_bytes);
+			    list.extents, bytes, end->extents, end->page_bytes);
 	free(list.refs);
 	blocks_done(&blocks);
 	return r;

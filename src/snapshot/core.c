@@ -383,11 +383,32 @@ static int write_object(struct core *c, const struct extent_ref *ref,
 	return r;
 }
 
+static int write_ref(struct core *c, const struct extent_ref *ref,
+		     const uint8_t *data, struct err *err)
+{
+	if (!ref->pid)
+		return write_object(c, ref, data, err);
+	return write_memory(c, ref->start,
+			    data + (ref->start - ref->extent->address),
+			    ref->end - ref->start, err);
+}
+
+/* Is it read with the one before, as another part of the same? */
+static bool is_next_part(const struct extent_list *list, size_t i)
+{
+	const struct extent_ref *ref = &list->refs[i];
+
+	return i && i < list->count && ref[-1].extent == ref->extent &&
+	       ref[-1].pid == ref->pid;
+}
+
 static int on_piece(void *arg, const struct read_piece *piece,
 		    const uint8_t *data, struct err *err)
 {
 	struct core *c = arg;
 	const struct extent_ref *ref = &c->extents.refs[piece->tag];
+	size_t i = piece->tag;
+	int r;
 
 	if (extent_hash(data, piece->len) != ref->extent->hash)
 		return err_set(err, -EBADMSG,
@@ -395,11 +416,10 @@ static int on_piece(void *arg, const struct read_piece *piece,
 			       ": the checksum is wrong",
 			       c->blocks.part->streams[ref->extent->stream]->name,
 			       ref->extent->address);
-	return ref->pid ? write_memory(
-				  c, ref->start,
-				  data + (ref->start - ref->extent->address),
-				  ref->end - ref->start, err)
-			: write_object(c, ref, data, err);
+	do
+		r = write_ref(c, &c->extents.refs[i++], data, err);
+	while (r == 0 && is_next_part(&c->extents, i));
+	return r;
 }
 
 static bool is_mapped(const struct core *c, uint32_t object)
@@ -441,7 +461,7 @@ static int copy_pages(struct core *c, struct reader *reader, bool own,
 		else if (ref->object != object)
 			wanted = is_mapped(c, ref->object);
 		object = ref->object;
-		if (wanted)
+		if (wanted && !is_next_part(list, i))
 			pieces[n++] = (struct read_piece){
 				.stream = ref->extent->stream - 1,
 				.len = ref->extent->pages * IMAGE_PAGE,

@@ -27,33 +27,95 @@ static uint64_t bytes_of(const Extent *x)
 	return (uint64_t)x->pages * IMAGE_PAGE;
 }
 
+/* Room for the refs of all extents of a record. */
+static size_t count_refs(const PagesRecord *p)
+{
+	size_t count = 0;
+
+	for (size_t k = 0; k < p->n_extents; k++)
+		count += p->extents[k]->n_parts ? p->extents[k]->n_parts / 2
+						: 1;
+	return count;
+}
+
+static int bad_parts(const Extent *x, struct err *err)
+{
+	return err_set(err, -EBADMSG,
+		       "extent 0x%" PRIx64 ", %u pages: its parts are none of "
+		       "it",
+		       x->address, x->pages);
+}
+
+/* Each lies behind the one before, not touching it, and all in the run. */
+static int add_parts(struct extent_list *list, const PagesRecord *p,
+		     const Extent *x, struct err *err)
+{
+	uint64_t at = 0;
+
+	if (x->n_parts % 2)
+		return bad_parts(x, err);
+	for (size_t i = 0; i < x->n_parts; i += 2) {
+		uint64_t start = at + x->parts[i];
+
+		at = start + x->parts[i + 1];
+		if ((i && !x->parts[i]) || at == start || at > x->pages)
+			return bad_parts(x, err);
+		list->refs[list->count++] = (struct extent_ref){
+			.extent = x,
+			.pid = p->pid,
+			.object = p->object,
+			.start = x->address + start * IMAGE_PAGE,
+			.end = x->address + at * IMAGE_PAGE,
+		};
+	}
+	return 0;
+}
+
+static int add_record(struct extent_list *list, const PagesRecord *p,
+		      struct err *err)
+{
+	int r = 0;
+
+	for (size_t k = 0; k < p->n_extents && r == 0; k++) {
+		const Extent *x = p->extents[k];
+
+		list->extents++;
+		if (x->n_parts)
+			r = add_parts(list, p, x, err);
+		else
+			list->refs[list->count++] = (struct extent_ref){
+				.extent = x,
+				.pid = p->pid,
+				.object = p->object,
+				.start = x->address,
+				.end = x->address + bytes_of(x),
+			};
+	}
+	return r;
+}
+
 int extents_collect(const struct meta *meta, struct extent_list *ret,
 		    struct err *err)
 {
 	struct extent_list list = { 0 };
-	size_t i, k, count = 0;
+	size_t i, count = 0;
+	int r = 0;
 
 	for (i = 0; i < meta->count; i++)
 		if (meta->entries[i].tag == TAG_PAGES)
-			count += ((PagesRecord *)meta->entries[i].msg)
-					 ->n_extents;
+			count += count_refs(
+				(const PagesRecord *)meta->entries[i].msg);
 	list.refs = calloc(count ? count : 1, sizeof(*list.refs));
 	if (!list.refs)
 		return err_num(err, ENOMEM, "%zu extents", count);
-	for (i = 0; i < meta->count; i++) {
-		const PagesRecord *p =
-			(const PagesRecord *)meta->entries[i].msg;
-
-		if (meta->entries[i].tag != TAG_PAGES)
-			continue;
-		for (k = 0; k < p->n_extents; k++) {
-			const Extent *x = p->extents[k];
-
-			list.refs[list.count++] =
-				(struct extent_ref){ x, p->pid, p->object,
-						     x->address,
-						     x->address + bytes_of(x) };
-		}
+	for (i = 0; i < meta->count && r == 0; i++)
+		if (meta->entries[i].tag == TAG_PAGES)
+			r = add_record(
+				&list,
+				(const PagesRecord *)meta->entries[i].msg, err);
+	if (r < 0) {
+		free(list.refs);
+		return r;
 	}
 	list.room = list.count;
 	*ret = list;
@@ -67,11 +129,16 @@ static int compare(uint64_t a, uint64_t b)
 
 static int by_place(const void *a, const void *b)
 {
-	const Extent *x = ((const struct extent_ref *)a)->extent;
-	const Extent *y = ((const struct extent_ref *)b)->extent;
+	const struct extent_ref *v = a, *w = b;
+	const Extent *x = v->extent, *y = w->extent;
 
-	return x->stream != y->stream ? compare(x->stream, y->stream)
-				      : compare(x->offset, y->offset);
+	if (x->stream != y->stream)
+		return compare(x->stream, y->stream);
+	if (x->offset != y->offset)
+		return compare(x->offset, y->offset);
+	/* In a borrowed stream two may be at one place. */
+	return x != y ? compare((uintptr_t)x, (uintptr_t)y)
+		      : compare(v->start, w->start);
 }
 
 static int compare_owner(int32_t pid_a, uint32_t object_a, int32_t pid_b,
@@ -87,7 +154,7 @@ static int by_owner(const void *a, const void *b)
 	const struct extent_ref *x = a, *y = b;
 	int c = compare_owner(x->pid, x->object, y->pid, y->object);
 
-	return c ? c : compare(x->extent->address, y->extent->address);
+	return c ? c : compare(x->start, y->start);
 }
 
 static int by_room(const void *a, const void *b)
@@ -122,6 +189,11 @@ static int bad(const struct extent_ref *ref, const char *what, struct err *err)
 		       x->address, x->pages, x->offset, x->stream, what);
 }
 
+static bool is_borrowed(const struct blocks *blocks, size_t stream)
+{
+	return blocks->part->streams[stream]->has_borrowed_from;
+}
+
 static int check_alone(const struct blocks *blocks,
 		       const struct extent_ref *ref, struct err *err)
 {
@@ -141,13 +213,18 @@ static int check_alone(const struct blocks *blocks,
 	length = blocks_length(blocks, x->stream);
 	if (x->offset > length || bytes_of(x) > length - x->offset)
 		return bad(ref, "it goes beyond the end of the stream", err);
+	if (x->n_parts && (!ref->pid || !is_borrowed(blocks, x->stream)))
+		return bad(ref, "only what a process borrows has parts", err);
 	end = blocks_end(blocks, x->stream, x->offset);
 	if (bytes_of(x) > end - x->offset)
 		return bad(ref, "it goes beyond the end of its block", err);
 	return 0;
 }
 
-/* Sorted by place: each begins where the one before ended. */
+/*
+ * Sorted by place: each begins where the one before ended.  What others have
+ * left of a borrowed stream may be anywhere in it.
+ */
 static int check_tiling(const struct blocks *blocks,
 			const struct extent_list *list, struct err *err)
 {
@@ -162,6 +239,8 @@ static int check_tiling(const struct blocks *blocks,
 
 			if (ref->extent->stream != k)
 				break;
+			if (is_borrowed(blocks, k))
+				continue;
 			if (ref->extent->offset != end)
 				return bad(ref,
 					   "it overlaps the one before, or "
@@ -169,7 +248,7 @@ static int check_tiling(const struct blocks *blocks,
 					   err);
 			end += bytes_of(ref->extent);
 		}
-		if (end != blocks_length(blocks, k))
+		if (!is_borrowed(blocks, k) && end != blocks_length(blocks, k))
 			return err_set(err, -EBADMSG,
 				       "%s: extents end at %" PRIu64
 				       ", it has %" PRIu64 " bytes",
@@ -260,15 +339,14 @@ static int check_owners(const struct extent_list *list,
 
 	for (i = 0; i < list->count; i++) {
 		const struct extent_ref *ref = &list->refs[i];
-		uint64_t at = ref->extent->address;
-		uint64_t end = at + bytes_of(ref->extent);
+		uint64_t at = ref->start, end = ref->end;
 
 		if (i && by_owner(ref - 1, ref) >= 0)
 			return bad(ref, "its place is taken twice", err);
 		if (i &&
 		    !compare_owner(ref[-1].pid, ref[-1].object, ref->pid,
 				   ref->object) &&
-		    ref[-1].extent->address + bytes_of(ref[-1].extent) > at)
+		    ref[-1].end > at)
 			return bad(ref, "it overlaps another", err);
 		for (; k < rooms->count && at < end; k++) {
 			const struct room *room = &rooms->rooms[k];

@@ -11,19 +11,24 @@ struct extent_ref {
 	const Extent *extent;
 	int32_t pid;
 	uint32_t object;
-	uint64_t start, end; /* what of it: all, but in cow_resolve */
+	uint64_t start, end; /* what of it: all, a part of a borrowed one, or
+				what cow_resolve says */
 };
 
 struct extent_list {
 	struct extent_ref *refs;
 	size_t count, room;
+	size_t extents; /* of the records */
 };
 
-/* All extents of a part in the order of the records; owned: free refs. */
+/*
+ * All extents of a part in the order of the records, one with parts as often as
+ * it has any; owned: free refs.  -EBADMSG: parts that are none.
+ */
 int extents_collect(const struct meta *meta, struct extent_list *ret,
 		    struct err *err);
 
-/* By stream and offset: as they lie in storage. */
+/* By stream and offset: as they lie in storage; parts of one side by side. */
 void extents_sort_by_place(struct extent_list *list);
 
 /*

@@ -237,11 +237,6 @@ static int add_span(struct counting *c, const struct span *span,
 	return 0;
 }
 
-static uint64_t end_of(const Extent *x)
-{
-	return x->address + (uint64_t)x->pages * IMAGE_PAGE;
-}
-
 /* The first extent of an owner that ends behind an address; or count. */
 static size_t first_extent(const struct counting *c, const struct span *in)
 {
@@ -251,7 +246,7 @@ static size_t first_extent(const struct counting *c, const struct span *in)
 		size_t middle = low + (high - low) / 2;
 		const struct extent_ref *x = &c->extents.refs[middle];
 
-		if (compare_place(x->pid, x->object, end_of(x->extent) - 1,
+		if (compare_place(x->pid, x->object, x->end - 1,
 				  in->pid, in->object, in->start) < 0)
 			low = middle + 1;
 		else
@@ -272,13 +267,12 @@ static int add_contents(struct counting *c, const struct span *in,
 		struct span span = *in;
 
 		if (x->pid != in->pid || x->object != in->object ||
-		    x->extent->address >= in->end)
+		    x->start >= in->end)
 			break;
-		if (x->extent->address > in->start)
-			span.start = x->extent->address & ~(in->page - 1);
-		if (end_of(x->extent) < in->end)
-			span.end = (end_of(x->extent) + in->page - 1) &
-				   ~(in->page - 1);
+		if (x->start > in->start)
+			span.start = x->start & ~(in->page - 1);
+		if (x->end < in->end)
+			span.end = (x->end + in->page - 1) & ~(in->page - 1);
 		r = add_span(c, &span, err);
 	}
 	return r;

@@ -13,7 +13,8 @@
 
 /* Features of images that this version can restore; none so far. */
 static const char *const known_features[] = { SNAPSHOT_TERMINAL,
-					      SNAPSHOT_UPROBES, NULL };
+					      SNAPSHOT_UPROBES,
+					      SNAPSHOT_INCREMENTAL, NULL };
 
 static bool is_known(const char *feature)
 {
@@ -41,6 +42,35 @@ static int check_stream(const StreamEntry *s, bool meta, struct err *err)
 			       "%s: length %llu: not whole pages", s->name,
 			       (unsigned long long)s->length);
 	return 0;
+}
+
+/* Whoever does not know them reads other pages than were meant. */
+static int check_borrowed(const ManifestRecord *m, struct err *err)
+{
+	bool named = false, borrowed = false;
+	size_t i, k;
+
+	for (i = 0; i < m->n_features; i++)
+		named |= !strcmp(m->features[i], SNAPSHOT_INCREMENTAL);
+	for (i = 0; i < m->n_parts; i++)
+		for (k = 0; k < m->parts[i]->n_streams; k++) {
+			const StreamEntry *s = m->parts[i]->streams[k];
+
+			if (!s->has_borrowed_from)
+				continue;
+			borrowed = true;
+			if (k == 0 || !s->borrowed_from ||
+			    s->borrowed_from >= m->generation)
+				return err_set(err, -EBADMSG,
+					       "%s: borrowed from generation "
+					       "%u",
+					       s->name, s->borrowed_from);
+		}
+	return borrowed == named ? 0
+				 : err_set(err, -EBADMSG,
+					   "streams are%s borrowed, the "
+					   "features say otherwise",
+					   borrowed ? "" : " not");
 }
 
 static int by_text(const void *a, const void *b)
@@ -106,7 +136,8 @@ static int check_parts(const ManifestRecord *m, struct err *err)
 						p->node, k);
 		}
 	}
-	return check_names(m, err);
+	r = check_borrowed(m, err);
+	return r < 0 ? r : check_names(m, err);
 }
 
 static int check_manifest(const ManifestRecord *m, struct err *err)

@@ -57,6 +57,14 @@ static void print_path(FILE *out, const ProtobufCBinaryData *path)
 		      out);
 }
 
+static void print_stream(FILE *out, const StreamEntry *s)
+{
+	fprintf(out, "  %-24s %" PRIu64 " bytes", s->name, s->length);
+	if (s->has_borrowed_from)
+		fprintf(out, ", of generation %u", s->borrowed_from);
+	fputc('\n', out);
+}
+
 static void print_manifest(FILE *out, const ManifestRecord *m)
 {
 	size_t i, k;
@@ -78,6 +86,10 @@ static void print_manifest(FILE *out, const ManifestRecord *m)
 	if (m->has_page_bytes) {
 		fputs("Memory:     ", out);
 		print_bytes(out, m->page_bytes);
+		if (m->has_borrowed_bytes) {
+			fputs(", of which earlier ones had ", out);
+			print_bytes(out, m->borrowed_bytes);
+		}
 		fputc('\n', out);
 	}
 	fprintf(out, "Made by:    jobcr %s, format %u\n", m->jobcr_version,
@@ -85,9 +97,7 @@ static void print_manifest(FILE *out, const ManifestRecord *m)
 	for (i = 0; i < m->n_parts; i++) {
 		fprintf(out, "Node:       %s\n", m->parts[i]->node);
 		for (k = 0; k < m->parts[i]->n_streams; k++)
-			fprintf(out, "  %-24s %" PRIu64 " bytes\n",
-				m->parts[i]->streams[k]->name,
-				m->parts[i]->streams[k]->length);
+			print_stream(out, m->parts[i]->streams[k]);
 	}
 }
 

@@ -29,6 +29,7 @@ void digest_free(struct digest *d);
 /* Features that a manifest may name. */
 #define SNAPSHOT_TERMINAL "terminal" /* the job had one of its own */
 #define SNAPSHOT_UPROBES  "uprobes"  /* ... breakpoints of a tracer */
+#define SNAPSHOT_INCREMENTAL "incremental" /* streams are borrowed */
 
 /*
  * Read and check the manifest in dir_fd.  -ENOENT: no snapshot here;
@@ -71,8 +72,8 @@ void meta_done(struct meta *meta);
 /*
  * What must hold between records: the part's record first and its end last,
  * ids exist and are unique, mappings ascend, every extent lies in its stream
- * and its owner, none overlap in one owner, and the extents of a stream
- * follow each other without a gap to its very end.  -EBADMSG.
+ * and its owner, none overlap in one owner, and the extents of a stream that
+ * is not borrowed follow each other without a gap to its very end.  -EBADMSG.
  */
 int snapshot_check_meta(const PartEntry *part, const struct meta *meta,
 			struct err *err);

@@ -82,20 +82,22 @@ static int read_pages(struct reader *reader, const struct blocks *blocks,
 	struct hash_check check = { blocks->part, list };
 	auto_free struct read_piece *pieces =
 		calloc(list->count ? list->count : 1, sizeof(*pieces));
-	size_t i;
+	size_t i, n = 0;
 
 	if (!pieces)
 		return err_num(err, ENOMEM, "%zu extents", list->count);
 	for (i = 0; i < list->count; i++) {
 		const Extent *x = list->refs[i].extent;
 
-		pieces[i] = (struct read_piece){ .stream = x->stream - 1,
-						 .len = x->pages * IMAGE_PAGE,
-						 .offset = x->offset,
-						 .tag = i };
+		/* Another part of the same. */
+		if (i && x == list->refs[i - 1].extent)
+			continue;
+		pieces[n++] = (struct read_piece){ .stream = x->stream - 1,
+						   .len = x->pages * IMAGE_PAGE,
+						   .offset = x->offset,
+						   .tag = i };
 	}
-	return blocks_read(reader, blocks, pieces, list->count, check_hash,
-			   &check, err);
+	return blocks_read(reader, blocks, pieces, n, check_hash, &check, err);
 }
 
 /* Few pages need few buffers: taking them costs more than reading. */

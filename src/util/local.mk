@@ -32,5 +32,7 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/queue_copy.h \
 	%D%/spans.c \
 	%D%/spans.h \
+	%D%/watches.c \
+	%D%/watches.h \
 	%D%/tty_input.c \
 	%D%/tty_input.h

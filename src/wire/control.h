@@ -63,6 +63,9 @@ enum control_op {
 			     util/pty_copy.h says */
 	CONTROL_QUEUE,    /* the same with a POSIX message queue of the job;
 			     util/queue_copy.h */
+	CONTROL_KEEP,     /* with a descriptor: to be kept, in the place of the
+			     one before.  Without: it comes with the reply, and
+			     is not kept any more; -ENOENT: there is none */
 };
 
 struct control_request {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "operation/aside.h"
+#include "storage/bucket.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "wire/record.h"
@@ -208,6 +210,8 @@ static void fill_outcome(const struct work *w,
 	o->frozen_ns = res->frozen_ns;
 	o->total_ns = res->total_ns;
 	o->page_bytes = res->page_bytes;
+	o->has_borrowed_bytes = res->borrowed_bytes != 0;
+	o->borrowed_bytes = res->borrowed_bytes;
 	o->pages_ns = res->pages_ns;
 	o->tasks = res->tasks;
 	o->threads = res->threads;
@@ -245,6 +249,30 @@ static const char **list_of(char **strings, size_t count)
 	return list;
 }
 
+static int open_bandwidth(const WorkerRequest *req, struct bucket **ret,
+			  struct err *err)
+{
+	char path[512];
+
+	if (!req->has_max_bandwidth || !req->run_dir)
+		return 0;
+	(void)snprintf(path, sizeof(path), "%s/bandwidth", req->run_dir);
+	return bucket_open(path, req->max_bandwidth, ret, err);
+}
+
+/* Where the snapshot is that the watches speak of; -1: nowhere. */
+static int open_base(const struct work *w)
+{
+	struct err unused;
+	int fd;
+
+	if (w->job_fd < 0 || !w->watches.count ||
+	    store_open(w->job_fd, w->watches.generation, &w->owner, &fd,
+		       &unused) < 0)
+		return -1;
+	return fd;
+}
+
 static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 {
 	const WorkerRequest *req = w->req;
@@ -252,8 +280,14 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 	struct refusals no = { 0 };
 	auto_free const char **carry = list_of(req->carry, req->n_carry);
 	auto_free const char **local = list_of(req->local, req->n_local);
+	auto_close int base_fd = open_base(w);
 	struct outputs out;
 	struct checkpoint_args args = {
+		.watches = w->watches_kept ? &w->watches : NULL,
+		.base_fd = base_fd,
+		/* Elsewhere than in the store nobody borrows from it. */
+		.watch = w->job_fd >= 0 ? (enum engine_watch)req->watch
+					: ENGINE_WATCH_NONE,
 		.job_id = req->job_id,
 		.node = req->node,
 		.cluster = req->cluster,
@@ -305,15 +339,31 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 
 	if (!carry || !local)
 		return err_num(err, ENOMEM, "checkpoint");
+	r = open_bandwidth(req, &args.bandwidth, err);
+	if (r < 0)
+		return r;
 	find_outputs(w, &out);
 	args.stdio = out.paths;
 	r = only_look(w) ? checkpoint_look(&args, &no, err)
 			 : checkpoint_run(&args, &res, &no, err);
+	bucket_free(args.bandwidth);
 	if (r == 0)
 		fill_outcome(w, &res, reply->outcome);
 	other = no.count ? fill_refusals(&no, reply, err) : 0;
 	refusals_done(&no);
 	return r < 0 ? r : other;
+}
+
+/* What was written is gone again by then. */
+static void say_no_room(const struct work *w, int r, struct err *err)
+{
+	const struct err cause = *err;
+
+	(void)err_set(err, r,
+		      "no room in %s: %s: make room, or raise the quota of "
+		      "uid %u; jobcr delete removes snapshots that nobody needs",
+		      w->req->dir ? w->req->dir : w->req->store, cause.text,
+		      w->req->uid);
 }
 
 int work_checkpoint(struct work *w, Reply *reply, struct err *err)
@@ -333,17 +383,24 @@ int work_checkpoint(struct work *w, Reply *reply, struct err *err)
 			r = work_control(w, CONTROL_HOLD, 0, 0, &control, NULL,
 					 err);
 	}
-	if (r == 0 && only_look(w))
-		return run_engine(w, -1, reply, err);
+	if (r == 0)
+		work_take_watches(w);
+	if (r == 0 && only_look(w)) {
+		r = run_engine(w, -1, reply, err);
+		work_give_watches(w);
+		return r;
+	}
 	if (r == 0)
 		r = open_store(w, &dir_fd, err);
-	if (r < 0)
-		return r;
 	w->dir_fd = dir_fd;
-	r = run_engine(w, dir_fd, reply, err);
+	if (r == 0)
+		r = run_engine(w, dir_fd, reply, err);
+	if (!reply->outcome->killed)
+		work_give_watches(w);
 	if (r == -ENOSPC || r == -EDQUOT)
-		(void)err_wrap(err, r, "no room in %s",
-			       w->req->dir ? w->req->dir : w->req->store);
+		say_no_room(w, r, err);
+	if (dir_fd < 0)
+		return r;
 	if (w->job_fd < 0)
 		return r;
 	if (r < 0)

@@ -11,6 +11,7 @@ jobcr_worker_SOURCES = \
 	%D%/shelter.c \
 	%D%/talk.c \
 	%D%/terminal.c \
+	%D%/watches.c \
 	%D%/worker.h
 jobcr_worker_LDADD = \
 	src/operation/liboperation.a \

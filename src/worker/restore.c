@@ -178,6 +178,12 @@ static int tell_running(struct work *w, const struct restart_result *res,
 	return control_call(w->control_fd, &req, &reply, NULL, err);
 }
 
+/* Later snapshots borrow from it only where they are put beside it. */
+static bool may_watch(const struct work *w)
+{
+	return !w->req->dir && !w->req->source && w->req->has_watch;
+}
+
 static int run_engine(struct work *w, int dir_fd, const int *stdio,
 		      Reply *reply, struct err *err)
 {
@@ -192,6 +198,8 @@ static int run_engine(struct work *w, int dir_fd, const int *stdio,
 			w->req->has_allow_uprobes && w->req->allow_uprobes,
 		.files = w->req->files,
 		.generation = w->generation,
+		.watches = may_watch(w) ? &w->watches : NULL,
+		.watch = w->req->watch,
 		.maps = w->req->map,
 		.nmaps = w->req->n_map,
 		.addresses = w->req->address,
@@ -207,8 +215,12 @@ static int run_engine(struct work *w, int dir_fd, const int *stdio,
 	};
 	int r = restart_run(&args, &res, err);
 
-	if (r < 0)
+	if (r < 0) {
+		watches_done(&w->watches);
 		return r;
+	}
+	w->watches_kept = true;
+	work_give_watches(w);
 	r = tell_running(w, &res, err);
 	if (r == 0)
 		fill_outcome(w, &res, reply->outcome);

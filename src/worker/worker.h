@@ -9,6 +9,7 @@
 #include "storage/as_user.h"
 #include "storage/lease.h"
 #include "util/err.h"
+#include "util/watches.h"
 #include "wire/control.h"
 
 /* One operation. */
@@ -24,6 +25,8 @@ struct work {
 	int dir_fd;                   /* of the generation, borrowed; -1 */
 	struct lease lease;           /* of this run; epoch 0: it has none */
 	struct job_terminal terminal; /* -1, -1: it has none */
+	struct watches watches; /* of what the job writes */
+	bool watches_kept;      /* its supervisor keeps them for us */
 	char name[128]; /* restore: the command, as in the image */
 };
 
@@ -36,6 +39,14 @@ int work_restore(struct work *w, Reply *reply, struct err *err);
  * on as before when the parent says no, or ends.
  */
 int work_fence(struct work *w, Reply *reply, struct err *err);
+
+/*
+ * What is watched in the job, from its supervisor to us, so that nobody else
+ * has it; and back, with what has become of it.  One that does not give them
+ * back takes them with it: then the next checkpoint saves all.
+ */
+void work_take_watches(struct work *w);
+void work_give_watches(struct work *w);
 
 /*
  * The newest lease of the job must be this node's, if there is any: find_run

@@ -220,11 +220,13 @@ release "$job"
 wait_until 40 restarted "$job"
 slurm scancel "$job"
 every_slurmd CONT
+# A start that slurmd had still to do puts it aside and back once more.
 is_back() {
-	[ "$(grep -c round "$home/$job.out")" = "$rounds" ]
+	[ "$(grep -c round "$home/$job.out")" = "$rounds" ] &&
+		[ -z "$(find "$home" -name '.*jobcr*')" ]
 }
 wait_until 40 has_ended "$job" && wait_until 30 is_back
 ok $? "a job that is cancelled before it goes on has its output back" \
 	"$(ls -la "$home")"
-is "$(find "$home" -name '.*jobcr*')" "" "no file is left aside"
+
 done_testing

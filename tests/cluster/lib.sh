@@ -98,7 +98,7 @@ cluster_needs() {
 # cluster_begin [VARIABLE=VALUE...]: start one; it ends with the test.
 cluster_begin() {
 	cluster_needs
-	cluster_dir=$(mktemp -d /tmp/jobcr-cluster.XXXXXX) || exit 99
+	cluster_dir=$(mktemp -d "${CLUSTER_BELOW:-/tmp}/jobcr-cluster.XXXXXX") || exit 99
 	trap 'cluster down >/dev/null' EXIT
 	trap 'exit 99' HUP INT TERM
 	CLUSTER_QUIET=1 CLUSTER_BUILD=$top_builddir

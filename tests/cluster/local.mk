@@ -1,6 +1,8 @@
 # Real Slurm, several nodes as namespaces of this machine.  Needs root and the
 # packages that ./bootstrap installs; too slow for every "make check".
 CLUSTER_TESTS = \
+	%D%/container.t \
+	%D%/gives_way.t \
 	%D%/ipc.t \
 	%D%/rehome.t \
 	%D%/launch.t \
@@ -49,7 +51,7 @@ noinst_PROGRAMS += %D%/progress
 %C%_progress_SOURCES = %D%/progress.c
 
 EXTRA_DIST += $(CLUSTER_TESTS) %D%/cluster %D%/compute.py %D%/demo \
-	tests/soak/drain tests/soak/fence tests/soak/launch \
+	tests/soak/drain tests/soak/faults tests/soak/fence tests/soak/launch \
 	tests/soak/preempt tests/soak/timelimit \
 	%D%/lib.sh
 

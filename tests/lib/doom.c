@@ -100,3 +100,18 @@ bool doom(pid_t init_pid)
 	}
 	return false;
 }
+
+void doom_later(pid_t worker, int reached, uint64_t delay_ns)
+{
+	const struct timespec delay = {
+		.tv_sec = (time_t)(delay_ns / NSEC_PER_SEC),
+		.tv_nsec = (long)(delay_ns % NSEC_PER_SEC),
+	};
+	char c;
+
+	/* End of file: it was done before. */
+	if (read(reached, &c, 1) != 1)
+		return;
+	nanosleep(&delay, NULL);
+	kill(worker, SIGKILL);
+}

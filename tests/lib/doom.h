@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Processes in the pid namespace of init_pid, but for itself. */
@@ -14,5 +15,8 @@ size_t doom_count(pid_t init_pid);
  * within ten seconds (a zombie is).
  */
 bool doom(pid_t init_pid);
+
+/* Kill a worker, so long after it has said that it is where it is to die. */
+void doom_later(pid_t worker, int reached, uint64_t delay_ns);
 
 #endif

@@ -3,6 +3,7 @@
 #include "clocks.h"
 #include "doom.h"
 #include "drive_pty.h"
+#include "drive_watch.h"
 #include "outcome.h"
 
 #include <errno.h>
@@ -35,6 +36,9 @@ struct drive_job {
 	struct drive_place place;
 	pid_t supervisor, init_pid, root_pid;
 	int sock, pty_sock;
+	int kept; /* a socket with watches; -1: none */
+	char base[300];
+	uint32_t generation; /* of what is in base */
 };
 
 enum op { OP_START, OP_SET_TIME, OP_SPAWN, OP_RUNNING, OP_STATUS };
@@ -343,6 +347,7 @@ static int job_new(const struct drive_place *place, char *const argv[],
 	if (!job)
 		return err_set(err, -ENOMEM, "out of memory");
 	job->place = *place;
+	job->kept = -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) < 0) {
 		free(job);
 		return err_sys(err, "socketpair");
@@ -401,6 +406,7 @@ struct worker {
 	int die_phase; /* -1: never */
 	uint64_t die_delay;
 	int reached; /* written when die_phase begins */
+	int keep;    /* watches go there */
 };
 
 static void worker_phase(void *arg, enum engine_phase phase)
@@ -484,9 +490,27 @@ void drive_compress(enum pack_policy policy)
 	compression = policy;
 }
 
+static void (*before_publish)(void);
+
+void drive_before_publish(void (*hook)(void))
+{
+	before_publish = hook;
+}
+
+static int may_publish(void *arg, struct err *err)
+{
+	(void)arg;
+	(void)err;
+	if (before_publish)
+		before_publish();
+	return 0;
+}
+
 static void run_checkpoint(struct worker *w, const struct user_id *owner)
 {
 	struct refusals no = { 0 };
+	struct watches watches;
+	int base_fd = drive_watch_take(w->job->kept, w->job->base, &watches);
 	struct checkpoint_args args = {
 		.job_id = "local-1",
 		.node = "test",
@@ -494,13 +518,17 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 		.cause = "request",
 		.init_pid = w->job->init_pid,
 		.root_pid = w->job->root_pid,
-		.generation = 1,
+		.generation = w->job->generation + 1,
+		.watches = &watches,
+		.watch = drive_watch_mode(),
+		.base_fd = base_fd,
 		.job_fd = -1,
 		.dir_fd = w->dir_fd,
 		.owner = owner,
 		.local = w->job->place.local,
 		.local_bytes = 1ull << 30,
 		.phase = worker_phase,
+		.may_publish = may_publish,
 		.compression = compression,
 		.pause = w->doomed    ? ENGINE_PAUSE_PIN
 			 : w->shelter ? ENGINE_PAUSE_STOP
@@ -517,12 +545,17 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 		checkpoint_run(&args, &w->out->checkpoint, &no, &w->out->err);
 	outcome_findings(w->out, &no);
 	refusals_done(&no);
+	drive_watch_give(w->keep, &watches);
 }
 
 static void run_restart(struct worker *w, const struct user_id *owner)
 {
+	struct watches watches = { 0 };
 	struct restart_args args = {
 		.job_id = "local-1",
+		.generation = w->job->generation,
+		.watches = &watches,
+		.watch = drive_watch_mode(),
 		.dir_fd = w->dir_fd,
 		.owner = owner,
 		.init_pid = w->job->init_pid,
@@ -535,6 +568,7 @@ static void run_restart(struct worker *w, const struct user_id *owner)
 	};
 
 	w->out->result = restart_run(&args, &w->out->restart, &w->out->err);
+	drive_watch_give(w->keep, &watches);
 }
 
 static void worker_main(struct worker *w, int results)
@@ -559,42 +593,35 @@ static void worker_main(struct worker *w, int results)
 	_exit(0);
 }
 
-static void kill_at_phase(const struct worker *w, pid_t pid, int reached)
-{
-	struct timespec delay = {
-		.tv_sec = (time_t)(w->die_delay / NSEC_PER_SEC),
-		.tv_nsec = (long)(w->die_delay % NSEC_PER_SEC),
-	};
-	char c;
-
-	/* End of file: the worker was done before. */
-	if (read(reached, &c, 1) != 1)
-		return;
-	nanosleep(&delay, NULL);
-	kill(pid, SIGKILL);
-}
-
 static int run_worker(struct worker *w)
 {
-	int results[2], reached[2];
+	int results[2], reached[2], keep[2];
 	pid_t pid;
 	int r;
 
 	memset(w->out, 0, sizeof(*w->out));
 	if (pipe2(results, O_CLOEXEC) < 0 || pipe2(reached, O_CLOEXEC) < 0)
 		return err_sys(&w->out->err, "pipe");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, keep) < 0)
+		return err_sys(&w->out->err, "socketpair");
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
 		close(results[0]);
 		close(reached[0]);
+		close(keep[0]);
 		w->reached = reached[1];
+		w->keep = keep[1];
 		worker_main(w, results[1]);
 	}
 	close(results[1]);
 	close(reached[1]);
+	close(keep[1]);
+	if (w->job->kept >= 0)
+		close(w->job->kept);
+	w->job->kept = keep[0];
 	if (w->die_phase >= 0)
-		kill_at_phase(w, pid, reached[0]);
+		doom_later(pid, reached[0], w->die_delay);
 	r = outcome_collect(pid, results[0], w->out);
 	if (r == -ECHILD && w->die_phase >= 0)
 		r = -ECANCELED;
@@ -620,6 +647,7 @@ static int checkpoint(struct drive_job *job, const char *dir, struct worker *w,
 		      struct drive_outcome *ret)
 {
 	auto_close int fd = make_dir(job, dir, &ret->err);
+	int r;
 
 	w->job = job;
 	w->out = ret;
@@ -629,7 +657,12 @@ static int checkpoint(struct drive_job *job, const char *dir, struct worker *w,
 		ret->result = fd;
 		return fd;
 	}
-	return run_worker(w);
+	r = run_worker(w);
+	if (r == 0) {
+		snprintf(job->base, sizeof(job->base), "%s", dir);
+		job->generation++;
+	}
+	return r;
 }
 
 int drive_checkpoint(struct drive_job *job, const char *dir, bool kill,
@@ -684,6 +717,8 @@ int drive_restore(const struct drive_place *place, const char *dir,
 	r = job_new(place, NULL, NULL, &w.job, &outcome->err);
 	if (r < 0)
 		return outcome->result = r;
+	w.job->generation = drive_watch_generation(fd);
+	snprintf(w.job->base, sizeof(w.job->base), "%s", dir);
 	r = run_worker(&w);
 	if (r == 0) {
 		r = ask(w.job->sock, OP_RUNNING, outcome->restart.root_ns_pid,
@@ -770,6 +805,8 @@ void drive_end(struct drive_job *job)
 		kill(job->init_pid, SIGKILL);
 	close(job->sock);
 	close(job->pty_sock);
+	if (job->kept >= 0)
+		close(job->kept);
 	if (job->supervisor > 0) {
 		kill(job->supervisor, SIGKILL);
 		waitpid(job->supervisor, &status, 0);

@@ -55,6 +55,15 @@ struct drive_outcome {
 /* Of the snapshots that follow; PACK_AUTO at first. */
 void drive_compress(enum pack_policy compression);
 
+/* Called in the worker of the snapshots that follow; NULL: no more. */
+void drive_before_publish(void (*hook)(void));
+
+/*
+ * Of all that follow: what jobs write is watched from a checkpoint on that they
+ * survive, and from a restore on, and not saved again.
+ */
+void drive_watch(bool on);
+
 /*
  * Snapshot into directory dir, made here for the job's user.  kill: the tree
  * dies after the publish.  Returns the engine's result.

@@ -13,7 +13,9 @@
  * where the allocation is of another CPU), kernel (only when asked for, and of
  * vdso victims: came from a kernel with another vDSO), kernels (the same, then
  * back, and once more there), often (only when asked for: checkpointed
- * SNAPSHOTS times in a row, goes on).  -H: in the test's own IPC namespace.
+ * SNAPSHOTS times in a row, goes on), incremental (only when asked for: twice
+ * a chain of snapshots each of which saves what was written since the one
+ * before, the last of them restored).  -H: in the test's own IPC namespace.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,6 +40,7 @@
 
 #define NOBODY     65534
 #define PATIENCE   (60 * NSEC_PER_SEC)
+#define CHAIN      4u
 #define NODE_CLOCK (123456789 * (int64_t)NSEC_PER_SEC)
 
 struct round {
@@ -223,12 +226,16 @@ static bool checkpoint(struct round *r, bool kill)
 		log_outcome(o);
 	} else
 		diag("%u processes, %u threads: stood still %.1f ms of %.1f "
-		     "ms, pinned at %.1f ms %s",
+		     "ms, pinned at %.1f ms %s; %llu KiB, %llu of them "
+		     "borrowed %s",
 		     o->checkpoint.tasks, o->checkpoint.threads,
 		     (double)o->checkpoint.frozen_ns / 1e6,
 		     (double)o->checkpoint.total_ns / 1e6,
 		     (double)o->checkpoint.pinned_ns / 1e6,
-		     o->checkpoint.not_pinned);
+		     o->checkpoint.not_pinned,
+		     (unsigned long long)o->checkpoint.page_bytes >> 10,
+		     (unsigned long long)o->checkpoint.borrowed_bytes >> 10,
+		     o->checkpoint.not_borrowed);
 	free(o);
 	return good;
 }
@@ -296,6 +303,14 @@ static bool whole_or_none(struct round *r, const char *path)
 		return failed(r, "half a snapshot has a manifest: %s",
 			      err.text);
 	return true;
+}
+
+static bool whole(struct round *r)
+{
+	char path[300];
+
+	image_dir(r, path);
+	return whole_or_none(r, path);
 }
 
 /*
@@ -366,6 +381,19 @@ static bool often(struct round *r)
 	return true;
 }
 
+static bool chain(struct round *r)
+{
+	const struct timespec nap = { .tv_nsec = 5000000 };
+
+	for (unsigned int i = 0; i < CHAIN; i++) {
+		if (!checkpoint(r, false))
+			return false;
+		/* Whatever it does meanwhile, there is some of it. */
+		nanosleep(&nap, NULL);
+	}
+	return checkpoint(r, true) && whole(r) && restore(r);
+}
+
 static bool disturb(struct round *r)
 {
 	if (strcmp(r->mode, "none") == 0)
@@ -377,6 +405,8 @@ static bool disturb(struct round *r)
 		return checkpoint(r, false) && checkpoint(r, false);
 	if (strcmp(r->mode, "often") == 0)
 		return often(r);
+	if (strcmp(r->mode, "incremental") == 0)
+		return chain(r) && chain(r);
 	if (!checkpoint(r, true) || !restore(r))
 		return false;
 	if (strcmp(r->mode, "twice") == 0)
@@ -495,6 +525,7 @@ static void run_round(char **argv, const char *user, const char *mode,
 	drive_compress(strcmp(mode, "packed") != 0 ? PACK_AUTO
 		       : r->place.uid              ? PACK_ZSTD
 						   : PACK_LZ4);
+	drive_watch(strcmp(mode, "incremental") == 0);
 	run(r);
 	free(r);
 }
@@ -502,7 +533,7 @@ static void run_round(char **argv, const char *user, const char *mode,
 /* Modes that not every victim has something to say about. */
 static void add_modes(const char *victim, const char **modes, size_t m)
 {
-	static const char *const memory[] = { "cow",    "ghost",   "huge",
+	static const char *const memory[] = { "cow",    "ghost",   "huge",  "many",
 					      "layouts", "mapped_file", "memfd",
 					      "merged", "shmem",   "sysv_shm",
 					      "vma" };

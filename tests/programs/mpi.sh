@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # mpi.sh STARTER PROGRAM [tcp]: four ranks on one node, by what starts them;
 # they speak over shared memory or, as if they were on many, over TCP.
-starter=$1 program=$2 rounds=150
+starter=$1 program=$2 rounds=150 leave=
 case $starter in
 *openmpi)
 	# Its ranks let others run while they wait.
@@ -15,7 +15,10 @@ openmpi-tcp)
 	set -- --oversubscribe --mca btl self,tcp --mca btl_tcp_if_include lo
 	;;
 mpich-tcp)
-	set -- -genv MPIR_CVAR_NOLOCAL 1 -genv UCX_TLS tcp,self
+	# Undisturbed, too, UCX over TCP often hangs in MPI_Finalize.
+	set -- -disable-auto-cleanup -genv MPIR_CVAR_NOLOCAL 1 \
+		-genv UCX_TLS tcp,self
+	leave=leave
 	;;
 *) set -- ;;
 esac
@@ -24,5 +27,5 @@ esac
 mkdir tmp
 TMPDIR=$PWD/tmp
 export TMPDIR
-"$starter" "$@" -n 4 "$program" $rounds </dev/null || exit 1
+"$starter" "$@" -n 4 "$program" $rounds $leave </dev/null || exit 1
 rm -rf tmp

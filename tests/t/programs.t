@@ -98,6 +98,7 @@ run_mpi() {
 	run "$(ls -d /usr/lib/postgresql/*/bin/postgres 2>/dev/null | tail -n 1)" \
 		"$programs/postgres.sh"
 	run_mpi mpicc.mpich mpiexec.mpich
+	run_mpi mpicc.mpich mpiexec.mpich tcp
 	run_mpi mpicc.openmpi mpiexec.openmpi
 	run_mpi mpicc.openmpi mpiexec.openmpi tcp
 	run tmux "$programs/tmux.sh"

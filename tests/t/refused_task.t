@@ -11,7 +11,7 @@ if [ "$(id -u)" != 0 ]; then
 	exit 0
 fi
 {
-	for kind in filtered-undo denied-undo thread-undo; do
+	for kind in filtered-undo denied-undo thread-undo mourner; do
 		"$roundtrip" -m resume "$victim" "$kind"
 	done
 	for kind in cpuid cookie flusher landlock ldt ports undo semaphore shm msg \

@@ -7,7 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "images/tags.h"
+#include "snapshot/output.h"
+#include "snapshot/snapshot.h"
 #include "tests/lib/drive.h"
+#include "tests/lib/edit.h"
 #include "tests/lib/sample.h"
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
@@ -18,10 +22,11 @@
  * wrong, or an end is missing: an error that names the file, and not one
  * instruction of the job is run.  The job writes all the time, so that a
  * growing file would tell.  FLIPS=N in the environment: so many bits of each
- * file.
+ * file, and half as many lengths of it.
  */
 
 #define FLIPS    17
+#define OUTPUT   "test.output.0.0"
 #define PATIENCE (20 * NSEC_PER_SEC)
 
 struct damage {
@@ -73,9 +78,34 @@ static void flip(const struct damage *d, const char *name, off_t bit)
 		abort();
 }
 
-/* Refused by the file's name, and nothing of the job has run. */
+/* A copy of its output is put back by others, before the engine. */
+static bool is_output(const char *name)
+{
+	return strcmp(name, OUTPUT) == 0;
+}
+
+static bool is_found(struct damage *d, const char *name)
+{
+	struct err err = { 0 };
+	int r = snapshot_verify(d->image_fd, NULL, true, &err);
+	bool good = r < 0 && strstr(err.text, name);
+
+	if (!good)
+		diag("verify: %d %s", r, err.text);
+	if (is_output(name))
+		d->out->err = err;
+	return good;
+}
+
+/*
+ * Found and refused by the file's name, and nothing of the job has run.
+ */
 static bool is_refused(struct damage *d, const char *name)
 {
+	if (!is_found(d, name))
+		return false;
+	if (is_output(name))
+		return true;
 	struct drive_job *job = NULL;
 	off_t before = length(d->log);
 	int r = drive_restore(&d->place, d->image, &job, d->out);
@@ -89,19 +119,13 @@ static bool is_refused(struct damage *d, const char *name)
 	return good;
 }
 
-static void test_file(struct damage *d, const char *name)
+static void test_flips(struct damage *d, const char *name, off_t size,
+		       unsigned int flips)
 {
-	char path[4096];
-	const char *more = getenv("FLIPS");
-	unsigned int flips = more ? (unsigned int)atoi(more) : FLIPS;
 	unsigned int missed = 0, i;
-	struct stat st;
 
-	if (!ok(fstatat(d->image_fd, name, &st, 0) == 0 && st.st_size > 0,
-		"%s is there", name))
-		return;
 	for (i = 0; i < flips; i++) {
-		off_t bit = (st.st_size * 8 - 1) * i / (flips - 1);
+		off_t bit = (size * 8 - 1) * i / (flips - 1);
 
 		flip(d, name, bit);
 		missed += !is_refused(d, name);
@@ -109,6 +133,56 @@ static void test_file(struct damage *d, const char *name)
 	}
 	ok(!missed, "%s: each of %u wrong bits is refused: %s", name, flips,
 	   d->out->err.text);
+}
+
+/* All of the file, to be written again. */
+static uint8_t *load(const struct damage *d, const char *name, off_t size)
+{
+	auto_close int fd = openat(d->image_fd, name, O_RDONLY | O_CLOEXEC);
+	uint8_t *data = malloc((size_t)size);
+
+	if (!data || pread(fd, data, (size_t)size, 0) != size)
+		abort();
+	return data;
+}
+
+static void test_cuts(struct damage *d, const char *name, off_t size,
+		      unsigned int cuts)
+{
+	auto_close int fd = openat(d->image_fd, name, O_RDWR | O_CLOEXEC);
+	auto_free uint8_t *data = load(d, name, size);
+	unsigned int missed = 0, i;
+
+	for (i = 0; i < cuts; i++) {
+		off_t length = (size - 1) * i / (cuts - 1);
+
+		if (ftruncate(fd, length) < 0)
+			abort();
+		missed += !is_refused(d, name);
+		/* Its end is there again, and is empty. */
+		if (ftruncate(fd, size) < 0)
+			abort();
+		if (data[size - 1])
+			missed += !is_refused(d, name);
+		if (pwrite(fd, data, (size_t)size, 0) != size)
+			abort();
+	}
+	ok(!missed, "%s: each of %u lengths is refused: %s", name, cuts,
+	   d->out->err.text);
+}
+
+static void test_file(struct damage *d, const char *name)
+{
+	char path[4096];
+	const char *more = getenv("FLIPS");
+	unsigned int flips = more ? (unsigned int)atoi(more) : FLIPS;
+	struct stat st;
+
+	if (!ok(fstatat(d->image_fd, name, &st, 0) == 0 && st.st_size > 0,
+		"%s is there", name))
+		return;
+	test_flips(d, name, st.st_size, flips);
+	test_cuts(d, name, st.st_size, flips / 2);
 	snprintf(path, sizeof(path), "%s/%s", d->image, name);
 	renameat(d->image_fd, name, d->image_fd, "aside");
 	ok(is_refused(d, name), "%s: missing: %s", name, d->out->err.text);
@@ -120,7 +194,8 @@ static void test_file(struct damage *d, const char *name)
 
 static void for_each_file(struct damage *d)
 {
-	static const char *const ends[] = { "manifest", ".meta", ".pages.0" };
+	static const char *const ends[] = { "manifest", ".meta", ".pages.0",
+					    ".output.0.0" };
 	int fd = openat(d->image_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_closedir DIR *dir = fdopendir(fd);
 	unsigned int seen = 0;
@@ -137,7 +212,37 @@ static void for_each_file(struct damage *d)
 				test_file(d, names[i]);
 				seen |= 1u << k;
 			}
-	ok(seen == 7, "a manifest, a meta stream and pages were tried");
+	ok(seen == 15, "a manifest, a meta stream, pages, output were tried");
+}
+
+/* The snapshot gets what only Slurm's jobs have: a copy of their output. */
+static void add_output(void *arg, uint32_t tag, ProtobufCMessage *msg,
+		       struct edit_more *ret)
+{
+	(void)msg;
+	if (tag == TAG_PART)
+		*ret = (struct edit_more){ .tag = TAG_OUTPUT, .msg = arg };
+}
+
+static bool keep_output(struct damage *d, struct err *err)
+{
+	auto_close int fd = open(d->log, O_RDONLY | O_CLOEXEC);
+	const struct output_copy none = { .dir_fd = -1 };
+	OutputRecord rec = OUTPUT_RECORD__INIT;
+	bool done;
+
+	rec.path.data = (uint8_t *)d->log;
+	rec.path.len = strlen(d->log);
+	rec.size = (uint64_t)length(d->log);
+	rec.mode = 0600;
+	done = output_keep(fd, d->image_fd, "test.output.0", &none, &rec,
+			   err) == 0 &&
+	       snapshot_edit(d->image, add_output, &rec.base, err) == 0 &&
+	       snapshot_verify(d->image_fd, NULL, true, err) == 0;
+	while (rec.n_pieces)
+		output_piece__free_unpacked(rec.pieces[--rec.n_pieces], NULL);
+	free(rec.pieces);
+	return done;
 }
 
 static bool save_job(struct damage *d)
@@ -159,7 +264,8 @@ static bool save_job(struct damage *d)
 	drive_end(job);
 	d->image_fd = open(d->image, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return ok(r == 0 && d->image_fd >= 0, "and is saved: %s",
-		  d->out->err.text);
+		  d->out->err.text) &&
+	       ok(keep_output(d, &err), "with its output: %s", err.text);
 }
 
 static void test_whole(struct damage *d)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "storage/writer.h"
+#include "tests/lib/drive.h"
 #include "tests/lib/sample.h"
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
@@ -24,7 +26,8 @@
 /*
  * Storage that hangs while a job is frozen: the worker can be killed, and the
  * job goes on at once.  A file system in a file is frozen for that, in a
- * mount namespace of our own.
+ * mount namespace of our own: while pages are written, and by the engine when
+ * all that is left to do is to publish.
  */
 
 #define IMAGE_BYTES (64 << 20)
@@ -163,6 +166,95 @@ static void run(struct scene *s)
 	close(s->said[0]);
 }
 
+/* A job that the engine saves and ends: it writes all the time. */
+static int be_writer(void)
+{
+	for (;;) {
+		if (write(STDOUT_FILENO, ".", 1) != 1)
+			return 1;
+		usleep(1000);
+	}
+}
+
+static struct {
+	char log[128], images[128];
+	int dir_fd, hangs[2];
+} last;
+
+/* In the worker: storage hangs, and its deadline comes. */
+static void hang_now(void)
+{
+	if (ioctl(last.dir_fd, FIFREEZE, 0) < 0 ||
+	    write(last.hangs[1], "h", 1) != 1)
+		_exit(1);
+	alarm(1);
+}
+
+static bool grows(uint64_t patience)
+{
+	uint64_t deadline = clock_monotonic_ns() + patience;
+	struct stat st = { 0 };
+	off_t before;
+
+	(void)stat(last.log, &st);
+	before = st.st_size;
+	while (clock_monotonic_ns() < deadline) {
+		if (stat(last.log, &st) == 0 && st.st_size > before)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+/* While the engine's caller waits for a worker that cannot end: 0, all well. */
+static int observe(void)
+{
+	int wrong = 0;
+	char byte;
+
+	close(last.hangs[1]);
+	if (read(last.hangs[0], &byte, 1) != 1)
+		return 1;
+	wrong |= grows(NSEC_PER_SEC / 5) ? 2 : 0;
+	wrong |= grows(PATIENCE) ? 0 : 4;
+	(void)ioctl(last.dir_fd, FITHAW, 0);
+	return wrong;
+}
+
+static void publish_hangs(const char *dir, int dir_fd)
+{
+	char self[PATH_MAX] = "", *argv[] = { self, (char *)"--job", NULL };
+	char *env[] = { NULL };
+	const struct drive_place place = { .output = last.log, .cwd = dir };
+	static struct drive_outcome o;
+	struct drive_job *job = NULL;
+	struct err err = { 0 };
+	int r, status = -1;
+	pid_t observer;
+
+	(void)!readlink("/proc/self/exe", self, sizeof(self) - 1);
+	snprintf(last.log, sizeof(last.log), "%s/log", dir);
+	snprintf(last.images, sizeof(last.images), "%s/mnt/images", dir);
+	last.dir_fd = dir_fd;
+	if (!ok(drive_start(&place, argv, env, &job, &err) == 0 &&
+			grows(PATIENCE) && pipe2(last.hangs, O_CLOEXEC) == 0,
+		"a job is started: %s", err.text))
+		return;
+	observer = fork();
+	if (observer == 0)
+		_exit(observe());
+	drive_before_publish(hang_now);
+	r = drive_checkpoint(job, last.images, true, &o);
+	close(last.hangs[1]);
+	waitpid(observer, &status, 0);
+	ok(r < 0, "storage hangs when it is to be published: %s", o.err.text);
+	ok(status == 0,
+	   "the job stood still, and goes on while it hangs: %#x", status);
+	ok(grows(PATIENCE), "and when it is back");
+	drive_end(job);
+	close(last.hangs[0]);
+}
+
 /* The kernel gives up a dead process's ring a little later. */
 static bool unmount(const char *where)
 {
@@ -176,12 +268,28 @@ static bool unmount(const char *where)
 	return true;
 }
 
-int main(void)
+/* In a build tree the puppet lies three folders above this program. */
+static void find_puppet(void)
+{
+	char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	int up;
+
+	path[n > 0 ? n : 0] = '\0';
+	for (up = 0; up < 3 && strrchr(path, '/'); up++)
+		*strrchr(path, '/') = '\0';
+	setenv("JOBCR_LIBEXEC", path, 0);
+}
+
+int main(int argc, char **argv)
 {
 	struct scene s = { .dir_fd = -1 };
 	char path[64], where[128];
 	int fd;
 
+	if (argc == 2 && !strcmp(argv[1], "--job"))
+		return be_writer();
+	find_puppet();
 	if (geteuid() != 0)
 		skip_all("mounting needs root");
 	fd = temp_dir(path);
@@ -194,6 +302,7 @@ int main(void)
 		skip_all("no file system can be mounted from a file");
 	}
 	run(&s);
+	publish_hangs(path, s.dir_fd);
 	close(s.dir_fd);
 	ok(unmount(where), "the file system is taken away");
 	temp_dir_remove(path);

@@ -265,6 +265,37 @@ static bool with_container(void)
 		     NULL) > 0;
 }
 
+/* A child of a thread, whose end is to be a signal for the child. */
+static void *fork_mourner(void *arg)
+{
+	int ready[2];
+	pid_t child;
+	char c;
+
+	victim_need(pipe(ready) == 0, "pipe");
+	child = fork();
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGUSR1);
+		(void)!write(ready[1], "", 1);
+		victim_wait_go();
+		_exit(0);
+	}
+	close(ready[1]);
+	*(volatile int *)arg = child > 0 && read(ready[0], &c, 1) == 1 ? 1 : -1;
+	close(ready[0]);
+	victim_wait_go();
+	return NULL;
+}
+
+static bool with_mourner(void)
+{
+	static volatile int done;
+	pthread_t id;
+
+	return pthread_create(&id, NULL, fork_mourner, (void *)&done) == 0 &&
+	       victim_until(done) == 1;
+}
+
 /* One whose parent has ended: the job's init has it. */
 static bool with_orphan_container(void)
 {
@@ -379,6 +410,7 @@ static const struct kind {
 	{ "directory", "directory of its own", with_own_directory, false },
 	{ "leader", "its main thread has ended", without_leader, false },
 	{ "adopted", "cannot be born again", with_adopted, false },
+	{ "mourner", "PR_SET_PDEATHSIG", with_mourner, false },
 };
 
 int main(int argc, char **argv)

@@ -1,0 +1,607 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "engine/search.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "engine/cow.h"
+#include "images/limits.h"
+#include "kernel/hugetlb.h"
+#include "kernel/maps.h"
+#include "kernel/written.h"
+#include "util/cleanup.h"
+
+#define PAGE      ((uint64_t)IMAGE_PAGE)
+#define RUNS      256
+#define SPANS_MAX (1u << 22) /* that are kept: 64 MiB */
+
+/* Pages that are kept in mind; a page's address has room for a flag. */
+#define UNWRITTEN 1ull
+struct stretch {
+	uint64_t start, end; /* start: or UNWRITTEN */
+};
+
+struct search {
+	struct borrow *borrow;
+	bool arm, huge;
+	struct source *sources;
+	size_t nsources, room;
+
+	/* Where it stands. */
+	size_t at;
+	uint64_t next;
+	int pagemap_fd;
+	struct hugetlb_file *huge_file; /* of the file that is looked at */
+	struct page_run runs[RUNS];
+	size_t run, nruns;
+	size_t left;       /* of the source's */
+	uint64_t run_ends; /* the part of the run that is ours to save */
+
+	/* What was found while all stood still, in order. */
+	struct stretch *spans;
+	size_t span, nspans, spans_room;
+
+	/* Found when all stood still. */
+	struct cow *cow;
+	struct cow_source *cow_sources;
+};
+
+int search_new(struct borrow *borrow, bool arm, bool huge, struct search **ret,
+	       struct err *err)
+{
+	struct search *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return err_set(err, -ENOMEM, "pages");
+	s->borrow = borrow;
+	s->arm = arm;
+	s->huge = huge;
+	s->pagemap_fd = -EBADF;
+	*ret = s;
+	return 0;
+}
+
+void search_free(struct search *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->nsources; i++)
+		if (s->sources[i].fd >= 0)
+			close(s->sources[i].fd);
+	if (s->pagemap_fd >= 0)
+		close(s->pagemap_fd);
+	hugetlb_file_free(s->huge_file);
+	cow_free(s->cow);
+	free(s->cow_sources);
+	free(s->sources);
+	free(s->spans);
+	free(s);
+}
+
+static int add_source(struct search *p, const struct source *source,
+		      struct err *err)
+{
+	if (p->nsources == p->room) {
+		size_t room = p->room ? p->room * 2 : 256;
+		struct source *list = realloc(p->sources, room * sizeof(*list));
+
+		if (!list)
+			return err_set(err, -ENOMEM, "pages");
+		p->sources = list;
+		p->room = room;
+	}
+	p->sources[p->nsources++] = *source;
+	return 0;
+}
+
+int search_add_range(struct search *p, const struct page_range *range,
+		     struct err *err)
+{
+	struct source source = { .range = *range, .fd = -EBADF };
+
+	return add_source(p, &source, err);
+}
+
+/*
+ * Looking for data moves a description's position: never use the job's own.
+ */
+int search_add_file(struct search *p, uint32_t object, int fd, uint64_t size,
+		    struct err *err)
+{
+	struct source source = { .object = object, .fd = -EBADF };
+	char path[64];
+	int r;
+
+	if (size == 0)
+		return 0;
+	source.range.end = size;
+	source.range.proc_fd = -EBADF;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	source.range.huge = hugetlb_of_file(fd);
+	/* Looking for huge pages needs the right to write. */
+	if (source.range.huge)
+		source.fd = open(path, O_RDWR | O_CLOEXEC);
+	if (source.fd < 0)
+		source.fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (source.fd < 0)
+		return err_sys(err, "open contents");
+	r = add_source(p, &source, err);
+	if (r < 0)
+		close(source.fd);
+	return r;
+}
+
+/* The next run of data of a file, in whole pages. */
+static int file_runs(struct search *p, const struct source *s, struct err *err)
+{
+	off_t data, hole;
+
+	data = lseek(s->fd, (off_t)p->next, SEEK_DATA);
+	if (data < 0 && errno == ENXIO) {
+		p->next = s->range.end;
+		return 0;
+	}
+	if (data < 0)
+		return err_sys(err, "file %u: SEEK_DATA", s->object);
+	hole = lseek(s->fd, data, SEEK_HOLE);
+	if (hole < 0)
+		return err_sys(err, "file %u: SEEK_HOLE", s->object);
+	p->runs[0] = (struct page_run){
+		.start = (uint64_t)data & ~(PAGE - 1),
+		.end = ((uint64_t)hole + PAGE - 1) & ~(PAGE - 1),
+	};
+	/* Never twice the same page, whatever the granularity of holes. */
+	if (p->runs[0].start < p->next)
+		p->runs[0].start = p->next;
+	p->next = p->runs[0].end;
+	p->nruns = p->runs[0].start < p->runs[0].end;
+	return 0;
+}
+
+/* One run of huge pages that are there, if any are. */
+static int huge_runs(struct search *p, const struct source *s, struct err *err)
+{
+	struct page_run *run = &p->runs[0];
+	int has = 1;
+
+	*run = (struct page_run){ .start = p->next, .end = p->next };
+	while (p->next < s->range.end) {
+		has = hugetlb_file_has(p->huge_file, p->next, err);
+		if (has < 0)
+			return has;
+		if (!has && run->start < run->end)
+			break;
+		p->next += s->range.huge;
+		if (has)
+			run->end = p->next;
+		else
+			run->start = run->end = p->next;
+	}
+	p->nruns = run->start < run->end;
+	return 0;
+}
+
+/* Where the kernel does not tell, only what is not zero is known to be. */
+static int huge_file_runs(struct search *p, struct source *s, struct err *err)
+{
+	struct err why = { 0 };
+	int r;
+
+	if (!p->huge_file) {
+		r = hugetlb_file_new(s->fd, s->range.huge, s->range.end,
+				     &p->huge_file, &why);
+		if (r == -EOPNOTSUPP) {
+			s->range.huge = 0;
+			return file_runs(p, s, err);
+		}
+		if (r < 0)
+			return err_set(err, r, "file %u: %s", s->object,
+				       why.text);
+	}
+	r = huge_runs(p, s, err);
+	return r < 0 ? err_wrap(err, r, "file %u", s->object) : 0;
+}
+
+static int open_pagemap(struct search *p, const struct source *s,
+			struct err *err)
+{
+	if (p->pagemap_fd < 0)
+		p->pagemap_fd = openat(s->range.proc_fd, "pagemap",
+				       O_RDONLY | O_CLOEXEC);
+	return p->pagemap_fd < 0
+		       ? err_sys(err, "process %d: pagemap", s->range.ns_pid)
+		       : 0;
+}
+
+static int memory_runs(struct search *p, const struct source *s,
+		       struct err *err)
+{
+	const bool zeroes = s->range.over_file;
+	size_t kept = 0;
+	int r = open_pagemap(p, s, err);
+
+	if (r < 0)
+		return r;
+	r = (zeroes ? pagemap_scan_zeroes
+		    : pagemap_scan)(p->pagemap_fd, p->next, s->range.end,
+				    p->runs, RUNS, &p->nruns, &p->next, err);
+	if (r < 0)
+		return err_wrap(err, r, "process %d", s->range.ns_pid);
+	for (size_t i = 0; i < p->nruns; i++)
+		if (!p->runs[i].guard &&
+		    !(s->range.over_file && p->runs[i].file)) {
+			p->runs[kept] = p->runs[i];
+			p->runs[kept++].written = 1;
+		}
+	p->nruns = kept;
+	return 0;
+}
+
+/*
+ * Watched already, or from now on, before it is looked at for the first time.
+ * What then cannot be watched is saved whole, each time.
+ */
+static void watch(struct search *p, struct source *s)
+{
+	struct page_range *range = &s->range;
+	struct page_run run;
+	uint64_t next;
+	size_t n;
+
+	if (range->since &&
+	    written_scan(p->pagemap_fd, range->start, range->end, false, &run,
+			 1, &n, &next) == 0)
+		return;
+	range->since = false;
+	if (!p->arm || !range->watchable ||
+	    (!p->huge &&
+	     written_is_huge(p->pagemap_fd, range->start, range->end)) ||
+	    written_watch(range->watch_fd, range->start, range->end) < 0)
+		range->watch_fd = -1;
+}
+
+static int watched_runs(struct search *p, const struct source *s,
+			struct err *err)
+{
+	int r = written_scan(p->pagemap_fd, p->next, s->range.end, p->arm,
+			     p->runs, RUNS, &p->nruns, &p->next);
+
+	if (r < 0)
+		return err_num(err, r, "process %d: written pages of %llx",
+			       s->range.ns_pid, (unsigned long long)p->next);
+	for (size_t i = 0; i < p->nruns && !s->range.since; i++)
+		p->runs[i].written = 1;
+	return 0;
+}
+
+static void leave_process(struct search *p)
+{
+	if (p->pagemap_fd >= 0)
+		close(p->pagemap_fd);
+	p->pagemap_fd = -EBADF;
+}
+
+static int keep_span(struct search *p, const struct source *s,
+		     const struct page_run *run, struct err *err)
+{
+	if (!run->written && p->borrow)
+		borrow_count(p->borrow, s->range.ns_pid, run->start, run->end);
+	if (p->nspans == SPANS_MAX)
+		return err_set(err, -EOPNOTSUPP,
+			       "memory in more than %u pieces", SPANS_MAX);
+	if (p->nspans == p->spans_room) {
+		size_t room = p->spans_room ? p->spans_room * 2 : 1024;
+		struct stretch *list = realloc(p->spans, room * sizeof(*list));
+
+		if (!list)
+			return err_set(err, -ENOMEM, "pages");
+		p->spans = list;
+		p->spans_room = room;
+	}
+	p->spans[p->nspans++] = (struct stretch){
+		run->start | (run->written ? 0 : UNWRITTEN), run->end
+	};
+	return 0;
+}
+
+static int keep_spans(struct search *p, struct source *s, struct err *err)
+{
+	int r = open_pagemap(p, s, err);
+
+	if (r == 0 && s->range.watch_fd >= 0)
+		watch(p, s);
+	p->next = s->range.start;
+	s->first_span = p->nspans;
+	while (r == 0 && p->next < s->range.end) {
+		r = (s->range.watch_fd < 0 ? memory_runs : watched_runs)(p, s,
+									 err);
+		for (size_t i = 0; r == 0 && i < p->nruns; i++)
+			r = keep_span(p, s, &p->runs[i], err);
+	}
+	s->scanned = true;
+	s->spans_end = p->nspans;
+	p->nruns = 0;
+	return r;
+}
+
+static void kept_runs(struct search *p, const struct source *s)
+{
+	while (p->nruns < RUNS && p->span < s->spans_end) {
+		const struct stretch *v = &p->spans[p->span++];
+
+		p->runs[p->nruns++] = (struct page_run){
+			.start = v->start & ~UNWRITTEN,
+			.end = v->end,
+			.written = !(v->start & UNWRITTEN),
+		};
+	}
+	if (p->span == s->spans_end)
+		p->next = s->range.end;
+}
+
+static void next_source(struct search *p)
+{
+	const struct source *last = &p->sources[p->at++];
+
+	p->left = 0;
+	if (p->at == p->nsources)
+		return;
+	p->next = p->sources[p->at].range.start;
+	p->span = p->sources[p->at].first_span;
+	hugetlb_file_free(take_ptr(p->huge_file));
+	if (p->sources[p->at].range.proc_fd != last->range.proc_fd)
+		leave_process(p);
+}
+
+static int find_runs(struct search *p, struct source *s, struct err *err)
+{
+	if (!s->range.pid && s->range.huge)
+		return huge_file_runs(p, s, err);
+	if (!s->range.pid)
+		return file_runs(p, s, err);
+	if (!s->scanned)
+		return memory_runs(p, s, err);
+	kept_runs(p, s);
+	return 0;
+}
+
+/* What an earlier process saves is no part of this run. */
+static bool own_part(struct search *p)
+{
+	const struct spans *left = p->sources[p->at].left;
+	struct page_run *run = &p->runs[p->run];
+
+	p->run_ends = run->end;
+	if (!left)
+		return true;
+	while (p->left < left->count && left->v[p->left].end <= run->start)
+		p->left++;
+	if (p->left == left->count)
+		return true;
+	if (left->v[p->left].start > run->start) {
+		if (left->v[p->left].start < run->end)
+			p->run_ends = left->v[p->left].start;
+		return true;
+	}
+	run->start = left->v[p->left].end < run->end ? left->v[p->left].end
+						     : run->end;
+	return false;
+}
+
+/* What is borrowed of it, neither. */
+static int new_part(struct search *p, bool *ret, struct err *err)
+{
+	struct page_run *run = &p->runs[p->run];
+	bool taken = false;
+	uint64_t end;
+	int r;
+
+	*ret = own_part(p);
+	if (!*ret || run->written || !p->borrow)
+		return 0;
+	r = borrow_take(p->borrow, p->sources[p->at].range.ns_pid, run->start,
+			p->run_ends, &taken, &end, err);
+	if (r < 0)
+		return r;
+	*ret = !taken;
+	if (taken)
+		run->start = end;
+	else
+		p->run_ends = end;
+	return 0;
+}
+
+/* Move to the next run with something in it; false: there is no more. */
+static int next_run(struct search *p, bool *ret_more, struct err *err)
+{
+	int r;
+
+	for (;;) {
+		while (p->run < p->nruns) {
+			if (p->runs[p->run].start == p->runs[p->run].end) {
+				p->run++;
+				continue;
+			}
+			r = new_part(p, ret_more, err);
+			if (r < 0 || *ret_more)
+				return r;
+		}
+		p->run = p->nruns = 0;
+		if (p->at < p->nsources &&
+		    p->next >= p->sources[p->at].range.end) {
+			next_source(p);
+			continue;
+		}
+		if (p->at == p->nsources) {
+			*ret_more = false;
+			return 0;
+		}
+		r = find_runs(p, &p->sources[p->at], err);
+		if (r < 0)
+			return r;
+	}
+}
+
+static bool may_share(const struct page_range *range)
+{
+	return range->common && !range->huge;
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct page_range *x = *(struct page_range *const *)a;
+	const struct page_range *y = *(struct page_range *const *)b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/*
+ * What one has in swap may be a page that another has in memory, of which
+ * nothing tells that it is not alone: common for one is common for all.
+ */
+static int spread_common(struct search *p, struct err *err)
+{
+	auto_free struct page_range **v = calloc(p->nsources + 1, sizeof(*v));
+	size_t n = 0, last;
+	uint64_t end;
+	bool common;
+
+	if (!v)
+		return err_set(err, -ENOMEM, "pages");
+	for (size_t i = 0; i < p->nsources; i++)
+		if (p->sources[i].range.pid)
+			v[n++] = &p->sources[i].range;
+	qsort(v, n, sizeof(*v), by_start);
+	for (size_t i = 0; i < n; i = last) {
+		common = v[i]->common;
+		end = v[i]->end;
+		for (last = i + 1; last < n && v[last]->start < end; last++) {
+			common = common || v[last]->common;
+			if (v[last]->end > end)
+				end = v[last]->end;
+		}
+		for (size_t k = i; k < last; k++)
+			v[k]->common = common;
+	}
+	return 0;
+}
+
+/* Once, while all stand still: which pages do processes have in common? */
+static int find_common(struct search *p, struct err *err)
+{
+	size_t n = 0;
+	int r;
+
+	if (p->cow)
+		return 0;
+	r = spread_common(p, err);
+	if (r < 0)
+		return r;
+	p->cow_sources = calloc(p->nsources + 1, sizeof(*p->cow_sources));
+	if (!p->cow_sources)
+		return err_set(err, -ENOMEM, "pages");
+	for (size_t i = 0; i < p->nsources; i++) {
+		const struct page_range *range = &p->sources[i].range;
+
+		if (may_share(range))
+			p->cow_sources[n++] = (struct cow_source){
+				.ns_pid = range->ns_pid,
+				.proc_fd = range->proc_fd,
+				.start = range->start,
+				.end = range->end,
+				.over_file = range->over_file,
+			};
+	}
+	r = cow_find(p->cow_sources, n, &p->cow, err);
+	n = 0;
+	for (size_t i = 0; i < p->nsources && r == 0; i++)
+		if (may_share(&p->sources[i].range))
+			p->sources[i].left = cow_of(p->cow, n++);
+	return r;
+}
+
+int search_pin(struct search *p, struct pin *pin, struct err *err)
+{
+	int r = find_common(p, err);
+
+	for (size_t i = 0; i < p->nsources && r == 0; i++) {
+		struct source *s = &p->sources[i];
+
+		if (!s->range.pid)
+			continue;
+		if (i && s[-1].range.proc_fd != s->range.proc_fd)
+			leave_process(p);
+		r = keep_spans(p, s, err);
+		if (r == 0 && s->spans_end > s->first_span)
+			r = pin_add(pin, s->range.pid, s->range.proc_fd,
+				    p->spans[s->first_span].start & ~UNWRITTEN,
+				    &s->pinned, err);
+	}
+	leave_process(p);
+	if (r == 0)
+		r = pin_hold(pin, err);
+	for (size_t i = 0; i < p->nsources && r < 0; i++)
+		p->sources[i].pinned = NULL;
+	return r;
+}
+
+/* Where pages may be borrowed it has to be known how many. */
+static int find_watched(struct search *p, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < p->nsources && r == 0; i++) {
+		struct source *s = &p->sources[i];
+
+		if (i && s[-1].range.proc_fd != s->range.proc_fd)
+			leave_process(p);
+		if (s->range.pid && !s->scanned && s->range.watch_fd >= 0)
+			r = keep_spans(p, s, err);
+	}
+	leave_process(p);
+	if (p->borrow)
+		borrow_choose(p->borrow);
+	return r;
+}
+
+int search_begin(struct search *p, struct err *err)
+{
+	int r = find_common(p, err);
+
+	if (r == 0)
+		r = find_watched(p, err);
+	p->at = p->run = p->nruns = p->left = 0;
+	p->next = p->nsources ? p->sources[0].range.start : 0;
+	p->span = p->nsources ? p->sources[0].first_span : 0;
+	return r;
+}
+
+int search_next(struct search *p, const struct source **ret, struct err *err)
+{
+	bool more = false;
+	int r = next_run(p, &more, err);
+
+	*ret = r == 0 && more ? &p->sources[p->at] : NULL;
+	return r;
+}
+
+size_t search_take(struct search *p, size_t pages, uint64_t *ret_start)
+{
+	struct page_run *run = &p->runs[p->run];
+	uint64_t here = (p->run_ends - run->start) / PAGE;
+
+	if (pages > here)
+		pages = here;
+	*ret_start = run->start;
+	run->start += pages * PAGE;
+	return pages;
+}
+
+int search_put_common(const struct search *p, const struct img_sink *out,
+		      struct err *err)
+{
+	return cow_put(p->cow, out, err);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_ENGINE_SEARCH_H
+#define JOBCR_ENGINE_SEARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "engine/borrow.h"
+#include "engine/pin.h"
+#include "images/record.h"
+#include "util/err.h"
+
+/*
+ * What memory is to be saved, and where pages are in it: found piece by piece
+ * as they are read, so that memory taken does not grow with it.  Not so where
+ * the tree is pinned, and where pages may be borrowed: all pieces are found
+ * first.
+ */
+struct search;
+
+/*
+ * borrow: what the last generation has, or NULL.  arm: writes to watched
+ * memory are marked from the cut on; huge: also where huge pages are split.
+ */
+int search_new(struct borrow *borrow, bool arm, bool huge, struct search **ret,
+	       struct err *err);
+
+/*
+ * A range of a stopped process: all pages that are its own.  over_file: a
+ * private mapping of a file, where a page of zeroes is not the same as none.
+ * common: some of it may be another process's too, since a fork.  readable:
+ * its protection allows to read.  proc_fd is borrowed.
+ * Ranges of one process come one after the other, ascending.
+ */
+struct page_range {
+	pid_t pid, ns_pid;
+	int proc_fd;
+	uint64_t start, end;
+	uint64_t huge; /* size of its pages, if they are huge ones, or 0 */
+	bool over_file, readable, common;
+	/* Writes to it can be marked (written.h); since: they have been, since
+	 * the cut that pages may be borrowed from. */
+	bool watchable, since;
+	int watch_fd; /* borrowed; -1: none */
+};
+int search_add_range(struct search *s, const struct page_range *range,
+		     struct err *err);
+
+/* The data of a file; a description of its own is opened for it. */
+int search_add_file(struct search *s, uint32_t object, int fd, uint64_t size,
+		    struct err *err);
+
+/* One of these. */
+struct source {
+	struct page_range range; /* of a file: start 0, end its size */
+	uint32_t object;
+	int fd;
+	const struct pin_memory *pinned; /* or NULL */
+	bool scanned;                    /* its spans are known: */
+	size_t first_span, spans_end;
+	const struct spans *left; /* to others to save, or NULL */
+};
+
+/* All stand still; see pages_pin. */
+int search_pin(struct search *s, struct pin *pin, struct err *err);
+
+/* All stand still: look at what has to be known first. */
+int search_begin(struct search *s, struct err *err);
+
+/*
+ * Move to what is to be saved next; *ret: whose, NULL: there is no more.
+ * Then take up to so many pages of it from *ret_start on.
+ */
+int search_next(struct search *s, const struct source **ret, struct err *err);
+size_t search_take(struct search *s, size_t pages, uint64_t *ret_start);
+
+/* The records of pages that processes have in common. */
+int search_put_common(const struct search *s, const struct img_sink *out,
+		      struct err *err);
+
+void search_free(struct search *s); /* NULL too */
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Writes are marked from where all memory is as the snapshot has it, before
+ * anybody writes to it: so the next snapshot need not save it again.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "engine/building.h"
+#include "images/mm.pb-c.h"
+#include "images/tags.h"
+#include "kernel/maps.h"
+#include "kernel/proc.h"
+#include "kernel/written.h"
+#include "util/cleanup.h"
+
+#define RUNS 64
+
+/* The main stack is left alone, as in a checkpoint. */
+static bool is_watchable(const VmaRecord *v, const MmRecord *mm)
+{
+	return v->kind == VMA_RECORD__KIND__ANON_PRIVATE && !v->has_page_size &&
+	       !(v->flags & VMA_GROWSDOWN) &&
+	       !(mm->start_stack >= v->start && mm->start_stack < v->end);
+}
+
+/* What cannot be watched is saved whole the next time. */
+static void watch_mapping(const struct building *b, int fd, int pagemap_fd,
+			  const VmaRecord *v)
+{
+	struct page_run runs[RUNS];
+	uint64_t at = v->start;
+	size_t n;
+
+	if ((b->args->watch == ENGINE_WATCH_AUTO &&
+	     written_is_huge(pagemap_fd, v->start, v->end)) ||
+	    written_watch(fd, v->start, v->end) < 0)
+		return;
+	while (at < v->end)
+		if (written_scan(pagemap_fd, at, v->end, true, runs, RUNS, &n,
+				 &at) < 0)
+			return;
+}
+
+static int watch_all(const struct building *b, const struct puppet *p, int fd,
+		     int proc_fd)
+{
+	auto_close int pagemap_fd =
+		openat(proc_fd, "pagemap", O_RDONLY | O_CLOEXEC);
+	const struct plan_record *recs, *mm;
+	size_t count, one;
+
+	mm = plan_find(b->plan, TAG_MM, (uint32_t)p->task.ns_pid, &one);
+	recs = plan_find(b->plan, TAG_VMA, (uint32_t)p->task.ns_pid, &count);
+	if (pagemap_fd < 0 || !one)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		const VmaRecord *v = (const VmaRecord *)recs[i].msg;
+
+		if (is_watchable(v, (const MmRecord *)mm->msg))
+			watch_mapping(b, fd, pagemap_fd, v);
+	}
+	return 0;
+}
+
+/* It dies with us until it runs: nothing of this outlives us in it. */
+static int make_watch(struct puppet *p, int *ret_fd, struct err *err)
+{
+	static const uint64_t call[6] = { WRITTEN_FLAGS };
+	auto_close int pidfd =
+		(int)syscall(SYS_pidfd_open, p->task.pid, 0);
+	int64_t number, value;
+	int r = puppet_enter(p, &p->task.threads[0], err);
+
+	if (r == 0)
+		r = remote_syscall(p->task.remote, SYS_userfaultfd, call,
+				   &number, err);
+	if (r < 0 || number < 0)
+		return r;
+	*ret_fd = (int)syscall(SYS_pidfd_getfd, pidfd, (int)number, 0);
+	return puppet_call(p, "close", &value, err, SYS_close,
+			   (uint64_t)number, 0, 0, 0, 0, 0);
+}
+
+static int watch_process(struct building *b, struct puppet *p,
+			 struct err *err)
+{
+	auto_close int fd = -EBADF;
+	auto_close int proc_fd = -EBADF;
+	struct proc_stat stat;
+	struct err unused;
+	int r = make_watch(p, &fd, err);
+
+	if (r < 0 || fd < 0)
+		return r;
+	if (written_begin(fd, &unused) < 0 ||
+	    proc_open(p->task.pid, 0, &proc_fd, &unused) < 0 ||
+	    proc_read_stat(proc_fd, &stat, &unused) < 0 ||
+	    watch_all(b, p, fd, proc_fd) < 0)
+		return 0;
+	watches_add(b->args->watches, p->task.pid, stat.start_time,
+		    take_fd(&fd));
+	return 0;
+}
+
+int build_watches(struct building *b, struct err *err)
+{
+	struct watches *w = b->args->watches;
+	int r = 0;
+
+	if (!w || b->args->watch == ENGINE_WATCH_NONE || !written_supported())
+		return 0;
+	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++) {
+		struct puppet *p = &b->puppets[i];
+
+		if (p->task.zombie || w->count == WATCHES_MAX)
+			continue;
+		r = watch_process(b, p, err);
+		if (r < 0)
+			err_wrap(err, r, "pid %d: watch writes",
+				 p->task.ns_pid);
+	}
+	w->generation = b->args->generation;
+	memcpy(w->digest, b->part->streams[0]->digest.data, WATCHES_DIGEST);
+	return r;
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "engine/watching.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "kernel/written.h"
+#include "util/cleanup.h"
+
+#define NUMBERS_MAX 4096
+
+bool watching_wanted(const struct checkpoint_args *args)
+{
+	return args->watches && args->watch != ENGINE_WATCH_NONE &&
+	       !args->published &&
+	       written_supported();
+}
+
+void watching_settle(const struct checkpoint_args *args, const uint8_t *digest)
+{
+	struct watches *w = args->watches;
+
+	if (!digest) {
+		watches_done(w);
+		return;
+	}
+	w->generation = args->generation;
+	memcpy(w->digest, digest, WATCHES_DIGEST);
+}
+
+static bool claim(int fd, struct vma *v)
+{
+	const uint64_t any = VMA_UFFD | VMA_UFFD_WRITES;
+
+	if ((v->flags & any) != VMA_UFFD_WRITES || v->shared || v->inode ||
+	    written_watch(fd, v->start, v->end) < 0)
+		return false;
+	v->flags &= ~VMA_UFFD_WRITES;
+	v->watched = 1;
+	return true;
+}
+
+void watching_claim(struct watches *w, struct collection *c)
+{
+	for (size_t i = 0; w->count && i < c->ntasks; i++) {
+		struct collected_task *t = &c->tasks[i];
+		int fd = watches_find(w, t->frozen->pid,
+				      t->frozen->stat.start_time);
+		size_t claimed = 0;
+
+		if (fd < 0 || t->frozen->zombie)
+			continue;
+		for (size_t k = 0; k < t->vmas.count; k++)
+			claimed += claim(fd, &t->vmas.v[k]);
+		if (!claimed)
+			watches_drop(w, t->frozen->pid);
+	}
+}
+
+/* The number that the next descriptor gets; -1: too far to look for it. */
+static int next_number(const struct frozen_task *f)
+{
+	char path[32];
+	struct stat st;
+
+	for (int n = 0; n < NUMBERS_MAX; n++) {
+		(void)snprintf(path, sizeof(path), "fd/%d", n);
+		if (fstatat(f->proc_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return errno == ENOENT ? n : -1;
+	}
+	return -1;
+}
+
+struct made {
+	const struct frozen_task *f;
+	int number, fd;
+};
+
+static int take(void *arg, struct err *err)
+{
+	struct made *m = arg;
+
+	m->fd = (int)syscall(SYS_pidfd_getfd, m->f->pidfd, m->number, 0);
+	return m->fd < 0 ? err_sys(err, "take a userfaultfd") : 0;
+}
+
+int watching_make(struct watches *w, const struct frozen_task *f,
+		  struct remote *remote, struct err *err)
+{
+	const struct remote_args call = { SYS_userfaultfd, { WRITTEN_FLAGS } };
+	struct made made = { .f = f, .number = next_number(f), .fd = -1 };
+	auto_close int fd = -EBADF;
+	struct err why = { 0 };
+	int64_t value = 0;
+	int r;
+
+	if (made.number < 0 || w->count == WATCHES_MAX)
+		return 0;
+	r = remote_passing_fd(remote, &call, made.number, take, &made, &value,
+			      &why);
+	fd = made.fd;
+	/* Its filters do not want it: then it is not done. */
+	if (r == -ENOTSUP)
+		return 0;
+	if (r < 0)
+		return err_set(err, r, "watch writes: %.200s", why.text);
+	if (fd < 0 || written_begin(fd, &why) < 0)
+		return 0;
+	watches_add(w, f->pid, f->stat.start_time, take_fd(&fd));
+	return 0;
+}

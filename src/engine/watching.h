@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef JOBCR_ENGINE_WATCHING_H
+#define JOBCR_ENGINE_WATCHING_H
+
+#include <stdbool.h>
+
+#include "engine/collect.h"
+#include "engine/engine.h"
+#include "engine/freeze.h"
+
+/*
+ * Watches of a tree (kernel/written.h).  The userfaultfd is made by a thread
+ * of the process, taken from it and closed there at once: nothing of it stays
+ * in the job, also when its maker dies.
+ */
+
+/* Are writes to be marked from the cut on? */
+bool watching_wanted(const struct checkpoint_args *args);
+
+/*
+ * They were armed at a cut.  Only what is durable can be borrowed from:
+ * without it (digest of its meta stream: NULL) they go.
+ */
+void watching_settle(const struct checkpoint_args *args, const uint8_t *digest);
+
+/*
+ * Mappings that ours are on are as good as unwatched for all others: their
+ * flag goes, and watched is set.  What is of no use any more (the process has
+ * executed a program) is closed.
+ */
+void watching_claim(struct watches *w, struct collection *c);
+
+/*
+ * The thread is stopped and its remote begun; f is its process.  None of it is
+ * watched yet.  A job that does not allow it is left alone, which is no error.
+ */
+int watching_make(struct watches *w, const struct frozen_task *f,
+		  struct remote *remote, struct err *err);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "kernel/written.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "kernel/pagemap.h"
+#include "util/cleanup.h"
+
+/* The ABI, as in pagemap.c. */
+#define API           0xaaull
+#define FEATURE_ASYNC (1ull << 15)
+#define MODE_WP       (1ull << 1)
+
+struct api_arg {
+	uint64_t api, features, ioctls;
+};
+
+struct register_arg {
+	uint64_t start, len, mode, ioctls;
+};
+
+#define API_IOCTL      _IOWR(0xaa, 0x3f, struct api_arg)
+#define REGISTER_IOCTL _IOWR(0xaa, 0x00, struct register_arg)
+
+#define PAGE  4096ull
+#define BATCH 512
+
+int written_begin(int fd, struct err *err)
+{
+	struct api_arg api = { .api = API, .features = FEATURE_ASYNC };
+
+	if (ioctl(fd, API_IOCTL, &api) < 0)
+		return err_sys(err, "userfaultfd");
+	return 0;
+}
+
+int written_watch(int fd, uint64_t start, uint64_t end)
+{
+	struct register_arg arg = {
+		.start = start,
+		.len = end - start,
+		.mode = MODE_WP,
+	};
+
+	return ioctl(fd, REGISTER_IOCTL, &arg) < 0 ? -errno : 0;
+}
+
+int written_scan(int pagemap_fd, uint64_t start, uint64_t end, bool arm,
+		 struct page_run *runs, size_t room, size_t *ret_count,
+		 uint64_t *ret_next)
+{
+	struct scan_region regions[BATCH];
+	struct scan_arg arg = {
+		.size = sizeof(arg),
+		.flags = SCAN_CHECK_ASYNC | (arm ? SCAN_PROTECT : 0),
+		.start = start,
+		.end = end,
+		.vec = (uint64_t)(uintptr_t)regions,
+		.vec_len = room < BATCH ? room : BATCH,
+		/* Marks are for what is there: holes would get tables. */
+		.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
+		.category_inverted = SCAN_PFNZERO | SCAN_GUARD,
+		.category_mask = SCAN_PFNZERO | SCAN_GUARD,
+		.return_mask = SCAN_WRITTEN | SCAN_PRESENT | SCAN_SWAPPED,
+	};
+	int n = ioctl(pagemap_fd, PAGEMAP_SCAN_IOCTL, &arg);
+
+	/* Before 6.15 guards are not told, and before 6.13 there are none. */
+	if (n < 0 && errno == EINVAL) {
+		arg.category_inverted &= ~SCAN_GUARD;
+		arg.category_mask &= ~SCAN_GUARD;
+		n = ioctl(pagemap_fd, PAGEMAP_SCAN_IOCTL, &arg);
+	}
+	if (n < 0)
+		return -errno;
+	for (int i = 0; i < n; i++)
+		runs[i] = (struct page_run){
+			.start = regions[i].start,
+			.end = regions[i].end,
+			.swapped = (regions[i].categories & SCAN_SWAPPED) != 0,
+			.written = (regions[i].categories & SCAN_WRITTEN) != 0,
+		};
+	*ret_count = (size_t)n;
+	*ret_next = arg.walk_end;
+	return 0;
+}
+
+bool written_is_huge(int pagemap_fd, uint64_t start, uint64_t end)
+{
+	struct scan_region region;
+	struct scan_arg arg = {
+		.size = sizeof(arg),
+		.start = start,
+		.end = end,
+		.vec = (uint64_t)(uintptr_t)&region,
+		.vec_len = 1,
+		.category_mask = SCAN_HUGE,
+		.return_mask = SCAN_HUGE,
+	};
+
+	return ioctl(pagemap_fd, PAGEMAP_SCAN_IOCTL, &arg) > 0;
+}
+
+static bool try_own(int fd, int pagemap_fd, uint8_t *page)
+{
+	uint64_t at = (uint64_t)(uintptr_t)page, next;
+	struct page_run run;
+	struct err unused;
+	size_t n = 0;
+
+	*page = 1;
+	return written_begin(fd, &unused) == 0 &&
+	       written_watch(fd, at, at + PAGE) == 0 &&
+	       written_scan(pagemap_fd, at, at + PAGE, true, &run, 1, &n,
+			    &next) == 0 &&
+	       written_scan(pagemap_fd, at, at + PAGE, false, &run, 1, &n,
+			    &next) == 0 &&
+	       n == 1 && !run.written;
+}
+
+bool written_supported(void)
+{
+	auto_close int fd = (int)syscall(SYS_userfaultfd, WRITTEN_FLAGS);
+	auto_close int pagemap_fd =
+		open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint8_t *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool good;
+
+	if (page == MAP_FAILED)
+		return false;
+	good = fd >= 0 && pagemap_fd >= 0 && try_own(fd, pagemap_fd, page);
+	(void)munmap(page, PAGE);
+	return good;
+}

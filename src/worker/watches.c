@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+#include "worker/worker.h"
+
+void work_take_watches(struct work *w)
+{
+	int fds[3] = { -1, -1, -1 };
+	struct control_reply reply;
+	struct err unused;
+	int r;
+
+	if (w->control_fd < 0)
+		return;
+	r = work_control(w, CONTROL_KEEP, 0, 0, &reply, fds, &unused);
+	/* One of an earlier jobcr knows nothing of them. */
+	w->watches_kept = r == 0 || r == -ENOENT;
+	if (r == 0)
+		(void)watches_unpack(fds[0], &w->watches, &unused);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		cleanup_close(&fds[i]);
+}
+
+void work_give_watches(struct work *w)
+{
+	const struct control_request req = { .op = CONTROL_KEEP };
+	auto_close int fd = -EBADF;
+	struct control_reply reply;
+	struct err unused;
+
+	if (w->watches_kept && w->watches.count &&
+	    watches_pack(&w->watches, &fd, &unused) == 0 &&
+	    control_send_fd(w->control_fd, &req, fd, &unused) == 0)
+		(void)control_receive(w->control_fd, &reply, NULL, &unused);
+	watches_done(&w->watches);
+}

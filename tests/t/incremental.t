@@ -1,0 +1,117 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Generations that save only what was written since the one before, as users
+# and administrators see them.
+set -u
+. "${top_srcdir:-.}/tests/lib/jobs.sh"
+
+# Its memory changes when it is told to: "PAGES NUMBER" makes that many pages,
+# evenly spread, hold a number.  It answers with what all of it adds up to.
+cat >job.py <<'PY'
+import mmap, os, sys, time
+pages = 8192
+size = 4096
+m = mmap.mmap(-1, pages * size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+m.madvise(mmap.MADV_NOHUGEPAGE)
+for i in range(pages):
+    m[i * size] = 1
+turn = 0
+while True:
+    print(turn, sum(m[i * size] for i in range(pages)), flush=True)
+    turn += 1
+    while not os.path.exists("do.%d" % turn):
+        time.sleep(0.005)
+    count, number = (int(x) for x in open("do.%d" % turn).read().split())
+    if count == 0:
+        sys.exit(number)
+    for i in range(0, pages, pages // count):
+        m[i * size] = number
+PY
+turn=0
+change() { # pages number
+	turn=$((turn + 1))
+	echo "$1 $2" >do.tmp
+	mv do.tmp do.$turn
+	wait_for 20 grep -q "^$turn " o.txt
+}
+number() { # what of the last answer
+	python3 -c 'import json, sys
+print(json.load(open("out")).get(sys.argv[1], 0))' "$1"
+}
+save() { # options
+	jobcr checkpoint "$job" --json "$@" >out
+}
+mostly_unchanged() {
+	[ "$(number borrowed_bytes)" -gt 30000000 ] &&
+		[ "$(number page_bytes)" -lt 20000000 ]
+}
+
+job=$(jobcr run --detach --output o.txt -- python3 job.py)
+wait_for 10 grep -q "^0 " o.txt
+save --leave-running
+is "$?" 0 "a job is checkpointed"
+if ! jobcr check | grep -q '^ok .*written-pages'; then
+	jobcr kill "$job" KILL
+	echo "1..$count # the kernel cannot tell what was written"
+	exit 0
+fi
+is "$(number borrowed_bytes)" 0 "the first generation has all"
+change 64 2
+save --leave-running
+is "$?" 0 "again, when it has written to some of its memory"
+mostly_unchanged
+result $? "the second has what was written"
+matches "$(jobcr show "$job")" "*Memory: *, of which earlier ones had *" \
+	"which is shown"
+matches "$(jobcr show "$job")" "*pages.0@1*of generation 1*" "by its files"
+jobcr verify "$job" >/dev/null
+is "$?" 0 "it is whole"
+
+# By itself: it needs none of the others.
+change 32 3
+save --leave-running
+mostly_unchanged
+result $? "so does the third"
+jobcr delete "$job" --generation 2 --force >/dev/null
+jobcr verify "$job" >/dev/null
+is "$?" 0 "which is whole without those before it"
+
+# Without the one before all is saved.
+change 16 4
+jobcr delete "$job" --generation 3 --force >/dev/null
+save --leave-running
+is "$(number borrowed_bytes)" 0 "where the one before is gone, all is saved"
+change 16 5
+save --leave-running
+mostly_unchanged
+result $? "and the next is of it"
+
+# A preflight takes nothing away, nor does a checkpoint into a directory.
+jobcr check "$job" >/dev/null
+change 8 6
+save --leave-running
+mostly_unchanged
+result $? "a preflight in between takes nothing away"
+
+change 8 7
+was=$(tail -n 1 o.txt)
+save --kill
+is "$?" 0 "the last one ends it"
+mostly_unchanged
+result $? "and has what was written, too"
+jobcr wait "$job" 2>/dev/null
+jobcr restore "$job" --detach >/dev/null
+is "$?" 0 "it is restored"
+change 1 1
+is "$(($(tail -n 1 o.txt | cut -d' ' -f2) + 6))" "$(echo "$was" | cut -d' ' -f2)" \
+	"with all of its memory"
+
+# Off.
+echo 'Incremental = "no"' >>"$JOBCR_CONF"
+save --leave-running
+save --leave-running
+is "$(number borrowed_bytes)" 0 "Incremental = no: all is saved each time"
+change 0 9
+jobcr wait "$job"
+is "$?" 9 "the job ends as an undisturbed one"
+finish
