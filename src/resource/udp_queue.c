@@ -158,6 +158,9 @@ int udp_queue_read(const struct dump_ctx *ctx, const struct fd_view *fd,
 	if (queue_marked(fd->own_fd))
 		return empty(ret, err);
 	r = queue_mark_set(fd->own_fd, err);
+	if (r == -EPERM)
+		return err_set(err, -ENOTSUP,
+			       "unread datagrams and SO_LOCK_FILTER");
 	if (r < 0)
 		return r;
 	r = read_all(ctx, fd, ret, err);

@@ -149,6 +149,19 @@ static int open_udp_empty(void)
 	return fd;
 }
 
+/* What waits there is looked at with a mark, which is a filter. */
+static int open_udp_locked(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), one = 1;
+	struct sockaddr_in at;
+
+	if (bind_loopback(fd, &at) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &one, sizeof(one)) < 0 ||
+	    sendto(fd, "x", 1, 0, (struct sockaddr *)&at, sizeof(at)) != 1)
+		return -1;
+	return fd;
+}
+
 static int open_udp_corked(void)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -592,6 +605,7 @@ static const struct {
 	{ "tcp_filter", "socket with a filter", open_tcp_filter },
 	{ "udp_filter", "socket with a filter", open_udp_filter },
 	{ "udp_empty", "an empty datagram unread", open_udp_empty },
+	{ "udp_locked", "SO_LOCK_FILTER", open_udp_locked },
 	{ "udp_corked", "a datagram that is not sent yet", open_udp_corked },
 	{ "udp_member", "member of multicast groups", open_udp_member },
 	{ "udp_member6", "member of multicast groups", open_udp_member6 },

@@ -94,6 +94,7 @@ static void set_up(struct sockets *s)
 		close(s->six);
 		s->six = -1;
 	}
+	set(s->away, SOL_SOCKET, SO_LOCK_FILTER, 1);
 	set(s->bound, SOL_SOCKET, SO_BROADCAST, 1);
 	set(s->bound, IPPROTO_IP, IP_PKTINFO, 1);
 	set(s->bound, IPPROTO_IP, IP_RECVTTL, 1);
@@ -254,6 +255,9 @@ static void check_options(const struct sockets *s)
 	victim_check(get(s->bound, SOL_SOCKET, SO_RCVBUF) == 200000 &&
 			     get(s->bound, SOL_SOCKET, SO_REUSEADDR) == 0,
 		     "SO_RCVBUF");
+	victim_check(get(s->away, SOL_SOCKET, SO_LOCK_FILTER) == 1 &&
+			     get(s->bound, SOL_SOCKET, SO_LOCK_FILTER) == 0,
+		     "SO_LOCK_FILTER");
 	victim_check(get(s->connected, IPPROTO_UDP, UDP_SEGMENT) == 500,
 		     "UDP_SEGMENT");
 	victim_check(fcntl(s->fresh, F_GETFL) & O_NONBLOCK &&
