@@ -16,6 +16,10 @@ struct sockets {
 	struct sockaddr_in bound_at, connected_at, gone_at;
 };
 
+#define OPTION_TXTIME 61
+static const int txtime[2] = { CLOCK_MONOTONIC,
+			       1 /* SOF_TXTIME_DEADLINE_MODE */ };
+
 static int get(int fd, int level, int name)
 {
 	int v = -1;
@@ -96,6 +100,9 @@ static void set_up(struct sockets *s)
 	}
 	set(s->away, SOL_SOCKET, SO_LOCK_FILTER, 1);
 	set(s->bound, SOL_SOCKET, SO_BROADCAST, 1);
+	victim_need(setsockopt(s->bound, SOL_SOCKET, OPTION_TXTIME, &txtime,
+			       sizeof(txtime)) == 0,
+		    "SO_TXTIME");
 	set(s->bound, IPPROTO_IP, IP_PKTINFO, 1);
 	set(s->bound, IPPROTO_IP, IP_RECVTTL, 1);
 	set(s->bound, IPPROTO_IP, IP_MULTICAST_TTL, 9);
@@ -236,6 +243,13 @@ static void check_addresses(const struct sockets *s)
 
 static void check_options(const struct sockets *s)
 {
+	int now[2] = { 0 };
+	socklen_t len = sizeof(now);
+
+	victim_check(getsockopt(s->bound, SOL_SOCKET, OPTION_TXTIME, now,
+				&len) == 0 &&
+			     !memcmp(now, txtime, sizeof(now)),
+		     "SO_TXTIME %d %d", now[0], now[1]);
 	victim_check(get(s->bound, SOL_SOCKET, SO_BROADCAST) == 1 &&
 			     get(s->connected, SOL_SOCKET, SO_BROADCAST) == 0,
 		     "SO_BROADCAST");
