@@ -24,6 +24,7 @@ check_LIBRARIES += %D%/lib/libvictim.a %D%/lib/libdrive.a
 	%D%/lib/clocks.c %D%/lib/clocks.h \
 	%D%/lib/where.c %D%/lib/where.h \
 	%D%/lib/drive.c %D%/lib/drive.h \
+	%D%/lib/drive_supervisor.c %D%/lib/drive_supervisor.h \
 	%D%/lib/drive_pty.c %D%/lib/drive_pty.h \
 	%D%/lib/drive_watch.c %D%/lib/drive_watch.h \
 	%D%/lib/doom.c %D%/lib/doom.h %D%/lib/outcome.c %D%/lib/outcome.h \

@@ -26,10 +26,10 @@
  * the last generation would read too much that is nobody's any more, only what
  * lies in one piece is borrowed: that does not grow with each generation.
  */
-#define EXTENT_WORTH(live, all) ((live) * 4 >= (all))
-#define EXTENT_CLEAN(live, all) ((all) >= 16 && (live) * 16 >= (all) * 15)
-#define STREAM_WORTH(live, all) ((live) * 3 >= (all))
-#define SPOILT(read, live)      ((read) * 100 > (live) * 115)
+#define EXTENT_WORTH(live, all) ((live)*4 >= (all))
+#define EXTENT_CLEAN(live, all) ((all) >= 16 && (live)*16 >= (all)*15)
+#define STREAM_WORTH(live, all) ((live)*3 >= (all))
+#define SPOILT(read, live)      ((read)*100 > (live)*115)
 
 /* A stream of the generation that lends. */
 struct loan {
@@ -167,8 +167,8 @@ static void choose_streams(struct borrow *b)
 	for (size_t k = 1; k < n; k++) {
 		struct loan *loan = &b->loans[k];
 
-		loan->wanted = loan->live &&
-			       STREAM_WORTH(loan->live, loan->pages);
+		loan->wanted =
+			loan->live && STREAM_WORTH(loan->live, loan->pages);
 		wanted += loan->wanted;
 	}
 	while (wanted > BORROWED_MAX) {

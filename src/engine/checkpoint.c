@@ -13,7 +13,6 @@
 
 #include "engine/doors.h"
 #include "engine/dump.h"
-#include "engine/meta.h"
 #include "engine/mourn.h"
 #include "engine/outputs.h"
 #include "engine/outside.h"

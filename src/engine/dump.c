@@ -197,7 +197,7 @@ static void watch_range(const struct dump *d, const struct task_view *task,
 		return;
 	range->watch_fd = watches_find(w, task->pid, task->stat->start_time);
 	range->since = vma->watched;
-	range->watchable = !vma->shared && strcmp(vma->path, "[stack]") != 0;
+	range->watchable = !vma->shared && !(vma->flags & VMA_GROWSDOWN);
 	if (!range->since && !range->watchable)
 		range->watch_fd = -1;
 }

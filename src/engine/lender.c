@@ -121,10 +121,9 @@ static int check_index(const struct lender *l, struct err *err)
 	for (size_t i = 1; i < l->count; i++)
 		if (l->v[i - 1].pid == l->v[i].pid &&
 		    l->v[i - 1].end > l->v[i].start)
-			return err_set(err, -EBADMSG,
-				       "pid %d has two pages at %#llx",
-				       l->v[i].pid,
-				       (unsigned long long)l->v[i].start);
+			return err_set(
+				err, -EBADMSG, "pid %d has two pages at %#llx",
+				l->v[i].pid, (unsigned long long)l->v[i].start);
 	return 0;
 }
 

@@ -240,6 +240,17 @@ static int memory_runs(struct search *p, const struct source *s,
 	return 0;
 }
 
+static bool is_watched(const struct search *p, const struct page_range *range)
+{
+	struct page_run run;
+	uint64_t next;
+	size_t n;
+
+	return range->since &&
+	       written_scan(p->pagemap_fd, range->start, range->end, false,
+			    &run, 1, &n, &next) == 0;
+}
+
 /*
  * Watched already, or from now on, before it is looked at for the first time.
  * What then cannot be watched is saved whole, each time.
@@ -247,18 +258,19 @@ static int memory_runs(struct search *p, const struct source *s,
 static void watch(struct search *p, struct source *s)
 {
 	struct page_range *range = &s->range;
-	struct page_run run;
-	uint64_t next;
-	size_t n;
+	bool split;
 
-	if (range->since &&
-	    written_scan(p->pagemap_fd, range->start, range->end, false, &run,
-			 1, &n, &next) == 0)
+	range->since = is_watched(p, range);
+	if (!p->arm && range->since)
+		return;
+	split = !p->huge &&
+		written_is_huge(p->pagemap_fd, range->start, range->end);
+	if (split && range->since)
+		(void)written_leave(range->watch_fd, range->start, range->end);
+	if (range->since && !split)
 		return;
 	range->since = false;
-	if (!p->arm || !range->watchable ||
-	    (!p->huge &&
-	     written_is_huge(p->pagemap_fd, range->start, range->end)) ||
+	if (!p->arm || !range->watchable || split ||
 	    written_watch(range->watch_fd, range->start, range->end) < 0)
 		range->watch_fd = -1;
 }
@@ -301,9 +313,9 @@ static int keep_span(struct search *p, const struct source *s,
 		p->spans = list;
 		p->spans_room = room;
 	}
-	p->spans[p->nspans++] = (struct stretch){
-		run->start | (run->written ? 0 : UNWRITTEN), run->end
-	};
+	p->spans[p->nspans++] =
+		(struct stretch){ run->start | (run->written ? 0 : UNWRITTEN),
+				  run->end };
 	return 0;
 }
 

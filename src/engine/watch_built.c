@@ -70,8 +70,7 @@ static int watch_all(const struct building *b, const struct puppet *p, int fd,
 static int make_watch(struct puppet *p, int *ret_fd, struct err *err)
 {
 	static const uint64_t call[6] = { WRITTEN_FLAGS };
-	auto_close int pidfd =
-		(int)syscall(SYS_pidfd_open, p->task.pid, 0);
+	auto_close int pidfd = (int)syscall(SYS_pidfd_open, p->task.pid, 0);
 	int64_t number, value;
 	int r = puppet_enter(p, &p->task.threads[0], err);
 
@@ -81,12 +80,11 @@ static int make_watch(struct puppet *p, int *ret_fd, struct err *err)
 	if (r < 0 || number < 0)
 		return r;
 	*ret_fd = (int)syscall(SYS_pidfd_getfd, pidfd, (int)number, 0);
-	return puppet_call(p, "close", &value, err, SYS_close,
-			   (uint64_t)number, 0, 0, 0, 0, 0);
+	return puppet_call(p, "close", &value, err, SYS_close, (uint64_t)number,
+			   0, 0, 0, 0, 0);
 }
 
-static int watch_process(struct building *b, struct puppet *p,
-			 struct err *err)
+static int watch_process(struct building *b, struct puppet *p, struct err *err)
 {
 	auto_close int fd = -EBADF;
 	auto_close int proc_fd = -EBADF;

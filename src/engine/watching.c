@@ -17,8 +17,7 @@
 bool watching_wanted(const struct checkpoint_args *args)
 {
 	return args->watches && args->watch != ENGINE_WATCH_NONE &&
-	       !args->published &&
-	       written_supported();
+	       !args->published && written_supported();
 }
 
 void watching_settle(const struct checkpoint_args *args, const uint8_t *digest)

@@ -20,12 +20,17 @@ struct api_arg {
 	uint64_t api, features, ioctls;
 };
 
+struct range_arg {
+	uint64_t start, len;
+};
+
 struct register_arg {
 	uint64_t start, len, mode, ioctls;
 };
 
 #define API_IOCTL      _IOWR(0xaa, 0x3f, struct api_arg)
 #define REGISTER_IOCTL _IOWR(0xaa, 0x00, struct register_arg)
+#define LEAVE_IOCTL    _IOR(0xaa, 0x01, struct range_arg)
 
 #define PAGE  4096ull
 #define BATCH 512
@@ -48,6 +53,13 @@ int written_watch(int fd, uint64_t start, uint64_t end)
 	};
 
 	return ioctl(fd, REGISTER_IOCTL, &arg) < 0 ? -errno : 0;
+}
+
+int written_leave(int fd, uint64_t start, uint64_t end)
+{
+	struct range_arg arg = { .start = start, .len = end - start };
+
+	return ioctl(fd, LEAVE_IOCTL, &arg) < 0 ? -errno : 0;
 }
 
 int written_scan(int pagemap_fd, uint64_t start, uint64_t end, bool arm,

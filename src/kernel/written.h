@@ -34,6 +34,9 @@ int written_begin(int fd, struct err *err);
  */
 int written_watch(int fd, uint64_t start, uint64_t end);
 
+/* Not any more; all of it counts as written. */
+int written_leave(int fd, uint64_t start, uint64_t end);
+
 /*
  * As pagemap_scan, of one watched mapping; runs have written, and none is a
  * guard.  arm: what is found is unwritten from now on.  -EPERM: it is not

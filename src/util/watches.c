@@ -67,8 +67,7 @@ void watches_add(struct watches *w, pid_t pid, uint64_t start_time, int fd)
 		close(fd);
 		return;
 	}
-	w->v[w->count] = (struct watch){ .pid = pid,
-					 .start_time = start_time };
+	w->v[w->count] = (struct watch){ .pid = pid, .start_time = start_time };
 	w->fds[w->count++] = fd;
 }
 

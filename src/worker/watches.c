@@ -19,6 +19,9 @@ void work_take_watches(struct work *w)
 	w->watches_kept = r == 0 || r == -ENOENT;
 	if (r == 0)
 		(void)watches_unpack(fds[0], &w->watches, &unused);
+	/* Not wanted any more: with them the marks are gone. */
+	if (w->req->watch == ENGINE_WATCH_NONE)
+		watches_done(&w->watches);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		cleanup_close(&fds[i]);
 }

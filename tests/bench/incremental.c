@@ -113,8 +113,8 @@ static int job_main(char **argv)
 			usleep(1000);
 		if (access("end", F_OK) == 0)
 			break;
-		say("done", turn,
-		    rewrite(memory, pages, percent, turn, &ns), ns);
+		say("done", turn, rewrite(memory, pages, percent, turn, &ns),
+		    ns);
 	}
 	for (uint64_t i = 0; i < pages; i++) {
 		uint64_t last = turn - 1;

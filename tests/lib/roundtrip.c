@@ -9,7 +9,7 @@
  * (came from a node with another clock, restored under another host name), pin
  * (as plain, but all of the job is killed by others before a page was read),
  * killed (only when asked for: a checkpoint without room, many whose worker
- * is killed at any moment, then as plain), cpus (only when asked for: restored
+ * is killed at any moment, then as plain; what is written is watched), cpus (only when asked for: restored
  * where the allocation is of another CPU), kernel (only when asked for, and of
  * vdso victims: came from a kernel with another vDSO), kernels (the same, then
  * back, and once more there), often (only when asked for: checkpointed
@@ -525,7 +525,8 @@ static void run_round(char **argv, const char *user, const char *mode,
 	drive_compress(strcmp(mode, "packed") != 0 ? PACK_AUTO
 		       : r->place.uid              ? PACK_ZSTD
 						   : PACK_LZ4);
-	drive_watch(strcmp(mode, "incremental") == 0);
+	drive_watch(strcmp(mode, "incremental") == 0 ||
+		    strcmp(mode, "killed") == 0);
 	run(r);
 	free(r);
 }
@@ -535,8 +536,12 @@ static void add_modes(const char *victim, const char **modes, size_t m)
 {
 	static const char *const memory[] = { "cow",    "ghost",   "huge",  "many",
 					      "layouts", "mapped_file", "memfd",
-					      "merged", "shmem",   "sysv_shm",
-					      "vma" };
+					      "merged", "rewritten", "shmem",
+					      "sysv_shm", "vma" };
+	static const char *const written[] = { "cow", "layouts", "merged",
+					       "mm", "rewritten", "seccomp",
+					       "storm", "threads", "untouched",
+					       "vma" };
 	const char *name = strrchr(victim, '/') + 1;
 
 	if (strncmp(name, "vdso", 4) == 0) {
@@ -545,7 +550,12 @@ static void add_modes(const char *victim, const char **modes, size_t m)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(memory); i++)
 		if (strncmp(name, memory[i], strlen(memory[i])) == 0) {
-			modes[m] = "packed";
+			modes[m++] = "packed";
+			break;
+		}
+	for (size_t i = 0; i < ARRAY_SIZE(written); i++)
+		if (strncmp(name, written[i], strlen(written[i])) == 0) {
+			modes[m] = "incremental";
 			break;
 		}
 }

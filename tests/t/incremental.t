@@ -107,10 +107,22 @@ is "$(($(tail -n 1 o.txt | cut -d' ' -f2) + 6))" "$(echo "$was" | cut -d' ' -f2)
 	"with all of its memory"
 
 # Off.
+save --leave-running
+mostly_unchanged
+result $? "a restored job goes on with its chain"
+watched() {
+	grep -q '^VmFlags:.* uw' /proc/$(jobcr list --json | python3 -c \
+		'import json, sys
+print(next(j["root_pid"] for j in json.load(sys.stdin) if j["job_id"] ==
+      sys.argv[1]))' "$job")/smaps
+}
+watched
+result $? "its memory is watched"
 echo 'Incremental = "no"' >>"$JOBCR_CONF"
 save --leave-running
-save --leave-running
 is "$(number borrowed_bytes)" 0 "Incremental = no: all is saved each time"
+watched
+is "$?" 1 "and nothing is watched any more"
 change 0 9
 jobcr wait "$job"
 is "$?" 9 "the job ends as an undisturbed one"

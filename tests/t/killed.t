@@ -24,7 +24,7 @@ try() { # user victim
 }
 try user threads
 for victim in threads regs vma shmem memfd pipe epoll timer sigqueue tree \
-	seccomp dispatch pty pty_session mqueue_messages; do
+	rewritten seccomp dispatch pty pty_session mqueue_messages; do
 	try root $victim
 done
 echo "1..$n"

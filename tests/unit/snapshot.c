@@ -197,7 +197,10 @@ LIE(extent_stream, PagesRecord, rec->extents[0]->stream = 3)
 LIE(extent_meta, PagesRecord, rec->extents[0]->stream = 0)
 LIE(extent_offset, PagesRecord, rec->extents[0]->offset = 4096)
 LIE(extent_far, PagesRecord, rec->extents[0]->offset = ~0xfffull)
+static uint32_t own_parts[] = { 0, 1 };
 LIE(extent_short, PagesRecord, rec->extents[0]->pages = 1)
+LIE(extent_parts, PagesRecord, rec->extents[0]->parts = own_parts;
+    rec->extents[0]->n_parts = 2)
 LIE(extent_hash_lie, PagesRecord, rec->extents[0]->hash++)
 LIE(cow_self, CowRecord, rec->from = 7)
 LIE(cow_nobody, CowRecord, rec->from = 99)
@@ -269,6 +272,8 @@ static struct lie lies[] = {
 	{ "an extent that moved", TAG_PAGES, 0, extent_offset },
 	{ "an extent beyond all streams", TAG_PAGES, 2, extent_far },
 	{ "a page that nobody describes", TAG_PAGES, 0, extent_short },
+	{ "parts of an extent that is not borrowed", TAG_PAGES, 0,
+	  extent_parts },
 	{ "a wrong hash", TAG_PAGES, 1, extent_hash_lie },
 	{ "pages shared with itself", TAG_COW, 0, cow_self },
 	{ "pages shared with nobody", TAG_COW, 0, cow_nobody },
@@ -333,6 +338,99 @@ static void test_lies(struct lie *v, size_t count, bool packed)
 	}
 }
 
+/* The streams of pages are those of an earlier generation. */
+static char *incremental[] = { (char *)SNAPSHOT_INCREMENTAL };
+static uint32_t parts[6];
+
+static void borrow_streams(ManifestRecord *m)
+{
+	m->generation = 2;
+	m->features = incremental;
+	m->n_features = 1;
+	for (size_t k = 1; k < m->parts[0]->n_streams; k++) {
+		m->parts[0]->streams[k]->has_borrowed_from = 1;
+		m->parts[0]->streams[k]->borrowed_from = 1;
+	}
+}
+
+static void tell_borrowed(void *arg, uint32_t tag, ProtobufCMessage *msg)
+{
+	const struct lie *lie = arg;
+
+	tell_lie(arg, tag, msg);
+	if (tag == TAG_MANIFEST)
+		borrow_streams((ManifestRecord *)msg);
+	/* What is told of the first extent leaves one page of it. */
+	if (tag == TAG_PART_END && lie->nth == 0)
+		((PartEndRecord *)msg)->page_bytes -= 4096;
+}
+
+static void take_parts(ProtobufCMessage *msg, size_t count)
+{
+	Extent *x = ((PagesRecord *)msg)->extents[0];
+
+	x->parts = parts;
+	x->n_parts = count;
+}
+
+#define PARTS(name, count, ...)                                                \
+	static void name(ProtobufCMessage *msg)                                \
+	{                                                                      \
+		memcpy(parts, (uint32_t[]){ __VA_ARGS__ },                     \
+		       (count) * sizeof(*parts));                              \
+		take_parts(msg, count);                                        \
+	}
+
+PARTS(parts_first, 2, 0, 1)
+PARTS(parts_last, 2, 1, 1)
+PARTS(parts_odd, 1, 0)
+PARTS(parts_empty, 2, 1, 0)
+PARTS(parts_long, 2, 0, 3)
+PARTS(parts_behind, 2, 2, 1)
+PARTS(parts_around, 2, 4294967295u, 2)
+PARTS(parts_touch, 4, 0, 1, 0, 1)
+
+static struct lie borrowed[] = {
+	{ "the first page of a borrowed extent", TAG_PAGES, 0, parts_first, 0,
+	  1 },
+	{ "the last page of one", TAG_PAGES, 0, parts_last, 0, 1 },
+	{ "half a part", TAG_PAGES, 0, parts_odd },
+	{ "a part of nothing", TAG_PAGES, 0, parts_empty },
+	{ "a part longer than its extent", TAG_PAGES, 0, parts_long },
+	{ "a part behind its extent", TAG_PAGES, 0, parts_behind },
+	{ "a part around the end of numbers", TAG_PAGES, 0, parts_around },
+	{ "parts that are one", TAG_PAGES, 0, parts_touch },
+	{ "parts of an object", TAG_PAGES, 2, parts_last },
+};
+
+static void test_borrowed(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(borrowed); i++) {
+		struct lie *lie = &borrowed[i];
+		struct sample_edit edit = { tell_borrowed, lie, 0, false };
+		int expect = lie->expect ? 0 : -EBADMSG;
+		struct err err = { 0 };
+		char path[64];
+		auto_close int dir_fd = temp_dir(path);
+
+		ok(sample_write(dir_fd, &edit, &err) == 0 &&
+			   check(dir_fd, &err) == expect,
+		   "%s: %s", lie->what, expect ? err.text : "taken");
+		temp_dir_remove(path);
+	}
+}
+
+LIE(borrowed_silently, ManifestRecord, borrow_streams(rec); rec->n_features = 0)
+LIE(borrowed_nothing, ManifestRecord, rec->features = incremental;
+    rec->n_features = 1)
+LIE(borrowed_meta, ManifestRecord, borrow_streams(rec);
+    rec->parts[0]->streams[0]->has_borrowed_from = 1;
+    rec->parts[0]->streams[0]->borrowed_from = 1)
+LIE(borrowed_later, ManifestRecord, borrow_streams(rec);
+    rec->parts[0]->streams[1]->borrowed_from = rec->generation)
+LIE(borrowed_never, ManifestRecord, borrow_streams(rec);
+    rec->parts[0]->streams[1]->borrowed_from = 0)
+
 LIE(manifest_format, ManifestRecord, rec->format = 2)
 LIE(manifest_generation, ManifestRecord, rec->generation = 0)
 LIE(manifest_job, ManifestRecord, rec->job_id = (char *)"")
@@ -363,6 +461,12 @@ static struct lie manifest_lies[] = {
 	{ "half a digest", .tell = stream_digest },
 	{ "half a page", .tell = stream_length },
 	{ "meta of a terabyte", .tell = stream_giant },
+	{ "borrowed streams that no feature tells of",
+	  .tell = borrowed_silently },
+	{ "no borrowed stream, but the feature", .tell = borrowed_nothing },
+	{ "borrowed records", .tell = borrowed_meta },
+	{ "a stream borrowed from itself", .tell = borrowed_later },
+	{ "a stream borrowed from generation 0", .tell = borrowed_never },
 };
 
 static void test_manifest_lies(void)
@@ -575,6 +679,7 @@ int main(void)
 	test_lies(lies, ARRAY_SIZE(lies), false);
 	test_lies(packed_lies, ARRAY_SIZE(packed_lies), true);
 	test_manifest_lies();
+	test_borrowed();
 	test_show();
 	return done_testing();
 }

@@ -80,14 +80,23 @@ static size_t put_head(char *to, size_t room, const char *line)
 				rights, offset, name ? line + name : "");
 }
 
-/* "gu" says that there may be guards, and stays when mappings merge. */
-static size_t put_flags(char *to, size_t room, const char *line)
+static void leave_out(char *line, const char *flag)
 {
-	const char *gu = strstr(line, " gu");
-	size_t n = gu ? (size_t)(gu - line) : strlen(line);
+	char *at = strstr(line, flag);
 
-	return (size_t)snprintf(to, room, "%.*s%s\n", (int)n, line,
-				gu ? gu + 3 : "");
+	if (at)
+		memmove(at, at + strlen(flag), strlen(at + strlen(flag)) + 1);
+}
+
+/*
+ * "gu" says that there may be guards, and stays when mappings merge; "uw" that
+ * the next snapshot is to have what is written.
+ */
+static size_t put_flags(char *to, size_t room, char *line)
+{
+	leave_out(line, " gu");
+	leave_out(line, " uw");
+	return (size_t)snprintf(to, room, "%s\n", line);
 }
 
 static void note(char *to)
