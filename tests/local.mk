@@ -254,6 +254,11 @@ UNIT_TESTS += %D%/unit/repair
 %C%_unit_repair_LDADD = %D%/lib/libtap.a src/repair/librepair.a \
 	src/util/libutil.a $(URING_LIBS)
 
+UNIT_TESTS += %D%/unit/datagrams
+%C%_unit_datagrams_SOURCES = %D%/unit/datagrams.c
+%C%_unit_datagrams_LDADD = %D%/lib/libtap.a src/repair/librepair.a \
+	src/kernel/libkernel.a src/util/libutil.a $(URING_LIBS)
+
 UNIT_TESTS += %D%/unit/sync
 %C%_unit_sync_SOURCES = %D%/unit/sync.c
 %C%_unit_sync_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
