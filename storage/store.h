@@ -77,6 +77,10 @@ int store_check_late(int job_fd, uint32_t number, const struct user_id *user,
 int store_begin(int job_fd, const struct user_id *user, uint32_t *ret_number,
 		int *ret_dir_fd, struct err *err);
 
+/* The same with a number of the caller's choice; -EEXIST: it is taken. */
+int store_begin_at(int job_fd, const struct user_id *user, uint32_t number,
+		   int *ret_dir_fd, struct err *err);
+
 /* Open a complete generation for reading. */
 int store_open(int job_fd, uint32_t number, const struct user_id *user,
 	       int *ret_dir_fd, struct err *err);
@@ -93,11 +97,13 @@ int store_publish(int job_fd, uint32_t number, int dir_fd, const void *manifest,
 
 /*
  * The same by a thread of its own: a caller that traces a job can be killed
- * while storage hangs, and the job goes on.
+ * while storage hangs, and the job goes on.  unwanted, up to a NULL: names in
+ * dir_fd that are removed first.
  */
 int store_publish_apart(int job_fd, uint32_t number, int dir_fd,
 			const void *manifest, size_t len,
-			const struct user_id *user, struct err *err);
+			const struct user_id *user,
+			const char *const *unwanted, struct err *err);
 
 /* Remove an attempt that was not published, or a whole generation. */
 int store_discard(int job_fd, uint32_t number, const struct user_id *user,

@@ -390,6 +390,7 @@ static int publish(struct checkpoint *c, struct err *err)
 	auto_free uint8_t *manifest = NULL;
 	uint8_t digest[DIGEST_BYTES];
 	struct meta_file files[OWN_STREAMS + BORROWED_MAX];
+	const char *unwanted[BORROWED_MAX + 1] = { NULL };
 	struct checkpoint_result facts;
 	size_t len;
 	int r;
@@ -400,6 +401,7 @@ static int publish(struct checkpoint *c, struct err *err)
 			       &c->borrowed, err);
 		if (r < 0)
 			return r;
+		borrow_unwanted(c->borrow, unwanted);
 		c->result.borrowed_bytes = c->borrowed.bytes;
 	}
 	r = outputs_keep(c->outputs, &c->meta,
@@ -425,7 +427,7 @@ static int publish(struct checkpoint *c, struct err *err)
 	if (r == 0)
 		r = store_publish_apart(args->job_fd, args->generation,
 					args->dir_fd, manifest, len,
-					args->owner, err);
+					args->owner, unwanted, err);
 	c->durable = r == 0;
 	if (r == 0 && c->armed)
 		watching_settle(c->args, digest);
