@@ -27,13 +27,6 @@ static int find_part(struct lender *l, const uint8_t digest[DIGEST_BYTES],
 	return err_set(err, -ESTALE, "it is not what it was");
 }
 
-static int by_extent(const void *a, const void *b)
-{
-	const struct extent_ref *x = a, *y = b;
-
-	return (x->extent > y->extent) - (x->extent < y->extent);
-}
-
 static int by_address(const void *a, const void *b)
 {
 	const struct lent *x = a, *y = b;
@@ -50,8 +43,7 @@ static int make_index(struct lender *l, struct extent_list *list,
 	l->wanted = calloc(list->count + 1, sizeof(*l->wanted));
 	if (!l->v || !l->wanted)
 		return err_num(err, ENOMEM, "%zu extents", list->count);
-	if (list->count)
-		qsort(list->refs, list->count, sizeof(*list->refs), by_extent);
+	extents_sort_by_place(list);
 	for (size_t i = 0; i < list->count; i++) {
 		const struct extent_ref *ref = &list->refs[i];
 
