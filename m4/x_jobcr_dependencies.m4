@@ -20,6 +20,8 @@ AC_DEFUN([X_JOBCR_DEPENDENCIES],
 	 X_JOBCR_NEED([JSON], [json-c], [json-c], [libjson-c-dev])
 	 X_JOBCR_NEED([PACK], [libxxhash >= 0.8 liblz4 >= 1.9 libzstd >= 1.4],
 		[xxhash, lz4 and zstd], [libxxhash-dev liblz4-dev libzstd-dev])
+	 X_JOBCR_NEED([ARCHIVE], [libarchive >= 3.4],
+		[libarchive], [libarchive-dev])
 	 X_JOBCR_NEED([GCRYPT], [libgcrypt], [libgcrypt], [libgcrypt20-dev])
 	 AC_ARG_VAR([PROTOC_C], [protobuf-c compiler])
 	 AC_PATH_PROG([PROTOC_C], [protoc-c])

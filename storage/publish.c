@@ -141,6 +141,22 @@ int store_check_late(int job_fd, uint32_t number, const struct user_id *user,
 	return r;
 }
 
+/* A directory that was just made is opened, and locked. */
+static int enter_new(int job_fd, const char *name, int *ret_dir_fd,
+		     struct err *err)
+{
+	int fd = openat(job_fd, name, DIR_FLAGS);
+
+	if (fd < 0) {
+		err_sys(err, "%s", name);
+		(void)unlinkat(job_fd, name, AT_REMOVEDIR);
+		return err->code;
+	}
+	(void)flock(fd, LOCK_EX | LOCK_NB);
+	*ret_dir_fd = fd;
+	return 0;
+}
+
 static int begin(int job_fd, uint32_t *ret_number, int *ret_dir_fd,
 		 struct err *err)
 {
@@ -166,16 +182,8 @@ static int begin(int job_fd, uint32_t *ret_number, int *ret_dir_fd,
 	}
 	if (r < 0)
 		return err_sys(err, "%s: create", name);
-	r = openat(job_fd, name, DIR_FLAGS);
-	if (r < 0) {
-		err_sys(err, "%s", name);
-		(void)unlinkat(job_fd, name, AT_REMOVEDIR);
-		return err->code;
-	}
-	(void)flock(r, LOCK_EX | LOCK_NB);
 	*ret_number = number;
-	*ret_dir_fd = r;
-	return 0;
+	return enter_new(job_fd, name, ret_dir_fd, err);
 }
 
 int store_begin(int job_fd, const struct user_id *user, uint32_t *ret_number,
@@ -186,6 +194,32 @@ int store_begin(int job_fd, const struct user_id *user, uint32_t *ret_number,
 	if (r < 0)
 		return r;
 	r = begin(job_fd, ret_number, ret_dir_fd, err);
+	end_as(user);
+	return r;
+}
+
+static int begin_at(int job_fd, uint32_t number, int *ret_dir_fd,
+		    struct err *err)
+{
+	char name[GENERATION_NAME_SIZE];
+
+	generation_name(name, number, false);
+	if (faccessat(job_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return err_set(err, -EEXIST, "%s: is there already", name);
+	generation_name(name, number, true);
+	return mkdirat(job_fd, name, 0700) < 0
+		       ? err_sys(err, "%s: create", name)
+		       : enter_new(job_fd, name, ret_dir_fd, err);
+}
+
+int store_begin_at(int job_fd, const struct user_id *user, uint32_t number,
+		   int *ret_dir_fd, struct err *err)
+{
+	int r = begin_as(user, err);
+
+	if (r < 0)
+		return r;
+	r = begin_at(job_fd, number, ret_dir_fd, err);
 	end_as(user);
 	return r;
 }

@@ -77,6 +77,10 @@ int store_check_late(int job_fd, uint32_t number, const struct user_id *user,
 int store_begin(int job_fd, const struct user_id *user, uint32_t *ret_number,
 		int *ret_dir_fd, struct err *err);
 
+/* The same with a number of the caller's choice; -EEXIST: it is taken. */
+int store_begin_at(int job_fd, const struct user_id *user, uint32_t number,
+		   int *ret_dir_fd, struct err *err);
+
 /* Open a complete generation for reading. */
 int store_open(int job_fd, uint32_t number, const struct user_id *user,
 	       int *ret_dir_fd, struct err *err);

@@ -784,6 +784,8 @@ EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
 	%D%/programs/sqlite.sh %D%/programs/threads.c
 
 T_TESTS += %D%/t/snapshots.t
+T_TESTS += %D%/t/export.t
+EXTRA_DIST += %D%/lib/archives.py
 UNIT_TESTS += %D%/unit/frame
 %C%_unit_frame_SOURCES = %D%/unit/frame.c
 %C%_unit_frame_LDADD = %D%/lib/libtap.a src/wire/libwire.a \

@@ -8,63 +8,10 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/target.h"
 #include "snapshot/core.h"
 #include "util/cleanup.h"
 #include "util/io.h"
-
-/*
- * Written under another name in its directory: what has the name keeps it
- * until the new one is whole, whoever renames directories meanwhile.
- */
-struct target {
-	int dir_fd;
-	char base[256], part[300];
-	bool force;
-};
-
-static int target_open(struct target *t, const char *path, bool force,
-		       struct err *err)
-{
-	const char *slash = strrchr(path, '/');
-	const char *base = slash ? slash + 1 : path;
-	char dir[4096];
-	int fd;
-
-	if (!*base || strlen(base) >= sizeof(t->base) ||
-	    strlen(path) >= sizeof(dir))
-		return err_set(err, -EINVAL, "%s: not the name of a file",
-			       path);
-	snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(base - path) : 1,
-		 slash ? path : ".");
-	snprintf(t->base, sizeof(t->base), "%s", base);
-	snprintf(t->part, sizeof(t->part), ".%s.%d.part", base, (int)getpid());
-	t->force = force;
-	t->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (t->dir_fd < 0)
-		return err_sys(err, "%s", dir);
-	if (!force &&
-	    faccessat(t->dir_fd, base, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return err_set(err, -EEXIST,
-			       "%s: is there already (--force replaces it)",
-			       path);
-	fd = openat(t->dir_fd, t->part,
-		    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	return fd < 0 ? err_sys(err, "%s", path) : fd;
-}
-
-/* Some file systems tell only now that there was no room. */
-static int target_commit(const struct target *t, int *fd, struct err *err)
-{
-	int r = 0;
-
-	if (fsync(*fd) < 0 || close(take_fd(fd)) < 0)
-		return err_sys(err, "%s", t->base);
-	if (t->force)
-		r = renameat(t->dir_fd, t->part, t->dir_fd, t->base);
-	else
-		r = linkat(t->dir_fd, t->part, t->dir_fd, t->base, 0);
-	return r < 0 ? err_sys(err, "%s", t->base) : 0;
-}
 
 static void tell(const char *path, const struct core_facts *facts)
 {
@@ -124,11 +71,8 @@ int cmd_core(const struct cli *cli, int argc, char **argv)
 		if (r < 0)
 			err_wrap(&err, r, "%s", what);
 		r = r < 0 ? r : target_commit(&target, &fd, &err);
-		/* After a rename there is none. */
-		(void)unlinkat(target.dir_fd, target.part, 0);
 	}
-	if (target.dir_fd >= 0)
-		close(target.dir_fd);
+	target_done(&target);
 	if (r < 0)
 		return cli_fail(&err);
 	tell(output, &facts);

@@ -19,6 +19,8 @@ _jobcr_options() {
 	restore) echo "--files --map --allow-uprobes --generation --detach --detach-key --dir --json" ;;
 	show) echo "--records --json --dir" ;;
 	verify) echo "--dir" ;;
+	export) echo "--output --force --dir" ;;
+	import) echo "--user --as" ;;
 	core) echo "--output --force --dir" ;;
 	check) echo "--json" ;;
 	features) echo "--json" ;;
@@ -60,7 +62,11 @@ _jobcr() {
 			"rollback keep refuse" -- "$cur")
 		return
 		;;
-	--node | --host | --name | --generation | --pid | \
+	--user)
+		mapfile -t COMPREPLY < <(compgen -u -- "$cur")
+		return
+		;;
+	--node | --host | --name | --generation | --pid | --as | \
 		--deadline | --reason | --detach-key)
 		return
 		;;
@@ -68,7 +74,8 @@ _jobcr() {
 	if [ -z "$command" ]; then
 		mapfile -t COMPREPLY < <(compgen -W "--config --node --host \
 			--help --version run attach wait kill list status history \
-			checkpoint restore show verify core keep delete drain undrain \
+			checkpoint restore show verify core export import keep delete \
+			drain undrain \
 			check features" -- "$cur")
 		return
 	fi
@@ -81,8 +88,12 @@ _jobcr() {
 	esac
 	case $command in
 	attach | wait | kill | status | history | keep | delete | checkpoint | restore | \
-		show | verify | core | check)
+		show | verify | core | export | check)
 		mapfile -t COMPREPLY < <(compgen -W "$(_jobcr_jobs)" -- "$cur")
+		;;
+	import)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
 	run)
 		compopt -o filenames

@@ -1,10 +1,13 @@
 bin_PROGRAMS += jobcr
 jobcr_SOURCES = \
+	%D%/archive.c \
+	%D%/archive.h \
 	%D%/check.c \
 	%D%/check.h \
 	%D%/check_job.c \
 	%D%/check_slurm.c \
 	%D%/cli.h \
+	%D%/cmd_archive.c \
 	%D%/cmd_attach.c \
 	%D%/cmd_check.c \
 	%D%/cmd_core.c \
@@ -19,12 +22,17 @@ jobcr_SOURCES = \
 	%D%/drain_view.h \
 	%D%/elsewhere.c \
 	%D%/follow.c \
+	%D%/import.c \
 	%D%/main.c \
 	%D%/print.c \
 	%D%/request.c \
+	%D%/target.c \
+	%D%/target.h \
 	%D%/terminal.c \
-	%D%/terminal.h
+	%D%/terminal.h \
+	%D%/unpack.c
 jobcr_CPPFLAGS = $(AM_CPPFLAGS) -DJOBCR_VERSION='"$(VERSION)"'
+jobcr_CFLAGS = $(AM_CFLAGS) $(ARCHIVE_CFLAGS)
 jobcr_LDADD = \
 	src/operation/liboperation.a \
 	src/conf/libconf.a \
@@ -41,7 +49,7 @@ jobcr_LDADD = \
 	images/libproto.a \
 	src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(MUNGE_LIBS) $(CONFUSE_LIBS) $(JSON_LIBS) \
-	$(PACK_LIBS) $(GCRYPT_LIBS) $(URING_LIBS)
+	$(PACK_LIBS) $(GCRYPT_LIBS) $(URING_LIBS) $(ARCHIVE_LIBS)
 
 bashcompletion_DATA = %D%/jobcr
 %D%/jobcr: %D%/completion.bash

@@ -37,6 +37,8 @@ static const char usage[] =
 	"  verify JOBID[.GENERATION] | --dir DIR\n"
 	"  core JOBID[.GENERATION] [PID] [-o FILE]   one process, for a "
 	"debugger\n"
+	"  export JOBID[.GENERATION] -o FILE [--force]   as one file\n"
+	"  import FILE [--user USER] [--as JOBID]   such a file, by root\n"
 	"  drain NODE [--deadline TIME] [--reason TEXT] [--hold] [--dry-run] "
 	"[--json]\n"
 	"                                 save its jobs, which go on "
@@ -60,6 +62,7 @@ static const struct {
 	{ "undrain", cmd_undrain },   { "check", cmd_check },
 	{ "features", cmd_features }, { "attach", cmd_attach },
 	{ "core", cmd_core },         { "keep", cmd_keep },
+	{ "export", cmd_export },     { "import", cmd_import },
 };
 
 static int dispatch(const struct cli *cli, int argc, char **argv)

@@ -147,8 +147,8 @@ static int explain(int status, int r, struct err *err)
 	return r;
 }
 
-/* 1: it has ended; 0: it is held up, and is left to itself. */
-static int await_end(pid_t pid, int *ret_status)
+/* false: it is held up, and is left to itself. */
+static bool await_end(pid_t pid, int *ret_status)
 {
 	const struct timespec nap = { .tv_nsec = 10 * 1000 * 1000 };
 	uint64_t deadline = clock_monotonic_ns() + END_MS * 1000000ull;
@@ -170,6 +170,7 @@ int worker_run(const struct conf *conf, const WorkerRequest *req,
 	       const struct worker_hooks *hooks, Reply **ret, struct err *err)
 {
 	auto_close int fd = -EBADF;
+	bool held = false;
 	int status = 0, r;
 	pid_t pid;
 
@@ -185,18 +186,19 @@ int worker_run(const struct conf *conf, const WorkerRequest *req,
 		r = talk(fd, hooks, ret, err);
 	if (r == -EAGAIN) {
 		kill(pid, SIGKILL);
-		if (!await_end(pid, &status))
-			return err_set(err, -ETIMEDOUT,
-				       "the operation ran out of time (Timeout "
-				       "in jobcr.conf): storage hangs, and "
-				       "holds worker %d; see to %s",
-				       pid, req->dir ? req->dir : req->store);
+		held = !await_end(pid, &status);
 		r = err_set(err, -ETIMEDOUT, "the worker does not answer");
 	}
 	close(take_fd(&fd));
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	while (!held && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (gives_way(req))
 		way_note(conf, req->job_id, 0);
+	if (held)
+		return err_set(err, r,
+			       "the operation ran out of time (Timeout in "
+			       "jobcr.conf): storage hangs, and holds worker "
+			       "%d; see to %s",
+			       pid, req->dir ? req->dir : req->store);
 	return r < 0 ? explain(status, r, err) : 0;
 }

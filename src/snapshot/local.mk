@@ -13,6 +13,8 @@ noinst_LIBRARIES += %D%/libsnapshot.a
 	%D%/digest.c \
 	%D%/extents.c \
 	%D%/extents.h \
+	%D%/files.c \
+	%D%/files.h \
 	%D%/huge.c \
 	%D%/huge.h \
 	%D%/manifest.c \

@@ -164,8 +164,8 @@ static int check_manifest(const ManifestRecord *m, struct err *err)
 	return check_parts(m, err);
 }
 
-static int unpack(const uint8_t *data, size_t len, ManifestRecord **ret,
-		  struct err *err)
+int snapshot_manifest_unpack(const uint8_t *data, size_t len,
+			     ManifestRecord **ret, struct err *err)
 {
 	struct img_record rec;
 	ProtobufCMessage *msg;
@@ -201,7 +201,7 @@ int snapshot_manifest(int dir_fd, const struct user_id *user,
 
 	if (r < 0)
 		return r;
-	r = unpack(data, len, ret, err);
+	r = snapshot_manifest_unpack(data, len, ret, err);
 	return r < 0 ? err_wrap(err, r, "manifest") : 0;
 }
 

@@ -39,6 +39,10 @@ void digest_free(struct digest *d);
 int snapshot_manifest(int dir_fd, const struct user_id *user,
 		      ManifestRecord **ret, struct err *err);
 
+/* The same of its bytes, wherever they come from. */
+int snapshot_manifest_unpack(const uint8_t *data, size_t len,
+			     ManifestRecord **ret, struct err *err);
+
 /*
  * Is it the manifest of this job and generation (0: any)?  A generation that
  * was renamed or copied elsewhere is not.  -EBADMSG.
@@ -88,6 +92,10 @@ int snapshot_open_pages(struct reader *reader, const struct user_id *user,
 /* All of it: manifest, every part's meta, and (pages) every extent's hash. */
 int snapshot_verify(int dir_fd, const struct user_id *user, bool pages,
 		    struct err *err);
+
+/* The same without the manifest's file. */
+int snapshot_verify_parts(int dir_fd, const struct user_id *user,
+			  const ManifestRecord *m, bool pages, struct err *err);
 
 /* The hash of an extent (XXH3-64). */
 uint64_t extent_hash(const void *data, size_t len);

@@ -177,17 +177,25 @@ static int verify_part(int dir_fd, const struct user_id *user,
 	return r;
 }
 
+int snapshot_verify_parts(int dir_fd, const struct user_id *user,
+			  const ManifestRecord *m, bool pages, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < m->n_parts && r == 0; i++)
+		r = verify_part(dir_fd, user, m->parts[i], pages, err);
+	return r;
+}
+
 int snapshot_verify(int dir_fd, const struct user_id *user, bool pages,
 		    struct err *err)
 {
 	ManifestRecord *m;
-	size_t i;
 	int r = snapshot_manifest(dir_fd, user, &m, err);
 
 	if (r < 0)
 		return r;
-	for (i = 0; i < m->n_parts && r == 0; i++)
-		r = verify_part(dir_fd, user, m->parts[i], pages, err);
+	r = snapshot_verify_parts(dir_fd, user, m, pages, err);
 	manifest_record__free_unpacked(m, NULL);
 	return r;
 }

@@ -16,8 +16,7 @@ openmpi-tcp)
 	;;
 mpich-tcp)
 	# Undisturbed, too, UCX over TCP often hangs in MPI_Finalize.
-	set -- -disable-auto-cleanup -genv MPIR_CVAR_NOLOCAL 1 \
-		-genv UCX_TLS tcp,self
+	set -- -genv MPIR_CVAR_NOLOCAL 1 -genv UCX_TLS tcp,self
 	leave=leave
 	;;
 *) set -- ;;

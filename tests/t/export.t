@@ -1,0 +1,164 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A snapshot as one file: written by its owner, read by root into another
+# store, where the job goes on; and archives that somebody has made by hand,
+# of which nothing is taken, and nothing is left.
+set -u
+. "${top_srcdir:-.}/tests/lib/jobs.sh"
+
+lib=$(cd "${top_srcdir:-.}" && pwd)/tests/lib
+alice=52001
+bob=52002
+mkdir -m 0777 a
+sed "s|$tmp/store|$tmp/there|; s|$tmp/run|$tmp/run2|" "$JOBCR_CONF" >there.conf
+mkdir there
+alice() {
+	as $alice "$top_builddir/jobcr" "$@"
+}
+there() {
+	timeout 60 "$top_builddir/jobcr" --config "$tmp/there.conf" "$@"
+}
+# What is in a store: nothing may be left of what fails.
+contents() {
+	find "$1" ! -name history | sort
+}
+start_daemon
+job=$(cd a && alice run --detach --output o.txt -- \
+	sh -c "$(count_to 300)")
+wait_for 10 has_lines a/o.txt 20
+alice checkpoint "$job" --kill >log
+result $? "a user's job is saved and ends"
+
+alice export "$job" -o a/x.tar >log 2>&1
+result $? "its user makes an archive of it"
+is "$(stat -c '%a %u' a/x.tar)" "600 $alice" "that nobody else can read"
+is "$(tar tf a/x.tar | head -n 2 | xargs)" \
+	"$job.1/manifest $job.1/here.meta" "a tar, the manifest first"
+alice export "$job" -o a/x.tar >log 2>&1
+is "$?" 1 "a file that is there stays"
+as $bob "$top_builddir/jobcr" export "$job" -o a/y.tar >log 2>&1
+is "$?" 6 "another user cannot have it"
+[ ! -e a/y.tar ] && alice export "$job" -o - >y.tar 2>log &&
+	cmp -s a/x.tar y.tar
+result $? "by a pipe it is the same"
+alice export "$job" -o /dev/full --force >log 2>&1
+is "$?" 6 "what cannot be written is an error"
+alice export "$job.7" -o a/z.tar >log 2>&1
+is "$?" 4 "so is what is not there"
+
+# Any tar will do to have it as a directory.
+mkdir a/plain && chown $alice a/plain
+as $alice tar xf a/x.tar -C a/plain
+alice verify --dir "$tmp/a/plain/$job.1" >log 2>&1
+result $? "tar unpacks a snapshot"
+
+alice import a/x.tar >log 2>&1
+is "$?" 6 "only root imports"
+there import a/x.tar >log 2>&1
+is "$?" 1 "a user whom nobody knows has to be said"
+there import y.tar --user $bob >log 2>&1
+is "$?" 3 "nobody becomes the owner of others' processes"
+cat y.tar | there import - >log 2>&1
+is "$?" 6 "nor of what comes by a pipe, unless it is said"
+is "$(contents there | xargs)" "there there/local" "nothing is left of these"
+there import a/x.tar --user $alice >log 2>&1
+result $? "another store takes it"
+matches "$(cat log)" "$job.1: imported for $alice*" "and says so"
+there verify "$job" >log 2>&1
+result $? "where it is whole"
+is "$(stat -c %u there/local/"$job"/0000000001/*.meta)" $alice "and its user's"
+matches "$(there history "$job")" "*imported*" "its history begins there"
+there import a/x.tar --user $alice >log 2>&1
+is "$?" 1 "not a second time"
+cat y.tar | there import - --user $alice --as local-50 >log 2>&1
+result $? "but by another name, by a pipe"
+there show local-50 >log && grep -q "^Job: *local-50 " log
+result $? "which is in its manifest"
+there restore local-50 >log 2>&1
+is "$?" 6 "there it goes on, and ends as an undisturbed one"
+whole a/o.txt 300
+result $? "with its output whole"
+
+# A job of Slurm's, with how it was submitted.
+cp -a store/local/"$job" store/local/submitted
+echo "script" >store/local/"$job"/submit
+alice export "$job" -o a/s.tar >log 2>&1 || cat log
+there import a/s.tar --user $alice --as 4711 >log 2>&1
+is "$(cat there/cluster/4711/submit)" script \
+	"a job of Slurm's is imported with how it was submitted"
+rm -r store/local/submitted there/cluster
+
+# Interrupted, with half of it there.
+before=$(contents there)
+mkfifo pipe
+"$top_builddir/jobcr" --config "$tmp/there.conf" import pipe --user $alice \
+	--as local-51 >log 2>&1 &
+import=$!
+exec 8>pipe
+head -c 60000 y.tar >&8
+wait_for 10 test -d there/local/local-51
+kill -TERM $import
+wait $import
+is "$?" 1 "an import can be interrupted"
+exec 8>&-
+is "$(contents there)" "$before" "and leaves nothing"
+
+# No room.
+mkdir small
+if mount -t tmpfs -o size=128k,mode=0755 none "$tmp/small" 2>/dev/null; then
+	sed "s|$tmp/there|$tmp/small|" there.conf >small.conf
+	timeout 60 "$top_builddir/jobcr" --config "$tmp/small.conf" import \
+		y.tar --user $alice >log 2>&1
+	is "$?" 1 "a store without room is an error: $(cat log)"
+	is "$(contents small | xargs)" "small small/local" \
+		"of which nothing is left"
+	umount "$tmp/small"
+fi
+
+# Each variant has a word that its refusal must say.
+mkdir bad
+python3 "$lib/archives.py" y.tar bad >list || result 1 "archives are made"
+n=0 wrong=0
+while read -r name word; do
+	n=$((n + 1))
+	as="--as local-60"
+	[ "${name#job-}" = "$name" ] || as=
+	# shellcheck disable=SC2086 # words
+	there import "bad/$name" --user $alice $as >log 2>&1
+	status=$?
+	if [ $status = 0 ] || ! grep -q "$word" log ||
+		[ "$(contents there)" != "$before" ]; then
+		wrong=$((wrong + 1))
+		echo "# $name: status $status, not '$word': $(cat log)"
+		there delete local-60 --force >/dev/null 2>&1
+	fi
+done <list
+is $wrong 0 "each of $n archives that are made by hand is refused by name"
+[ "$n" -gt 20 ]
+result $? "all were made"
+is "$(ls -d /jobcr-escaped /tmp/jobcr-escaped jobcr-escaped */jobcr-escaped \
+	there/*/*/jobcr-escaped 2>/dev/null)" "" "and none got out"
+
+# Bits and lengths: refused, or what was damaged did not matter.
+python3 "$lib/archives.py" --damage "${FLIPS:-60}" y.tar bad >list
+n=0 refused=0 same=0
+while read -r name; do
+	n=$((n + 1))
+	if there import "bad/$name" --user $alice --as local-61 >log 2>&1; then
+		there verify local-61 >log 2>&1 && same=$((same + 1))
+		there delete local-61 --force >/dev/null 2>&1
+		rm -rf there/local/local-61
+	elif [ "$(contents there)" = "$before" ]; then
+		refused=$((refused + 1))
+	else
+		cat log
+		contents there
+		break
+	fi
+	rm "bad/$name"
+done <list
+is $((refused + same)) $n \
+	"of $n damaged ones $refused are refused, the others are whole"
+[ $refused -gt $((n / 2)) ]
+result $? "most are refused"
+finish
