@@ -130,8 +130,13 @@ int borrow_open(const struct checkpoint_args *args, struct borrow **ret,
 
 	*ret = NULL;
 	*why = '\0';
-	if (!args->watches || !args->watches->count || args->base_fd < 0)
+	if (!args->watches || !args->watches->count)
 		return 0;
+	if (args->base_fd < 0) {
+		(void)snprintf(why, room, "generation %u is gone",
+			       args->watches->generation);
+		return 0;
+	}
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return err_num(err, ENOMEM, "borrow");
