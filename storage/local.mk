@@ -1,6 +1,5 @@
 noinst_LIBRARIES += %D%/libstorage.a
 %C%_libstorage_a_SOURCES = \
-	%D%/apart.c \
 	%D%/as_user.c \
 	%D%/attempts.c \
 	%D%/attempts.h \

@@ -95,16 +95,6 @@ int store_open(int job_fd, uint32_t number, const struct user_id *user,
 int store_publish(int job_fd, uint32_t number, int dir_fd, const void *manifest,
 		  size_t len, const struct user_id *user, struct err *err);
 
-/*
- * The same by a thread of its own: a caller that traces a job can be killed
- * while storage hangs, and the job goes on.  unwanted, up to a NULL: names in
- * dir_fd that are removed first.
- */
-int store_publish_apart(int job_fd, uint32_t number, int dir_fd,
-			const void *manifest, size_t len,
-			const struct user_id *user,
-			const char *const *unwanted, struct err *err);
-
 /* Remove an attempt that was not published, or a whole generation. */
 int store_discard(int job_fd, uint32_t number, const struct user_id *user,
 		  struct err *err);

@@ -20,6 +20,7 @@
 #include "engine/preflight.h"
 #include "engine/watching.h"
 #include "storage/store.h"
+#include "util/apart.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 
@@ -383,25 +384,23 @@ static uint64_t frozen_so_far(const struct checkpoint *c)
 				   : clock_monotonic_ns() - c->tree.started_ns;
 }
 
-static int publish(struct checkpoint *c, struct err *err)
+static int make_durable(void *arg, struct err *err)
 {
+	struct checkpoint *c = arg;
 	const struct checkpoint_args *args = c->args;
 	struct pages_total total = pages_total(c->pages);
 	auto_free uint8_t *manifest = NULL;
 	uint8_t digest[DIGEST_BYTES];
 	struct meta_file files[OWN_STREAMS + BORROWED_MAX];
-	const char *unwanted[BORROWED_MAX + 1] = { NULL };
 	struct checkpoint_result facts;
 	size_t len;
 	int r;
 
-	enter(c, PHASE_PUBLISH);
 	if (c->borrow) {
 		r = borrow_put(c->borrow, OWN_STREAMS, &c->meta.sink,
 			       &c->borrowed, err);
 		if (r < 0)
 			return r;
-		borrow_unwanted(c->borrow, unwanted);
 		c->result.borrowed_bytes = c->borrowed.bytes;
 	}
 	r = outputs_keep(c->outputs, &c->meta,
@@ -425,13 +424,18 @@ static int publish(struct checkpoint *c, struct err *err)
 	if (r == 0 && args->may_publish)
 		r = args->may_publish(args->arg, err);
 	if (r == 0)
-		r = store_publish_apart(args->job_fd, args->generation,
-					args->dir_fd, manifest, len,
-					args->owner, unwanted, err);
+		r = store_publish(args->job_fd, args->generation, args->dir_fd,
+				  manifest, len, args->owner, err);
 	c->durable = r == 0;
 	if (r == 0 && c->armed)
 		watching_settle(c->args, digest);
 	return r < 0 ? err_wrap(err, r, "publish") : 0;
+}
+
+static int publish(struct checkpoint *c, struct err *err)
+{
+	enter(c, PHASE_PUBLISH);
+	return apart(make_durable, c, err);
 }
 
 /* Everything was copied: a job that is to go on need not wait for disks. */

@@ -2,6 +2,8 @@ noinst_LIBRARIES += %D%/libutil.a
 %C%_libutil_a_SOURCES = \
 	%D%/address_map.c \
 	%D%/address_map.h \
+	%D%/apart.c \
+	%D%/apart.h \
 	%D%/cgroup.c \
 	%D%/cgroup.h \
 	%D%/file_policy.c \
