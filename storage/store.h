@@ -142,6 +142,15 @@ int store_keeps(int job_fd, const struct user_id *user, bool *ret,
 		struct err *err);
 
 /*
+ * Remove what attempts have left that died, however new they are; their
+ * numbers stay taken.  Those of node, if its files are all there are (NULL:
+ * of no node), and others that nobody has written to for older_s.
+ */
+int store_tidy(int job_fd, const char *node, unsigned int older_s,
+	       const struct user_id *user, unsigned int *ret_count,
+	       struct err *err);
+
+/*
  * Keep the newest keep (> 0) complete generations besides those of store_keep;
  * remove older ones, and leftovers of attempts before the newest complete one.
  */

@@ -691,6 +691,15 @@ UNIT_TESTS += %D%/unit/cow
 %C%_unit_cow_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/borrow
+%C%_unit_borrow_SOURCES = %D%/unit/borrow.c
+%C%_unit_borrow_LDADD = %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(PACK_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/written
+%C%_unit_written_SOURCES = %D%/unit/written.c
+%C%_unit_written_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a
 UNIT_TESTS += %D%/unit/huge
 %C%_unit_huge_SOURCES = %D%/unit/huge.c
 %C%_unit_huge_LDADD = $(SNAPSHOT_LIBS)
@@ -781,6 +790,8 @@ EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
 	%D%/programs/sqlite.sh %D%/programs/threads.c
 
 T_TESTS += %D%/t/snapshots.t
+T_TESTS += %D%/t/diff.t
+T_TESTS += %D%/t/tidy.t
 T_TESTS += %D%/t/export.t
 EXTRA_DIST += %D%/lib/archives.py
 UNIT_TESTS += %D%/unit/frame
