@@ -456,6 +456,8 @@ static int take(struct conf *conf, cfg_t *cfg, struct err *err)
 		r = take_paths(&conf->carry, cfg, "CarryFiles", err);
 	if (r == 0)
 		r = take_paths(&conf->local, cfg, "LocalDirs", err);
+	if (r == 0)
+		r = take_paths(&conf->closed, cfg, "ClosedSockets", err);
 	if (r == 0 && (!conf->cluster || !conf->store_dir || !conf->run_dir))
 		r = err_set(err, -EINVAL,
 			    "ClusterName, StoreDir and RunDir may not be "
@@ -488,9 +490,10 @@ static void set_checks(cfg_t *cfg)
 	};
 	static const char *const keeps[] = { "KeepCompleted", "KeepEnded",
 					     "KeepUnknown", "SweepInterval" };
-	static const char *const paths[] = { "StoreDir", "RunDir",
+	static const char *const paths[] = { "StoreDir",    "RunDir",
 					     "MungeSocket", "CarryFiles",
-					     "LocalDirs", "MetricsFile" };
+					     "LocalDirs",   "ClosedSockets",
+					     "MetricsFile" };
 	size_t i;
 
 	cfg_set_error_function(cfg, note_error);
@@ -528,6 +531,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_STR_LIST("Operators", empty, CFGF_NONE),
 		CFG_STR_LIST("CarryFiles", empty, CFGF_NONE),
 		CFG_STR_LIST("LocalDirs", scratch, CFGF_NONE),
+		CFG_STR_LIST("ClosedSockets", empty, CFGF_NONE),
 		CFG_STR("LocalFileSize", "16G", CFGF_NONE),
 		CFG_INT("Port", CONF_DEFAULT_PORT, CFGF_NONE),
 		CFG_INT("Keep", 2, CFGF_NONE),
@@ -604,6 +608,7 @@ void conf_free(struct conf *conf)
 	if (!conf)
 		return;
 	free_paths(conf->carry);
+	free_paths(conf->closed);
 	free_paths(conf->local);
 	free(conf->operators);
 	free(conf->path);

@@ -77,14 +77,15 @@ struct conf {
 	uid_t slurm_uid;  /* SlurmUser; 0: nobody but root */
 	uid_t *operators; /* Operators */
 	size_t noperators;
-	char **carry; /* CarryFiles, NULL-terminated */
-	char **local; /* LocalDirs, NULL-terminated */
-	uint64_t local_bytes; /* LocalFileSize */
+	char **carry;           /* CarryFiles, NULL-terminated */
+	char **local;           /* LocalDirs, NULL-terminated */
+	char **closed;          /* ClosedSockets, NULL-terminated */
+	uint64_t local_bytes;   /* LocalFileSize */
 	uint64_t max_bandwidth; /* MaxBandwidth, bytes a second; 0: no limit */
 };
 
 #define CONF_BANDWIDTH_MIN (1u << 20)
-#define CONF_DEFAULT_PORT 7370
+#define CONF_DEFAULT_PORT  7370
 
 /*
  * Read path; NULL: $JOBCR_CONF, else the installed one, which need not be

@@ -380,6 +380,7 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 	d->outside = outside;
 	d->options.carry = args->carry;
 	d->options.local = args->local;
+	d->options.closed = args->closed;
 	d->options.local_bytes = args->local_bytes;
 	d->options.stdio = args->stdio;
 	d->options.terminal = args->terminal;

@@ -68,6 +68,7 @@ struct checkpoint_args {
 	const struct user_id *owner;
 	const char *const *carry;
 	const char *const *local; /* as in dump_options */
+	const char *const *closed; /* the same */
 	uint64_t local_bytes;
 	const char *const *stdio;
 	const struct job_terminal *terminal; /* NULL: it has none */

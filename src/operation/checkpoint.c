@@ -42,6 +42,9 @@ static void fill_common(const struct conf *conf, WorkerRequest *w)
 	w->local = conf->local;
 	while (conf->local[w->n_local])
 		w->n_local++;
+	w->closed = conf->closed;
+	while (conf->closed[w->n_closed])
+		w->n_closed++;
 	w->has_local_bytes = 1;
 	w->local_bytes = conf->local_bytes;
 }

@@ -384,7 +384,8 @@ const struct resource_ops res_creds = {
 	.name = "credentials",
 	.saved = "user and group ids, capabilities, securebits, no_new_privs",
 	.refused = "rights that the job's user does not have",
-	.changes = "bounding set of an ordinary user's job",
+	.changes = "bounding set of an ordinary user's job; keys of the kernel "
+		   "(keyctl) are the node's",
 	.tag = TAG_CREDS,
 	.scope = SCOPE_THREAD,
 	.stage = STAGE_CREDS,

@@ -89,7 +89,10 @@ struct dump_options {
 	/* NULL-terminated, NULL: none.  Files of the owner below these paths,
 	 * and on tmpfs, travel if they are on a file system of the node. */
 	const char *const *local;
-	uint64_t local_bytes;     /* of one such file, at most */
+	uint64_t local_bytes; /* of one such file, at most */
+	/* NULL-terminated, NULL: none.  Unix sockets of services outside:
+	 * connections to them are closed where the job is restored. */
+	const char *const *closed;
 	const char *const *stdio; /* NULL-terminated: paths of the step's
 				     output files */
 	const struct job_terminal *terminal; /* the job's own; NULL: none */

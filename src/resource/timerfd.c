@@ -82,6 +82,14 @@ static int read_state(int own_fd, TimerfdRecord *rec, struct err *err)
 	return read_fdinfo(text, rec, err);
 }
 
+/* Without a clock that wakes the machine the kernel does not show these. */
+static int shown_as(int clock)
+{
+	return clock == CLOCK_REALTIME_ALARM   ? CLOCK_REALTIME
+	       : clock == CLOCK_BOOTTIME_ALARM ? CLOCK_BOOTTIME
+					       : clock;
+}
+
 /* What a clock shows to a process, whose time namespace may not be ours. */
 static int task_clock(int proc_fd, int clock, int64_t *ret, struct err *err)
 {
@@ -91,7 +99,7 @@ static int task_clock(int proc_fd, int clock, int64_t *ret, struct err *err)
 
 	if (self < 0)
 		return err_sys(err, "/proc/self");
-	*ret = (int64_t)clock_ns(clock);
+	*ret = (int64_t)clock_ns(shown_as(clock));
 	if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_ALARM)
 		return 0;
 	r = proc_read_timens(self, &here[0], &here[1], err);

@@ -205,6 +205,7 @@ static void check_queue(const struct dump_ctx *ctx, const struct fd_view *fd,
 	const struct unix_socket *s = &rel->own;
 	const uint32_t *objects;
 	const struct unix_queue *q;
+	char name[128];
 
 	/* Known of a job that stands still. */
 	if (!fd->task->leader)
@@ -218,10 +219,12 @@ static void check_queue(const struct dump_ctx *ctx, const struct fd_view *fd,
 		unix_refuse(fd, no, s->type, hidden_remedy, "to which %s",
 			    hidden);
 	if (q && q->count && rel->policy == UNIX_CLOSE &&
-	    !ctx->options->reset_peers)
+	    !ctx->options->reset_peers) {
+		unix_print_name(&rel->peer, name, sizeof(name));
 		unix_refuse(fd, no, s->type, "let the job read it first",
-			    "with an answer, not read yet, of %s",
-			    rel->service->name);
+			    "with an answer, not read yet, of the service %s",
+			    name);
+	}
 	for (size_t i = 0; q && i < q->count; i++) {
 		check_sender(ctx, fd, s->type, &q->list[i], no);
 		check_from(fd, rel, &q->list[i], no);

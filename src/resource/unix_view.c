@@ -200,6 +200,16 @@ static int find_maker(const struct fd_view *fd, struct unix_relation *ret,
 	return r;
 }
 
+/* The administrator says that its clients connect again. */
+static bool is_listed(const char *const *list, const struct unix_socket *s)
+{
+	for (; list && *list; list++)
+		if (strlen(*list) == s->name_len &&
+		    !memcmp(*list, s->name, s->name_len))
+			return true;
+	return false;
+}
+
 /*
  * Of a service as the table says, which has a path: an abstract name is
  * everybody's to take.  Of any other one nothing but to close it, if asked to.
@@ -213,7 +223,9 @@ static void choose_policy(const struct dump_ctx *ctx, struct unix_relation *ret)
 						 ret->own.type);
 	if (ret->service && peer->has_file)
 		ret->policy = ret->service->policy;
-	if (ret->policy == UNIX_REFUSE && ctx->options->reset_peers)
+	if (ret->policy == UNIX_REFUSE &&
+	    (ctx->options->reset_peers ||
+	     (peer->has_file && is_listed(ctx->options->closed, peer))))
 		ret->policy = UNIX_CLOSE;
 }
 

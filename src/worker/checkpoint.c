@@ -276,6 +276,20 @@ static int open_base(const struct work *w)
 	return fd;
 }
 
+/* What the job was started with; without a supervisor nobody knows. */
+static void take_options(const struct work *w, struct checkpoint_args *args)
+{
+	const struct job_options *o = &w->info.options;
+
+	args->files = FILES_DEFAULT;
+	if (w->control_fd < 0)
+		return;
+	args->isa = o->isa;
+	args->files = o->files;
+	args->interval_s = o->interval_s;
+	args->reset_peers = o->peers == JOB_PEERS_RESET;
+}
+
 static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 {
 	const WorkerRequest *req = w->req;
@@ -283,6 +297,7 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 	struct refusals no = { 0 };
 	auto_free const char **carry = list_of(req->carry, req->n_carry);
 	auto_free const char **local = list_of(req->local, req->n_local);
+	auto_free const char **closed = list_of(req->closed, req->n_closed);
 	auto_close int base_fd = open_base(w);
 	struct outputs out;
 	struct checkpoint_args args = {
@@ -305,6 +320,7 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 		.owner = &w->owner,
 		.carry = carry,
 		.local = local,
+		.closed = closed,
 		.local_bytes = req->local_bytes,
 		/* Nobody else starts a job of ours again. */
 		.keep_output = w->info.slurm ? req->keep_output : 0,
@@ -318,13 +334,6 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 					: ENGINE_PAUSE_AUTO,
 		.terminal = w->terminal.slave < 0 ? NULL : &w->terminal,
 		.copy_out = w->control_fd < 0 ? NULL : work_copy_out,
-		.isa = w->control_fd >= 0 ? w->info.options.isa : 0,
-		.files = w->control_fd >= 0 ? w->info.options.files
-					    : FILES_DEFAULT,
-		.interval_s =
-			w->control_fd >= 0 ? w->info.options.interval_s : 0,
-		.reset_peers = w->control_fd >= 0 &&
-			       w->info.options.peers == JOB_PEERS_RESET,
 		.epoch = w->lease.epoch,
 		.base = w->lease.base,
 		.may_publish = may_publish,
@@ -340,8 +349,9 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 	};
 	int r, other;
 
-	if (!carry || !local)
+	if (!carry || !local || !closed)
 		return err_num(err, ENOMEM, "checkpoint");
+	take_options(w, &args);
 	r = open_bandwidth(req, &args.bandwidth, err);
 	if (r < 0)
 		return r;

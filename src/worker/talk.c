@@ -95,6 +95,7 @@ int work_drop_capabilities(struct err *err)
 		CAP_IPC_OWNER,  CAP_SYS_CHROOT,       CAP_SYS_PTRACE,
 		CAP_SYS_ADMIN,  CAP_SYS_NICE,         CAP_SYS_RESOURCE,
 		CAP_NET_ADMIN,  CAP_NET_BIND_SERVICE, CAP_CHECKPOINT_RESTORE,
+		CAP_WAKE_ALARM,
 	};
 	cap_t now = cap_get_proc(), then = cap_init();
 	size_t i;

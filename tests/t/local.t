@@ -107,6 +107,27 @@ jobcr kill "$job" KILL
 jobcr wait "$job"
 is "$?" 137 "it went on"
 
+# Clocks that wake the machine are root's, and so is what restores them.
+job=$(jobcr run --detach --output alarm.txt -- python3 -c '
+import ctypes, os, time
+libc = ctypes.CDLL(None)
+fd = libc.timerfd_create(9, 0) # CLOCK_BOOTTIME_ALARM
+spec = (ctypes.c_int64 * 4)(0, 0, 1, 0)
+libc.timerfd_settime(fd, 0, spec, None)
+print("up", fd, flush=True)
+while not os.path.exists("go"):
+    time.sleep(0.01)
+print(len(os.read(fd, 8)), flush=True)')
+wait_for 10 grep -q up alarm.txt
+jobcr checkpoint "$job" --kill >out 2>&1
+is "$?" 0 "a job with an alarm clock is saved"
+jobcr restore "$job" --detach >out 2>&1
+is "$?" 0 "and restored"
+: >go
+jobcr wait "$job"
+is "$(tail -n 1 alarm.txt)" 8 "it goes off"
+rm -f go
+
 # A supervisor that is killed takes its job along.
 job=$(jobcr run --detach -- sh -c "sleep $long & sleep $long")
 wait_for 10 pgrep -fx "sleep $long"

@@ -240,6 +240,69 @@ BrokenPipeError" "it reads what had arrived, and then the end"
 	end_service
 done
 
+# ClosedSockets: the same for a service that the administrator names, when no
+# answer is on its way.
+cat >asks.py <<'PYTHON'
+import os, socket, time
+def connect():
+    s = socket.socket(socket.AF_UNIX)
+    s.connect("/run/site")
+    return s
+def ask(s, what):
+    s.send(what)
+    return s.recv(100)
+s = connect()
+print(ask(s, b"up"), flush=True)
+s.send(b"unread")
+while not os.path.exists("read"):
+    time.sleep(0.01)
+print(s.recv(100), flush=True)
+while not os.path.exists("go"):
+    time.sleep(0.01)
+try:
+    print(ask(s, b"more"), flush=True)
+except BrokenPipeError:
+    print("again", ask(connect(), b"more"), flush=True)
+PYTHON
+cat >echo.py <<'PYTHON'
+import socket, threading
+s = socket.socket(socket.AF_UNIX)
+s.bind("/run/site")
+s.listen()
+print("up", flush=True)
+def serve(c):
+    try:
+        while data := c.recv(100):
+            c.send(data)
+            print(data, flush=True)
+    except OSError:
+        pass
+while True:
+    threading.Thread(target=serve, args=s.accept()[:1], daemon=True).start()
+PYTHON
+$python echo.py >echo.txt &
+pid=$!
+wait_for 10 grep -q up echo.txt
+rm -f go read
+job=$(jobcr run --detach --output asks.txt -- $python asks.py)
+wait_for 10 grep -q unread echo.txt
+jobcr check "$job" 2>err
+is "$?" 3 "a service of the site that jobcr does not know is refused"
+echo 'ClosedSockets = { "/run/site" }' >>"$JOBCR_CONF"
+jobcr checkpoint "$job" --kill >out 2>err
+is "$?" 3 "named as one (ClosedSockets), with an answer on its way, too"
+matches "$(cat err)" "*an answer, not read yet, of the service at /run/site*" \
+	"which is said"
+: >read
+wait_for 10 grep -q unread asks.txt
+save "when it was read, the job is saved"
+jobcr restore "$job" --detach >out 2>&1
+is "$?" 0 "and restored"
+: >go
+jobcr wait "$job" >/dev/null
+is "$(tail -n 1 asks.txt)" "again b'more'" "it connects again"
+end_service
+
 # The same of one that was accepted from outside.
 cat >server.py <<'PYTHON'
 import os, socket, time

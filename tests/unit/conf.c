@@ -32,13 +32,15 @@ static void test_good(const char *path)
 		"OnRestoreFailure = \"previous\"\nJobComment = false\n"
 		"PauseMode = \"Pin\"\n"
 		"Compression = \"LZ4\"\n"
-		"Operators = {\"0\", \"1234\"}\nCarryFiles = {\"/var/x\"}\n",
+		"Operators = {\"0\", \"1234\"}\nCarryFiles = {\"/var/x\"}\n"
+		"ClosedSockets = {\"/run/a\", \"/run/b\"}\n",
 		&c, &err) == 0,
 	   "a good file is read: %s", err.text);
 	ok(!strcmp(c->cluster, "emmy") && c->keep == 7 && !c->direct_io,
 	   "with what it says, keys in any case");
 	ok(c->noperators == 2 && c->operators[1] == 1234 &&
-		   !strcmp(c->carry[0], "/var/x") && !c->carry[1],
+		   !strcmp(c->carry[0], "/var/x") && !c->carry[1] &&
+		   !strcmp(c->closed[1], "/run/b") && !c->closed[2],
 	   "lists, too");
 	ok(!strcmp(c->local[0], "/tmp") && !strcmp(c->local[1], "/var/tmp") &&
 		   !c->local[2] && c->local_bytes == 16ull << 30,
@@ -49,8 +51,7 @@ static void test_good(const char *path)
 		   c->port == CONF_DEFAULT_PORT && c->drain_jobs == 4 &&
 		   *c->node && !strchr(c->node, '.'),
 	   "and defaults for the rest");
-	ok(c->pause == CONF_PAUSE_PIN &&
-		   c->compression == CONF_COMPRESSION_LZ4,
+	ok(c->pause == CONF_PAUSE_PIN && c->compression == CONF_COMPRESSION_LZ4,
 	   "a mode in any case");
 	conf_free(c);
 }
@@ -60,16 +61,16 @@ static void test_local(const char *path)
 	struct conf *c;
 	struct err err = { 0 };
 
-	ok(load(path, "LocalDirs = {}\nLocalFileSize = \"1M\"\n", &c,
-		&err) == 0 &&
+	ok(load(path, "LocalDirs = {}\nLocalFileSize = \"1M\"\n", &c, &err) ==
+			   0 &&
 		   !c->local[0] && c->local_bytes == 1 << 20,
 	   "a list may be empty: %s", err.text);
 	conf_free(c);
 	ok(load(path,
 		"LocalDirs = {\"/a\"}\nLocalDirs = {\"/scratch\", \"/b\"}\n",
 		&c, &err) == 0 &&
-		   !strcmp(c->local[0], "/scratch") && !strcmp(c->local[1], "/b") &&
-		   !c->local[2],
+		   !strcmp(c->local[0], "/scratch") &&
+		   !strcmp(c->local[1], "/b") && !c->local[2],
 	   "and what is said last counts");
 	conf_free(c);
 }

@@ -2,7 +2,10 @@
 /* POSIX, flock and open-file locks, seen by a process that wants them. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -62,8 +65,65 @@ static int ask(pid_t parent, pid_t child)
 	return 0;
 }
 
+/* Each waits for a lock that the parent has, and says when it has it. */
+static pid_t start_waiting(bool flock_it, int tell)
+{
+	struct flock all = range(F_WRLCK, 0, 0);
+	pid_t pid = fork();
+	int fd;
+
+	if (pid)
+		return pid;
+	fd = open(victim_path("waited"), O_RDWR);
+	if (flock_it ? flock(fd, LOCK_EX) : fcntl(fd, F_SETLKW, &all))
+		victim_check(false, "a lock that was waited for: %s",
+			     strerror(errno));
+	else
+		victim_check(write(tell, "x", 1) == 1, "tell");
+	_exit(0);
+}
+
+/* There is nothing else that it sleeps for. */
+static bool sleeps(pid_t pid)
+{
+	char path[64], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (f) {
+		if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+			state = 0;
+		fclose(f);
+	}
+	return state == 'S';
+}
+
+static void check_waiting(int waited, const pid_t waits[2], int told)
+{
+	struct flock none = range(F_UNLCK, 0, 0);
+	struct pollfd p = { .fd = told, .events = POLLIN };
+	int status;
+	char byte;
+
+	victim_check(poll(&p, 1, 100) == 0, "nobody has what is locked");
+	victim_check(flock(waited, LOCK_UN) == 0 && read(told, &byte, 1) == 1 &&
+			     waitpid(waits[0], &status, 0) == waits[0] &&
+			     status == 0,
+		     "who waits for a flock gets it");
+	victim_check(poll(&p, 1, 100) == 0, "and nobody else");
+	victim_check(fcntl(waited, F_SETLK, &none) == 0 &&
+			     read(told, &byte, 1) == 1 &&
+			     waitpid(waits[1], &status, 0) == waits[1] &&
+			     status == 0,
+		     "who waits for a lock of bytes gets it");
+}
+
 int main(void)
 {
+	struct flock all = range(F_WRLCK, 0, 0);
+	int waited = make("waited"), told[2];
+	pid_t waits[2];
 	struct flock a = range(F_WRLCK, 10, 10), b = range(F_RDLCK, 100, 0);
 	struct flock c = range(F_WRLCK, 3, 4), d = range(F_WRLCK, 50, 1);
 	int posix = make("posix"), ofd = make("ofd"), whole = make("flock");
@@ -85,6 +145,13 @@ int main(void)
 			pause();
 	}
 	victim_need(read(ready[0], &byte, 1) == 1, "child");
+	victim_need(flock(waited, LOCK_EX) == 0 &&
+			    fcntl(waited, F_SETLK, &all) == 0 && !pipe(told),
+		    "locks to wait for");
+	for (int i = 0; i < 2; i++) {
+		waits[i] = start_waiting(i == 0, told[1]);
+		victim_need(victim_until(sleeps(waits[i])), "waits");
+	}
 
 	victim_wait();
 
@@ -93,6 +160,7 @@ int main(void)
 		_exit(ask(getppid(), child));
 	victim_need(waitpid(asker, &status, 0) == asker && status == 0,
 		    "asker");
+	check_waiting(waited, waits, told[0]);
 	kill(child, SIGKILL);
 	waitpid(child, &status, 0);
 	victim_verdict(true, "locks are held as before");

@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/filter.h>
+#include <linux/landlock.h>
 #include <linux/perf_event.h>
 #include <mqueue.h>
 #include <netinet/in.h>
@@ -62,6 +64,29 @@ static int open_tcp_waiting(void)
 	int listener;
 
 	return open_waiting(&listener);
+}
+
+/* Nobody accepts, so that at last one more has to wait. */
+static int open_tcp_connecting(void)
+{
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in at;
+
+	if (bind_loopback(listener, &at) < 0 || listen(listener, 0) < 0)
+		return -1;
+	for (int i = 0; i < 10; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		struct tcp_info info = { 0 };
+		socklen_t len = sizeof(info);
+
+		if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
+			continue;
+		if (errno == EINPROGRESS &&
+		    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+		    info.tcpi_state == TCP_SYN_SENT)
+			return fd;
+	}
+	return -1;
 }
 
 static int open_signing(void)
@@ -185,6 +210,38 @@ static int open_udp_empty(void)
 	    sendto(fd, "", 0, 0, (struct sockaddr *)&at, sizeof(at)) != 0)
 		return -1;
 	return fd;
+}
+
+static int open_xdp(void)
+{
+	return socket(AF_XDP, SOCK_RAW, 0);
+}
+
+static int open_bpf_map(void)
+{
+	union bpf_attr map = {
+		.map_type = BPF_MAP_TYPE_ARRAY,
+		.key_size = 4,
+		.value_size = 8,
+		.max_entries = 1,
+	};
+
+	return (int)syscall(SYS_bpf, BPF_MAP_CREATE, &map, sizeof(map));
+}
+
+static int open_landlock_ruleset(void)
+{
+	const struct landlock_ruleset_attr files = {
+		.handled_access_fs = LANDLOCK_ACCESS_FS_EXECUTE,
+	};
+
+	return (int)syscall(SYS_landlock_create_ruleset, &files,
+			    sizeof(files.handled_access_fs), 0);
+}
+
+static int open_mount_context(void)
+{
+	return (int)syscall(SYS_fsopen, "tmpfs", 0);
 }
 
 /* What waits there is looked at with a mark, which is a filter. */
@@ -640,6 +697,7 @@ static const struct {
 	{ "tcp_self", "connected to itself", open_tcp_self },
 	{ "tcp_reset", "an error that was not read yet", open_tcp_reset },
 	{ "tcp_closing", "which is closed already", open_tcp_closing },
+	{ "tcp_connecting", "that is being connected", open_tcp_connecting },
 	{ "tcp_keys", "keys (TCP_MD5SIG)", open_tcp_keys },
 	{ "tcp_keys_connected", "keys (TCP_MD5SIG)", open_tcp_keys_connected },
 	{ "tcp_filter", "socket with a filter", open_tcp_filter },
@@ -676,6 +734,10 @@ static const struct {
 	{ "thread_pidfd", "pidfd of a single thread", open_thread_pidfd },
 	{ "io_uring", "io_uring", open_io_uring },
 	{ "userfaultfd", "userfaultfd", open_userfaultfd },
+	{ "xdp", "XDP socket", open_xdp },
+	{ "bpf_map", "bpf object", open_bpf_map },
+	{ "landlock_ruleset", "landlock ruleset", open_landlock_ruleset },
+	{ "mount_context", "mount context", open_mount_context },
 	{ "perf_event", "performance counter", open_perf },
 	{ "namespace", "namespace net:[", open_namespace },
 	{ "shm_names", "shared memory with 2 names", open_shm_names },

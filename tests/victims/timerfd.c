@@ -60,7 +60,7 @@ int main(void)
 {
 	static const clockid_t clocks[] = { CLOCK_MONOTONIC, CLOCK_REALTIME,
 					    CLOCK_BOOTTIME };
-	int relative[3], absolute[3], periodic, fast, fired, off, soon;
+	int relative[3], absolute[3], periodic, fast, fired, off, soon, alarm;
 	int64_t deadline[3], left[3], began[3], interval;
 	uint64_t ticks = 0, before;
 
@@ -75,6 +75,12 @@ int main(void)
 						   ? TFD_TIMER_CANCEL_ON_SET
 						   : 0),
 				  deadline[i], 0);
+	}
+	/* Only root's. */
+	alarm = timerfd_create(CLOCK_BOOTTIME_ALARM, 0);
+	if (alarm >= 0) {
+		close(alarm);
+		alarm = arm(CLOCK_BOOTTIME_ALARM, 0, left[0], 0);
 	}
 	periodic = arm(CLOCK_MONOTONIC, 0, 1, SECOND / 1000);
 	/* Fires again before anybody can look at it. */
@@ -102,6 +108,10 @@ int main(void)
 	near("relative on a clock that went on",
 	     remaining(relative[0], NULL) + now(CLOCK_MONOTONIC),
 	     began[0] + left[0], SECOND / 20);
+	victim_check(alarm < 0 ||
+			     (remaining(alarm, NULL) <= left[0] &&
+			      remaining(alarm, NULL) > left[0] - 60 * SECOND),
+		     "an alarm clock");
 	victim_check(read(periodic, &ticks, 8) == 8 && ticks >= before - 2,
 		     "%llu ticks, at least %llu expected",
 		     (unsigned long long)ticks, (unsigned long long)before);
