@@ -90,3 +90,20 @@ int catalog_read(int job_fd, struct catalog_entry **ret, size_t *ret_count,
 	*ret_count = count;
 	return 0;
 }
+
+int catalog_empty(int dir_fd, struct err *err)
+{
+	auto_closedir DIR *dir = NULL;
+	struct dirent *d;
+	int r = catalog_opendir(dir_fd, &dir, err);
+
+	if (r < 0)
+		return r;
+	for (errno = 0; (d = readdir(dir)); errno = 0) {
+		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
+			continue;
+		if (unlinkat(dir_fd, d->d_name, 0) < 0 && errno != ENOENT)
+			return err_sys(err, "%s: remove", d->d_name);
+	}
+	return errno ? err_sys(err, "read the directory") : 0;
+}

@@ -32,4 +32,7 @@ int catalog_read(int job_fd, struct catalog_entry **ret, size_t *ret_count,
 /* An open directory, read from its start; owned by the caller (closedir). */
 int catalog_opendir(int dir_fd, DIR **ret, struct err *err);
 
+/* Remove the files of a directory. */
+int catalog_empty(int dir_fd, struct err *err);
+
 #endif

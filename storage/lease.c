@@ -544,3 +544,21 @@ bool lease_is_late(const struct lease_history *h, uint32_t generation)
 			return true;
 	return false;
 }
+
+uint32_t lease_next_number(const struct lease_history *h, uint32_t number)
+{
+	bool again = true;
+
+	number++;
+	while (again) {
+		again = false;
+		for (size_t i = 0; i < h->count; i++) {
+			if (h->runs[i].base >= number ||
+			    number >= h->runs[i].first)
+				continue;
+			number = h->runs[i].first;
+			again = true;
+		}
+	}
+	return number;
+}

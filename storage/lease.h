@@ -133,4 +133,7 @@ struct lease_history {
 int lease_history_read(int job_fd, struct lease_history *ret, struct err *err);
 bool lease_is_late(const struct lease_history *h, uint32_t generation);
 
+/* The lowest number above this one that is not late. */
+uint32_t lease_next_number(const struct lease_history *h, uint32_t number);
+
 #endif

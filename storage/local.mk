@@ -34,5 +34,6 @@ noinst_LIBRARIES += %D%/libstorage.a
 	%D%/small.h \
 	%D%/store.c \
 	%D%/store.h \
+	%D%/tidy.c \
 	%D%/writer.c \
 	%D%/writer.h

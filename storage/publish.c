@@ -157,31 +157,57 @@ static int enter_new(int job_fd, const char *name, int *ret_dir_fd,
 	return 0;
 }
 
-static int begin(int job_fd, uint32_t *ret_number, int *ret_dir_fd,
-		 struct err *err)
+/* In turn, but for numbers that a run has passed over: see lease_is_late. */
+static int highest_number(int job_fd, struct lease_history *ret_history,
+			  uint32_t *ret, struct err *err)
 {
 	auto_free struct catalog_entry *all = NULL;
-	char name[GENERATION_NAME_SIZE];
-	uint32_t number, tries;
 	size_t count;
 	int r = catalog_read(job_fd, &all, &count, err);
 
 	if (r < 0)
 		return r;
-	number = count ? all[count - 1].number : 0;
+	*ret = count ? all[count - 1].number : 0;
+	return lease_history_read(job_fd, ret_history, err);
+}
+
+static int make_next(int job_fd, const struct lease_history *history,
+		     uint32_t number, char name[GENERATION_NAME_SIZE],
+		     uint32_t *ret, struct err *err)
+{
+	uint32_t tries;
+
 	for (tries = 0; tries < BEGIN_TRIES; tries++) {
-		if (++number > STORE_GENERATION_MAX)
+		number = lease_next_number(history, number);
+		if (number > STORE_GENERATION_MAX)
 			return err_set(err, -ERANGE,
 				       "generation %u is the "
 				       "last one",
 				       STORE_GENERATION_MAX);
 		generation_name(name, number, true);
-		r = mkdirat(job_fd, name, 0700);
-		if (r == 0 || errno != EEXIST)
+		if (mkdirat(job_fd, name, 0700) == 0) {
+			*ret = number;
+			return 0;
+		}
+		if (errno != EEXIST)
 			break;
 	}
+	return err_sys(err, "%s: create", name);
+}
+
+static int begin(int job_fd, uint32_t *ret_number, int *ret_dir_fd,
+		 struct err *err)
+{
+	struct lease_history history = { 0 };
+	char name[GENERATION_NAME_SIZE];
+	uint32_t number = 0;
+	int r = highest_number(job_fd, &history, &number, err);
+
+	if (r == 0)
+		r = make_next(job_fd, &history, number, name, &number, err);
+	free(history.runs);
 	if (r < 0)
-		return err_sys(err, "%s: create", name);
+		return r;
 	*ret_number = number;
 	return enter_new(job_fd, name, ret_dir_fd, err);
 }
@@ -311,23 +337,6 @@ int store_publish(int job_fd, uint32_t number, int dir_fd, const void *manifest,
 	return r;
 }
 
-static int remove_contents(int dir_fd, struct err *err)
-{
-	auto_closedir DIR *dir = NULL;
-	struct dirent *d;
-	int r = catalog_opendir(dir_fd, &dir, err);
-
-	if (r < 0)
-		return r;
-	for (errno = 0; (d = readdir(dir)); errno = 0) {
-		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
-			continue;
-		if (unlinkat(dir_fd, d->d_name, 0) < 0 && errno != ENOENT)
-			return err_sys(err, "%s: remove", d->d_name);
-	}
-	return errno ? err_sys(err, "read the directory") : 0;
-}
-
 /* -EBUSY: somebody is at work in it. */
 static int discard_new(int job_fd, const char *name, bool even_if_locked,
 		       struct err *err)
@@ -340,7 +349,7 @@ static int discard_new(int job_fd, const char *name, bool even_if_locked,
 	if (!even_if_locked && flock(fd, LOCK_EX | LOCK_NB) < 0 &&
 	    errno == EWOULDBLOCK)
 		return err_set(err, -EBUSY, "%s: in use", name);
-	r = remove_contents(fd, err);
+	r = catalog_empty(fd, err);
 	if (r < 0)
 		return err_wrap(err, r, "%s", name);
 	if (unlinkat(job_fd, name, AT_REMOVEDIR) < 0)

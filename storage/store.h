@@ -97,11 +97,13 @@ int store_publish(int job_fd, uint32_t number, int dir_fd, const void *manifest,
 
 /*
  * The same by a thread of its own: a caller that traces a job can be killed
- * while storage hangs, and the job goes on.
+ * while storage hangs, and the job goes on.  unwanted, up to a NULL: names in
+ * dir_fd that are removed first.
  */
 int store_publish_apart(int job_fd, uint32_t number, int dir_fd,
 			const void *manifest, size_t len,
-			const struct user_id *user, struct err *err);
+			const struct user_id *user,
+			const char *const *unwanted, struct err *err);
 
 /* Remove an attempt that was not published, or a whole generation. */
 int store_discard(int job_fd, uint32_t number, const struct user_id *user,
@@ -138,6 +140,15 @@ bool store_is_kept(int dir_fd, const struct user_id *user);
 /* Is there one that is kept? */
 int store_keeps(int job_fd, const struct user_id *user, bool *ret,
 		struct err *err);
+
+/*
+ * Remove what attempts have left that died, however new they are; their
+ * numbers stay taken.  Those of node, if its files are all there are (NULL:
+ * of no node), and others that nobody has written to for older_s.
+ */
+int store_tidy(int job_fd, const char *node, unsigned int older_s,
+	       const struct user_id *user, unsigned int *ret_count,
+	       struct err *err);
 
 /*
  * Keep the newest keep (> 0) complete generations besides those of store_keep;

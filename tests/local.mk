@@ -254,6 +254,11 @@ UNIT_TESTS += %D%/unit/repair
 %C%_unit_repair_LDADD = %D%/lib/libtap.a src/repair/librepair.a \
 	src/util/libutil.a $(URING_LIBS)
 
+UNIT_TESTS += %D%/unit/datagrams
+%C%_unit_datagrams_SOURCES = %D%/unit/datagrams.c
+%C%_unit_datagrams_LDADD = %D%/lib/libtap.a src/repair/librepair.a \
+	src/kernel/libkernel.a src/util/libutil.a $(URING_LIBS)
+
 UNIT_TESTS += %D%/unit/sync
 %C%_unit_sync_SOURCES = %D%/unit/sync.c
 %C%_unit_sync_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
@@ -518,6 +523,7 @@ T_TESTS += %D%/t/features.t
 T_TESTS += %D%/t/refused.t
 T_TESTS += %D%/t/stdio.t
 T_TESTS += %D%/t/unix.t
+T_TESTS += %D%/t/services.t
 T_TESTS += %D%/t/terminal.t
 EXTRA_DIST += %D%/t/terminal.py %D%/lib/terminal.py
 T_TESTS += %D%/t/dev_shm.t
@@ -784,6 +790,8 @@ EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
 	%D%/programs/sqlite.sh %D%/programs/threads.c
 
 T_TESTS += %D%/t/snapshots.t
+T_TESTS += %D%/t/diff.t
+T_TESTS += %D%/t/tidy.t
 T_TESTS += %D%/t/export.t
 EXTRA_DIST += %D%/lib/archives.py
 UNIT_TESTS += %D%/unit/frame

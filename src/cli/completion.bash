@@ -19,6 +19,7 @@ _jobcr_options() {
 	restore) echo "--files --map --allow-uprobes --generation --detach --detach-key --dir --json" ;;
 	show) echo "--records --json --dir" ;;
 	verify) echo "--dir" ;;
+	diff) echo "--json" ;;
 	export) echo "--output --force --dir" ;;
 	import) echo "--user --as" ;;
 	core) echo "--output --force --dir" ;;
@@ -74,7 +75,7 @@ _jobcr() {
 	if [ -z "$command" ]; then
 		mapfile -t COMPREPLY < <(compgen -W "--config --node --host \
 			--help --version run attach wait kill list status history \
-			checkpoint restore show verify core export import keep delete \
+			checkpoint restore show verify diff core export import keep delete \
 			drain undrain \
 			check features" -- "$cur")
 		return
@@ -88,7 +89,7 @@ _jobcr() {
 	esac
 	case $command in
 	attach | wait | kill | status | history | keep | delete | checkpoint | restore | \
-		show | verify | core | export | check)
+		show | verify | diff | core | export | check)
 		mapfile -t COMPREPLY < <(compgen -W "$(_jobcr_jobs)" -- "$cur")
 		;;
 	import)

@@ -11,6 +11,7 @@ jobcr_SOURCES = \
 	%D%/cmd_attach.c \
 	%D%/cmd_check.c \
 	%D%/cmd_core.c \
+	%D%/cmd_diff.c \
 	%D%/cmd_features.c \
 	%D%/cmd_history.c \
 	%D%/cmd_jobs.c \

@@ -35,6 +35,7 @@ static const char usage[] =
 	"  delete JOBID [--generation N] [--force]\n"
 	"  show JOBID[.GENERATION] [--records] [--json]\n"
 	"  verify JOBID[.GENERATION] | --dir DIR\n"
+	"  diff JOBID.GENERATION JOBID.GENERATION [--json]\n"
 	"  core JOBID[.GENERATION] [PID] [-o FILE]   one process, for a "
 	"debugger\n"
 	"  export JOBID[.GENERATION] -o FILE [--force]   as one file\n"
@@ -63,6 +64,7 @@ static const struct {
 	{ "features", cmd_features }, { "attach", cmd_attach },
 	{ "core", cmd_core },         { "keep", cmd_keep },
 	{ "export", cmd_export },     { "import", cmd_import },
+	{ "diff", cmd_diff },
 };
 
 static int dispatch(const struct cli *cli, int argc, char **argv)

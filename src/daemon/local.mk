@@ -61,6 +61,8 @@ jobcrd_SOURCES = \
 	%D%/slurm_node.h \
 	%D%/subject.c \
 	%D%/subject.h \
+	%D%/tidy.c \
+	%D%/tidy.h \
 	%D%/turn.c \
 	%D%/warn.c \
 	%D%/warn.h \

@@ -10,6 +10,7 @@
 
 #include "daemon/slurm.h"
 #include "daemon/subject.h"
+#include "daemon/tidy.h"
 #include "operation/aside.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -76,6 +77,15 @@ static void end_shelters(const struct conf *conf)
 	}
 }
 
+/* A store that hangs keeps nothing else waiting. */
+static void tidy_apart(const struct conf *conf)
+{
+	if (fork() != 0)
+		return;
+	tidy_here(conf);
+	_exit(0);
+}
+
 int mend_jobs(const struct conf *conf)
 {
 	const struct timespec pause = { .tv_sec = PAUSE_S };
@@ -85,6 +95,7 @@ int mend_jobs(const struct conf *conf)
 	int try, again = 1;
 
 	end_shelters(conf);
+	tidy_apart(conf);
 	if (control_list(conf->run_dir, &list, &count, &unused) < 0)
 		return 0;
 	for (try = 0; again && try < TRIES; try++) {

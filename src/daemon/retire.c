@@ -443,35 +443,6 @@ static void sweep_retired(struct sweep *s, const char *name)
 	candidate_done(&c);
 }
 
-/* One node does it for all: whoever finds that it was not done lately. */
-static bool is_our_turn(const struct conf *conf)
-{
-	auto_close int fd = -EBADF;
-	time_t now = time(NULL);
-	const struct timespec times[2] = { { .tv_sec = now },
-					   { .tv_sec = now } };
-	char path[4096];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "%s/%s/.swept", conf->store_dir,
-		 conf->cluster);
-	if (lstat(path, &st) == 0 && st.st_mtime <= now &&
-	    now - st.st_mtime < (time_t)conf->sweep_interval_s)
-		return false;
-	fd = open(path,
-		  O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
-		  0600);
-	if (fd >= 0 && futimens(fd, times) == 0)
-		return true;
-	/* No job of ours has been here yet. */
-	if (errno != ENOENT)
-		log_warning(NULL,
-			    "%s: %s: snapshots of ended jobs are not "
-			    "removed",
-			    path, strerror(errno));
-	return false;
-}
-
 /* each is called for the names of jobs; retired: for those of retired ones. */
 static void for_each(struct sweep *s,
 		     void (*each)(struct sweep *, const char *), bool retired)
@@ -496,8 +467,6 @@ int retire_sweep(const struct conf *conf)
 {
 	struct sweep s = { .conf = conf };
 
-	if (!is_our_turn(conf))
-		return 0;
 	for_each(&s, look_for_source, false);
 	for_each(&s, sweep_job, false);
 	for_each(&s, sweep_retired, true);

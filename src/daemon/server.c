@@ -20,7 +20,7 @@
 #include "daemon/metrics.h"
 #include "daemon/plan.h"
 #include "daemon/requeued.h"
-#include "daemon/retire.h"
+#include "daemon/tidy.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -291,7 +291,7 @@ static void others_due(struct server *s, int *timeout)
 	if (conf->sweep_interval_s &&
 	    is_due(s, CHILD_SWEEP, conf->sweep_interval_s, &s->next_sweep,
 		   timeout))
-		_exit(retire_sweep(conf));
+		_exit(tidy_sweep(conf));
 	if (conf->requeued_s && is_due(s, CHILD_REQUEUED, conf->requeued_s,
 				       &s->next_requeued, timeout))
 		_exit(requeued_pass(conf));

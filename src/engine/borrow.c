@@ -109,14 +109,14 @@ static int link_streams(struct borrow *b, char *why, size_t room,
 	return r;
 }
 
-static void unlink_streams(struct borrow *b, bool all)
+static void unlink_streams(struct borrow *b)
 {
 	struct err unused;
 
 	if (as_user(b->args->owner, &unused) < 0)
 		return;
 	for (size_t k = 1; k < b->lender.part->n_streams; k++)
-		if (b->loans[k].name && (all || !b->loans[k].used))
+		if (b->loans[k].name)
 			(void)unlinkat(b->args->dir_fd, b->loans[k].name, 0);
 	as_root();
 }
@@ -379,6 +379,17 @@ static int put_blocks(const struct borrow *b, const struct img_sink *out,
 	return r;
 }
 
+void borrow_unwanted(const struct borrow *b,
+		     const char *ret[BORROWED_MAX + 1])
+{
+	size_t n = 0;
+
+	for (size_t k = 1; k < b->lender.part->n_streams; k++)
+		if (b->loans[k].name && !b->loans[k].used && n < BORROWED_MAX)
+			ret[n++] = b->loans[k].name;
+	ret[n] = NULL;
+}
+
 int borrow_put(struct borrow *b, uint32_t first_stream,
 	       const struct img_sink *out, struct borrow_total *ret,
 	       struct err *err)
@@ -392,7 +403,6 @@ int borrow_put(struct borrow *b, uint32_t first_stream,
 		qsort(b->noted, b->count, sizeof(*b->noted), by_extent);
 	memset(ret, 0, sizeof(*ret));
 	number_streams(b, first_stream, ret);
-	unlink_streams(b, false);
 	b->put = true;
 	for (size_t i = 0; i < b->count && r == 0;)
 		r = put_some(b, &i, batch, out, ret, err);
@@ -404,7 +414,7 @@ void borrow_free(struct borrow *b)
 	if (!b)
 		return;
 	if (!b->put && b->lender.part)
-		unlink_streams(b, true);
+		unlink_streams(b);
 	for (size_t k = 0; k < PART_MAX_STREAMS; k++)
 		free(b->loans[k].name);
 	lender_done(&b->lender);

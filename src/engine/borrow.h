@@ -65,11 +65,15 @@ struct borrow_total {
 
 /*
  * The records of what was noted; the first stream that is borrowed is this
- * one of the part.  Names that are not needed are removed again.
+ * one of the part.
  */
 int borrow_put(struct borrow *b, uint32_t first_stream,
 	       const struct img_sink *out, struct borrow_total *ret,
 	       struct err *err);
+
+/* Names in the new generation that are not needed after all, and NULL. */
+void borrow_unwanted(const struct borrow *b,
+		     const char *ret[BORROWED_MAX + 1]);
 
 /* The names stay when they were put; NULL too. */
 void borrow_free(struct borrow *b);

@@ -4,7 +4,6 @@
  * as if nothing had happened, and does so on any failure.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +22,6 @@
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
-#include "util/devpts.h"
 
 #define FREEZE_DEADLINE (10 * NSEC_PER_SEC)
 #define BUFFER_BYTES    (4u << 20)
@@ -392,6 +390,7 @@ static int publish(struct checkpoint *c, struct err *err)
 	auto_free uint8_t *manifest = NULL;
 	uint8_t digest[DIGEST_BYTES];
 	struct meta_file files[OWN_STREAMS + BORROWED_MAX];
+	const char *unwanted[BORROWED_MAX + 1] = { NULL };
 	struct checkpoint_result facts;
 	size_t len;
 	int r;
@@ -402,6 +401,7 @@ static int publish(struct checkpoint *c, struct err *err)
 			       &c->borrowed, err);
 		if (r < 0)
 			return r;
+		borrow_unwanted(c->borrow, unwanted);
 		c->result.borrowed_bytes = c->borrowed.bytes;
 	}
 	r = outputs_keep(c->outputs, &c->meta,
@@ -427,7 +427,7 @@ static int publish(struct checkpoint *c, struct err *err)
 	if (r == 0)
 		r = store_publish_apart(args->job_fd, args->generation,
 					args->dir_fd, manifest, len,
-					args->owner, err);
+					args->owner, unwanted, err);
 	c->durable = r == 0;
 	if (r == 0 && c->armed)
 		watching_settle(c->args, digest);
@@ -567,18 +567,6 @@ static void raise_file_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* That of the node is not the job's to have numbers in. */
-static int open_pts(const struct checkpoint_args *args)
-{
-	const pid_t pid = args->init_pid ? args->init_pid : args->root_pid;
-	char path[64];
-
-	if (!devpts_is_own(pid))
-		return -1;
-	(void)snprintf(path, sizeof(path), "/proc/%d/root/dev/pts", (int)pid);
-	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
-
 static struct checkpoint *make(const struct checkpoint_args *args,
 			       struct refusals *no)
 {
@@ -590,7 +578,8 @@ static struct checkpoint *make(const struct checkpoint_args *args,
 	c->no = no;
 	c->members.init_pid = args->init_pid;
 	c->members.root_pid = args->root_pid;
-	c->pts_fd = open_pts(args);
+	c->pts_fd = collect_open_pts(args->init_pid ? args->init_pid
+						    : args->root_pid);
 	raise_file_limit();
 	return c;
 }

@@ -375,5 +375,7 @@ int operation_checkpoint(const struct operation *op, struct err *err)
 		note_outcome(op, &info, reply);
 	if (r == 0 && reply->outcome && reply->outcome->killed)
 		await_supervisor(control);
+	/* Who reads the answer may ask for the next one at once. */
+	cleanup_close(&lock);
 	return r < 0 ? r : pass_on(op, reply, req->job_id);
 }

@@ -10,6 +10,11 @@ noinst_LIBRARIES += %D%/libsnapshot.a
 	%D%/core_parts.h \
 	%D%/cow.c \
 	%D%/cow.h \
+	%D%/diff.c \
+	%D%/diff.h \
+	%D%/diff_find.c \
+	%D%/diff_parts.h \
+	%D%/diff_print.c \
 	%D%/digest.c \
 	%D%/extents.c \
 	%D%/extents.h \
@@ -32,5 +37,7 @@ noinst_LIBRARIES += %D%/libsnapshot.a
 	%D%/snapshot.h \
 	%D%/stream.c \
 	%D%/stream.h \
+	%D%/text.c \
+	%D%/text.h \
 	%D%/verify.c
 %C%_libsnapshot_a_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(PACK_CFLAGS)

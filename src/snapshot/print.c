@@ -253,7 +253,7 @@ void record_print(FILE *out, const ProtobufCMessage *msg, unsigned int indent)
 	}
 }
 
-static json_object *json_bytes(const uint8_t *p, size_t len)
+struct json_object *bytes_json(const uint8_t *p, size_t len)
 {
 	json_object *o;
 	char *hex;
@@ -298,7 +298,7 @@ static json_object *json_value(const struct value *v)
 	case PROTOBUF_C_TYPE_STRING:
 	case PROTOBUF_C_TYPE_BYTES:
 		bytes_of(v, &bytes, &len);
-		return json_bytes(bytes, len);
+		return bytes_json(bytes, len);
 	default:
 		return NULL;
 	}

@@ -21,6 +21,9 @@ void record_print(FILE *out, const ProtobufCMessage *msg, unsigned int indent);
  */
 struct json_object *record_json(const ProtobufCMessage *msg);
 
+/* Bytes that should be text, the same way. */
+struct json_object *bytes_json(const uint8_t *p, size_t len);
+
 /*
  * A snapshot: its manifest and, from each part, its tasks; with records all
  * records of the meta streams.  Reads no pages.  Errors as those of

@@ -11,51 +11,9 @@
 #include "images/task.pb-c.h"
 #include "snapshot/print.h"
 #include "snapshot/snapshot.h"
+#include "snapshot/text.h"
 #include "storage/store.h"
 #include "util/clock.h"
-
-static void print_time(FILE *out, uint64_t ns)
-{
-	time_t seconds = (time_t)(ns / NSEC_PER_SEC);
-	struct tm tm;
-	char text[64] = "?";
-
-	if (localtime_r(&seconds, &tm))
-		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S %z", &tm);
-	fputs(text, out);
-}
-
-static void print_bytes(FILE *out, uint64_t bytes)
-{
-	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB",
-					     "TiB" };
-	double n = (double)bytes;
-	unsigned int i = 0;
-
-	for (; n >= 1024 && i < 4; i++)
-		n /= 1024;
-	fprintf(out, "%.*f %s", i ? 1 : 0, n, units[i]);
-}
-
-/* Text of the image, free of what a terminal acts on. */
-static void print_text(FILE *out, const char *text)
-{
-	for (; *text; text++)
-		fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?'
-								   : *text,
-		      out);
-}
-
-static void print_path(FILE *out, const ProtobufCBinaryData *path)
-{
-	size_t i;
-
-	for (i = 0; i < path->len; i++)
-		fputc(path->data[i] < 0x20 || path->data[i] == 0x7f
-			      ? '?'
-			      : path->data[i],
-		      out);
-}
 
 static void print_stream(FILE *out, const StreamEntry *s)
 {
@@ -73,11 +31,11 @@ static void print_manifest(FILE *out, const ManifestRecord *m)
 	fprintf(out,
 		"Generation: %u\nCause:      %s\nTaken:      ", m->generation,
 		m->cause);
-	print_time(out, m->created_ns);
+	text_time(out, m->created_ns);
 	fprintf(out, "\nOwner:      uid %u, gid %u\n", m->uid, m->gid);
 	if (m->name) {
 		fputs("Command:    ", out);
-		print_text(out, m->name);
+		text_safe(out, m->name);
 		fputc('\n', out);
 	}
 	if (m->has_frozen_ns)
@@ -85,10 +43,10 @@ static void print_manifest(FILE *out, const ManifestRecord *m)
 			(double)m->frozen_ns / 1e6);
 	if (m->has_page_bytes) {
 		fputs("Memory:     ", out);
-		print_bytes(out, m->page_bytes);
+		text_bytes(out, m->page_bytes);
 		if (m->has_borrowed_bytes) {
 			fputs(", of which earlier ones had ", out);
-			print_bytes(out, m->borrowed_bytes);
+			text_bytes(out, m->borrowed_bytes);
 		}
 		fputc('\n', out);
 	}
@@ -125,7 +83,7 @@ static void print_outputs(FILE *out, const struct meta *meta)
 		if (meta->entries[i].tag != TAG_OUTPUT)
 			continue;
 		fprintf(out, "Output:     %" PRIu64 " bytes of ", o->size);
-		print_path(out, &o->path);
+		text_path(out, &o->path);
 		fputc('\n', out);
 	}
 }
@@ -145,7 +103,7 @@ static void print_part(FILE *out, const PartEntry *part,
 			continue;
 		fprintf(out, "%8d %8d %8d %8zu  %-8s ", t->pid, t->ppid, t->sid,
 			t->n_tids, state_name(t->state));
-		print_text(out, t->comm);
+		text_safe(out, t->comm);
 		fputc('\n', out);
 	}
 	for (i = 0; records && i < meta->count; i++) {

@@ -79,6 +79,26 @@ is "$?" 6 "there it goes on, and ends as an undisturbed one"
 whole a/o.txt 300
 result $? "with its output whole"
 
+# One that shares files with an earlier one is whole on its own.
+job2=$(jobcr run --detach --output r.txt -- python3 -c 'import time
+a = bytearray(30 << 20)
+for i in range(0, len(a), 4096):
+    a[i] = 1
+print(0, flush=True)
+while True:
+    time.sleep(0.01)
+    print(sum(a[::4096]), flush=True)')
+wait_for 20 has_lines r.txt 5
+jobcr checkpoint "$job2" --leave-running >log 2>&1 &&
+	jobcr checkpoint "$job2" --kill >>log 2>&1
+jobcr export "$job2.2" -o r.tar >>log 2>&1 &&
+	there import r.tar --user root >>log 2>&1 &&
+	there verify "$job2" >>log 2>&1
+result $? "an archive of a second generation: $(tar tf r.tar | xargs)"
+matches "$(there show "$job2")" "*Generation: 2*" "which keeps its number"
+there delete "$job2" --force >log 2>&1
+rm -rf "there/local/$job2"
+
 # A job of Slurm's, with how it was submitted.
 cp -a store/local/"$job" store/local/submitted
 echo "script" >store/local/"$job"/submit

@@ -4,6 +4,13 @@
 # ways to link that nobody here chose, are killed at a random moment and
 # restored: they end with the same files and status as undisturbed.
 set -u
+# Other tests have ports of their own, which may be those of a program here.
+if [ "$(id -u)" = 0 ] && [ ! "${PROGRAMS_APART:-}" ]; then
+	PROGRAMS_APART=1
+	export PROGRAMS_APART
+	exec unshare --net sh -c 'ip link set lo up && exec sh "$0" "$@"' \
+		"$0" "$@"
+fi
 top_srcdir=${top_srcdir:-.}
 top_builddir=${top_builddir:-.}
 survive=$top_builddir/tests/lib/survive

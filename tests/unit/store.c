@@ -5,11 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "storage/lease.h"
 #include "storage/store.h"
 #include "tests/lib/sample.h"
 #include "tests/lib/tap.h"
@@ -129,6 +132,132 @@ static void test_kept(const char *store)
 	   "taken back, twice, it goes: %s %s", text, err.text);
 	ok(store_empty(job_fd, NULL, &count, &err) == 0 && count == 2,
 	   "all can be removed: %u %s", count, err.text);
+}
+
+static int identify(struct lease *ret, struct err *err)
+{
+	int r = lease_identity("here", ret, err);
+
+	ret->length_ms = 1000;
+	return r;
+}
+
+/* An attempt of a run that was replaced goes when the next has begun. */
+static void test_passed_over(const char *store)
+{
+	struct lease mine = { 0 };
+	auto_close int job_fd = -EBADF, dir_fd = -EBADF;
+	struct err err = { 0 };
+	uint32_t number = 0;
+
+	if (store_open_job(store, "c", "45", true, NULL, &job_fd, &err) < 0)
+		return;
+	new_generation(job_fd, NULL, &number, &err);
+	ok(store_begin(job_fd, NULL, &number, &dir_fd, &err) == 0 &&
+		   number == 2 &&
+		   identify(&mine, &err) == 0 &&
+		   lease_take(job_fd, NULL, true, &mine, &err) == 0 &&
+		   lease_begin(job_fd, NULL, &mine, 1, &err) == 0 &&
+		   mine.first == 3,
+	   "a run begins while another's attempt is there: %u %s", mine.first,
+	   err.text);
+	ok(store_discard(job_fd, 2, NULL, &err) == 0 &&
+		   new_generation(job_fd, NULL, &number, &err) == 0 &&
+		   number == 3,
+	   "its number is not given to the new run: %u %s", number, err.text);
+	ok(store_newest(job_fd, NULL, &number, &err) == 0 && number == 3,
+	   "whose snapshot counts: %u %s", number, err.text);
+}
+
+static void put(int job_fd, const char *name)
+{
+	close(openat(job_fd, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+}
+
+static bool is_there(int job_fd, const char *name)
+{
+	return faccessat(job_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static void make_old(int job_fd, const char *name)
+{
+	const struct timespec times[2] = { { .tv_sec = time(NULL) - 1000 },
+					   { .tv_sec = time(NULL) - 1000 } };
+
+	utimensat(job_fd, name, times, 0);
+}
+
+/* Dead attempts that no later snapshot makes go. */
+static void test_tidy(const char *store)
+{
+	auto_close int job_fd = -EBADF, dir_fd = -EBADF;
+	struct err err = { 0 };
+	uint32_t number = 0;
+	unsigned int count;
+	char text[256];
+
+	if (store_open_job(store, "c", "46", true, NULL, &job_fd, &err) < 0)
+		return;
+	new_generation(job_fd, NULL, &number, &err);
+	for (int i = 2; i <= 6; i++) {
+		snprintf(text, sizeof(text), "%010d.new", i);
+		mkdirat(job_fd, text, 0700);
+	}
+	put(job_fd, "0000000002.new/n1.meta");
+	put(job_fd, "0000000002.new/n1.pages.0");
+	put(job_fd, "0000000003.new/n2.meta");
+	put(job_fd, "0000000004.new/n1.meta");
+	put(job_fd, "0000000004.new/n10.pages.0");
+	make_old(job_fd, "0000000006.new");
+	ok(store_begin(job_fd, NULL, &number, &dir_fd, &err) == 0 &&
+		   number == 7,
+	   "the seventh is at work");
+	put(job_fd, "0000000007.new/n1.meta");
+	make_old(job_fd, "0000000007.new/n1.meta");
+	make_old(job_fd, "0000000007.new");
+	ok(store_tidy(job_fd, "n1", 500, NULL, &count, &err) == 0 &&
+		   count == 2 && !is_there(job_fd, "0000000002.new") &&
+		   !is_there(job_fd, "0000000006.new"),
+	   "the node's own, and what is old: %u %s", count, err.text);
+	ok(is_there(job_fd, "0000000003.new/n2.meta") &&
+		   is_there(job_fd, "0000000004.new/n1.meta") &&
+		   is_there(job_fd, "0000000005.new"),
+	   "but not others', nor what has nothing yet");
+	ok(is_there(job_fd, "0000000007.new/n1.meta"),
+	   "nor one that somebody is at");
+	ok(!strcmp(listing(job_fd, text), "1 2? 3? 4? 5? 6? 7?"),
+	   "their numbers stay: %s", text);
+	ok(store_publish(job_fd, 7, dir_fd, "manifest", 8, NULL, &err) == 0 &&
+		   store_tidy(job_fd, NULL, 500, NULL, &count, &err) == 0 &&
+		   count == 0,
+	   "without a node nothing of the rest goes: %u %s", count, err.text);
+	ok(store_retire(job_fd, 2, NULL, &err) == 0 &&
+		   !strcmp(listing(job_fd, text), "1 7"),
+	   "a later snapshot ends it all: %s %s", text, err.text);
+}
+
+/* It was not dead after all: a slow node, whose lock nobody sees. */
+static void test_tidied(const char *store)
+{
+	auto_close int job_fd = -EBADF;
+	struct err err = { 0 };
+	uint32_t number = 0;
+	unsigned int count;
+	int dir_fd = -1;
+	char text[256];
+
+	if (store_open_job(store, "c", "47", true, NULL, &job_fd, &err) < 0)
+		return;
+	new_generation(job_fd, NULL, &number, &err);
+	store_begin(job_fd, NULL, &number, &dir_fd, &err);
+	put(job_fd, "0000000002.new/n1.meta");
+	flock(dir_fd, LOCK_UN);
+	ok(store_tidy(job_fd, "n1", 500, NULL, &count, &err) == 0 && count == 1,
+	   "an attempt is taken for dead: %u", count);
+	ok(store_publish(job_fd, 2, dir_fd, "manifest", 8, NULL, &err) < 0 &&
+		   !strcmp(listing(job_fd, text), "1 2?"),
+	   "it cannot be published then: %s, %s", text, err.text);
+	close(dir_fd);
 }
 
 static void test_leftovers(const char *store)
@@ -341,6 +470,9 @@ int main(void)
 	mkdir(store, 0755);
 	test_generations(store);
 	test_leftovers(store);
+	test_passed_over(store);
+	test_tidy(store);
+	test_tidied(store);
 	test_kept(store);
 	test_failing_publish(store);
 	test_names(store);
