@@ -380,12 +380,12 @@ static int put_blocks(const struct borrow *b, const struct img_sink *out,
 }
 
 void borrow_unwanted(const struct borrow *b,
-		     const char *ret[BORROWED_MAX + 1])
+		     const char *ret[BORROW_NAMES + 1])
 {
 	size_t n = 0;
 
 	for (size_t k = 1; k < b->lender.part->n_streams; k++)
-		if (b->loans[k].name && !b->loans[k].used && n < BORROWED_MAX)
+		if (b->loans[k].name && !b->loans[k].used && n < BORROW_NAMES)
 			ret[n++] = b->loans[k].name;
 	ret[n] = NULL;
 }

@@ -49,6 +49,7 @@ int borrow_take(struct borrow *b, pid_t ns_pid, uint64_t start, uint64_t end,
 		bool *ret_taken, uint64_t *ret_end, struct err *err);
 
 #define BORROWED_MAX 32
+#define BORROW_NAMES (BORROWED_MAX + 1) /* and the one that is its own */
 
 /* One of the streams that the new generation has from others. */
 struct borrowed_stream {
@@ -73,7 +74,7 @@ int borrow_put(struct borrow *b, uint32_t first_stream,
 
 /* Names in the new generation that are not needed after all, and NULL. */
 void borrow_unwanted(const struct borrow *b,
-		     const char *ret[BORROWED_MAX + 1]);
+		     const char *ret[BORROW_NAMES + 1]);
 
 /* The names stay when they were put; NULL too. */
 void borrow_free(struct borrow *b);

@@ -390,7 +390,7 @@ static int publish(struct checkpoint *c, struct err *err)
 	auto_free uint8_t *manifest = NULL;
 	uint8_t digest[DIGEST_BYTES];
 	struct meta_file files[OWN_STREAMS + BORROWED_MAX];
-	const char *unwanted[BORROWED_MAX + 1] = { NULL };
+	const char *unwanted[BORROW_NAMES + 1] = { NULL };
 	struct checkpoint_result facts;
 	size_t len;
 	int r;
