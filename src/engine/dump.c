@@ -192,12 +192,15 @@ static void watch_range(const struct dump *d, const struct task_view *task,
 			struct page_range *range)
 {
 	const struct watches *w = d->args->watches;
+	const uint64_t unwatched =
+		VMA_GROWSDOWN |
+		(d->args->watch == ENGINE_WATCH_AUTO ? VMA_HUGEPAGE : 0);
 
 	if (!w || !w->count || kind != MAPPING_ANON || range->huge)
 		return;
 	range->watch_fd = watches_find(w, task->pid, task->stat->start_time);
 	range->since = vma->watched;
-	range->watchable = !vma->shared && !(vma->flags & VMA_GROWSDOWN);
+	range->watchable = !vma->shared && !(vma->flags & unwatched);
 	if (!range->since && !range->watchable)
 		range->watch_fd = -1;
 }

@@ -258,19 +258,19 @@ static bool is_watched(const struct search *p, const struct page_range *range)
 static void watch(struct search *p, struct source *s)
 {
 	struct page_range *range = &s->range;
-	bool split;
 
 	range->since = is_watched(p, range);
-	if (!p->arm && range->since)
+	if (!p->arm) {
+		if (!range->since)
+			range->watch_fd = -1;
 		return;
-	split = !p->huge &&
-		written_is_huge(p->pagemap_fd, range->start, range->end);
-	if (split && range->since)
+	}
+	if (range->since && range->watchable)
+		return;
+	if (range->since)
 		(void)written_leave(range->watch_fd, range->start, range->end);
-	if (range->since && !split)
-		return;
 	range->since = false;
-	if (!p->arm || !range->watchable || split ||
+	if (!range->watchable ||
 	    written_watch(range->watch_fd, range->start, range->end) < 0)
 		range->watch_fd = -1;
 }
@@ -560,6 +560,44 @@ int search_pin(struct search *p, struct pin *pin, struct err *err)
 	return r;
 }
 
+static bool may_watch(const struct source *s)
+{
+	return s->range.watch_fd >= 0 && s->range.watchable;
+}
+
+/*
+ * Huge pages are left alone, with all mappings that touch theirs: these may be
+ * one again in a moment, which they are not if only some are watched.
+ */
+static int leave_huge(struct search *p, struct err *err)
+{
+	size_t last;
+	int r = 0;
+
+	for (size_t i = 0; i < p->nsources && r == 0; i = last) {
+		struct source *s = p->sources;
+		bool huge;
+
+		if (i && s[i - 1].range.proc_fd != s[i].range.proc_fd)
+			leave_process(p);
+		last = i + 1;
+		if (!may_watch(&s[i]))
+			continue;
+		while (last < p->nsources && may_watch(&s[last]) &&
+		       s[last].range.proc_fd == s[i].range.proc_fd &&
+		       s[last].range.start == s[last - 1].range.end)
+			last++;
+		r = open_pagemap(p, &s[i], err);
+		huge = r == 0 &&
+		       written_is_huge(p->pagemap_fd, s[i].range.start,
+				       s[last - 1].range.end);
+		for (size_t k = i; k < last && huge; k++)
+			s[k].range.watchable = false;
+	}
+	leave_process(p);
+	return r;
+}
+
 /* Where pages may be borrowed it has to be known how many. */
 static int find_watched(struct search *p, struct err *err)
 {
@@ -583,6 +621,8 @@ int search_begin(struct search *p, struct err *err)
 {
 	int r = find_common(p, err);
 
+	if (r == 0 && p->arm && !p->huge)
+		r = leave_huge(p, err);
 	if (r == 0)
 		r = find_watched(p, err);
 	p->at = p->run = p->nruns = p->left = 0;

@@ -20,37 +20,43 @@
 #define RUNS 64
 
 /* The main stack is left alone, as in a checkpoint. */
-static bool is_watchable(const VmaRecord *v, const MmRecord *mm)
+static bool is_watchable(const struct building *b, const VmaRecord *v,
+			 const MmRecord *mm)
 {
+	const uint64_t unwatched =
+		VMA_GROWSDOWN |
+		(b->args->watch == ENGINE_WATCH_AUTO ? VMA_HUGEPAGE : 0);
+
 	return v->kind == VMA_RECORD__KIND__ANON_PRIVATE && !v->has_page_size &&
-	       !(v->flags & VMA_GROWSDOWN) &&
+	       !(v->flags & unwatched) &&
 	       !(mm->start_stack >= v->start && mm->start_stack < v->end);
 }
 
 /* What cannot be watched is saved whole the next time. */
-static void watch_mapping(const struct building *b, int fd, int pagemap_fd,
-			  const VmaRecord *v)
+static void watch_memory(const struct building *b, int fd, int pagemap_fd,
+			 uint64_t start, uint64_t end)
 {
 	struct page_run runs[RUNS];
-	uint64_t at = v->start;
 	size_t n;
 
 	if ((b->args->watch == ENGINE_WATCH_AUTO &&
-	     written_is_huge(pagemap_fd, v->start, v->end)) ||
-	    written_watch(fd, v->start, v->end) < 0)
+	     written_is_huge(pagemap_fd, start, end)) ||
+	    written_watch(fd, start, end) < 0)
 		return;
-	while (at < v->end)
-		if (written_scan(pagemap_fd, at, v->end, true, runs, RUNS, &n,
-				 &at) < 0)
+	while (start < end)
+		if (written_scan(pagemap_fd, start, end, true, runs, RUNS, &n,
+				 &start) < 0)
 			return;
 }
 
+/* Mappings that touch are watched together, or not: see search.c. */
 static int watch_all(const struct building *b, const struct puppet *p, int fd,
 		     int proc_fd)
 {
 	auto_close int pagemap_fd =
 		openat(proc_fd, "pagemap", O_RDONLY | O_CLOEXEC);
 	const struct plan_record *recs, *mm;
+	uint64_t start = 0, end = 0;
 	size_t count, one;
 
 	mm = plan_find(b->plan, TAG_MM, (uint32_t)p->task.ns_pid, &one);
@@ -60,9 +66,16 @@ static int watch_all(const struct building *b, const struct puppet *p, int fd,
 	for (size_t i = 0; i < count; i++) {
 		const VmaRecord *v = (const VmaRecord *)recs[i].msg;
 
-		if (is_watchable(v, (const MmRecord *)mm->msg))
-			watch_mapping(b, fd, pagemap_fd, v);
+		if (!is_watchable(b, v, (const MmRecord *)mm->msg))
+			continue;
+		if (v->start != end && start < end)
+			watch_memory(b, fd, pagemap_fd, start, end);
+		if (v->start != end)
+			start = v->start;
+		end = v->end;
 	}
+	if (start < end)
+		watch_memory(b, fd, pagemap_fd, start, end);
 	return 0;
 }
 

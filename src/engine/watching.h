@@ -12,6 +12,10 @@
  * Watches of a tree (kernel/written.h).  The userfaultfd is made by a thread
  * of the process, taken from it and closed there at once: nothing of it stays
  * in the job, also when its maker dies.
+ *
+ * All private memory without a file is watched, but for what must be left
+ * alone, however little it is: mappings with and without a watch do not become
+ * one again, and a program that splits its own for a moment must not notice.
  */
 
 /* Are writes to be marked from the cut on? */

@@ -67,6 +67,22 @@ matches "$(jobcr show "$job")" "*pages.0@1*of generation 1*" "by its files"
 jobcr verify "$job" >/dev/null
 is "$?" 0 "it is whole"
 
+cat >sum.py <<'PY'
+import struct
+pages, size = 8192, 4096
+core = open("core", "rb").read()
+at, = struct.unpack_from("<Q", core, 32)
+step, count = struct.unpack_from("<HH", core, 54)
+for i in range(count):
+    kind, _, offset, _, _, have, _, _ = struct.unpack_from(
+        "<IIQQQQQQ", core, at + i * step)
+    if kind == 1 and have >= pages * size:
+        print(sum(core[offset + k * size] for k in range(pages)))
+PY
+jobcr core "$job" -o core >/dev/null
+is "$(python3 sum.py)" "$(tail -n 1 o.txt | cut -d' ' -f2)" \
+	"a core of it has memory from all generations"
+rm core
 jobcr export "$job" -o x.tar >/dev/null
 mkdir there
 sed "s|$tmp/store|$tmp/there|; s|$tmp/run|$tmp/run2|" "$JOBCR_CONF" >there.conf
