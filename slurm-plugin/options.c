@@ -101,7 +101,7 @@ static struct spank_option *all_options(void)
 		"What a restore does with files that grew after the snapshot.",
 		"Whose System V IPC and POSIX message queues the job sees: "
 		"its own, or the node's.",
-		"Whether TCP connections to others keep it from being "
+		"Whether connections to others keep it from being "
 		"checkpointed, or are reset when it goes on elsewhere.",
 	};
 	static struct spank_option options[OPTIONS];

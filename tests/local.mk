@@ -254,6 +254,11 @@ UNIT_TESTS += %D%/unit/repair
 %C%_unit_repair_LDADD = %D%/lib/libtap.a src/repair/librepair.a \
 	src/util/libutil.a $(URING_LIBS)
 
+UNIT_TESTS += %D%/unit/datagrams
+%C%_unit_datagrams_SOURCES = %D%/unit/datagrams.c
+%C%_unit_datagrams_LDADD = %D%/lib/libtap.a src/repair/librepair.a \
+	src/kernel/libkernel.a src/util/libutil.a $(URING_LIBS)
+
 UNIT_TESTS += %D%/unit/sync
 %C%_unit_sync_SOURCES = %D%/unit/sync.c
 %C%_unit_sync_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
@@ -518,6 +523,7 @@ T_TESTS += %D%/t/features.t
 T_TESTS += %D%/t/refused.t
 T_TESTS += %D%/t/stdio.t
 T_TESTS += %D%/t/unix.t
+T_TESTS += %D%/t/services.t
 T_TESTS += %D%/t/terminal.t
 EXTRA_DIST += %D%/t/terminal.py %D%/lib/terminal.py
 T_TESTS += %D%/t/dev_shm.t
@@ -685,6 +691,15 @@ UNIT_TESTS += %D%/unit/cow
 %C%_unit_cow_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/borrow
+%C%_unit_borrow_SOURCES = %D%/unit/borrow.c
+%C%_unit_borrow_LDADD = %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(PACK_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/written
+%C%_unit_written_SOURCES = %D%/unit/written.c
+%C%_unit_written_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a
 UNIT_TESTS += %D%/unit/huge
 %C%_unit_huge_SOURCES = %D%/unit/huge.c
 %C%_unit_huge_LDADD = $(SNAPSHOT_LIBS)

@@ -145,6 +145,8 @@ static void outcome_json(const char *verb, const Reply *reply)
 	print_add_number(j, "page_bytes", o->page_bytes);
 	if (o->has_borrowed_bytes)
 		print_add_number(j, "borrowed_bytes", o->borrowed_bytes);
+	if (o->not_borrowed)
+		print_add_string(j, "not_borrowed", o->not_borrowed);
 	print_add_number(j, "pages_ns", o->pages_ns);
 	print_add_number(j, "total_ns", o->total_ns);
 	if (o->has_frozen_ns)

@@ -273,10 +273,16 @@ static void settle(struct under_way *w, bool failed)
 		start_again(w);
 }
 
-/* Without its init there is nothing left of it. */
+/* Its supervisor knows, or without its init there is nothing left of it. */
 static bool has_ended(const struct subject *s)
 {
-	return kill(s->info.init_pid, 0) < 0 && errno == ESRCH;
+	struct control_info now;
+	struct err unused;
+
+	return (kill(s->info.init_pid, 0) < 0 && errno == ESRCH) ||
+	       (control_read_info(s->conf->run_dir, s->id, &now, &unused) ==
+			0 &&
+		now.state != CONTROL_ALIVE && now.state != CONTROL_SUSPENDED);
 }
 
 int cut_job(struct subject *s, const struct cut *cut, struct cut_result *ret,

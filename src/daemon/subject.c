@@ -21,8 +21,8 @@
 #define HOLD_TRIES   60
 #define HOLD_PAUSE_S 5
 
-/* Half a minute for one that should give way; Slurm says it again later. */
-#define WAY_TRIES    600
+/* So long for one whose worker has ended; Slurm says it again later. */
+#define WAY_TRIES    20
 #define WAY_PAUSE_NS 50000000
 
 void subject_done(struct subject *s)
@@ -34,14 +34,30 @@ void subject_done(struct subject *s)
 }
 
 /*
- * -EBUSY: another child has this job.  first: one that lets it go on is made
- * to give way, and the lock is waited for.
+ * Who lets the job go on is made to give way, and its end is waited for; who
+ * does not is not waited for: what it does is what we would.
  */
-static int lock(struct subject *s, bool first, struct err *err)
+static int lock_first(const struct subject *s)
 {
 	const struct timespec pause = { .tv_nsec = WAY_PAUSE_NS };
+	int idle = 0, r;
+
+	while ((r = flock(s->lock_fd, LOCK_EX | LOCK_NB)) < 0 &&
+	       errno == EWOULDBLOCK) {
+		if (way_ask(s->conf, s->id))
+			idle = 1;
+		else if (!idle || idle++ > WAY_TRIES)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return r;
+}
+
+/* -EBUSY: another child has this job.  first: see lock_first. */
+static int lock(struct subject *s, bool first, struct err *err)
+{
 	char path[4096];
-	int r, try;
+	int r;
 
 	snprintf(path, sizeof(path), "%s/jobs/%s/lock", s->conf->run_dir,
 		 s->id);
@@ -49,13 +65,7 @@ static int lock(struct subject *s, bool first, struct err *err)
 		open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (s->lock_fd < 0)
 		return err_sys(err, "%s", path);
-	r = flock(s->lock_fd, LOCK_EX | LOCK_NB);
-	for (try = 0; first && r < 0 && try < WAY_TRIES; try++) {
-		/* Again: its worker may not have been named yet. */
-		way_ask(s->conf, s->id);
-		nanosleep(&pause, NULL);
-		r = flock(s->lock_fd, LOCK_EX | LOCK_NB);
-	}
+	r = first ? lock_first(s) : flock(s->lock_fd, LOCK_EX | LOCK_NB);
 	if (r == 0)
 		return 0;
 	return errno == EWOULDBLOCK ? err_set(err, -EBUSY, "already at work")

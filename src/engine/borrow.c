@@ -56,14 +56,19 @@ struct borrow {
 	bool put; /* the names are those of a part now */
 };
 
-static bool link_one(const struct borrow *b, const char *from, const char *to,
-		     uint64_t length)
+/* What turns out to be no file of that length is not left behind. */
+static int link_one(const struct borrow *b, const char *from, const char *to,
+		    uint64_t length)
 {
 	struct stat st;
 
-	return linkat(b->args->base_fd, from, b->args->dir_fd, to, 0) == 0 &&
-	       fstatat(b->args->dir_fd, to, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISREG(st.st_mode) && (uint64_t)st.st_size == length;
+	if (linkat(b->args->base_fd, from, b->args->dir_fd, to, 0) < 0)
+		return -errno;
+	if (fstatat(b->args->dir_fd, to, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISREG(st.st_mode) && (uint64_t)st.st_size == length)
+		return 0;
+	(void)unlinkat(b->args->dir_fd, to, 0);
+	return -EBADMSG;
 }
 
 /* The name of one that was borrowed before says already whose it is. */
@@ -92,11 +97,13 @@ static int link_streams(struct borrow *b, char *why, size_t room,
 						  : b->lender.generation;
 		loan->pages = blocks_length(&b->lender.blocks, k) / PAGE;
 		r = name_of(s, b->lender.generation, &loan->name);
-		if (r < 0 || link_one(b, s->name, loan->name, s->length))
+		if (r == 0)
+			r = link_one(b, s->name, loan->name, s->length);
+		if (r == 0)
 			continue;
+		free(take_ptr(loan->name));
 		(void)snprintf(why, room, "%s: no hard link of it: %s", s->name,
-			       strerror(errno));
-		r = -EXDEV;
+			       strerror(-r));
 	}
 	as_root();
 	return r;
@@ -123,8 +130,13 @@ int borrow_open(const struct checkpoint_args *args, struct borrow **ret,
 
 	*ret = NULL;
 	*why = '\0';
-	if (!args->watches || !args->watches->count || args->base_fd < 0)
+	if (!args->watches || !args->watches->count)
 		return 0;
+	if (args->base_fd < 0) {
+		(void)snprintf(why, room, "generation %u is gone",
+			       args->watches->generation);
+		return 0;
+	}
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return err_num(err, ENOMEM, "borrow");

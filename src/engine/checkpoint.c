@@ -4,7 +4,6 @@
  * as if nothing had happened, and does so on any failure.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +22,6 @@
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
-#include "util/devpts.h"
 
 #define FREEZE_DEADLINE (10 * NSEC_PER_SEC)
 #define BUFFER_BYTES    (4u << 20)
@@ -569,18 +567,6 @@ static void raise_file_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* That of the node is not the job's to have numbers in. */
-static int open_pts(const struct checkpoint_args *args)
-{
-	const pid_t pid = args->init_pid ? args->init_pid : args->root_pid;
-	char path[64];
-
-	if (!devpts_is_own(pid))
-		return -1;
-	(void)snprintf(path, sizeof(path), "/proc/%d/root/dev/pts", (int)pid);
-	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
-
 static struct checkpoint *make(const struct checkpoint_args *args,
 			       struct refusals *no)
 {
@@ -592,7 +578,8 @@ static struct checkpoint *make(const struct checkpoint_args *args,
 	c->no = no;
 	c->members.init_pid = args->init_pid;
 	c->members.root_pid = args->root_pid;
-	c->pts_fd = open_pts(args);
+	c->pts_fd = collect_open_pts(args->init_pid ? args->init_pid
+						    : args->root_pid);
 	raise_file_limit();
 	return c;
 }

@@ -108,6 +108,9 @@ int collect_mappings(struct collection *c, struct err *err);
 int collection_add_file(struct collection *c, const struct collected_file *file,
 			struct err *err);
 
+/* /dev/pts of a process of the tree, owned by the caller; -1: the node's. */
+int collect_open_pts(pid_t pid);
+
 /*
  * Open a file's view: the caller calls fn with it.  -ENOENT on a running
  * tree: it is gone.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Pseudo terminals of a tree, and whom they control. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "engine/collect.h"
+#include "util/devpts.h"
 
 #define PTS_MAJOR 136
 
@@ -63,4 +65,15 @@ pid_t collection_ns_group(const struct collection *c, pid_t group)
 		if (c->tasks[i].view.stat->pgid == group)
 			return c->tasks[i].view.status->ns_pgid;
 	return 0;
+}
+
+/* That of the node is not the job's to have numbers in. */
+int collect_open_pts(pid_t pid)
+{
+	char path[64];
+
+	if (!devpts_is_own(pid))
+		return -1;
+	(void)snprintf(path, sizeof(path), "/proc/%d/root/dev/pts", (int)pid);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }

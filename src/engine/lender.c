@@ -27,31 +27,6 @@ static int find_part(struct lender *l, const uint8_t digest[DIGEST_BYTES],
 	return err_set(err, -ESTALE, "it is not what it was");
 }
 
-/* What processes have of others, as if it were their own. */
-static int resolve(const struct meta *meta, struct extent_list *list,
-		   struct err *err)
-{
-	int32_t last = 0;
-	int r = 0;
-
-	for (size_t i = 0; i < meta->count && r == 0; i++) {
-		const CowRecord *rec = (const CowRecord *)meta->entries[i].msg;
-
-		if (meta->entries[i].tag != TAG_COW || rec->pid == last)
-			continue;
-		last = rec->pid;
-		r = cow_resolve(meta, last, list, err);
-	}
-	return r;
-}
-
-static int by_extent(const void *a, const void *b)
-{
-	const struct extent_ref *x = a, *y = b;
-
-	return (x->extent > y->extent) - (x->extent < y->extent);
-}
-
 static int by_address(const void *a, const void *b)
 {
 	const struct lent *x = a, *y = b;
@@ -68,8 +43,7 @@ static int make_index(struct lender *l, struct extent_list *list,
 	l->wanted = calloc(list->count + 1, sizeof(*l->wanted));
 	if (!l->v || !l->wanted)
 		return err_num(err, ENOMEM, "%zu extents", list->count);
-	if (list->count)
-		qsort(list->refs, list->count, sizeof(*list->refs), by_extent);
+	extents_sort_by_place(list);
 	for (size_t i = 0; i < list->count; i++) {
 		const struct extent_ref *ref = &list->refs[i];
 
@@ -151,7 +125,7 @@ int lender_open(int dir_fd, const struct user_id *user, const char *job_id,
 	if (r == 0)
 		count_pages(ret, &list);
 	if (r == 0)
-		r = resolve(&ret->meta, &list, err);
+		r = cow_resolve(&ret->meta, 0, &list, err);
 	if (r == 0)
 		r = make_index(ret, &list, err);
 	if (r == 0)

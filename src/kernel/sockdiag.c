@@ -44,10 +44,32 @@ static void ask(uint8_t protocol, const union net_address *local,
 	q->body.sdiag_family = (uint8_t)local->any.sa_family;
 	q->body.sdiag_protocol = protocol;
 	q->body.idiag_states = ~0u;
+	/* Only with this it tells of keys. */
+	if (protocol == IPPROTO_TCP)
+		q->body.idiag_ext = 1u << (INET_DIAG_INFO - 1);
 	put_address(local, id->idiag_src, &id->idiag_sport);
 	put_address(peer, id->idiag_dst, &id->idiag_dport);
 	id->idiag_if = scope_of(local);
 	memset(id->idiag_cookie, 0xff, sizeof(id->idiag_cookie));
+}
+
+static bool has_attribute(const struct nlmsghdr *head, size_t len, int type)
+{
+	size_t at = NLMSG_LENGTH(NLMSG_ALIGN(sizeof(struct inet_diag_msg)));
+
+	if (len > head->nlmsg_len)
+		len = head->nlmsg_len;
+	while (at + sizeof(struct nlattr) <= len) {
+		const struct nlattr *a =
+			(const struct nlattr *)((const char *)head + at);
+
+		if (a->nla_type == type)
+			return true;
+		if (a->nla_len < sizeof(*a))
+			return false;
+		at += NLA_ALIGN(a->nla_len);
+	}
+	return false;
 }
 
 static int answered(const void *data, size_t len, struct tcp_seen *ret,
@@ -68,6 +90,7 @@ static int answered(const void *data, size_t len, struct tcp_seen *ret,
 	ret->inode = msg->idiag_inode;
 	ret->unread = msg->idiag_rqueue;
 	ret->unsent = msg->idiag_wqueue;
+	ret->keys = has_attribute(head, len, INET_DIAG_MD5SIG);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 #ifndef JOBCR_KERNEL_SOCKDIAG_H
 #define JOBCR_KERNEL_SOCKDIAG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "kernel/net_address.h"
@@ -15,6 +16,7 @@ struct tcp_seen {
 	uint8_t state;           /* TCP_ESTABLISHED, ... */
 	uint32_t inode;          /* 0: nobody has it open (yet, or any more) */
 	uint32_t unread, unsent; /* bytes; a FIN is one of unsent */
+	bool keys;               /* it signs (TCP_MD5SIG), as only root sees */
 };
 
 /*

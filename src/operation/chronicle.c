@@ -94,7 +94,7 @@ static double rate(uint64_t bytes, uint64_t ns)
 void chronicle_describe(const char *what, const char *cause, const Outcome *o,
 			char ret[CHRONICLE_TEXT])
 {
-	char pause[96] = "", unwritten[64] = "";
+	char pause[96] = "", unwritten[224] = "";
 
 	if (o->has_pinned_ns && o->pinned_ns)
 		snprintf(pause, sizeof(pause),
@@ -115,6 +115,9 @@ void chronicle_describe(const char *what, const char *cause, const Outcome *o,
 		snprintf(unwritten, sizeof(unwritten),
 			 " beside %.1f MiB that are unchanged",
 			 (double)o->borrowed_bytes / MIB);
+	else if (o->not_borrowed)
+		snprintf(unwritten, sizeof(unwritten), " (all of it: %.200s)",
+			 o->not_borrowed);
 	snprintf(ret, CHRONICLE_TEXT,
 		 "%s%s%s: generation %u, %u process%s with %u thread%s, "
 		 "%.1f MiB%s at %.0f MiB/s, %s%.0f ms in all",

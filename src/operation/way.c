@@ -50,17 +50,18 @@ void way_note(const struct conf *conf, const char *job_id, pid_t pid)
 		(void)!pwrite(fd, &n, sizeof(n), 0);
 }
 
-void way_ask(const struct conf *conf, const char *job_id)
+bool way_ask(const struct conf *conf, const char *job_id)
 {
 	auto_close int fd = open_lock(conf, job_id);
 	auto_close int pidfd = -EBADF;
 	struct named n;
 
 	if (fd < 0 || pread(fd, &n, sizeof(n), 0) != sizeof(n) || n.pid <= 1)
-		return;
+		return false;
 	pidfd = (int)syscall(SYS_pidfd_open, (pid_t)n.pid, 0);
 	if (pidfd >= 0 && n.start_time &&
 	    start_time_of((pid_t)n.pid) == n.start_time)
 		(void)syscall(SYS_pidfd_send_signal, pidfd, WAY_SIGNAL, NULL,
 			      0);
+	return true;
 }

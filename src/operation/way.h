@@ -3,6 +3,7 @@
 #define JOBCR_OPERATION_WAY_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "conf/conf.h"
@@ -17,7 +18,7 @@
 /* pid, a child of ours, can be had to give way; or 0: it has ended. */
 void way_note(const struct conf *conf, const char *job_id, pid_t pid);
 
-/* Kill it, if there is one. */
-void way_ask(const struct conf *conf, const char *job_id);
+/* Kill it; false: there is none. */
+bool way_ask(const struct conf *conf, const char *job_id);
 
 #endif

@@ -4,6 +4,8 @@ noinst_LIBRARIES += %D%/librepair.a
 	%D%/chain.h \
 	%D%/datagram.c \
 	%D%/datagram.h \
+	%D%/datagrams.c \
+	%D%/datagrams.h \
 	%D%/half.c \
 	%D%/half.h \
 	%D%/leftover.c \

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -31,6 +32,17 @@
 #define HOW_BITS (EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE)
 
 #define CHILD_STACK 65536
+
+/* Since Linux 6.9; younger than the headers that this is built on. */
+struct busy_poll {
+	uint32_t usecs;
+	uint16_t budget;
+	uint8_t prefer, pad;
+};
+
+#define GET_BUSY_POLL _IOR(0x8A, 0x02, struct busy_poll)
+#define SET_BUSY_POLL _IOW(0x8A, 0x01, struct busy_poll)
+#define USER_BUDGET   64u /* more takes a privilege */
 
 static bool epoll_match(const struct fd_view *fd)
 {
@@ -184,6 +196,21 @@ static int put_entries(const struct dump_ctx *ctx, EpollRecord *rec,
 	return img_put(ctx->out, TAG_EPOLL, &rec->base, err);
 }
 
+static void fill_busy_poll(const struct fd_view *fd, EpollRecord *rec)
+{
+	struct busy_poll p = { 0 };
+
+	if (ioctl(fd->own_fd, GET_BUSY_POLL, &p) < 0 ||
+	    (!p.usecs && !p.budget && !p.prefer))
+		return;
+	rec->has_busy_poll_usecs = 1;
+	rec->busy_poll_usecs = p.usecs;
+	rec->has_busy_poll_budget = 1;
+	rec->busy_poll_budget = p.budget;
+	rec->has_prefer_busy_poll = 1;
+	rec->prefer_busy_poll = p.prefer;
+}
+
 static int epoll_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 		      struct err *err)
 {
@@ -198,10 +225,32 @@ static int epoll_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 		r = read_entries(fd->fdinfo, &all, err);
 	if (r == 0)
 		r = find_targets(ctx, fd, &all, err);
+	fill_busy_poll(fd, &rec);
 	if (r == 0)
 		r = put_entries(ctx, &rec, &all, err);
 	free(all.list);
 	return r;
+}
+
+/* More than a user may ask for is had by who is root only. */
+static int set_busy_poll(const struct restore_ctx *ctx, const EpollRecord *rec,
+			 int fd, struct err *err)
+{
+	const struct busy_poll p = {
+		.usecs = rec->busy_poll_usecs,
+		.budget = (uint16_t)rec->busy_poll_budget,
+		.prefer = rec->prefer_busy_poll,
+	};
+
+	if (!rec->has_busy_poll_usecs)
+		return 0;
+	if (rec->busy_poll_budget > UINT16_MAX ||
+	    (ctx->owner->uid && rec->busy_poll_budget > USER_BUDGET))
+		return err_set(err, -EPERM, "a budget of %u packets",
+			       rec->busy_poll_budget);
+	return ioctl(fd, SET_BUSY_POLL, &p) < 0
+		       ? err_sys(err, "busy poll (EPIOCSPARAMS)")
+		       : 0;
 }
 
 static int epoll_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
@@ -215,6 +264,8 @@ static int epoll_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 	if (fd < 0)
 		return err_sys(err, "epoll_create1");
 	r = open_file_apply(fd, rec->open, err);
+	if (r == 0)
+		r = set_busy_poll(ctx, rec, fd, err);
 	if (r < 0)
 		return r;
 	return e->set_fd(e->arg, rec->open->object, take_fd(&fd), err);
@@ -223,7 +274,7 @@ static int epoll_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 /* What the child works on, in memory that it shares. */
 struct job {
 	const EpollRecord *rec;
-	const bool *leave; /* by entry: it is added elsewhere */
+	const bool *leave;  /* by entry: it is added elsewhere */
 	const int *targets; /* by entry */
 	int epoll;
 	uint32_t allowed; /* flags */

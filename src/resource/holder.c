@@ -92,7 +92,7 @@ pid_t holder_outside(const struct dump_ctx *ctx, const struct fd_view *fd)
 	return if_outside(ctx, fd->task, find_by_path(ctx, fd->link));
 }
 
-void holder_name(pid_t pid, char *ret, size_t room)
+void holder_comm(pid_t pid, char *ret, size_t room)
 {
 	auto_close int proc = -EBADF;
 	struct proc_stat st = { 0 };
@@ -100,7 +100,17 @@ void holder_name(pid_t pid, char *ret, size_t room)
 
 	if (proc_open(pid, 0, &proc, &ignored) < 0 ||
 	    proc_read_stat(proc, &st, &ignored) < 0)
+		st.comm[0] = '\0';
+	snprintf(ret, room, "%s", st.comm);
+}
+
+void holder_name(pid_t pid, char *ret, size_t room)
+{
+	char comm[64];
+
+	holder_comm(pid, comm, sizeof(comm));
+	if (!*comm)
 		snprintf(ret, room, "process %d", (int)pid);
 	else
-		snprintf(ret, room, "process %d (%s)", (int)pid, st.comm);
+		snprintf(ret, room, "process %d (%s)", (int)pid, comm);
 }

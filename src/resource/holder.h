@@ -21,4 +21,7 @@ pid_t holder_outside_link(const struct dump_ctx *ctx,
 /* "process PID (comm)", for people; it may be gone by now. */
 void holder_name(pid_t pid, char *ret, size_t room);
 
+/* What it is called; "": it is gone. */
+void holder_comm(pid_t pid, char *ret, size_t room);
+
 #endif

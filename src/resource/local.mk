@@ -11,6 +11,7 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/unix_check.c %D%/unix_check.h
 %C%_libresource_a_SOURCES += %D%/unix_make.c %D%/unix_make.h
 %C%_libresource_a_SOURCES += %D%/unix_name.c %D%/unix_name.h
+%C%_libresource_a_SOURCES += %D%/unix_service.c %D%/unix_service.h
 %C%_libresource_a_SOURCES += %D%/unix_view.c %D%/unix_view.h
 %C%_libresource_a_SOURCES += %D%/file_image.c %D%/file_image.h
 %C%_libresource_a_SOURCES += %D%/file_lock.c %D%/file_lock.h \

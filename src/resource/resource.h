@@ -70,7 +70,7 @@ struct fd_view {
 	const char *link;   /* text of the /proc link */
 	const char *fdinfo; /* "" when fd < 0 */
 	const struct stat *stat;
-	bool mapped; /* only mapped: flags say how it must be open */
+	bool mapped;  /* only mapped: flags say how it must be open */
 	bool travels; /* in a message of task's: fd is the worker's own */
 };
 
@@ -86,8 +86,8 @@ struct dump_ctx {
 struct dump_options {
 	const char *const *carry; /* NULL-terminated: files below these paths
 				     are local to the node: carry contents */
-	/* NULL-terminated, NULL: none.  Files of the owner below these paths, and
-	 * on tmpfs, travel if they are on a file system of the node. */
+	/* NULL-terminated, NULL: none.  Files of the owner below these paths,
+	 * and on tmpfs, travel if they are on a file system of the node. */
 	const char *const *local;
 	uint64_t local_bytes;     /* of one such file, at most */
 	const char *const *stdio; /* NULL-terminated: paths of the step's
@@ -95,8 +95,8 @@ struct dump_options {
 	const struct job_terminal *terminal; /* the job's own; NULL: none */
 	int pts_fd; /* /dev/pts of the job's own; -1: it has the node's */
 	bool allow_uprobes; /* they are left out, and not refused */
-	bool reset_peers; /* TCP to others is not refused: the restored job
-			     sees it reset */
+	bool reset_peers; /* Connections to others are not refused: the restored
+			     job sees it reset */
 	uint32_t owner_uid;
 	const struct user_id *owner; /* with its groups */
 	/* CPUs of the allocation, a bitmap: the affinity of the job's init

@@ -644,9 +644,9 @@ const struct resource_ops res_tcp_connection = {
 		 "addresses of the node",
 	.refused = "connections to others (but see --peers), ones that nobody "
 		   "has accepted, urgent "
-		   "data, TLS in the kernel, filters",
+		   "data, TLS in the kernel, keys of MD5, filters",
 	.changes = "sequence numbers, timestamps, segment size, windows, "
-		   "congestion state, keys (MD5, AO), cookies",
+		   "congestion state, keys of AO, cookies",
 	.tag = TAG_TCP_CONNECTION,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

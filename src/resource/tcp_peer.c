@@ -78,6 +78,7 @@ int tcp_peer_find(const struct dump_ctx *ctx, const struct fd_view *fd,
 	if (r < 0)
 		return r;
 	ret->inode = seen.inode;
+	ret->keys = seen.keys;
 	if (!seen.inode) {
 		ret->kind = nobodys(&seen);
 		return 0;
@@ -164,6 +165,28 @@ static void refuse_moment(const struct fd_view *fd, const struct tcp_peer *peer,
 			   there);
 }
 
+/* The kernel does not tell them. */
+static void refuse_keys(const struct fd_view *fd, struct refusals *no)
+{
+	net_refuse(fd, no, "let it do without, or encrypt by itself",
+		   "TCP socket with keys (TCP_MD5SIG)");
+}
+
+static int check_listening(const struct fd_view *fd, struct refusals *no,
+			   struct err *err)
+{
+	union net_address local, nobody = { 0 };
+	struct tcp_seen seen;
+	int r = net_local(fd->own_fd, &local, err);
+
+	nobody.any.sa_family = local.any.sa_family;
+	if (r == 0)
+		r = sockdiag_tcp(&local, &nobody, &seen, err);
+	if (r == 0 && seen.keys)
+		refuse_keys(fd, no);
+	return r == -ENOENT ? 0 : r;
+}
+
 static int check_peer(const struct dump_ctx *ctx, const struct fd_view *fd,
 		      struct refusals *no, struct err *err)
 {
@@ -178,6 +201,8 @@ static int check_peer(const struct dump_ctx *ctx, const struct fd_view *fd,
 		return r;
 	if (tcp_peer_is_reset(ctx, &peer))
 		return 0;
+	if (peer.keys)
+		refuse_keys(fd, no);
 	if (peer.kind == TCP_PEER_OUTSIDE)
 		refuse_outside(ctx, fd, &peer, here, there, no);
 	else if (peer.kind == TCP_PEER_INSIDE && peer.object == fd->object)
@@ -278,7 +303,7 @@ static int check_state(const struct dump_ctx *ctx, const struct fd_view *fd,
 				   "TCP socket with %u connections that nobody "
 				   "has accepted yet",
 				   info.tcpi_unacked);
-		return 0;
+		return check_listening(fd, no, err);
 	case TCP_SYN_SENT:
 	case TCP_SYN_RECV:
 		if (fd->task->leader)

@@ -21,6 +21,7 @@ struct tcp_peer {
 	enum tcp_peer_kind kind;
 	uint32_t object; /* INSIDE */
 	uint64_t inode;  /* 0: nobody has it open */
+	bool keys;       /* it signs what it sends */
 };
 
 /* Does the restored job see a reset instead, as it was asked for? */

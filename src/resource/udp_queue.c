@@ -9,9 +9,8 @@
 #include <time.h>
 
 #include "images/limits.h"
-#include "kernel/queue_mark.h"
 #include "kernel/sockdiag.h"
-#include "repair/datagram.h"
+#include "repair/datagrams.h"
 #include "repair/pair.h"
 #include "resource/net_place.h"
 #include "resource/net_socket.h"
@@ -95,74 +94,42 @@ static int add(struct udp_queue *q, const union net_address *source,
 	if (!d->source->host.data)
 		return err_num(err, ENOMEM, "datagram");
 	memcpy(d->source->host.data, host, plain.host.len);
-	q->bytes += len;
 	return 0;
 }
 
-static int empty(struct udp_queue *q, struct err *err)
+static int take(const struct dump_ctx *ctx, const struct fd_view *fd,
+		const struct datagrams *all, struct udp_queue *q,
+		struct err *err)
 {
-	q->empty = true;
-	return err_set(err, -ENOTSUP, "an empty datagram unread");
-}
-
-static int read_one(const struct dump_ctx *ctx, const struct fd_view *fd,
-		    const union net_address *local, uint8_t *data,
-		    struct udp_queue *q, struct err *err)
-{
-	union net_address source;
-	uint32_t sender;
-	size_t len;
-	int r;
-
-	r = datagram_peek(fd->own_fd, q->bytes, data, &len, &source, err);
-	if (r < 0)
-		return r;
-	/* It has no place of its own in a queue that is counted in bytes. */
-	if (!len)
-		return empty(q, err);
-	if (q->count == DATAGRAMS_MAX || q->bytes + len > DATAGRAMS_BYTES)
-		return err_set(err, -ENOTSUP,
-			       "more than %u unread datagrams or %u bytes",
-			       DATAGRAMS_MAX, DATAGRAMS_BYTES);
-	r = find_sender(ctx, fd, &source, local, &sender, err);
-	return r < 0 ? r : add(q, &source, sender, data, len, err);
-}
-
-static int read_all(const struct dump_ctx *ctx, const struct fd_view *fd,
-		    struct udp_queue *ret, struct err *err)
-{
-	auto_free uint8_t *data = malloc(DATAGRAM_MAX_BYTES);
 	union net_address local;
-	int r;
+	int r = net_local(fd->own_fd, &local, err);
 
-	if (!data)
-		return err_num(err, ENOMEM, "datagrams");
-	r = net_local(fd->own_fd, &local, err);
-	while (r == 0)
-		r = read_one(ctx, fd, &local, data, ret, err);
-	if (r == -ENOENT)
-		r = ret->count ? 0 : empty(ret, err);
+	for (size_t i = 0; i < all->count && r == 0; i++) {
+		const struct datagram *d = &all->list[i];
+		uint32_t sender = 0;
+
+		r = find_sender(ctx, fd, &d->source, &local, &sender, err);
+		if (r == 0)
+			r = add(q, &d->source, sender, d->data, d->len, err);
+	}
 	return r;
 }
 
-/* Marked before it is looked at: who is killed in between has not lied. */
 int udp_queue_read(const struct dump_ctx *ctx, const struct fd_view *fd,
 		   struct udp_queue *ret, struct err *err)
 {
+	struct datagrams all = { 0 };
 	int r;
 
 	/* Which of them would get it? */
 	if (net_option(fd->own_fd, SOL_SOCKET, SO_REUSEPORT) > 0)
 		return err_set(err, -ENOTSUP,
 			       "unread datagrams and SO_REUSEPORT");
-	if (queue_marked(fd->own_fd))
-		return empty(ret, err);
-	r = queue_mark_set(fd->own_fd, err);
-	if (r < 0)
-		return r;
-	r = read_all(ctx, fd, ret, err);
-	if (!ret->empty)
-		queue_mark_drop(fd->own_fd);
+	r = datagrams_read(fd->own_fd, DATAGRAMS_MAX, DATAGRAMS_BYTES, &all,
+			   err);
+	if (r == 0)
+		r = take(ctx, fd, &all, ret, err);
+	datagrams_done(&all);
 	return r;
 }
 

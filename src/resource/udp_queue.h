@@ -12,8 +12,7 @@
  */
 struct udp_queue {
 	UdpDatagram **list; /* owned: udp_queue_done */
-	size_t count, bytes;
-	bool empty; /* one of them is, or was: see kernel/queue_mark.h */
+	size_t count;
 };
 
 /* -ENOTSUP: what is there (the text says it) cannot be saved. */

@@ -46,8 +46,7 @@ static int fill_from(const struct dump_ctx *ctx, const struct fd_view *fd,
 {
 	int r;
 
-	if (rel->kind == UNIX_PAIR || rel->kind == UNIX_CLOSED ||
-	    rel->own.type != SOCK_DGRAM)
+	if (unix_sends_again(rel) || rel->own.type != SOCK_DGRAM)
 		return 0;
 	rec->has_from_other = rec->from_other = !m->from_len;
 	if (!m->from_len)
@@ -141,7 +140,9 @@ static int fill_closed(const struct dump_ctx *ctx, const struct fd_view *fd,
 	rec->has_peer_closed = rec->peer_closed = 1;
 	rec->has_reset = rec->reset =
 		rel->kind == UNIX_CLOSED && has_error(fd->own_fd);
+	/* An abstract name is in use there still. */
 	if (rel->peer.name_len && !rel->accepted &&
+	    (rel->kind != UNIX_OUTSIDE || rel->peer.has_file) &&
 	    (rel->own.type != SOCK_DGRAM || !rel->made)) {
 		rec->has_peer_name = 1;
 		rec->peer_name.data = (uint8_t *)rel->peer.name;
@@ -174,9 +175,9 @@ static int fill_relation(const struct dump_ctx *ctx, const struct fd_view *fd,
 	case UNIX_CLOSED:
 		break;
 	case UNIX_OUTSIDE:
-		if (!rel->service)
+		if (rel->policy == UNIX_REFUSE)
 			return err_set(err, -ENOTSUP, "connected to others");
-		if (rel->service->closed)
+		if (rel->policy == UNIX_CLOSE)
 			break;
 		rec->has_service = 1;
 		rec->service.data = (uint8_t *)rel->peer.name;
@@ -430,18 +431,25 @@ static int reach_service(const struct restore_ctx *ctx, int fd,
 	return r;
 }
 
-/* Where there is none, it is as if that had ended: programs connect again. */
+/*
+ * Where there is none, it is as if that had ended: programs connect again.
+ * The snapshot only chooses: to what there are connections the table says.
+ */
 static int connect_service(const struct restore_ctx *ctx, int fd,
 			   const UnixSocketRecord *rec, struct err *err)
 {
+	const struct unix_service *service =
+		unix_service_find((const char *)rec->service.data,
+				  rec->service.len, (int)rec->type);
 	auto_free char *path =
 		strndup((const char *)rec->service.data, rec->service.len);
 	struct err ignored;
 
 	if (!path)
 		return err_num(err, ENOMEM, "path");
-	if (rec->type != SOCK_DGRAM)
-		return err_set(err, -EBADMSG, "connected to %s", path);
+	if (!service || service->policy != UNIX_RECONNECT)
+		return err_set(err, -EBADMSG,
+			       "connected to %s, which is no service", path);
 	(void)reach_service(ctx, fd, path, &ignored);
 	return 0;
 }
@@ -544,8 +552,10 @@ static int message_send(struct restore_ctx *ctx, struct restore_task *task,
 const struct resource_ops res_unix = {
 	.name = "Unix socket",
 	.saved = "names, connections, what waits and travels, options, makers",
-	.refused = "connections to processes outside the job, urgent data",
-	.changes = "makers that have ended; sssd, nscd: closed; syslog: anew",
+	.refused = "connections to processes outside the job (but see "
+		   "--peers), urgent data",
+	.changes = "makers that have ended; sssd, nscd, munge: closed; "
+		   "syslog: connected anew",
 	.tag = TAG_UNIX_SOCKET,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

@@ -17,17 +17,39 @@ static const char hidden[] = "an empty packet was sent that a checkpoint "
 			     "before this one has looked at";
 static const char hidden_remedy[] = "let the job read it first";
 
+/* A question to a service is on its way, which may not be asked again. */
+static bool is_asking(const struct dump_ctx *ctx, const struct fd_view *fd,
+		      const struct unix_relation *rel)
+{
+	int sent = 0;
+
+	return rel->policy == UNIX_CLOSE && !ctx->options->reset_peers &&
+	       (ioctl(fd->own_fd, TIOCOUTQ, &sent) < 0 || sent);
+}
+
+static const char *remedy_outside(const struct unix_relation *rel, pid_t holder)
+{
+	const char *remedy = NULL;
+	char comm[64] = "";
+
+	if (rel->service && rel->service->remedy)
+		return rel->service->remedy;
+	if (!rel->peer.name_len && holder)
+		holder_comm(holder, comm, sizeof(comm));
+	remedy = unix_service_remedy(comm);
+	return remedy ? remedy
+		      : "close it, run that process inside the job, or have it "
+			"closed (--peers reset in jobcr(1))";
+}
+
 /* The other end is not of the job. */
 static void check_outside(const struct dump_ctx *ctx, const struct fd_view *fd,
 			  const struct unix_relation *rel, struct refusals *no)
 {
 	char name[128], link[48], who[96] = "somebody outside the job";
-	int sent = 0;
 	pid_t holder;
 
-	if (rel->service &&
-	    (!rel->service->closed ||
-	     (ioctl(fd->own_fd, TIOCOUTQ, &sent) == 0 && !sent)))
+	if (rel->policy != UNIX_REFUSE && !is_asking(ctx, fd, rel))
 		return;
 	snprintf(link, sizeof(link), "socket:[%u]", rel->peer.inode);
 	holder = holder_outside_link(ctx, fd->task, link);
@@ -37,8 +59,7 @@ static void check_outside(const struct dump_ctx *ctx, const struct fd_view *fd,
 	unix_print_name(&rel->peer, name, sizeof(name));
 	if (holder)
 		holder_name(holder, who, sizeof(who));
-	unix_refuse(fd, no, rel->own.type,
-		    "close it, or run that process inside the job",
+	unix_refuse(fd, no, rel->own.type, remedy_outside(rel, holder),
 		    "connected to one %s of %s", name, who);
 }
 
@@ -169,9 +190,8 @@ static void check_from(const struct fd_view *fd,
 
 	if (rel->own.type != SOCK_DGRAM)
 		return;
-	if (rel->kind == UNIX_PAIR || rel->kind == UNIX_CLOSED
-		    ? is_from_peer(rel, m)
-		    : rel->own.name_len != 0)
+	if (unix_sends_again(rel) ? is_from_peer(rel, m)
+				  : rel->own.name_len != 0)
 		return;
 	unix_refuse(fd, no, rel->own.type, "let the job read it first",
 		    "%swith a message of one that it is not connected to",
@@ -197,10 +217,11 @@ static void check_queue(const struct dump_ctx *ctx, const struct fd_view *fd,
 	if (q && q->hides && rel->kind != UNIX_PAIR)
 		unix_refuse(fd, no, s->type, hidden_remedy, "to which %s",
 			    hidden);
-	if (q && q->count && rel->service && rel->service->closed)
+	if (q && q->count && rel->policy == UNIX_CLOSE &&
+	    !ctx->options->reset_peers)
 		unix_refuse(fd, no, s->type, "let the job read it first",
 			    "with an answer, not read yet, of %s",
-			    rel->service->path);
+			    rel->service->name);
 	for (size_t i = 0; q && i < q->count; i++) {
 		check_sender(ctx, fd, s->type, &q->list[i], no);
 		check_from(fd, rel, &q->list[i], no);

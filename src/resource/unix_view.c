@@ -66,34 +66,6 @@ bool unix_is_user(const struct dump_ctx *ctx, uint32_t uid, uint32_t gid)
 	return uid == owner->uid && gid == owner->gid;
 }
 
-static const struct unix_service services[] = {
-	/* syslog(3) */
-	{ "/dev/log", SOCK_DGRAM, false },
-	{ "/run/systemd/journal/dev-log", SOCK_DGRAM, false },
-	{ "/run/systemd/journal/syslog", SOCK_DGRAM, false },
-	{ "/run/systemd/journal/socket", SOCK_DGRAM, false },
-	/* Libraries connect again when they find them closed. */
-	{ "/var/lib/sss/pipes/", SOCK_STREAM, true },
-	{ "/run/nscd/socket", SOCK_STREAM, true },
-	{ "/var/run/nscd/socket", SOCK_STREAM, true },
-	{ "/run/nslcd/socket", SOCK_STREAM, true },
-	{ "/var/run/nslcd/socket", SOCK_STREAM, true },
-};
-
-static const struct unix_service *find_service(const struct unix_socket *s)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(services); i++) {
-		const struct unix_service *v = &services[i];
-		size_t len = strlen(v->path);
-
-		if (s->type == v->type && s->has_file && s->name_len >= len &&
-		    !memcmp(s->name, v->path, len) &&
-		    (s->name_len == len || v->path[len - 1] == '/'))
-			return v;
-	}
-	return NULL;
-}
-
 static bool same_name(const struct unix_socket *a, const struct unix_socket *b)
 {
 	return a->name_len == b->name_len &&
@@ -228,6 +200,23 @@ static int find_maker(const struct fd_view *fd, struct unix_relation *ret,
 	return r;
 }
 
+/*
+ * Of a service as the table says, which has a path: an abstract name is
+ * everybody's to take.  Of any other one nothing but to close it, if asked to.
+ */
+static void choose_policy(const struct dump_ctx *ctx, struct unix_relation *ret)
+{
+	const struct unix_socket *peer = &ret->peer;
+
+	if (peer->name_len)
+		ret->service = unix_service_find(peer->name, peer->name_len,
+						 ret->own.type);
+	if (ret->service && peer->has_file)
+		ret->policy = ret->service->policy;
+	if (ret->policy == UNIX_REFUSE && ctx->options->reset_peers)
+		ret->policy = UNIX_CLOSE;
+}
+
 static int relate_open(const struct dump_ctx *ctx, const struct fd_view *fd,
 		       const struct unix_table *t, struct unix_relation *ret,
 		       struct err *err)
@@ -241,7 +230,7 @@ static int relate_open(const struct dump_ctx *ctx, const struct fd_view *fd,
 	ret->object = e->socket_object(e->arg, fd->stat->st_dev, ret->own.peer);
 	if (!ret->object) {
 		ret->kind = UNIX_OUTSIDE;
-		ret->service = find_service(&ret->peer);
+		choose_policy(ctx, ret);
 	} else if (ret->own.type == SOCK_DGRAM &&
 		   (ret->peer.peer != ret->own.inode || !ret->made)) {
 		ret->kind = UNIX_RECEIVER;
@@ -268,7 +257,8 @@ int unix_relate(const struct dump_ctx *ctx, const struct fd_view *fd,
 		r = ret->own.peer ? relate_open(ctx, fd, t, ret, err)
 				  : relate_closed(ctx, fd, t, ret, err);
 	if (r == 0 && ret->own.type != SOCK_DGRAM &&
-	    (ret->kind == UNIX_PAIR || ret->kind == UNIX_CLOSED))
+	    (ret->kind == UNIX_PAIR || ret->kind == UNIX_CLOSED ||
+	     ret->policy == UNIX_CLOSE))
 		find_accepted(t, ret);
 	return r;
 }
@@ -304,4 +294,10 @@ int unix_find_sender(const struct dump_ctx *ctx, const struct fd_view *fd,
 bool unix_has_own_name(const struct unix_relation *rel)
 {
 	return rel->own.name_len && !rel->accepted;
+}
+
+bool unix_sends_again(const struct unix_relation *rel)
+{
+	return rel->kind == UNIX_PAIR || rel->kind == UNIX_CLOSED ||
+	       (rel->kind == UNIX_OUTSIDE && rel->policy == UNIX_CLOSE);
 }

@@ -4,6 +4,7 @@
 
 #include "kernel/unix_diag.h"
 #include "resource/resource.h"
+#include "resource/unix_service.h"
 
 /* Unix sockets as a checkpoint sees them.  Helpers, no resource. */
 
@@ -19,13 +20,6 @@ void unix_print_name(const struct unix_socket *s, char *ret, size_t room);
 
 /* May the job's user be this? */
 bool unix_is_user(const struct dump_ctx *ctx, uint32_t uid, uint32_t gid);
-
-/* Services of the node to which jobs are connected without knowing it. */
-struct unix_service {
-	const char *path; /* a name; of all below it when it ends with '/' */
-	int type;
-	bool closed; /* is closed at the restore, else connected again */
-};
 
 enum unix_relation_kind {
 	UNIX_ALONE,
@@ -43,7 +37,9 @@ struct unix_relation {
 	bool accepted;                /* so its name is that of who listened */
 	bool unclear;                 /* nobody can tell which end was */
 	bool made;                    /* SO_PEERCRED tells by whom */
-	const struct unix_service *service; /* of UNIX_OUTSIDE, or NULL */
+	/* Of UNIX_OUTSIDE: what becomes of it. */
+	enum unix_policy policy;
+	const struct unix_service *service; /* that is so for, or NULL */
 };
 
 /* -ENOENT: of another network namespace.  unix_relation_done afterwards. */
@@ -53,6 +49,9 @@ void unix_relation_done(struct unix_relation *r);
 
 /* It has a name that was given to it, by bind(2) or as it was needed. */
 bool unix_has_own_name(const struct unix_relation *rel);
+
+/* Who is made to be its other end sends again what waits in it. */
+bool unix_sends_again(const struct unix_relation *rel);
 
 struct ucred;
 int unix_peer_ids(const struct fd_view *fd, struct ucred *ret, struct err *err);

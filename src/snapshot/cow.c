@@ -257,7 +257,8 @@ int cow_resolve(const struct meta *meta, int32_t pid, struct extent_list *list,
 	for (size_t i = 0; i < meta->count && r == 0; i++) {
 		const CowRecord *rec = (const CowRecord *)meta->entries[i].msg;
 
-		if (meta->entries[i].tag == TAG_COW && rec->pid == pid)
+		if (meta->entries[i].tag == TAG_COW &&
+		    (!pid || rec->pid == pid))
 			r = resolve_record(rec, &own, list, err);
 	}
 	free(own.v);

@@ -13,7 +13,7 @@ int cow_check(const struct meta *meta, const struct extent_list *list,
 	      struct err *err);
 
 /*
- * Append to list what pid has of others, as its own.  list: all extents of
+ * Append to list what pid (0: everyone) has of others, as its own.  list: all extents of
  * the part in the order of the records.
  */
 int cow_resolve(const struct meta *meta, int32_t pid, struct extent_list *list,

@@ -19,7 +19,7 @@
 /* Whose IPC namespace a job is in. */
 enum { JOB_IPC_SITE, /* as the site has it */ JOB_IPC_PRIVATE, JOB_IPC_HOST };
 
-/* TCP connections to others than the job, as PartRecord.peers has it too. */
+/* Connections to others than the job, as PartRecord.peers has it too. */
 enum { JOB_PEERS_REFUSE, JOB_PEERS_RESET };
 
 struct job_options {

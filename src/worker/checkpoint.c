@@ -212,6 +212,9 @@ static void fill_outcome(const struct work *w,
 	o->page_bytes = res->page_bytes;
 	o->has_borrowed_bytes = res->borrowed_bytes != 0;
 	o->borrowed_bytes = res->borrowed_bytes;
+	/* Elsewhere than in the store it could not be. */
+	if (*res->not_borrowed && w->job_fd >= 0)
+		o->not_borrowed = strdup(res->not_borrowed);
 	o->pages_ns = res->pages_ns;
 	o->tasks = res->tasks;
 	o->threads = res->threads;

@@ -32,8 +32,12 @@ has_state "$job" RUNNING
 ok $? "for Slurm, too"
 ! grep -q signal "$home/$job.out"
 ok $? "no signal was passed on to it"
-is "$(find "$cluster_dir/shared/store" -path "*/$job/[0-9]*")" "" \
-	"of the attempt the store has no snapshot"
+# There may be another attempt just now.
+nothing_of_it() {
+	[ -z "$(find "$cluster_dir/shared/store" -path "*/$job/[0-9]*")" ]
+}
+wait_until 20 nothing_of_it
+ok $? "of the attempt the store has no snapshot"
 slurm scancel "$job"
 wait_until 30 has_ended "$job"
 is "$(field "$job" JobState)" CANCELLED "and it can be cancelled"

@@ -526,6 +526,7 @@ static void run_round(char **argv, const char *user, const char *mode,
 		       : r->place.uid              ? PACK_ZSTD
 						   : PACK_LZ4);
 	drive_watch(strcmp(mode, "incremental") == 0 ||
+		    strcmp(mode, "often") == 0 ||
 		    strcmp(mode, "killed") == 0);
 	run(r);
 	free(r);

@@ -3,7 +3,8 @@
  * survive [-n ROUNDS] [-s SEED] [-w MS] [-r] PROGRAM [ARG...]
  *
  * Runs a program undisturbed, then again ROUNDS times: killed after a
- * checkpoint at a random moment, and restored.  Its exit status and every
+ * checkpoint at a random moment, and restored; every other time that has only
+ * what was written since one before it.  Its exit status and every
  * file that it leaves in its directory must be the same.  As an ordinary
  * user, or with -r as root; with -w in its first MS milliseconds.  Prints TAP.
  */
@@ -30,11 +31,13 @@
 #define NOBODY   65534
 #define PATIENCE (180 * NSEC_PER_SEC)
 #define TRIES    10
+#define BETWEEN  (0.1 * (double)NSEC_PER_SEC)
 
 struct run {
 	char *argv[16];
 	char dir[64], images[80], output[80];
 	struct drive_place place;
+	bool chain; /* the snapshot has what was written since another */
 	struct drive_job *job;
 	uint64_t started;
 };
@@ -184,6 +187,19 @@ static void nap(uint64_t ns)
 	nanosleep(&t, NULL);
 }
 
+/* Not the last one: from there on it is seen what the program writes to. */
+static int checkpoint_before(struct run *r, struct drive_outcome *o)
+{
+	char image[100];
+	int e;
+
+	snprintf(image, sizeof(image), "%s/1", r->images);
+	e = drive_checkpoint(r->job, image, false, o);
+	if (e == 0)
+		nap((uint64_t)(drand48() * BETWEEN));
+	return e;
+}
+
 /* -EAGAIN: it had ended before. */
 static int checkpoint_and_restore(struct run *r, struct err *err)
 {
@@ -191,10 +207,11 @@ static int checkpoint_and_restore(struct run *r, struct err *err)
 	struct err ignored;
 	char image[100];
 	size_t i;
-	int status, e;
+	int status, e = r->chain ? checkpoint_before(r, o) : 0;
 
-	snprintf(image, sizeof(image), "%s/1", r->images);
-	e = drive_checkpoint(r->job, image, true, o);
+	snprintf(image, sizeof(image), "%s/2", r->images);
+	if (e == 0)
+		e = drive_checkpoint(r->job, image, true, o);
 	if (e < 0 && drive_wait(r->job, 0, &status, &ignored) == 0)
 		e = -EAGAIN;
 	else if (e < 0)
@@ -213,13 +230,15 @@ static int checkpoint_and_restore(struct run *r, struct err *err)
 	return e;
 }
 
-static int disturbed(char **argv, bool root, uint64_t moment,
+static int disturbed(char **argv, bool root, bool chain, uint64_t moment,
 		     const struct result *expect, struct result *ret,
 		     struct err *err)
 {
 	struct run r;
 	int e = begin(&r, argv, root, err);
 
+	r.chain = chain;
+	drive_watch(chain);
 	if (e == 0) {
 		nap(moment);
 		e = checkpoint_and_restore(&r, err);
@@ -234,8 +253,9 @@ static int disturbed(char **argv, bool root, uint64_t moment,
 	return e;
 }
 
-static void round_once(char **argv, bool root, const struct result *expect,
-		       double within, const char *name)
+static void round_once(char **argv, bool root, bool chain,
+		       const struct result *expect, double within,
+		       const char *name)
 {
 	struct result got = { 0 };
 	struct err err = { 0 };
@@ -245,7 +265,8 @@ static void round_once(char **argv, bool root, const struct result *expect,
 	for (try = 0; try < TRIES && e == -EAGAIN; try++) {
 		/* The machine may have become faster since. */
 		moment = (uint64_t)(drand48() * within / (1 + try));
-		e = disturbed(argv, root, moment, expect, &got, &err);
+		e = disturbed(argv, root, chain, moment, expect, &got,
+			      &err);
 	}
 	if (e < 0) {
 		ok(false, "%s, stopped after %.3f s: %s", name,
@@ -332,7 +353,7 @@ int main(int argc, char **argv)
 	if (undisturbed(argv + optind, root, &expect, name) &&
 	    undisturbed(argv + optind, root, &expect, name))
 		while (rounds-- > 0)
-			round_once(argv + optind, root, &expect,
+			round_once(argv + optind, root, rounds % 2, &expect,
 				   within ? within
 					  : 0.95 * (double)expect.duration,
 				   name);

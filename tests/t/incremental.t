@@ -67,6 +67,16 @@ matches "$(jobcr show "$job")" "*pages.0@1*of generation 1*" "by its files"
 jobcr verify "$job" >/dev/null
 is "$?" 0 "it is whole"
 
+jobcr export "$job" -o x.tar >/dev/null
+mkdir there
+sed "s|$tmp/store|$tmp/there|; s|$tmp/run|$tmp/run2|" "$JOBCR_CONF" >there.conf
+timeout 60 "$top_builddir/jobcr" --config "$tmp/there.conf" import x.tar \
+	--user root >/dev/null &&
+	timeout 60 "$top_builddir/jobcr" --config "$tmp/there.conf" verify \
+		"$job" >/dev/null
+result $? "also in another store, by an archive"
+rm x.tar
+
 # By itself: it needs none of the others.
 change 32 3
 save --leave-running
@@ -81,6 +91,9 @@ change 16 4
 jobcr delete "$job" --generation 3 --force >/dev/null
 save --leave-running
 is "$(number borrowed_bytes)" 0 "where the one before is gone, all is saved"
+is "$(number not_borrowed)" "generation 3 is gone" "and it says why"
+matches "$(jobcr history "$job")" "*all of it: generation 3 is gone*" \
+	"the job's history, too"
 change 16 5
 save --leave-running
 mostly_unchanged

@@ -12,8 +12,8 @@ if [ "$(id -u)" != 0 ]; then
 fi
 {
 	for kind in tcp_waiting tcp_urgent tcp_urgent_inline tcp_self \
-		tcp_reset tcp_closing tcp_filter udp_filter udp_empty \
-		udp_corked udp_member udp_member6 udp_peek other_network \
+		tcp_reset tcp_closing tcp_keys tcp_keys_connected tcp_filter udp_filter udp_empty \
+		udp_locked udp_corked udp_member udp_member6 udp_peek other_network \
 		mptcp udplite raw packet alg vsock unix_urgent unix_filter \
 		unix_empty unix_dead unix_epoll unix_waiting unix_relative \
 		epoll_signalfd netlink inotify inotify_readers inotify_removed pidfd \

@@ -8,17 +8,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../lib/edited.h"
 #include "../lib/tap.h"
+#include "images/files.pb-c.h"
 #include "images/limits.h"
 #include "images/net.pb-c.h"
 #include "images/tags.h"
 #include "util/cleanup.h"
 
-/* The job: something that listens, a connection with bytes, UDP. */
+/* The job: something that listens, a connection with bytes, UDP, epoll. */
 static int be_job(void)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET,
@@ -28,7 +31,8 @@ static int be_job(void)
 	int from = socket(AF_INET, SOCK_STREAM, 0);
 	int udp = socket(AF_INET, SOCK_DGRAM, 0);
 
-	if (bind(listener, (struct sockaddr *)&at, len) < 0 ||
+	if (epoll_create1(0) < 0 ||
+	    bind(listener, (struct sockaddr *)&at, len) < 0 ||
 	    listen(listener, 1) < 0 ||
 	    getsockname(listener, (struct sockaddr *)&at, &len) < 0 ||
 	    connect(from, (struct sockaddr *)&at, len) < 0 ||
@@ -195,6 +199,39 @@ static void urgent_packets(ProtobufCMessage *msg)
 	add_option(((UdpRecord *)msg)->common, SOL_SOCKET, SO_PRIORITY, 7);
 }
 
+/* Of another clock only root may choose when packets leave. */
+static void timed_packets(ProtobufCMessage *msg)
+{
+	SocketCommon *common = ((UdpRecord *)msg)->common;
+	const uint32_t clock[2] = { CLOCK_TAI, 0 };
+	SocketOption *o;
+
+	add_option(common, SOL_SOCKET, SO_TXTIME, 0);
+	o = common->options[common->n_options - 1];
+	o->value.data = realloc(o->value.data, sizeof(clock));
+	memcpy(o->value.data, clock, sizeof(clock));
+	o->value.len = sizeof(clock);
+}
+
+static void set_budget(ProtobufCMessage *msg, uint32_t budget)
+{
+	EpollRecord *rec = (EpollRecord *)msg;
+
+	rec->has_busy_poll_usecs = rec->has_busy_poll_budget = 1;
+	rec->busy_poll_usecs = 1;
+	rec->busy_poll_budget = budget;
+}
+
+static void large_budget(ProtobufCMessage *msg)
+{
+	set_budget(msg, 65);
+}
+
+static void endless_budget(ProtobufCMessage *msg)
+{
+	set_budget(msg, 65536 + 8);
+}
+
 static void transparent(ProtobufCMessage *msg)
 {
 	add_option(((TcpRecord *)msg)->common, IPPROTO_IP, IP_TRANSPARENT, 1);
@@ -264,6 +301,11 @@ static const struct edited_case cases[] = {
 	  "of no UDP socket" },
 	{ "SO_MARK", TAG_UDP, marked, "not permitted" },
 	{ "a high SO_PRIORITY", TAG_UDP, urgent_packets, "not permitted" },
+	{ "SO_TXTIME of another clock", TAG_UDP, timed_packets,
+	  "not permitted" },
+	{ "a large budget to poll", TAG_EPOLL, large_budget, "budget of 65" },
+	{ "one that is too long", TAG_EPOLL, endless_budget,
+	  "budget of 65544" },
 	{ "IP_TRANSPARENT", TAG_TCP, transparent, "not permitted" },
 	{ "SO_DEBUG", TAG_TCP, debugged, "denied" },
 	{ "SO_RCVBUFFORCE", TAG_TCP, forced_buffer, "socket option 33" },

@@ -57,6 +57,11 @@ static bool is_single(const ProtobufCMessage *msg)
 	return !((const UnixSocketRecord *)msg)->peer;
 }
 
+static bool is_alone(const ProtobufCMessage *msg)
+{
+	return is_single(msg) && !has_receiver(msg);
+}
+
 static bool has_file(const ProtobufCMessage *msg)
 {
 	return ((const UnixNameRecord *)msg)->file != NULL;
@@ -105,6 +110,38 @@ static void strange_shutdown(ProtobufCMessage *msg)
 static void no_receiver(ProtobufCMessage *msg)
 {
 	socket_of(msg)->receiver = 0;
+}
+
+static void to_service(ProtobufCMessage *msg, const char *path)
+{
+	UnixSocketRecord *rec = socket_of(msg);
+
+	rec->has_service = 1;
+	set_bytes(&rec->service, path);
+}
+
+static void to_others(ProtobufCMessage *msg)
+{
+	to_service(msg, roots_socket);
+}
+
+/* The table knows it, but not so. */
+static void to_closed(ProtobufCMessage *msg)
+{
+	to_service(msg, "/run/munge/munge.socket.2");
+}
+
+static void to_refused(ProtobufCMessage *msg)
+{
+	to_service(msg, "/run/dbus/system_bus_socket");
+}
+
+static void to_syslog_and_more(ProtobufCMessage *msg)
+{
+	UnixSocketRecord *rec = socket_of(msg);
+
+	to_service(msg, "/dev/log/../shm/x");
+	rec->service.data[8] = '\0';
 }
 
 static void set_option(ProtobufCMessage *msg, int name, int value)
@@ -231,6 +268,14 @@ static const struct edited_case cases[] = {
 	  "shut down 9" },
 	{ "connected to no socket", TAG_UNIX_SOCKET, no_receiver, "has no name",
 	  .suits = has_receiver },
+	{ "connected to another's service", TAG_UNIX_SOCKET, to_others,
+	  "which is no service", .suits = is_alone },
+	{ "connected again to what is closed", TAG_UNIX_SOCKET, to_closed,
+	  "which is no service", .suits = is_alone },
+	{ "connected to what is refused", TAG_UNIX_SOCKET, to_refused,
+	  "which is no service", .suits = is_alone },
+	{ "connected to a service with a zero in it", TAG_UNIX_SOCKET,
+	  to_syslog_and_more, "which is no service", .suits = is_alone },
 	{ "a priority", TAG_UNIX_SOCKET, priority, "SO_PRIORITY",
 	  .suits = is_single },
 	{ "a mark", TAG_UNIX_SOCKET, mark, "option 36", .suits = is_single },

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,7 +45,17 @@ static void signal_event(int fd)
 	victim_need(write(fd, &(uint64_t){ 1 }, 8) == 8, "eventfd");
 }
 
+struct busy_poll {
+	uint32_t usecs;
+	uint16_t budget;
+	uint8_t prefer, pad;
+};
+
+#define GET_BUSY_POLL _IOR(0x8A, 0x02, struct busy_poll)
+#define SET_BUSY_POLL _IOW(0x8A, 0x01, struct busy_poll)
+
 struct set {
+	bool busy; /* since Linux 6.9 */
 	int level, edge, spent, closed, reused, outer, inner, shared;
 	int event, other, kept, kept2, number, file;
 	int ends[2];
@@ -52,10 +63,12 @@ struct set {
 
 static void set_up(struct set *s)
 {
+	const struct busy_poll p = { .usecs = 77, .budget = 11, .prefer = 1 };
 	struct epoll_event e;
 	int fd;
 
 	s->level = epoll_create1(0);
+	s->busy = ioctl(s->level, SET_BUSY_POLL, &p) == 0;
 	s->edge = epoll_create1(EPOLL_CLOEXEC);
 	s->spent = epoll_create1(0);
 	s->closed = epoll_create1(0);
@@ -87,10 +100,25 @@ static void set_up(struct set *s)
 	add(s->shared, s->other, EPOLLIN, 9);
 }
 
+static void check_busy_poll(const struct set *s)
+{
+	struct busy_poll p = { 0 };
+
+	victim_check(ioctl(s->level, GET_BUSY_POLL, &p) == 0 && p.usecs == 77 &&
+			     p.budget == 11 && p.prefer == 1,
+		     "EPIOCSPARAMS: %u us, %u packets, %u", p.usecs, p.budget,
+		     p.prefer);
+	victim_check(ioctl(s->edge, GET_BUSY_POLL, &p) == 0 && !p.usecs &&
+			     !p.budget && !p.prefer,
+		     "of one alone");
+}
+
 static void check(const struct set *s)
 {
 	struct epoll_event e = { EPOLLOUT | EPOLLONESHOT, { .u64 = 40 } };
 
+	if (s->busy)
+		check_busy_poll(s);
 	silent(s->level, "nothing is ready");
 	silent(s->outer, "nor in the inner one");
 	silent(s->spent, "one shot was spent");

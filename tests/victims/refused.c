@@ -7,6 +7,7 @@
 #include <linux/perf_event.h>
 #include <mqueue.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -61,6 +62,43 @@ static int open_tcp_waiting(void)
 	int listener;
 
 	return open_waiting(&listener);
+}
+
+static int open_signing(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct tcp_md5sig key = { .tcpm_keylen = 3, .tcpm_key = "key" };
+	struct sockaddr_in at;
+
+	if (bind_loopback(fd, &at) < 0)
+		return -1;
+	memcpy(&key.tcpm_addr, &at, sizeof(at));
+	return setsockopt(fd, IPPROTO_TCP, TCP_MD5SIG, &key, sizeof(key)) < 0
+		       ? -1
+		       : fd;
+}
+
+/* Kernels without such keys have nothing to be refused. */
+static int open_tcp_keys(void)
+{
+	int fd = open_signing();
+
+	return fd < 0 || listen(fd, 1) < 0 ? -1 : fd;
+}
+
+static int open_tcp_keys_connected(void)
+{
+	int door = open_signing(), fd = open_signing(), other;
+	struct sockaddr_in at;
+	socklen_t len = sizeof(at);
+
+	if (door < 0 || fd < 0 || listen(door, 1) < 0 ||
+	    getsockname(door, (struct sockaddr *)&at, &len) < 0 ||
+	    connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
+		return -1;
+	other = accept(door, NULL, NULL);
+	close(door);
+	return other < 0 ? -1 : fd;
 }
 
 static int open_tcp_urgent(void)
@@ -145,6 +183,19 @@ static int open_udp_empty(void)
 
 	if (bind_loopback(fd, &at) < 0 ||
 	    sendto(fd, "", 0, 0, (struct sockaddr *)&at, sizeof(at)) != 0)
+		return -1;
+	return fd;
+}
+
+/* What waits there is looked at with a mark, which is a filter. */
+static int open_udp_locked(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), one = 1;
+	struct sockaddr_in at;
+
+	if (bind_loopback(fd, &at) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &one, sizeof(one)) < 0 ||
+	    sendto(fd, "x", 1, 0, (struct sockaddr *)&at, sizeof(at)) != 1)
 		return -1;
 	return fd;
 }
@@ -589,9 +640,12 @@ static const struct {
 	{ "tcp_self", "connected to itself", open_tcp_self },
 	{ "tcp_reset", "an error that was not read yet", open_tcp_reset },
 	{ "tcp_closing", "which is closed already", open_tcp_closing },
+	{ "tcp_keys", "keys (TCP_MD5SIG)", open_tcp_keys },
+	{ "tcp_keys_connected", "keys (TCP_MD5SIG)", open_tcp_keys_connected },
 	{ "tcp_filter", "socket with a filter", open_tcp_filter },
 	{ "udp_filter", "socket with a filter", open_udp_filter },
 	{ "udp_empty", "an empty datagram unread", open_udp_empty },
+	{ "udp_locked", "SO_LOCK_FILTER", open_udp_locked },
 	{ "udp_corked", "a datagram that is not sent yet", open_udp_corked },
 	{ "udp_member", "member of multicast groups", open_udp_member },
 	{ "udp_member6", "member of multicast groups", open_udp_member6 },

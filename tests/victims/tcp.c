@@ -171,6 +171,10 @@ static void check_stream(int fd, size_t written, const char *what)
 		     written, wrong, n);
 }
 
+#define OPTION_RTO_MAX_MS 44 /* since Linux 6.15 */
+static const int rto_max = 4000;
+static bool has_rto_max;
+
 static void set_options(int fd)
 {
 	const struct linger linger = { 1, 77 };
@@ -188,6 +192,9 @@ static void set_options(int fd)
 	set(fd, IPPROTO_TCP, TCP_LINGER2, 33);
 	set(fd, IPPROTO_TCP, TCP_SYNCNT, 4);
 	set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 54321);
+	/* Not every kernel has it. */
+	has_rto_max = setsockopt(fd, IPPROTO_TCP, OPTION_RTO_MAX_MS, &rto_max,
+				 sizeof(rto_max)) == 0;
 	set(fd, IPPROTO_IP, IP_TOS, 0x10);
 	set(fd, SOL_SOCKET, SO_PRIORITY, 3); /* which that has changed */
 	set(fd, IPPROTO_IP, IP_TTL, 33);
@@ -229,6 +236,9 @@ static void check_options(int fd)
 			     "option %d of level %d: %d, not %d", ints[i][1],
 			     ints[i][0], get(fd, ints[i][0], ints[i][1]),
 			     ints[i][2]);
+	if (has_rto_max)
+		victim_check(get(fd, IPPROTO_TCP, OPTION_RTO_MAX_MS) == rto_max,
+			     "TCP_RTO_MAX_MS");
 	len = sizeof(name);
 	victim_check(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len) ==
 				     0 &&
@@ -262,6 +272,7 @@ static void set_up_listeners(struct sockets *s)
 		"sockets");
 	set(s->listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, 0);
 	set(s->listener, IPPROTO_TCP, TCP_MAXSEG, 1000);
+	set(s->fresh, IPPROTO_TCP, TCP_WINDOW_CLAMP, 7777);
 	set(s->fresh, SOL_SOCKET, SO_REUSEPORT, 1);
 	set(s->fresh, SOL_SOCKET, SO_RCVBUF, 12345);
 	s->bound_at = address_of(s->bound);
@@ -359,6 +370,8 @@ static void check_listeners(const struct sockets *s)
 	victim_check(get(s->listener, SOL_SOCKET, SO_REUSEADDR) == 0 &&
 			     get(s->idle[OTHER], SOL_SOCKET, SO_REUSEADDR) == 0,
 		     "addresses are not to be shared");
+	victim_check(get(s->fresh, IPPROTO_TCP, TCP_WINDOW_CLAMP) == 7777,
+		     "window %d", get(s->fresh, IPPROTO_TCP, TCP_WINDOW_CLAMP));
 	victim_check(get(s->listener, IPPROTO_TCP, TCP_MAXSEG) == 1000,
 		     "segment size %d",
 		     get(s->listener, IPPROTO_TCP, TCP_MAXSEG));

@@ -16,6 +16,10 @@ struct sockets {
 	struct sockaddr_in bound_at, connected_at, gone_at;
 };
 
+#define OPTION_TXTIME 61
+static const int txtime[2] = { CLOCK_MONOTONIC,
+			       1 /* SOF_TXTIME_DEADLINE_MODE */ };
+
 static int get(int fd, int level, int name)
 {
 	int v = -1;
@@ -94,7 +98,11 @@ static void set_up(struct sockets *s)
 		close(s->six);
 		s->six = -1;
 	}
+	set(s->away, SOL_SOCKET, SO_LOCK_FILTER, 1);
 	set(s->bound, SOL_SOCKET, SO_BROADCAST, 1);
+	victim_need(setsockopt(s->bound, SOL_SOCKET, OPTION_TXTIME, &txtime,
+			       sizeof(txtime)) == 0,
+		    "SO_TXTIME");
 	set(s->bound, IPPROTO_IP, IP_PKTINFO, 1);
 	set(s->bound, IPPROTO_IP, IP_RECVTTL, 1);
 	set(s->bound, IPPROTO_IP, IP_MULTICAST_TTL, 9);
@@ -235,6 +243,13 @@ static void check_addresses(const struct sockets *s)
 
 static void check_options(const struct sockets *s)
 {
+	int now[2] = { 0 };
+	socklen_t len = sizeof(now);
+
+	victim_check(getsockopt(s->bound, SOL_SOCKET, OPTION_TXTIME, now,
+				&len) == 0 &&
+			     !memcmp(now, txtime, sizeof(now)),
+		     "SO_TXTIME %d %d", now[0], now[1]);
 	victim_check(get(s->bound, SOL_SOCKET, SO_BROADCAST) == 1 &&
 			     get(s->connected, SOL_SOCKET, SO_BROADCAST) == 0,
 		     "SO_BROADCAST");
@@ -254,6 +269,9 @@ static void check_options(const struct sockets *s)
 	victim_check(get(s->bound, SOL_SOCKET, SO_RCVBUF) == 200000 &&
 			     get(s->bound, SOL_SOCKET, SO_REUSEADDR) == 0,
 		     "SO_RCVBUF");
+	victim_check(get(s->away, SOL_SOCKET, SO_LOCK_FILTER) == 1 &&
+			     get(s->bound, SOL_SOCKET, SO_LOCK_FILTER) == 0,
+		     "SO_LOCK_FILTER");
 	victim_check(get(s->connected, IPPROTO_UDP, UDP_SEGMENT) == 500,
 		     "UDP_SEGMENT");
 	victim_check(fcntl(s->fresh, F_GETFL) & O_NONBLOCK &&
