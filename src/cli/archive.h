@@ -57,6 +57,9 @@ struct import {
 	bool has_user;
 	uid_t uid; /* has_user */
 	gid_t gid;
+	/* Does Slurm know another job by that id? */
+	bool (*is_slurms)(void *arg, const char *id);
+	void *arg;
 	/* What was made of it. */
 	char job_id[64], cluster[256];
 	uint32_t generation;

@@ -167,6 +167,13 @@ static int import(const struct cli *cli, const char *file, struct import *to,
 	return r < 0 ? err_wrap(err, r, "%s", file) : 0;
 }
 
+static bool is_slurms(void *arg, const char *id)
+{
+	struct elsewhere unused;
+
+	return elsewhere_find(arg, id, &unused) == 0;
+}
+
 int cmd_import(const struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -176,7 +183,9 @@ int cmd_import(const struct cli *cli, int argc, char **argv)
 	};
 	struct import to = { .store = cli->conf->store_dir,
 			     .run_dir = cli->conf->run_dir,
-			     .slurm_cluster = cli->conf->cluster };
+			     .slurm_cluster = cli->conf->cluster,
+			     .is_slurms = is_slurms,
+			     .arg = (void *)cli };
 	struct err err = { 0 };
 	char user[64];
 	int c, r;

@@ -214,6 +214,11 @@ static int choose_job(struct work *w, struct err *err)
 			       "there is a job %s already: --as gives it "
 			       "another id",
 			       id);
+	if (r == -ENOENT && !launch_is_local(id) && to->is_slurms(to->arg, id))
+		return err_set(err, -EEXIST,
+			       "Slurm has a job %s of its own here: --as gives "
+			       "it another id",
+			       id);
 	return r == -ENOENT ? 0 : r;
 }
 

@@ -19,6 +19,7 @@ CLUSTER_TESTS = \
 	%D%/warned.t \
 	%D%/interval.t \
 	%D%/timelimit.t \
+	%D%/carried.t \
 	%D%/resubmit.t \
 	%D%/fence.t \
 	%D%/fenced.t \

@@ -7,6 +7,7 @@
 
 #include "images/record.h"
 #include "images/tags.h"
+#include "snapshot/diff_parts.h"
 #include "snapshot/print.h"
 #include "snapshot/snapshot.h"
 #include "tests/fuzz/fuzz.h"
@@ -126,6 +127,29 @@ static void check_records(const struct meta *meta)
 	must(r == 0 || (r < 0 && *err.text));
 }
 
+/* With itself, and with the first half of it. */
+static void compare_records(const struct meta *meta)
+{
+	const struct meta half = { meta->entries, meta->count / 2 };
+	const struct meta *const before[] = { meta, &half };
+	ManifestRecord m = MANIFEST_RECORD__INIT;
+	FILE *out = fopen("/dev/null", "w");
+	struct err err = { 0 };
+
+	must(out != NULL);
+	m.job_id = (char *)"1";
+	for (size_t i = 0; i < 2; i++) {
+		struct diff d = { .before = &m, .after = &m };
+
+		if (diff_find(before[i], meta, &d, &err) == 0) {
+			must(diff_print(&d, "a", "b", false, out, &err) == 0);
+			must(diff_print(&d, "a", "b", true, out, &err) == 0);
+		}
+		diff_done(&d);
+	}
+	fclose(out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct meta_entry entries[RECORDS_MAX];
@@ -151,8 +175,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (e->tag == TAG_MANIFEST)
 			use_manifest(e->msg);
 	}
-	if (meta.count)
+	if (meta.count) {
 		check_records(&meta);
+		compare_records(&meta);
+	}
 	for (i = 0; i < meta.count; i++)
 		protobuf_c_message_free_unpacked(entries[i].msg, NULL);
 	return 0;
