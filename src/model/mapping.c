@@ -84,7 +84,8 @@ struct refused_flag {
 static const struct refused_flag refused_flags[] = {
 	{ VMA_SYNC, "persistent memory (DAX)", "use ordinary files" },
 	{ VMA_UFFD | VMA_UFFD_WRITES, "memory watched by userfaultfd",
-	  "close the userfaultfd" },
+	  "close the userfaultfd, or wait until storage lets the checkpoint "
+	  "before end" },
 	{ VMA_SHADOW_STACK, "a shadow stack",
 	  "set GLIBC_TUNABLES=glibc.cpu.hwcaps=-SHSTK" },
 	{ VMA_IO | VMA_PFNMAP | VMA_MIXEDMAP, "memory of a device",
