@@ -79,10 +79,8 @@ during() {
 	jobcr wait "$job"
 }
 start_daemon
-for phase in preflight dump pages publish end; do
+for phase in preflight pages publish; do
 	during $phase --leave-running
 done
-for phase in pages publish; do
-	during $phase --kill
-done
+during publish --kill
 finish
