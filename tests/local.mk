@@ -919,6 +919,7 @@ T_TESTS += %D%/t/style.t
 check_PROGRAMS += $(UNIT_TESTS) $(VICTIMS)
 TESTS += $(UNIT_TESTS) $(T_TESTS) $(VICTIMS)
 EXTRA_DIST += $(T_TESTS) %D%/lib/victims.awk %D%/lib/points.awk
+EXTRA_DIST += %D%/bench/RESULTS.md
 
 # Before the summary, when all logs are there: which victim came through what.
 # (By the name that TEST_SUITE_LOG has: automake takes the variable for a
