@@ -502,7 +502,7 @@ const struct resource_ops res_mqueue = {
 	.saved = "queues with names, owners, limits and messages",
 	.refused = "queues with a notification (mq_notify), and those of the "
 		   "node",
-	.changes = "when a queue was used last",
+	.changes = "when a queue was used last; O_LARGEFILE in F_GETFL",
 	.tag = TAG_MQUEUE,
 	.scope = SCOPE_TREE,
 	.stage = STAGE_OPEN,

@@ -459,6 +459,7 @@ const struct resource_ops res_pipe = {
 	.name = "pipe",
 	.saved = "pipes and fifos: contents, size, ends; of removed fifos all",
 	.refused = "pipes to a process outside the job, unless standard files",
+	.changes = "O_LARGEFILE in F_GETFL of a pipe with O_ASYNC",
 	.tag = TAG_PIPE,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,
