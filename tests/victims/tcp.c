@@ -171,9 +171,17 @@ static void check_stream(int fd, size_t written, const char *what)
 		     written, wrong, n);
 }
 
-#define OPTION_RTO_MAX_MS 44 /* since Linux 6.15 */
-static const int rto_max = 4000;
-static bool has_rto_max;
+/* Of TCP, by number, name and value: not every kernel has them. */
+static struct newer {
+	int option;
+	const char *name;
+	int value;
+	bool set;
+} newer[] = {
+	{ 44, "TCP_RTO_MAX_MS", 4000, false },
+	{ 45, "TCP_RTO_MIN_US", 100000, false },
+	{ 46, "TCP_DELACK_MAX_US", 80000, false },
+};
 
 static void set_options(int fd)
 {
@@ -192,9 +200,10 @@ static void set_options(int fd)
 	set(fd, IPPROTO_TCP, TCP_LINGER2, 33);
 	set(fd, IPPROTO_TCP, TCP_SYNCNT, 4);
 	set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 54321);
-	/* Not every kernel has it. */
-	has_rto_max = setsockopt(fd, IPPROTO_TCP, OPTION_RTO_MAX_MS, &rto_max,
-				 sizeof(rto_max)) == 0;
+	for (size_t i = 0; i < sizeof(newer) / sizeof(newer[0]); i++)
+		newer[i].set = setsockopt(fd, IPPROTO_TCP, newer[i].option,
+					  &newer[i].value,
+					  sizeof(newer[i].value)) == 0;
 	set(fd, IPPROTO_IP, IP_TOS, 0x10);
 	set(fd, SOL_SOCKET, SO_PRIORITY, 3); /* which that has changed */
 	set(fd, IPPROTO_IP, IP_TTL, 33);
@@ -236,9 +245,12 @@ static void check_options(int fd)
 			     "option %d of level %d: %d, not %d", ints[i][1],
 			     ints[i][0], get(fd, ints[i][0], ints[i][1]),
 			     ints[i][2]);
-	if (has_rto_max)
-		victim_check(get(fd, IPPROTO_TCP, OPTION_RTO_MAX_MS) == rto_max,
-			     "TCP_RTO_MAX_MS");
+	for (size_t i = 0; i < sizeof(newer) / sizeof(newer[0]); i++)
+		if (newer[i].set)
+			victim_check(get(fd, IPPROTO_TCP, newer[i].option) ==
+					     newer[i].value,
+				     "%s: %d", newer[i].name,
+				     get(fd, IPPROTO_TCP, newer[i].option));
 	len = sizeof(name);
 	victim_check(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len) ==
 				     0 &&
