@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "copy.h"
 #include "drive.h"
 #include "limit.h"
 #include "util/cleanup.h"
@@ -178,15 +179,6 @@ static int cool(const char *path, const struct stat *st, int type,
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type,
-		      struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
-
 static void start(struct run *r)
 {
 	char self[4096], mib[24], percent[24];
@@ -293,7 +285,7 @@ static void measure(const char *dir, struct run *r)
 		/* As a store would do it, that keeps two. */
 		name_in(r, "images", turn - 2, path);
 		if (turn > 2)
-			nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+			remove_tree(path);
 	}
 	drive_watch(false);
 	compare(r, r->generations);
@@ -305,7 +297,7 @@ static void measure(const char *dir, struct run *r)
 		exit(1);
 	}
 	drive_end(r->job);
-	nftw(r->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	remove_tree(r->dir);
 }
 
 int main(int argc, char **argv)

@@ -2,6 +2,8 @@
 #include "tests/lib/copy.h"
 
 #include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,4 +22,18 @@ int copy_program(const char *from, const char *to)
 	while ((n = sendfile(out, in, NULL, 1u << 20)) > 0)
 		;
 	return n < 0 || fchmod(out, 0755) < 0 ? -1 : 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type,
+		      struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+void remove_tree(const char *path)
+{
+	(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }

@@ -5,4 +5,7 @@
 /* A program for everybody: the build may lie where users cannot go. */
 int copy_program(const char *from, const char *to);
 
+/* A directory with all that is in it. */
+void remove_tree(const char *path);
+
 #endif

@@ -48,21 +48,12 @@ struct result {
 	uint8_t digest[DIGEST_BYTES];
 };
 
-static int remove_one(const char *path, const struct stat *st, int type,
-		      struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
-
 static void end(struct run *r)
 {
 	drive_end(r->job);
 	r->job = NULL;
-	nftw(r->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-	nftw(r->images, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	remove_tree(r->dir);
+	remove_tree(r->images);
 }
 
 static int begin(struct run *r, char **argv, bool root, struct err *err)

@@ -14,7 +14,7 @@ fi
 	for kind in tcp_waiting tcp_urgent tcp_urgent_inline tcp_self \
 		tcp_reset tcp_closing tcp_connecting \
 		tcp_keys tcp_keys_connected tcp_filter udp_filter udp_empty \
-		udp_locked udp_corked udp_member udp_member6 udp_peek other_network \
+		udp_locked socket_name udp_corked udp_member udp_member6 udp_peek other_network \
 		mptcp udplite raw packet alg vsock unix_urgent unix_filter \
 		unix_empty unix_dead unix_epoll unix_waiting unix_relative \
 		epoll_signalfd netlink inotify inotify_readers inotify_removed pidfd \

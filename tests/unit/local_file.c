@@ -2,13 +2,13 @@
 /* Files on a file system of the node: what a restore finds at their paths. */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/lib/rig.h"
+#include "tests/lib/sample.h"
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
 
@@ -293,15 +293,6 @@ static void test_limits(void)
 	unlink(at("second"));
 }
 
-static int remove_one(const char *path, const struct stat *st, int type,
-		      struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 int main(void)
 {
 	if (geteuid() != 0)
@@ -316,6 +307,6 @@ int main(void)
 	test_input();
 	test_limits();
 	ok(rmdir(dir) == 0, "nothing is left behind");
-	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	temp_dir_remove(dir);
 	return done_testing();
 }

@@ -244,6 +244,18 @@ static int open_mount_context(void)
 	return (int)syscall(SYS_fsopen, "tmpfs", 0);
 }
 
+/* The name of a socket, and not the socket. */
+static int open_socket_name(void)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = "name" };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
+		return -1;
+	close(fd);
+	return open("name", O_PATH);
+}
+
 /* What waits there is looked at with a mark, which is a filter. */
 static int open_udp_locked(void)
 {
@@ -704,6 +716,7 @@ static const struct {
 	{ "udp_filter", "socket with a filter", open_udp_filter },
 	{ "udp_empty", "an empty datagram unread", open_udp_empty },
 	{ "udp_locked", "SO_LOCK_FILTER", open_udp_locked },
+	{ "socket_name", "of unknown kind", open_socket_name },
 	{ "udp_corked", "a datagram that is not sent yet", open_udp_corked },
 	{ "udp_member", "member of multicast groups", open_udp_member },
 	{ "udp_member6", "member of multicast groups", open_udp_member6 },
