@@ -560,7 +560,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_BOOL("DirectIO", cfg_true, CFGF_NONE),
 		CFG_STR("PauseMode", "auto", CFGF_NONE),
 		CFG_STR("Compression", "auto", CFGF_NONE),
-		CFG_STR("Incremental", "auto", CFGF_NONE),
+		CFG_STR("Incremental", "no", CFGF_NONE),
 		CFG_BOOL("PrivateIPC", cfg_true, CFGF_NONE),
 		CFG_END(),
 	};

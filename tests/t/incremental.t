@@ -4,6 +4,7 @@
 # and administrators see them.
 set -u
 . "${top_srcdir:-.}/tests/lib/jobs.sh"
+echo 'Incremental = "auto"' >>"$JOBCR_CONF"
 
 # Its memory changes when it is told to: "PAGES NUMBER" makes that many pages,
 # evenly spread, hold a number.  It answers with what all of it adds up to.
@@ -147,9 +148,9 @@ print(next(j["root_pid"] for j in json.load(sys.stdin) if j["job_id"] ==
 }
 watched
 result $? "its memory is watched"
-echo 'Incremental = "no"' >>"$JOBCR_CONF"
+sed -i '/^Incremental/d' "$JOBCR_CONF"
 save --leave-running
-is "$(number borrowed_bytes)" 0 "Incremental = no: all is saved each time"
+is "$(number borrowed_bytes)" 0 "by default all is saved each time"
 watched
 is "$?" 1 "and nothing is watched any more"
 change 0 9
