@@ -99,12 +99,14 @@ static bool same_owner(const struct slice *sl, const struct source *s)
 	return sl->pid == s->range.pid && sl->object == s->object;
 }
 
-static void take_piece(struct pages *p, struct slice *sl,
+static bool take_piece(struct pages *p, struct slice *sl,
 		       const struct source *s, size_t room)
 {
 	uint64_t start;
 	size_t pages = search_take(p->config.search, room, &start);
 
+	if (!pages)
+		return false;
 	sl->pieces[sl->npieces++] = (struct slice_piece){
 		.address = start,
 		.pages = (uint32_t)pages,
@@ -114,6 +116,7 @@ static void take_piece(struct pages *p, struct slice *sl,
 		.huge = s->range.huge,
 	};
 	sl->pages += pages;
+	return true;
 }
 
 /* Put as much of one owner into a slice as it holds. */
@@ -140,8 +143,8 @@ static int plan_slice(struct pages *p, struct slice *sl, struct err *err)
 		sl->pinned = s->pinned;
 		sl->object = s->object;
 		sl->fd = s->fd;
-		take_piece(p, sl, s, room - sl->pages);
-		if (sl->pages == room)
+		if (!take_piece(p, sl, s, room - sl->pages) ||
+		    sl->pages == room)
 			return 0;
 	}
 }

@@ -644,9 +644,14 @@ size_t search_take(struct search *p, size_t pages, uint64_t *ret_start)
 {
 	struct page_run *run = &p->runs[p->run];
 	uint64_t here = (p->run_ends - run->start) / PAGE;
+	uint64_t end = (run->start + pages * PAGE) & ~(EXTENT_ALIGN - 1);
 
-	if (pages > here)
+	if (pages >= here)
 		pages = here;
+	else if (end > run->start)
+		pages = (end - run->start) / PAGE;
+	else if (pages < EXTENT_MAX_PAGES)
+		pages = 0;
 	*ret_start = run->start;
 	run->start += pages * PAGE;
 	return pages;

@@ -9,6 +9,7 @@
 
 #include "engine/borrow.h"
 #include "engine/pin.h"
+#include "images/limits.h"
 #include "images/record.h"
 #include "util/err.h"
 
@@ -19,6 +20,12 @@
  * first.
  */
 struct search;
+
+/*
+ * Extents begin and end here wherever there is memory on both sides, so that
+ * two snapshots of the same memory have the same ones.
+ */
+#define EXTENT_ALIGN ((uint64_t)EXTENT_MAX_PAGES * IMAGE_PAGE)
 
 /*
  * borrow: what the last generation has, or NULL.  arm: writes to watched
@@ -71,7 +78,8 @@ int search_begin(struct search *s, struct err *err);
 
 /*
  * Move to what is to be saved next; *ret: whose, NULL: there is no more.
- * Then take up to so many pages of it from *ret_start on.
+ * Then take up to so many pages of it from *ret_start on.  Where there are more
+ * they end at an EXTENT_ALIGN: none, if it is farther than that.
  */
 int search_next(struct search *s, const struct source **ret, struct err *err);
 size_t search_take(struct search *s, size_t pages, uint64_t *ret_start);

@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "engine/search.h"
 #include "images/limits.h"
 #include "snapshot/snapshot.h"
 #include "util/cleanup.h"
@@ -149,7 +150,7 @@ static void keep_page(struct slice *s, uint64_t address, size_t from)
 	struct slice_extent *e =
 		s->nextents ? &s->extents[s->nextents - 1] : NULL;
 
-	if (!e || e->pages == EXTENT_MAX_PAGES ||
+	if (!e || address % EXTENT_ALIGN == 0 ||
 	    e->address + e->pages * PAGE != address) {
 		e = &s->extents[s->nextents++];
 		e->address = address;

@@ -68,7 +68,12 @@ assert d["before"]["generation"] == 1 and d["after"]["generation"] == 2
 assert sorted(p["change"] for p in d["processes"]) == \
     ["appeared", "changed", "gone"], d["processes"]
 assert d["memory"]["changed"] >= 3 * 4096, d["memory"]
-assert d["memory"]["same"] > 1 << 20, d["memory"]
+# Runs of a MiB are compared: three of four, and what the interpreter wrote.
+for one in d["mappings"]:
+    if one["bytes"]["same"] == 1 << 20 and one["bytes"]["changed"] == 3 << 20:
+        break
+else:
+    raise AssertionError(d["mappings"])
 log = [f for f in d["files"] if f["path"].endswith("/log")][0]
 assert (log["position"], log["was_position"]) == (16, 4), log
 where = [m for m in d["mappings"] if "libc.so" in m["what"]]
