@@ -324,6 +324,29 @@ static int take_back(struct pages *p, struct err *err)
 	return r;
 }
 
+static bool is_oldest_done(struct pages *p)
+{
+	bool done;
+
+	(void)pthread_mutex_lock(&p->lock);
+	done = p->slices[p->taken % IN_HAND].done;
+	(void)pthread_mutex_unlock(&p->lock);
+	return done;
+}
+
+/*
+ * What is read goes to storage at once, so that it always has as much to do as
+ * there is; a buffer is waited for only when there is nothing to give it.
+ */
+static bool may_hand_out(struct pages *p)
+{
+	size_t in_hand = p->made - p->taken;
+
+	return in_hand == 0 ||
+	       (in_hand < IN_HAND && !is_oldest_done(p) &&
+		writer_has_buffer(p->config.writer));
+}
+
 int pages_run(struct pages *p, struct err *err)
 {
 	bool more = true;
@@ -335,7 +358,7 @@ int pages_run(struct pages *p, struct err *err)
 	if (r < 0)
 		return r;
 	while (r == 0 && (more || p->taken != p->made)) {
-		if (more && p->made - p->taken < IN_HAND)
+		if (more && may_hand_out(p))
 			r = hand_out(p, &more, err);
 		else
 			r = take_back(p, err);
