@@ -912,6 +912,8 @@ check_PROGRAMS += %D%/victims/affinity
 T_TESTS += %D%/t/affinity.t
 
 T_TESTS += %D%/t/bandwidth.t
+T_TESTS += %D%/t/stripes.t
+T_TESTS += %D%/t/thp.t
 T_TESTS += %D%/t/stores.t
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t

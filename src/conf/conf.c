@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "images/limits.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "wire/job_options.h"
@@ -43,6 +44,7 @@ static int check_range(cfg_t *cfg, cfg_opt_t *opt)
 		{ "Port", 0, 65535 },
 		{ "Keep", 1, 1000 },
 		{ "Readers", 1, 64 },
+		{ "Stripes", 1, STRIPES_MAX },
 		{ "Timeout", 1, 604800 },
 		{ "SlurmInterval", 0, 3600 },
 		{ "MaxWriters", 0, 1024 },
@@ -413,6 +415,7 @@ static int take(struct conf *conf, cfg_t *cfg, struct err *err)
 	conf->port = (uint16_t)cfg_getint(cfg, "Port");
 	conf->keep = (unsigned int)cfg_getint(cfg, "Keep");
 	conf->readers = (unsigned int)cfg_getint(cfg, "Readers");
+	conf->stripes = (unsigned int)cfg_getint(cfg, "Stripes");
 	conf->timeout_s = (unsigned int)cfg_getint(cfg, "Timeout");
 	conf->interval_s = (unsigned int)cfg_getint(cfg, "SlurmInterval");
 	conf->lease_s = (unsigned int)cfg_getint(cfg, "LeaseTime");
@@ -486,7 +489,8 @@ static void set_checks(cfg_t *cfg)
 		"MetricsInterval", "Port",         "Keep",
 		"Readers",         "Timeout",      "SlurmInterval",
 		"MaxWriters",      "RestoreLimit", "RestoreGuard",
-		"DrainJobs",       "LeaseTime",    "RequeuedInterval"
+		"DrainJobs",       "LeaseTime",    "RequeuedInterval",
+		"Stripes",
 	};
 	static const char *const keeps[] = { "KeepCompleted", "KeepEnded",
 					     "KeepUnknown", "SweepInterval" };
@@ -536,6 +540,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_INT("Port", CONF_DEFAULT_PORT, CFGF_NONE),
 		CFG_INT("Keep", 2, CFGF_NONE),
 		CFG_INT("Readers", 2, CFGF_NONE),
+		CFG_INT("Stripes", 1, CFGF_NONE),
 		CFG_INT("Timeout", 3600, CFGF_NONE),
 		CFG_INT("SlurmInterval", 1, CFGF_NONE),
 		CFG_STR("Interval", "0", CFGF_NONE),

@@ -55,6 +55,7 @@ struct conf {
 	uint16_t port;           /* Port; 0: no TCP */
 	unsigned int keep;       /* Keep: generations */
 	unsigned int readers;    /* Readers */
+	unsigned int stripes;    /* Stripes */
 	unsigned int timeout_s;  /* Timeout: of one operation */
 	unsigned int interval_s; /* SlurmInterval: own watch; 0: none */
 	unsigned int lease_s;    /* LeaseTime */

@@ -86,6 +86,7 @@ struct checkpoint_args {
 	bool no_direct;
 	struct bucket *bandwidth; /* of storage/bucket.h; NULL: no limit */
 	unsigned int readers;    /* threads that read pages; 0: 2 */
+	unsigned int stripes;    /* files for them, up to STRIPES_MAX; 0: 1 */
 	enum pack_policy compression;
 	enum engine_pause pause; /* when published is not NULL */
 	/*
