@@ -527,7 +527,7 @@ static void add_modes(const char *victim, const char **modes, size_t m)
 	};
 	static const char *const written[] = {
 		"cow",     "layouts", "marks",   "merged",    "mm", "rewritten",
-		"seccomp", "storm",   "threads", "untouched", "vma"
+		"seccomp", "storm",   "threads", "untouched", "vfork", "vma"
 	};
 	const char *name = strrchr(victim, '/') + 1;
 
