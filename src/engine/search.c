@@ -335,7 +335,10 @@ static int keep_spans(struct search *p, struct source *s, struct err *err)
 		for (size_t i = 0; r == 0 && i < p->nruns; i++)
 			r = keep_span(p, s, &p->runs[i], err);
 	}
-	s->scanned = true;
+	/* Some of it is as good as nothing: then it is looked for again. */
+	if (r < 0)
+		p->nspans = s->first_span;
+	s->scanned = r == 0;
 	s->spans_end = p->nspans;
 	p->nruns = 0;
 	return r;
@@ -601,13 +604,11 @@ static int leave_huge(struct search *p, struct err *err)
 }
 
 /* In more pieces than are kept: it is saved whole, piece by piece. */
-static void forget_spans(struct search *p, struct source *s)
+static void leave_source(struct source *s)
 {
 	(void)written_leave(s->range.watch_fd, s->range.start, s->range.end);
 	s->range.watch_fd = -1;
 	s->range.since = false;
-	s->scanned = false;
-	p->nspans = s->spans_end = s->first_span;
 }
 
 /* Where pages may be borrowed it has to be known how many. */
@@ -623,7 +624,7 @@ static int find_watched(struct search *p, struct err *err)
 		if (s->range.pid && !s->scanned && s->range.watch_fd >= 0)
 			r = keep_spans(p, s, err);
 		if (r == -E2BIG) {
-			forget_spans(p, s);
+			leave_source(s);
 			r = 0;
 		}
 	}

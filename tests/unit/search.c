@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Memory of which every other page was written: in more pieces than are kept
- * in mind it is saved whole, and the checkpoint goes on.
+ * Memory in more pieces than are kept in mind, as every other page is there, or
+ * was written: all of it is saved, and the checkpoint goes on.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -23,29 +23,58 @@ static void write_to(size_t first, size_t count, size_t step)
 		memory[(first + i * step) * PAGE] = 1;
 }
 
+/* What is left to be saved. */
+static int count(struct search *s, size_t *pages, struct err *err)
+{
+	const struct source *source;
+	uint64_t start;
+	int r = search_begin(s, err);
+
+	for (*pages = 0; r == 0;) {
+		r = search_next(s, &source, err);
+		if (r < 0 || !source)
+			break;
+		*pages += search_take(s, EXTENT_MAX_PAGES, &start);
+	}
+	return r;
+}
+
 /* Look at it as a checkpoint does; how many pages are to be saved? */
 static size_t look(bool arm)
 {
 	struct err err = { 0 };
 	struct search *s;
-	const struct source *source;
-	size_t pages = 0, some;
-	uint64_t start;
+	size_t pages = 0;
 	int r = search_new(NULL, arm, true, &s, &err);
 
 	if (r == 0)
 		r = search_add_range(s, &range, &err);
 	if (r == 0)
-		r = search_begin(s, &err);
-	while (r == 0) {
-		r = search_next(s, &source, &err);
-		if (r < 0 || !source)
-			break;
-		some = search_take(s, EXTENT_MAX_PAGES, &start);
-		pages += some;
-	}
+		r = count(s, &pages, &err);
 	if (r < 0)
 		diag("%s", err.text);
+	search_free(s);
+	return r < 0 ? 0 : pages;
+}
+
+/* As a checkpoint that would end the job, and copies it where it stands. */
+static size_t look_unpinned(bool *ret_pinned)
+{
+	struct err err = { 0 };
+	struct pin *pin = NULL;
+	struct search *s;
+	size_t pages = 0;
+	int r = search_new(NULL, false, true, &s, &err);
+
+	if (r == 0)
+		r = search_add_range(s, &range, &err);
+	if (r == 0)
+		r = pin_new(&pin, &err);
+	*ret_pinned = r == 0 && search_pin(s, pin, &err) == 0;
+	diag("%s", err.text);
+	if (r == 0)
+		r = count(s, &pages, &err);
+	pin_free(pin);
 	search_free(s);
 	return r < 0 ? 0 : pages;
 }
@@ -60,6 +89,18 @@ static bool is_watched_now(void)
 
 	return written_scan(fd, range.start, range.end, false, &run, 1, &n,
 			    &next) == 0;
+}
+
+static void test_unpinned(void)
+{
+	bool pinned;
+
+	(void)madvise(memory, PAGES * PAGE, MADV_DONTNEED);
+	write_to(0, PAGES / 2, 2);
+	range.since = false;
+	range.watch_fd = -1;
+	ok(look_unpinned(&pinned) == PAGES / 2 && !pinned,
+	   "what is in too many pieces to be pinned is saved all the same");
 }
 
 int main(void)
@@ -100,5 +141,6 @@ int main(void)
 	write_to(0, PAGES / 2, 2);
 	ok(look(false) == PAGES,
 	   "also where it ends, and nobody watches from then on");
+	test_unpinned();
 	return done_testing();
 }
