@@ -435,6 +435,12 @@ VICTIMS += %D%/victims/file_lock.victim
 VICTIMS += %D%/victims/rewritten.victim
 %C%_victims_rewritten_victim_SOURCES = %D%/victims/rewritten.c
 %C%_victims_rewritten_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/vfork.victim
+%C%_victims_vfork_victim_SOURCES = %D%/victims/vfork.c
+%C%_victims_vfork_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/marks.victim
+%C%_victims_marks_victim_SOURCES = %D%/victims/marks.c
+%C%_victims_marks_victim_LDADD = $(VICTIM_LIBS)
 VICTIMS += %D%/victims/ghost.victim
 %C%_victims_ghost_victim_SOURCES = %D%/victims/ghost.c
 %C%_victims_ghost_victim_LDADD = $(VICTIM_LIBS)
@@ -696,6 +702,10 @@ UNIT_TESTS += %D%/unit/borrow
 %C%_unit_borrow_LDADD = %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/search
+%C%_unit_search_SOURCES = %D%/unit/search.c
+%C%_unit_search_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
+	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/written
 %C%_unit_written_SOURCES = %D%/unit/written.c
 %C%_unit_written_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
@@ -750,6 +760,7 @@ check_PROGRAMS += %D%/lib/strike %D%/programs/checked
 T_TESTS += %D%/t/faults.t
 T_TESTS += %D%/t/enospc.t
 T_TESTS += %D%/t/hangs.t
+T_TESTS += %D%/t/dying.t
 
 # Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.
 check_PROGRAMS += %D%/lib/survive %D%/programs/openmp %D%/programs/torture

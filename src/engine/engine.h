@@ -132,6 +132,7 @@ struct checkpoint_result {
 	uint64_t borrowed_bytes; /* saved by having been written before */
 	uint64_t pages_ns;   /* spent on them */
 	uint32_t tasks, threads;
+	bool durable; /* the snapshot is one, also if a later step failed */
 	bool killed;
 	bool gone; /* ended by others: pinned and killed, or outlived */
 	char not_pinned[160];    /* why; "": pinned, or not asked for */

@@ -14,9 +14,11 @@
 #include "kernel/written.h"
 #include "util/cleanup.h"
 
-#define PAGE      ((uint64_t)IMAGE_PAGE)
-#define RUNS      256
+#define PAGE ((uint64_t)IMAGE_PAGE)
+#define RUNS 256
+#ifndef SPANS_MAX /* a test has less */
 #define SPANS_MAX (1u << 22) /* that are kept: 64 MiB */
+#endif
 
 /* Pages that are kept in mind; a page's address has room for a flag. */
 #define UNWRITTEN 1ull
@@ -302,8 +304,8 @@ static int keep_span(struct search *p, const struct source *s,
 	if (!run->written && p->borrow)
 		borrow_count(p->borrow, s->range.ns_pid, run->start, run->end);
 	if (p->nspans == SPANS_MAX)
-		return err_set(err, -EOPNOTSUPP,
-			       "memory in more than %u pieces", SPANS_MAX);
+		return err_set(err, -E2BIG, "memory in more than %u pieces",
+			       SPANS_MAX);
 	if (p->nspans == p->spans_room) {
 		size_t room = p->spans_room ? p->spans_room * 2 : 1024;
 		struct stretch *list = realloc(p->spans, room * sizeof(*list));
@@ -333,7 +335,10 @@ static int keep_spans(struct search *p, struct source *s, struct err *err)
 		for (size_t i = 0; r == 0 && i < p->nruns; i++)
 			r = keep_span(p, s, &p->runs[i], err);
 	}
-	s->scanned = true;
+	/* Some of it is as good as nothing: then it is looked for again. */
+	if (r < 0)
+		p->nspans = s->first_span;
+	s->scanned = r == 0;
 	s->spans_end = p->nspans;
 	p->nruns = 0;
 	return r;
@@ -598,6 +603,14 @@ static int leave_huge(struct search *p, struct err *err)
 	return r;
 }
 
+/* In more pieces than are kept: it is saved whole, piece by piece. */
+static void leave_source(struct source *s)
+{
+	(void)written_leave(s->range.watch_fd, s->range.start, s->range.end);
+	s->range.watch_fd = -1;
+	s->range.since = false;
+}
+
 /* Where pages may be borrowed it has to be known how many. */
 static int find_watched(struct search *p, struct err *err)
 {
@@ -610,6 +623,10 @@ static int find_watched(struct search *p, struct err *err)
 			leave_process(p);
 		if (s->range.pid && !s->scanned && s->range.watch_fd >= 0)
 			r = keep_spans(p, s, err);
+		if (r == -E2BIG) {
+			leave_source(s);
+			r = 0;
+		}
 	}
 	leave_process(p);
 	if (p->borrow)

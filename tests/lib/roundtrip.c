@@ -524,14 +524,15 @@ static void run_round(char **argv, const char *user, const char *mode,
 /* Modes that not every victim has something to say about. */
 static void add_modes(const char *victim, const char **modes, size_t m)
 {
-	static const char *const memory[] = { "cow",    "ghost",   "huge",  "many",
-					      "layouts", "mapped_file", "memfd",
-					      "merged", "rewritten", "shmem",
-					      "sysv_shm", "vma" };
-	static const char *const written[] = { "cow", "layouts", "merged",
-					       "mm", "rewritten", "seccomp",
-					       "storm", "threads", "untouched",
-					       "vma" };
+	static const char *const memory[] = {
+		"cow",         "ghost",    "huge",  "many",   "layouts",
+		"mapped_file", "marks",    "memfd", "merged", "rewritten",
+		"shmem",       "sysv_shm", "vma"
+	};
+	static const char *const written[] = {
+		"cow",     "layouts", "marks",   "merged",    "mm", "rewritten",
+		"seccomp", "storm",   "threads", "untouched", "vfork", "vma"
+	};
 	const char *name = strrchr(victim, '/') + 1;
 
 	if (strncmp(name, "vdso", 4) == 0) {

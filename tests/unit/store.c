@@ -60,8 +60,14 @@ static void test_generations(const char *store)
 	ok(store_open_job(store, "c", "42", false, NULL, &job_fd, &err) ==
 		   -ENOENT,
 	   "a job without snapshots: %s", err.text);
-	ok(store_open_job(store, "c", "42", true, NULL, &job_fd, &err) == 0,
+	ok(store_make_job(store, "c", "42", NULL, &job_fd, &err) == 0,
 	   "a job's directory is made: %s", err.text);
+	ok(store_make_job(store, "c", "42", NULL, &again, &err) == -EEXIST &&
+		   again < 0,
+	   "by one of those who want to: %s", err.text);
+	ok(store_open_job(store, "c", "42", true, NULL, &again, &err) == 0,
+	   "others have it, too: %s", err.text);
+	cleanup_close(&again);
 	ok(store_newest(job_fd, NULL, &number, &err) == -ENOENT,
 	   "it has no snapshot: %s", err.text);
 	ok(store_begin(job_fd, NULL, &number, &dir_fd, &err) == 0 &&
