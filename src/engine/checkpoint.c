@@ -26,7 +26,6 @@
 
 #define FREEZE_DEADLINE (10 * NSEC_PER_SEC)
 #define BUFFER_BYTES    (4u << 20)
-#define BUFFERS         10u
 #define NAME_BYTES      320
 
 /*
@@ -154,11 +153,19 @@ static int look(struct checkpoint *c, struct err *err)
 	}
 }
 
+static unsigned int buffers_for(const struct checkpoint_args *args)
+{
+	uint64_t bytes = args->buffer_bytes ? args->buffer_bytes
+					    : ENGINE_BUFFERS;
+
+	return (unsigned int)(bytes / BUFFER_BYTES);
+}
+
 static int open_streams(struct checkpoint *c, struct err *err)
 {
 	struct writer_limits limits = {
 		.buffer_bytes = BUFFER_BYTES,
-		.buffers = BUFFERS,
+		.buffers = buffers_for(c->args),
 		.no_direct = c->args->no_direct,
 		.bandwidth = c->args->bandwidth,
 	};
@@ -199,6 +206,7 @@ static int prepare(struct checkpoint *c, struct err *err)
 		.meta = &c->meta.sink,
 		.streams = c->streams + 1,
 		.readers = c->args->readers,
+		.buffers = buffers_for(c->args),
 		.compression = c->args->compression,
 	};
 	int r;
