@@ -750,6 +750,7 @@ check_PROGRAMS += %D%/lib/strike %D%/programs/checked
 T_TESTS += %D%/t/faults.t
 T_TESTS += %D%/t/enospc.t
 T_TESTS += %D%/t/hangs.t
+T_TESTS += %D%/t/hangs_files.t
 
 # Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.
 check_PROGRAMS += %D%/lib/survive %D%/programs/openmp %D%/programs/torture
