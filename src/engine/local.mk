@@ -26,6 +26,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/block_list.c %D%/block_list.h
 %C%_libengine_a_SOURCES += %D%/pace.c %D%/pace.h
 %C%_libengine_a_SOURCES += %D%/passages.c %D%/passages.h
+%C%_libengine_a_SOURCES += %D%/patience.c
 %C%_libengine_a_SOURCES += %D%/slice.c %D%/slice.h
 %C%_libengine_a_SOURCES += %D%/pin.c %D%/pin.h %D%/hold.c %D%/hold.h
 %C%_libengine_a_SOURCES += %D%/ends.c %D%/ends.h
