@@ -55,9 +55,9 @@ enum engine_watch {
 };
 
 /* Pages on their way: threads, and memory, where nothing else is said. */
-#define ENGINE_READERS     2u
-#define ENGINE_READERS_MAX 64u
-#define ENGINE_BUFFERS     (64ull << 20)
+#define ENGINE_READERS_MAX  64u
+#define ENGINE_READERS_AUTO 8u
+#define ENGINE_BUFFERS      (64ull << 20)
 
 struct checkpoint_args {
 	const char *job_id;
@@ -90,7 +90,7 @@ struct checkpoint_args {
 	bool allow_uprobes;          /* see dump_options */
 	bool no_direct;
 	struct bucket *bandwidth; /* of storage/bucket.h; NULL: no limit */
-	unsigned int readers;    /* threads that read pages; 0: ENGINE_READERS */
+	unsigned int readers;    /* threads that read pages; 0: see readers.h */
 	unsigned int stripes;    /* files for them, up to STRIPES_MAX; 0: 1 */
 	uint64_t buffer_bytes;   /* on their way; 0: ENGINE_BUFFERS */
 	enum pack_policy compression;

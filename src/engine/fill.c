@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "engine/building.h"
+#include "engine/readers.h"
 #include "engine/scatter.h"
 #include "images/limits.h"
 #include "images/mm.pb-c.h"
@@ -242,10 +243,8 @@ static size_t count_workers(const struct restart_args *args, uint64_t work,
 {
 	uint64_t memory = args->buffer_bytes ? args->buffer_bytes
 					     : ENGINE_BUFFERS;
-	uint64_t n = args->readers ? args->readers : ENGINE_READERS;
+	uint64_t n = readers_count(args->readers);
 
-	if (n > ENGINE_READERS_MAX)
-		n = ENGINE_READERS_MAX;
 	if (n > work / BUFFER)
 		n = work / BUFFER;
 	if (n > memory / BUFFER / BUFFERS_MIN)

@@ -17,6 +17,7 @@
 
 #include "engine/block_list.h"
 #include "engine/engine.h"
+#include "engine/readers.h"
 #include "engine/slice.h"
 #include "images/limits.h"
 #include "images/mm.pb-c.h"
@@ -61,9 +62,7 @@ int pages_new(const struct pages_config *config, struct pages **ret,
 	if (!p)
 		return err_set(err, -ENOMEM, "pages");
 	p->config = *config;
-	p->readers = config->readers ? config->readers : ENGINE_READERS;
-	if (p->readers > ENGINE_READERS_MAX)
-		p->readers = ENGINE_READERS_MAX;
+	p->readers = readers_count(config->readers);
 	p->in_hand = p->readers + AHEAD;
 	if (p->in_hand > config->buffers - NOT_OURS)
 		p->in_hand = config->buffers - NOT_OURS;
