@@ -199,6 +199,11 @@ UNIT_TESTS += %D%/unit/storage
 %C%_unit_storage_SOURCES = %D%/unit/storage.c
 %C%_unit_storage_LDADD = $(SNAPSHOT_LIBS)
 
+UNIT_TESTS += %D%/unit/submit
+%C%_unit_submit_SOURCES = %D%/unit/submit.c
+%C%_unit_submit_LDFLAGS = -Wl,--wrap=io_uring_submit
+%C%_unit_submit_LDADD = $(SNAPSHOT_LIBS)
+
 UNIT_TESTS += %D%/unit/store
 %C%_unit_store_SOURCES = %D%/unit/store.c
 %C%_unit_store_LDADD = $(SNAPSHOT_LIBS)
