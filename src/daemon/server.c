@@ -29,10 +29,11 @@
 #include "wire/notify.h"
 
 /*
- * Children at a time: in all, of one user of this node or of others, and of
- * callers of other nodes that are not known yet.
+ * Children at a time: in all, for users in all, for one user of this node or
+ * of others, and for callers of other nodes that are not known yet.
  */
 #define CHILDREN_MAX 1024
+#define USERS_MAX    768
 #define USER_MAX     64
 #define REMOTE_MAX   64
 #define NOBODY_YET   ((uid_t)-1)
@@ -99,22 +100,30 @@ static int listen_hints(struct server *s, struct err *err)
 	return r < 0 ? r : ask_listen(s->conf->run_dir, &s->ask_fd, err);
 }
 
+/* Not the node's own: what has to be done for jobs finds room beside them. */
+static bool is_users(enum child_kind kind, uid_t uid)
+{
+	return kind == CHILD_REMOTE || (kind == CHILD_LOCAL && uid);
+}
+
 static struct child *find_room(struct server *s, enum child_kind kind,
 			       uid_t uid)
 {
 	struct child *room = NULL;
-	unsigned int same = 0, i;
+	unsigned int same = 0, users = 0, i;
 
 	for (i = 0; i < CHILDREN_MAX; i++) {
 		struct child *c = &s->children[i];
 
+		users += c->pid && is_users(c->kind, c->uid);
 		if (!c->pid)
 			room = c;
 		else if (c->kind == kind && c->uid == uid &&
 			 s->callers[i] == NOBODY_YET)
 			same++;
 	}
-	if ((kind == CHILD_LOCAL && uid && same >= USER_MAX) ||
+	if ((is_users(kind, uid) && users >= USERS_MAX) ||
+	    (kind == CHILD_LOCAL && uid && same >= USER_MAX) ||
 	    (kind == CHILD_REMOTE && same >= REMOTE_MAX) ||
 	    (kind >= CHILD_WATCH && same))
 		return NULL;
