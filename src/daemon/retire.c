@@ -60,7 +60,7 @@ static int candidate_open(const struct conf *conf, const char *name,
 		 name);
 	if (lstat(path, &st) < 0)
 		return err_sys(err, "%s", path);
-	r = user_id_load(st.st_uid, st.st_gid, &c.user, err);
+	r = user_id_of_file(&st, &c.user, err);
 	if (r == 0)
 		r = store_open_job(conf->store_dir, conf->cluster, name, false,
 				   &c.user, &c.job_fd, err);
