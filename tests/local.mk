@@ -136,11 +136,32 @@ UNIT_TESTS += %D%/unit/renew
 	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS)
 
+UNIT_TESTS += %D%/unit/take
+%C%_unit_take_SOURCES = %D%/unit/take.c src/daemon/fence_take.c \
+	src/daemon/slurm.c
+%C%_unit_take_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
+	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(MUNGE_LIBS) $(URING_LIBS)
+
+UNIT_TESTS += %D%/unit/retire
+%C%_unit_retire_SOURCES = %D%/unit/retire.c src/daemon/retire.c \
+	src/daemon/event.c src/daemon/kept.c src/daemon/slurm.c
+%C%_unit_retire_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
+	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS)
+
 UNIT_TESTS += %D%/unit/keeper
 %C%_unit_keeper_SOURCES = %D%/unit/keeper.c src/daemon/fence_keep.c
 %C%_unit_keeper_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
 	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
 	src/util/libutil.a $(PROTOBUF_C_LIBS)
+
+UNIT_TESTS += %D%/unit/forward
+%C%_unit_forward_SOURCES = %D%/unit/forward.c src/shim/forward.c
+%C%_unit_forward_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
+	src/util/libutil.a
 
 UNIT_TESTS += %D%/unit/due
 %C%_unit_due_SOURCES = %D%/unit/due.c src/daemon/due.c
