@@ -788,6 +788,8 @@ T_TESTS += %D%/t/enospc.t
 T_TESTS += %D%/t/hangs.t
 T_TESTS += %D%/t/dying.t
 T_TESTS += %D%/t/hangs_files.t
+T_TESTS += %D%/t/unanswered.t
+EXTRA_DIST += %D%/lib/hang.py
 
 # Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.
 check_PROGRAMS += %D%/lib/survive %D%/programs/openmp %D%/programs/torture
