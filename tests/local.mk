@@ -752,6 +752,7 @@ T_TESTS += %D%/t/enospc.t
 T_TESTS += %D%/t/hangs.t
 T_TESTS += %D%/t/hangs_files.t
 T_TESTS += %D%/t/unanswered.t
+T_TESTS += %D%/t/containers.t
 EXTRA_DIST += %D%/lib/hang.py
 
 # Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.
