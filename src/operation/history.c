@@ -51,7 +51,7 @@ int operation_open_job(const struct operation *op, bool retired,
 		return err_sys(err, "job %s", id);
 	r = operation_authorise(op->conf, op->caller, st.st_uid, id, err);
 	if (r == 0)
-		r = user_id_load(st.st_uid, st.st_gid, ret_owner, err);
+		r = user_id_of_file(&st, ret_owner, err);
 	if (r == 0)
 		*ret_fd = take_fd(&fd);
 	return r;
