@@ -679,6 +679,11 @@ UNIT_TESTS += %D%/unit/frozen
 %C%_unit_frozen_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
 	src/inject/libinject.a src/kernel/libkernel.a src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/refused_sockets
+%C%_unit_refused_sockets_SOURCES = %D%/unit/refused_sockets.c
+%C%_unit_refused_sockets_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
+
 UNIT_TESTS += %D%/unit/doors
 %C%_unit_doors_SOURCES = %D%/unit/doors.c %D%/lib/children.c \
 	%D%/lib/children.h
@@ -793,6 +798,7 @@ T_TESTS += %D%/t/hangs.t
 T_TESTS += %D%/t/dying.t
 T_TESTS += %D%/t/hangs_files.t
 T_TESTS += %D%/t/unanswered.t
+T_TESTS += %D%/t/containers.t
 EXTRA_DIST += %D%/lib/hang.py
 
 # Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.
