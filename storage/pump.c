@@ -263,6 +263,16 @@ int pump_wait(struct pump *p, unsigned int *ret_index, int *ret_res,
 	return r;
 }
 
+bool pump_has_result(struct pump *p)
+{
+	bool has;
+
+	(void)pthread_mutex_lock(&p->lock);
+	has = p->nresults || p->broken;
+	(void)pthread_mutex_unlock(&p->lock);
+	return has && p->in_flight;
+}
+
 unsigned int pump_in_flight(const struct pump *p)
 {
 	return p->in_flight;

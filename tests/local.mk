@@ -136,11 +136,32 @@ UNIT_TESTS += %D%/unit/renew
 	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS)
 
+UNIT_TESTS += %D%/unit/take
+%C%_unit_take_SOURCES = %D%/unit/take.c src/daemon/fence_take.c \
+	src/daemon/slurm.c
+%C%_unit_take_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
+	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(MUNGE_LIBS) $(URING_LIBS)
+
+UNIT_TESTS += %D%/unit/retire
+%C%_unit_retire_SOURCES = %D%/unit/retire.c src/daemon/retire.c \
+	src/daemon/event.c src/daemon/kept.c src/daemon/slurm.c
+%C%_unit_retire_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
+	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS)
+
 UNIT_TESTS += %D%/unit/keeper
 %C%_unit_keeper_SOURCES = %D%/unit/keeper.c src/daemon/fence_keep.c
 %C%_unit_keeper_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
 	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
 	src/util/libutil.a $(PROTOBUF_C_LIBS)
+
+UNIT_TESTS += %D%/unit/forward
+%C%_unit_forward_SOURCES = %D%/unit/forward.c src/shim/forward.c
+%C%_unit_forward_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
+	src/util/libutil.a
 
 UNIT_TESTS += %D%/unit/due
 %C%_unit_due_SOURCES = %D%/unit/due.c src/daemon/due.c
@@ -770,6 +791,9 @@ T_TESTS += %D%/t/faults.t
 T_TESTS += %D%/t/enospc.t
 T_TESTS += %D%/t/hangs.t
 T_TESTS += %D%/t/dying.t
+T_TESTS += %D%/t/hangs_files.t
+T_TESTS += %D%/t/unanswered.t
+EXTRA_DIST += %D%/lib/hang.py
 
 # Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.
 check_PROGRAMS += %D%/lib/survive %D%/programs/openmp %D%/programs/torture
@@ -787,6 +811,10 @@ check_PROGRAMS += %D%/programs/stream
 %C%_programs_stream_SOURCES = %D%/programs/stream.c
 %C%_programs_stream_CFLAGS = $(AM_CFLAGS) -pthread
 %C%_programs_stream_LDADD =
+check_PROGRAMS += %D%/programs/pool
+%C%_programs_pool_SOURCES = %D%/programs/pool.c
+%C%_programs_pool_CFLAGS = $(AM_CFLAGS) -pthread
+%C%_programs_pool_LDADD =
 T_TESTS += %D%/t/programs.t
 T_TESTS += %D%/t/tcp.t
 T_TESTS += %D%/t/rehome.t
@@ -800,7 +828,8 @@ EXTRA_DIST += %D%/programs/agent.sh %D%/programs/asyncio.sh \
 	%D%/programs/multiprocessing.sh %D%/programs/nio.sh \
 	%D%/programs/node_sockets.sh
 EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
-	%D%/programs/gzip.sh %D%/programs/java.sh %D%/programs/make.sh \
+	%D%/programs/gzip.sh %D%/programs/http.sh \
+	%D%/programs/java.sh %D%/programs/make.sh %D%/programs/tmux.sh \
 	%D%/programs/mpi.c %D%/programs/mpi.sh %D%/programs/nginx.sh \
 	%D%/programs/postgres.sh \
 	%D%/programs/node.sh %D%/programs/redis.sh \
@@ -932,6 +961,8 @@ check_PROGRAMS += %D%/victims/affinity
 T_TESTS += %D%/t/affinity.t
 
 T_TESTS += %D%/t/bandwidth.t
+T_TESTS += %D%/t/stripes.t
+T_TESTS += %D%/t/thp.t
 T_TESTS += %D%/t/stores.t
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t

@@ -2,6 +2,7 @@
 #ifndef JOBCR_DAEMON_SERVER_H
 #define JOBCR_DAEMON_SERVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -23,9 +24,13 @@ int server_run(const struct conf *conf, struct err *err);
 int listen_local(const struct conf *conf, int *ret_fd, struct err *err);
 int listen_remote(const struct conf *conf, int *ret_fd, struct err *err);
 
-/* In a child: one request of this node, or of another one (munge). */
+/*
+ * In a child: one request of this node, or of another one (munge).  admit is
+ * told who asks; false: no more of his at this time.
+ */
 int serve_local(const struct conf *conf, int fd);
-int serve_remote(const struct conf *conf, int fd);
+int serve_remote(const struct conf *conf, int fd,
+		 bool (*admit)(void *arg, uid_t uid), void *arg);
 
 /*
  * In a child: is there a snapshot of a Slurm job to go on from?  Answers and

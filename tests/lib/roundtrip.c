@@ -510,6 +510,10 @@ static void run_round(char **argv, const char *user, const char *mode,
 	drive_compress(strcmp(mode, "packed") != 0 ? PACK_AUTO
 		       : r->place.uid              ? PACK_ZSTD
 						   : PACK_LZ4);
+	drive_stripe(strcmp(mode, "packed") == 0 ||
+				     strcmp(mode, "incremental") == 0
+			     ? 3
+			     : 1);
 	drive_watch(strcmp(mode, "incremental") == 0 ||
 		    strcmp(mode, "often") == 0 ||
 		    strcmp(mode, "killed") == 0);
