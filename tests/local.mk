@@ -733,6 +733,10 @@ UNIT_TESTS += %D%/unit/borrow
 %C%_unit_borrow_LDADD = %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/witness
+%C%_unit_witness_SOURCES = %D%/unit/witness.c
+%C%_unit_witness_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
+	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/search
 %C%_unit_search_SOURCES = %D%/unit/search.c
 %C%_unit_search_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
