@@ -152,6 +152,14 @@ UNIT_TESTS += %D%/unit/retire
 	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS)
 
+UNIT_TESTS += %D%/unit/hold
+%C%_unit_hold_SOURCES = %D%/unit/hold.c src/daemon/event.c \
+	src/daemon/slurm.c src/daemon/subject.c
+%C%_unit_hold_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
+	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS)
+
 UNIT_TESTS += %D%/unit/keeper
 %C%_unit_keeper_SOURCES = %D%/unit/keeper.c src/daemon/fence_keep.c
 %C%_unit_keeper_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \

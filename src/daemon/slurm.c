@@ -272,6 +272,11 @@ int slurm_requeue_job(const char *libexec, uint32_t job, struct err *err)
 	return tell(libexec, "requeue", job, NULL, err);
 }
 
+int slurm_requeue_ended(const char *libexec, uint32_t job, struct err *err)
+{
+	return tell(libexec, "requeue-ended", job, NULL, err);
+}
+
 int slurm_start_job(const char *libexec, uint32_t job, struct err *err)
 {
 	return tell(libexec, "start", job, NULL, err);
