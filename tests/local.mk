@@ -166,6 +166,11 @@ UNIT_TESTS += %D%/unit/keeper
 	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
 	src/util/libutil.a $(PROTOBUF_C_LIBS)
 
+UNIT_TESTS += %D%/unit/no_spaces
+%C%_unit_no_spaces_SOURCES = %D%/unit/no_spaces.c
+%C%_unit_no_spaces_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
+	src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/forward
 %C%_unit_forward_SOURCES = %D%/unit/forward.c src/shim/forward.c
 %C%_unit_forward_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
