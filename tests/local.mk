@@ -233,6 +233,11 @@ UNIT_TESTS += %D%/unit/storage
 %C%_unit_storage_SOURCES = %D%/unit/storage.c
 %C%_unit_storage_LDADD = $(SNAPSHOT_LIBS)
 
+UNIT_TESTS += %D%/unit/submit
+%C%_unit_submit_SOURCES = %D%/unit/submit.c
+%C%_unit_submit_LDFLAGS = -Wl,--wrap=io_uring_submit
+%C%_unit_submit_LDADD = $(SNAPSHOT_LIBS)
+
 UNIT_TESTS += %D%/unit/store
 %C%_unit_store_SOURCES = %D%/unit/store.c
 %C%_unit_store_LDADD = $(SNAPSHOT_LIBS)
@@ -795,6 +800,9 @@ T_TESTS += %D%/t/faults.t
 T_TESTS += %D%/t/enospc.t
 T_TESTS += %D%/t/hangs.t
 T_TESTS += %D%/t/dying.t
+T_TESTS += %D%/t/hangs_files.t
+T_TESTS += %D%/t/unanswered.t
+EXTRA_DIST += %D%/lib/hang.py
 
 # Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.
 check_PROGRAMS += %D%/lib/survive %D%/programs/openmp %D%/programs/torture
@@ -812,6 +820,10 @@ check_PROGRAMS += %D%/programs/stream
 %C%_programs_stream_SOURCES = %D%/programs/stream.c
 %C%_programs_stream_CFLAGS = $(AM_CFLAGS) -pthread
 %C%_programs_stream_LDADD =
+check_PROGRAMS += %D%/programs/pool
+%C%_programs_pool_SOURCES = %D%/programs/pool.c
+%C%_programs_pool_CFLAGS = $(AM_CFLAGS) -pthread
+%C%_programs_pool_LDADD =
 T_TESTS += %D%/t/programs.t
 T_TESTS += %D%/t/tcp.t
 T_TESTS += %D%/t/rehome.t
@@ -825,7 +837,8 @@ EXTRA_DIST += %D%/programs/agent.sh %D%/programs/asyncio.sh \
 	%D%/programs/multiprocessing.sh %D%/programs/nio.sh \
 	%D%/programs/node_sockets.sh
 EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
-	%D%/programs/gzip.sh %D%/programs/java.sh %D%/programs/make.sh \
+	%D%/programs/gzip.sh %D%/programs/http.sh \
+	%D%/programs/java.sh %D%/programs/make.sh %D%/programs/tmux.sh \
 	%D%/programs/mpi.c %D%/programs/mpi.sh %D%/programs/nginx.sh \
 	%D%/programs/postgres.sh \
 	%D%/programs/node.sh %D%/programs/redis.sh \

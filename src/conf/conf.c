@@ -43,7 +43,7 @@ static int check_range(cfg_t *cfg, cfg_opt_t *opt)
 		{ "MetricsInterval", 1, 3600 },
 		{ "Port", 0, 65535 },
 		{ "Keep", 1, 1000 },
-		{ "Readers", 1, 64 },
+		{ "Readers", 0, 64 },
 		{ "Stripes", 1, STRIPES_MAX },
 		{ "Timeout", 1, 604800 },
 		{ "SlurmInterval", 0, 3600 },
@@ -382,6 +382,19 @@ static int check_bandwidth(cfg_t *cfg, cfg_opt_t *opt)
 	return -1;
 }
 
+static int check_buffers(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *v = cfg_opt_getnstr(opt, 0);
+	uint64_t bytes;
+
+	if (v && parse_size(v, &bytes) == 0 && bytes >= CONF_BUFFERS_MIN &&
+	    bytes <= CONF_BUFFERS_MAX)
+		return 0;
+	cfg_error(cfg, "%s is \"%s\": allowed are 32M to 1G", opt->name,
+		  v ? v : "");
+	return -1;
+}
+
 /* They have been checked. */
 static void take_keeps(struct conf *conf, cfg_t *cfg)
 {
@@ -394,6 +407,7 @@ static void take_keeps(struct conf *conf, cfg_t *cfg)
 	(void)parse_size(cfg_getstr(cfg, "KeepOutput"), &conf->keep_output);
 	(void)parse_size(cfg_getstr(cfg, "LocalFileSize"), &conf->local_bytes);
 	(void)parse_size(cfg_getstr(cfg, "MaxBandwidth"), &conf->max_bandwidth);
+	(void)parse_size(cfg_getstr(cfg, "BufferMemory"), &conf->buffer_memory);
 }
 
 /* They have been checked. */
@@ -510,6 +524,7 @@ static void set_checks(cfg_t *cfg)
 	cfg_set_validate_func(cfg, "KeepOutput", check_size);
 	cfg_set_validate_func(cfg, "LocalFileSize", check_size);
 	cfg_set_validate_func(cfg, "MaxBandwidth", check_bandwidth);
+	cfg_set_validate_func(cfg, "BufferMemory", check_buffers);
 	cfg_set_validate_func(cfg, "Interval", check_interval);
 	cfg_set_validate_func(cfg, "WindowInterval", check_interval);
 	cfg_set_validate_func(cfg, "MTBF", check_time);
@@ -539,7 +554,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_STR("LocalFileSize", "16G", CFGF_NONE),
 		CFG_INT("Port", CONF_DEFAULT_PORT, CFGF_NONE),
 		CFG_INT("Keep", 2, CFGF_NONE),
-		CFG_INT("Readers", 2, CFGF_NONE),
+		CFG_INT("Readers", 0, CFGF_NONE),
 		CFG_INT("Stripes", 1, CFGF_NONE),
 		CFG_INT("Timeout", 3600, CFGF_NONE),
 		CFG_INT("SlurmInterval", 1, CFGF_NONE),
@@ -548,6 +563,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_STR("MTBF", "30d", CFGF_NONE),
 		CFG_INT("MaxWriters", 0, CFGF_NONE),
 		CFG_STR("MaxBandwidth", "0", CFGF_NONE),
+		CFG_STR("BufferMemory", "64M", CFGF_NONE),
 		CFG_INT("RestoreLimit", 5, CFGF_NONE),
 		CFG_INT("RestoreGuard", 5, CFGF_NONE),
 		CFG_STR("OnRestoreFailure", "hold", CFGF_NONE),

@@ -26,7 +26,6 @@
 
 #define FREEZE_DEADLINE (10 * NSEC_PER_SEC)
 #define BUFFER_BYTES    (4u << 20)
-#define BUFFERS         10u
 #define NAME_BYTES      320
 
 /*
@@ -58,6 +57,7 @@ struct checkpoint {
 	struct outside *outside;
 	struct doors doors; /* where somebody waited at earlier stops */
 	struct outputs *outputs;
+	struct patience patience;
 	/* The part's own streams, before those that are borrowed: the meta
 	 * stream, and its stripes of pages. */
 	char names[1 + STRIPES_MAX][NAME_BYTES];
@@ -74,6 +74,11 @@ struct checkpoint {
 static void enter(const struct checkpoint *c, enum engine_phase phase)
 {
 	c->args->phase(c->args->arg, phase);
+}
+
+static bool is_refused(const struct checkpoint *c, int r)
+{
+	return r == -ENOTSUP && c->no->total > 0;
 }
 
 static int check(struct checkpoint *c, struct dump *d, struct err *err)
@@ -98,6 +103,8 @@ static int check(struct checkpoint *c, struct dump *d, struct err *err)
 		r = err_set(err, -ENOTSUP,
 			    "refused: %zu things cannot be saved",
 			    c->no->total);
+	if (is_refused(c, r))
+		patience_look(&c->patience, &c->collection, c->no);
 	return r;
 }
 
@@ -118,11 +125,6 @@ static int look_once(struct checkpoint *c, struct err *err)
 	return r;
 }
 
-static bool is_refused(const struct checkpoint *c, int r)
-{
-	return r == -ENOTSUP && c->no->total > 0;
-}
-
 static long step_ns(unsigned int looked)
 {
 	return FIRST_STEP << (looked < LONGEST_STEP ? looked : LONGEST_STEP);
@@ -139,6 +141,11 @@ static void let_it_pass(unsigned int looked)
 	nanosleep(&step, NULL);
 }
 
+static bool may_pass(const struct checkpoint *c, unsigned int looked)
+{
+	return looked + 1 < LOOKS && !c->patience.over;
+}
+
 /* Until nothing is in the way, or for as long as such things may take. */
 static int look(struct checkpoint *c, struct err *err)
 {
@@ -148,17 +155,25 @@ static int look(struct checkpoint *c, struct err *err)
 	enter(c, PHASE_PREFLIGHT);
 	for (looked = 0;; looked++) {
 		r = look_once(c, err);
-		if (!is_refused(c, r) || looked + 1 == LOOKS)
+		if (!is_refused(c, r) || !may_pass(c, looked))
 			return r;
 		let_it_pass(looked);
 	}
+}
+
+static unsigned int buffers_for(const struct checkpoint_args *args)
+{
+	uint64_t bytes = args->buffer_bytes ? args->buffer_bytes
+					    : ENGINE_BUFFERS;
+
+	return (unsigned int)(bytes / BUFFER_BYTES);
 }
 
 static int open_streams(struct checkpoint *c, struct err *err)
 {
 	struct writer_limits limits = {
 		.buffer_bytes = BUFFER_BYTES,
-		.buffers = BUFFERS,
+		.buffers = buffers_for(c->args),
 		.no_direct = c->args->no_direct,
 		.bandwidth = c->args->bandwidth,
 	};
@@ -199,6 +214,7 @@ static int prepare(struct checkpoint *c, struct err *err)
 		.meta = &c->meta.sink,
 		.streams = c->streams + 1,
 		.readers = c->args->readers,
+		.buffers = buffers_for(c->args),
 		.compression = c->args->compression,
 	};
 	int r;
@@ -510,6 +526,7 @@ static int stop(struct checkpoint *c, struct err *err)
 	unsigned int looked;
 	int r;
 
+	patience_done(&c->patience);
 	for (looked = 0;; looked++) {
 		r = freeze(c, looked, err);
 		if (r < 0)
@@ -518,7 +535,7 @@ static int stop(struct checkpoint *c, struct err *err)
 		if (r == 0)
 			return 0;
 		r = give_back(c, note_doors(c, r, err));
-		if (!is_refused(c, r) || looked + 1 == LOOKS)
+		if (!is_refused(c, r) || !may_pass(c, looked))
 			return r;
 		tree_free(&c->tree);
 		let_it_pass(looked);
@@ -605,6 +622,7 @@ int checkpoint_look(const struct checkpoint_args *args, struct refusals *no,
 	r = look(c, err);
 	sync_done(&c->syncs);
 	outside_free(c->outside);
+	patience_done(&c->patience);
 	cleanup_close(&c->pts_fd);
 	free(c);
 	return r;
@@ -638,6 +656,7 @@ int checkpoint_run(const struct checkpoint_args *args,
 	farewell_end(&c->farewell, false);
 	outside_free(c->outside);
 	doors_done(&c->doors);
+	patience_done(&c->patience);
 	outputs_free(c->outputs);
 	meta_stream_done(&c->meta);
 	writer_free(c->writer);

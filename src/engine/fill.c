@@ -3,7 +3,7 @@
  * Contents of memory and of files that are carried along.  Each thread reads
  * its own share of the streams through its own ring, checks the hash of each
  * extent and copies it into place; page faults in the target are what takes
- * the time, so two threads do better than one.  Memory taken is what the
+ * the time, so several threads do better than one.  Memory taken is what the
  * readers hold.  No ptrace here: only the tracer's thread may.
  */
 #include <errno.h>
@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "engine/building.h"
+#include "engine/readers.h"
 #include "engine/scatter.h"
 #include "images/limits.h"
 #include "images/mm.pb-c.h"
@@ -24,9 +25,8 @@
 #include "storage/reader.h"
 #include "util/cleanup.h"
 
-#define WORKERS     2
 #define BUFFER      (4ull << 20)
-#define BUFFERS_MAX 8
+#define BUFFERS_MIN 2
 
 /* Who gets contents: a process, or (ns_pid 0) the data of an object. */
 struct owner {
@@ -73,6 +73,7 @@ struct work {
 struct worker {
 	const struct building *b;
 	const struct work *work;
+	unsigned int buffers; /* at most */
 	struct read_piece *pieces; /* its share */
 	size_t count;
 	struct scatter *memory;
@@ -189,7 +190,7 @@ static unsigned int buffers_for(const struct worker *w)
 	for (size_t i = 0; i < w->count; i++)
 		bytes += w->pieces[i].len;
 	bytes = bytes / BUFFER + 1;
-	return bytes < BUFFERS_MAX ? (unsigned int)bytes : BUFFERS_MAX;
+	return bytes < w->buffers ? (unsigned int)bytes : w->buffers;
 }
 
 static int fill_share(struct worker *w, struct err *err)
@@ -236,20 +237,41 @@ static size_t take_share(const struct work *work, size_t first, uint64_t bytes)
 	return n;
 }
 
-/* Halves of the streams, so that each reads forward. */
+/* A small job has one thread; each has its buffers. */
+static size_t count_workers(const struct restart_args *args, uint64_t work,
+			    unsigned int *ret_buffers)
+{
+	uint64_t memory = args->buffer_bytes ? args->buffer_bytes
+					     : ENGINE_BUFFERS;
+	uint64_t n = readers_count(args->readers);
+
+	if (n > work / BUFFER)
+		n = work / BUFFER;
+	if (n > memory / BUFFER / BUFFERS_MIN)
+		n = memory / BUFFER / BUFFERS_MIN;
+	n = n ? n : 1;
+	*ret_buffers = (unsigned int)(memory / BUFFER / n);
+	return n;
+}
+
+/* Equal shares of the streams, so that each reads forward. */
 static int run_workers(const struct building *b, const struct work *work,
 		       struct err *err)
 {
-	struct worker w[WORKERS] = { 0 };
-	size_t workers = work->bytes > BUFFER ? WORKERS : 1;
+	unsigned int buffers;
+	size_t workers = count_workers(b->args, work->bytes, &buffers);
 	uint64_t share = work->bytes / workers + 1;
+	auto_free struct worker *w = calloc(workers, sizeof(*w));
 	size_t first = 0, started;
 	int r = 0;
 
+	if (!w)
+		return err_num(err, ENOMEM, "threads that read");
 	for (started = 0; started < workers && first < work->npieces;
 	     started++) {
 		w[started].b = b;
 		w[started].work = work;
+		w[started].buffers = buffers;
 		w[started].pieces = work->pieces + first;
 		w[started].count = take_share(work, first, share);
 		first += w[started].count;

@@ -16,7 +16,7 @@
 
 #define PAGE ((uint64_t)IMAGE_PAGE)
 #define RUNS 256
-#ifndef SPANS_MAX /* a test has less */
+#ifndef SPANS_MAX            /* a test has less */
 #define SPANS_MAX (1u << 22) /* that are kept: 64 MiB */
 #endif
 
@@ -41,6 +41,7 @@ struct search {
 	size_t run, nruns;
 	size_t left;       /* of the source's */
 	uint64_t run_ends; /* the part of the run that is ours to save */
+	bool marked;       /* it has marks of an earlier watch */
 
 	/* What was found while all stood still, in order. */
 	struct stretch *spans;
@@ -286,9 +287,33 @@ static int watched_runs(struct search *p, const struct source *s,
 	if (r < 0)
 		return err_num(err, r, "process %d: written pages of %llx",
 			       s->range.ns_pid, (unsigned long long)p->next);
-	for (size_t i = 0; i < p->nruns && !s->range.since; i++)
+	for (size_t i = 0; i < p->nruns && !s->range.since; i++) {
+		p->marked |= !p->runs[i].written;
 		p->runs[i].written = 1;
+	}
 	return 0;
+}
+
+/*
+ * There were marks before it was watched: of an earlier watch, which the
+ * kernel has dropped when a move (mremap) made two mappings one.  Pages with
+ * such a mark are written to without its being taken away, so all have to go
+ * before new ones are made.
+ */
+static int watch_anew(struct search *p, struct source *s, struct err *err)
+{
+	struct page_range *range = &s->range;
+	uint64_t next = range->start;
+	int r = written_leave(range->watch_fd, range->start, range->end);
+
+	if (r == 0)
+		r = written_watch(range->watch_fd, range->start, range->end);
+	while (r == 0 && next < range->end)
+		r = written_scan(p->pagemap_fd, next, range->end, true, p->runs,
+				 RUNS, &p->nruns, &next);
+	return r < 0 ? err_num(err, r, "process %d: marks of %llx",
+			       range->ns_pid, (unsigned long long)next)
+		     : 0;
 }
 
 static void leave_process(struct search *p)
@@ -328,6 +353,7 @@ static int keep_spans(struct search *p, struct source *s, struct err *err)
 	if (r == 0 && s->range.watch_fd >= 0)
 		watch(p, s);
 	p->next = s->range.start;
+	p->marked = false;
 	s->first_span = p->nspans;
 	while (r == 0 && p->next < s->range.end) {
 		r = (s->range.watch_fd < 0 ? memory_runs : watched_runs)(p, s,
@@ -335,6 +361,8 @@ static int keep_spans(struct search *p, struct source *s, struct err *err)
 		for (size_t i = 0; r == 0 && i < p->nruns; i++)
 			r = keep_span(p, s, &p->runs[i], err);
 	}
+	if (r == 0 && p->marked && p->arm)
+		r = watch_anew(p, s, err);
 	/* Some of it is as good as nothing: then it is looked for again. */
 	if (r < 0)
 		p->nspans = s->first_span;

@@ -29,6 +29,8 @@ static void fill_common(const struct conf *conf, WorkerRequest *w)
 	w->keep = conf->keep;
 	w->readers = conf->readers;
 	w->stripes = conf->stripes;
+	w->has_buffer_bytes = 1;
+	w->buffer_bytes = conf->buffer_memory;
 	w->no_direct = !conf->direct_io;
 	w->has_compression = 1;
 	w->compression = (uint32_t)conf->compression;

@@ -328,6 +328,7 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 		.no_direct = req->has_no_direct && req->no_direct,
 		.readers = req->has_readers ? req->readers : 0,
 		.stripes = req->has_stripes ? req->stripes : 0,
+		.buffer_bytes = req->has_buffer_bytes ? req->buffer_bytes : 0,
 		.compression = req->has_compression
 				       ? (enum pack_policy)req->compression
 				       : PACK_AUTO,

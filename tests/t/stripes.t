@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The memory of a part goes into as many files as Stripes says.
+# The memory of a part goes into as many files as Stripes says, through as much
+# memory as BufferMemory says.
 set -u
 built=$(cd "${top_builddir:-.}" && pwd)
 . "${top_srcdir:-.}/tests/lib/jobs.sh"
@@ -9,6 +10,12 @@ printf 'Stripes = 17\n' >bad.conf
 "$top_builddir/jobcrd" --test --config bad.conf 2>err
 matches "$?$(cat err)" "1*Stripes is 17: allowed are 1 to 16*" \
 	"too many are refused"
+printf 'BufferMemory = "16M"\n' >bad.conf
+"$top_builddir/jobcrd" --test --config bad.conf 2>err
+matches "$?$(cat err)" "1*BufferMemory*16M*32M to 1G*" "too little is refused"
+# The least memory with the most threads.
+echo 'BufferMemory = "32M"' >>"$JOBCR_CONF"
+echo 'Readers = 64' >>"$JOBCR_CONF"
 echo 'Stripes = 4' >>"$JOBCR_CONF"
 echo 'Compression = "none"' >>"$JOBCR_CONF"
 # 64 MiB of memory that is not zero.

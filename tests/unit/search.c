@@ -91,6 +91,22 @@ static bool is_watched_now(void)
 			    &next) == 0;
 }
 
+/* Pages of it that the next snapshot will not borrow. */
+static size_t count_written(void)
+{
+	auto_close int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	struct page_run runs[RUNS];
+	uint64_t next;
+	size_t n = 0, pages = 0;
+
+	(void)written_scan(fd, range.start, range.end, false, runs, RUNS, &n,
+			   &next);
+	for (size_t i = 0; i < n; i++)
+		if (runs[i].written)
+			pages += (runs[i].end - runs[i].start) / PAGE;
+	return pages;
+}
+
 static void test_unpinned(void)
 {
 	bool pinned;
@@ -101,6 +117,52 @@ static void test_unpinned(void)
 	range.watch_fd = -1;
 	ok(look_unpinned(&pinned) == PAGES / 2 && !pinned,
 	   "what is in too many pieces to be pinned is saved all the same");
+}
+
+/* It is at this place now, and was not watched there. */
+static void look_at(size_t first, size_t count)
+{
+	range.start = (uint64_t)(uintptr_t)memory + first * PAGE;
+	range.end = range.start + count * PAGE;
+	range.since = false;
+}
+
+static void move(uint8_t *from, uint8_t *to, size_t pages)
+{
+	if (mremap(from, pages * PAGE, pages * PAGE,
+		   MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
+		diag("mremap: %m");
+}
+
+/*
+ * What is moved beside the mapping that it was moved away from becomes one
+ * with it, and the kernel watches neither any more.  But the pages that were
+ * there keep their marks, and are written to as they are.
+ */
+static void test_moved(int fd)
+{
+	const size_t half = PAGES / 2;
+	uint8_t *before = memory;
+
+	range.watch_fd = fd;
+	look_at(0, PAGES);
+	write_to(0, PAGES, 1);
+	ok(look(true) == PAGES, "memory that is watched");
+	memory = mmap(NULL, 2 * PAGES * PAGE, PROT_NONE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	memory += half * PAGE;
+	move(before, memory, half);
+	look_at(0, half);
+	ok(look(true) == half, "a part of it is moved, and watched again");
+	move(before + half * PAGE, memory + half * PAGE, half);
+	ok(!is_watched_now(), "the rest is moved, too");
+	write_to(0, 3, 1);
+	look_at(0, PAGES);
+	ok(look(true) == PAGES, "all of it is saved");
+	range.since = true;
+	write_to(0, 2, 1);
+	ok(count_written() == 2, "what is written to then is told: %zu pages",
+	   count_written());
 }
 
 int main(void)
@@ -142,5 +204,6 @@ int main(void)
 	ok(look(false) == PAGES,
 	   "also where it ends, and nobody watches from then on");
 	test_unpinned();
+	test_moved(fd);
 	return done_testing();
 }

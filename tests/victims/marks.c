@@ -46,6 +46,8 @@
 #define GUARD 0x40000000u /* nobody may touch it */
 
 static uint8_t *memory, *spare, *direct;
+static uint8_t *other; /* where blocks of it may be, each at its place */
+static bool away[PAGES / BLOCK];
 static uint8_t *low; /* what the break has, PAGES of it at most */
 static uint32_t made[PAGES], made_low[PAGES];
 static uint32_t low_pages;
@@ -85,7 +87,7 @@ static bool is_made(const uint8_t *at, uint32_t page, uint32_t how)
 
 static uint8_t *at(uint32_t page)
 {
-	return memory + page * PAGE;
+	return (away[page / BLOCK] ? other : memory) + page * PAGE;
 }
 
 /* All of a block: pages that may be anything are made zero. */
@@ -237,6 +239,26 @@ static void leave_behind(uint32_t page)
 		made[i] = 0;
 }
 
+/* Beside what was moved before it becomes one mapping with that. */
+static void move_over(uint32_t page)
+{
+	const size_t len = BLOCK * PAGE, block = page / BLOCK;
+	uint8_t *from = at(page - page % BLOCK), *to;
+
+	away[block] = !away[block];
+	to = at(page - page % BLOCK);
+	/* It may be more than one mapping, as a page of it is locked. */
+	if (mremap(from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to) {
+		away[block] = !away[block];
+		return;
+	}
+	victim_need(
+		mmap(from, len, PROT_NONE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE,
+		     -1, 0) == from,
+		"mmap");
+}
+
 /* A mapping of another kind, for a moment. */
 static void other_kind(uint32_t page)
 {
@@ -266,7 +288,7 @@ static void collapse(uint32_t page)
 		make(at(i), i, made[i] ? made[i] : 3);
 		made[i] = made[i] ? made[i] : 3;
 	}
-	(void)madvise(at(page), HUGE, MADV_COLLAPSE);
+	(void)madvise(memory + page * PAGE, HUGE, MADV_COLLAPSE);
 }
 
 static void advise(uint32_t page)
@@ -345,6 +367,9 @@ static void change(unsigned int *seed, uint32_t how)
 	} else {
 		move_break(page, how);
 	}
+	/* The first ones in turn, and slower than snapshots come. */
+	if (how % 128 == 0)
+		move_over(how / 128 % 12 * BLOCK);
 	page = (uint32_t)rand_r(seed) % PAGES;
 	(void)is_made(at(page), page, made[page]);
 }
@@ -372,6 +397,9 @@ static void begin(void)
 	victim_need(all != MAP_FAILED && spare != MAP_FAILED &&
 			    direct != MAP_FAILED,
 		    "mmap");
+	other = mmap(NULL, PAGES * PAGE, PROT_NONE, flags | MAP_NORESERVE, -1,
+		     0);
+	victim_need(other != MAP_FAILED, "mmap");
 	memory = (uint8_t *)(((uintptr_t)all + HUGE - 1) & ~(HUGE - 1));
 	file = open(name, O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
 	if (file < 0)
