@@ -152,11 +152,24 @@ UNIT_TESTS += %D%/unit/retire
 	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS)
 
+UNIT_TESTS += %D%/unit/hold
+%C%_unit_hold_SOURCES = %D%/unit/hold.c src/daemon/event.c \
+	src/daemon/slurm.c src/daemon/subject.c
+%C%_unit_hold_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
+	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS)
+
 UNIT_TESTS += %D%/unit/keeper
 %C%_unit_keeper_SOURCES = %D%/unit/keeper.c src/daemon/fence_keep.c
 %C%_unit_keeper_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
 	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
 	src/util/libutil.a $(PROTOBUF_C_LIBS)
+
+UNIT_TESTS += %D%/unit/no_spaces
+%C%_unit_no_spaces_SOURCES = %D%/unit/no_spaces.c
+%C%_unit_no_spaces_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
+	src/util/libutil.a
 
 UNIT_TESTS += %D%/unit/forward
 %C%_unit_forward_SOURCES = %D%/unit/forward.c src/shim/forward.c
