@@ -28,6 +28,9 @@ struct store_generation {
 	bool late; /* of a run that was not the one any more (lease.h): it is
 		      not restored */
 	bool kept; /* by somebody's wish: see store_keep */
+	/* It lies in the fast directory of this node (tier.h), and is complete
+	 * there if that is ours; "": in the store, as any other. */
+	char fast_node[64];
 };
 
 /*
@@ -81,9 +84,16 @@ int store_begin(int job_fd, const struct user_id *user, uint32_t *ret_number,
 int store_begin_at(int job_fd, const struct user_id *user, uint32_t number,
 		   int *ret_dir_fd, struct err *err);
 
-/* Open a complete generation for reading. */
+/* Open a complete generation for reading: in the store, if it is there. */
 int store_open(int job_fd, uint32_t number, const struct user_id *user,
 	       int *ret_dir_fd, struct err *err);
+
+/*
+ * The copy of one that is in the store in a fast directory of this node, which
+ * may be damaged by now.  -ENOENT: there is none.
+ */
+int store_open_near(int job_fd, uint32_t number, const struct user_id *user,
+		    int *ret_dir_fd, struct err *err);
 
 /*
  * Publish: write the manifest (a framed record, made by the caller), fsync

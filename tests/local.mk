@@ -792,6 +792,7 @@ EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
 T_TESTS += %D%/t/snapshots.t
 T_TESTS += %D%/t/diff.t
 T_TESTS += %D%/t/tidy.t
+T_TESTS += %D%/t/tiers.t
 T_TESTS += %D%/t/export.t
 EXTRA_DIST += %D%/lib/archives.py
 UNIT_TESTS += %D%/unit/frame

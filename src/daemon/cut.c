@@ -152,6 +152,8 @@ static int checkpoint(struct under_way *w, struct err *err)
 		.kill = ends,
 		.ask = ends,
 		.shelter = ends,
+		/* Before the job's time limit it is the last one. */
+		.fast = !ends && strcmp(w->cut->cause, "interval") == 0,
 		/* Who starts it again empties its output. */
 		.put_aside = ends && w->cut->after != CUT_END,
 	};
@@ -182,6 +184,10 @@ static int checkpoint(struct under_way *w, struct err *err)
 		warn_not_safe(w->s, reply->outcome);
 		subject_log_outcome(w->s, "checkpoint", w->cut->cause,
 				    reply->outcome);
+		if (reply->outcome->not_fast)
+			subject_note(w->s, "fast", reply->outcome->generation,
+				     CHRONICLE_NOT_FAST,
+				     reply->outcome->not_fast);
 		if (chronicle_not_kept(w->s->conf, &w->s->info, reply->outcome))
 			subject_note(w->s, "warning",
 				     reply->outcome->generation, "%s",

@@ -2,6 +2,7 @@
 #ifndef JOBCR_DAEMON_SERVER_H
 #define JOBCR_DAEMON_SERVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -45,6 +46,14 @@ int serve_ask(const struct conf *conf, const struct ask_question *question,
 int turn_interval(const struct conf *conf, const char *job_id);
 /* The time limit is near: a snapshot, and back into the queue. */
 int turn_limit(const struct conf *conf, const char *job_id);
+
+/*
+ * In a child: what lies in FastDir goes to the store, one snapshot of each job
+ * at a time and one job after the other.  What is to be done is seen from the
+ * directories alone, so that it goes on after a crash of anything.  tidy: also
+ * look which copies are of no use any more.  1: something could not be done.
+ */
+int flush_pass(const struct conf *conf, bool tidy);
 
 /*
  * In a child: ask slurmctld about each job of Slurm's on this node, and hint
