@@ -288,22 +288,24 @@ static int open_published(int job_fd, uint32_t number, int *ret_dir_fd,
 	return 0;
 }
 
-/* Not there: it may be in a fast directory still. */
+/* Not there: it may be in a fast directory still, here or elsewhere. */
 static int open_any(int job_fd, uint32_t number, int *ret_dir_fd,
 		    struct err *err)
 {
-	int r = open_published(job_fd, number, ret_dir_fd, err), fast;
 	char name[GENERATION_NAME_SIZE], node[64];
-	struct err other = { 0 };
+	struct err first = { 0 };
+	int r = open_published(job_fd, number, ret_dir_fd, &first);
 
-	if (r != -ENOENT)
-		return r;
-	generation_name(name, number, true);
-	fast = tier_resolve(job_fd, name, number, ret_dir_fd, &other);
-	if (fast == 0)
-		return 0;
-	tier_node(job_fd, name, node);
-	return *node ? err_set(err, r, "%s", other.text) : r;
+	if (r == -ENOENT) {
+		generation_name(name, number, true);
+		tier_node(job_fd, name, node);
+		if (*node)
+			return tier_resolve(job_fd, name, number, ret_dir_fd,
+					    err);
+	}
+	if (r < 0)
+		*err = first;
+	return r;
 }
 
 int store_open(int job_fd, uint32_t number, const struct user_id *user,

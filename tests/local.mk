@@ -203,6 +203,10 @@ UNIT_TESTS += %D%/unit/store
 %C%_unit_store_SOURCES = %D%/unit/store.c
 %C%_unit_store_LDADD = $(SNAPSHOT_LIBS)
 
+UNIT_TESTS += %D%/unit/tier
+%C%_unit_tier_SOURCES = %D%/unit/tier.c
+%C%_unit_tier_LDADD = $(SNAPSHOT_LIBS)
+
 UNIT_TESTS += %D%/unit/lease
 %C%_unit_lease_SOURCES = %D%/unit/lease.c
 %C%_unit_lease_LDADD = $(SNAPSHOT_LIBS)
