@@ -798,6 +798,7 @@ T_TESTS += %D%/t/diff.t
 T_TESTS += %D%/t/tidy.t
 T_TESTS += %D%/t/tiers.t
 T_TESTS += %D%/t/tiers_faults.t
+T_TESTS += %D%/t/tiers_room.t
 T_TESTS += %D%/t/export.t
 EXTRA_DIST += %D%/lib/archives.py
 UNIT_TESTS += %D%/unit/frame

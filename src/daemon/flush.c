@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include "daemon/event.h"
@@ -167,6 +168,14 @@ static int flush_one(struct flush *f, uint32_t generation)
 	return r == -EBUSY ? 0 : r;
 }
 
+static bool is_crowded(const struct flush *f)
+{
+	struct statvfs st;
+
+	return fstatvfs(f->fast_fd, &st) == 0 &&
+	       st.f_bavail < st.f_blocks / 2;
+}
+
 static bool is_here(const struct flush *f)
 {
 	struct control_info info;
@@ -193,7 +202,8 @@ static void tidy_one(const struct flush *f, int job_fd, uint32_t generation)
 
 static void tidy_job(struct flush *f)
 {
-	bool away = !is_here(f) && time(NULL) - f->changed > AWAY_S;
+	bool away = !is_here(f) && (time(NULL) - f->changed > AWAY_S ||
+				    is_crowded(f));
 	auto_free struct store_generation *all = NULL;
 	auto_close int job_fd = -EBADF;
 	struct err unused;

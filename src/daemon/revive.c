@@ -15,6 +15,7 @@
 #include "operation/operation.h"
 #include "storage/attempts.h"
 #include "storage/store.h"
+#include "storage/tier_dir.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -41,6 +42,24 @@ static void open_book(struct revival *v)
 	if (r < 0)
 		log_warning(s->id, "how often it was restored is not known: %s",
 			    err.text);
+}
+
+/* That the job goes on from an older one has a reason. */
+static void say_left_behind(const struct revival *v)
+{
+	const struct subject *s = &v->s;
+	char node[64];
+	uint32_t n = v->job_fd < 0 ? 0
+				   : tier_dir_left_behind(v->job_fd,
+							  s->info.generation,
+							  &v->user, node);
+
+	if (n)
+		subject_note(s, "warning", n,
+			     "generation %u did not get from the fast "
+			     "directory of %s to the store: it goes on from "
+			     "generation %u",
+			     n, node, s->info.generation);
 }
 
 static int write_book(const struct revival *v, struct err *err)
@@ -277,8 +296,10 @@ int revive_job(const struct conf *conf, const char *job_id)
 		return 0;
 	r = take_lease(&v.s, &err);
 	open_book(&v);
-	if (r == 0)
+	if (r == 0) {
+		say_left_behind(&v);
 		r = count(&v, &err);
+	}
 	if (r == 0)
 		r = guard_begin(&v.s, &err);
 	if (r == 0)

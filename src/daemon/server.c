@@ -289,14 +289,16 @@ static int is_due(struct server *s, enum child_kind kind, uint64_t every_s,
 
 static void flush_due(struct server *s, int *timeout)
 {
-	bool tidy = clock_monotonic_ns() >= s->next_flush_tidy;
+	uint64_t now = clock_monotonic_ns();
+	bool tidy = now >= s->next_flush && now >= s->next_flush_tidy &&
+		    find_room(s, CHILD_FLUSH, 0);
 
 	if (!s->conf->fast_dir)
 		return;
 	if (is_due(s, CHILD_FLUSH, FLUSH_S, &s->next_flush, timeout))
 		_exit(flush_pass(s->conf, tidy));
 	if (tidy)
-		s->next_flush_tidy = clock_monotonic_ns() + FLUSH_TIDY;
+		s->next_flush_tidy = now + FLUSH_TIDY;
 }
 
 static void others_due(struct server *s, int *timeout)
