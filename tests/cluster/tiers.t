@@ -47,32 +47,36 @@ ok $? "and is in the store a moment later" "$(ls "$store/$job")"
 is "$(stat -c %U "$store/$job"/*"$(newest "$job")")" \
 	"$(stat -c %U "$store/$job")" "it is its user's"
 
-# What is in the fast directory from now on does not get any further.
-pending() {
-	cluster exec "$node" sh -c 'for dir in /run/fast/private/'"$job"'/0*; do
-		[ ! -e $dir/manifest ] || [ -e $dir/flushed ] || exit 0
-	done; exit 1'
+root_jobcr() {
+	cluster exec "$node" env JOBCR_CONF="$cluster_dir/etc/jobcr.conf" \
+		JOBCR_LIBEXEC="$cluster_dir/opt/libexec" \
+		"$cluster_dir/opt/bin/jobcr" "$@"
 }
-# A flush looks like this from outside: somebody holds the attempt.
-(
-	until pending; do
-		for dir in "$store/$job"/*.new; do
-			[ ! -e "$dir/fast" ] || exec 8<"$dir" && flock -n 8
-		done
-	done
-	until [ -e "$cluster_dir/enough" ]; do
-		sleep 0.1
-	done
-) >/dev/null 2>&1 &
-holder=$!
-wait_until 60 pending
-ok $? "one that cannot be flushed stays there"
-cluster exec "$node" jobcr status "$job" >"$cluster_dir/said" 2>&1
-grep -q 'is in the fast directory' "$cluster_dir/said"
-ok $? "the status of the job says so" "$(cat "$cluster_dir/said")"
-touch "$cluster_dir/enough"
-kill $holder 2>/dev/null
-wait $holder 2>/dev/null
+# One that nobody flushes: jobcrd is killed when its worker has begun.
+cd "$cluster_dir" || exit 99
+mkfifo in
+: >steps
+root_jobcr checkpoint "$job" --step <in >steps 2>&1 &
+asker=$!
+exec 9>in
+wait_until 30 grep -q phase steps
+cluster daemon "$node" kill
+while kill -0 $asker 2>/dev/null && echo >&9; do
+	sleep 0.05
+done 2>/dev/null
+exec 9>&-
+wait $asker
+is "$?" 0 "one is saved while jobcrd is killed" "$(cat steps)"
+left=$(sed -n 's/.*generation \([0-9]*\):.*/\1/p' steps)
+waits() {
+	cluster exec "$node" test -e \
+		"/run/fast/private/$job/$(printf %010d "$left")/manifest"
+}
+waits && [ "$(newest "$job")" -lt "$left" ]
+ok $? "it is in the fast directory, and not in the store" "$(cat steps)"
+root_jobcr status "$job" >said 2>&1
+grep -q "generation $left is in the fast directory" said
+ok $? "the status of the job says so" "$(cat said)"
 
 cluster cut "$node" store
 cluster cut "$node" network
@@ -81,17 +85,20 @@ wait_until 90 restarted "$job"
 ok $? "the node is lost, the job starts elsewhere"
 wait_until 60 history_has "$job" ' restore '
 ok $? "from a snapshot in the store" "$(cat "$store/$job/history")"
+history_has "$job" "generation $left did not get from the fast directory"
+ok $? "and it is said what was lost" "$(cat "$store/$job/history")"
 wait_until 90 has_ended "$job"
 wait_until 90 has_ended "$plain"
 is "$(field "$job" JobState)" COMPLETED "it completes"
 same_output "$job.out" "$plain.out" "and printed what an undisturbed one prints"
 before=$(newest "$job")
 cluster heal "$node"
+cluster daemon "$node" start
 emptied() {
-	! pending
+	! waits
 }
 wait_until 60 emptied
-ok $? "the node is back: nothing is left to be flushed" \
+ok $? "the node is back: what was left there is dropped" \
 	"$(tail -n 20 "$cluster_dir/log/jobcrd-$node.log")"
 is "$(newest "$job")" "$before" "and nothing new has come to the store"
 done_testing
