@@ -325,13 +325,16 @@ int store_open_near(int job_fd, uint32_t number, const struct user_id *user,
 {
 	char name[GENERATION_NAME_SIZE];
 	int r = begin_as(user, err);
+	bool copy;
 
 	if (r < 0)
 		return r;
 	generation_name(name, number, false);
+	copy = faccessat(job_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	generation_name(name, number, !copy);
 	r = tier_resolve(job_fd, name, number, ret_dir_fd, err);
 	end_as(user);
-	return r;
+	return r < 0 ? r : !copy;
 }
 
 static int rename_new(int dir_fd, const char *from, const char *to)

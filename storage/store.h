@@ -89,8 +89,8 @@ int store_open(int job_fd, uint32_t number, const struct user_id *user,
 	       int *ret_dir_fd, struct err *err);
 
 /*
- * The copy of one that is in the store in a fast directory of this node, which
- * may be damaged by now.  -ENOENT: there is none.
+ * One in a fast directory of this node.  0: it is a copy, which may be damaged
+ * by now; 1: it is not in the store yet.  -ENOENT: there is none.
  */
 int store_open_near(int job_fd, uint32_t number, const struct user_id *user,
 		    int *ret_dir_fd, struct err *err);

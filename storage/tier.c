@@ -91,22 +91,34 @@ int tier_mark_read(int dir_fd, const struct user_id *user,
 	return r < 0 ? err_set(err, r, TIER_MARK ": not a mark of jobcr's") : 0;
 }
 
+static bool is_roots(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) &&
+	       (st->st_uid == 0 || st->st_uid == geteuid());
+}
+
 int tier_root_make(const char *fast, const char *cluster, struct err *err)
 {
 	auto_close int dir_fd = -EBADF;
 	auto_close int fd = -EBADF;
 	char path[PATH_MAX];
+	struct stat st;
 
 	snprintf(path, sizeof(path), "%s/%s", fast, cluster);
 	dir_fd = open(path, DIR_FLAGS);
 	if (dir_fd < 0)
 		return err_sys(err, "%s", path);
-	if (faccessat(dir_fd, TIER_ROOT, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return 0;
 	fd = openat(dir_fd, TIER_ROOT,
-		    O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+		    O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
 		    0644);
-	return fd < 0 ? err_sys(err, "%s/" TIER_ROOT, path) : 0;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, "%s/" TIER_ROOT, path);
+	return is_roots(&st) ? 0
+			     : err_set(err, -EPERM,
+				       "%s/" TIER_ROOT
+				       " belongs to uid %u: not trusted; "
+				       "remove it",
+				       path, st.st_uid);
 }
 
 static int open_mark(int job_fd, const char *name, struct tier_mark *ret,
@@ -128,8 +140,7 @@ static bool may_enter(int job_fd, int fast_fd)
 	       !(fast.st_mode & (S_IWGRP | S_IWOTH)) &&
 	       fstatat(fast_fd, "../" TIER_ROOT, &root, AT_SYMLINK_NOFOLLOW) ==
 		       0 &&
-	       S_ISREG(root.st_mode) &&
-	       (root.st_uid == 0 || root.st_uid == geteuid());
+	       is_roots(&root);
 }
 
 int tier_resolve(int job_fd, const char *name, uint32_t number, int *ret_fd,

@@ -111,11 +111,20 @@ static void say_done(const struct flush *f, const Outcome *o)
 	record_remove(f->conf->run_dir, f->info.job_id, RECORD_FLUSH);
 }
 
+/* Once: it is tried again and again. */
 static void say_failed(struct flush *f, const char *text)
 {
-	log_warning(f->info.job_id,
-		    "generation %u stays in the fast directory for now: %s",
-		    f->state.generation, text);
+	struct record_flush before;
+	struct err unused;
+
+	(void)record_read(f->conf->run_dir, f->info.job_id, RECORD_FLUSH,
+			  &before, sizeof(before), &unused);
+	if (before.generation != f->state.generation ||
+	    strncmp(before.failed, text, sizeof(before.failed) - 1) != 0)
+		log_warning(f->info.job_id,
+			    "generation %u stays in the fast directory for "
+			    "now: %s",
+			    f->state.generation, text);
 	snprintf(f->state.failed, sizeof(f->state.failed), "%.*s",
 		 (int)sizeof(f->state.failed) - 1, text);
 	write_state(f);
@@ -150,11 +159,15 @@ static int run(struct flush *f, Reply **ret, struct err *err)
 /* 0: done, or somebody else is at it. */
 static int flush_one(struct flush *f, uint32_t generation)
 {
-	struct err err = { 0 };
+	struct err err = { 0 }, unused;
 	Reply *reply = NULL;
 	int r;
 
-	f->state = (struct record_flush){ .generation = generation };
+	(void)record_read(f->conf->run_dir, f->info.job_id, RECORD_FLUSH,
+			  &f->state, sizeof(f->state), &unused);
+	if (f->state.generation != generation)
+		f->state = (struct record_flush){ .generation = generation };
+	f->state.done = 0;
 	write_state(f);
 	r = run(f, &reply, &err);
 	if (r == 0)

@@ -72,12 +72,12 @@ static const char *source_of(const WorkerRequest *req)
 static void open_near(struct work *w, int job_fd, int *fd)
 {
 	struct err unused;
-	int near;
+	int near, r;
 
-	if (store_open_near(job_fd, w->generation, &w->owner, &near, &unused) <
-	    0)
+	r = store_open_near(job_fd, w->generation, &w->owner, &near, &unused);
+	if (r < 0)
 		return;
-	if (snapshot_verify(near, &w->owner, true, &unused) < 0) {
+	if (r == 0 && snapshot_verify(near, &w->owner, true, &unused) < 0) {
 		close(near);
 		return;
 	}

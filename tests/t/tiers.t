@@ -62,6 +62,8 @@ save_alone() { # options
 	wait $asker
 }
 
+matches "$(jobcr check)" "*fast-directory*$tmp/fast*" \
+	"it is looked at by jobcr check"
 start_daemon
 job=$(jobcr_a run --detach --output out -- \
 	"$built/tests/cluster/progress" 99999 20 1 1 24)
@@ -150,9 +152,39 @@ is "$?$(field out generation)$(field out fast)" 03no \
 	"a damaged copy there is passed over"
 wait_for 20 has_lines a/out $((at + 3))
 
-# A fast directory without room.
 jobcr_a checkpoint "$job" --kill --json >out 2>err
 is "$?$(field out fast)" 0no "one that ends the job goes to the store"
 stored "$(field out generation)"
 result $? "where it is at once"
+
+# One that is nowhere else.
+jobcr_a restore "$job" --detach >log 2>&1
+wait_for 20 has_lines a/out $((at + 3))
+save_alone >log 2>&1
+result $? "one more is saved"
+jobcr kill "$job" KILL
+jobcr wait "$job"
+jobcr restore "$job" --detach --json >out 2>err
+is "$?$(field out generation)$(field out fast)" 05True \
+	"it is restored before it is in the store"
+start_daemon
+wait_for 20 stored 5
+result $? "it gets there while the job runs"
+jobcr_a verify "$job.5" >log 2>&1
+result $? "and is whole"
+
+# What is damaged before it gets there never does.
+save_alone >log 2>&1
+pages=$(ls -S "$tmp/fast/local/$job/0000000006"/*pages* | head -n 1)
+printf XXXX | dd of="$pages" bs=1 seek=8192 conv=notrunc 2>log
+start_daemon
+damaged() {
+	jobcr_a history "$job" | grep -q "failed.*generation 6.*damaged"
+}
+wait_for 20 damaged
+result $? "one that is damaged does not get there, and that is said"
+! stored 6 && ! fast 6
+result $? "nobody is offered it"
+jobcr_a checkpoint "$job" --json >out 2>err
+is "$?$(field out fast)" 0True "the next one is as any other"
 finish
