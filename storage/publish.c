@@ -140,6 +140,24 @@ int store_newest(int job_fd, const struct user_id *user, uint32_t *ret,
 	return r;
 }
 
+uint32_t store_left_behind(int job_fd, uint32_t generation,
+			   const struct user_id *user, char node[64])
+{
+	auto_free struct store_generation *all = NULL;
+	struct err unused;
+	size_t count = 0;
+
+	if (store_list(job_fd, user, &all, &count, &unused) < 0)
+		return 0;
+	while (count-- > 0 && all[count].number > generation) {
+		if (!*all[count].fast_node || all[count].complete)
+			continue;
+		memcpy(node, all[count].fast_node, 64);
+		return all[count].number;
+	}
+	return 0;
+}
+
 int store_check_late(int job_fd, uint32_t number, const struct user_id *user,
 		     struct err *err)
 {

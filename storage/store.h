@@ -68,6 +68,13 @@ int store_list(int job_fd, const struct user_id *user,
 int store_newest(int job_fd, const struct user_id *user, uint32_t *ret,
 		 struct err *err);
 
+/*
+ * The newest one after generation that has not come to the store, and is not
+ * here either; node: where it is.  0: there is none.
+ */
+uint32_t store_left_behind(int job_fd, uint32_t generation,
+			   const struct user_id *user, char node[64]);
+
 /* -EBADMSG: this generation is one that does not count. */
 int store_check_late(int job_fd, uint32_t number, const struct user_id *user,
 		     struct err *err);

@@ -217,24 +217,6 @@ int tier_dir_trim(int fast_fd, bool newest, const struct user_id *user,
 	return r;
 }
 
-uint32_t tier_dir_left_behind(int job_fd, uint32_t generation,
-			      const struct user_id *user, char node[64])
-{
-	auto_free struct store_generation *all = NULL;
-	struct err unused;
-	size_t count = 0;
-
-	if (store_list(job_fd, user, &all, &count, &unused) < 0)
-		return 0;
-	while (count-- > 0 && all[count].number > generation) {
-		if (!*all[count].fast_node || all[count].complete)
-			continue;
-		memcpy(node, all[count].fast_node, 64);
-		return all[count].number;
-	}
-	return 0;
-}
-
 /* What a flush that was killed has left goes; the mark stays throughout. */
 static int empty(int dir_fd, struct err *err)
 {

@@ -47,13 +47,6 @@ int tier_dir_trim(int fast_fd, bool newest, const struct user_id *user,
 		  struct err *err);
 
 /*
- * The newest one after generation that has not come to the store, and is not
- * here either; node: where it is.  0: there is none.
- */
-uint32_t tier_dir_left_behind(int job_fd, uint32_t generation,
-			      const struct user_id *user, char node[64]);
-
-/*
  * The attempt in the store that a generation is written into, which nobody
  * else works at while *ret_dir_fd is open; it is empty but for its mark.
  * -EBUSY: somebody does.

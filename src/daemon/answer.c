@@ -15,7 +15,6 @@
 #include "storage/attempts.h"
 #include "storage/next.h"
 #include "storage/store.h"
-#include "storage/tier_dir.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "wire/ask.h"
@@ -61,7 +60,7 @@ static void say_left_behind(const char *id, int job_fd,
 			    const struct user_id *user)
 {
 	char node[64];
-	uint32_t n = tier_dir_left_behind(job_fd, 0, user, node);
+	uint32_t n = store_left_behind(job_fd, 0, user, node);
 
 	if (n)
 		log_warning(id,

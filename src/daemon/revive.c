@@ -15,7 +15,6 @@
 #include "operation/operation.h"
 #include "storage/attempts.h"
 #include "storage/store.h"
-#include "storage/tier_dir.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -49,10 +48,10 @@ static void say_left_behind(const struct revival *v)
 {
 	const struct subject *s = &v->s;
 	char node[64];
-	uint32_t n = v->job_fd < 0 ? 0
-				   : tier_dir_left_behind(v->job_fd,
-							  s->info.generation,
-							  &v->user, node);
+	uint32_t n = v->job_fd < 0
+			     ? 0
+			     : store_left_behind(v->job_fd, s->info.generation,
+						 &v->user, node);
 
 	if (n)
 		subject_note(s, "warning", n,
