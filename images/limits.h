@@ -35,6 +35,7 @@
 #define PTY_MAX_INDEX      1023u
 #define PTY_MAX_OUTPUT     (128u << 10)
 #define PART_MAX_STREAMS   64u
+#define STRIPES_MAX        16u /* of them, for pages that are not borrowed */
 #define MANIFEST_MAX_PARTS 65536u
 #define OUTPUT_MAX_PIECES  64u
 #define GENERATION_MAX     0x7fffffffu

@@ -25,6 +25,7 @@
 #define EXIT_FAILED  1
 #define EXIT_USAGE   64
 #define EXIT_NO_JOB  66
+#define EXIT_DENIED  69
 #define EXIT_NOT_NOW 75
 #define EXIT_NOT_TO  77
 
@@ -307,8 +308,10 @@ static int hold(uint32_t id, const char *reason)
 	slurm_init_job_desc_msg(&update);
 	if (slurm_requeue(id, JOB_REQUEUE_HOLD) == SLURM_SUCCESS)
 		return EXIT_OK;
+	/* Released by its owner, as one that is requeued is. */
 	if (slurm_get_errno() == ESLURM_JOB_PENDING) {
 		update.priority = 0;
+		update.alloc_sid = ALLOC_SID_USER_HOLD;
 		return update_hold(id, &update);
 	}
 	if (slurm_get_errno() != ESLURM_DISABLED)
@@ -350,16 +353,28 @@ static int describe(uint32_t id, const char *std_out, const char *std_err)
 	return r;
 }
 
-/* Out of a hold of whatever kind. */
-static int release(uint32_t id)
+/*
+ * Out of a hold, with the rights of who wants it: what an administrator holds
+ * is not its owner's to release.
+ */
+static int release(uint32_t id, uid_t uid, gid_t gid)
 {
 	job_desc_msg_t update;
 
+	if (uid != 0 && submit_become(uid, gid) < 0)
+		return EXIT_FAILED;
 	slurm_init_job_desc_msg(&update);
 	update.job_id = id;
 	update.priority = INFINITE;
-	return slurm_update_job(&update) == SLURM_SUCCESS ? EXIT_OK
-							  : complain("release");
+	if (slurm_update_job(&update) == SLURM_SUCCESS)
+		return EXIT_OK;
+	if (slurm_get_errno() != ESLURM_ACCESS_DENIED)
+		return complain("release");
+	fprintf(stderr,
+		"jobcr-slurm: held by an administrator, who alone may release "
+		"it (scontrol release %" PRIu32 ")\n",
+		id);
+	return EXIT_DENIED;
 }
 
 static int resubmit(uint32_t uid, const char *gid, const char *dir)
@@ -371,6 +386,16 @@ static int resubmit(uint32_t uid, const char *gid, const char *dir)
 	return submit_again(uid, (gid_t)v, dir) ? EXIT_FAILED : EXIT_OK;
 }
 
+static int release_as(uint32_t id, const char *uid, const char *gid)
+{
+	uint64_t u, g;
+
+	if (parse_u64(uid, UINT32_MAX - 1, &u) < 0 ||
+	    parse_u64(gid, UINT32_MAX - 1, &g) < 0)
+		return EXIT_USAGE;
+	return release(id, (uid_t)u, (gid_t)g);
+}
+
 static int usage(void)
 {
 	fputs("usage: jobcr-slurm query JOBID\n"
@@ -379,7 +404,7 @@ static int usage(void)
 	      "       jobcr-slurm hold JOBID REASON\n"
 	      "       jobcr-slurm hold-restarted JOBID REASON\n"
 	      "       jobcr-slurm comment JOBID TEXT\n"
-	      "       jobcr-slurm release JOBID\n"
+	      "       jobcr-slurm release JOBID UID GID\n"
 	      "       jobcr-slurm describe JOBID STDOUT STDERR\n"
 	      "       jobcr-slurm submit UID GID DIR\n" NODE_USAGE LIMITS_USAGE
 		      WAITING_USAGE,
@@ -401,8 +426,8 @@ static int run(int argc, char **argv, uint32_t id)
 		return hold_restarted(id, argv[3]);
 	if (argc == 4 && strcmp(argv[1], "comment") == 0)
 		return comment(id, argv[3], false);
-	if (argc == 3 && strcmp(argv[1], "release") == 0)
-		return release(id);
+	if (argc == 5 && strcmp(argv[1], "release") == 0)
+		return release_as(id, argv[3], argv[4]);
 	if (argc == 5 && strcmp(argv[1], "describe") == 0)
 		return describe(id, argv[3], argv[4]);
 	if (argc == 5 && strcmp(argv[1], "submit") == 0)

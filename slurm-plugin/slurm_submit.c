@@ -220,7 +220,7 @@ static void take_environment(job_desc_msg_t *desc, char *text, size_t len,
 	desc->environment = entries;
 }
 
-static int become(uid_t uid, gid_t gid)
+int submit_become(uid_t uid, gid_t gid)
 {
 	const struct passwd *user = getpwuid(uid);
 
@@ -248,7 +248,7 @@ int submit_again(uid_t uid, gid_t gid, const char *dir)
 	struct err err = { 0 };
 	size_t len;
 
-	if (!entries || become(uid, gid) < 0)
+	if (!entries || submit_become(uid, gid) < 0)
 		return 1;
 	dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir_fd < 0 ||

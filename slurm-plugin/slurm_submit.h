@@ -30,4 +30,7 @@ int submit_describe(const job_info_t *job, const char *std_out,
  */
 int submit_again(uid_t uid, gid_t gid, const char *dir);
 
+/* From here on this process is the user's; negative: complained of. */
+int submit_become(uid_t uid, gid_t gid);
+
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -35,17 +36,21 @@ static int load_groups(const char *name, struct user_id *user, struct err *err)
 	}
 }
 
-int user_id_load(uid_t uid, gid_t gid, struct user_id *ret, struct err *err)
+/* own: the group is one that the user is in without our doing. */
+static int load(uid_t uid, gid_t gid, bool own, struct user_id *ret,
+		struct err *err)
 {
 	struct user_id user = { .uid = uid, .gid = gid };
 	struct passwd entry, *found = NULL;
 	auto_free char *text = malloc(1 << 16);
+	size_t i;
 	int r;
 
 	if (!text)
 		return err_num(err, ENOMEM, "uid %u", uid);
 	/* An unknown uid (also: name service down) has its gid only. */
 	if (getpwuid_r(uid, &entry, text, 1 << 16, &found) == 0 && found) {
+		user.gid = own ? entry.pw_gid : gid;
 		r = load_groups(entry.pw_name, &user, err);
 	} else {
 		user.groups = malloc(sizeof(gid_t));
@@ -59,8 +64,22 @@ int user_id_load(uid_t uid, gid_t gid, struct user_id *ret, struct err *err)
 		user_id_done(&user);
 		return r;
 	}
+	for (i = 0; i < user.ngroups; i++)
+		if (user.groups[i] == gid)
+			user.gid = gid;
 	*ret = user;
 	return 0;
+}
+
+int user_id_load(uid_t uid, gid_t gid, struct user_id *ret, struct err *err)
+{
+	return load(uid, gid, false, ret, err);
+}
+
+int user_id_of_file(const struct stat *st, struct user_id *ret,
+		    struct err *err)
+{
+	return load(st->st_uid, st->st_gid, true, ret, err);
 }
 
 void user_id_done(struct user_id *user)

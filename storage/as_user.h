@@ -3,6 +3,7 @@
 #define JOBCR_STORAGE_AS_USER_H
 
 #include <stddef.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "util/err.h"
@@ -22,6 +23,13 @@ struct user_id {
 
 /* Look up uid's groups (getgrouplist).  Unknown uid: just uid and gid. */
 int user_id_load(uid_t uid, gid_t gid, struct user_id *ret, struct err *err);
+
+/*
+ * The owner of a file, with the file's group if that is one of theirs: else it
+ * is the one of a directory above (set-group-ID), and they get their own.
+ */
+int user_id_of_file(const struct stat *st, struct user_id *ret,
+		    struct err *err);
 void user_id_done(struct user_id *user);
 
 /* Begin and end; they do not nest.  as_root cannot fail in a root process. */

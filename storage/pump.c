@@ -76,8 +76,12 @@ static bool wait_turn(struct pump *p, const struct ring_request *req)
 	return !stop;
 }
 
-/* Hand what the caller has queued to the kernel; false at the end. */
-static bool take_queue(struct pump *p)
+/*
+ * Hand what the caller has queued to the kernel; *ret_end: it is the end.
+ * A request that the kernel did not take stays in the ring, and it may take it
+ * with the next one: so there is no next one, and it has no result.
+ */
+static int take_queue(struct pump *p, bool *ret_end)
 {
 	struct ring_request req;
 	struct err err;
@@ -89,18 +93,21 @@ static bool take_queue(struct pump *p)
 		stop = p->stop;
 		if (!p->queued || stop) {
 			(void)pthread_mutex_unlock(&p->lock);
-			return !stop;
+			*ret_end = stop;
+			return 0;
 		}
 		req = p->queue[0];
 		memmove(p->queue, p->queue + 1, --p->queued * sizeof(req));
 		(void)pthread_mutex_unlock(&p->lock);
-		if (!wait_turn(p, &req))
-			return false;
+		if (!wait_turn(p, &req)) {
+			*ret_end = true;
+			return 0;
+		}
 		if (req.allocate)
 			allocate(&req);
 		r = ring_start(&p->ring, &req, &err);
 		if (r < 0)
-			post(p, req.index, r);
+			return r;
 	}
 }
 
@@ -108,6 +115,7 @@ static void *pump_main(void *arg)
 {
 	struct pump *p = arg;
 	unsigned int index;
+	bool end = false;
 	struct err err;
 	int res, r = ring_watch(&p->ring, p->wake_fd, &err);
 
@@ -119,9 +127,11 @@ static void *pump_main(void *arg)
 			post(p, index, res);
 			continue;
 		}
-		if (!take_queue(p))
+		r = take_queue(p, &end);
+		if (end)
 			return NULL;
-		r = ring_watch(&p->ring, p->wake_fd, &err);
+		if (r == 0)
+			r = ring_watch(&p->ring, p->wake_fd, &err);
 	}
 	(void)pthread_mutex_lock(&p->lock);
 	p->broken = r;
@@ -251,6 +261,16 @@ int pump_wait(struct pump *p, unsigned int *ret_index, int *ret_res,
 	}
 	(void)pthread_mutex_unlock(&p->lock);
 	return r;
+}
+
+bool pump_has_result(struct pump *p)
+{
+	bool has;
+
+	(void)pthread_mutex_lock(&p->lock);
+	has = p->nresults || p->broken;
+	(void)pthread_mutex_unlock(&p->lock);
+	return has && p->in_flight;
 }
 
 unsigned int pump_in_flight(const struct pump *p)

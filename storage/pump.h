@@ -26,6 +26,9 @@ void pump_start(struct pump *p, const struct ring_request *req);
 int pump_wait(struct pump *p, unsigned int *ret_index, int *ret_res,
 	      struct err *err);
 
+/* pump_wait would return at once. */
+bool pump_has_result(struct pump *p);
+
 /* Requests started and not waited for. */
 unsigned int pump_in_flight(const struct pump *p);
 

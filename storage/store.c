@@ -131,13 +131,16 @@ static int open_cluster(int store_fd, const char *cluster, bool create,
 	return 0;
 }
 
-static int make_as_root(int cluster_fd, const char *job,
+static int make_as_root(int cluster_fd, const char *job, bool anew,
 			const struct user_id *user, struct err *err)
 {
 	/* Left by a crash before the chown, and only then, it is empty. */
-	(void)unlinkat(cluster_fd, job, AT_REMOVEDIR);
+	if (!anew)
+		(void)unlinkat(cluster_fd, job, AT_REMOVEDIR);
 	if (mkdirat(cluster_fd, job, 0700) < 0)
-		return errno == EEXIST ? 0 : err_sys(err, "%s: create", job);
+		return errno == EEXIST && !anew
+			       ? 0
+			       : err_sys(err, "%s: create", job);
 	if (fchownat(cluster_fd, job, user->uid, user->gid,
 		     AT_SYMLINK_NOFOLLOW) < 0) {
 		err_sys(err, "%s: give to uid %u", job, user->uid);
@@ -147,13 +150,13 @@ static int make_as_root(int cluster_fd, const char *job,
 	return 0;
 }
 
-static int make_job(int cluster_fd, const char *job, const struct user_id *user,
-		    struct err *err)
+static int make_job(int cluster_fd, const char *job, bool anew,
+		    const struct user_id *user, struct err *err)
 {
 	struct stat st;
 	int r, num;
 
-	if (fstatat(cluster_fd, job, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	if (!anew && fstatat(cluster_fd, job, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    (!user || st.st_uid == user->uid || st.st_uid != 0))
 		return 0;
 	r = begin_as(user, err);
@@ -164,9 +167,9 @@ static int make_job(int cluster_fd, const char *job, const struct user_id *user,
 	end_as(user);
 	if (r == 0)
 		return 0;
-	if (!user || geteuid() != 0)
+	if (!user || geteuid() != 0 || (anew && num == EEXIST))
 		return err_num(err, num, "%s: create", job);
-	return make_as_root(cluster_fd, job, user, err);
+	return make_as_root(cluster_fd, job, anew, user, err);
 }
 
 /* A squashed root sees only whose it is. */
@@ -212,7 +215,7 @@ static int open_job(int cluster_fd, const char *job, const struct user_id *user,
 	return 0;
 }
 
-enum how { LOOK, ENTER, CREATE };
+enum how { LOOK, ENTER, CREATE, MAKE };
 
 static int open_parents(const char *store, const char *cluster, bool create,
 			const struct user_id *user, int *ret_fd,
@@ -240,9 +243,9 @@ static int open_chain(const char *store, const char *cluster, const char *job,
 			     err);
 
 	if (r == 0 && how != LOOK)
-		r = make_job(cluster_fd, job, user, err);
+		r = make_job(cluster_fd, job, how == MAKE, user, err);
 	/* Also one that is there: who made it need not have waited for it. */
-	if (r == 0 && how == CREATE && fsync(cluster_fd) < 0)
+	if (r == 0 && how >= CREATE && fsync(cluster_fd) < 0)
 		r = err_sys(err, "fsync");
 	if (r == 0)
 		r = open_job(cluster_fd, job, user, ret_fd, err);
@@ -279,6 +282,12 @@ int store_open_job(const char *store, const char *cluster, const char *job,
 {
 	return open_named(store, cluster, job, create ? CREATE : LOOK, user,
 			  ret_fd, err);
+}
+
+int store_make_job(const char *store, const char *cluster, const char *job,
+		   const struct user_id *user, int *ret_fd, struct err *err)
+{
+	return open_named(store, cluster, job, MAKE, user, ret_fd, err);
 }
 
 int store_enter_job(const char *store, const char *cluster, const char *job,

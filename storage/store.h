@@ -42,6 +42,10 @@ int store_open_job(const char *store, const char *cluster, const char *job,
 		   bool create, const struct user_id *user, int *ret_fd,
 		   struct err *err);
 
+/* As with create, of a job that has none: -EEXIST if it does. */
+int store_make_job(const char *store, const char *cluster, const char *job,
+		   const struct user_id *user, int *ret_fd, struct err *err);
+
 /*
  * As with create, but nothing is waited for: others see the directory, and a
  * crash of the file server may lose it until it is opened to be written to.

@@ -340,6 +340,15 @@ int writer_get_buffer(struct writer *w, struct writer_buffer *ret,
 	return 0;
 }
 
+/* A result may be of a write that has to go on; mostly it is a buffer. */
+bool writer_has_buffer(struct writer *w)
+{
+	for (uint32_t i = 0; i < w->buffers; i++)
+		if (w->slots[i].state == SLOT_FREE)
+			return true;
+	return w->failure.code || pump_has_result(w->pump);
+}
+
 int writer_submit(struct writer *w, uint32_t stream,
 		  const struct writer_buffer *buffer, size_t len,
 		  uint64_t *ret_offset, struct err *err)

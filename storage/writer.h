@@ -2,6 +2,7 @@
 #ifndef JOBCR_STORAGE_WRITER_H
 #define JOBCR_STORAGE_WRITER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -59,6 +60,9 @@ struct writer_buffer {
 };
 int writer_get_buffer(struct writer *w, struct writer_buffer *ret,
 		      struct err *err);
+
+/* writer_get_buffer would not wait, or fail at once. */
+bool writer_has_buffer(struct writer *w);
 
 /*
  * Write the first len bytes (a multiple of 4096) of a buffer at the end of

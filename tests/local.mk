@@ -136,11 +136,32 @@ UNIT_TESTS += %D%/unit/renew
 	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS)
 
+UNIT_TESTS += %D%/unit/take
+%C%_unit_take_SOURCES = %D%/unit/take.c src/daemon/fence_take.c \
+	src/daemon/slurm.c
+%C%_unit_take_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
+	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(MUNGE_LIBS) $(URING_LIBS)
+
+UNIT_TESTS += %D%/unit/retire
+%C%_unit_retire_SOURCES = %D%/unit/retire.c src/daemon/retire.c \
+	src/daemon/event.c src/daemon/kept.c src/daemon/slurm.c
+%C%_unit_retire_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
+	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS)
+
 UNIT_TESTS += %D%/unit/keeper
 %C%_unit_keeper_SOURCES = %D%/unit/keeper.c src/daemon/fence_keep.c
 %C%_unit_keeper_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
 	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
 	src/util/libutil.a $(PROTOBUF_C_LIBS)
+
+UNIT_TESTS += %D%/unit/forward
+%C%_unit_forward_SOURCES = %D%/unit/forward.c src/shim/forward.c
+%C%_unit_forward_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
+	src/util/libutil.a
 
 UNIT_TESTS += %D%/unit/due
 %C%_unit_due_SOURCES = %D%/unit/due.c src/daemon/due.c
@@ -198,6 +219,11 @@ UNIT_TESTS += %D%/unit/pack
 UNIT_TESTS += %D%/unit/storage
 %C%_unit_storage_SOURCES = %D%/unit/storage.c
 %C%_unit_storage_LDADD = $(SNAPSHOT_LIBS)
+
+UNIT_TESTS += %D%/unit/submit
+%C%_unit_submit_SOURCES = %D%/unit/submit.c
+%C%_unit_submit_LDFLAGS = -Wl,--wrap=io_uring_submit
+%C%_unit_submit_LDADD = $(SNAPSHOT_LIBS)
 
 UNIT_TESTS += %D%/unit/store
 %C%_unit_store_SOURCES = %D%/unit/store.c
@@ -439,6 +465,12 @@ VICTIMS += %D%/victims/file_lock.victim
 VICTIMS += %D%/victims/rewritten.victim
 %C%_victims_rewritten_victim_SOURCES = %D%/victims/rewritten.c
 %C%_victims_rewritten_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/vfork.victim
+%C%_victims_vfork_victim_SOURCES = %D%/victims/vfork.c
+%C%_victims_vfork_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/marks.victim
+%C%_victims_marks_victim_SOURCES = %D%/victims/marks.c
+%C%_victims_marks_victim_LDADD = $(VICTIM_LIBS)
 VICTIMS += %D%/victims/ghost.victim
 %C%_victims_ghost_victim_SOURCES = %D%/victims/ghost.c
 %C%_victims_ghost_victim_LDADD = $(VICTIM_LIBS)
@@ -700,6 +732,10 @@ UNIT_TESTS += %D%/unit/borrow
 %C%_unit_borrow_LDADD = %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/search
+%C%_unit_search_SOURCES = %D%/unit/search.c
+%C%_unit_search_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
+	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/written
 %C%_unit_written_SOURCES = %D%/unit/written.c
 %C%_unit_written_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
@@ -754,6 +790,10 @@ check_PROGRAMS += %D%/lib/strike %D%/programs/checked
 T_TESTS += %D%/t/faults.t
 T_TESTS += %D%/t/enospc.t
 T_TESTS += %D%/t/hangs.t
+T_TESTS += %D%/t/dying.t
+T_TESTS += %D%/t/hangs_files.t
+T_TESTS += %D%/t/unanswered.t
+EXTRA_DIST += %D%/lib/hang.py
 
 # Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.
 check_PROGRAMS += %D%/lib/survive %D%/programs/openmp %D%/programs/torture
@@ -771,6 +811,10 @@ check_PROGRAMS += %D%/programs/stream
 %C%_programs_stream_SOURCES = %D%/programs/stream.c
 %C%_programs_stream_CFLAGS = $(AM_CFLAGS) -pthread
 %C%_programs_stream_LDADD =
+check_PROGRAMS += %D%/programs/pool
+%C%_programs_pool_SOURCES = %D%/programs/pool.c
+%C%_programs_pool_CFLAGS = $(AM_CFLAGS) -pthread
+%C%_programs_pool_LDADD =
 T_TESTS += %D%/t/programs.t
 T_TESTS += %D%/t/tcp.t
 T_TESTS += %D%/t/rehome.t
@@ -784,7 +828,8 @@ EXTRA_DIST += %D%/programs/agent.sh %D%/programs/asyncio.sh \
 	%D%/programs/multiprocessing.sh %D%/programs/nio.sh \
 	%D%/programs/node_sockets.sh
 EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
-	%D%/programs/gzip.sh %D%/programs/java.sh %D%/programs/make.sh \
+	%D%/programs/gzip.sh %D%/programs/http.sh \
+	%D%/programs/java.sh %D%/programs/make.sh %D%/programs/tmux.sh \
 	%D%/programs/mpi.c %D%/programs/mpi.sh %D%/programs/nginx.sh \
 	%D%/programs/postgres.sh \
 	%D%/programs/node.sh %D%/programs/redis.sh \
@@ -919,6 +964,8 @@ check_PROGRAMS += %D%/victims/affinity
 T_TESTS += %D%/t/affinity.t
 
 T_TESTS += %D%/t/bandwidth.t
+T_TESTS += %D%/t/stripes.t
+T_TESTS += %D%/t/thp.t
 T_TESTS += %D%/t/stores.t
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t

@@ -187,6 +187,13 @@ static int check_owners(const struct work *w, struct err *err)
 	return r;
 }
 
+static int say_taken(const char *id, struct err *err)
+{
+	return err_set(err, -EEXIST,
+		       "there is a job %s already: --as gives it another id",
+		       id);
+}
+
 static int choose_job(struct work *w, struct err *err)
 {
 	struct import *to = w->to;
@@ -210,10 +217,7 @@ static int choose_job(struct work *w, struct err *err)
 	if (r == 0)
 		close(fd);
 	if (r == 0 || control_read_info(to->run_dir, id, &info, &unused) == 0)
-		return err_set(err, -EEXIST,
-			       "there is a job %s already: --as gives it "
-			       "another id",
-			       id);
+		return say_taken(id, err);
 	if (r == -ENOENT && !launch_is_local(id) && to->is_slurms(to->arg, id))
 		return err_set(err, -EEXIST,
 			       "Slurm has a job %s of its own here: --as gives "
@@ -225,9 +229,12 @@ static int choose_job(struct work *w, struct err *err)
 static int begin(struct work *w, struct err *err)
 {
 	struct import *to = w->to;
-	int r = store_open_job(to->store, to->cluster, to->job_id, true,
-			       &to->owner, &w->job_fd, err);
+	int r = store_make_job(to->store, to->cluster, to->job_id, &to->owner,
+			       &w->job_fd, err);
 
+	/* What came meanwhile is another's, also if this one fails. */
+	if (r == -EEXIST)
+		return say_taken(to->job_id, err);
 	w->made = r == 0;
 	to->generation = w->m->generation;
 	if (r == 0)

@@ -279,8 +279,10 @@ static void print_refusals(const Reply *reply)
 
 int cli_fail_reply(const Reply *reply)
 {
-	fprintf(stderr, "jobcr: %s\n",
-		reply->text ? reply->text : strerror(-reply->result));
+	fputs("jobcr: ", stderr);
+	print_clean(stderr,
+		    reply->text ? reply->text : strerror(-reply->result));
+	putc('\n', stderr);
 	if (reply->n_refusals)
 		print_refusals(reply);
 	return operation_exit_status(reply->result);
@@ -300,6 +302,8 @@ int cli_usage(const char *fmt, ...)
 
 int cli_fail(const struct err *err)
 {
-	fprintf(stderr, "jobcr: %s\n", err->text);
+	fputs("jobcr: ", stderr);
+	print_clean(stderr, err->text);
+	putc('\n', stderr);
 	return operation_exit_status(err->code);
 }

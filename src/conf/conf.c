@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "images/limits.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "wire/job_options.h"
@@ -42,7 +43,8 @@ static int check_range(cfg_t *cfg, cfg_opt_t *opt)
 		{ "MetricsInterval", 1, 3600 },
 		{ "Port", 0, 65535 },
 		{ "Keep", 1, 1000 },
-		{ "Readers", 1, 64 },
+		{ "Readers", 0, 64 },
+		{ "Stripes", 1, STRIPES_MAX },
 		{ "Timeout", 1, 604800 },
 		{ "SlurmInterval", 0, 3600 },
 		{ "MaxWriters", 0, 1024 },
@@ -380,6 +382,19 @@ static int check_bandwidth(cfg_t *cfg, cfg_opt_t *opt)
 	return -1;
 }
 
+static int check_buffers(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *v = cfg_opt_getnstr(opt, 0);
+	uint64_t bytes;
+
+	if (v && parse_size(v, &bytes) == 0 && bytes >= CONF_BUFFERS_MIN &&
+	    bytes <= CONF_BUFFERS_MAX)
+		return 0;
+	cfg_error(cfg, "%s is \"%s\": allowed are 32M to 1G", opt->name,
+		  v ? v : "");
+	return -1;
+}
+
 /* They have been checked. */
 static void take_keeps(struct conf *conf, cfg_t *cfg)
 {
@@ -392,6 +407,7 @@ static void take_keeps(struct conf *conf, cfg_t *cfg)
 	(void)parse_size(cfg_getstr(cfg, "KeepOutput"), &conf->keep_output);
 	(void)parse_size(cfg_getstr(cfg, "LocalFileSize"), &conf->local_bytes);
 	(void)parse_size(cfg_getstr(cfg, "MaxBandwidth"), &conf->max_bandwidth);
+	(void)parse_size(cfg_getstr(cfg, "BufferMemory"), &conf->buffer_memory);
 }
 
 /* They have been checked. */
@@ -413,6 +429,7 @@ static int take(struct conf *conf, cfg_t *cfg, struct err *err)
 	conf->port = (uint16_t)cfg_getint(cfg, "Port");
 	conf->keep = (unsigned int)cfg_getint(cfg, "Keep");
 	conf->readers = (unsigned int)cfg_getint(cfg, "Readers");
+	conf->stripes = (unsigned int)cfg_getint(cfg, "Stripes");
 	conf->timeout_s = (unsigned int)cfg_getint(cfg, "Timeout");
 	conf->interval_s = (unsigned int)cfg_getint(cfg, "SlurmInterval");
 	conf->lease_s = (unsigned int)cfg_getint(cfg, "LeaseTime");
@@ -488,7 +505,8 @@ static void set_checks(cfg_t *cfg)
 		"MetricsInterval", "Port",         "Keep",
 		"Readers",         "Timeout",      "SlurmInterval",
 		"MaxWriters",      "RestoreLimit", "RestoreGuard",
-		"DrainJobs",       "LeaseTime",    "RequeuedInterval"
+		"DrainJobs",       "LeaseTime",    "RequeuedInterval",
+		"Stripes",
 	};
 	static const char *const keeps[] = { "KeepCompleted", "KeepEnded",
 					     "KeepUnknown", "SweepInterval" };
@@ -508,6 +526,7 @@ static void set_checks(cfg_t *cfg)
 	cfg_set_validate_func(cfg, "KeepOutput", check_size);
 	cfg_set_validate_func(cfg, "LocalFileSize", check_size);
 	cfg_set_validate_func(cfg, "MaxBandwidth", check_bandwidth);
+	cfg_set_validate_func(cfg, "BufferMemory", check_buffers);
 	cfg_set_validate_func(cfg, "Interval", check_interval);
 	cfg_set_validate_func(cfg, "WindowInterval", check_interval);
 	cfg_set_validate_func(cfg, "MTBF", check_time);
@@ -538,7 +557,8 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_STR("LocalFileSize", "16G", CFGF_NONE),
 		CFG_INT("Port", CONF_DEFAULT_PORT, CFGF_NONE),
 		CFG_INT("Keep", 2, CFGF_NONE),
-		CFG_INT("Readers", 2, CFGF_NONE),
+		CFG_INT("Readers", 0, CFGF_NONE),
+		CFG_INT("Stripes", 1, CFGF_NONE),
 		CFG_INT("Timeout", 3600, CFGF_NONE),
 		CFG_INT("SlurmInterval", 1, CFGF_NONE),
 		CFG_STR("Interval", "0", CFGF_NONE),
@@ -546,6 +566,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_STR("MTBF", "30d", CFGF_NONE),
 		CFG_INT("MaxWriters", 0, CFGF_NONE),
 		CFG_STR("MaxBandwidth", "0", CFGF_NONE),
+		CFG_STR("BufferMemory", "64M", CFGF_NONE),
 		CFG_INT("RestoreLimit", 5, CFGF_NONE),
 		CFG_INT("RestoreGuard", 5, CFGF_NONE),
 		CFG_STR("OnRestoreFailure", "hold", CFGF_NONE),

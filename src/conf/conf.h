@@ -56,6 +56,8 @@ struct conf {
 	uint16_t port;           /* Port; 0: no TCP */
 	unsigned int keep;       /* Keep: generations */
 	unsigned int readers;    /* Readers */
+	unsigned int stripes;    /* Stripes */
+	uint64_t buffer_memory;  /* BufferMemory, bytes */
 	unsigned int timeout_s;  /* Timeout: of one operation */
 	unsigned int interval_s; /* SlurmInterval: own watch; 0: none */
 	unsigned int lease_s;    /* LeaseTime */
@@ -86,6 +88,8 @@ struct conf {
 };
 
 #define CONF_BANDWIDTH_MIN (1u << 20)
+#define CONF_BUFFERS_MIN   (32u << 20)
+#define CONF_BUFFERS_MAX   (1u << 30)
 #define CONF_DEFAULT_PORT  7370
 
 /*

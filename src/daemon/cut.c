@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "daemon/resubmit.h"
+#include "daemon/server.h"
 #include "daemon/slurm.h"
 #include "operation/aside.h"
 #include "operation/checkpoint.h"
@@ -265,6 +266,9 @@ static void settle(struct under_way *w, bool failed)
 	/* Slurm's patience has ended before it was saved. */
 	if (after == CUT_REQUEUE && failed && is_ending(w) && w->ret->requeued)
 		after = CUT_REQUEUED;
+	if (after == CUT_REQUEUED && failed)
+		/* It goes on from the one before, wherever that is. */
+		flush_await(s->conf, s->id);
 	if (after == CUT_REQUEUED && failed && (last = newest(s))) {
 		subject_note(s, "warning", last,
 			     "it starts again from generation %u", last);

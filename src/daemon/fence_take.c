@@ -267,17 +267,27 @@ static int restore(struct taker *t, uint32_t *generation, struct err *err)
 				   own_generation(t, *generation), err);
 }
 
-/* An earlier attempt of this very run got as far, and has died since. */
-static bool has_begun(const struct taker *t, pid_t init_pid)
+/*
+ * An earlier attempt of this very run got as far, and has died since.  What it
+ * began from is newer than what was asked for, if something had come in.
+ */
+static bool has_begun(const struct taker *t, pid_t init_pid,
+		      uint32_t *generation)
 {
 	struct record_lease rec;
+	struct lease lease;
 	struct err unused;
 
-	return record_read(t->conf->run_dir, t->owner->job_id, RECORD_LEASE,
-			   &rec, sizeof(rec), &unused) == 0 &&
-	       rec.epoch && rec.init_pid == init_pid &&
-	       rec.init_start == lease_process_start(init_pid) &&
-	       lease_check(t->job_fd, &t->user, rec.epoch, &unused) == 0;
+	if (record_read(t->conf->run_dir, t->owner->job_id, RECORD_LEASE, &rec,
+			sizeof(rec), &unused) < 0 ||
+	    !rec.epoch || rec.init_pid != init_pid ||
+	    rec.init_start != lease_process_start(init_pid) ||
+	    lease_check(t->job_fd, &t->user, rec.epoch, &unused) < 0)
+		return false;
+	if (lease_read(t->job_fd, &t->user, &lease, &unused) == 0 &&
+	    lease.epoch == rec.epoch && lease.base)
+		*generation = lease.base;
+	return true;
 }
 
 int fence_restore(const struct conf *conf, const struct fence_owner *owner,
@@ -286,7 +296,7 @@ int fence_restore(const struct conf *conf, const struct fence_owner *owner,
 	struct taker t;
 	int r = prepare(conf, owner, &t, err);
 
-	if (r == 0 && !has_begun(&t, init_pid)) {
+	if (r == 0 && !has_begun(&t, init_pid, generation)) {
 		r = restore(&t, generation, err);
 		if (r == 0)
 			r = note(&t, init_pid, err);

@@ -16,11 +16,13 @@
 #include "storage/store.h"
 #include "storage/tier_dir.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "wire/record.h"
 
 /* A job that has left this node may be back soon, and restored from here. */
-#define AWAY_S 600
+#define AWAY_S         600
+#define AWAIT_PAUSE_NS 100000000
 
 /* A job's directory in FastDir; its owner is the job's user. */
 struct flush {
@@ -185,8 +187,7 @@ static bool is_crowded(const struct flush *f)
 {
 	struct statvfs st;
 
-	return fstatvfs(f->fast_fd, &st) == 0 &&
-	       st.f_bavail < st.f_blocks / 2;
+	return fstatvfs(f->fast_fd, &st) == 0 && st.f_bavail < st.f_blocks / 2;
 }
 
 static bool is_here(const struct flush *f)
@@ -215,8 +216,8 @@ static void tidy_one(const struct flush *f, int job_fd, uint32_t generation)
 
 static void tidy_job(struct flush *f)
 {
-	bool away = !is_here(f) && (time(NULL) - f->changed > AWAY_S ||
-				    is_crowded(f));
+	bool away = !is_here(f) &&
+		    (time(NULL) - f->changed > AWAY_S || is_crowded(f));
 	auto_free struct store_generation *all = NULL;
 	auto_close int job_fd = -EBADF;
 	struct err unused;
@@ -258,6 +259,32 @@ static int pass_job(const struct conf *conf, const char *cluster,
 		tidy_job(&f);
 	done(&f);
 	return r;
+}
+
+static bool is_pending(const struct conf *conf, const char *job_id)
+{
+	uint32_t generation = 0;
+	struct err unused;
+	struct flush f;
+
+	if (open_job(conf, conf->cluster, job_id, &f, &unused) < 0)
+		return false;
+	(void)tier_dir_pending(f.fast_fd, &f.user, &generation, &unused);
+	done(&f);
+	return generation != 0;
+}
+
+void flush_await(const struct conf *conf, const char *job_id)
+{
+	const struct timespec pause = { .tv_nsec = AWAIT_PAUSE_NS };
+	uint64_t give_up =
+		clock_monotonic_ns() + conf->timeout_s * NSEC_PER_SEC;
+
+	while (conf->fast_dir && is_pending(conf, job_id) &&
+	       pass_job(conf, conf->cluster, job_id, false) == 0 &&
+	       clock_monotonic_ns() < give_up)
+		/* Another child may be at it. */
+		nanosleep(&pause, NULL);
 }
 
 static int pass_cluster(const struct conf *conf, const char *cluster, bool tidy)

@@ -82,15 +82,20 @@ static int find_generation(struct revival *v, struct err *err)
 			    : r;
 }
 
-static int tell(const struct revival *v, const char *verb, const char *id,
-		struct err *err)
+/* Its owner may what Slurm lets him; anybody else here may do more. */
+static int let_start(const struct revival *v, const char *id, struct err *err)
 {
 	auto_free struct slurm_output *out = malloc(sizeof(*out));
+	bool own = v->op->caller->uid == v->owner.uid;
+	char uid[16], gid[16];
 
 	if (!out)
 		return err_num(err, ENOMEM, "jobcr-slurm");
+	snprintf(uid, sizeof(uid), "%u", own ? v->owner.uid : 0);
+	snprintf(gid, sizeof(gid), "%u", own ? v->owner.gid : 0);
 	return slurm_run(v->op->conf->libexec,
-			 (const char *[]){ verb, id, NULL }, out, err);
+			 (const char *[]){ "release", id, uid, gid, NULL }, out,
+			 err);
 }
 
 /* What the job goes on from; over: its own newest generation. */
@@ -113,7 +118,7 @@ static int release(const struct revival *v, const struct slurm_job *job,
 	int r = choose(v, v->fd, v->newest, job->submit_time, err);
 
 	if (r == 0)
-		r = tell(v, "release", v->id, err);
+		r = let_start(v, v->id, err);
 	if (r == 0)
 		(void)slurm_start_job(v->op->conf->libexec, v->slurm, &unused);
 	return r;
@@ -181,7 +186,7 @@ static int submit_again(struct revival *v, struct err *err)
 	if (r == 0)
 		r = outputs_aside(v, v->new_id, err);
 	if (r == 0)
-		r = tell(v, "release", v->new_id, err);
+		r = let_start(v, v->new_id, err);
 	return r < 0 ? err_wrap(err, r,
 				"submitted again as job %s, which is held: "
 				"scancel it",

@@ -60,7 +60,7 @@ static int candidate_open(const struct conf *conf, const char *name,
 		 name);
 	if (lstat(path, &st) < 0)
 		return err_sys(err, "%s", path);
-	r = user_id_load(st.st_uid, st.st_gid, &c.user, err);
+	r = user_id_of_file(&st, &c.user, err);
 	if (r == 0)
 		r = store_open_job(conf->store_dir, conf->cluster, name, false,
 				   &c.user, &c.job_fd, err);
@@ -295,45 +295,40 @@ static bool is_due(const struct conf *conf, const struct ended_mark *mark)
 	       (now - mark->at_ns) / NSEC_PER_SEC >= keep;
 }
 
+/* A job that another one of the same user is to go on from; "": any of them. */
+struct source {
+	uid_t uid;
+	char job[JOB_ID_MAX];
+};
+
 /* One look at the whole store. */
 struct sweep {
 	const struct conf *conf;
 	bool away;  /* slurmctld does not answer, it need not be asked again */
 	bool blind; /* not all was seen: nothing is retired */
-	char (*sources)[JOB_ID_MAX]; /* jobs that others are to go on from */
+	struct source *sources;
 	size_t count, room;
 };
 
-static bool is_source(const struct sweep *s, const char *name)
+static bool is_source(const struct sweep *s, const struct candidate *c)
 {
 	size_t i;
 
-	for (i = 0; i < s->count; i++)
-		if (strcmp(s->sources[i], name) == 0)
+	for (i = 0; i < s->count; i++) {
+		const struct source *one = &s->sources[i];
+
+		if (one->uid == c->user.uid &&
+		    (!*one->job || strcmp(one->job, c->name) == 0))
 			return true;
+	}
 	return false;
 }
 
-/* A job that was submitted again goes on from a snapshot of another one. */
-static void look_for_source(struct sweep *s, const char *name)
+static void add_source(struct sweep *s, uid_t uid, const char *job)
 {
-	struct next_start next;
-	struct candidate c;
-	struct err err;
-	int r = candidate_open(s->conf, name, &c, &err);
-
-	if (r < 0) {
-		s->blind |= r != -ENOENT && r != -EPERM && r != -EACCES;
-		return;
-	}
-	r = next_read(c.job_fd, &c.user, &next, &err);
-	candidate_done(&c);
-	s->blind |= r < 0 && r != -ENOENT && r != -EBADMSG;
-	if (r < 0 || strcmp(next.source, name) == 0)
-		return;
 	if (s->count == s->room) {
 		size_t room = s->room ? 2 * s->room : 64;
-		void *more = reallocarray(s->sources, room, JOB_ID_MAX);
+		void *more = reallocarray(s->sources, room, sizeof(*s->sources));
 
 		if (!more) {
 			s->blind = true;
@@ -342,7 +337,34 @@ static void look_for_source(struct sweep *s, const char *name)
 		s->sources = more;
 		s->room = room;
 	}
-	snprintf(s->sources[s->count++], JOB_ID_MAX, "%s", next.source);
+	s->sources[s->count].uid = uid;
+	snprintf(s->sources[s->count++].job, JOB_ID_MAX, "%s", job);
+}
+
+/*
+ * A job that was submitted again goes on from a snapshot of another one.  The
+ * file that says so is its user's, and is believed about that user's jobs only.
+ */
+static void look_for_source(struct sweep *s, const char *name)
+{
+	struct next_start next;
+	struct candidate c;
+	struct err err;
+	uid_t uid;
+	int r = candidate_open(s->conf, name, &c, &err);
+
+	if (r < 0) {
+		s->blind |= r != -ENOENT && r != -EPERM && r != -EACCES &&
+			    r != -ENOTDIR;
+		return;
+	}
+	uid = c.user.uid;
+	r = next_read(c.job_fd, &c.user, &next, &err);
+	candidate_done(&c);
+	if (r == 0 && strcmp(next.source, name) != 0)
+		add_source(s, uid, next.source);
+	else if (r < 0 && r != -ENOENT && r != -EBADMSG)
+		add_source(s, uid, "");
 }
 
 /* 1: over, 0: it runs, or waits for its turn; UNKNOWN: Slurm forgot it. */
@@ -407,9 +429,12 @@ static void sweep_job(struct sweep *s, const char *name)
 	struct err err;
 	int r;
 
-	if (s->blind || is_source(s, name) ||
-	    candidate_open(s->conf, name, &c, &err) < 0)
+	if (s->blind || candidate_open(s->conf, name, &c, &err) < 0)
 		return;
+	if (is_source(s, &c)) {
+		candidate_done(&c);
+		return;
+	}
 	r = ended_read(c.job_fd, &c.user, &mark, &err);
 	if (r == 0 && is_due(s->conf, &mark) && !has_kept(&c)) {
 		r = sweep_due(s, &c, &mark, &err);

@@ -197,7 +197,8 @@ static int read_remote(struct peer *peer, struct caller *who, Request **ret,
 	return r;
 }
 
-int serve_remote(const struct conf *conf, int fd)
+int serve_remote(const struct conf *conf, int fd,
+		 bool (*admit)(void *arg, uid_t uid), void *arg)
 {
 	struct peer peer = { .conf = conf, .fd = fd, .remote = true };
 	struct caller who = { 0 };
@@ -210,8 +211,16 @@ int serve_remote(const struct conf *conf, int fd)
 	Request *req = NULL;
 	int r = frame_timeout(fd, REQUEST_MS, &err);
 
+	/* Also for one that sends a byte now and then. */
+	alarm(REQUEST_MS / 1000 + 1);
 	if (r == 0)
 		r = read_remote(&peer, &who, &req, &err);
+	if (r == 0 && !admit(arg, who.uid))
+		r = err_set(&err, -EBUSY,
+			    "node %s: too many requests of uid %u at a time: "
+			    "wait for the end of some",
+			    conf->node, who.uid);
+	alarm(0);
 	if (r < 0) {
 		log_warning(NULL, "request from another node: %s", err.text);
 		op.req = req;

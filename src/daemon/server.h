@@ -24,9 +24,13 @@ int server_run(const struct conf *conf, struct err *err);
 int listen_local(const struct conf *conf, int *ret_fd, struct err *err);
 int listen_remote(const struct conf *conf, int *ret_fd, struct err *err);
 
-/* In a child: one request of this node, or of another one (munge). */
+/*
+ * In a child: one request of this node, or of another one (munge).  admit is
+ * told who asks; false: no more of his at this time.
+ */
 int serve_local(const struct conf *conf, int fd);
-int serve_remote(const struct conf *conf, int fd);
+int serve_remote(const struct conf *conf, int fd,
+		 bool (*admit)(void *arg, uid_t uid), void *arg);
 
 /*
  * In a child: is there a snapshot of a Slurm job to go on from?  Answers and
@@ -54,6 +58,12 @@ int turn_limit(const struct conf *conf, const char *job_id);
  * look which copies are of no use any more.  1: something could not be done.
  */
 int flush_pass(const struct conf *conf, bool tidy);
+
+/*
+ * Until what FastDir has of a job of Slurm's is in the store, where other nodes
+ * find it; not for longer than Timeout, nor when that fails.
+ */
+void flush_await(const struct conf *conf, const char *job_id);
 
 /*
  * In a child: ask slurmctld about each job of Slurm's on this node, and hint

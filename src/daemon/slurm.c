@@ -15,6 +15,7 @@
 
 /* Its exit statuses. */
 #define EXIT_NO_JOB 66
+#define EXIT_DENIED 69
 #define EXIT_NOT_TO 77
 
 static const struct {
@@ -93,6 +94,7 @@ static int judge(int status, struct slurm_output *out, struct err *err)
 			       WTERMSIG(status));
 	return err_set(err,
 		       WEXITSTATUS(status) == EXIT_NO_JOB   ? -ENOENT
+		       : WEXITSTATUS(status) == EXIT_DENIED ? -EACCES
 		       : WEXITSTATUS(status) == EXIT_NOT_TO ? -ECANCELED
 							    : -EIO,
 		       "%s", out->text);

@@ -52,7 +52,8 @@ struct slurm_output {
 
 /*
  * One call: words are its arguments, two or more, NULL-terminated.  What it
- * complained of is the error; -ENOENT: no such job or node.
+ * complained of is the error; -ENOENT: no such job or node; -EACCES: Slurm
+ * does not let that user.
  */
 int slurm_run(const char *libexec, const char *const *words,
 	      struct slurm_output *ret, struct err *err);

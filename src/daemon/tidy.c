@@ -38,7 +38,7 @@ static void tidy_job(const struct conf *conf, const char *cluster,
 		       job);
 	if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode))
 		return;
-	r = user_id_load(st.st_uid, st.st_gid, &user, &err);
+	r = user_id_of_file(&st, &user, &err);
 	if (r == 0)
 		r = store_open_job(conf->store_dir, cluster, job, false, &user,
 				   &job_fd, &err);

@@ -26,9 +26,7 @@
 
 #define FREEZE_DEADLINE (10 * NSEC_PER_SEC)
 #define BUFFER_BYTES    (4u << 20)
-#define BUFFERS         10u
 #define NAME_BYTES      320
-#define OWN_STREAMS     2u /* of a part, before those that are borrowed */
 
 /*
  * Much of what is refused passes: libraries look around at their start and
@@ -59,9 +57,12 @@ struct checkpoint {
 	struct outside *outside;
 	struct doors doors; /* where somebody waited at earlier stops */
 	struct outputs *outputs;
-	char meta_name[NAME_BYTES], pages_name[NAME_BYTES];
-	uint32_t meta_stream, page_streams[1];
-	unsigned int created; /* streams, in this order */
+	struct patience patience;
+	/* The part's own streams, before those that are borrowed: the meta
+	 * stream, and its stripes of pages. */
+	char names[1 + STRIPES_MAX][NAME_BYTES];
+	uint32_t streams[1 + STRIPES_MAX];
+	unsigned int nstreams, created;
 	bool durable;         /* published: never to be taken back */
 	bool sheltered;
 	bool uprobes; /* and let through */
@@ -73,6 +74,11 @@ struct checkpoint {
 static void enter(const struct checkpoint *c, enum engine_phase phase)
 {
 	c->args->phase(c->args->arg, phase);
+}
+
+static bool is_refused(const struct checkpoint *c, int r)
+{
+	return r == -ENOTSUP && c->no->total > 0;
 }
 
 static int check(struct checkpoint *c, struct dump *d, struct err *err)
@@ -97,6 +103,8 @@ static int check(struct checkpoint *c, struct dump *d, struct err *err)
 		r = err_set(err, -ENOTSUP,
 			    "refused: %zu things cannot be saved",
 			    c->no->total);
+	if (is_refused(c, r))
+		patience_look(&c->patience, &c->collection, c->no);
 	return r;
 }
 
@@ -117,11 +125,6 @@ static int look_once(struct checkpoint *c, struct err *err)
 	return r;
 }
 
-static bool is_refused(const struct checkpoint *c, int r)
-{
-	return r == -ENOTSUP && c->no->total > 0;
-}
-
 static long step_ns(unsigned int looked)
 {
 	return FIRST_STEP << (looked < LONGEST_STEP ? looked : LONGEST_STEP);
@@ -138,6 +141,11 @@ static void let_it_pass(unsigned int looked)
 	nanosleep(&step, NULL);
 }
 
+static bool may_pass(const struct checkpoint *c, unsigned int looked)
+{
+	return looked + 1 < LOOKS && !c->patience.over;
+}
+
 /* Until nothing is in the way, or for as long as such things may take. */
 static int look(struct checkpoint *c, struct err *err)
 {
@@ -147,17 +155,25 @@ static int look(struct checkpoint *c, struct err *err)
 	enter(c, PHASE_PREFLIGHT);
 	for (looked = 0;; looked++) {
 		r = look_once(c, err);
-		if (!is_refused(c, r) || looked + 1 == LOOKS)
+		if (!is_refused(c, r) || !may_pass(c, looked))
 			return r;
 		let_it_pass(looked);
 	}
+}
+
+static unsigned int buffers_for(const struct checkpoint_args *args)
+{
+	uint64_t bytes = args->buffer_bytes ? args->buffer_bytes
+					    : ENGINE_BUFFERS;
+
+	return (unsigned int)(bytes / BUFFER_BYTES);
 }
 
 static int open_streams(struct checkpoint *c, struct err *err)
 {
 	struct writer_limits limits = {
 		.buffer_bytes = BUFFER_BYTES,
-		.buffers = BUFFERS,
+		.buffers = buffers_for(c->args),
 		.no_direct = c->args->no_direct,
 		.bandwidth = c->args->bandwidth,
 	};
@@ -169,16 +185,26 @@ static int open_streams(struct checkpoint *c, struct err *err)
 	r = as_user(c->args->owner, err);
 	if (r < 0)
 		return r;
-	r = writer_open(c->writer, c->meta_name, &c->meta_stream, err);
-	if (r == 0) {
-		c->created++;
-		r = writer_open(c->writer, c->pages_name, &c->page_streams[0],
-				err);
+	for (unsigned int i = 0; i < c->nstreams && r == 0; i++) {
+		r = writer_open(c->writer, c->names[i], &c->streams[i], err);
+		if (r == 0)
+			c->created++;
 	}
-	if (r == 0)
-		c->created++;
 	as_root();
 	return r;
+}
+
+static void name_streams(struct checkpoint *c)
+{
+	unsigned int stripes = c->args->stripes ? c->args->stripes : 1;
+
+	if (stripes > STRIPES_MAX)
+		stripes = STRIPES_MAX;
+	(void)snprintf(c->names[0], NAME_BYTES, "%s.meta", c->args->node);
+	for (unsigned int i = 0; i < stripes; i++)
+		(void)snprintf(c->names[1 + i], NAME_BYTES, "%s.pages.%u",
+			       c->args->node, i);
+	c->nstreams = 1 + stripes;
 }
 
 /* All that takes time and needs nothing of the job comes before the stop. */
@@ -186,19 +212,19 @@ static int prepare(struct checkpoint *c, struct err *err)
 {
 	struct pages_config config = {
 		.meta = &c->meta.sink,
-		.streams = c->page_streams,
-		.nstreams = 1,
+		.streams = c->streams + 1,
 		.readers = c->args->readers,
+		.buffers = buffers_for(c->args),
 		.compression = c->args->compression,
 	};
 	int r;
 
-	(void)snprintf(c->meta_name, NAME_BYTES, "%s.meta", c->args->node);
-	(void)snprintf(c->pages_name, NAME_BYTES, "%s.pages.0", c->args->node);
+	name_streams(c);
+	config.nstreams = c->nstreams - 1;
 	r = open_streams(c, err);
 	if (r < 0)
 		return r;
-	r = meta_stream_init(&c->meta, c->writer, c->meta_stream, err);
+	r = meta_stream_init(&c->meta, c->writer, c->streams[0], err);
 	if (r < 0)
 		return r;
 	config.writer = c->writer;
@@ -360,22 +386,19 @@ static size_t list_streams(const struct checkpoint *c, const uint8_t *digest,
 {
 	const struct borrow_total *b = &c->borrowed;
 
-	files[0] = (struct meta_file){
-		.name = c->meta_name,
-		.length = writer_length(c->writer, c->meta_stream),
-		.digest = digest,
-	};
-	files[1] = (struct meta_file){
-		.name = c->pages_name,
-		.length = writer_length(c->writer, c->page_streams[0]),
-	};
+	for (unsigned int i = 0; i < c->nstreams; i++)
+		files[i] = (struct meta_file){
+			.name = c->names[i],
+			.length = writer_length(c->writer, c->streams[i]),
+			.digest = i == 0 ? digest : NULL,
+		};
 	for (size_t i = 0; i < b->nstreams; i++)
-		files[OWN_STREAMS + i] = (struct meta_file){
+		files[c->nstreams + i] = (struct meta_file){
 			.name = b->streams[i].name,
 			.length = b->streams[i].length,
 			.borrowed_from = b->streams[i].from,
 		};
-	return OWN_STREAMS + b->nstreams;
+	return c->nstreams + b->nstreams;
 }
 
 static uint64_t frozen_so_far(const struct checkpoint *c)
@@ -391,13 +414,13 @@ static int make_durable(void *arg, struct err *err)
 	struct pages_total total = pages_total(c->pages);
 	auto_free uint8_t *manifest = NULL;
 	uint8_t digest[DIGEST_BYTES];
-	struct meta_file files[OWN_STREAMS + BORROWED_MAX];
+	struct meta_file files[1 + STRIPES_MAX + BORROWED_MAX];
 	struct checkpoint_result facts;
 	size_t len;
 	int r;
 
 	if (c->borrow) {
-		r = borrow_put(c->borrow, OWN_STREAMS, &c->meta.sink,
+		r = borrow_put(c->borrow, c->nstreams, &c->meta.sink,
 			       &c->borrowed, err);
 		if (r < 0)
 			return r;
@@ -453,7 +476,7 @@ static int let_go_on(struct checkpoint *c, struct err *err)
 /* The snapshot is durable: its maker decides what becomes of the tree. */
 static int end(struct checkpoint *c, struct err *err)
 {
-	int r;
+	struct err unused;
 
 	enter(c, PHASE_END);
 	if (!c->args->published)
@@ -466,10 +489,11 @@ static int end(struct checkpoint *c, struct err *err)
 		return let_go_on(c, err);
 	c->result.killed = true;
 	collection_done(&c->collection);
-	r = tree_kill(&c->tree, err);
+	/* What is killed and hangs in the kernel runs no more, and is saved. */
+	(void)tree_kill(&c->tree, &unused);
 	farewell_end(&c->farewell, true);
 	c->result.frozen_ns = clock_monotonic_ns() - c->tree.started_ns;
-	return r;
+	return 0;
 }
 
 static int give_back(struct checkpoint *c, int r)
@@ -502,6 +526,7 @@ static int stop(struct checkpoint *c, struct err *err)
 	unsigned int looked;
 	int r;
 
+	patience_done(&c->patience);
 	for (looked = 0;; looked++) {
 		r = freeze(c, looked, err);
 		if (r < 0)
@@ -510,7 +535,7 @@ static int stop(struct checkpoint *c, struct err *err)
 		if (r == 0)
 			return 0;
 		r = give_back(c, note_doors(c, r, err));
-		if (!is_refused(c, r) || looked + 1 == LOOKS)
+		if (!is_refused(c, r) || !may_pass(c, looked))
 			return r;
 		tree_free(&c->tree);
 		let_it_pass(looked);
@@ -552,10 +577,8 @@ static void discard(struct checkpoint *c)
 	}
 	if (as_user(args->owner, &ignored) < 0)
 		return;
-	if (c->created > 0)
-		(void)unlinkat(args->dir_fd, c->meta_name, 0);
-	if (c->created > 1)
-		(void)unlinkat(args->dir_fd, c->pages_name, 0);
+	while (c->created)
+		(void)unlinkat(args->dir_fd, c->names[--c->created], 0);
 	as_root();
 }
 
@@ -599,6 +622,7 @@ int checkpoint_look(const struct checkpoint_args *args, struct refusals *no,
 	r = look(c, err);
 	sync_done(&c->syncs);
 	outside_free(c->outside);
+	patience_done(&c->patience);
 	cleanup_close(&c->pts_fd);
 	free(c);
 	return r;
@@ -620,6 +644,7 @@ int checkpoint_run(const struct checkpoint_args *args,
 	if (r == 0)
 		r = run_frozen(c, err);
 	c->result.total_ns = clock_monotonic_ns() - start;
+	c->result.durable = c->durable;
 	*ret = c->result;
 	leave_pin(c);
 	if (c->armed && !c->durable)
@@ -631,6 +656,7 @@ int checkpoint_run(const struct checkpoint_args *args,
 	farewell_end(&c->farewell, false);
 	outside_free(c->outside);
 	doors_done(&c->doors);
+	patience_done(&c->patience);
 	outputs_free(c->outputs);
 	meta_stream_done(&c->meta);
 	writer_free(c->writer);

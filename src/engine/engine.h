@@ -54,6 +54,11 @@ enum engine_watch {
 	ENGINE_WATCH_NONE,
 };
 
+/* Pages on their way: threads, and memory, where nothing else is said. */
+#define ENGINE_READERS_MAX  64u
+#define ENGINE_READERS_AUTO 8u
+#define ENGINE_BUFFERS      (64ull << 20)
+
 struct checkpoint_args {
 	const char *job_id;
 	const char *node;
@@ -85,7 +90,9 @@ struct checkpoint_args {
 	bool allow_uprobes;          /* see dump_options */
 	bool no_direct;
 	struct bucket *bandwidth; /* of storage/bucket.h; NULL: no limit */
-	unsigned int readers;    /* threads that read pages; 0: 2 */
+	unsigned int readers;    /* threads that read pages; 0: see readers.h */
+	unsigned int stripes;    /* files for them, up to STRIPES_MAX; 0: 1 */
+	uint64_t buffer_bytes;   /* on their way; 0: ENGINE_BUFFERS */
 	enum pack_policy compression;
 	enum engine_pause pause; /* when published is not NULL */
 	/*
@@ -131,6 +138,7 @@ struct checkpoint_result {
 	uint64_t borrowed_bytes; /* saved by having been written before */
 	uint64_t pages_ns;   /* spent on them */
 	uint32_t tasks, threads;
+	bool durable; /* the snapshot is one, also if a later step failed */
 	bool killed;
 	bool gone; /* ended by others: pinned and killed, or outlived */
 	char not_pinned[160];    /* why; "": pinned, or not asked for */
@@ -173,6 +181,8 @@ struct restart_args {
 	size_t naddresses;
 	bool nothing_since; /* the tree has not run after the cut */
 	bool no_direct;
+	unsigned int readers;  /* as in checkpoint_args */
+	uint64_t buffer_bytes; /* of all of them */
 	/*
 	 * The namespace's time offsets, before the first spawn; then a child
 	 * of the supervisor with the given inner pid that runs the puppet

@@ -3,7 +3,7 @@
  * Contents of memory and of files that are carried along.  Each thread reads
  * its own share of the streams through its own ring, checks the hash of each
  * extent and copies it into place; page faults in the target are what takes
- * the time, so two threads do better than one.  Memory taken is what the
+ * the time, so several threads do better than one.  Memory taken is what the
  * readers hold.  No ptrace here: only the tracer's thread may.
  */
 #include <errno.h>
@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "engine/building.h"
+#include "engine/readers.h"
 #include "engine/scatter.h"
 #include "images/limits.h"
 #include "images/mm.pb-c.h"
@@ -24,19 +25,24 @@
 #include "storage/reader.h"
 #include "util/cleanup.h"
 
-#define WORKERS     2
 #define BUFFER      (4ull << 20)
-#define BUFFERS_MAX 8
+#define BUFFERS_MIN 2
 
-struct target {
-	const Extent *extent;
-	int32_t ns_pid; /* 0: data of object */
-	uint32_t object;
+/* Who gets contents: a process, or (ns_pid 0) the data of an object. */
+struct owner {
+	int32_t ns_pid;
 	pid_t pid;
-	uint64_t start, end; /* what of the extent is wanted */
+	uint32_t object;
 	int data_fd;
 	uint64_t data_size;
 	uint64_t huge; /* data is on hugetlbfs: the size of its pages */
+};
+
+struct target {
+	const Extent *extent;
+	uint64_t start; /* what of the extent is wanted */
+	uint32_t len;
+	uint32_t owner; /* of work.owners */
 };
 
 /* What an extent has of a process. */
@@ -55,6 +61,8 @@ struct contents {
 
 /* What one run is to read: each extent once, however many want of it. */
 struct work {
+	struct owner *owners;
+	size_t nowners, owners_room;
 	struct target *targets; /* those of an extent side by side */
 	size_t count, room;
 	struct read_piece *pieces; /* tag: the first target */
@@ -64,9 +72,9 @@ struct work {
 
 struct worker {
 	const struct building *b;
-	const struct target *targets;
-	size_t ntargets;
-	struct read_piece *pieces;
+	const struct work *work;
+	unsigned int buffers; /* at most */
+	struct read_piece *pieces; /* its share */
 	size_t count;
 	struct scatter *memory;
 	pthread_t thread;
@@ -85,28 +93,27 @@ static int order_targets(const void *a, const void *b)
 	/* In a borrowed stream two may be at one place. */
 	if (x->extent != y->extent)
 		return x->extent < y->extent ? -1 : 1;
-	if (x->pid != y->pid)
-		return x->pid < y->pid ? -1 : 1;
+	if (x->owner != y->owner)
+		return x->owner < y->owner ? -1 : 1;
 	return (x->start > y->start) - (x->start < y->start);
 }
 
 /* What a data file has behind its end belongs to nobody. */
-static int put_data(const struct target *t, const uint8_t *data, size_t len,
-		    struct err *err)
+static int put_data(const struct owner *o, uint64_t at, const uint8_t *data,
+		    size_t len, struct err *err)
 {
-	uint64_t at = t->extent->address;
 	ssize_t n;
 
-	if (at >= t->data_size)
+	if (at >= o->data_size)
 		return 0;
-	if (len > t->data_size - at)
-		len = (size_t)(t->data_size - at);
+	if (len > o->data_size - at)
+		len = (size_t)(o->data_size - at);
 	while (len > 0) {
-		n = pwrite(t->data_fd, data, len, (off_t)at);
+		n = pwrite(o->data_fd, data, len, (off_t)at);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return err_sys(err, "object %u: write", t->object);
+			return err_sys(err, "object %u: write", o->object);
 		data += n;
 		at += (uint64_t)n;
 		len -= (size_t)n;
@@ -118,58 +125,60 @@ static int put_data(const struct target *t, const uint8_t *data, size_t len,
  * Files of hugetlbfs cannot be written, only mapped.  Pages are asked for
  * first: a lack of them is an error here, and no signal.
  */
-static int put_huge(const struct target *t, const uint8_t *data, size_t len,
-		    struct err *err)
+static int put_huge(const struct owner *o, uint64_t at, const uint8_t *data,
+		    size_t len, struct err *err)
 {
-	uint64_t at = t->extent->address, start = at & ~(t->huge - 1);
-	uint64_t end = (at + len + t->huge - 1) & ~(t->huge - 1);
+	uint64_t start = at & ~(o->huge - 1);
+	uint64_t end = (at + len + o->huge - 1) & ~(o->huge - 1);
 	uint8_t *map;
 
-	if (end > t->data_size)
+	if (end > o->data_size)
 		return err_set(err, -EBADMSG, "object %u: pages behind its end",
-			       t->object);
-	while (fallocate(t->data_fd, 0, (off_t)start, (off_t)(end - start)) < 0)
+			       o->object);
+	while (fallocate(o->data_fd, 0, (off_t)start, (off_t)(end - start)) < 0)
 		if (errno != EINTR)
 			return err_sys(err, "object %u: huge pages of %s",
-				       t->object, hugetlb_name(t->huge));
+				       o->object, hugetlb_name(o->huge));
 	map = mmap(NULL, end - start, PROT_READ | PROT_WRITE, MAP_SHARED,
-		   t->data_fd, (off_t)start);
+		   o->data_fd, (off_t)start);
 	if (map == MAP_FAILED)
-		return err_sys(err, "object %u: mmap", t->object);
+		return err_sys(err, "object %u: mmap", o->object);
 	memcpy(map + (at - start), data, len);
 	(void)munmap(map, end - start);
 	return 0;
 }
 
 static int put_one(const struct worker *w, const struct target *t,
-		   const uint8_t *data, size_t len, struct err *err)
+		   const uint8_t *data, struct err *err)
 {
-	if (t->ns_pid)
-		return scatter_put(w->memory, t->pid, t->ns_pid, t->start,
-				   data + (t->start - t->extent->address),
-				   (size_t)(t->end - t->start), err);
-	return t->huge ? put_huge(t, data, len, err)
-		       : put_data(t, data, len, err);
+	const struct owner *o = &w->work->owners[t->owner];
+
+	data += t->start - t->extent->address;
+	if (o->ns_pid)
+		return scatter_put(w->memory, o->pid, o->ns_pid, t->start,
+				   data, t->len, err);
+	return o->huge ? put_huge(o, t->start, data, t->len, err)
+		       : put_data(o, t->start, data, t->len, err);
 }
 
 static int put_extent(void *arg, const struct read_piece *piece,
 		      const uint8_t *data, struct err *err)
 {
 	const struct worker *w = arg;
-	const struct target *t = &w->targets[piece->tag];
+	const struct target *t = &w->work->targets[piece->tag];
+	const struct target *end = w->work->targets + w->work->count;
+	const Extent *x = t->extent;
 	const PartEntry *part = w->b->part;
 	int r = 0;
 
-	if (extent_hash(data, piece->len) != t->extent->hash)
+	if (extent_hash(data, piece->len) != x->hash)
 		return err_set(err, -EBADMSG,
 			       "%s: damaged: bytes %" PRIu64 " to %" PRIu64
 			       " have not the hash they were saved with",
-			       part->streams[t->extent->stream]->name,
+			       part->streams[x->stream]->name,
 			       piece->offset, piece->offset + piece->len);
-	for (size_t i = piece->tag;
-	     i < w->ntargets && r == 0 && w->targets[i].extent == t->extent;
-	     i++)
-		r = put_one(w, &w->targets[i], data, piece->len, err);
+	for (; t < end && r == 0 && t->extent == x; t++)
+		r = put_one(w, t, data, err);
 	return r;
 }
 
@@ -181,7 +190,7 @@ static unsigned int buffers_for(const struct worker *w)
 	for (size_t i = 0; i < w->count; i++)
 		bytes += w->pieces[i].len;
 	bytes = bytes / BUFFER + 1;
-	return bytes < BUFFERS_MAX ? (unsigned int)bytes : BUFFERS_MAX;
+	return bytes < w->buffers ? (unsigned int)bytes : w->buffers;
 }
 
 static int fill_share(struct worker *w, struct err *err)
@@ -228,21 +237,41 @@ static size_t take_share(const struct work *work, size_t first, uint64_t bytes)
 	return n;
 }
 
-/* Halves of the streams, so that each reads forward. */
+/* A small job has one thread; each has its buffers. */
+static size_t count_workers(const struct restart_args *args, uint64_t work,
+			    unsigned int *ret_buffers)
+{
+	uint64_t memory = args->buffer_bytes ? args->buffer_bytes
+					     : ENGINE_BUFFERS;
+	uint64_t n = readers_count(args->readers);
+
+	if (n > work / BUFFER)
+		n = work / BUFFER;
+	if (n > memory / BUFFER / BUFFERS_MIN)
+		n = memory / BUFFER / BUFFERS_MIN;
+	n = n ? n : 1;
+	*ret_buffers = (unsigned int)(memory / BUFFER / n);
+	return n;
+}
+
+/* Equal shares of the streams, so that each reads forward. */
 static int run_workers(const struct building *b, const struct work *work,
 		       struct err *err)
 {
-	struct worker w[WORKERS] = { 0 };
-	size_t workers = work->bytes > BUFFER ? WORKERS : 1;
+	unsigned int buffers;
+	size_t workers = count_workers(b->args, work->bytes, &buffers);
 	uint64_t share = work->bytes / workers + 1;
+	auto_free struct worker *w = calloc(workers, sizeof(*w));
 	size_t first = 0, started;
 	int r = 0;
 
+	if (!w)
+		return err_num(err, ENOMEM, "threads that read");
 	for (started = 0; started < workers && first < work->npieces;
 	     started++) {
 		w[started].b = b;
-		w[started].targets = work->targets;
-		w[started].ntargets = work->count;
+		w[started].work = work;
+		w[started].buffers = buffers;
 		w[started].pieces = work->pieces + first;
 		w[started].count = take_share(work, first, share);
 		first += w[started].count;
@@ -263,7 +292,25 @@ static int run_workers(const struct building *b, const struct work *work,
 	return r;
 }
 
-static int add_target(struct work *w, const struct target *t, struct err *err)
+/* Targets that follow are this one's. */
+static int add_owner(struct work *w, const struct owner *o, struct err *err)
+{
+	if (w->nowners == w->owners_room) {
+		size_t room = w->owners_room ? 2 * w->owners_room : 16;
+		struct owner *owners =
+			reallocarray(w->owners, room, sizeof(*owners));
+
+		if (!owners)
+			return err_num(err, ENOMEM, "%zu owners", room);
+		w->owners = owners;
+		w->owners_room = room;
+	}
+	w->owners[w->nowners++] = *o;
+	return 0;
+}
+
+static int add_target(struct work *w, const Extent *x, uint64_t start,
+		      uint64_t end, struct err *err)
 {
 	if (w->count == w->room) {
 		size_t room = w->room ? 2 * w->room : 256;
@@ -275,7 +322,12 @@ static int add_target(struct work *w, const struct target *t, struct err *err)
 		w->targets = targets;
 		w->room = room;
 	}
-	w->targets[w->count++] = *t;
+	w->targets[w->count++] = (struct target){
+		.extent = x,
+		.start = start,
+		.len = (uint32_t)(end - start),
+		.owner = (uint32_t)w->nowners - 1,
+	};
 	return 0;
 }
 
@@ -305,6 +357,13 @@ static int join_targets(struct work *w, struct err *err)
 	return 0;
 }
 
+static void work_done(struct work *w)
+{
+	free(w->owners);
+	free(w->targets);
+	free(w->pieces);
+}
+
 static int run_work(struct building *b, struct work *w, struct err *err)
 {
 	int r = 0;
@@ -314,8 +373,6 @@ static int run_work(struct building *b, struct work *w, struct err *err)
 	if (r == 0 && w->count)
 		r = run_workers(b, w, err);
 	b->contents->bytes += w->bytes;
-	free(w->targets);
-	free(w->pieces);
 	return r;
 }
 
@@ -399,28 +456,37 @@ static size_t first_place(const struct contents *c, int32_t pid,
 	return low;
 }
 
+/* All puts of a process follow each other. */
+static int add_process(const struct building *b, struct work *w, size_t to,
+		       struct err *err)
+{
+	const struct restore_task *task = &b->puppets[to].task;
+	const struct owner o = {
+		.ns_pid = task->ns_pid,
+		.pid = task->pid,
+		.data_fd = -1,
+	};
+
+	return w->nowners && w->owners[w->nowners - 1].ns_pid == o.ns_pid
+		       ? 0
+		       : add_owner(w, &o, err);
+}
+
 static int add_put(const struct building *b, struct work *w,
 		   const struct put *put, struct err *err)
 {
 	const struct contents *c = b->contents;
-	const struct restore_task *task = &b->puppets[put->to].task;
-	int r = 0;
+	int r = add_process(b, w, put->to, err);
 
 	for (size_t i = first_place(c, put->from, put->start);
 	     i < c->nplaces && c->places[i].pid == put->from && r == 0; i++) {
 		const struct page_place *p = &c->places[i];
-		struct target t = {
-			.extent = p->extent,
-			.ns_pid = task->ns_pid,
-			.pid = task->pid,
-			.data_fd = -1,
-			.start = p->start > put->start ? p->start : put->start,
-			.end = p->end < put->end ? p->end : put->end,
-		};
 
 		if (p->start >= put->end)
 			break;
-		r = add_target(w, &t, err);
+		r = add_target(w, p->extent,
+			       p->start > put->start ? p->start : put->start,
+			       p->end < put->end ? p->end : put->end, err);
 	}
 	return r;
 }
@@ -435,8 +501,8 @@ int build_puts(struct building *b, const struct put *puts, size_t count,
 	for (size_t i = 0; i < count && r == 0; i++)
 		r = add_put(b, &w, &puts[i], err);
 	if (r == 0)
-		return run_work(b, &w, err);
-	free(w.targets);
+		r = run_work(b, &w, err);
+	work_done(&w);
 	return r;
 }
 
@@ -444,24 +510,27 @@ int build_puts(struct building *b, const struct put *puts, size_t count,
 static int add_object(const struct building *b, struct work *w,
 		      const PagesRecord *rec, struct err *err)
 {
-	struct target t = { .object = rec->object };
+	struct owner o = { .object = rec->object };
 	off_t size;
-	int r = 0;
+	int r;
 
-	t.data_fd = descriptors_data(b->fds, rec->object);
-	if (t.data_fd == -ENOENT)
+	o.data_fd = descriptors_data(b->fds, rec->object);
+	if (o.data_fd == -ENOENT)
 		return err_set(err, -EBADMSG, "pages of object %u",
 			       rec->object);
-	if (t.data_fd >= 0) {
-		size = lseek(t.data_fd, 0, SEEK_END);
+	if (o.data_fd >= 0) {
+		size = lseek(o.data_fd, 0, SEEK_END);
 		if (size < 0)
 			return err_sys(err, "object %u: size", rec->object);
-		t.data_size = (uint64_t)size;
-		t.huge = hugetlb_of_file(t.data_fd);
+		o.data_size = (uint64_t)size;
+		o.huge = hugetlb_of_file(o.data_fd);
 	}
+	r = add_owner(w, &o, err);
 	for (size_t k = 0; k < rec->n_extents && r == 0; k++) {
-		t.extent = rec->extents[k];
-		r = add_target(w, &t, err);
+		const Extent *x = rec->extents[k];
+
+		r = add_target(w, x, x->address,
+			       x->address + x->pages * IMAGE_PAGE, err);
 	}
 	return r;
 }
@@ -537,11 +606,9 @@ int build_contents(struct building *b, struct err *err)
 	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++)
 		if (!b->puppets[i].task.zombie)
 			r = add_task(b, &w, i, err);
-	if (r < 0) {
-		free(w.targets);
-		return r;
-	}
-	r = run_work(b, &w, err);
+	if (r == 0)
+		r = run_work(b, &w, err);
+	work_done(&w);
 	if (r == 0)
 		descriptors_close_data(b->fds);
 	return r;

@@ -108,7 +108,8 @@ int tree_thaw(struct frozen_tree *tree, struct err *err);
 
 /*
  * Kill all while they are stopped: no instruction of the job runs any more.
- * Returns when every thread has been waited for.  Never touches init.
+ * Returns when every thread has been waited for; -ETIMEDOUT: some hang in the
+ * kernel on their way out.  Never touches init.
  */
 int tree_kill(struct frozen_tree *tree, struct err *err);
 

@@ -7,7 +7,6 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/members.c %D%/members.h
 %C%_libengine_a_SOURCES += %D%/stopped.c %D%/stopped.h
 %C%_libengine_a_SOURCES += %D%/collect.c %D%/collect.h %D%/collection.c
-%C%_libengine_a_SOURCES += %D%/collect_files.c %D%/collect_maps.c
 %C%_libengine_a_SOURCES += %D%/collect_queues.c
 %C%_libengine_a_SOURCES += %D%/collect_files.c %D%/collect_maps.c \
 	%D%/collect_ptys.c
@@ -26,6 +25,8 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/block_list.c %D%/block_list.h
 %C%_libengine_a_SOURCES += %D%/pace.c %D%/pace.h
 %C%_libengine_a_SOURCES += %D%/passages.c %D%/passages.h
+%C%_libengine_a_SOURCES += %D%/patience.c
+%C%_libengine_a_SOURCES += %D%/readers.c %D%/readers.h
 %C%_libengine_a_SOURCES += %D%/slice.c %D%/slice.h
 %C%_libengine_a_SOURCES += %D%/pin.c %D%/pin.h %D%/hold.c %D%/hold.h
 %C%_libengine_a_SOURCES += %D%/ends.c %D%/ends.h

@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include "engine/block_list.h"
+#include "engine/engine.h"
+#include "engine/readers.h"
 #include "engine/slice.h"
 #include "images/limits.h"
 #include "images/mm.pb-c.h"
@@ -24,8 +26,8 @@
 #include "util/clock.h"
 
 #define PAGE           ((uint64_t)IMAGE_PAGE)
-#define IN_HAND        6 /* slices; the writer has more buffers than that */
-#define READERS_MAX    16
+#define AHEAD          4 /* slices, so that no reader waits for another */
+#define NOT_OURS       2 /* buffers: one to write, one of the meta stream */
 #define RECORD_EXTENTS 1024
 
 struct pages {
@@ -36,11 +38,12 @@ struct pages {
 
 	/* Slices in hand: a ring; [taken, made) are with the readers. */
 	struct slice *slices;
+	size_t in_hand;
 	size_t made, started, taken;
 	pthread_mutex_t lock;
 	pthread_cond_t work, finished;
-	pthread_t threads[READERS_MAX];
-	unsigned int nthreads;
+	pthread_t threads[ENGINE_READERS_MAX];
+	unsigned int nthreads, readers;
 	bool stop;
 
 	/* The record being filled. */
@@ -59,7 +62,11 @@ int pages_new(const struct pages_config *config, struct pages **ret,
 	if (!p)
 		return err_set(err, -ENOMEM, "pages");
 	p->config = *config;
-	p->slices = calloc(IN_HAND, sizeof(*p->slices));
+	p->readers = readers_count(config->readers);
+	p->in_hand = p->readers + AHEAD;
+	if (p->in_hand > config->buffers - NOT_OURS)
+		p->in_hand = config->buffers - NOT_OURS;
+	p->slices = calloc(p->in_hand, sizeof(*p->slices));
 	p->blocks = calloc(config->nstreams, sizeof(*p->blocks));
 	if (!p->slices || !p->blocks) {
 		free(p->slices);
@@ -227,7 +234,7 @@ static void *reader_main(void *arg)
 			(void)pthread_cond_wait(&p->work, &p->lock);
 		if (p->stop)
 			break;
-		sl = &p->slices[p->started++ % IN_HAND];
+		sl = &p->slices[p->started++ % p->in_hand];
 		(void)pthread_mutex_unlock(&p->lock);
 		slice_fill(sl, &packer);
 		(void)pthread_mutex_lock(&p->lock);
@@ -252,15 +259,12 @@ static void stop_readers(struct pages *p)
 /* Signals are for the thread that called. */
 static int start_readers(struct pages *p, struct err *err)
 {
-	unsigned int want = p->config.readers ? p->config.readers : 2;
 	sigset_t all, old;
 	int r = 0;
 
-	if (want > READERS_MAX)
-		want = READERS_MAX;
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
-	while (r == 0 && p->nthreads < want) {
+	while (r == 0 && p->nthreads < p->readers) {
 		r = pthread_create(&p->threads[p->nthreads], NULL, reader_main,
 				   p);
 		if (r == 0)
@@ -276,7 +280,7 @@ static int start_readers(struct pages *p, struct err *err)
 /* Hand out one more slice; *ret_more false: everything is handed out. */
 static int hand_out(struct pages *p, bool *ret_more, struct err *err)
 {
-	struct slice *sl = &p->slices[p->made % IN_HAND];
+	struct slice *sl = &p->slices[p->made % p->in_hand];
 	const struct source *more;
 	uint64_t began;
 	int r;
@@ -312,7 +316,7 @@ static int hand_out(struct pages *p, bool *ret_more, struct err *err)
 
 static int take_back(struct pages *p, struct err *err)
 {
-	struct slice *sl = &p->slices[p->taken % IN_HAND];
+	struct slice *sl = &p->slices[p->taken % p->in_hand];
 	int r;
 
 	(void)pthread_mutex_lock(&p->lock);
@@ -322,6 +326,29 @@ static int take_back(struct pages *p, struct err *err)
 	r = write_slice(p, sl, err);
 	p->taken++;
 	return r;
+}
+
+static bool is_oldest_done(struct pages *p)
+{
+	bool done;
+
+	(void)pthread_mutex_lock(&p->lock);
+	done = p->slices[p->taken % p->in_hand].done;
+	(void)pthread_mutex_unlock(&p->lock);
+	return done;
+}
+
+/*
+ * What is read goes to storage at once, so that it always has as much to do as
+ * there is; a buffer is waited for only when there is nothing to give it.
+ */
+static bool may_hand_out(struct pages *p)
+{
+	size_t in_hand = p->made - p->taken;
+
+	return in_hand == 0 ||
+	       (in_hand < p->in_hand && !is_oldest_done(p) &&
+		writer_has_buffer(p->config.writer));
 }
 
 int pages_run(struct pages *p, struct err *err)
@@ -335,7 +362,7 @@ int pages_run(struct pages *p, struct err *err)
 	if (r < 0)
 		return r;
 	while (r == 0 && (more || p->taken != p->made)) {
-		if (more && p->made - p->taken < IN_HAND)
+		if (more && may_hand_out(p))
 			r = hand_out(p, &more, err);
 		else
 			r = take_back(p, err);

@@ -25,7 +25,8 @@ struct pages_config {
 	const struct img_sink *meta; /* borrowed: PagesRecords go there */
 	const uint32_t *streams;     /* of the writer; borrowed */
 	unsigned int nstreams;       /* they are streams 1.. of the part */
-	unsigned int readers;
+	unsigned int readers;        /* see readers.h */
+	unsigned int buffers;        /* the writer's */
 	enum pack_policy compression;
 };
 

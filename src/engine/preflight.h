@@ -20,4 +20,25 @@ int preflight_tree(const struct collection *c, pid_t init_pid,
 		   const struct job_terminal *terminal, struct refusals *no,
 		   struct err *err);
 
+/*
+ * What is in the way may pass by itself, and is looked at again and again.  It
+ * will not when the same thing was there at every look for a while, unless it
+ * is a moment of something that goes on.
+ */
+struct patience {
+	struct patience_seen {
+		uint64_t thing, since_ns;
+	} *list; /* owned: patience_done */
+	size_t count;
+	bool over; /* something stays */
+};
+
+/*
+ * After each look, while its collection is there.  Without memory nothing is
+ * known of it.
+ */
+void patience_look(struct patience *p, const struct collection *c,
+		   const struct refusals *no);
+void patience_done(struct patience *p);
+
 #endif

@@ -14,9 +14,11 @@
 #include "kernel/written.h"
 #include "util/cleanup.h"
 
-#define PAGE      ((uint64_t)IMAGE_PAGE)
-#define RUNS      256
+#define PAGE ((uint64_t)IMAGE_PAGE)
+#define RUNS 256
+#ifndef SPANS_MAX            /* a test has less */
 #define SPANS_MAX (1u << 22) /* that are kept: 64 MiB */
+#endif
 
 /* Pages that are kept in mind; a page's address has room for a flag. */
 #define UNWRITTEN 1ull
@@ -39,6 +41,7 @@ struct search {
 	size_t run, nruns;
 	size_t left;       /* of the source's */
 	uint64_t run_ends; /* the part of the run that is ours to save */
+	bool marked;       /* it has marks of an earlier watch */
 
 	/* What was found while all stood still, in order. */
 	struct stretch *spans;
@@ -284,9 +287,33 @@ static int watched_runs(struct search *p, const struct source *s,
 	if (r < 0)
 		return err_num(err, r, "process %d: written pages of %llx",
 			       s->range.ns_pid, (unsigned long long)p->next);
-	for (size_t i = 0; i < p->nruns && !s->range.since; i++)
+	for (size_t i = 0; i < p->nruns && !s->range.since; i++) {
+		p->marked |= !p->runs[i].written;
 		p->runs[i].written = 1;
+	}
 	return 0;
+}
+
+/*
+ * There were marks before it was watched: of an earlier watch, which the
+ * kernel has dropped when a move (mremap) made two mappings one.  Pages with
+ * such a mark are written to without its being taken away, so all have to go
+ * before new ones are made.
+ */
+static int watch_anew(struct search *p, struct source *s, struct err *err)
+{
+	struct page_range *range = &s->range;
+	uint64_t next = range->start;
+	int r = written_leave(range->watch_fd, range->start, range->end);
+
+	if (r == 0)
+		r = written_watch(range->watch_fd, range->start, range->end);
+	while (r == 0 && next < range->end)
+		r = written_scan(p->pagemap_fd, next, range->end, true, p->runs,
+				 RUNS, &p->nruns, &next);
+	return r < 0 ? err_num(err, r, "process %d: marks of %llx",
+			       range->ns_pid, (unsigned long long)next)
+		     : 0;
 }
 
 static void leave_process(struct search *p)
@@ -302,8 +329,8 @@ static int keep_span(struct search *p, const struct source *s,
 	if (!run->written && p->borrow)
 		borrow_count(p->borrow, s->range.ns_pid, run->start, run->end);
 	if (p->nspans == SPANS_MAX)
-		return err_set(err, -EOPNOTSUPP,
-			       "memory in more than %u pieces", SPANS_MAX);
+		return err_set(err, -E2BIG, "memory in more than %u pieces",
+			       SPANS_MAX);
 	if (p->nspans == p->spans_room) {
 		size_t room = p->spans_room ? p->spans_room * 2 : 1024;
 		struct stretch *list = realloc(p->spans, room * sizeof(*list));
@@ -326,6 +353,7 @@ static int keep_spans(struct search *p, struct source *s, struct err *err)
 	if (r == 0 && s->range.watch_fd >= 0)
 		watch(p, s);
 	p->next = s->range.start;
+	p->marked = false;
 	s->first_span = p->nspans;
 	while (r == 0 && p->next < s->range.end) {
 		r = (s->range.watch_fd < 0 ? memory_runs : watched_runs)(p, s,
@@ -333,7 +361,12 @@ static int keep_spans(struct search *p, struct source *s, struct err *err)
 		for (size_t i = 0; r == 0 && i < p->nruns; i++)
 			r = keep_span(p, s, &p->runs[i], err);
 	}
-	s->scanned = true;
+	if (r == 0 && p->marked && p->arm)
+		r = watch_anew(p, s, err);
+	/* Some of it is as good as nothing: then it is looked for again. */
+	if (r < 0)
+		p->nspans = s->first_span;
+	s->scanned = r == 0;
 	s->spans_end = p->nspans;
 	p->nruns = 0;
 	return r;
@@ -598,6 +631,14 @@ static int leave_huge(struct search *p, struct err *err)
 	return r;
 }
 
+/* In more pieces than are kept: it is saved whole, piece by piece. */
+static void leave_source(struct source *s)
+{
+	(void)written_leave(s->range.watch_fd, s->range.start, s->range.end);
+	s->range.watch_fd = -1;
+	s->range.since = false;
+}
+
 /* Where pages may be borrowed it has to be known how many. */
 static int find_watched(struct search *p, struct err *err)
 {
@@ -610,6 +651,10 @@ static int find_watched(struct search *p, struct err *err)
 			leave_process(p);
 		if (s->range.pid && !s->scanned && s->range.watch_fd >= 0)
 			r = keep_spans(p, s, err);
+		if (r == -E2BIG) {
+			leave_source(s);
+			r = 0;
+		}
 	}
 	leave_process(p);
 	if (p->borrow)

@@ -15,7 +15,7 @@
 #include "engine/stopped.h"
 #include "util/clock.h"
 
-/* A thread that is being killed ends within this, or hangs in the kernel. */
+/* Threads that are being killed end within this, or hang in the kernel. */
 #define DEATH_NS (10 * NSEC_PER_SEC)
 /* For one that did not stop in time: perhaps it does now. */
 #define LATE_NS (NSEC_PER_SEC / 2)
@@ -26,9 +26,8 @@
  * Collect the end of a thread.  Until its tracer has done that for every
  * thread, nobody is told that the process has died.
  */
-static int await_death(struct tracee *t, struct err *err)
+static int await_death(struct tracee *t, uint64_t deadline, struct err *err)
 {
-	uint64_t deadline = clock_monotonic_ns() + DEATH_NS;
 	int status;
 
 	while (t->death < 0) {
@@ -76,7 +75,8 @@ static int await_late(struct frozen_thread *th, struct err *err)
 	return r < 0 ? r : stopped_mend(th, err);
 }
 
-static int thaw_thread(struct frozen_thread *th, struct err *err)
+static int thaw_thread(struct frozen_thread *th, uint64_t deadline,
+		       struct err *err)
 {
 	struct tracee *t = &th->tracee;
 	int r = 0;
@@ -98,11 +98,12 @@ static int thaw_thread(struct frozen_thread *th, struct err *err)
 			t->tid = 0;
 	}
 	/* Killed meanwhile, by whoever may: no failure of ours. */
-	return r == -ESRCH ? await_death(t, err) : r;
+	return r == -ESRCH ? await_death(t, deadline, err) : r;
 }
 
 int tree_thaw(struct frozen_tree *tree, struct err *err)
 {
+	const uint64_t deadline = clock_monotonic_ns() + DEATH_NS;
 	struct err one = { 0 };
 	int first = 0;
 
@@ -115,7 +116,7 @@ int tree_thaw(struct frozen_tree *tree, struct err *err)
 
 		/* The leader last: it may be waited for after the others. */
 		for (size_t k = task->nthreads; k-- > 0;) {
-			int r = thaw_thread(&task->threads[k], &one);
+			int r = thaw_thread(&task->threads[k], deadline, &one);
 
 			if (r < 0 && first == 0) {
 				*err = one;
@@ -158,6 +159,7 @@ static void empty_robust_list(pid_t pid, pid_t tid)
 
 int tree_kill(struct frozen_tree *tree, struct err *err)
 {
+	uint64_t deadline;
 	int first = 0;
 
 	for (size_t i = 0; i < tree->ntasks; i++) {
@@ -179,13 +181,18 @@ int tree_kill(struct frozen_tree *tree, struct err *err)
 			(void)syscall(SYS_pidfd_send_signal, task->pidfd,
 				      SIGKILL, NULL, 0);
 	}
+	deadline = clock_monotonic_ns() + DEATH_NS;
 	for (size_t i = 0; i < tree->ntasks; i++) {
 		struct frozen_task *task = &tree->tasks[i];
 
 		for (size_t k = task->nthreads; k-- > 0;) {
+			struct tracee *t = &task->threads[k].tracee;
 			struct err one;
-			int r = await_death(&task->threads[k].tracee, &one);
+			int r = await_death(t, deadline, &one);
 
+			/* It is nobody's to thaw. */
+			if (r < 0)
+				t->tid = 0;
 			if (r < 0 && first == 0) {
 				*err = one;
 				first = r;

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernel/kcmp.h"
 #include "kernel/written.h"
 #include "util/cleanup.h"
 
@@ -44,6 +45,30 @@ static bool claim(int fd, struct vma *v)
 	return true;
 }
 
+/* Has it memory that is watched by somebody? */
+static bool is_watched(const struct collected_task *t)
+{
+	for (size_t k = 0; k < t->vmas.count; k++)
+		if (t->vmas.v[k].flags & VMA_UFFD_WRITES)
+			return true;
+	return false;
+}
+
+/* A child of vfork has its parent's memory, until it executes a program. */
+static int parents_watch(const struct watches *w,
+			 const struct collected_task *t)
+{
+	struct err unused;
+	int same;
+
+	for (size_t i = 0; i < w->count && is_watched(t); i++)
+		if (kcmp_tasks(w->v[i].pid, t->frozen->pid, KCMP_KIND_VM, &same,
+			       &unused) == 0 &&
+		    same == 0)
+			return w->fds[i];
+	return -1;
+}
+
 void watching_claim(struct watches *w, struct collection *c)
 {
 	for (size_t i = 0; w->count && i < c->ntasks; i++) {
@@ -52,7 +77,11 @@ void watching_claim(struct watches *w, struct collection *c)
 				      t->frozen->stat.start_time);
 		size_t claimed = 0;
 
-		if (fd < 0 || t->frozen->zombie)
+		if (t->frozen->zombie)
+			continue;
+		if (fd < 0)
+			fd = parents_watch(w, t);
+		if (fd < 0)
 			continue;
 		for (size_t k = 0; k < t->vmas.count; k++)
 			claimed += claim(fd, &t->vmas.v[k]);

@@ -2,6 +2,8 @@ noinst_LIBRARIES += %D%/libkernel.a
 %C%_libkernel_a_SOURCES = \
 	%D%/features.c \
 	%D%/features.h \
+	%D%/held_up.c \
+	%D%/held_up.h \
 	%D%/hugetlb.c \
 	%D%/hugetlb.h \
 	%D%/inode_path.c \

@@ -58,6 +58,12 @@ void refusals_add(struct refusals *r, pid_t pid, const char *comm, int fd,
 	printable(no->what);
 }
 
+void refusals_passes(struct refusals *r)
+{
+	if (r->count && r->count == r->total)
+		r->list[r->count - 1].passes = true;
+}
+
 void refusals_done(struct refusals *r)
 {
 	free(r->list);

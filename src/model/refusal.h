@@ -2,6 +2,7 @@
 #ifndef JOBCR_MODEL_REFUSAL_H
 #define JOBCR_MODEL_REFUSAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -10,8 +11,9 @@
  * anything is touched and printed together: pid, object, what, remedy.
  */
 struct refusal {
-	pid_t pid; /* inner; 0: what is the job's as a whole */
-	int fd;    /* -1: not about a descriptor */
+	pid_t pid;   /* inner; 0: what is the job's as a whole */
+	int fd;      /* -1: not about a descriptor */
+	bool passes; /* it is a moment of something that goes on */
 	char comm[32];
 	char what[256];   /* "perf event", "shared memory shared with pid 7" */
 	char remedy[256]; /* what the user can do */
@@ -28,6 +30,8 @@ struct refusals {
 void refusals_add(struct refusals *r, pid_t pid, const char *comm, int fd,
 		  const char *remedy, const char *fmt, ...)
 	__attribute__((format(printf, 6, 7)));
+/* What was added last is there for a moment by its nature. */
+void refusals_passes(struct refusals *r);
 void refusals_done(struct refusals *r);
 
 #endif

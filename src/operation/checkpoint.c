@@ -25,9 +25,12 @@
 static void fill_common(const struct conf *conf, WorkerRequest *w)
 {
 	w->node = conf->node;
-	w->has_keep = w->has_readers = w->has_no_direct = 1;
+	w->has_keep = w->has_readers = w->has_stripes = w->has_no_direct = 1;
 	w->keep = conf->keep;
 	w->readers = conf->readers;
+	w->stripes = conf->stripes;
+	w->has_buffer_bytes = 1;
+	w->buffer_bytes = conf->buffer_memory;
 	w->no_direct = !conf->direct_io;
 	w->has_compression = 1;
 	w->compression = (uint32_t)conf->compression;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "operation/launch.h"
+#include "operation/looking.h"
 #include "operation/parts.h"
 #include "storage/ended.h"
 #include "storage/history.h"
@@ -49,7 +50,7 @@ int operation_open_job(const struct operation *op, bool retired,
 		return err_sys(err, "job %s", id);
 	r = operation_authorise(op->conf, op->caller, st.st_uid, id, err);
 	if (r == 0)
-		r = user_id_load(st.st_uid, st.st_gid, ret_owner, err);
+		r = user_id_of_file(&st, ret_owner, err);
 	if (r == 0)
 		*ret_fd = take_fd(&fd);
 	return r;
@@ -84,26 +85,48 @@ static int send_some(const struct operation *op,
 	return op->reply(op->arg, &reply);
 }
 
-int operation_history(const struct operation *op, struct err *err)
+struct events {
+	const struct operation *op;
+	struct history_event *list;
+	size_t count;
+};
+
+static int read_events(void *arg, struct err *err)
 {
-	auto_free struct history_event *events = NULL;
+	struct events *e = arg;
 	auto_close int fd = -EBADF;
 	struct user_id owner = { 0 };
-	size_t count = 0, at = 0, n;
-	int r = operation_open_job(op, true, &owner, &fd, err);
+	int r = operation_open_job(e->op, true, &owner, &fd, err);
 
 	if (r == 0)
-		r = history_read(fd, &owner, &events, &count, err);
+		r = history_read(fd, &owner, &e->list, &e->count, err);
 	user_id_done(&owner);
 	/* A job of an older jobcr has snapshots and no history. */
-	if (r == -ENOENT && fd >= 0)
-		r = 0;
-	if (r < 0)
-		return r;
+	return r == -ENOENT && fd >= 0 ? 0 : r;
+}
+
+static int send_events(void *arg, struct err *err)
+{
+	struct events *e = arg;
+	size_t at = 0, n;
+	int r;
+
+	(void)err;
 	do {
-		n = count - at < CHUNK ? count - at : CHUNK;
-		r = send_some(op, events + at, n, at + n < count);
+		n = e->count - at < CHUNK ? e->count - at : CHUNK;
+		r = send_some(e->op, e->list + at, n, at + n < e->count);
 		at += n;
-	} while (r >= 0 && at < count);
+	} while (r >= 0 && at < e->count);
 	return r;
+}
+
+int operation_history(const struct operation *op, struct err *err)
+{
+	struct events events = { .op = op };
+	const struct looking l = { .look = read_events,
+				   .tell = send_events,
+				   .arg = &events,
+				   .store = op->conf->store_dir };
+
+	return looking(&l, err);
 }

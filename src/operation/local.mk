@@ -16,6 +16,8 @@ noinst_LIBRARIES += %D%/liboperation.a
 	%D%/ids.c \
 	%D%/jobs.c \
 	%D%/keep.c \
+	%D%/looking.c \
+	%D%/looking.h \
 	%D%/launch.c \
 	%D%/launch.h \
 	%D%/lease.c \

@@ -59,11 +59,11 @@ static int find_owner(const struct operation *op, struct plan *plan,
 	}
 	r = operation_authorise(op->conf, who, st.st_uid,
 				plan->dir ? plan->dir : plan->id, err);
-	return r < 0 ? r
-		     : user_id_load(st.st_uid,
-				    st.st_uid == who->uid ? who->gid
-							  : st.st_gid,
-				    &plan->owner, err);
+	if (r < 0)
+		return r;
+	return st.st_uid == who->uid
+		       ? user_id_load(who->uid, who->gid, &plan->owner, err)
+		       : user_id_of_file(&st, &plan->owner, err);
 }
 
 static int check_words(const Request *req, struct err *err)

@@ -204,8 +204,11 @@ static void look_apart(const struct conf *conf,
 	_exit(0);
 }
 
-/* Writes of one found are whole: it is far smaller than PIPE_BUF. */
-static void take_found(struct job_facts *facts, size_t count, int fd)
+/*
+ * Writes of one found are whole: it is far smaller than PIPE_BUF.  false: who
+ * looks had not come to the end in time.
+ */
+static bool take_found(struct job_facts *facts, size_t count, int fd)
 {
 	uint64_t until = clock_monotonic_ns() + STORE_PATIENCE, now;
 	struct pollfd p = { fd, POLLIN, 0 };
@@ -218,11 +221,26 @@ static void take_found(struct job_facts *facts, size_t count, int fd)
 			continue;
 		if (read(fd, &found, sizeof(found)) != sizeof(found) ||
 		    found.at >= count)
-			return;
+			return true;
 		f = &facts[found.at].facts;
 		f->has_newest = f->has_newest_at_ns = 1;
 		f->newest = found.generation;
 		f->newest_at_ns = found.at_ns;
+	}
+	return false;
+}
+
+static void tell_hanging(const struct conf *conf, struct job_facts *facts,
+			 size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!needs_look(&facts[i]))
+			continue;
+		snprintf(facts[i].warning, sizeof(facts[i].warning),
+			 "%.160s does not answer: its snapshots are not known; "
+			 "see to its file system",
+			 conf->store_dir);
+		facts[i].facts.warning = facts[i].warning;
 	}
 }
 
@@ -241,8 +259,8 @@ void status_look(const struct conf *conf, const struct control_info *infos,
 	if (pid == 0)
 		look_apart(conf, infos, facts, count, ends[1]);
 	close(ends[1]);
-	if (pid > 0)
-		take_found(facts, count, ends[0]);
+	if (pid > 0 && !take_found(facts, count, ends[0]))
+		tell_hanging(conf, facts, count);
 	close(ends[0]);
 	/* One that hangs in the store ends when it comes back. */
 	if (pid > 0) {

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kernel/held_up.h"
 #include "operation/way.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -162,6 +163,21 @@ static bool await_end(pid_t pid, int *ret_status)
 	return got != 0;
 }
 
+/* A file of the store's, or one of the job's own. */
+static int tell_held(const WorkerRequest *req, pid_t pid, int r,
+		     struct err *err)
+{
+	char path[512];
+
+	if (!held_up_at(pid, path, sizeof(path)))
+		(void)snprintf(path, sizeof(path), "%s",
+			       req->dir ? req->dir : req->store);
+	return err_set(err, r,
+		       "the operation ran out of time (Timeout in jobcr.conf): "
+		       "storage hangs, and holds worker %d; see to %s",
+		       pid, path);
+}
+
 static bool gives_way(const WorkerRequest *req)
 {
 	return req->op == WORKER_REQUEST__OPERATION__CHECKPOINT &&
@@ -197,10 +213,6 @@ int worker_run(const struct conf *conf, const WorkerRequest *req,
 	if (gives_way(req))
 		way_note(conf, req->job_id, 0);
 	if (held)
-		return err_set(err, r,
-			       "the operation ran out of time (Timeout in "
-			       "jobcr.conf): storage hangs, and holds worker "
-			       "%d; see to %s",
-			       pid, req->dir ? req->dir : req->store);
+		return tell_held(req, pid, r, err);
 	return r < 0 ? explain(status, r, err) : 0;
 }

@@ -163,6 +163,7 @@ static void refuse_moment(const struct fd_view *fd, const struct tcp_peer *peer,
 		net_refuse(fd, no, "close it",
 			   "TCP socket (%s) whose other end (%s) is gone", here,
 			   there);
+	refusals_passes(no);
 }
 
 /* The kernel does not tell them. */
@@ -285,6 +286,23 @@ static void check_ulp(const struct fd_view *fd, struct refusals *no)
 			"TCP socket with %.16s in the kernel", name);
 }
 
+static void refuse_waiting(const struct fd_view *fd, unsigned int count,
+			   struct refusals *no)
+{
+	net_refuse(fd, no, "let the program accept them",
+		   "TCP socket with %u connections that nobody has accepted "
+		   "yet",
+		   count);
+	refusals_passes(no);
+}
+
+static void refuse_connecting(const struct fd_view *fd, struct refusals *no)
+{
+	net_refuse(fd, no, "wait until it is connected",
+		   "TCP socket that is being connected");
+	refusals_passes(no);
+}
+
 static int check_state(const struct dump_ctx *ctx, const struct fd_view *fd,
 		       struct refusals *no, struct err *err)
 {
@@ -299,16 +317,12 @@ static int check_state(const struct dump_ctx *ctx, const struct fd_view *fd,
 	case TCP_LISTEN:
 		/* Of one that listens this tells of who waits. */
 		if (fd->task->leader && info.tcpi_unacked)
-			net_refuse(fd, no, "let the program accept them",
-				   "TCP socket with %u connections that nobody "
-				   "has accepted yet",
-				   info.tcpi_unacked);
+			refuse_waiting(fd, info.tcpi_unacked, no);
 		return check_listening(fd, no, err);
 	case TCP_SYN_SENT:
 	case TCP_SYN_RECV:
 		if (fd->task->leader)
-			net_refuse(fd, no, "wait until it is connected",
-				   "TCP socket that is being connected");
+			refuse_connecting(fd, no);
 		return 0;
 	default:
 		return check_connected(ctx, fd, no, err);

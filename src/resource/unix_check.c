@@ -105,6 +105,9 @@ static void check_pending(const struct fd_view *fd,
 			    "let the job accept the connection",
 			    "with data in a connection that is not accepted "
 			    "yet");
+	else
+		return;
+	refusals_passes(no);
 }
 
 static int check_relation(const struct dump_ctx *ctx, const struct fd_view *fd,

@@ -4,6 +4,7 @@
  * or until jobcrd has found out why Slurm sends SIGTERM, they are kept here:
  * a job that is preempted must see nothing of it.
  */
+#include <errno.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -19,6 +20,10 @@
 #define DECIDE_WAIT (10 * NSEC_PER_SEC)
 /* Slurm sends SIGCONT together with SIGTERM, in either order. */
 #define CONT_WAIT (1 * NSEC_PER_SEC)
+/* jobcrd's queue is short, and all jobs of a node may be preempted at once. */
+#define ASK_AGAIN (20 * MSEC)
+/* It may be restarted just now. */
+#define RESTART_WAIT (2 * NSEC_PER_SEC)
 
 #define BIT(sig) (1ull << ((sig)-1))
 #define STOPS    (BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU) | BIT(SIGSTOP))
@@ -55,11 +60,23 @@ void forward_held(struct supervisor *s)
 	s->held = 0;
 }
 
+static int ask_why(struct supervisor *s, uint64_t now)
+{
+	struct err unused;
+	int r = notify_send(s->opt->run_dir, s->opt->job_id, NOTIFY_SIGNAL,
+			    SIGTERM, &unused);
+
+	s->ask_at = r < 0 ? now + ASK_AGAIN : 0;
+	if (r == 0)
+		s->hold_until = now + DECIDE_WAIT;
+	return r;
+}
+
 /* Slurm's word that the job is to end: ask jobcrd whether it means it. */
 static void decide(struct supervisor *s, int sig)
 {
 	uint64_t now = clock_monotonic_ns();
-	struct err unused;
+	int r;
 
 	if (sig == SIGCONT && s->hold_until < now)
 		s->hold_until = now + CONT_WAIT;
@@ -69,11 +86,11 @@ static void decide(struct supervisor *s, int sig)
 		s->over = true;
 	if (s->holders || s->over)
 		return;
-	if (notify_send(s->opt->run_dir, s->opt->job_id, NOTIFY_SIGNAL, sig,
-			&unused) == 0)
-		s->hold_until = now + DECIDE_WAIT;
-	else
-		s->hold_until = 0;
+	/* One whose queue is full will say why, one that is not there may. */
+	r = ask_why(s, now);
+	if (r < 0)
+		s->hold_until =
+			now + (r == -EAGAIN ? DECIDE_WAIT : RESTART_WAIT);
 }
 
 static void from_slurm(struct supervisor *s, int sig)
@@ -133,10 +150,16 @@ uint64_t forward_due(struct supervisor *s, uint64_t now)
 		}
 		sooner(&next, s->pending[sig]);
 	}
-	if (s->hold_until && s->hold_until <= now) {
-		s->hold_until = 0;
+	/* Whoever holds it back has come without being asked. */
+	if (s->ask_at && (s->holders || !s->hold_until))
+		s->ask_at = 0;
+	if (s->ask_at && s->ask_at <= now)
+		(void)ask_why(s, now);
+	if (s->hold_until <= now) {
+		s->hold_until = s->ask_at = 0;
 		forward_held(s);
 	}
+	sooner(&next, s->ask_at);
 	sooner(&next, s->hold_until);
 	return next;
 }

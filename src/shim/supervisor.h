@@ -52,6 +52,7 @@ struct supervisor {
 	unsigned int holders; /* connections that hold signals back */
 	uint64_t held;        /* signals to be forwarded later: bit n - 1 */
 	uint64_t hold_until;  /* monotonic ns: until jobcrd knows why */
+	uint64_t ask_at;      /* it could not be asked: again then; 0: it was */
 	uint64_t left_until;  /* who announced the end is gone: it is to come */
 	uint64_t idle_since;  /* restore: nobody has come since; 0: not idle */
 	uint64_t next_notify;

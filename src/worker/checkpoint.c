@@ -336,6 +336,8 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 		.allow_uprobes = req->has_allow_uprobes && req->allow_uprobes,
 		.no_direct = req->has_no_direct && req->no_direct,
 		.readers = req->has_readers ? req->readers : 0,
+		.stripes = req->has_stripes ? req->stripes : 0,
+		.buffer_bytes = req->has_buffer_bytes ? req->buffer_bytes : 0,
 		.compression = req->has_compression
 				       ? (enum pack_policy)req->compression
 				       : PACK_AUTO,
@@ -371,6 +373,7 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 	r = only_look(w) ? checkpoint_look(&args, &no, err)
 			 : checkpoint_run(&args, &res, &no, err);
 	bucket_free(args.bandwidth);
+	w->durable = res.durable;
 	if (r == 0)
 		fill_outcome(w, &res, reply->outcome);
 	other = no.count ? fill_refusals(&no, reply, err) : 0;
@@ -401,10 +404,10 @@ static void clear_up(struct work *w, int r)
 	work_leave_fast(w, r);
 	if (w->job_fd < 0)
 		return;
-	if (r < 0)
+	if (r < 0 && !w->durable)
 		(void)store_discard(w->job_fd, w->generation, &w->owner,
 				    &unused);
-	else if (w->req->has_keep && w->fast_fd < 0)
+	else if (r == 0 && w->req->has_keep && w->fast_fd < 0)
 		/* Old ones that stay cost room, and nothing else. */
 		(void)store_retire(w->job_fd, w->req->keep, &w->owner, &unused);
 }

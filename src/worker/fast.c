@@ -125,7 +125,7 @@ bool work_fast_failed(const struct work *w, int r)
 	static const int full[] = { -ENOSPC, -EDQUOT, -EIO,
 				    -EROFS,  -EFBIG,  -ENOENT };
 
-	for (size_t i = 0; w->fast_fd >= 0 && i < ARRAY_SIZE(full); i++)
+	for (size_t i = 0; w->fast_fd >= 0 && !w->durable && i < ARRAY_SIZE(full); i++)
 		if (r == full[i])
 			return true;
 	return false;
@@ -137,7 +137,7 @@ void work_leave_fast(struct work *w, int r)
 
 	if (w->fast_fd < 0)
 		return;
-	if (r < 0)
+	if (r < 0 && !w->durable)
 		(void)store_discard(w->fast_fd, w->generation, &w->owner,
 				    &unused);
 	/* Older ones are in the store; now they only take room. */

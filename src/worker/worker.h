@@ -31,6 +31,7 @@ struct work {
 	struct job_terminal terminal; /* -1, -1: it has none */
 	struct watches watches; /* of what the job writes */
 	bool watches_kept;      /* its supervisor keeps them for us */
+	bool durable;           /* its generation, whatever fails later */
 	char name[128]; /* restore: the command, as in the image */
 };
 

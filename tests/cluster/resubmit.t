@@ -72,6 +72,12 @@ is_held() {
 	has_state "$1" PENDING && [ "$(field "$1" Priority)" = 0 ]
 }
 wait_until 30 is_held "$b"
+slurm scontrol hold "$b"
+restore alice "$b"
+[ $? -eq 6 ] && is_held "$b" &&
+	printf '%s' "$said" | grep -q 'held by an administrator'
+ok $? "what an administrator holds its owner does not release" "$said"
+slurm scontrol uhold "$b"
 restore alice "$b" --generation 9
 is $? 4 "a generation that is not there is named" "$said"
 restore alice "$b" --generation 1

@@ -92,6 +92,7 @@ def by_hand(path, out):
     extra("more", "no file", *member(top + "/more", b"x"))
     extra("kept", "no file", *member(top + "/kept", b"x"))
     extra("long", "too long", *member(top + "/" + "n" * 600, b"x"))
+    extra("terminal", "evil", *member("x\033]0;evil\007", b"x"))
     for name, kind in (("symlink", tarfile.SYMTYPE),
                        ("hardlink", tarfile.LNKTYPE)):
         extra(name, "plain file", *member(

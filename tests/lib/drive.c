@@ -207,6 +207,13 @@ void drive_compress(enum pack_policy policy)
 	compression = policy;
 }
 
+static unsigned int stripes;
+
+void drive_stripe(unsigned int files)
+{
+	stripes = files;
+}
+
 static void (*before_publish)(void);
 
 void drive_before_publish(void (*hook)(void))
@@ -247,6 +254,7 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 		.phase = worker_phase,
 		.may_publish = may_publish,
 		.compression = compression,
+		.stripes = stripes,
 		.pause = w->doomed    ? ENGINE_PAUSE_PIN
 			 : w->shelter ? ENGINE_PAUSE_STOP
 				      : ENGINE_PAUSE_AUTO,

@@ -55,6 +55,9 @@ struct drive_outcome {
 /* Of the snapshots that follow; PACK_AUTO at first. */
 void drive_compress(enum pack_policy compression);
 
+/* Into how many files their pages go; 1 at first. */
+void drive_stripe(unsigned int files);
+
 /* Called in the worker of the snapshots that follow; NULL: no more. */
 void drive_before_publish(void (*hook)(void));
 

@@ -510,6 +510,10 @@ static void run_round(char **argv, const char *user, const char *mode,
 	drive_compress(strcmp(mode, "packed") != 0 ? PACK_AUTO
 		       : r->place.uid              ? PACK_ZSTD
 						   : PACK_LZ4);
+	drive_stripe(strcmp(mode, "packed") == 0 ||
+				     strcmp(mode, "incremental") == 0
+			     ? 3
+			     : 1);
 	drive_watch(strcmp(mode, "incremental") == 0 ||
 		    strcmp(mode, "often") == 0 ||
 		    strcmp(mode, "killed") == 0);
@@ -520,14 +524,15 @@ static void run_round(char **argv, const char *user, const char *mode,
 /* Modes that not every victim has something to say about. */
 static void add_modes(const char *victim, const char **modes, size_t m)
 {
-	static const char *const memory[] = { "cow",    "ghost",   "huge",  "many",
-					      "layouts", "mapped_file", "memfd",
-					      "merged", "rewritten", "shmem",
-					      "sysv_shm", "vma" };
-	static const char *const written[] = { "cow", "layouts", "merged",
-					       "mm", "rewritten", "seccomp",
-					       "storm", "threads", "untouched",
-					       "vma" };
+	static const char *const memory[] = {
+		"cow",         "ghost",    "huge",  "many",   "layouts",
+		"mapped_file", "marks",    "memfd", "merged", "rewritten",
+		"shmem",       "sysv_shm", "vma"
+	};
+	static const char *const written[] = {
+		"cow",     "layouts", "marks",   "merged",    "mm", "rewritten",
+		"seccomp", "storm",   "threads", "untouched", "vfork", "vma"
+	};
 	const char *name = strrchr(victim, '/') + 1;
 
 	if (strncmp(name, "vdso", 4) == 0) {

@@ -49,6 +49,29 @@ as $alice unshare --user --mount true 2>/dev/null &&
 		"$top_builddir/jobcr" run -- id 2>&1)" "*namespace*" \
 		"nobody leaves a namespace by it"
 
+# As many as there are places, of as many users as that takes.
+python3 - "$tmp/run/jobcrd.sock" >crowd <<'PY' &
+import os, resource, socket, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+held = []
+for uid in range(53000, 53017):
+    os.seteuid(uid)
+    for i in range(64):
+        held.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        held[-1].connect(sys.argv[1])
+    os.seteuid(0)
+print("there", flush=True)
+held[0].settimeout(30)
+held[0].recv(1)
+PY
+crowd=$!
+wait_for 30 grep -q there crowd
+matches "$(jobcr list 2>&1)" "JOBID*" "a crowd of users leaves room for root"
+{
+	kill $crowd
+	wait $crowd
+} 2>/dev/null
+
 job=$(jobcr_a run --detach --output o.txt -- sh -c "$(count_to 300)")
 wait_for 10 has_lines a/o.txt 20
 is "$(stat -c %u a/o.txt)" $alice "the output file is the user's"

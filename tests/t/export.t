@@ -147,6 +147,7 @@ while read -r name word; do
 	there import "bad/$name" --user $alice $as >log 2>&1
 	status=$?
 	if [ $status = 0 ] || ! grep -q "$word" log ||
+		grep -q "[[:cntrl:]]" log ||
 		[ "$(contents there)" != "$before" ]; then
 		wrong=$((wrong + 1))
 		echo "# $name: status $status, not '$word': $(cat log)"

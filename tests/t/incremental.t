@@ -156,4 +156,49 @@ is "$?" 1 "and nothing is watched any more"
 change 0 9
 jobcr wait "$job"
 is "$?" 9 "the job ends as an undisturbed one"
+# Two halves of a mapping that are moved one after the other, with a snapshot
+# in between, are one mapping again, and nobody watches it.
+cat >moved.py <<'PY'
+import ctypes, os, time
+half = 2048 * 4096
+libc = ctypes.CDLL(None)
+libc.mmap.restype = libc.mremap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 4
+libc.mremap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t,
+                        ctypes.c_int, ctypes.c_void_p]
+libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+def await_word(turn):
+    print(turn, flush=True)
+    while not os.path.exists("move.%d" % turn):
+        time.sleep(0.005)
+m = libc.mmap(None, 2 * half, 3, 0x22, -1, 0)
+libc.madvise(m, 2 * half, 15) # MADV_NOHUGEPAGE
+to = libc.mmap(None, 4 * half, 0, 0x4022, -1, 0) + half
+ctypes.memset(m, 1, 2 * half)
+await_word(1)
+libc.mremap(m, half, half, 3, to)
+await_word(2)
+libc.mremap(m + half, half, half, 3, to + half)
+ctypes.memset(to, 2, 1)
+await_word(3)
+ctypes.memset(to, 3, 1)
+await_word(4)
+print("is", ctypes.string_at(to, 1)[0], flush=True)
+PY
+echo 'Incremental = "auto"' >>"$JOBCR_CONF"
+job=$(jobcr run --detach --output p.txt -- python3 moved.py)
+for turn in 1 2 3; do
+	wait_for 20 grep -q "^$turn$" p.txt
+	save --leave-running
+	touch move.$turn
+done
+wait_for 20 grep -q "^4$" p.txt
+save --kill
+[ "$(number borrowed_bytes)" -gt 10000000 ]
+result $? "memory that has been moved is watched where it is"
+jobcr wait "$job" 2>/dev/null
+touch move.4
+jobcr restore "$job" --detach >/dev/null
+jobcr wait "$job"
+is "$(tail -n 1 p.txt)" "is 3" "and is what it was when it is restored"
 finish

@@ -128,6 +128,52 @@ except ConnectionResetError:
 is "$(cat out)" 0 "what is no request of jobcr is hung up on"
 matches "$(on $alice at-two --node two list)" "*JOBID*" "jobcrd goes on"
 
+# Somebody who asks much, or slowly, keeps nobody else waiting.
+jobs=
+for i in 1 2 3; do
+	jobs="$jobs $(as $alice env JOBCR_CONF="$tmp/two.conf" \
+		"$top_builddir/jobcr" run --detach -- sleep 300)"
+done
+waiting=
+for job in $jobs; do
+	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22; do
+		on $alice at-two --node two wait "$job" 2>>waits &
+		waiting="$waiting $!"
+	done
+done
+many_wait() {
+	[ "$(ss -Htn state established sport = :7372 | wc -l)" -ge 64 ]
+}
+wait_for 30 many_wait
+result $? "64 requests of one user wait for the ends of jobs"
+matches "$(on $bob at-two --node two list 2>&1)" "*JOBID*" \
+	"another user is answered all the same"
+wait_for 10 grep -q "too many requests of uid $alice" waits
+result $? "more than that are turned away, and told why"
+for job in $jobs; do
+	as $alice env JOBCR_CONF="$tmp/two.conf" "$top_builddir/jobcr" kill \
+		"$job" KILL
+done
+for pid in $waiting; do
+	wait "$pid"
+done
+python3 -c 'import socket, struct, time
+s = socket.create_connection(("127.0.0.1", 7372))
+s.sendall(struct.pack("<IHHI", 0x6a636672, 1, 6, 60000))
+s.settimeout(1)
+begin = time.monotonic()
+while time.monotonic() - begin < 30:
+    try:
+        s.sendall(b"a")
+        if not s.recv(1):
+            break
+    except TimeoutError:
+        continue
+    except OSError:
+        break
+print(time.monotonic() - begin < 20)' >out
+is "$(cat out)" True "who does not come to an end is hung up on"
+
 # The same credential twice: taken from the wire, sent again.
 python3 - "$tmp" "$top_builddir" <<'PY' >out
 import os, socket, subprocess, sys, threading

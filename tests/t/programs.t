@@ -92,6 +92,7 @@ run_mpi() {
 	run sh "$top_builddir/tests/programs/openmp"
 	run sh "$top_builddir/tests/programs/torture"
 	run sh "$top_builddir/tests/programs/stream"
+	run sh "$top_builddir/tests/programs/pool"
 	run_java java.sh
 	run_java nio.sh
 	run_java http.sh

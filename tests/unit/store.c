@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,8 +61,14 @@ static void test_generations(const char *store)
 	ok(store_open_job(store, "c", "42", false, NULL, &job_fd, &err) ==
 		   -ENOENT,
 	   "a job without snapshots: %s", err.text);
-	ok(store_open_job(store, "c", "42", true, NULL, &job_fd, &err) == 0,
+	ok(store_make_job(store, "c", "42", NULL, &job_fd, &err) == 0,
 	   "a job's directory is made: %s", err.text);
+	ok(store_make_job(store, "c", "42", NULL, &again, &err) == -EEXIST &&
+		   again < 0,
+	   "by one of those who want to: %s", err.text);
+	ok(store_open_job(store, "c", "42", true, NULL, &again, &err) == 0,
+	   "others have it, too: %s", err.text);
+	cleanup_close(&again);
 	ok(store_newest(job_fd, NULL, &number, &err) == -ENOENT,
 	   "it has no snapshot: %s", err.text);
 	ok(store_begin(job_fd, NULL, &number, &dir_fd, &err) == 0 &&
@@ -365,6 +372,40 @@ static void test_as_user(const char *store)
 	user_id_done(&loaded);
 }
 
+static bool is_in(const struct user_id *user, gid_t gid)
+{
+	size_t i;
+
+	for (i = 0; i < user->ngroups; i++)
+		if (user->groups[i] == gid)
+			return true;
+	return user->gid == gid;
+}
+
+/* A directory with set-group-ID gives its group to what is made in it. */
+static void test_group_of_file(void)
+{
+	const struct passwd *nobody = getpwnam("nobody");
+	struct stat st = { 0 };
+	struct user_id loaded;
+	struct err err = { 0 };
+
+	if (!nobody) {
+		skip("there is no user nobody");
+		return;
+	}
+	st.st_uid = nobody->pw_uid;
+	ok(user_id_of_file(&st, &loaded, &err) == 0 && !is_in(&loaded, 0) &&
+		   loaded.gid == nobody->pw_gid,
+	   "no group is its owner's by being the file's: %s", err.text);
+	user_id_done(&loaded);
+	st.st_gid = nobody->pw_gid;
+	ok(user_id_of_file(&st, &loaded, &err) == 0 &&
+		   loaded.gid == nobody->pw_gid && is_in(&loaded, loaded.gid),
+	   "one that its owner is in is kept: %s", err.text);
+	user_id_done(&loaded);
+}
+
 static void test_owners(const char *store)
 {
 	auto_close int job_fd = -EBADF, fd = -EBADF;
@@ -479,6 +520,7 @@ int main(void)
 	test_above(base);
 	if (geteuid() == 0) {
 		test_as_user(store);
+		test_group_of_file();
 		test_owners(store);
 		test_sticky(store);
 	} else {
