@@ -83,8 +83,11 @@ jobcr_a verify "$job" >log 2>&1
 result $? "its user can verify it"
 jobcr show "$job.1" >log 2>&1
 result $? "root can look at it"
-matches "$(jobcr history "$job")" "*in the fast directory*" \
-	"the history says where it is"
+told() {
+	jobcr history "$job" | grep -q "$1"
+}
+wait_for 10 told 'generation 1 in the fast directory'
+result $? "the history says where it is"
 jobcr status "$job" >log
 matches "$(cat log)" "*generation 1 is in the fast directory*" \
 	"so does its status"

@@ -114,8 +114,11 @@ begin 80
 save
 is "$?$(field out fast)" 0no "a large one goes to the store"
 matches "$(field out not_fast)" "no room*" "and it is said why"
-matches "$(jobcr history "$job")" "*not in the fast directory: no room*" \
-	"the history, too"
+told() {
+	jobcr history "$job" | grep -q "$1"
+}
+wait_for 10 told 'not in the fast directory: no room'
+result $? "the history, too"
 goes_on
 result $? "the job goes on"
 end_job
