@@ -124,14 +124,18 @@ int operation_history(const struct operation *op, struct err *err)
 {
 	struct events events = { .op = op };
 	const struct looking l = { .look = read_events,
-				   .tell = send_events,
+				   .tell = op->caller->embedded ? NULL
+								: send_events,
 				   .arg = &events,
 				   .store = op->conf->store_dir };
-	int r;
+	int r = looking(&l, err);
 
-	if (!op->caller->embedded)
-		return looking(&l, err);
-	/* Who is told is this very process: a child's words would be lost. */
+	if (r < 0 || l.tell)
+		return r;
+	/*
+	 * Who is told is this very process, a child's words would be lost; and
+	 * the store has just answered.
+	 */
 	r = read_events(&events, err);
 	return r < 0 ? r : send_events(&events, err);
 }

@@ -31,7 +31,7 @@ static void be_child(const struct looking *l, int fd)
 	o.result = l->look(l->arg, &err);
 	(void)snprintf(o.text, sizeof(o.text), "%s", err.text);
 	r = write_all(fd, &o, sizeof(o), &err);
-	if (r == 0 && o.result >= 0)
+	if (r == 0 && o.result >= 0 && l->tell)
 		r = l->tell(l->arg, &err);
 	_exit(r < 0);
 }

@@ -12,7 +12,7 @@
  */
 struct looking {
 	int (*look)(void *arg, struct err *err);
-	int (*tell)(void *arg, struct err *err);
+	int (*tell)(void *arg, struct err *err); /* or NULL */
 	void *arg;
 	const char *store; /* as the message names it */
 };
