@@ -11,6 +11,7 @@
 
 #include "daemon/event.h"
 #include "daemon/server.h"
+#include "daemon/writers.h"
 #include "operation/launch.h"
 #include "operation/worker.h"
 #include "storage/store.h"
@@ -132,9 +133,22 @@ static void say_failed(struct flush *f, const char *text)
 	write_state(f);
 }
 
+/* Nobody else was faster. */
+static bool still_pending(void *arg)
+{
+	const struct flush *f = arg;
+	uint32_t generation = 0;
+	struct err unused;
+
+	return tier_dir_pending(f->fast_fd, &f->user, &generation, &unused) ==
+		       0 &&
+	       generation == f->state.generation;
+}
+
 /* No deadline: a store that is slow is no reason to begin anew. */
 static int run(struct flush *f, Reply **ret, struct err *err)
 {
+	auto_close int slot = -EBADF;
 	const struct worker_hooks hooks = { .progress = tell_progress,
 					    .arg = f };
 	const struct conf *conf = f->conf;
@@ -155,6 +169,9 @@ static int run(struct flush *f, Reply **ret, struct err *err)
 	w.no_direct = !conf->direct_io;
 	w.has_max_bandwidth = conf->max_bandwidth != 0;
 	w.max_bandwidth = conf->max_bandwidth;
+	if (writers_enter(conf, w.job_id, still_pending, f, &slot, err) ==
+	    -ECANCELED)
+		return -EBUSY;
 	return worker_run(conf, &w, &hooks, ret, err);
 }
 

@@ -137,21 +137,32 @@ no_flush() {
 wait_for 20 no_flush
 result $? "nothing is on its way"
 
+# A flush is one of MaxWriters.
+stop_daemon
+echo 'MaxWriters = 1' >>"$JOBCR_CONF"
+start_daemon
+jobcr_a checkpoint "$job" --leave-running --json >out 2>err
+is "$?$(field out fast)$(field out generation)" 0True4 \
+	"one more with MaxWriters"
+wait_for 20 stored 4
+result $? "it is flushed"
+is "$(ls "$tmp/store/cluster/.writers" | wc -l)" 1 "in the only place"
+
 # The nearer copy, and a damaged one of those.
 jobcr_a kill "$job" KILL
 jobcr_a wait "$job"
 jobcr_a restore "$job" --detach --json >out 2>err
-is "$?$(field out generation)$(field out fast)" 03True \
+is "$?$(field out generation)$(field out fast)" 04True \
 	"it is restored from the fast directory"
 at=$(lines a/out)
 wait_for 20 has_lines a/out $((at + 3))
 result $? "and goes on"
 jobcr_a kill "$job" KILL
 jobcr_a wait "$job"
-pages=$(ls -S "$tmp/fast/local/$job/0000000003"/*pages* | head -n 1)
+pages=$(ls -S "$tmp/fast/local/$job/0000000004"/*pages* | head -n 1)
 printf XXXX | dd of="$pages" bs=1 seek=8192 conv=notrunc 2>log
 jobcr_a restore "$job" --detach --json >out 2>err
-is "$?$(field out generation)$(field out fast)" 03no \
+is "$?$(field out generation)$(field out fast)" 04no \
 	"a damaged copy there is passed over"
 wait_for 20 has_lines a/out $((at + 3))
 
@@ -168,25 +179,25 @@ result $? "one more is saved"
 jobcr kill "$job" KILL
 jobcr wait "$job"
 jobcr restore "$job" --detach --json >out 2>err
-is "$?$(field out generation)$(field out fast)" 05True \
+is "$?$(field out generation)$(field out fast)" 06True \
 	"it is restored before it is in the store"
 start_daemon
-wait_for 20 stored 5
+wait_for 20 stored 6
 result $? "it gets there while the job runs"
-jobcr_a verify "$job.5" >log 2>&1
+jobcr_a verify "$job.6" >log 2>&1
 result $? "and is whole"
 
 # What is damaged before it gets there never does.
 save_alone >log 2>&1
-pages=$(ls -S "$tmp/fast/local/$job/0000000006"/*pages* | head -n 1)
+pages=$(ls -S "$tmp/fast/local/$job/0000000007"/*pages* | head -n 1)
 printf XXXX | dd of="$pages" bs=1 seek=8192 conv=notrunc 2>log
 start_daemon
 damaged() {
-	jobcr_a history "$job" | grep -q "failed.*generation 6.*damaged"
+	jobcr_a history "$job" | grep -q "failed.*generation 7.*damaged"
 }
 wait_for 20 damaged
 result $? "one that is damaged does not get there, and that is said"
-! stored 6 && ! fast 6
+! stored 7 && ! fast 7
 result $? "nobody is offered it"
 jobcr_a checkpoint "$job" --json >out 2>err
 is "$?$(field out fast)" 0True "the next one is as any other"
