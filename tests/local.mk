@@ -242,6 +242,10 @@ UNIT_TESTS += %D%/unit/store
 %C%_unit_store_SOURCES = %D%/unit/store.c
 %C%_unit_store_LDADD = $(SNAPSHOT_LIBS)
 
+UNIT_TESTS += %D%/unit/tier
+%C%_unit_tier_SOURCES = %D%/unit/tier.c
+%C%_unit_tier_LDADD = $(SNAPSHOT_LIBS)
+
 UNIT_TESTS += %D%/unit/lease
 %C%_unit_lease_SOURCES = %D%/unit/lease.c
 %C%_unit_lease_LDADD = $(SNAPSHOT_LIBS)
@@ -864,6 +868,9 @@ EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
 T_TESTS += %D%/t/snapshots.t
 T_TESTS += %D%/t/diff.t
 T_TESTS += %D%/t/tidy.t
+T_TESTS += %D%/t/tiers.t
+T_TESTS += %D%/t/tiers_faults.t
+T_TESTS += %D%/t/tiers_room.t
 T_TESTS += %D%/t/export.t
 EXTRA_DIST += %D%/lib/archives.py
 UNIT_TESTS += %D%/unit/frame
