@@ -156,77 +156,115 @@ static int copy_make(int from, int capacity, struct copy *ret, struct err *err)
 	return 0;
 }
 
-/*
- * Whether a pipe holds packets: to read one byte of a packet throws the rest
- * of it away.  The copy is spent.
- */
-static int holds_packets(int from, int capacity, bool *ret, struct err *err)
-{
-	auto_copy struct copy c = { { -1, -1 }, 0 };
-	int left = 0, r;
-	uint8_t byte;
+/* Buffers of a copy are looked at one by one: here, where one has room. */
+struct sight {
+	struct copy slot, open;
+};
 
-	*ret = false;
-	r = copy_make(from, capacity, &c, err);
-	if (r < 0 || !c.bytes)
-		return r;
-	if (read(c.ends[0], &byte, 1) != 1 ||
-	    ioctl(c.ends[0], FIONREAD, &left) < 0)
-		return err_sys(err, "read a copy");
-	*ret = left != c.bytes - 1;
-	return 0;
+static void sight_done(struct sight *s)
+{
+	copy_done(&s->slot);
+	copy_done(&s->open);
 }
 
-/* A read returns all there is, or one packet. */
+static int sight_make(struct sight *s, struct err *err)
+{
+	if (pipe2(s->slot.ends, O_CLOEXEC | O_NONBLOCK) < 0 ||
+	    pipe2(s->open.ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_sys(err, "pipe");
+	return fcntl(s->slot.ends[1], F_SETPIPE_SZ, 1) < 0
+		       ? err_sys(err, "F_SETPIPE_SZ of a page")
+		       : 0;
+}
+
+/*
+ * The next buffer of a copy, of room bytes at most, and whether it is a
+ * packet.  A read goes on behind it to a byte of ours unless it is one.  Behind
+ * what was copied nothing is merged with it.
+ */
+static ssize_t read_buffer(struct sight *s, const struct copy *c,
+			   uint8_t *data, size_t room, bool *ret_packet,
+			   struct err *err)
+{
+	uint8_t byte = 0;
+	ssize_t n, got;
+
+	n = splice(c->ends[0], NULL, s->slot.ends[1], NULL, room,
+		   SPLICE_F_NONBLOCK);
+	if (n <= 0 ||
+	    splice(s->slot.ends[0], NULL, s->open.ends[1], NULL, (size_t)n,
+		   SPLICE_F_NONBLOCK) != n ||
+	    write(s->open.ends[1], &byte, 1) != 1)
+		return err_set(err, -EIO, "a copy cannot be taken apart");
+	got = read(s->open.ends[0], data, (size_t)n + 1);
+	*ret_packet = got == n;
+	if (got != n + 1 && (got != n || read(s->open.ends[0], &byte, 1) != 1))
+		return err_set(err, -EIO, "%zd of %zd bytes of a copy", got, n);
+	return n;
+}
+
+/* Each packet is a piece, and so is what lies between two; data has room + 1. */
 static int read_copy(const struct copy *c, PipeRecord *rec, struct err *err)
 {
+	struct sight s = { { { -1, -1 }, 0 }, { { -1, -1 }, 0 } };
+	bool packet, stream = false;
 	size_t got = 0;
+	int r;
 
-	while (got < (size_t)c->bytes) {
-		ssize_t n = read(c->ends[0], rec->data.data + got,
-				 (size_t)c->bytes - got);
+	r = sight_make(&s, err);
+	while (r == 0 && got < (size_t)c->bytes) {
+		ssize_t n = read_buffer(&s, c, rec->data.data + got,
+					(size_t)c->bytes - got, &packet, err);
 
-		if (n <= 0)
-			return err_set(err, -EIO, "%zu of %d bytes in a pipe",
-				       got, c->bytes);
-		rec->packet_sizes[rec->n_packet_sizes++] = (uint32_t)n;
+		if (n < 0) {
+			r = (int)n;
+			break;
+		}
+		if (packet || !stream) {
+			if (!packet)
+				rec->streams[rec->n_streams++] =
+					(uint32_t)rec->n_packet_sizes;
+			rec->packet_sizes[rec->n_packet_sizes++] = 0;
+		}
+		rec->packet_sizes[rec->n_packet_sizes - 1] += (uint32_t)n;
+		stream = !packet;
 		got += (size_t)n;
 	}
+	sight_done(&s);
 	rec->data.len = got;
-	return 0;
+	return r;
 }
 
 static int put_pipe(const struct dump_ctx *ctx, int from, PipeRecord *rec,
 		    struct err *err)
 {
 	auto_copy struct copy c = { { -1, -1 }, 0 };
-	auto_free uint32_t *sizes = NULL;
+	auto_free uint32_t *sizes = NULL, *streams = NULL;
 	auto_free uint8_t *data = NULL;
-	bool packets;
 	int r, there;
 
 	if (ioctl(from, FIONREAD, &there) < 0)
 		return err_sys(err, "FIONREAD");
 	if (!there)
 		return img_put(ctx->out, TAG_PIPE, &rec->base, err);
-	r = holds_packets(from, (int)rec->capacity, &packets, err);
-	if (r == 0)
-		r = copy_make(from, (int)rec->capacity, &c, err);
+	r = copy_make(from, (int)rec->capacity, &c, err);
 	if (r < 0)
 		return r;
 	data = malloc((size_t)c.bytes + 1);
 	sizes = calloc((size_t)c.bytes + 1, sizeof(*sizes));
-	if (!data || !sizes)
+	streams = calloc((size_t)c.bytes + 1, sizeof(*streams));
+	if (!data || !sizes || !streams)
 		return err_num(err, ENOMEM, "contents of a pipe");
 	rec->data.data = data;
 	rec->packet_sizes = sizes;
+	rec->streams = streams;
 	r = read_copy(&c, rec, err);
 	if (r < 0)
 		return r;
 	rec->has_packets = 1;
-	rec->packets = packets || rec->n_packet_sizes > 1;
+	rec->packets = rec->n_packet_sizes > rec->n_streams;
 	if (!rec->packets)
-		rec->n_packet_sizes = 0;
+		rec->n_packet_sizes = rec->n_streams = 0;
 	return img_put(ctx->out, TAG_PIPE, &rec->base, err);
 }
 
@@ -317,25 +355,63 @@ static int make_pipe(const struct restore_ctx *ctx, struct err *err)
 	return fd < 0 ? err_sys(err, "open a pipe") : fd;
 }
 
+static int put_bytes(int fd, const uint8_t *data, size_t len, struct err *err)
+{
+	return write(fd, data, len) == (ssize_t)len
+		       ? 0
+		       : err_sys(err, "put %zu bytes back", len);
+}
+
+/* What is written next is not merged with what was copied. */
+static int put_apart(int fd, const uint8_t *data, size_t len, struct err *err)
+{
+	auto_copy struct copy c = { { -1, -1 }, 0 };
+	int r, capacity = fcntl(fd, F_GETPIPE_SZ);
+
+	if (capacity < 0 || pipe2(c.ends, O_CLOEXEC | O_NONBLOCK) < 0 ||
+	    fcntl(c.ends[1], F_SETPIPE_SZ, capacity) < 0)
+		return err_sys(err, "pipe");
+	r = put_bytes(c.ends[1], data, len, err);
+	if (r < 0)
+		return r;
+	return tee(c.ends[0], fd, len, SPLICE_F_NONBLOCK) == (ssize_t)len
+		       ? 0
+		       : err_sys(err, "put %zu bytes back", len);
+}
+
+static int fill_packets(int fd, const PipeRecord *rec, struct err *err)
+{
+	size_t done = 0, stream = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < rec->n_packet_sizes && r == 0; i++) {
+		const uint8_t *data = rec->data.data + done;
+		size_t len = rec->packet_sizes[i];
+		bool packet = stream == rec->n_streams ||
+			      rec->streams[stream] != i;
+
+		if (!len || len > rec->data.len - done)
+			break;
+		stream += !packet;
+		done += len;
+		if (fcntl(fd, F_SETFL, O_NONBLOCK | (packet ? O_DIRECT : 0)) <
+		    0)
+			return err_sys(err, "packet mode");
+		r = packet || done == rec->data.len
+			    ? put_bytes(fd, data, len, err)
+			    : put_apart(fd, data, len, err);
+	}
+	if (r == 0 && (done != rec->data.len || stream != rec->n_streams))
+		r = err_set(err, -EBADMSG, "packets do not add up");
+	return r;
+}
+
 static int fill_pipe(int fd, const PipeRecord *rec, struct err *err)
 {
-	size_t done = 0, len;
-
-	if (rec->packets && fcntl(fd, F_SETFL, O_NONBLOCK | O_DIRECT) < 0)
-		return err_sys(err, "packet mode");
-	for (size_t i = 0; done < rec->data.len; i++) {
-		len = rec->data.len - done;
-		if (rec->packets &&
-		    (i >= rec->n_packet_sizes || !rec->packet_sizes[i] ||
-		     rec->packet_sizes[i] > len))
-			return err_set(err, -EBADMSG, "packets do not add up");
-		if (rec->packets)
-			len = rec->packet_sizes[i];
-		if (write(fd, rec->data.data + done, len) != (ssize_t)len)
-			return err_sys(err, "put %zu bytes back", len);
-		done += len;
-	}
-	return 0;
+	if (!rec->data.len)
+		return 0;
+	return rec->packets ? fill_packets(fd, rec, err)
+			    : put_bytes(fd, rec->data.data, rec->data.len, err);
 }
 
 static int pipe_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,

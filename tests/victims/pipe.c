@@ -18,6 +18,7 @@ struct pipes {
 	int full[2], packets[2], no_writer[2], no_reader[2], empty[2];
 	int second; /* another description of full's read end */
 	int fifo[2], child[2], watched[2];
+	int one[2], mixed[2]; /* packets of one byte, packets and a stream */
 	size_t written;
 };
 
@@ -70,6 +71,47 @@ static void watch(int fd)
 		    "O_ASYNC");
 }
 
+/* Whole pages and a packet, what was spliced and a packet, then a stream. */
+static void mix(const int *pipe)
+{
+	const char page[4096] = { 'p' };
+	int other[2];
+
+	victim_need(write(pipe[WRITE], page, sizeof(page)) == sizeof(page) &&
+			    fcntl(pipe[WRITE], F_SETFL, O_DIRECT) == 0,
+		    "mixed");
+	put(pipe[WRITE], "packet");
+	victim_need(pipe2(other, 0) == 0, "pipe");
+	put(other[WRITE], "spliced");
+	victim_need(tee(other[READ], pipe[WRITE], 7, 0) == 7, "tee");
+	close(other[READ]);
+	close(other[WRITE]);
+	put(pipe[WRITE], "b");
+	victim_need(fcntl(pipe[WRITE], F_SETFL, 0) == 0, "no packets");
+	put(pipe[WRITE], "stream");
+}
+
+static void check_mixed(const struct pipes *p)
+{
+	char page[4096] = "", byte;
+
+	take(p->one[READ], "1", "a packet of one byte");
+	take(p->one[READ], "two", "and the one after it");
+	victim_check(read(p->mixed[READ], page, 4000) == 4000 &&
+			     read(p->mixed[READ], page, 95) == 95,
+		     "the start of a stream");
+	victim_check(read(p->mixed[READ], page, 64) == 7 &&
+			     !memcmp(page, "\0packet", 7),
+		     "its last byte and a packet");
+	victim_check(read(p->mixed[READ], page, 2) == 2 && page[1] == 'p',
+		     "the start of what was spliced");
+	take(p->mixed[READ], "licedb", "its rest and a packet of one byte");
+	victim_check(read(p->mixed[READ], &byte, 1) == 1 && byte == 's',
+		     "the start of the last stream");
+	put(p->mixed[WRITE], "s");
+	take(p->mixed[READ], "treams", "the rest of it");
+}
+
 static void set_up(struct pipes *p)
 {
 	char path[32];
@@ -78,7 +120,9 @@ static void set_up(struct pipes *p)
 			    pipe(p->no_writer) == 0 &&
 			    pipe(p->no_reader) == 0 &&
 			    pipe2(p->empty, O_NONBLOCK) == 0 &&
-			    pipe(p->child) == 0 && pipe(p->watched) == 0,
+			    pipe(p->child) == 0 && pipe(p->watched) == 0 &&
+			    pipe2(p->one, O_DIRECT) == 0 &&
+			    pipe(p->mixed) == 0,
 		    "pipes");
 	fill(p);
 	watch(p->watched[READ]);
@@ -88,6 +132,8 @@ static void set_up(struct pipes *p)
 	put(p->packets[WRITE], "first");
 	put(p->packets[WRITE], "second packet");
 	put(p->packets[WRITE], "third");
+	put(p->one[WRITE], "1");
+	mix(p->mixed);
 	put(p->no_writer[WRITE], "last words");
 	close(p->no_writer[WRITE]);
 	close(p->no_reader[READ]);
@@ -182,6 +228,8 @@ int main(void)
 		     "it ends with the child");
 	check_full(&p);
 	check_rest(&p);
+	put(p.one[WRITE], "two");
+	check_mixed(&p);
 	check_watched(&p);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", p.empty[READ]);
 	again = open(path, O_RDONLY | O_NONBLOCK);
