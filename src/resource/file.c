@@ -201,7 +201,7 @@ static int file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 	if (r == 0 && !there && !fd->task->leader)
 		r = find_again(fd, &there, err);
 	if (r == 0)
-		r = open_file_check(ctx, fd, no, err);
+		r = open_file_check_owner(ctx, fd, no, err);
 	if (r == 0)
 		r = file_lock_check(fd, is_put_in(ctx, fd, path), no, err);
 	if (r < 0)

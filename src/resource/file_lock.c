@@ -67,8 +67,7 @@ static bool dev_differs(const struct fd_view *fd)
 
 static bool has_locks(const struct fd_view *fd)
 {
-	return S_ISREG(fd->stat->st_mode) && !fd->mapped &&
-	       !(fd->flags & O_PATH);
+	return !fd->mapped && !(fd->flags & O_PATH);
 }
 
 /* Whoever breaks it waits, and has a deadline. */

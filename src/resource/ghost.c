@@ -130,7 +130,7 @@ static int ghost_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 
 	r = file_find(fd, &path, &there, err);
 	if (r == 0)
-		r = open_file_check(ctx, fd, no, err);
+		r = open_file_check_owner(ctx, fd, no, err);
 	if (r == 0)
 		r = file_lock_check(fd, true, no, err);
 	if (r < 0)

@@ -103,7 +103,7 @@ static int memfd_late(struct restore_ctx *ctx, struct restore_task *task,
 const struct resource_ops res_memfd = {
 	.name = "memfd",
 	.saved = "contents, name, seals, size of pages",
-	.refused = "what a process outside the job shares",
+	.refused = "what a process outside the job shares, locks",
 	.tag = TAG_MEMFD,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "util/cleanup.h"
@@ -35,8 +37,8 @@ static int read_owner(const struct dump_ctx *ctx, const struct fd_view *fd,
 	return 0;
 }
 
-int open_file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
-		    struct refusals *no, struct err *err)
+int open_file_check_owner(const struct dump_ctx *ctx, const struct fd_view *fd,
+			  struct refusals *no, struct err *err)
 {
 	struct f_owner_ex owner;
 	pid_t inner;
@@ -53,6 +55,30 @@ int open_file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 			     "of the job",
 			     fd->link, (int)owner.pid);
 	return 0;
+}
+
+/* fdinfo tells of those of the open file and of the process that is asked. */
+static bool is_locked(const struct fd_view *fd)
+{
+	struct flock any = { .l_type = F_WRLCK };
+
+	if (fd->mapped || (fd->flags & O_PATH))
+		return false;
+	if (strstr(fd->fdinfo, "\nlock:\t"))
+		return true;
+	return S_ISREG(fd->stat->st_mode) &&
+	       fcntl(fd->own_fd, F_GETLK, &any) == 0 && any.l_type != F_UNLCK;
+}
+
+int open_file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
+		    struct refusals *no, struct err *err)
+{
+	if (is_locked(fd))
+		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
+			     "give the lock back, or lock a file that has a "
+			     "name",
+			     "a lock (flock, fcntl) on %s", fd->link);
+	return open_file_check_owner(ctx, fd, no, err);
 }
 
 int open_file_fill(const struct dump_ctx *ctx, const struct fd_view *fd,

@@ -12,6 +12,10 @@
  */
 
 /* Refuse owners of F_SETOWN that are outside the tree. */
+int open_file_check_owner(const struct dump_ctx *ctx, const struct fd_view *fd,
+			  struct refusals *no, struct err *err);
+
+/* And locks: only the records of files have room for them. */
 int open_file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		    struct refusals *no, struct err *err);
 

@@ -207,7 +207,7 @@ static ssize_t read_buffer(struct sight *s, const struct copy *c,
 static int read_copy(const struct copy *c, PipeRecord *rec, struct err *err)
 {
 	struct sight s = { { { -1, -1 }, 0 }, { { -1, -1 }, 0 } };
-	bool packet, stream = false;
+	bool packet = false, stream = false;
 	size_t got = 0;
 	int r;
 
@@ -534,7 +534,8 @@ static int pipe_end_late(struct restore_ctx *ctx, struct restore_task *task,
 const struct resource_ops res_pipe = {
 	.name = "pipe",
 	.saved = "pipes and fifos: contents, size, ends; of removed fifos all",
-	.refused = "pipes to a process outside the job, unless standard files",
+	.refused = "pipes to a process outside the job, unless standard files, "
+		   "locks on them",
 	.changes = "O_LARGEFILE in F_GETFL of a pipe with O_ASYNC",
 	.tag = TAG_PIPE,
 	.scope = SCOPE_FILE,

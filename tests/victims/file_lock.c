@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,6 +45,7 @@ static int ask(pid_t parent, pid_t child)
 	int posix = open(victim_path("posix"), O_RDWR);
 	int ofd = open(victim_path("ofd"), O_RDWR);
 	int whole = open(victim_path("flock"), O_RDWR);
+	int dir = open(victim_path("directory"), O_RDONLY | O_DIRECTORY);
 
 	victim_check(holder(posix, F_GETLK, F_RDLCK, 10, 1) == parent,
 		     "bytes 10-19 are locked for writing by the parent");
@@ -62,6 +64,9 @@ static int ask(pid_t parent, pid_t child)
 			     errno == EWOULDBLOCK &&
 			     flock(whole, LOCK_SH | LOCK_NB) == 0,
 		     "flock is held, and shared");
+	victim_check(dir >= 0 && flock(dir, LOCK_SH | LOCK_NB) < 0 &&
+			     errno == EWOULDBLOCK,
+		     "flock of a directory is held");
 	return 0;
 }
 
@@ -136,6 +141,10 @@ int main(void)
 			    fcntl(ofd, F_OFD_SETLK, &c) == 0 &&
 			    flock(whole, LOCK_SH) == 0 && pipe(ready) == 0,
 		    "locks");
+	victim_need(mkdir(victim_path("directory"), 0700) == 0 &&
+			    flock(open(victim_path("directory"), O_RDONLY),
+				  LOCK_EX) == 0,
+		    "lock of a directory");
 	child = fork();
 	if (child == 0) {
 		victim_need(fcntl(posix, F_SETLK, &d) == 0 &&

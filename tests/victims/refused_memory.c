@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -246,6 +247,22 @@ static void no_room(void)
 	want(mlockall(MCL_FUTURE) == 0, "mlockall");
 }
 
+static void lock_memfd(void)
+{
+	int fd = memfd_create("locked", 0);
+	struct flock all = { .l_type = F_WRLCK };
+
+	want(fd >= 0 && fcntl(fd, F_SETLK, &all) == 0, "lock of a memfd");
+}
+
+static void lock_pipe(void)
+{
+	int ends[2];
+
+	want(pipe(ends) == 0 && flock(ends[0], LOCK_EX) == 0,
+	     "flock of a pipe");
+}
+
 static const struct kind {
 	const char *name, *text;
 	void (*make)(void);
@@ -271,6 +288,8 @@ static const struct kind {
 	{ "shared-files", "CLONE_FILES", shared_files },
 	{ "shared-fs", "CLONE_FS", shared_fs },
 	{ "shared-undos", "CLONE_SYSVSEM", shared_undos },
+	{ "locked-memfd", "a lock (flock, fcntl) on", lock_memfd },
+	{ "locked-pipe", "a lock (flock, fcntl) on", lock_pipe },
 };
 
 int main(int argc, char **argv)
