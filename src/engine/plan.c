@@ -77,6 +77,8 @@ static int collect_threads(struct plan *plan, struct err *err)
 		if (plan->tasks[i]->state != TASK_RECORD__STATE__ZOMBIE)
 			count += plan->tasks[i]->n_tids;
 	}
+	if (count == 0)
+		return err_set(err, -EBADMSG, "no process that lives");
 	plan->threads = calloc(count + 1, sizeof(*plan->threads));
 	if (!plan->threads)
 		return err_num(err, ENOMEM, "%zu threads", count);

@@ -8,6 +8,7 @@
 #include "images/files.pb-c.h"
 #include "images/limits.h"
 #include "images/mm.pb-c.h"
+#include "images/process.pb-c.h"
 #include "images/tags.h"
 #include "images/thread.pb-c.h"
 #include "images/unix.pb-c.h"
@@ -139,6 +140,51 @@ static int check_vma(const struct plan *plan, const VmaRecord *v,
 	return 0;
 }
 
+static bool has_pty(const struct plan *plan, uint32_t index)
+{
+	const struct plan_record *recs;
+	const PtyRecord *pty;
+	size_t count;
+
+	recs = plan_kind(plan, TAG_PTY, &count);
+	for (size_t i = 0; i < count; i++) {
+		pty = (const PtyRecord *)recs[i].msg;
+		if (pty->index == index && !pty->hung_up)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Where the job has none it may see the node's terminals, which are others',
+ * and it is given one by a number and with our rights.
+ */
+static int check_terminals(const struct plan *plan, struct err *err)
+{
+	const struct plan_record *recs;
+	const TerminalRecord *t;
+	const PtyRecord *pty;
+	size_t count;
+
+	recs = plan_kind(plan, TAG_PTY, &count);
+	for (size_t i = 0; i < count; i++) {
+		pty = (const PtyRecord *)recs[i].msg;
+		if (pty->index > PTY_MAX_INDEX)
+			return err_set(err, -EBADMSG, "pty: /dev/pts/%u",
+				       pty->index);
+	}
+	recs = plan_kind(plan, TAG_TERMINAL, &count);
+	for (size_t i = 0; i < count; i++) {
+		t = (const TerminalRecord *)recs[i].msg;
+		if (t->has_index && !has_pty(plan, t->index))
+			return err_set(err, -EBADMSG,
+				       "pid %d: the job has no pseudo terminal "
+				       "%u",
+				       t->pid, t->index);
+	}
+	return 0;
+}
+
 static int check_memory(const struct plan *plan, int32_t pid, struct err *err)
 {
 	const struct plan_record *recs;
@@ -265,6 +311,8 @@ int plan_check(const struct plan *plan, const struct user_id *owner,
 		r = check_record(plan, &plan->meta->entries[i], err);
 	if (r == 0)
 		r = check_messages(plan, err);
+	if (r == 0)
+		r = check_terminals(plan, err);
 	for (size_t i = 0; i < plan->nthreads && r == 0; i++)
 		r = check_thread(plan, plan->threads[i].tid, owner, err);
 	for (size_t i = 0; i < plan->ntasks && r == 0; i++) {

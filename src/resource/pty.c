@@ -206,7 +206,10 @@ static int master_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 	return img_put(ctx->out, TAG_PTY_MASTER, &rec.base, err);
 }
 
-/* The lowest free number is next: take them all until it comes. */
+/*
+ * The lowest free number is next: take them all until it comes, of which the
+ * plan has seen that it is at most PTY_MAX_INDEX.
+ */
 static int open_index(const struct restore_ctx *ctx, const char *name,
 		      uint32_t index, struct err *err)
 {
@@ -272,8 +275,6 @@ static int pty_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 	const int off = 0;
 	int r;
 
-	if (rec->index > PTY_MAX_INDEX)
-		return err_set(err, -EBADMSG, "/dev/pts/%u", rec->index);
 	master = open_index(ctx, rec->by_ptmx ? "dev/ptmx" : "dev/pts/ptmx",
 			    rec->index, err);
 	if (master < 0)

@@ -110,7 +110,7 @@ static const struct edited_case cases[] = {
 	{ "a master of an open file", TAG_PTY_MASTER, master_of_file,
 	  "no pseudo terminal" },
 	{ "a session of another terminal", TAG_TERMINAL, leads_another,
-	  "/dev/pts/7" },
+	  "no pseudo terminal 7" },
 	{ "a group of others in the foreground", TAG_TERMINAL, group_of_init,
 	  "TIOCSPGRP" },
 	{ "any mode", TAG_PTY, any_mode, NULL },

@@ -17,6 +17,7 @@
 #include "engine/vdso.h"
 #include "images/mm.pb-c.h"
 #include "images/part.pb-c.h"
+#include "images/process.pb-c.h"
 #include "images/tags.h"
 #include "images/thread.pb-c.h"
 #include "util/cleanup.h"
@@ -79,6 +80,40 @@ static void test_owner(const struct meta *meta)
 	WITH(c->cap_permitted, 1, -EPERM, "capabilities", "a capability");
 	WITH(c->cap_ambient, 1, -EPERM, "capabilities", "an ambient one");
 	owner.uid = owner.gid = 0;
+}
+
+/* It would be the node's: that is opened with our rights. */
+static void test_terminal(const struct meta *meta)
+{
+	TerminalRecord rec = TERMINAL_RECORD__INIT;
+	size_t last = meta->count - 1;
+	struct meta more = { calloc(meta->count + 1, sizeof(*more.entries)),
+			     meta->count + 1 };
+
+	rec.pid = 7;
+	rec.leads = rec.has_leads = 1;
+	rec.index = 3;
+	rec.has_index = 1;
+	memcpy(more.entries, meta->entries, last * sizeof(*more.entries));
+	more.entries[last] = (struct meta_entry){ TAG_TERMINAL, &rec.base };
+	more.entries[last + 1] = meta->entries[last];
+	expect(&more, -EBADMSG, "no pseudo terminal 3",
+	       "a session of a terminal that is not the job's");
+	free(more.entries);
+}
+
+/* Nobody whom anything could be given to. */
+static void test_dead(const struct meta *meta)
+{
+	TaskRecord *root = (TaskRecord *)record(meta, TAG_TASK);
+	struct meta_entry entries[] = { meta->entries[0],
+					{ TAG_TASK, &root->base } };
+	const struct meta dead = { entries, ARRAY_SIZE(entries) };
+	const TaskRecord__State was = root->state;
+
+	root->state = TASK_RECORD__STATE__ZOMBIE;
+	expect(&dead, -EBADMSG, "no process that lives", "only the dead");
+	root->state = was;
 }
 
 /* One record more, of a kind that no resource restores. */
@@ -279,6 +314,8 @@ int main(void)
 		expect(&meta, 0, "", "an image that is right");
 		test_node(&meta);
 		test_no_resource(&meta);
+		test_terminal(&meta);
+		test_dead(&meta);
 		test_kernel(&meta);
 		test_level(&meta);
 		test_records(&meta);
