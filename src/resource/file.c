@@ -301,11 +301,6 @@ static int verify_output(int fd, const FileRecord *rec, const struct stat *st,
 		return err_set(err, -ESTALE, "has only %lld of %llu bytes",
 			       (long long)st->st_size,
 			       (unsigned long long)rec->size);
-	/* What was printed after the snapshot will be printed again. */
-	if (rec->output && (uint64_t)st->st_size > rec->size &&
-	    ftruncate(fd, (off_t)rec->size) < 0)
-		return err_sys(err, "cut to %llu bytes",
-			       (unsigned long long)rec->size);
 	return 0;
 }
 
@@ -480,8 +475,8 @@ static int file_finish(struct restore_ctx *ctx, struct restore_task *task,
 
 	if (!is_output(ctx, rec) || (rec->open->flags & O_ACCMODE) == O_RDONLY)
 		return 0;
-	return file_tail_put_aside(ctx, rec,
-				   e->get_fd(e->arg, rec->open->object), err);
+	return file_tail_cut(ctx, rec, e->get_fd(e->arg, rec->open->object),
+			     err);
 }
 
 const struct resource_ops res_file = {

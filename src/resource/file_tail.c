@@ -151,8 +151,8 @@ static int put_aside(const struct restore_ctx *ctx, const FileRecord *rec,
 	return 0;
 }
 
-int file_tail_put_aside(const struct restore_ctx *ctx, const FileRecord *rec,
-			int fd, struct err *err)
+int file_tail_cut(const struct restore_ctx *ctx, const FileRecord *rec, int fd,
+		  struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
 	auto_free char *was =
@@ -161,7 +161,7 @@ int file_tail_put_aside(const struct restore_ctx *ctx, const FileRecord *rec,
 	struct stat st;
 	int r;
 
-	if (ctx->files == FILES_KEEP || rec->output || !is_appended(rec))
+	if (!rec->output && (ctx->files == FILES_KEEP || !is_appended(rec)))
 		return 0;
 	if (!was)
 		return err_num(err, ENOMEM, "path");
@@ -169,6 +169,12 @@ int file_tail_put_aside(const struct restore_ctx *ctx, const FileRecord *rec,
 		return err_sys(err, "fstat");
 	if ((uint64_t)st.st_size <= rec->size)
 		return 0;
+	/* What was printed after the snapshot will be printed again. */
+	if (rec->output)
+		return ftruncate(fd, (off_t)rec->size) < 0
+			       ? err_sys(err, "%s: cut to %llu bytes", was,
+					 (unsigned long long)rec->size)
+			       : 0;
 	/* What is put aside lies beside the file, where that is now. */
 	r = e->map_path(e->arg, was, path, err);
 	if (r < 0)

@@ -15,11 +15,12 @@ int file_tail_check(const struct restore_ctx *ctx, const FileRecord *rec,
 		    int fd, struct err *err);
 
 /*
- * Right before the job goes on: cut the file to its length at the snapshot,
- * and keep what is behind it as PATH.jobcr-GENERATION (or .1 and so on after
- * that), with the rights of the owner.
+ * Right before the job goes on, when nothing can be damaged any more: cut the
+ * file to its length at the snapshot.  What is behind it is kept as
+ * PATH.jobcr-GENERATION (or .1 and so on after that), with the rights of the
+ * owner, unless the file is an output of the step.
  */
-int file_tail_put_aside(const struct restore_ctx *ctx, const FileRecord *rec,
-			int fd, struct err *err);
+int file_tail_cut(const struct restore_ctx *ctx, const FileRecord *rec, int fd,
+		  struct err *err);
 
 #endif

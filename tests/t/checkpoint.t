@@ -57,6 +57,22 @@ jobcr restore "$job" --detach >/dev/null 2>err
 is "$?" 5 "and not restored: 5"
 matches "$(jobcr list | grep "$job")" "*ended*" "nothing runs"
 
+# Not even its output is cut.  One process: what is damaged is found late.
+job=$(jobcr run --detach --output one.txt -- python3 -uc 'import itertools, time
+for i in itertools.count():
+    print(i)
+    time.sleep(0.01)')
+wait_for 10 has_lines one.txt 20
+jobcr checkpoint "$job" --kill >out
+echo "a last word" >>one.txt
+cp one.txt before
+pages=$(echo store/local/"$job"/0000000001/*.pages.0)
+printf '\377\000\377' | dd of="$pages" bs=1 seek=5000 conv=notrunc 2>/dev/null
+jobcr restore "$job" --detach >/dev/null 2>err
+is "$?" 5 "a damaged snapshot of one process is not restored"
+cmp before one.txt
+result $? "and its output is as it was"
+
 # A tree that jobcr did not start.
 setsid python3 -c 'import os, sys
 os.closerange(3, 1024)
