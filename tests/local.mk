@@ -152,11 +152,24 @@ UNIT_TESTS += %D%/unit/retire
 	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS)
 
+UNIT_TESTS += %D%/unit/hold
+%C%_unit_hold_SOURCES = %D%/unit/hold.c src/daemon/event.c \
+	src/daemon/slurm.c src/daemon/subject.c
+%C%_unit_hold_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
+	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS)
+
 UNIT_TESTS += %D%/unit/keeper
 %C%_unit_keeper_SOURCES = %D%/unit/keeper.c src/daemon/fence_keep.c
 %C%_unit_keeper_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
 	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
 	src/util/libutil.a $(PROTOBUF_C_LIBS)
+
+UNIT_TESTS += %D%/unit/no_spaces
+%C%_unit_no_spaces_SOURCES = %D%/unit/no_spaces.c
+%C%_unit_no_spaces_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
+	src/util/libutil.a
 
 UNIT_TESTS += %D%/unit/forward
 %C%_unit_forward_SOURCES = %D%/unit/forward.c src/shim/forward.c
@@ -683,6 +696,11 @@ UNIT_TESTS += %D%/unit/frozen
 %C%_unit_frozen_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
 	src/inject/libinject.a src/kernel/libkernel.a src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/refused_sockets
+%C%_unit_refused_sockets_SOURCES = %D%/unit/refused_sockets.c
+%C%_unit_refused_sockets_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
+
 UNIT_TESTS += %D%/unit/doors
 %C%_unit_doors_SOURCES = %D%/unit/doors.c %D%/lib/children.c \
 	%D%/lib/children.h
@@ -732,9 +750,17 @@ UNIT_TESTS += %D%/unit/borrow
 %C%_unit_borrow_LDADD = %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/witness
+%C%_unit_witness_SOURCES = %D%/unit/witness.c
+%C%_unit_witness_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
+	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/search
 %C%_unit_search_SOURCES = %D%/unit/search.c
 %C%_unit_search_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
+	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/watching
+%C%_unit_watching_SOURCES = %D%/unit/watching.c
+%C%_unit_watching_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
 	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/written
 %C%_unit_written_SOURCES = %D%/unit/written.c
@@ -793,6 +819,7 @@ T_TESTS += %D%/t/hangs.t
 T_TESTS += %D%/t/dying.t
 T_TESTS += %D%/t/hangs_files.t
 T_TESTS += %D%/t/unanswered.t
+T_TESTS += %D%/t/containers.t
 EXTRA_DIST += %D%/lib/hang.py
 
 # Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.
