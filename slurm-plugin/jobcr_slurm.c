@@ -162,11 +162,11 @@ static int query(uint32_t id)
 }
 
 /*
- * Cancelled while it still has processes: slurmctld would take it back into
- * the queue, but somebody wants it to end.  One that has ended may be wanted
- * back.
+ * Cancelled: slurmctld would take it back into the queue, but somebody wants
+ * it to end.  One that has no processes any more may be wanted back (again),
+ * though not by who does not know yet that its run is over.
  */
-static int check_wanted(uint32_t id)
+static int check_wanted(uint32_t id, bool again)
 {
 	job_info_msg_t *msg;
 	const job_info_t *job;
@@ -176,7 +176,7 @@ static int check_wanted(uint32_t id)
 	if (r != EXIT_OK)
 		return r;
 	cancelled = (job->job_state & JOB_STATE_BASE) == JOB_CANCELLED &&
-		    (job->job_state & JOB_COMPLETING);
+		    (!again || (job->job_state & JOB_COMPLETING));
 	slurm_free_job_info_msg(msg);
 	if (!cancelled)
 		return EXIT_OK;
@@ -185,9 +185,9 @@ static int check_wanted(uint32_t id)
 }
 
 /* Slurm may have been faster: pending is what was wanted. */
-static int requeue(uint32_t id)
+static int requeue(uint32_t id, bool again)
 {
-	int r = check_wanted(id);
+	int r = check_wanted(id, again);
 
 	if (r != EXIT_OK)
 		return r;
@@ -300,7 +300,7 @@ static int update_hold(uint32_t id, job_desc_msg_t *update)
 static int hold(uint32_t id, const char *reason)
 {
 	job_desc_msg_t update;
-	int r = check_wanted(id);
+	int r = check_wanted(id, false);
 
 	if (r != EXIT_OK)
 		return r;
@@ -400,6 +400,7 @@ static int usage(void)
 {
 	fputs("usage: jobcr-slurm query JOBID\n"
 	      "       jobcr-slurm requeue JOBID\n"
+	      "       jobcr-slurm requeue-ended JOBID\n"
 	      "       jobcr-slurm start JOBID\n"
 	      "       jobcr-slurm hold JOBID REASON\n"
 	      "       jobcr-slurm hold-restarted JOBID REASON\n"
@@ -417,7 +418,9 @@ static int run(int argc, char **argv, uint32_t id)
 	if (argc == 3 && strcmp(argv[1], "query") == 0)
 		return query(id);
 	if (argc == 3 && strcmp(argv[1], "requeue") == 0)
-		return requeue(id);
+		return requeue(id, false);
+	if (argc == 3 && strcmp(argv[1], "requeue-ended") == 0)
+		return requeue(id, true);
 	if (argc == 3 && strcmp(argv[1], "start") == 0)
 		return start(id);
 	if (argc == 4 && strcmp(argv[1], "hold") == 0)

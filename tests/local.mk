@@ -152,11 +152,24 @@ UNIT_TESTS += %D%/unit/retire
 	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS)
 
+UNIT_TESTS += %D%/unit/hold
+%C%_unit_hold_SOURCES = %D%/unit/hold.c src/daemon/event.c \
+	src/daemon/slurm.c src/daemon/subject.c
+%C%_unit_hold_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
+	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS)
+
 UNIT_TESTS += %D%/unit/keeper
 %C%_unit_keeper_SOURCES = %D%/unit/keeper.c src/daemon/fence_keep.c
 %C%_unit_keeper_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
 	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
 	src/util/libutil.a $(PROTOBUF_C_LIBS)
+
+UNIT_TESTS += %D%/unit/no_spaces
+%C%_unit_no_spaces_SOURCES = %D%/unit/no_spaces.c
+%C%_unit_no_spaces_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
+	src/util/libutil.a
 
 UNIT_TESTS += %D%/unit/forward
 %C%_unit_forward_SOURCES = %D%/unit/forward.c src/shim/forward.c
@@ -228,6 +241,10 @@ UNIT_TESTS += %D%/unit/submit
 UNIT_TESTS += %D%/unit/store
 %C%_unit_store_SOURCES = %D%/unit/store.c
 %C%_unit_store_LDADD = $(SNAPSHOT_LIBS)
+
+UNIT_TESTS += %D%/unit/tier
+%C%_unit_tier_SOURCES = %D%/unit/tier.c
+%C%_unit_tier_LDADD = $(SNAPSHOT_LIBS)
 
 UNIT_TESTS += %D%/unit/lease
 %C%_unit_lease_SOURCES = %D%/unit/lease.c
@@ -737,9 +754,17 @@ UNIT_TESTS += %D%/unit/borrow
 %C%_unit_borrow_LDADD = %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/witness
+%C%_unit_witness_SOURCES = %D%/unit/witness.c
+%C%_unit_witness_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
+	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/search
 %C%_unit_search_SOURCES = %D%/unit/search.c
 %C%_unit_search_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
+	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/watching
+%C%_unit_watching_SOURCES = %D%/unit/watching.c
+%C%_unit_watching_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
 	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/written
 %C%_unit_written_SOURCES = %D%/unit/written.c
@@ -847,6 +872,9 @@ EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
 T_TESTS += %D%/t/snapshots.t
 T_TESTS += %D%/t/diff.t
 T_TESTS += %D%/t/tidy.t
+T_TESTS += %D%/t/tiers.t
+T_TESTS += %D%/t/tiers_faults.t
+T_TESTS += %D%/t/tiers_room.t
 T_TESTS += %D%/t/export.t
 EXTRA_DIST += %D%/lib/archives.py
 UNIT_TESTS += %D%/unit/frame

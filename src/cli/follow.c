@@ -18,12 +18,16 @@
 
 #include "cli/cli.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "wire/client.h"
 #include "wire/control.h"
 
 /* How long a jobcrd may be away. */
 #define AWAY_TRIES    120
 #define AWAY_PAUSE_US 500000
+/* One that hangs up so often, each time at once, means it. */
+#define HANG_UPS      10
+#define AT_ONCE       NSEC_PER_SEC
 
 static int ignore_reply(void *arg, const Reply *reply)
 {
@@ -117,13 +121,20 @@ static int await(const struct cli *cli, const char *job_id, struct client *c,
 	}
 }
 
+/* It has read what we want: not one that has no room for us (ECONNRESET). */
+static bool is_hang_up(int r, uint64_t begin_ns)
+{
+	return r == -ENODATA && clock_monotonic_ns() - begin_ns < AT_ONCE;
+}
+
 static int follow(const struct cli *cli, const char *job_id, int signals,
 		  bool by_signal)
 {
+	unsigned int tries, hang_ups = 0;
 	struct err err = { 0 };
-	int tries;
 
-	for (tries = 0; tries < AWAY_TRIES; tries++) {
+	for (tries = 0; tries < AWAY_TRIES && hang_ups < HANG_UPS; tries++) {
+		uint64_t begin = clock_monotonic_ns();
 		struct client *c;
 		Reply *reply;
 		int r = begin_wait(cli, job_id, &c, &err);
@@ -132,6 +143,7 @@ static int follow(const struct cli *cli, const char *job_id, int signals,
 			tries = 0;
 			r = await(cli, job_id, c, signals, &reply, &err);
 			client_free(c);
+			hang_ups = is_hang_up(r, begin) ? hang_ups + 1 : 0;
 		}
 		if (r == 0) {
 			int status = end_as(reply, job_id, by_signal);
@@ -141,6 +153,10 @@ static int follow(const struct cli *cli, const char *job_id, int signals,
 		}
 		usleep(AWAY_PAUSE_US);
 	}
+	if (hang_ups == HANG_UPS)
+		err_set(&err, -ECONNREFUSED,
+			"jobcrd hangs up each time that it is asked: see its "
+			"log");
 	return cli_fail(&err);
 }
 

@@ -89,6 +89,14 @@ bool cli_has_daemon(const struct cli *cli)
 	return true;
 }
 
+/* It hung up on what it had not read. */
+static int turned_away(struct err *err)
+{
+	return err_set(err, -EBUSY,
+		       "jobcrd takes no more requests of yours at this time: "
+		       "wait for the end of some");
+}
+
 static int talk(const struct cli *cli, struct client *c, struct sink *sink,
 		struct err *err)
 {
@@ -102,6 +110,8 @@ static int talk(const struct cli *cli, struct client *c, struct sink *sink,
 			return err_set(err, -ECONNREFUSED,
 				       "jobcrd ended before it answered: see "
 				       "its log");
+		if (r == -ECONNRESET)
+			return turned_away(err);
 		if (r < 0)
 			return r;
 		more = reply->has_more && reply->more;
@@ -124,6 +134,8 @@ int cli_request(const struct cli *cli, Request *req, const int *fds,
 		r = request_here(cli, req, fds, nfds, &sink, err);
 	else if (r == 0) {
 		r = client_send(c, req, fds, nfds, err);
+		if (r == -EPIPE)
+			r = turned_away(err);
 		if (r == 0)
 			r = talk(cli, c, &sink, err);
 		client_free(c);

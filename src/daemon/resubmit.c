@@ -139,7 +139,7 @@ static int requeue(const struct revival *v, struct err *err)
 	if (r == 0)
 		r = choose(v, v->fd, v->newest, 0, err);
 	if (r == 0)
-		r = slurm_requeue_job(v->op->conf->libexec, v->slurm, err);
+		r = slurm_requeue_ended(v->op->conf->libexec, v->slurm, err);
 	if (r == 0)
 		(void)slurm_start_job(v->op->conf->libexec, v->slurm, &unused);
 	return r;

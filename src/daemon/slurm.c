@@ -34,7 +34,8 @@ static const struct {
 /* Words of a call at most, with the program's name and the NULL. */
 #define WORDS_MAX 8
 
-static void run_child(const char *libexec, const char *const *words, int out)
+static void run_child(const char *libexec, const char *const *words, int out,
+		      pid_t parent)
 {
 	const char *argv[WORDS_MAX] = { "jobcr-slurm" };
 	char program[4096];
@@ -49,6 +50,8 @@ static void run_child(const char *libexec, const char *const *words, int out)
 	 * after whoever asked for it has been killed and others went on.
 	 */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
 	/* jobcrd blocks what it takes by signalfd. */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -105,14 +108,14 @@ int slurm_run(const char *libexec, const char *const *words,
 {
 	auto_close int from = -EBADF;
 	int ends[2], status = 0, r;
-	pid_t pid;
+	pid_t parent = getpid(), pid;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_sys(err, "pipe");
 	from = ends[0];
 	pid = fork();
 	if (pid == 0)
-		run_child(libexec, words, ends[1]);
+		run_child(libexec, words, ends[1], parent);
 	close(ends[1]);
 	if (pid < 0)
 		return err_sys(err, "fork");
@@ -270,6 +273,11 @@ static int tell(const char *libexec, const char *what, uint32_t job,
 int slurm_requeue_job(const char *libexec, uint32_t job, struct err *err)
 {
 	return tell(libexec, "requeue", job, NULL, err);
+}
+
+int slurm_requeue_ended(const char *libexec, uint32_t job, struct err *err)
+{
+	return tell(libexec, "requeue-ended", job, NULL, err);
 }
 
 int slurm_start_job(const char *libexec, uint32_t job, struct err *err)

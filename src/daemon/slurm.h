@@ -72,10 +72,11 @@ int slurm_query_id(const char *libexec, const char *job_id,
 
 /*
  * Back into the queue under the same id; Slurm then ends its processes.  One
- * that is in it already is all right.  -ECANCELED, here and of slurm_hold_job:
- * it is being ended by scancel.
+ * that is in it already is all right.  -ECANCELED: it was ended by scancel, or
+ * is being.  _ended: somebody wants it back who knows that it has ended.
  */
 int slurm_requeue_job(const char *libexec, uint32_t job, struct err *err);
+int slurm_requeue_ended(const char *libexec, uint32_t job, struct err *err);
 
 /*
  * When a requeued job has left its node (waits for that): let it start now,
@@ -83,7 +84,10 @@ int slurm_requeue_job(const char *libexec, uint32_t job, struct err *err);
  */
 int slurm_start_job(const char *libexec, uint32_t job, struct err *err);
 
-/* Requeue and hold, with the reason where "scontrol show job" has it. */
+/*
+ * Requeue and hold a job that runs, or has just ended, with the reason where
+ * "scontrol show job" has it.  -ECANCELED: it was ended by scancel.
+ */
 int slurm_hold_job(const char *libexec, uint32_t job, const char *reason,
 		   struct err *err);
 

@@ -92,7 +92,7 @@ int subject_hold(const struct subject *s, const char *reason)
 	for (try = 0; try < HOLD_TRIES; try++) {
 		r = slurm_hold_job(s->conf->libexec, s->info.slurm, reason,
 				   &err);
-		if (r == 0 || r == -ENOENT)
+		if (r == 0 || r == -ENOENT || r == -ECANCELED)
 			break;
 		log_error(s->id, "hold: %s", err.text);
 		nanosleep(&pause, NULL);

@@ -51,7 +51,8 @@ int subject_tell(const struct subject *s, uint32_t op, int64_t a,
 
 /*
  * Requeue and hold it, with the reason where "scontrol show job" has it;
- * tries for minutes.  -ENOENT: Slurm does not know it any more.
+ * tries for minutes.  -ENOENT: Slurm does not know it any more; -ECANCELED: it
+ * was cancelled.
  */
 int subject_hold(const struct subject *s, const char *reason);
 

@@ -9,6 +9,7 @@
 #include "operation/launch.h"
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "wire/control.h"
 
 #define KEEP_ENDED_S (7 * 24 * 3600)
 
@@ -35,25 +36,46 @@ static void scan(const char *path, uint64_t *highest)
 			*highest = n;
 }
 
+/* Its socket, when its supervisor was killed, and locks of what was done. */
+static void forget(const char *path)
+{
+	auto_closedir DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			(void)unlinkat(dirfd(dir), entry->d_name, 0);
+	(void)rmdir(path);
+}
+
+/* Ended long ago: as its record says, or nobody has been at it for so long. */
+static bool is_old(const char *run_dir, const char *id, const char *path)
+{
+	char ended[1024];
+	auto_close int fd = -EBADF;
+	struct err unused;
+	struct stat st;
+
+	snprintf(ended, sizeof(ended), "%s/ended", path);
+	if (stat(ended, &st) < 0 && stat(path, &st) < 0)
+		return false;
+	return st.st_mtime < time(NULL) - KEEP_ENDED_S &&
+	       control_connect(run_dir, id, &fd, &unused) == -ENOENT;
+}
+
 /* What is known of jobs that ended long ago is forgotten. */
-static void forget_old(const char *jobs)
+static void forget_old(const char *run_dir, const char *jobs)
 {
 	auto_closedir DIR *dir = opendir(jobs);
-	time_t before = time(NULL) - KEEP_ENDED_S;
 	struct dirent *entry;
-	char path[1024];
-	struct stat st;
+	char path[1000];
 
 	while (dir && (entry = readdir(dir))) {
 		if (!launch_is_local(entry->d_name))
 			continue;
-		snprintf(path, sizeof(path), "%s/%s/ended", jobs,
-			 entry->d_name);
-		if (stat(path, &st) < 0 || st.st_mtime >= before)
-			continue;
-		(void)unlink(path);
-		*strrchr(path, '/') = '\0';
-		(void)rmdir(path);
+		snprintf(path, sizeof(path), "%s/%s", jobs, entry->d_name);
+		if (is_old(run_dir, entry->d_name, path))
+			forget(path);
 	}
 }
 
@@ -82,7 +104,7 @@ int launch_new_id(const struct conf *conf, char ret[JOB_ID_MAX],
 	if (r < 0)
 		return r;
 	snprintf(store, sizeof(store), "%s/" LOCAL_CLUSTER, conf->store_dir);
-	forget_old(jobs);
+	forget_old(conf->run_dir, jobs);
 	scan(jobs, &highest);
 	scan(store, &highest);
 	for (i = 0; i < TRIES; i++) {

@@ -123,6 +123,14 @@ static int fail(struct control_reply *reply, int code, const char *text)
 	return code;
 }
 
+/* Without namespaces nothing can be built, and nothing may be. */
+static int check_spaces(const struct supervisor *s, struct control_reply *reply)
+{
+	return s->have_spaces
+		       ? 0
+		       : fail(reply, s->no_spaces.code, s->no_spaces.text);
+}
+
 static int do_set_time(struct supervisor *s, const struct control_request *req,
 		       struct control_reply *reply)
 {
@@ -131,6 +139,8 @@ static int do_set_time(struct supervisor *s, const struct control_request *req,
 
 	if (s->info.state != CONTROL_RESTORING || s->built)
 		return fail(reply, -EBUSY, "not at the begin of a restore");
+	if (check_spaces(s, reply) < 0)
+		return s->no_spaces.code;
 	r = spaces_set_time(req->a, req->b, &err);
 	return r < 0 ? fail(reply, r, err.text) : 0;
 }
@@ -145,6 +155,8 @@ static int do_spawn(struct supervisor *s, struct client *c,
 
 	if (s->info.state != CONTROL_RESTORING || (s->built && !c->spawned))
 		return fail(reply, -EBUSY, "not at the begin of a restore");
+	if (check_spaces(s, reply) < 0)
+		return s->no_spaces.code;
 	if (req->a < 2 || req->a > 4194304)
 		return fail(reply, -EINVAL, "no such pid");
 	r = task_spawn_puppet(&s->spaces, s->puppet_fd, (pid_t)req->a, &pid,

@@ -285,14 +285,14 @@ static int launch_ready(struct supervisor *s, const int *fds, struct err *err)
 
 	note_outputs(s, fds[1], fds[2]);
 	if (s->opt->restore) {
-		r = make_spaces(s, err);
-		if (r == 0)
+		/* Ended here, the job would be over: jobcrd sees to it. */
+		if (make_spaces(s, &s->no_spaces) == 0)
 			own_devpts(s, fds);
-		for (i = 0; r == 0 && i < 3; i++)
+		for (i = 0; i < 3; i++)
 			s->stdio[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
 		s->info.state = CONTROL_RESTORING;
 		s->next_notify = clock_monotonic_ns();
-		return r;
+		return 0;
 	}
 	own_devpts(s, fds);
 	place_like(s->init, getpid());

@@ -33,6 +33,7 @@ struct supervisor {
 	struct control_info told; /* as the record has it */
 	struct shim_spaces spaces;
 	bool have_spaces;
+	struct err no_spaces; /* why a restore has none */
 	struct client clients[CLIENTS_MAX];
 	int dir_fd; /* RUNDIR/jobs/JOBID */
 	int signal_fd, listen_fd, launch_fd, puppet_fd;

@@ -14,9 +14,10 @@ static int make_context(const char *socket, munge_ctx_t *ret, struct err *err)
 	if ((socket &&
 	     munge_ctx_set(ctx, MUNGE_OPT_SOCKET, socket) != EMUNGE_SUCCESS) ||
 	    munge_ctx_set(ctx, MUNGE_OPT_TTL, AUTH_TTL) != EMUNGE_SUCCESS) {
+		(void)err_set(err, -EINVAL, "munge: %s",
+			      munge_ctx_strerror(ctx));
 		munge_ctx_destroy(ctx);
-		return err_set(err, -EINVAL, "munge: %s",
-			       munge_ctx_strerror(ctx));
+		return err->code;
 	}
 	*ret = ctx;
 	return 0;

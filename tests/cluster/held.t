@@ -92,4 +92,17 @@ is "$(sed -n '1,2p' "$home/$job.out" | cut -d: -f1 | tr '\n' ' ')" \
 	"begin round 1 of 250 " "from its beginning"
 grep -qh "job $job has no snapshot" "$cluster_dir"/log/slurmd-*.log
 ok $? "which Slurm's log says"
+
+# Cancelled while jobcrd still tries to hold it: it does not come back.
+job=$(submit --jobcr long)
+wait_until 20 printed "$job" 'round 5 of' || bail "job $job does not run"
+slurm scancel "$job"
+wait_until 40 has_ended "$job"
+slurm "$cluster_dir/opt/libexec/jobcr-slurm" hold "$job" "a test"
+is "$? $(field "$job" JobState)" "77 CANCELLED" "a cancelled job is not held"
+slurm "$cluster_dir/opt/libexec/jobcr-slurm" requeue "$job"
+is "$? $(field "$job" JobState)" "77 CANCELLED" "nor is it requeued"
+slurm "$cluster_dir/opt/libexec/jobcr-slurm" requeue-ended "$job"
+is "$? $(field "$job" JobState)" "0 PENDING" "but where that is asked for"
+slurm scancel "$job"
 done_testing

@@ -67,6 +67,8 @@ PY
 crowd=$!
 wait_for 30 grep -q there crowd
 matches "$(jobcr list 2>&1)" "JOBID*" "a crowd of users leaves room for root"
+matches "$(as 53000 "$top_builddir/jobcr" list 2>&1)" \
+	"*no more requests of yours*" "one of them is told why not"
 {
 	kill $crowd
 	wait $crowd

@@ -69,4 +69,24 @@ jobcr_a wait "$rest"
 is "$?" 143 "so can the other"
 is "$(grep 'not kept' "$tmp/jobcrd.log")" "" "Slurm is not asked about either"
 matches "$(head -n 3 a/work.txt | tr '\n' ' ')" "1 2 3 " "it did its work"
+# What has ended a week ago leaves nothing in RunDir.
+runs=$(jobcr run --detach -- sleep 3600)
+lost=$(jobcr run --detach -- sleep 3600)
+supervisor=$(jobcr list --json | tr -d ' \n' |
+	sed "s/.*\"job_id\":\"$lost\"[^}]*\"supervisor_pid\":\([0-9]*\).*/\1/")
+kill -9 "$supervisor"
+gone() {
+	! kill -0 "$supervisor"
+}
+wait_for 10 gone
+test -e "$tmp/run/jobs/$work/turn.lock" -a -e "$tmp/run/jobs/$lost/info.rec"
+result $? "ended jobs leave files"
+touch -d '8 days ago' "$tmp/run/jobs/$work/ended" \
+	"$tmp/run/jobs/$lost"
+touch -d '8 days ago' "$tmp/run/jobs/$runs"
+jobcr run -- true
+test ! -e "$tmp/run/jobs/$work" -a ! -e "$tmp/run/jobs/$lost/info.rec"
+result $? "after a week they go"
+test -e "$tmp/run/jobs/$runs/control"
+result $? "those of a job that runs stay"
 finish

@@ -115,6 +115,9 @@ matches "$(cat err)" "*node three*" "by name"
 on $alice alien --node two list >out 2>err
 matches "$?" "[167]" "a credential of another key is worth nothing"
 matches "$(cat two.log)" "*warning*munge*" "and is logged"
+on $alice alien --node two wait "$job" 2>err
+is "$?" 7 "who waits with one does not do so for ever"
+matches "$(cat err)" "*hangs up*see its log*" "and is told where to look"
 on $alice at-two --node two run -- id >out 2>err
 is "$?" 2 "jobs are started on their own node"
 printf 'GET / HTTP/1.0\r\n\r\n' | timeout 5 python3 -c 'import socket, sys
