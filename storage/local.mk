@@ -34,5 +34,9 @@ noinst_LIBRARIES += %D%/libstorage.a
 	%D%/store.c \
 	%D%/store.h \
 	%D%/tidy.c \
+	%D%/tier.c \
+	%D%/tier.h \
+	%D%/tier_dir.c \
+	%D%/tier_dir.h \
 	%D%/writer.c \
 	%D%/writer.h

@@ -12,6 +12,7 @@
 #include "storage/lease.h"
 #include "storage/small.h"
 #include "storage/store.h"
+#include "storage/tier.h"
 #include "util/cleanup.h"
 
 /*
@@ -39,6 +40,22 @@ static bool is_kept(int job_fd, const char *name)
 
 	snprintf(path, sizeof(path), "%s/" STORE_KEPT, name);
 	return faccessat(job_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Not published: on its way to the store from a fast directory, perhaps. */
+static void look_fast(int job_fd, struct store_generation *g)
+{
+	char name[GENERATION_NAME_SIZE];
+	auto_close int fd = -EBADF;
+	struct err unused;
+
+	generation_name(name, g->number, true);
+	tier_node(job_fd, name, g->fast_node);
+	if (!*g->fast_node ||
+	    tier_resolve(job_fd, name, g->number, &fd, &unused) < 0)
+		return;
+	g->complete = true;
+	g->kept = faccessat(fd, STORE_KEPT, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static int list(int job_fd, struct store_generation **ret, size_t *ret_count,
@@ -69,8 +86,11 @@ static int list(int job_fd, struct store_generation **ret, size_t *ret_count,
 		out[n].number = entries[i].number;
 		out[n].late = lease_is_late(&history, entries[i].number);
 		out[n].kept = !entries[i].under_way && is_kept(job_fd, name);
-		out[n++].complete =
+		out[n].complete =
 			!entries[i].under_way && has_manifest(job_fd, name);
+		if (entries[i].under_way)
+			look_fast(job_fd, &out[n]);
+		n++;
 	}
 	free(history.runs);
 	*ret = out;
@@ -118,6 +138,24 @@ int store_newest(int job_fd, const struct user_id *user, uint32_t *ret,
 	r = newest(job_fd, ret, err);
 	end_as(user);
 	return r;
+}
+
+uint32_t store_left_behind(int job_fd, uint32_t generation,
+			   const struct user_id *user, char node[64])
+{
+	auto_free struct store_generation *all = NULL;
+	struct err unused;
+	size_t count = 0;
+
+	if (store_list(job_fd, user, &all, &count, &unused) < 0)
+		return 0;
+	while (count-- > 0 && all[count].number > generation) {
+		if (!*all[count].fast_node || all[count].complete)
+			continue;
+		memcpy(node, all[count].fast_node, 64);
+		return all[count].number;
+	}
+	return 0;
 }
 
 int store_check_late(int job_fd, uint32_t number, const struct user_id *user,
@@ -250,30 +288,71 @@ int store_begin_at(int job_fd, const struct user_id *user, uint32_t number,
 	return r;
 }
 
+static int open_published(int job_fd, uint32_t number, int *ret_dir_fd,
+			  struct err *err)
+{
+	auto_close int fd = -EBADF;
+	char name[GENERATION_NAME_SIZE];
+
+	generation_name(name, number, false);
+	fd = openat(job_fd, name, DIR_FLAGS);
+	if (fd < 0)
+		return err_sys(err, "generation %u", number);
+	if (!has_manifest(job_fd, name))
+		return err_set(err, -ENOENT,
+			       "generation %u has no manifest: not complete",
+			       number);
+	*ret_dir_fd = take_fd(&fd);
+	return 0;
+}
+
+/* Not there: it may be in a fast directory still, here or elsewhere. */
+static int open_any(int job_fd, uint32_t number, int *ret_dir_fd,
+		    struct err *err)
+{
+	char name[GENERATION_NAME_SIZE], node[64];
+	struct err first = { 0 };
+	int r = open_published(job_fd, number, ret_dir_fd, &first);
+
+	if (r == -ENOENT) {
+		generation_name(name, number, true);
+		tier_node(job_fd, name, node);
+		if (*node)
+			return tier_resolve(job_fd, name, number, ret_dir_fd,
+					    err);
+	}
+	if (r < 0)
+		*err = first;
+	return r;
+}
+
 int store_open(int job_fd, uint32_t number, const struct user_id *user,
 	       int *ret_dir_fd, struct err *err)
 {
+	int r = begin_as(user, err);
+
+	if (r < 0)
+		return r;
+	r = open_any(job_fd, number, ret_dir_fd, err);
+	end_as(user);
+	return r;
+}
+
+int store_open_near(int job_fd, uint32_t number, const struct user_id *user,
+		    int *ret_dir_fd, struct err *err)
+{
 	char name[GENERATION_NAME_SIZE];
-	int fd, num, r = begin_as(user, err);
-	bool complete;
+	int r = begin_as(user, err);
+	bool copy;
 
 	if (r < 0)
 		return r;
 	generation_name(name, number, false);
-	fd = openat(job_fd, name, DIR_FLAGS);
-	num = errno;
-	complete = fd >= 0 && has_manifest(job_fd, name);
+	copy = faccessat(job_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	generation_name(name, number, !copy);
+	r = tier_resolve(job_fd, name, number, ret_dir_fd, err);
 	end_as(user);
-	if (fd < 0)
-		return err_num(err, num, "generation %u", number);
-	if (!complete) {
-		close(fd);
-		return err_set(err, -ENOENT,
-			       "generation %u has no manifest: not complete",
-			       number);
-	}
-	*ret_dir_fd = fd;
-	return 0;
+	return r < 0 ? r : !copy;
 }
 
 static int rename_new(int dir_fd, const char *from, const char *to)
@@ -401,7 +480,8 @@ static int retire_one(int job_fd, const struct store_generation *g,
 	int r;
 
 	generation_name(name, g->number, true);
-	if (g->complete || faccessat(job_fd, name, F_OK, 0) < 0)
+	if ((g->complete && !*g->fast_node) ||
+	    faccessat(job_fd, name, F_OK, 0) < 0)
 		return discard(job_fd, g->number, err);
 	r = discard_new(job_fd, name, false, err);
 	return r == -EBUSY ? 0 : r;
@@ -409,7 +489,8 @@ static int retire_one(int job_fd, const struct store_generation *g,
 
 /*
  * All complete ones before the newest keep, and dead attempts before those.
- * One that was published too late keeps no other from being kept.
+ * One that was published too late keeps no other from being kept, nor does one
+ * that is not in the store yet: it stays as long as it would if it were.
  */
 static int retire(int job_fd, unsigned int keep, struct err *err)
 {
@@ -421,6 +502,11 @@ static int retire(int job_fd, unsigned int keep, struct err *err)
 	for (i = count; r == 0 && i-- > 0;) {
 		if (all[i].complete && all[i].kept)
 			continue;
+		if (*all[i].fast_node) {
+			if (complete == keep)
+				r = retire_one(job_fd, &all[i], err);
+			continue;
+		}
 		if (all[i].complete && !all[i].late && complete < keep)
 			complete++;
 		else if (complete && (!all[i].complete || complete == keep))

@@ -28,6 +28,9 @@ struct store_generation {
 	bool late; /* of a run that was not the one any more (lease.h): it is
 		      not restored */
 	bool kept; /* by somebody's wish: see store_keep */
+	/* It lies in the fast directory of this node (tier.h), and is complete
+	 * there if that is ours; "": in the store, as any other. */
+	char fast_node[64];
 };
 
 /*
@@ -69,6 +72,13 @@ int store_list(int job_fd, const struct user_id *user,
 int store_newest(int job_fd, const struct user_id *user, uint32_t *ret,
 		 struct err *err);
 
+/*
+ * The newest one after generation that has not come to the store, and is not
+ * here either; node: where it is.  0: there is none.
+ */
+uint32_t store_left_behind(int job_fd, uint32_t generation,
+			   const struct user_id *user, char node[64]);
+
 /* -EBADMSG: this generation is one that does not count. */
 int store_check_late(int job_fd, uint32_t number, const struct user_id *user,
 		     struct err *err);
@@ -85,9 +95,16 @@ int store_begin(int job_fd, const struct user_id *user, uint32_t *ret_number,
 int store_begin_at(int job_fd, const struct user_id *user, uint32_t number,
 		   int *ret_dir_fd, struct err *err);
 
-/* Open a complete generation for reading. */
+/* Open a complete generation for reading: in the store, if it is there. */
 int store_open(int job_fd, uint32_t number, const struct user_id *user,
 	       int *ret_dir_fd, struct err *err);
+
+/*
+ * One in a fast directory of this node.  0: it is a copy, which may be damaged
+ * by now; 1: it is not in the store yet.  -ENOENT: there is none.
+ */
+int store_open_near(int job_fd, uint32_t number, const struct user_id *user,
+		    int *ret_dir_fd, struct err *err);
 
 /*
  * Publish: write the manifest (a framed record, made by the caller), fsync

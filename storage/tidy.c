@@ -9,6 +9,7 @@
 
 #include "storage/catalog.h"
 #include "storage/store.h"
+#include "storage/tier.h"
 #include "util/cleanup.h"
 
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
@@ -18,6 +19,7 @@ struct look {
 	time_t newest;
 	bool any;  /* files */
 	bool ours; /* all of them begin with the node's name */
+	bool fast; /* it is elsewhere, and this only has its number */
 };
 
 static int look_at(int dir_fd, const char *node, struct look *ret,
@@ -38,6 +40,7 @@ static int look_at(int dir_fd, const char *node, struct look *ret,
 		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
 			continue;
 		ret->any = true;
+		ret->fast |= !strcmp(d->d_name, TIER_MARK);
 		ret->ours &= node && strncmp(d->d_name, node, len) == 0 &&
 			     d->d_name[len] == '.';
 		if (fstatat(dir_fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -49,7 +52,8 @@ static int look_at(int dir_fd, const char *node, struct look *ret,
 
 /*
  * Who works on one holds its lock from before the first file.  On another
- * node that may not be seen: then only time tells.
+ * node that may not be seen: then only time tells.  One whose snapshot lies in
+ * a fast directory waits there for its node, however long that is away.
  */
 static bool is_dead(int dir_fd, const char *node, unsigned int older_s)
 {
@@ -60,8 +64,9 @@ static bool is_dead(int dir_fd, const char *node, unsigned int older_s)
 	if (flock(dir_fd, LOCK_EX | LOCK_NB) < 0 ||
 	    look_at(dir_fd, node, &look, &unused) < 0)
 		return false;
-	return (look.any && look.ours) ||
-	       (look.newest < now && now - look.newest > (time_t)older_s);
+	return !look.fast &&
+	       ((look.any && look.ours) ||
+		(look.newest < now && now - look.newest > (time_t)older_s));
 }
 
 /*

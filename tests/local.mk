@@ -242,6 +242,10 @@ UNIT_TESTS += %D%/unit/store
 %C%_unit_store_SOURCES = %D%/unit/store.c
 %C%_unit_store_LDADD = $(SNAPSHOT_LIBS)
 
+UNIT_TESTS += %D%/unit/tier
+%C%_unit_tier_SOURCES = %D%/unit/tier.c
+%C%_unit_tier_LDADD = $(SNAPSHOT_LIBS)
+
 UNIT_TESTS += %D%/unit/lease
 %C%_unit_lease_SOURCES = %D%/unit/lease.c
 %C%_unit_lease_LDADD = $(SNAPSHOT_LIBS)
@@ -692,6 +696,11 @@ UNIT_TESTS += %D%/unit/frozen
 %C%_unit_frozen_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
 	src/inject/libinject.a src/kernel/libkernel.a src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/refused_sockets
+%C%_unit_refused_sockets_SOURCES = %D%/unit/refused_sockets.c
+%C%_unit_refused_sockets_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
+
 UNIT_TESTS += %D%/unit/doors
 %C%_unit_doors_SOURCES = %D%/unit/doors.c %D%/lib/children.c \
 	%D%/lib/children.h
@@ -741,9 +750,17 @@ UNIT_TESTS += %D%/unit/borrow
 %C%_unit_borrow_LDADD = %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/witness
+%C%_unit_witness_SOURCES = %D%/unit/witness.c
+%C%_unit_witness_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
+	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/search
 %C%_unit_search_SOURCES = %D%/unit/search.c
 %C%_unit_search_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
+	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/watching
+%C%_unit_watching_SOURCES = %D%/unit/watching.c
+%C%_unit_watching_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
 	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/written
 %C%_unit_written_SOURCES = %D%/unit/written.c
@@ -802,6 +819,7 @@ T_TESTS += %D%/t/hangs.t
 T_TESTS += %D%/t/dying.t
 T_TESTS += %D%/t/hangs_files.t
 T_TESTS += %D%/t/unanswered.t
+T_TESTS += %D%/t/containers.t
 EXTRA_DIST += %D%/lib/hang.py
 
 # Programs that nobody here wrote.  PROGRAM_ROUNDS=20 for more of them.
@@ -850,6 +868,9 @@ EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
 T_TESTS += %D%/t/snapshots.t
 T_TESTS += %D%/t/diff.t
 T_TESTS += %D%/t/tidy.t
+T_TESTS += %D%/t/tiers.t
+T_TESTS += %D%/t/tiers_faults.t
+T_TESTS += %D%/t/tiers_room.t
 T_TESTS += %D%/t/export.t
 EXTRA_DIST += %D%/lib/archives.py
 UNIT_TESTS += %D%/unit/frame

@@ -54,34 +54,45 @@ static void check_programs(struct checks *c)
 	}
 }
 
+/* What snapshots are written into; false: it is not fit for that. */
+static bool check_dir(struct checks *c, const char *what, const char *key,
+		      const char *path)
+{
+	struct statvfs vfs;
+	struct stat st;
+
+	if (stat(path, &st) < 0 || statvfs(path, &vfs) < 0) {
+		missing(c, what, "%s: %s; make it, or set %s", path,
+			strerror(errno), key);
+		return false;
+	}
+	if (!S_ISDIR(st.st_mode)) {
+		missing(c, what, "%s: not a directory", path);
+		return false;
+	}
+	if ((st.st_mode & 002) && !(st.st_mode & 01000)) {
+		missing(c, what,
+			"%s: all may write there: chmod 1777 or "
+			"0755",
+			path);
+		return false;
+	}
+	check_good(what, "%s, %.1f GiB free", path,
+		   (double)vfs.f_bavail * (double)vfs.f_frsize / (1ull << 30));
+	return true;
+}
+
 static void check_store(struct checks *c)
 {
 	const char *store = c->cli->conf->store_dir;
-	struct statvfs vfs;
+	const char *fast = c->cli->conf->fast_dir;
 	struct statfs fs;
-	struct stat st;
 
-	if (stat(store, &st) < 0 || statvfs(store, &vfs) < 0 ||
-	    statfs(store, &fs) < 0) {
-		missing(c, "store", "%s: %s; make it, or set StoreDir", store,
-			strerror(errno));
-		return;
-	}
-	if (!S_ISDIR(st.st_mode)) {
-		missing(c, "store", "%s: not a directory", store);
-		return;
-	}
-	if ((st.st_mode & 002) && !(st.st_mode & 01000)) {
-		missing(c, "store",
-			"%s: all may write there: chmod 1777 or "
-			"0755",
-			store);
-		return;
-	}
-	check_good("store", "%s, %.1f GiB free", store,
-		   (double)vfs.f_bavail * (double)vfs.f_frsize / (1ull << 30));
+	if (fast)
+		(void)check_dir(c, "fast-directory", "FastDir", fast);
 	/* TMPFS_MAGIC: gone with the node, and with it all snapshots. */
-	if (fs.f_type == 0x01021994)
+	if (check_dir(c, "store", "StoreDir", store) &&
+	    statfs(store, &fs) == 0 && fs.f_type == 0x01021994)
 		check_note("store",
 			   "%s is a tmpfs: other nodes do not see it, and "
 			   "a reboot empties it",

@@ -129,6 +129,25 @@ static void print_size(uint64_t bytes, char *ret, size_t room)
 		snprintf(ret, room, "%.1f MiB", (double)bytes / MIB);
 }
 
+static void print_flush(const JobFacts *f)
+{
+	char done[32], total[32];
+
+	print_size(f->flush_done, done, sizeof(done));
+	print_size(f->flush_total, total, sizeof(total));
+	printf("             generation %u is in the fast directory, ",
+	       f->flush);
+	if (f->flush_total)
+		printf("%s of %s are in the store\n", done, total);
+	else
+		puts("not in the store yet");
+	if (!f->flush_failed)
+		return;
+	fputs("             ! it stays there for now: ", stdout);
+	print_clean(stdout, f->flush_failed);
+	putchar('\n');
+}
+
 static void print_row(const struct status *s, const JobEntry *j)
 {
 	const JobFacts *f = j->facts;
@@ -151,6 +170,8 @@ static void print_row(const struct status *s, const JobEntry *j)
 	       state_word(j), newest, age, size, cost, next);
 	if (f && f->doing)
 		print_doing(f);
+	if (f && f->has_flush)
+		print_flush(f);
 	if (f && s->one)
 		print_window(f);
 	if (f)
@@ -195,6 +216,18 @@ static struct json_object *snapshot_json(const struct status *s,
 	return o;
 }
 
+static struct json_object *flush_json(const JobFacts *f)
+{
+	struct json_object *o = json_object_new_object();
+
+	print_add_number(o, "generation", f->flush);
+	print_add_number(o, "done_bytes", f->flush_done);
+	print_add_number(o, "total_bytes", f->flush_total);
+	if (f->flush_failed)
+		print_add_string(o, "failed", f->flush_failed);
+	return o;
+}
+
 static struct json_object *warnings_json(const JobFacts *f)
 {
 	struct json_object *list = json_object_new_array();
@@ -216,6 +249,8 @@ static void add_facts(const struct status *s, const JobFacts *f,
 		json_object_object_add(o, "doing", doing_json(f));
 	if (f->has_newest)
 		json_object_object_add(o, "snapshot", snapshot_json(s, f));
+	if (f->has_flush)
+		json_object_object_add(o, "flush", flush_json(f));
 	if (f->has_interval_s)
 		print_add_number(o, "interval_s", f->interval_s);
 	if (f->has_next_at_ns)

@@ -154,6 +154,11 @@ static void outcome_json(const char *verb, const Reply *reply)
 	if (o->has_killed)
 		json_object_object_add(j, "killed",
 				       json_object_new_boolean(o->killed));
+	if (o->has_fast)
+		json_object_object_add(j, "fast",
+				       json_object_new_boolean(o->fast));
+	if (o->not_fast)
+		print_add_string(j, "not_fast", o->not_fast);
 	if (o->not_kept)
 		print_add_string(j, "not_kept", o->not_kept);
 	if (o->copied)
@@ -205,6 +210,11 @@ void print_outcome(const struct cli *cli, const char *verb, const Reply *reply)
 		       (double)o->frozen_ns / 1e9);
 	if (o->has_killed && o->killed)
 		printf("; it has ended");
+	if (o->has_fast && o->fast)
+		printf(o->has_killed
+			       ? "; in the fast directory, jobcrd takes it to "
+				 "the store"
+			       : "; from the fast directory");
 	putchar('\n');
 }
 
@@ -218,6 +228,12 @@ void print_remarks(const Reply *reply)
 		fputs(": a start by Slurm that jobcr is not asked about "
 		      "empties it\n",
 		      stderr);
+	}
+	if (o && o->not_fast) {
+		fputs("jobcr: it is in the store, not in the fast directory: ",
+		      stderr);
+		print_clean(stderr, o->not_fast);
+		fputc('\n', stderr);
 	}
 	if (o && o->copied) {
 		fputs("jobcr: " OUTCOME_COPIED, stderr);

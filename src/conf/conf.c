@@ -455,6 +455,8 @@ static int take(struct conf *conf, cfg_t *cfg, struct err *err)
 	if (r == 0)
 		r = copy(&conf->store_dir, cfg_getstr(cfg, "StoreDir"), err);
 	if (r == 0)
+		r = copy(&conf->fast_dir, cfg_getstr(cfg, "FastDir"), err);
+	if (r == 0)
 		r = copy(&conf->run_dir, cfg_getstr(cfg, "RunDir"), err);
 	if (r == 0)
 		r = copy(&conf->munge_socket, cfg_getstr(cfg, "MungeSocket"),
@@ -511,7 +513,7 @@ static void set_checks(cfg_t *cfg)
 	static const char *const paths[] = { "StoreDir",    "RunDir",
 					     "MungeSocket", "CarryFiles",
 					     "LocalDirs",   "ClosedSockets",
-					     "MetricsFile" };
+					     "MetricsFile", "FastDir" };
 	size_t i;
 
 	cfg_set_error_function(cfg, note_error);
@@ -544,6 +546,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_STR("NodeName", "", CFGF_NONE),
 		CFG_STR("StoreDir", JOBCR_LOCALSTATEDIR "/lib/jobcr",
 			CFGF_NONE),
+		CFG_STR("FastDir", "", CFGF_NONE),
 		CFG_STR("RunDir", "/run/jobcr", CFGF_NONE),
 		CFG_STR("MungeSocket", "", CFGF_NONE),
 		CFG_STR("SlurmUser", "slurm", CFGF_NONE),
@@ -636,6 +639,7 @@ void conf_free(struct conf *conf)
 	free(conf->cluster);
 	free(conf->node);
 	free(conf->store_dir);
+	free(conf->fast_dir);
 	free(conf->run_dir);
 	free(conf->munge_socket);
 	free(conf->libexec);

@@ -40,6 +40,7 @@ struct conf {
 	char *cluster;      /* ClusterName: of Slurm jobs in the store */
 	char *node;         /* NodeName; the host's name up to a dot */
 	char *store_dir;    /* StoreDir */
+	char *fast_dir;     /* FastDir; NULL: none */
 	char *run_dir;      /* RunDir */
 	char *munge_socket; /* MungeSocket; NULL: munge's own default */
 	char *libexec;      /* where our programs are; JOBCR_LIBEXEC */

@@ -56,6 +56,19 @@ static int pick(const struct slurm_job *job, const char *id, int job_fd,
 	return 0;
 }
 
+static void say_left_behind(const char *id, int job_fd,
+			    const struct user_id *user)
+{
+	char node[64];
+	uint32_t n = store_left_behind(job_fd, 0, user, node);
+
+	if (n)
+		log_warning(id,
+			    "generation %u did not get from the fast "
+			    "directory of %s to the store",
+			    n, node);
+}
+
 /* Of a job with a directory in the store; 0: it starts from its beginning. */
 static int find_generation(const struct conf *conf, const char *id, int job_fd,
 			   const struct user_id *user, uint32_t *ret,
@@ -72,8 +85,10 @@ static int find_generation(const struct conf *conf, const char *id, int job_fd,
 	r = store_newest(job_fd, user, &newest, err);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	if (!newest && !next.generation)
+	if (!newest && !next.generation) {
+		say_left_behind(id, job_fd, user);
 		return 0;
+	}
 	r = slurm_query_id(conf->libexec, id, &job, err);
 	return r < 0 ? r
 		     : pick(&job, id, job_fd, user, &next, newest, ret, err);

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "daemon/resubmit.h"
+#include "daemon/server.h"
 #include "daemon/slurm.h"
 #include "operation/aside.h"
 #include "operation/checkpoint.h"
@@ -152,6 +153,8 @@ static int checkpoint(struct under_way *w, struct err *err)
 		.kill = ends,
 		.ask = ends,
 		.shelter = ends,
+		/* Before the job's time limit it is the last one. */
+		.fast = !ends && strcmp(w->cut->cause, "interval") == 0,
 		/* Who starts it again empties its output. */
 		.put_aside = ends && w->cut->after != CUT_END,
 	};
@@ -182,6 +185,10 @@ static int checkpoint(struct under_way *w, struct err *err)
 		warn_not_safe(w->s, reply->outcome);
 		subject_log_outcome(w->s, "checkpoint", w->cut->cause,
 				    reply->outcome);
+		if (reply->outcome->not_fast)
+			subject_note(w->s, "fast", reply->outcome->generation,
+				     CHRONICLE_NOT_FAST,
+				     reply->outcome->not_fast);
 		if (chronicle_not_kept(w->s->conf, &w->s->info, reply->outcome))
 			subject_note(w->s, "warning",
 				     reply->outcome->generation, "%s",
@@ -259,6 +266,9 @@ static void settle(struct under_way *w, bool failed)
 	/* Slurm's patience has ended before it was saved. */
 	if (after == CUT_REQUEUE && failed && is_ending(w) && w->ret->requeued)
 		after = CUT_REQUEUED;
+	if (after == CUT_REQUEUED && failed)
+		/* It goes on from the one before, wherever that is. */
+		flush_await(s->conf, s->id);
 	if (after == CUT_REQUEUED && failed && (last = newest(s))) {
 		subject_note(s, "warning", last,
 			     "it starts again from generation %u", last);

@@ -43,6 +43,24 @@ static void open_book(struct revival *v)
 			    err.text);
 }
 
+/* That the job goes on from an older one has a reason. */
+static void say_left_behind(const struct revival *v)
+{
+	const struct subject *s = &v->s;
+	char node[64];
+	uint32_t n = v->job_fd < 0
+			     ? 0
+			     : store_left_behind(v->job_fd, s->info.generation,
+						 &v->user, node);
+
+	if (n)
+		subject_note(s, "warning", n,
+			     "generation %u did not get from the fast "
+			     "directory of %s to the store: it goes on from "
+			     "generation %u",
+			     n, node, s->info.generation);
+}
+
 static int write_book(const struct revival *v, struct err *err)
 {
 	if (v->job_fd < 0)
@@ -277,8 +295,10 @@ int revive_job(const struct conf *conf, const char *job_id)
 		return 0;
 	r = take_lease(&v.s, &err);
 	open_book(&v);
-	if (r == 0)
+	if (r == 0) {
+		say_left_behind(&v);
 		r = count(&v, &err);
+	}
 	if (r == 0)
 		r = guard_begin(&v.s, &err);
 	if (r == 0)

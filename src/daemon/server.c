@@ -47,6 +47,10 @@
 #define METRICS_PAUSE (600 * NSEC_PER_SEC)
 /* A node that cannot ask leaves it to the others for a while. */
 #define REQUEUED_PAUSE (60 * NSEC_PER_SEC)
+/* FastDir is looked at so often; a store that fails is left in peace. */
+#define FLUSH_S     1
+#define FLUSH_TIDY  (30 * NSEC_PER_SEC)
+#define FLUSH_PAUSE (10 * NSEC_PER_SEC)
 
 /* From CHILD_WATCH on: one at a time, and nothing is lost without it. */
 enum child_kind {
@@ -60,6 +64,7 @@ enum child_kind {
 	CHILD_PLAN,
 	CHILD_FENCE,
 	CHILD_REQUEUED,
+	CHILD_FLUSH,
 };
 
 struct child {
@@ -83,7 +88,7 @@ struct server {
 	struct failed failed[FAILED_MAX]; /* a ring */
 	unsigned int nfailed;
 	uint64_t next_watch, next_plan, next_metrics, next_sweep, next_fence;
-	uint64_t next_requeued;
+	uint64_t next_requeued, next_flush, next_flush_tidy;
 	uint64_t next_warning; /* rate of "too many" in the log */
 	bool mend;             /* a child was killed: see mend.h */
 	sigset_t old_mask;
@@ -183,6 +188,8 @@ static void child_ended(struct server *s, struct child *c, int status)
 		s->next_metrics = clock_monotonic_ns() + METRICS_PAUSE;
 	if (c->kind == CHILD_REQUEUED && status != 0)
 		s->next_requeued = clock_monotonic_ns() + REQUEUED_PAUSE;
+	if (c->kind == CHILD_FLUSH && status != 0)
+		s->next_flush = clock_monotonic_ns() + FLUSH_PAUSE;
 	if (c->kind == CHILD_SLURM && WIFSIGNALED(status))
 		s->mend = true;
 	if (c->kind == CHILD_SLURM && *c->job_id && status != 0) {
@@ -313,6 +320,20 @@ static int is_due(struct server *s, enum child_kind kind, uint64_t every_s,
 	return 0;
 }
 
+static void flush_due(struct server *s, int *timeout)
+{
+	uint64_t now = clock_monotonic_ns();
+	bool tidy = now >= s->next_flush && now >= s->next_flush_tidy &&
+		    find_room(s, CHILD_FLUSH, 0);
+
+	if (!s->conf->fast_dir)
+		return;
+	if (is_due(s, CHILD_FLUSH, FLUSH_S, &s->next_flush, timeout))
+		_exit(flush_pass(s->conf, tidy));
+	if (tidy)
+		s->next_flush_tidy = now + FLUSH_TIDY;
+}
+
 static void others_due(struct server *s, int *timeout)
 {
 	const struct conf *conf = s->conf;
@@ -328,6 +349,7 @@ static void others_due(struct server *s, int *timeout)
 	if (conf->requeued_s && is_due(s, CHILD_REQUEUED, conf->requeued_s,
 				       &s->next_requeued, timeout))
 		_exit(requeued_pass(conf));
+	flush_due(s, timeout);
 }
 
 static int watch_due(struct server *s)

@@ -52,6 +52,20 @@ int turn_interval(const struct conf *conf, const char *job_id);
 int turn_limit(const struct conf *conf, const char *job_id);
 
 /*
+ * In a child: what lies in FastDir goes to the store, one snapshot of each job
+ * at a time and one job after the other.  What is to be done is seen from the
+ * directories alone, so that it goes on after a crash of anything.  tidy: also
+ * look which copies are of no use any more.  1: something could not be done.
+ */
+int flush_pass(const struct conf *conf, bool tidy);
+
+/*
+ * Until what FastDir has of a job of Slurm's is in the store, where other nodes
+ * find it; not for longer than Timeout, nor when that fails.
+ */
+void flush_await(const struct conf *conf, const char *job_id);
+
+/*
  * In a child: ask slurmctld about each job of Slurm's on this node, and hint
  * the loop at those that are preempted.
  */

@@ -36,8 +36,9 @@ static int read_slot(const struct collected_task *t, struct collected_slot *s,
 	if (r < 0)
 		return r;
 	(void)snprintf(name, sizeof(name), "fd/%d", s->fd);
-	if (fstatat(t->view.proc_fd, name, &st, 0) < 0)
-		return err_sys(err, "stat");
+	r = proc_stat_link(t->view.proc_fd, name, &st, err);
+	if (r < 0)
+		return r;
 	s->dev = st.st_dev;
 	s->ino = st.st_ino;
 	s->position = (int64_t)position;

@@ -90,12 +90,10 @@ static int collect_exe(struct collection *c, uint32_t task, struct err *err)
 	struct collected_task *t = &c->tasks[task];
 	struct collected_file like = { .flags = O_RDONLY };
 	struct stat st;
+	int r = proc_stat_link(t->view.proc_fd, "exe", &st, err);
 
-	if (fstatat(t->view.proc_fd, "exe", &st, 0) < 0) {
-		if (collection_gone(c, -errno))
-			return 0;
-		return err_sys(err, "executable");
-	}
+	if (r < 0)
+		return collection_gone(c, r) ? 0 : r;
 	like.dev = st.st_dev;
 	like.ino = st.st_ino;
 	return add_mapped(c, task, "exe", &like, &t->view.exe_object, err);

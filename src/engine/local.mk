@@ -25,6 +25,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/block_list.c %D%/block_list.h
 %C%_libengine_a_SOURCES += %D%/pace.c %D%/pace.h
 %C%_libengine_a_SOURCES += %D%/passages.c %D%/passages.h
+%C%_libengine_a_SOURCES += %D%/patience.c %D%/preflight_mounts.c
 %C%_libengine_a_SOURCES += %D%/patience.c
 %C%_libengine_a_SOURCES += %D%/readers.c %D%/readers.h
 %C%_libengine_a_SOURCES += %D%/slice.c %D%/slice.h

@@ -128,6 +128,8 @@ int preflight(struct collection *c, const struct dump_ctx *ctx, pid_t init_pid,
 	int r;
 
 	r = preflight_tree(c, init_pid, ctx->options->terminal, no, err);
+	if (r == 0)
+		r = preflight_mounts(c, init_pid, no, err);
 	/* A tree that changes meanwhile makes no sense. */
 	if (r == 0 && c->frozen)
 		r = kin_check(c, root_pid, no, err);

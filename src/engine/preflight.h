@@ -20,6 +20,10 @@ int preflight_tree(const struct collection *c, pid_t init_pid,
 		   const struct job_terminal *terminal, struct refusals *no,
 		   struct err *err);
 
+/* And about what the job has mounted since it began. */
+int preflight_mounts(const struct collection *c, pid_t init_pid,
+		     struct refusals *no, struct err *err);
+
 /*
  * What is in the way may pass by itself, and is looked at again and again.  It
  * will not when the same thing was there at every look for a while, unless it

@@ -59,8 +59,10 @@ static int check_namespaces(const struct collection *c,
 			    const struct ns_set *job, struct refusals *no,
 			    struct err *err)
 {
+	char names[160] = "", what[224];
+	unsigned int count = 0;
 	struct ns_set own;
-	char what[128];
+	size_t len = 0;
 	int r;
 
 	r = read_namespaces(t->view.proc_fd, &own, err);
@@ -69,10 +71,19 @@ static int check_namespaces(const struct collection *c,
 	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++) {
 		if (own.inode[i] == job->inode[i] || !own.inode[i])
 			continue;
-		(void)snprintf(what, sizeof(what),
-			       "a namespace of its own (%s)", namespaces[i]);
-		refuse(t, no, "run it without unshare or a container", what);
+		len += (size_t)snprintf(names + len, sizeof(names) - len,
+					"%s%s", count ? ", " : "",
+					namespaces[i]);
+		count++;
 	}
+	if (!count)
+		return 0;
+	(void)snprintf(what, sizeof(what), "%s of its own (%s)",
+		       count == 1 ? "a namespace" : "namespaces", names);
+	refuse(t, no,
+	       "run it without a container (Apptainer, bubblewrap) and without "
+	       "unshare",
+	       what);
 	return 0;
 }
 

@@ -33,12 +33,17 @@ void watching_settle(const struct checkpoint_args *args, const uint8_t *digest)
 	memcpy(w->digest, digest, WATCHES_DIGEST);
 }
 
-static bool claim(int fd, struct vma *v)
+/*
+ * To watch it once more is the only way to ask whose watch is there, and would
+ * watch whatever a process that runs has mapped there by now.  So until it
+ * stands such memory is taken for ours.
+ */
+static bool claim(int fd, bool frozen, struct vma *v)
 {
 	const uint64_t any = VMA_UFFD | VMA_UFFD_WRITES;
 
 	if ((v->flags & any) != VMA_UFFD_WRITES || v->shared || v->inode ||
-	    written_watch(fd, v->start, v->end) < 0)
+	    (frozen && written_watch(fd, v->start, v->end) < 0))
 		return false;
 	v->flags &= ~VMA_UFFD_WRITES;
 	v->watched = 1;
@@ -84,7 +89,7 @@ void watching_claim(struct watches *w, struct collection *c)
 		if (fd < 0)
 			continue;
 		for (size_t k = 0; k < t->vmas.count; k++)
-			claimed += claim(fd, &t->vmas.v[k]);
+			claimed += claim(fd, c->frozen, &t->vmas.v[k]);
 		if (!claimed)
 			watches_drop(w, t->frozen->pid);
 	}

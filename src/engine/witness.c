@@ -76,11 +76,9 @@ static void be_helper(int channel, int ns_fd, uint32_t uid, uint32_t gid)
 	child = fork();
 	if (child == 0)
 		be_witness(uid, gid);
-	if (child > 0) {
-		await_end();
-		(void)kill(child, SIGKILL);
-		(void)waitpid(child, NULL, 0);
-	}
+	/* With it ends the channel, also if it has said nothing. */
+	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
 	_exit(0);
 }
 

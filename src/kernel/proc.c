@@ -433,6 +433,25 @@ int proc_read_link(int proc_fd, const char *name, char **ret, struct err *err)
 	return 0;
 }
 
+int proc_stat_link(int proc_fd, const char *name, struct stat *ret,
+		   struct err *err)
+{
+	auto_free char *path = NULL;
+	struct err ignored;
+
+	if (fstatat(proc_fd, name, ret, 0) == 0)
+		return 0;
+	if (errno != EACCES)
+		return err_sys(err, "%s: stat", name);
+	if (proc_read_link(proc_fd, name, &path, &ignored) < 0)
+		return err_num(err, EACCES, "%s: stat", name);
+	return err_set(err, -ENOTSUP,
+		       "%s %.150s: its file system lets not even root in "
+		       "(FUSE): mount it with allow_other before the job "
+		       "begins, or unmount it",
+		       name, path);
+}
+
 static int timens_line(const char *text, const char *name, int64_t *ret)
 {
 	const char *p = strstr(text, name);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "util/err.h"
@@ -70,6 +71,13 @@ int proc_read_fds(int proc_fd, int **ret, size_t *ret_count, struct err *err);
 
 /* readlinkat into a string owned by the caller (may contain anything). */
 int proc_read_link(int proc_fd, const char *name, char **ret, struct err *err);
+
+/*
+ * stat of what a link such as exe, cwd or fd/N leads to.  -ENOTSUP: the file
+ * system lets not even root in, as FUSE does; the text names the file.
+ */
+int proc_stat_link(int proc_fd, const char *name, struct stat *ret,
+		   struct err *err);
 
 /* A number behind "key:" in fdinfo-like text; base 8, 10 or 16. */
 int proc_text_u64(const char *text, const char *key, int base, uint64_t *ret,

@@ -64,6 +64,36 @@ static void take_groups(WorkerRequest *w, const struct caller *caller)
 	w->n_groups = caller->ngroups;
 }
 
+/* The second try says why there was one. */
+static void say_fast(Reply *reply, const char *why)
+{
+	Outcome *o = reply->result < 0 ? NULL : reply->outcome;
+
+	if (!o || o->not_fast)
+		return;
+	o->not_fast = strdup(why);
+}
+
+/* The job is none the worse for a FastDir that is full or broken. */
+static int run_checkpoint(const struct conf *conf, WorkerRequest *w,
+			  const struct worker_hooks *hooks, Reply **ret,
+			  struct err *err)
+{
+	char why[ERR_TEXT_SIZE];
+	int r = worker_run(conf, w, hooks, ret, err);
+
+	if (r < 0 || !(*ret)->has_fast_failed || !(*ret)->fast_failed)
+		return r;
+	snprintf(why, sizeof(why), "%s", (*ret)->text ? (*ret)->text : "");
+	reply__free_unpacked(*ret, NULL);
+	*ret = NULL;
+	w->fast = NULL;
+	r = worker_run(conf, w, hooks, ret, err);
+	if (r == 0)
+		say_fast(*ret, why);
+	return r;
+}
+
 int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
 		   const struct worker_hooks *hooks, Reply **ret,
 		   struct err *err)
@@ -117,7 +147,10 @@ int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
 	if (c->look)
 		return worker_run(conf, &w, hooks, ret, err);
 	progress_begin(&progress, conf, info, hooks, "checkpoint", c->cause);
-	r = worker_run(conf, &w, &progress.hooks, ret, err);
+	w.fast = c->fast && !c->kill ? conf->fast_dir : NULL;
+	w.has_fast_needs = 1;
+	w.fast_needs = progress.tree_bytes;
+	r = run_checkpoint(conf, &w, &progress.hooks, ret, err);
 	progress_end_checkpoint(&progress, r, r < 0 ? NULL : *ret, err);
 	return r;
 }
@@ -320,6 +353,12 @@ static void note_outcome(const struct operation *op,
 				   text);
 		chronicle_add(op->conf, info, "checkpoint",
 			      reply->outcome->generation, text);
+		if (reply->outcome->not_fast) {
+			snprintf(text, sizeof(text), CHRONICLE_NOT_FAST,
+				 reply->outcome->not_fast);
+			chronicle_add(op->conf, info, "fast",
+				      reply->outcome->generation, text);
+		}
 		if (chronicle_not_kept(op->conf, info, reply->outcome))
 			chronicle_add(op->conf, info, "warning",
 				      reply->outcome->generation,
@@ -341,6 +380,7 @@ int operation_checkpoint(const struct operation *op, struct err *err)
 				.look = req->has_look && req->look,
 				.allow_uprobes = allows_uprobes(req),
 				.stepping = stepping(op),
+				.fast = !op->caller->embedded,
 				.timeout_s = timeout_s(op) };
 	auto_close int lock = -EBADF;
 	auto_close int control = -EBADF;

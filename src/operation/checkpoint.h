@@ -15,9 +15,14 @@ struct checkpoint {
 	bool kill, ask, stepping, put_aside;
 	bool shelter; /* others may kill it while it is saved */
 	bool look;    /* only say what would refuse */
+	bool fast;    /* FastDir may be used: jobcrd runs and flushes it */
 	bool allow_uprobes;
 	unsigned int timeout_s;
 };
+/*
+ * Where FastDir was used and has failed, though the job was well, the store is
+ * used after all; the outcome says why.
+ */
 int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
 		   const struct worker_hooks *hooks, Reply **ret,
 		   struct err *err);

@@ -95,6 +95,7 @@ void chronicle_describe(const char *what, const char *cause, const Outcome *o,
 			char ret[CHRONICLE_TEXT])
 {
 	char pause[96] = "", unwritten[224] = "";
+	const char *fast = "";
 
 	if (o->has_pinned_ns && o->pinned_ns)
 		snprintf(pause, sizeof(pause),
@@ -118,11 +119,14 @@ void chronicle_describe(const char *what, const char *cause, const Outcome *o,
 	else if (o->not_borrowed)
 		snprintf(unwritten, sizeof(unwritten), " (all of it: %.200s)",
 			 o->not_borrowed);
+	if (o->has_fast && o->fast)
+		fast = cause ? " in the fast directory"
+			     : " from the fast directory";
 	snprintf(ret, CHRONICLE_TEXT,
-		 "%s%s%s: generation %u, %u process%s with %u thread%s, "
+		 "%s%s%s: generation %u%s, %u process%s with %u thread%s, "
 		 "%.1f MiB%s at %.0f MiB/s, %s%.0f ms in all",
 		 what, cause ? " for " : "", cause ? cause : "", o->generation,
-		 o->tasks, o->tasks == 1 ? "" : "es", o->threads,
+		 fast, o->tasks, o->tasks == 1 ? "" : "es", o->threads,
 		 o->threads == 1 ? "" : "s", (double)o->page_bytes / MIB,
 		 unwritten, rate(o->page_bytes, o->pages_ns), pause,
 		 (double)o->total_ns / 1e6);

@@ -32,6 +32,9 @@ bool chronicle_not_kept(const struct conf *conf,
 void chronicle_describe(const char *what, const char *cause, const Outcome *o,
 			char ret[CHRONICLE_TEXT]);
 
+/* A snapshot that was to be in the fast directory is in the store: why. */
+#define CHRONICLE_NOT_FAST "in the store, not in the fast directory: %s"
+
 /* What a restore did with files, if anything: events of the history. */
 void chronicle_files(const struct conf *conf, const struct control_info *info,
 		     const Outcome *o);

@@ -2,6 +2,7 @@
 /* What is in the store of a job, whether or not it runs, and on any node. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -105,13 +106,11 @@ static int read_events(void *arg, struct err *err)
 	return r == -ENOENT && fd >= 0 ? 0 : r;
 }
 
-static int send_events(void *arg, struct err *err)
+static int send_events(const struct events *e)
 {
-	struct events *e = arg;
 	size_t at = 0, n;
 	int r;
 
-	(void)err;
 	do {
 		n = e->count - at < CHUNK ? e->count - at : CHUNK;
 		r = send_some(e->op, e->list + at, n, at + n < e->count);
@@ -123,10 +122,10 @@ static int send_events(void *arg, struct err *err)
 int operation_history(const struct operation *op, struct err *err)
 {
 	struct events events = { .op = op };
-	const struct looking l = { .look = read_events,
-				   .tell = send_events,
-				   .arg = &events,
-				   .store = op->conf->store_dir };
+	int r = looking(read_events, &events, op->conf->store_dir, err);
 
-	return looking(&l, err);
+	if (r == 0)
+		r = send_events(&events);
+	free(events.list);
+	return r;
 }

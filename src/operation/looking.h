@@ -5,17 +5,12 @@
 #include "util/err.h"
 
 /*
- * A look into the store, which may hang, for somebody who waits: look reads,
- * tell sends what it has found.  Both are called in a child, so what they do to
- * arg is lost.  -ETIMEDOUT: the store has not answered in ten seconds; the child
- * ends when it can.
+ * A look into the store, which may hang, for somebody who waits.  First a child
+ * looks, and what it finds is lost: a process that the kernel holds there cannot
+ * answer.  Where it comes back in ten seconds the same is done here, with its
+ * result.  -ETIMEDOUT: the store, which is named, does not answer.
  */
-struct looking {
-	int (*look)(void *arg, struct err *err);
-	int (*tell)(void *arg, struct err *err);
-	void *arg;
-	const char *store; /* as the message names it */
-};
-int looking(const struct looking *l, struct err *err);
+int looking(int (*look)(void *arg, struct err *err), void *arg,
+	    const char *store, struct err *err);
 
 #endif

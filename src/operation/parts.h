@@ -29,7 +29,7 @@ struct worker_hooks operation_hooks(const struct operation *op);
 struct job_facts {
 	JobFacts facts;
 	char doing[16], cause[16], phase[24], newest_cause[16];
-	char failed[FACTS_TEXT], warning[FACTS_TEXT];
+	char failed[FACTS_TEXT], warning[FACTS_TEXT], flush_failed[FACTS_TEXT];
 };
 void status_read(const struct conf *conf, const struct control_info *info,
 		 struct job_facts *ret);

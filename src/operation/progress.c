@@ -102,6 +102,18 @@ static void learn_rate(const struct conf *conf, const Outcome *o)
 			   sizeof(rate), &unused);
 }
 
+/* Until jobcrd has flushed it; it looks all the time. */
+static void note_fast(const struct progress *p, const Outcome *o)
+{
+	struct record_flush flush = { .generation = o->generation };
+	struct err unused;
+
+	if (o->has_fast && o->fast)
+		(void)record_write(p->conf->run_dir, p->info->job_id,
+				   RECORD_FLUSH, &flush, sizeof(flush),
+				   &unused);
+}
+
 static void take_success(struct progress *p, const Outcome *o)
 {
 	struct record_last last = {
@@ -117,7 +129,10 @@ static void take_success(struct progress *p, const Outcome *o)
 
 	snprintf(last.cause, sizeof(last.cause), "%s", p->doing.cause);
 	p->last = last;
-	learn_rate(p->conf, o);
+	note_fast(p, o);
+	/* It says nothing of the store, which others have to wait for. */
+	if (!o->has_fast || !o->fast)
+		learn_rate(p->conf, o);
 }
 
 static void take_failure(struct progress *p, int result, const char *text)

@@ -111,6 +111,26 @@ static void read_plan(const char *run_dir, const char *job_id,
 	}
 }
 
+static void read_flush(const char *run_dir, const char *job_id,
+		       struct job_facts *ret)
+{
+	struct record_flush flush;
+	struct err unused;
+	JobFacts *f = &ret->facts;
+
+	if (record_read(run_dir, job_id, RECORD_FLUSH, &flush, sizeof(flush),
+			&unused) < 0)
+		return;
+	f->has_flush = f->has_flush_done = f->has_flush_total = 1;
+	f->flush = flush.generation;
+	f->flush_done = flush.done;
+	f->flush_total = flush.total;
+	if (*flush.failed) {
+		TAKE(ret->flush_failed, flush.failed);
+		f->flush_failed = ret->flush_failed;
+	}
+}
+
 void status_read(const struct conf *conf, const struct control_info *info,
 		 struct job_facts *ret)
 {
@@ -119,6 +139,7 @@ void status_read(const struct conf *conf, const struct control_info *info,
 	read_doing(conf->run_dir, info->job_id, ret);
 	read_last(conf->run_dir, info->job_id, ret);
 	read_plan(conf->run_dir, info->job_id, ret);
+	read_flush(conf->run_dir, info->job_id, ret);
 }
 
 /* What the one who looks into the store tells of one job. */

@@ -89,6 +89,8 @@ static int serve(int fd, const WorkerMessage *m,
 
 	if (m->phase && hooks->phase)
 		hooks->phase(hooks->arg, m->phase);
+	if (m->has_total && hooks->progress)
+		hooks->progress(hooks->arg, m->done, m->total);
 	if (!m->has_wait || !m->wait)
 		return 0;
 	if (m->has_published && m->published)

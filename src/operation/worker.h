@@ -10,6 +10,7 @@
 struct worker_hooks {
 	void (*phase)(void *arg, const char *phase);
 	bool (*proceed)(void *arg); /* stepping */
+	void (*progress)(void *arg, uint64_t done, uint64_t total); /* flush */
 	/* The snapshot is durable, the job frozen: is it to be killed?  gone:
 	 * it is dead already, by others; no: it will not start again. */
 	bool (*published)(void *arg, uint32_t generation, bool gone);

@@ -9,6 +9,7 @@
 #include <linux/prctl.h>
 #include <linux/securebits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "images/tags.h"
@@ -65,6 +66,15 @@ static void refuse_ids(const struct thread_view *thread,
 	}
 }
 
+static bool has_own_users(const struct thread_view *thread)
+{
+	struct stat ours, own;
+
+	return stat("/proc/self/ns/user", &ours) == 0 &&
+	       fstatat(thread->proc_fd, "ns/user", &own, 0) == 0 &&
+	       own.st_ino != ours.st_ino;
+}
+
 static int creds_check(const struct dump_ctx *ctx,
 		       const struct thread_view *thread, struct refusals *no,
 		       struct err *err)
@@ -75,6 +85,9 @@ static int creds_check(const struct dump_ctx *ctx,
 	if (owner->uid == ANY_UID)
 		return 0;
 	refuse_ids(thread, owner, no);
+	/* They mean nothing outside of it, and it is refused by itself. */
+	if (has_own_users(thread))
+		return 0;
 	if (st->caps[CAP_PRM] | st->caps[CAP_INH] | st->caps[CAP_AMB])
 		refusals_add(no, thread->task->ns_pid, thread->task->stat->comm,
 			     -1, "run no program with file capabilities",

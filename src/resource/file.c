@@ -490,7 +490,8 @@ const struct resource_ops res_file = {
 		 "where CarryFiles says so, on hugetlbfs, in /dev/shm, and of "
 		 "the user's own in LocalDirs and on tmpfs",
 	.refused = "files that are gone or that their user could not open "
-		   "again, leases for writing",
+		   "again, leases for writing, what is on a file system that "
+		   "the job has mounted or that lets root not in",
 	.tag = TAG_FILE,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

@@ -59,9 +59,9 @@ static int read_cwd(const struct task_view *task, struct cwd *ret,
 
 	if (fd < 0)
 		return err_sys(err, "current directory");
-	if (fstat(fd, &st) < 0)
-		return err_sys(err, "current directory: stat");
-	r = proc_read_link(task->proc_fd, "cwd", &path, err);
+	r = proc_stat_link(task->proc_fd, "cwd", &st, err);
+	if (r == 0)
+		r = proc_read_link(task->proc_fd, "cwd", &path, err);
 	if (r < 0)
 		return r;
 	len = strlen(path);

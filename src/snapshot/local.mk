@@ -3,6 +3,8 @@ noinst_LIBRARIES += %D%/libsnapshot.a
 	%D%/blocks.c \
 	%D%/blocks.h \
 	%D%/check.c \
+	%D%/copy.c \
+	%D%/copy.h \
 	%D%/core.c \
 	%D%/core.h \
 	%D%/core_index.c \

@@ -44,6 +44,15 @@ struct record_doing {
 	uint64_t expected_ns; /* how long the last one took; 0: not known */
 };
 
+/* A snapshot in the fast directory, until it is in the store. */
+#define RECORD_FLUSH "flush"
+struct record_flush {
+	uint32_t magic;
+	uint32_t generation;
+	uint64_t done, total; /* bytes; total 0: it has not begun */
+	char failed[256];     /* why it did not get there, last time */
+};
+
 /*
  * What the supervisor answers to CONTROL_INFO, whenever it changes, for those
  * who ask while it is suspended.

@@ -226,6 +226,9 @@ static void fill_outcome(const struct work *w,
 		o->not_pinned = strdup(res->not_pinned);
 	if (*res->not_kept)
 		o->not_kept = strdup(res->not_kept);
+	o->has_fast = o->fast = w->fast_fd >= 0;
+	if (*w->not_fast)
+		o->not_fast = strdup(w->not_fast);
 	o->has_sheltered_ns = 1;
 	o->sheltered_ns = res->sheltered_ns;
 	if (*res->not_sheltered)
@@ -252,7 +255,7 @@ static const char **list_of(char **strings, size_t count)
 	return list;
 }
 
-static int open_bandwidth(const WorkerRequest *req, struct bucket **ret,
+int work_open_bandwidth(const WorkerRequest *req, struct bucket **ret,
 			  struct err *err)
 {
 	char path[512];
@@ -263,6 +266,12 @@ static int open_bandwidth(const WorkerRequest *req, struct bucket **ret,
 	return bucket_open(path, req->max_bandwidth, ret, err);
 }
 
+/* The job's directory that the snapshot is written into. */
+static int written_to(const struct work *w)
+{
+	return w->fast_fd >= 0 ? w->fast_fd : w->job_fd;
+}
+
 /* Where the snapshot is that the watches speak of; -1: nowhere. */
 static int open_base(const struct work *w)
 {
@@ -270,7 +279,7 @@ static int open_base(const struct work *w)
 	int fd;
 
 	if (w->job_fd < 0 || !w->watches.count ||
-	    store_open(w->job_fd, w->watches.generation, &w->owner, &fd,
+	    store_open(written_to(w), w->watches.generation, &w->owner, &fd,
 		       &unused) < 0)
 		return -1;
 	return fd;
@@ -315,7 +324,7 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 		.root_pid =
 			w->control_fd >= 0 ? w->info.root_pid : req->root_pid,
 		.generation = w->generation,
-		.job_fd = w->job_fd,
+		.job_fd = written_to(w),
 		.dir_fd = dir_fd,
 		.owner = &w->owner,
 		.carry = carry,
@@ -354,7 +363,9 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 	if (!carry || !local || !closed)
 		return err_num(err, ENOMEM, "checkpoint");
 	take_options(w, &args);
-	r = open_bandwidth(req, &args.bandwidth, err);
+	/* It is for storage that others wait for, too. */
+	r = w->fast_fd >= 0 ? 0
+			    : work_open_bandwidth(req, &args.bandwidth, err);
 	if (r < 0)
 		return r;
 	find_outputs(w, &out);
@@ -378,15 +389,34 @@ static void say_no_room(const struct work *w, int r, struct err *err)
 	(void)err_set(err, r,
 		      "no room in %s: %s: make room, or raise the quota of "
 		      "uid %u; jobcr delete removes snapshots that nobody needs",
-		      w->req->dir ? w->req->dir : w->req->store, cause.text,
+		      w->fast_fd >= 0 ? w->req->fast
+		      : w->req->dir   ? w->req->dir
+				      : w->req->store,
+		      cause.text,
 		      w->req->uid);
+}
+
+/* What is left of it, and of older ones. */
+static void clear_up(struct work *w, int r)
+{
+	struct err unused;
+
+	work_leave_fast(w, r);
+	if (w->job_fd < 0)
+		return;
+	if (r < 0 && !w->durable)
+		(void)store_discard(w->job_fd, w->generation, &w->owner,
+				    &unused);
+	else if (r == 0 && w->req->has_keep && w->fast_fd < 0)
+		/* Old ones that stay cost room, and nothing else. */
+		(void)store_retire(w->job_fd, w->req->keep, &w->owner, &unused);
 }
 
 int work_checkpoint(struct work *w, Reply *reply, struct err *err)
 {
-	auto_close int dir_fd = -EBADF;
+	auto_close int store_fd = -EBADF;
+	auto_close int fast_fd = -EBADF;
 	struct control_reply control;
-	struct err unused;
 	int r = 0;
 
 	if (w->req->run_dir) {
@@ -407,23 +437,18 @@ int work_checkpoint(struct work *w, Reply *reply, struct err *err)
 		return r;
 	}
 	if (r == 0)
-		r = open_store(w, &dir_fd, err);
-	w->dir_fd = dir_fd;
+		r = open_store(w, &store_fd, err);
+	if (r == 0 && w->job_fd >= 0)
+		work_enter_fast(w, store_fd, &fast_fd);
+	w->dir_fd = fast_fd >= 0 ? fast_fd : store_fd;
 	if (r == 0)
-		r = run_engine(w, dir_fd, reply, err);
+		r = run_engine(w, w->dir_fd, reply, err);
 	if (!reply->outcome->killed)
 		work_give_watches(w);
+	reply->has_fast_failed = reply->fast_failed = work_fast_failed(w, r);
 	if (r == -ENOSPC || r == -EDQUOT)
 		say_no_room(w, r, err);
-	if (dir_fd < 0)
-		return r;
-	if (w->job_fd < 0)
-		return r;
-	if (r < 0 && !w->durable)
-		(void)store_discard(w->job_fd, w->generation, &w->owner,
-				    &unused);
-	else if (r == 0 && w->req->has_keep)
-		/* Old ones that stay cost room, and nothing else. */
-		(void)store_retire(w->job_fd, w->req->keep, &w->owner, &unused);
+	if (w->dir_fd >= 0)
+		clear_up(w, r);
 	return r;
 }

@@ -1,7 +1,9 @@
 pkglibexec_PROGRAMS += jobcr-worker
 jobcr_worker_SOURCES = \
 	%D%/checkpoint.c \
+	%D%/fast.c \
 	%D%/fence.c \
+	%D%/flush.c \
 	%D%/main.c \
 	%D%/mark.c \
 	%D%/outputs.c \

@@ -57,6 +57,10 @@ static int run(struct work *w, Reply *reply, struct err *err)
 		r = work_drop_capabilities(err);
 	if (r < 0)
 		return r;
+	if (req->op == WORKER_REQUEST__OPERATION__FLUSH)
+		return req->fast && req->store
+			       ? work_flush(w, reply, err)
+			       : err_set(err, -EINVAL, "a flush of what?");
 	work_set_deadline(w);
 	return req->op == WORKER_REQUEST__OPERATION__RESTORE
 		       ? work_restore(w, reply, err)
@@ -70,6 +74,7 @@ static int serve(const WorkerRequest *req)
 			  .job_fd = -1,
 			  .dir_fd = -1,
 			  .control_fd = -1,
+			  .fast_fd = -1,
 			  .lifeline_fd = -1,
 			  .terminal = { .slave = -1, .master = -1 } };
 	WorkerMessage m = WORKER_MESSAGE__INIT;

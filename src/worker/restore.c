@@ -65,6 +65,27 @@ static const char *source_of(const WorkerRequest *req)
 	return req->source ? req->source : req->job_id;
 }
 
+/*
+ * A copy of it that is nearer is used where it is whole: that is looked at
+ * before, as what is begun cannot be begun again from the store.
+ */
+static void open_near(struct work *w, int job_fd, int *fd)
+{
+	struct err unused;
+	int near, r;
+
+	r = store_open_near(job_fd, w->generation, &w->owner, &near, &unused);
+	if (r < 0)
+		return;
+	if (r == 0 && snapshot_verify(near, &w->owner, true, &unused) < 0) {
+		close(near);
+		return;
+	}
+	close(*fd);
+	*fd = near;
+	w->near = true;
+}
+
 static int open_snapshot(struct work *w, int *ret, struct err *err)
 {
 	const WorkerRequest *req = w->req;
@@ -94,8 +115,11 @@ static int open_snapshot(struct work *w, int *ret, struct err *err)
 		r = store_newest(job_fd, &w->owner, &w->generation, err);
 	else if (r == 0)
 		r = store_check_late(job_fd, w->generation, &w->owner, err);
-	return r < 0 ? r
-		     : store_open(job_fd, w->generation, &w->owner, ret, err);
+	if (r == 0)
+		r = store_open(job_fd, w->generation, &w->owner, ret, err);
+	if (r == 0)
+		open_near(w, job_fd, ret);
+	return r;
 }
 
 static void fill_outcome(const struct work *w, const struct restart_result *res,
@@ -111,6 +135,7 @@ static void fill_outcome(const struct work *w, const struct restart_result *res,
 	o->tasks = res->tasks;
 	o->threads = res->threads;
 	o->root_ns_pid = res->root_ns_pid;
+	o->has_fast = o->fast = w->near;
 	if (*res->remarks[REMARK_COPIED])
 		o->copied = strdup(res->remarks[REMARK_COPIED]);
 	if (*res->remarks[REMARK_ASIDE])

@@ -6,6 +6,7 @@
 
 #include "engine/engine.h"
 #include "src/wire/worker.pb-c.h"
+#include "storage/bucket.h"
 #include "storage/as_user.h"
 #include "storage/lease.h"
 #include "util/err.h"
@@ -23,6 +24,9 @@ struct work {
 	uint32_t generation;
 	int job_fd;                   /* its directory in the store; -1 */
 	int dir_fd;                   /* of the generation, borrowed; -1 */
+	int fast_fd;                  /* its directory in FastDir; -1 */
+	bool near;          /* restored from a copy there */
+	char not_fast[256];           /* why the store was taken; "" */
 	struct lease lease;           /* of this run; epoch 0: it has none */
 	struct job_terminal terminal; /* -1, -1: it has none */
 	struct watches watches; /* of what the job writes */
@@ -40,6 +44,28 @@ int work_restore(struct work *w, Reply *reply, struct err *err);
  * on as before when the parent says no, or ends.
  */
 int work_fence(struct work *w, Reply *reply, struct err *err);
+
+/*
+ * A generation of FastDir goes to the store.  The reply's outcome says if it
+ * was dropped instead, as nobody wants it or can use it.
+ */
+int work_flush(struct work *w, Reply *reply, struct err *err);
+
+/*
+ * The generation that was begun in the store, in store_fd, is to be written
+ * into FastDir: *ret_dir is where, with w->fast_fd; -1: it is not, and
+ * w->not_fast says why, if that was wanted.
+ */
+void work_enter_fast(struct work *w, int store_fd, int *ret_dir);
+/* Is it FastDir's fault that it could not be written? */
+bool work_fast_failed(const struct work *w, int r);
+/* It was written there, or (r negative) was not. */
+void work_leave_fast(struct work *w, int r);
+void work_forget_mark(struct work *w, int store_fd);
+
+/* MaxBandwidth, if it holds: bucket_free. */
+int work_open_bandwidth(const WorkerRequest *req, struct bucket **ret,
+			struct err *err);
 
 /*
  * What is watched in the job, from its supervisor to us, so that nobody else

@@ -31,6 +31,7 @@ CLUSTER_TESTS = \
 	%D%/sheltered.t \
 	%D%/sheltered-cgroup2.t \
 	%D%/lost.t \
+	%D%/tiers.t \
 	%D%/output.t \
 	%D%/output_lost.t \
 	%D%/refused.t \

@@ -58,7 +58,8 @@ result $? "jobcrd answers"
 stop_daemon
 told 8 history "$job"
 is_back
-start_daemon
 is "$(jobcr history "$job")" "$history" "it is back, and the history whole"
+start_daemon
+is "$(jobcr history "$job")" "$history" "and as jobcrd tells it"
 jobcr kill "$other" KILL
 finish

@@ -37,6 +37,8 @@ while True:
 PYTHON
 
 service() { # output TYPE PATH
+	# What an earlier one has said counts no more.
+	rm -f "$1"
 	$python service.py "$2" "$3" >"$1" 2>&1 &
 	pid=$!
 	wait_for 10 grep -q up "$1"
@@ -67,7 +69,7 @@ except OSError as e:
 PYTHON
 
 client() { # output TYPE PATH
-	rm -f go
+	rm -f go "$1"
 	job=$(jobcr run --detach --output "$1" -- $python client.py "$2" "$3")
 	wait_for 10 grep -q up "$1"
 }
