@@ -696,6 +696,10 @@ UNIT_TESTS += %D%/unit/frozen
 %C%_unit_frozen_LDADD = %D%/lib/libtap.a src/engine/libengine.a \
 	src/inject/libinject.a src/kernel/libkernel.a src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/patience
+%C%_unit_patience_SOURCES = %D%/unit/patience.c
+%C%_unit_patience_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/refused_sockets
 %C%_unit_refused_sockets_SOURCES = %D%/unit/refused_sockets.c
 %C%_unit_refused_sockets_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) \

@@ -117,6 +117,7 @@ static void take_outcome(struct cut_result *ret, const Outcome *o)
 	ret->frozen_ns = o->frozen_ns;
 	ret->total_ns = o->total_ns;
 	ret->page_bytes = o->page_bytes;
+	ret->fast = o->has_fast && o->fast;
 	ret->pages_ns = o->pages_ns;
 }
 
@@ -218,7 +219,7 @@ static void tell_comment(const struct subject *s, const struct cut_result *ret)
 	snprintf(text, sizeof(text),
 		 "jobcr: generation %u of %s, %.1f MiB, in %.128s",
 		 ret->generation, at, (double)ret->page_bytes / 1048576.0,
-		 s->conf->store_dir);
+		 ret->fast ? s->conf->fast_dir : s->conf->store_dir);
 	subject_comment(s, text);
 }
 

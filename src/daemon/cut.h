@@ -28,6 +28,7 @@ struct cut {
 
 struct cut_result {
 	bool requeued; /* Slurm has it in its queue again */
+	bool fast;     /* it lies in FastDir, not in the store yet */
 	uint32_t generation, tasks, threads;
 	uint64_t frozen_ns, total_ns, page_bytes, pages_ns;
 	char refusal[256]; /* the first of them, with its remedy; or "" */

@@ -8,8 +8,12 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 
-/* Whatever is there for that long, at each look, is meant to be there. */
-#define STAYS_NS (300 * (NSEC_PER_SEC / 1000))
+/*
+ * Whatever is there for that long, at each look, is meant to be there.  Looks
+ * can take long themselves: two are not enough.
+ */
+#define STAYS_NS    (300 * (NSEC_PER_SEC / 1000))
+#define STAYS_LOOKS 8
 
 static uint64_t add(uint64_t hash, const void *data, size_t len)
 {
@@ -64,13 +68,13 @@ static uint64_t identity(const struct collection *c, const struct refusal *f)
 	return add(hash, f->what, strlen(f->what));
 }
 
-static uint64_t first_seen(const struct patience *p, uint64_t thing,
-			   uint64_t now)
+static struct patience_seen seen_before(const struct patience *p,
+					uint64_t thing, uint64_t now)
 {
 	for (size_t i = 0; i < p->count; i++)
 		if (p->list[i].thing == thing)
-			return p->list[i].since_ns;
-	return now;
+			return p->list[i];
+	return (struct patience_seen){ thing, now, 0 };
 }
 
 void patience_look(struct patience *p, const struct collection *c,
@@ -86,9 +90,10 @@ void patience_look(struct patience *p, const struct collection *c,
 		if (no->list[i].passes)
 			continue;
 		next.count++;
-		seen->thing = identity(c, &no->list[i]);
-		seen->since_ns = first_seen(p, seen->thing, now);
-		next.over |= now - seen->since_ns >= STAYS_NS;
+		*seen = seen_before(p, identity(c, &no->list[i]), now);
+		seen->looks++;
+		next.over |= now - seen->since_ns >= STAYS_NS &&
+			     seen->looks >= STAYS_LOOKS;
 	}
 	free(p->list);
 	*p = next;

@@ -32,6 +32,7 @@ int preflight_mounts(const struct collection *c, pid_t init_pid,
 struct patience {
 	struct patience_seen {
 		uint64_t thing, since_ns;
+		unsigned int looks; /* that met it, in a row */
 	} *list; /* owned: patience_done */
 	size_t count;
 	bool over; /* something stays */

@@ -78,14 +78,20 @@ static int read_mounts(int proc_fd, struct mounts *ret, struct err *err)
 	return 0;
 }
 
-/* The same again: one that was mounted anew since has another number. */
-static bool has(const struct mounts *m, const struct mounted *one)
+/*
+ * The same again: one that was mounted anew since has another number.  There
+ * may be thousands, most of them at the same place of both lists.
+ */
+static bool has(const struct mounts *m, const struct mounted *one,
+		size_t likely)
 {
-	for (size_t i = 0; i < m->count; i++)
-		if (m->list[i].dev == one->dev ||
-		    (!strcmp(m->list[i].at, one->at) &&
-		     !strcmp(m->list[i].type, one->type)))
+	for (size_t i = 0; i < m->count; i++) {
+		const struct mounted *o = &m->list[(likely + i) % m->count];
+
+		if (o->dev == one->dev ||
+		    (!strcmp(o->at, one->at) && !strcmp(o->type, one->type)))
 			return true;
+	}
 	return false;
 }
 
@@ -146,7 +152,8 @@ static int compare(const struct collection *c, int own_fd, int outer_fd,
 	if (r == 0)
 		r = read_mounts(outer_fd, &outer, err);
 	for (size_t i = 0; r == 0 && i < own.count; i++)
-		if (!is_made_again(&own.list[i]) && !has(&outer, &own.list[i]))
+		if (!is_made_again(&own.list[i]) &&
+		    !has(&outer, &own.list[i], i))
 			check_mount(c, &own.list[i], no);
 	mounts_done(&own);
 	mounts_done(&outer);

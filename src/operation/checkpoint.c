@@ -103,8 +103,10 @@ int checkpoint_job(const struct conf *conf, const struct checkpoint *c,
 	WorkerRequest w = WORKER_REQUEST__INIT;
 	struct progress progress;
 	size_t n = 0;
-	int r;
+	int r = launch_check_own(conf, info, err);
 
+	if (r < 0)
+		return r;
 	while (conf->carry[n])
 		n++;
 	carry = calloc(n + 1, sizeof(*carry));

@@ -22,6 +22,13 @@ bool launch_is_local(const char *job_id);
 int launch_new_id(const struct conf *conf, char ret[JOB_ID_MAX],
 		  struct err *err);
 
+/*
+ * Nodes that share a store do not know of each other's local jobs.  -ENOTSUP:
+ * what is in the store under the name of this one is another's.
+ */
+int launch_check_own(const struct conf *conf, const struct control_info *info,
+		     struct err *err);
+
 /* A supervisor that is to be.  Strings and descriptors are borrowed. */
 struct launch {
 	const char *job_id;

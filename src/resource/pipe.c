@@ -8,10 +8,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "images/limits.h"
 #include "images/tags.h"
@@ -295,6 +297,25 @@ static int dump_pipe(const struct dump_ctx *ctx, const struct fd_view *fd,
 	return put_pipe(ctx, reader, &rec, err);
 }
 
+/*
+ * Does a read end wait for the first writer since it was opened?  It has had no
+ * POLLHUP then.  That nobody writes now is what a read tells, of an empty pipe.
+ */
+static bool is_unheard(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	auto_close int again = -EBADF;
+	int there = 0;
+	char path[32];
+	uint8_t byte;
+
+	if (poll(&p, 1, 0) != 0 || ioctl(fd, FIONREAD, &there) < 0 || there)
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	return again >= 0 && read(again, &byte, 1) == 0;
+}
+
 static int dump_stdio(const struct dump_ctx *ctx, const struct fd_view *fd,
 		      PipeEndRecord *rec, struct err *err)
 {
@@ -333,6 +354,9 @@ static int pipe_end_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 		r = dump_pipe(ctx, fd, rec.pipe, err);
 	if (r < 0)
 		return r;
+	rec.unheard = !rec.external && (fd->flags & O_ACCMODE) == O_RDONLY &&
+		      is_unheard(fd->own_fd);
+	rec.has_unheard = rec.unheard;
 	return img_put(ctx->out, TAG_PIPE_END, &rec.base, err);
 }
 
@@ -488,6 +512,50 @@ static int take_stdio(const struct restore_ctx *ctx, const PipeEndRecord *rec,
 }
 
 /*
+ * The kernel counts writers as they come, and compares when there are none: an
+ * end is unheard if it was opened while nobody wrote.  So what holds the pipe
+ * for us must only read from now on.
+ */
+static int make_unheard(int whole, const PipeEndRecord *rec, struct err *err)
+{
+	auto_close int fd = -EBADF;
+	char path[32];
+	int r;
+
+	if ((rec->open->flags & O_ACCMODE) != O_RDONLY)
+		return err_set(err, -EBADMSG, "pipe %u: an end that writes",
+			       rec->pipe);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", whole);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || dup3(fd, whole, O_CLOEXEC) < 0)
+		return err_sys(err, "open a pipe");
+	close(take_fd(&fd));
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, "open a pipe");
+	r = open_file_apply(fd, rec->open, err);
+	return r < 0 ? r : take_fd(&fd);
+}
+
+/*
+ * One that has had a writer, of a pipe with an unheard end, which hears this
+ * one.  Without a writer the open would not return.
+ */
+static int make_heard(int whole, const PipeEndRecord *rec, struct err *err)
+{
+	auto_close int writer = -EBADF;
+	char path[32];
+
+	if ((rec->open->flags & O_ACCMODE) != O_RDONLY)
+		return err_set(err, -EBADMSG, "pipe %u: an end that writes",
+			       rec->pipe);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", whole);
+	writer = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	return writer < 0 ? err_sys(err, "open a pipe")
+			  : open_file_again(whole, rec->open, err);
+}
+
+/*
  * Ends are opened with our rights, so it must be a pipe that we made or a
  * fifo that the user could read and write.
  */
@@ -497,15 +565,20 @@ static int make_end(const struct restore_ctx *ctx, const PipeEndRecord *rec,
 	const struct restore_engine *e = ctx->engine;
 	int whole = e->get_fd(e->arg, rec->pipe);
 	struct stat st;
+	int mode;
 
 	if (whole < 0)
 		return err_set(err, -EBADMSG, "pipe %u is not there",
 			       rec->pipe);
+	mode = fcntl(whole, F_GETFL) & (O_ACCMODE | O_PATH);
 	if (fstat(whole, &st) < 0 || !S_ISFIFO(st.st_mode) ||
-	    (fcntl(whole, F_GETFL) & (O_ACCMODE | O_PATH)) != O_RDWR)
+	    (mode != O_RDWR && mode != O_RDONLY))
 		return err_set(err, -EBADMSG, "object %u is no pipe",
 			       rec->pipe);
-	return open_file_again(whole, rec->open, err);
+	if (rec->unheard)
+		return make_unheard(whole, rec, err);
+	return mode == O_RDONLY ? make_heard(whole, rec, err)
+				: open_file_again(whole, rec->open, err);
 }
 
 static int pipe_end_restore(struct restore_ctx *ctx,

@@ -163,9 +163,6 @@ static int finish(struct run *r, struct result *ret, struct err *err)
 {
 	int e = drive_wait(r->job, PATIENCE, &ret->status, err);
 
-	if (e == 0 && ret->status != 0)
-		show_output(r);
-
 	ret->duration = clock_monotonic_ns() - r->started;
 	return e < 0 ? e : digest_dir(r, ret->digest, err);
 }
@@ -236,6 +233,9 @@ static int disturbed(char **argv, bool root, bool chain, uint64_t moment,
 	}
 	if (e == 0)
 		e = finish(&r, ret, err);
+	if (e == 0 && (ret->status != expect->status ||
+		       memcmp(ret->digest, expect->digest, DIGEST_BYTES) != 0))
+		show_output(&r);
 	if (getenv("SURVIVE_KEEP") && e != -EAGAIN &&
 	    (e < 0 || memcmp(ret->digest, expect->digest, DIGEST_BYTES)))
 		diag("kept: %s", r.dir);
@@ -282,9 +282,11 @@ static bool undisturbed(char **argv, bool root, struct result *ret,
 
 	if (e == 0)
 		e = finish(&r, ret, &err);
-	if (e == 0 && ret->status != 0)
+	if (e == 0 && ret->status != 0) {
+		show_output(&r);
 		e = err_set(&err, -ECHILD, "status %#x",
 			    (unsigned int)ret->status);
+	}
 	end(&r);
 	return ok(e == 0, "%s ends by itself: %s", name,
 		  e < 0 ? err.text : "yes");
@@ -318,6 +320,8 @@ int main(int argc, char **argv)
 	bool root = false;
 	int c;
 
+	/* What is said of a point stands beside it in a log. */
+	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	while ((c = getopt(argc, argv, "+n:s:w:r")) != -1) {
 		if (c == 'n')
 			rounds = strtol(optarg, NULL, 10);

@@ -46,12 +46,12 @@ refused() {
 	if ! wait_for 10 has_lines home/o.txt 5; then
 		sed 's/^/# /' home/o.txt
 		count=$((count + 1))
-		echo "ok $count # SKIP this cannot be made here: $*"
+		echo "ok $count # SKIP it cannot be made here: $_name"
 		jobcr kill "$job" KILL 2>/dev/null
 		return
 	fi
 	yes "" | jobcr checkpoint "$job" --kill --step >steps 2>err
-	is $? 3 "a container is refused: $*"
+	is $? 3 "$1 of user $_uid is refused"
 	cp err log
 	matches "$(cat err)" "$_name" "for what it is"
 	is "$(cat steps)" "phase preflight" "and nothing was touched"

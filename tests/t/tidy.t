@@ -105,4 +105,28 @@ grep -q Keep log
 result $? "by name"
 sed -i '/^Keep = /d' "$JOBCR_CONF"
 jobcr kill "$job" KILL
+
+# Nodes that share the store give the same names to their jobs.
+sed "s:$tmp/run:$tmp/run-there:; s:\"here\":\"there\":" "$JOBCR_CONF" >there.conf
+there() {
+	JOBCR_CONF=$tmp/there.conf jobcr "$@"
+}
+stop_daemon
+rm -rf "$tmp/store/local" "$tmp/run"
+mine=$(jobcr run --detach -- sleep 1111)
+other=$(there run --detach -- sleep 2222)
+is "$mine" "$other" "two nodes, two jobs, one name"
+there checkpoint "$other" >/dev/null
+is "$?" 0 "the one that is first can be saved"
+there checkpoint --kill "$other" >/dev/null
+is "$?" 0 "again and again"
+jobcr checkpoint --kill "$mine" 2>err
+is "$?" 3 "the other one is refused"
+matches "$(cat err)" "*is another job's*--pid*--dir*" "with what to do"
+is "$(jobcr list | awk 'NR > 1 { print $3 }')" running "it goes on"
+there restore --detach "$other" >/dev/null
+there checkpoint --kill "$other" >/dev/null
+is "$?" 0 "the first one goes on, and can be saved again"
+jobcr kill "$mine" KILL
+jobcr wait "$mine"
 finish

@@ -13,7 +13,7 @@ mkdir fast
 leave() {
 	stop_daemon
 	cd /
-	umount -l "$fast" 2>/dev/null
+	umount -l "$fast" "$tmp/store" 2>/dev/null
 	clean_up
 }
 if ! mount -t tmpfs -o size=64M,mode=755 tmpfs "$fast" 2>log; then
@@ -153,5 +153,26 @@ save
 is "$?$(field out fast)" 0no "one that others can write to will not"
 matches "$(field out not_fast)" "*not trusted*" "and that is said"
 chmod 0755 "$fast"
+end_job
+
+# A store without room.
+mount -t tmpfs -o size=16M,mode=755 tmpfs "$tmp/store"
+begin 24
+save
+is "$?$(field out fast)" 0True "what the store has no room for is saved"
+waits() {
+	jobcr status "$job" | grep -q 'stays there for now:.*No space'
+}
+wait_for 30 waits
+result $? "its status says why it stays where it is"
+goes_on
+result $? "the job goes on"
+jobcr verify "$job.1" >log 2>&1
+result $? "the snapshot is whole"
+mount -o remount,size=256M "$tmp/store"
+wait_for 40 stored 1
+result $? "when there is room it is flushed"
+jobcr verify "$job.1" >log 2>&1
+result $? "and whole"
 end_job
 finish

@@ -43,6 +43,38 @@ static void take(int fd, const char *text, const char *what)
 		     "%s: \"%s\" (%zd)", what, buf, n);
 }
 
+/* A reader alone: until somebody has written nothing has ended. */
+static int make_reader(const char *name)
+{
+	const char *path = victim_path(name);
+	int fd;
+
+	victim_need(mkfifo(path, 0600) == 0, name);
+	fd = open(path, O_RDONLY | O_NONBLOCK);
+	victim_need(fd >= 0, name);
+	return fd;
+}
+
+static short events(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) < 0 ? -1 : p.revents;
+}
+
+static void visit(const char *name)
+{
+	int fd = open(victim_path(name), O_WRONLY | O_NONBLOCK);
+
+	victim_need(fd >= 0 && close(fd) == 0, name);
+}
+
+static void check_reader(int fd, short expect, const char *what)
+{
+	victim_check(events(fd) == expect, "%s: events %#x, not %#x", what,
+		     (unsigned int)events(fd), (unsigned int)expect);
+}
+
 /* Another process writes what this one is to read. */
 static int child(const int ends[2])
 {
@@ -53,6 +85,7 @@ static int child(const int ends[2])
 int main(void)
 {
 	int plain[2], lost[2], replaced[2], shared[2], alone[2], other;
+	int fresh, visited, nameless;
 	struct pollfd p = { .events = POLLIN };
 	char path[256], buf[8];
 	struct stat st;
@@ -76,6 +109,14 @@ int main(void)
 				    1 << 13,
 		    "contents");
 	close(alone[READ]);
+	fresh = make_reader("fresh");
+	nameless = make_reader("nameless");
+	visited = make_reader("visited");
+	visit("visited");
+	victim_need(events(fresh) == 0 && events(nameless) == 0 &&
+			    events(visited) == POLLHUP &&
+			    unlink(victim_path("nameless")) == 0,
+		    "readers");
 	pid = fork();
 	if (pid == 0)
 		_exit(child(shared));
@@ -103,6 +144,13 @@ int main(void)
 	p.events = POLLOUT;
 	victim_check(poll(&p, 1, 0) == 1 && (p.revents & POLLERR),
 		     "one without a reader has one: %#x", p.revents);
+	check_reader(fresh, 0, "nobody has written");
+	check_reader(nameless, 0, "nobody will ever write");
+	check_reader(visited, POLLHUP, "somebody has written");
+	visit("fresh");
+	check_reader(fresh, POLLHUP, "and now somebody has");
+	victim_check(fcntl(fresh, F_GETFL) == fcntl(visited, F_GETFL),
+		     "flags %#o", (unsigned int)fcntl(fresh, F_GETFL));
 	waitpid(pid, &status, 0);
 	victim_check(status == 0, "the child failed");
 	take(shared[READ], "later", "of another process");
