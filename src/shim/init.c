@@ -9,20 +9,64 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "shim/shim.h"
+#include "util/cleanup.h"
 #include "util/io.h"
+
+#define RESERVED_PIDS 300u  /* where the kernel goes on when it begins anew */
+#define PIDS_MIN      4096u /* a node with fewer has no room for this */
+#define PIDS_MAX      65536u
 
 static void report(int channel, uint8_t byte)
 {
 	/* A supervisor that does not listen is no reason to wait. */
 	(void)!send(channel, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/*
+ * Programs make names of their pids: in /tmp, in /dev/shm.  If the first ones
+ * of all jobs were 2, 3 and so on, OpenMPI's ranks of two jobs would meet in
+ * one segment of memory.  A job that is restored has its own in any case.
+ */
+static void spread_pids(void)
+{
+	auto_free char *max_text = NULL;
+	struct err unused;
+	uint32_t random;
+	char text[16];
+	unsigned long max;
+	size_t len;
+	int fd, n;
+
+	if (read_file_at(AT_FDCWD, "/proc/sys/kernel/pid_max", sizeof(text),
+			 &max_text, &len, &unused) < 0 ||
+	    getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return;
+	max = strtoul(max_text, NULL, 10);
+	if (max < PIDS_MIN)
+		return;
+	if (max > PIDS_MAX)
+		max = PIDS_MAX;
+	n = snprintf(text, sizeof(text), "%u",
+		     RESERVED_PIDS +
+			     random % (uint32_t)(max / 2 - RESERVED_PIDS));
+	/* A kernel without it could restore nothing either. */
+	fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	(void)write_all(fd, text, (size_t)n, &unused);
+	close(fd);
 }
 
 /*
@@ -36,6 +80,7 @@ static void make_mounts(int channel, bool host_ipc)
 		  NULL) < 0 ||
 	    (!host_ipc && ipc_make() < 0))
 		_exit(EXIT_SHIM);
+	spread_pids();
 	report(channel, 0);
 }
 

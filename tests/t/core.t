@@ -32,6 +32,11 @@ says() { # pattern message
 	esac
 }
 
+# The pids of the processes of a job's snapshot.
+pids() {
+	jobcr core "$job" 77 2>&1 | sed -n 's/.*there are \(.*\)/\1/p' | tr , ' '
+}
+
 job=$(jobcr run --detach --output out -- "$tmp/cored" first 'second word')
 wait_for 20 grep -qx up out || echo "# it does not come up"
 jobcr checkpoint --leave-running "$job" >/dev/null
@@ -44,7 +49,7 @@ is "$(stat -c %a c1)" 600 "nobody else may read it"
 jobcr core "$job" -o c1 2>err
 is "$?" 1 "a file that is there is not replaced"
 matches "$(cat err)" '*--force*' "unasked"
-jobcr core "$job" 2 -o c1 --force >told
+jobcr core "$job" "$(pids)" -o c1 --force >told
 result $? "asked it is"
 is "$(($(du -k c1 | cut -f 1) < 32768))" 1 "memory without contents takes no room"
 
@@ -80,7 +85,7 @@ says '0x7f	0x45	0x4c	0x46' "the vDSO"
 
 jobcr core "$job" 77 2>err
 is "$?" 4 "a process that is not there"
-matches "$(cat err)" '*no process 77 in it; there are 2*' "others are named"
+matches "$(cat err)" '*no process 77 in it; there are *' "others are named"
 is "$(ls core.77 2>/dev/null)" "" "and nothing is left"
 jobcr kill "$job" KILL
 
@@ -94,17 +99,19 @@ matches "$(cat err)" '*checksum*' "with the reason"
 is "$(ls c2 2>/dev/null)" "" "and nothing is left of it"
 
 # Of several processes one must be named.
-job=$(jobcr run --detach --output out2 -- sh -c 'sleep 1000 & echo up; wait')
-wait_for 20 grep -qx up out2
+job=$(jobcr run --detach --output out2 -- sh -c 'sleep 1000 & echo $$ $!; wait')
+wait_for 20 grep -q . out2
+read -r first second <out2
 jobcr checkpoint --leave-running "$job" >/dev/null
 jobcr core "$job" 2>err
 is "$?" 4 "of several processes one must be named"
-matches "$(cat err)" '*which process? there are 2, 3*' "and all of them are"
-jobcr core "$job" 3 >told
+matches "$(cat err)" "*which process? there are $first, $second*" \
+	"and all of them are"
+jobcr core "$job" "$second" >told
 result $? "the second"
-matches "$(cat told)" 'core.3: process 3 (sleep), 1 thread,*' \
+matches "$(cat told)" "core.$second: process $second (sleep), 1 thread,*" \
 	"its file is named after it"
-said=$(ask core.3 "$(command -v sleep)" bt)
+said=$(ask "core.$second" "$(command -v sleep)" bt)
 says 'nanosleep' "it sleeps"
 jobcr kill "$job" KILL
 
@@ -112,15 +119,17 @@ jobcr kill "$job" KILL
 job=$(jobcr run --detach --output out3 -- "$tmp/cored" twins)
 wait_for 20 grep -qx up out3 && wait_for 20 grep -qx born out3
 jobcr checkpoint --leave-running "$job" >/dev/null
-for pid in 2 5; do
-	jobcr core "$job" $pid -o "twin$pid" >/dev/null
+parent=
+for pid in $(pids); do
+	parent=${parent:-$pid}
+	jobcr core "$job" "$pid" -o "twin$pid" >/dev/null
 	result $? "a core file of process $pid"
 	said=$(ask "twin$pid" cored 'x/s in_heap+500000' 'x/s in_heap+8*4096' \
 		'x/s in_shared+5*4096' 'x/s in_file+4096' 'p/x in_data')
 	says 'in the heap' "has what both have"
 	says 'in a touched page of a file' "also of a file"
 	says '0x1122334455667788' "and in static memory"
-	[ $pid = 2 ] && twin="'h' <repeats" || twin='of the child'
+	[ "$pid" = "$parent" ] && twin="'h' <repeats" || twin='of the child'
 	says "$twin" "and what is its own"
 done
 jobcr kill "$job" KILL

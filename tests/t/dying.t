@@ -78,6 +78,7 @@ jobcr wait "$job" >log 2>&1
 jobcr restore "$job" --detach >log 2>&1
 result $? "it is restored"
 n=$(lines o.txt)
-wait_for 10 has_lines o.txt $((n + 10)) && whole o.txt "$(lines o.txt)"
+wait_for 10 has_lines o.txt $((n + 10)) && cp o.txt seen &&
+	whole seen "$(lines seen)"
 result $? "and goes on where it was"
 finish
