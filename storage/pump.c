@@ -13,10 +13,12 @@
 
 #include "util/clock.h"
 
+#define DEPTH_MIN   4
 #define AHEAD_SHARE 4 /* at most this part of what is free */
 
 struct pump {
-	struct ring ring;                /* the thread's alone */
+	struct ring ring;                /* the thread's alone, as is */
+	unsigned int started;            /* in the ring */
 	unsigned int buffers, in_flight; /* the caller's alone */
 	pthread_t thread;
 	bool running;
@@ -78,11 +80,15 @@ static bool wait_turn(struct pump *p, const struct ring_request *req)
 
 /*
  * Hand what the caller has queued to the kernel; *ret_end: it is the end.
+ * Writes of a disk end many at a time, and it must not wait for the next ones
+ * to be filled: half of the buffers are in flight, others are filled meanwhile.
  * A request that the kernel did not take stays in the ring, and it may take it
  * with the next one: so there is no next one, and it has no result.
  */
 static int take_queue(struct pump *p, bool *ret_end)
 {
+	const unsigned int depth = p->buffers < 2 * DEPTH_MIN ? DEPTH_MIN
+							     : p->buffers / 2;
 	struct ring_request req;
 	struct err err;
 	bool stop;
@@ -91,7 +97,7 @@ static int take_queue(struct pump *p, bool *ret_end)
 	for (;;) {
 		(void)pthread_mutex_lock(&p->lock);
 		stop = p->stop;
-		if (!p->queued || stop) {
+		if (!p->queued || p->started >= depth || stop) {
 			(void)pthread_mutex_unlock(&p->lock);
 			*ret_end = stop;
 			return 0;
@@ -108,6 +114,7 @@ static int take_queue(struct pump *p, bool *ret_end)
 		r = ring_start(&p->ring, &req, &err);
 		if (r < 0)
 			return r;
+		p->started++;
 	}
 }
 
@@ -124,13 +131,13 @@ static void *pump_main(void *arg)
 		if (r < 0)
 			break;
 		if (index != RING_WATCH) {
+			p->started--;
 			post(p, index, res);
-			continue;
 		}
 		r = take_queue(p, &end);
 		if (end)
 			return NULL;
-		if (r == 0)
+		if (r == 0 && index == RING_WATCH)
 			r = ring_watch(&p->ring, p->wake_fd, &err);
 	}
 	(void)pthread_mutex_lock(&p->lock);

@@ -215,8 +215,7 @@ int ring_wait(struct ring *ring, unsigned int *ret_index, int *ret_res,
 	io_uring_cqe_seen(&ring->uring, cqe);
 	if (*ret_index == RING_WATCH)
 		ring->watching = false;
-	else
-		ring->in_flight--;
+	ring->in_flight--;
 	return 0;
 }
 
