@@ -21,6 +21,7 @@
 #include "resource/holder.h"
 #include "resource/open_file.h"
 #include "resource/resource.h"
+#include "storage/as_user.h"
 #include "util/cleanup.h"
 
 static bool is_tty(const struct stat *st)
@@ -541,18 +542,31 @@ static int make_unheard(int whole, const PipeEndRecord *rec, struct err *err)
  * One that has had a writer, of a pipe with an unheard end, which hears this
  * one.  Without a writer the open would not return.
  */
-static int make_heard(int whole, const PipeEndRecord *rec, struct err *err)
+static int make_heard(const struct restore_ctx *ctx, int whole,
+		      const PipeEndRecord *rec, struct err *err)
 {
+	const struct user_id user = {
+		.uid = ctx->owner->uid,
+		.gid = ctx->owner->gid,
+		.ngroups = ctx->owner->ngroups,
+		.groups = (gid_t *)ctx->owner->groups,
+	};
 	auto_close int writer = -EBADF;
 	char path[32];
+	int r;
 
 	if ((rec->open->flags & O_ACCMODE) != O_RDONLY)
 		return err_set(err, -EBADMSG, "pipe %u: an end that writes",
 			       rec->pipe);
+	/* What the image calls a pipe may be a fifo that is only read. */
+	r = as_user(&user, err);
+	if (r < 0)
+		return r;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", whole);
 	writer = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-	return writer < 0 ? err_sys(err, "open a pipe")
-			  : open_file_again(whole, rec->open, err);
+	r = writer < 0 ? err_sys(err, "open a pipe") : 0;
+	as_root();
+	return r < 0 ? r : open_file_again(whole, rec->open, err);
 }
 
 /*
@@ -577,7 +591,7 @@ static int make_end(const struct restore_ctx *ctx, const PipeEndRecord *rec,
 			       rec->pipe);
 	if (rec->unheard)
 		return make_unheard(whole, rec, err);
-	return mode == O_RDONLY ? make_heard(whole, rec, err)
+	return mode == O_RDONLY ? make_heard(ctx, whole, rec, err)
 				: open_file_again(whole, rec->open, err);
 }
 
