@@ -632,7 +632,7 @@ int tree_freeze_last(const struct tree_members *members, uint64_t deadline_ns,
 	tree.stopped_ns = clock_monotonic_ns();
 	r = r < 0 ? r : take_all(&tree, err);
 	if (r == 0 && tree.nthreads == 0)
-		r = err_set(err, -ESRCH, "the job has no process any more");
+		r = members_ended(err);
 	if (r < 0) {
 		tree_free(&tree);
 		return r;
@@ -719,7 +719,7 @@ int tree_scan(const struct tree_members *members, struct frozen_tree *ret,
 		tree.nthreads += tree.tasks[i].nthreads;
 	r = r < 0 ? r : members_sort(&tree, err);
 	if (r == 0 && tree.nthreads == 0)
-		r = err_set(err, -ESRCH, "the job has no process");
+		r = members_ended(err);
 	if (r < 0) {
 		tree_free(&tree);
 		return r;

@@ -84,6 +84,12 @@ static int pid_namespace(pid_t pid, struct stat *ret)
 	return stat(path, ret);
 }
 
+int members_ended(struct err *err)
+{
+	return err_set(err, -ESRCH,
+		       "the job has ended: none of its processes is left");
+}
+
 /* Every process of the system that is in the pid namespace of init. */
 static int add_namespace(pid_t init_pid, struct pid_list *l, struct err *err)
 {
@@ -94,8 +100,10 @@ static int add_namespace(pid_t init_pid, struct pid_list *l, struct err *err)
 	if (!dir)
 		return err_sys(err, "/proc");
 	if (pid_namespace(init_pid, &own) < 0)
-		return err_num(err, errno == ENOENT ? ESRCH : errno,
-			       "init of the job, process %d", (int)init_pid);
+		return errno == ENOENT ?
+			       members_ended(err) :
+			       err_sys(err, "init of the job, process %d",
+				       (int)init_pid);
 	while ((e = readdir(dir))) {
 		uint64_t pid;
 		int r;

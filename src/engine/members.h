@@ -13,6 +13,9 @@
 int members_list(const struct tree_members *members, bool all, pid_t **ret,
 		 size_t *ret_count, struct err *err);
 
+/* -ESRCH, with the words for it: nothing is left of the job. */
+int members_ended(struct err *err);
+
 /* Open and read one member.  -ESRCH: it is gone. */
 int members_open(pid_t pid, struct frozen_task *ret, struct err *err);
 

@@ -100,8 +100,9 @@ RunDir = "$tmp/run"
 DirectIO = $2
 CONF
 	start_daemon || return
-	rm -f home/out
-	job=$(jobcr_a run --detach --output out -- "$progress" 30 40 2 2 16)
+	rm -f home/out home/end
+	job=$(jobcr_a run --detach --output out -- env PROGRESS_END=end \
+		"$progress" 30 40 2 2 16)
 	wait_for 20 has_lines home/out 5
 	jobcr_a checkpoint "$job" >log 2>&1
 	result $? "$how: a snapshot of a job that goes on"
@@ -114,6 +115,7 @@ CONF
 	result $? "$how: one is kept, and no more"
 	jobcr_a restore "$job" >log 2>&1
 	result $? "$how: the job goes on from it"
+	touch home/end
 	jobcr_a wait "$job" >log 2>&1
 	result $? "$how: it ends well"
 	sort home/out | cmp -s - undisturbed

@@ -564,6 +564,9 @@ static void test_namespace(void)
 	   "an empty namespace has nothing to freeze");
 	end(guest);
 	end(init);
+	ok(tree_freeze(&members, DEADLINE, &tree, &err) == -ESRCH &&
+		   strstr(err.text, "the job has ended"),
+	   "one whose init is gone has ended: %s", err.text);
 }
 
 /* A program without any library has no place for remote calls. */
