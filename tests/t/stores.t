@@ -113,9 +113,9 @@ CONF
 	result $? "$how: both are whole"
 	jobcr_a keep "$job.1" >log 2>&1 && jobcr_a keep "$job.1" --off >>log 2>&1
 	result $? "$how: one is kept, and no more"
+	touch home/end
 	jobcr_a restore "$job" >log 2>&1
 	result $? "$how: the job goes on from it"
-	touch home/end
 	jobcr_a wait "$job" >log 2>&1
 	result $? "$how: it ends well"
 	sort home/out | cmp -s - undisturbed
