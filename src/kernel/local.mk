@@ -22,6 +22,8 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/memory_limit.c \
 	%D%/memory_limit.h \
 	%D%/pagemap.c \
+	%D%/private_mount.c \
+	%D%/private_mount.h \
 	%D%/proc.c \
 	%D%/proc.h \
 	%D%/net_address.h \
