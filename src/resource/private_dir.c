@@ -473,7 +473,7 @@ static void entry_undo(struct restore_ctx *ctx, const ProtobufCMessage *msg)
 }
 
 const struct resource_ops res_private_dir = {
-	.name = "directory of the job's own",
+	.name = "private directory",
 	.saved = "all that the user has in it, where LocalDirs or /dev/shm is "
 		 "a mount that other jobs do not have",
 	.refused = "more than PrivateDirSize or 100000 files, mounts and "
@@ -487,7 +487,7 @@ const struct resource_ops res_private_dir = {
 };
 
 const struct resource_ops res_private_entry = {
-	.name = "file in a directory of the job's own",
+	.name = "private directory",
 	.tag = TAG_PRIVATE_ENTRY,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,
