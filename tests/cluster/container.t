@@ -11,7 +11,9 @@
 # Below /tmp the job would not see its home.
 CLUSTER_BELOW=/var/tmp
 cluster_begin CLUSTER_SLURM="JobContainerType=job_container/tmpfs" \
-	CLUSTER_CONF='LocalDirs = {"/tmp"}'
+	CLUSTER_KILL_WAIT=5 CLUSTER_CONF='LocalDirs = {"/tmp"}
+LeaseTime = 4
+RequeuedInterval = 1'
 
 script scratch <<'EOT'
 mkdir -p /tmp/scratch/deep
@@ -67,30 +69,58 @@ cat file
 cat /tmp/scratch/deep/file /proc/self/fd/6
 look >"$HOME/after.$SLURM_JOB_ID"
 EOT
-cat >"$home/wanted" <<'EOT'
-ready
-moved
-/tmp/scratch/deep
-of job 1
-after
-of job 1
-after
-unlinked
-EOT
-job=$(submit --jobcr scratch)
-wait_until 20 printed "$job" '^ready$' || bail "job $job does not run"
-from=$(field "$job" NodeList)
+
+# starts [ARGUMENT...]: a job, known as $job from then on, that runs on $from.
+starts() {
+	job=$(submit --jobcr "$@" scratch)
+	wait_until 20 printed "$job" '^ready$' || bail "job $job does not run"
+	from=$(field "$job" NodeList)
+}
+
+# moved WHY: it goes on elsewhere, with all that it had.
+moved() {
+	wait_until 60 restarted "$job" 1
+	ok $? "$1: the job is started again"
+	[ "$(field "$job" NodeList)" != "$from" ]
+	ok $? "$1: on another node"
+	touch "$home/go.$job"
+	wait_until 60 has_ended "$job"
+	is "$(field "$job" JobState)" COMPLETED "$1: it ends well"
+	cat >"$home/wanted" <<-EOT
+		ready
+		moved
+		/tmp/scratch/deep
+		of job $job
+		after
+		of job $job
+		after
+		unlinked
+	EOT
+	same_output "$job.out" wanted \
+		"$1: with the files and directories that it had"
+	same_output "after.$job" "before.$job" \
+		"$1: also those that it had not open"
+}
+
+starts
 cluster exec "$from" test -e /tmp/scratch
 is $? 1 "the node does not see the job's /tmp"
 cluster exec ctl "$cluster_dir/opt/bin/jobcr" drain "$from" >"$home/drain"
 ok $? "its node is drained" "$(cat "$home/drain")"
-wait_until 60 restarted "$job" 1
-ok $? "the job is started again"
-[ "$(field "$job" NodeList)" != "$from" ]
-ok $? "on another node"
-touch "$home/go.$job"
-wait_until 60 has_ended "$job"
-is "$(field "$job" JobState)" COMPLETED "it ends well"
-same_output "$job.out" wanted "with the files and directories that it had"
-same_output "after.$job" "before.$job" "also those that it had not open"
+moved drain
+slurm scontrol update nodename="$from" state=resume
+
+starts
+preempt "$from" 3 >/dev/null
+moved preemption
+
+# A snapshot of a job that goes on; what it is requeued for, nobody sees here.
+starts
+cluster exec "$from" "$cluster_dir/opt/bin/jobcr" checkpoint "$job" \
+	>"$home/saved" 2>&1
+ok $? "a job that goes on is saved" "$(cat "$home/saved")"
+slurm scontrol update nodename="$from" state=drain reason=test
+cluster daemon "$from" kill
+slurm scontrol requeue "$job"
+moved requeue
 done_testing
