@@ -940,6 +940,12 @@ UNIT_TESTS += %D%/unit/edited_local
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS)
 
+UNIT_TESTS += %D%/unit/edited_private
+%C%_unit_edited_private_SOURCES = %D%/unit/edited_private.c
+%C%_unit_edited_private_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(PACK_LIBS) $(GCRYPT_LIBS)
+
 UNIT_TESTS += %D%/unit/edited_pty
 %C%_unit_edited_pty_SOURCES = %D%/unit/edited_pty.c
 %C%_unit_edited_pty_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \

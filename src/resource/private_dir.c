@@ -170,6 +170,14 @@ static int look_at_mount(struct scan *s, struct err *err)
 	int r;
 
 	s->seen = false;
+	if (s->mount->removed) {
+		refusals_add(s->no, 0, "", -1,
+			     "go on from a snapshot that was made before",
+			     "%.120s, a directory of the job's own, was removed "
+			     "with what was in it",
+			     s->mount->path);
+		return 0;
+	}
 	r = e->each_file(e->arg, look_for_readers, s, err);
 	if (r < 0 || s->seen)
 		return r;

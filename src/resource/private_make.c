@@ -203,6 +203,24 @@ static int set_time(const struct place *p, int fd, struct err *err)
 		       : 0;
 }
 
+static void remove_it(const struct place *p)
+{
+	const bool is_directory =
+		p->rec->kind == PRIVATE_ENTRY_RECORD__KIND__DIRECTORY;
+
+	(void)unlinkat(p->parent, p->name, is_directory ? AT_REMOVEDIR : 0);
+}
+
+static int give(const struct place *p, int fd, struct err *err)
+{
+	/* Its user may give it to groups that they are in. */
+	if (p->rec->has_gid &&
+	    fchownat(fd, "", (uid_t)-1, p->rec->gid, AT_EMPTY_PATH) < 0)
+		return err_sys(err, "%s: give it to group %u", p->path,
+			       p->rec->gid);
+	return 0;
+}
+
 /* What was there already is not ours to take back or to change. */
 static int keep(const struct restore_ctx *ctx, const struct place *p,
 		struct err *err)
@@ -211,17 +229,12 @@ static int keep(const struct restore_ctx *ctx, const struct place *p,
 	int fd = openat(p->parent, p->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	int r;
 
-	if (fd < 0)
-		return err_sys(err, "%s: open it", p->path);
-	/* Its user may give it to groups that they are in. */
-	if (p->rec->has_gid &&
-	    fchownat(fd, "", (uid_t)-1, p->rec->gid, AT_EMPTY_PATH) < 0) {
-		close(fd);
-		return err_sys(err, "%s: give it to group %u", p->path,
-			       p->rec->gid);
-	}
-	r = e->set_fd(e->arg, p->rec->object, fd, err);
+	r = fd < 0 ? err_sys(err, "%s: open it", p->path) : give(p, fd, err);
+	if (r == 0)
+		r = e->set_fd(e->arg, p->rec->object, fd, err);
 	if (r < 0)
+		remove_it(p);
+	if (r < 0 && fd >= 0)
 		close(fd);
 	return r;
 }
@@ -524,11 +537,7 @@ void private_make_undo(struct restore_ctx *ctx, const PrivateEntryRecord *rec)
 		return;
 	if (open_parent(&p, &unused) == 0 &&
 	    is_at(&p, e->get_fd(e->arg, rec->object)))
-		(void)unlinkat(p.parent, p.name,
-			       rec->kind ==
-					       PRIVATE_ENTRY_RECORD__KIND__DIRECTORY
-				       ? AT_REMOVEDIR
-				       : 0);
+		remove_it(&p);
 	as_root();
 	cleanup_close(&p.parent);
 }
