@@ -105,9 +105,9 @@ static int open_supervisor(const char *run_dir, const char *job,
 		return err_sys(err, "supervisor");
 	pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
 	if (pidfd < 0)
-		return errno == ESRCH ? -ENOENT
-				      : err_sys(err, "supervisor %d",
-						(int)peer.pid);
+		return errno == ESRCH
+			       ? -ENOENT
+			       : err_sys(err, "supervisor %d", (int)peer.pid);
 	/* Still there: so the number was its own. */
 	gone.fd = fd;
 	return poll(&gone, 1, 0) ? -ENOENT : take_fd(&pidfd);

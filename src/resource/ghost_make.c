@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "util/io.h"
+
 static bool may_have_group(const struct restore_owner *owner, uint32_t gid)
 {
 	if (!owner->uid || gid == owner->gid)
@@ -67,6 +69,14 @@ int ghost_keep(const struct restore_ctx *ctx, const GhostRecord *rec, int fd,
 	return e->set_fd(e->arg, rec->object, handle, err);
 }
 
+static int write_small(const GhostRecord *rec, int fd, struct err *err)
+{
+	if (rec->data.len != rec->size)
+		return err_set(err, -EBADMSG, "has %zu of %llu bytes",
+			       rec->data.len, (unsigned long long)rec->size);
+	return write_all(fd, rec->data.data, rec->data.len, err);
+}
+
 int ghost_make_anybodys(const struct restore_ctx *ctx, const GhostRecord *rec,
 			int fd, struct err *err)
 {
@@ -76,9 +86,13 @@ int ghost_make_anybodys(const struct restore_ctx *ctx, const GhostRecord *rec,
 	if (ftruncate(fd, (off_t)rec->size) < 0)
 		return err_sys(err, "make %llu bytes",
 			       (unsigned long long)rec->size);
-	r = set_mode(ctx, fd, rec, err);
+	/* To write to a file would take its set-user-ID. */
+	r = rec->has_data ? write_small(rec, fd, err) : 0;
 	if (r == 0)
-		r = e->set_data_fd(e->arg, rec->object, fd, err);
+		r = set_mode(ctx, fd, rec, err);
+	if (r == 0)
+		r = e->set_data_fd(e->arg, rec->object, rec->has_data ? -1 : fd,
+				   err);
 	return r < 0 ? r : ghost_keep(ctx, rec, fd, err);
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -24,8 +25,16 @@
 #include "resource/private_walk.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/io.h"
 
 #define SHM_DIR "/dev/shm"
+/* Small files are in their records, so many bytes of them: a restore has all
+ * records in memory. */
+#define INLINE_BYTES (64u << 20)
+/* A large file that is made has three for a moment. */
+#define DESCRIPTORS       3u
+#define DESCRIPTORS_SPARE 1024u
+#define FILES_FEW         100u /* any limit will do */
 /* What inotify tells of who reads. */
 #define READER_MASK (IN_OPEN | IN_ACCESS | IN_CLOSE_NOWRITE)
 
@@ -34,7 +43,8 @@ struct scan {
 	const struct dump_ctx *ctx;
 	const struct private_mount *mount;
 	struct refusals *no;
-	uint64_t bytes; /* so far, of all */
+	uint64_t bytes;                       /* so far, of all */
+	uint64_t files, descriptors, inlined; /* the same */
 	uint32_t object;
 	bool seen; /* a watch of readers */
 };
@@ -99,6 +109,8 @@ static void refuse_size(struct scan *s)
 {
 	const uint64_t limit = s->ctx->options->private_bytes;
 
+	if (s->bytes <= limit)
+		return;
 	refusals_add(s->no, 0, "", -1,
 		     "remove what is not needed, or set PrivateDirSize in "
 		     "jobcr.conf higher",
@@ -108,8 +120,43 @@ static void refuse_size(struct scan *s)
 		     (unsigned long long)(limit >> 20), s->mount->path);
 }
 
-static int look_at(void *arg, const struct private_item *item,
-		   struct err *err)
+/* Each takes descriptors of the worker's, here and at the restore. */
+static void refuse_number(struct scan *s)
+{
+	const uint64_t need = s->descriptors + DESCRIPTORS_SPARE;
+	struct rlimit limit;
+
+	if (s->files < FILES_FEW || getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+	    need <= limit.rlim_cur)
+		return;
+	refusals_add(s->no, 0, "", -1,
+		     "remove some of them, or let jobcrd have more open files "
+		     "(LimitNOFILE)",
+		     "%llu files in directories of the job's own (%s)",
+		     (unsigned long long)s->files, s->mount->path);
+}
+
+static bool take_inline(struct scan *s, uint64_t size)
+{
+	if (size > INLINE_MAX_BYTES || s->inlined + size > INLINE_BYTES)
+		return false;
+	s->inlined += size;
+	return true;
+}
+
+static void count(struct scan *s, const struct statx *st)
+{
+	s->files++;
+	s->descriptors++;
+	if (!S_ISREG(st->stx_mode) || !st->stx_nlink)
+		return;
+	/* Each name has its part of the whole. */
+	s->bytes += st->stx_blocks * 512 / st->stx_nlink;
+	if (!take_inline(s, st->stx_size))
+		s->descriptors += DESCRIPTORS - 1;
+}
+
+static int look_at(void *arg, const struct private_item *item, struct err *err)
 {
 	const mode_t mode = item->stat->stx_mode;
 	struct scan *s = arg;
@@ -117,14 +164,11 @@ static int look_at(void *arg, const struct private_item *item,
 	(void)err;
 	if (item->end)
 		return 0;
+	count(s, item->stat);
 	if (item->mounted)
 		refuse(s, item->path, "unmount it", "a mount");
 	else if (S_ISCHR(mode) || S_ISBLK(mode))
 		refuse(s, item->path, "remove it", "a device");
-	/* Each name has its part of the whole. */
-	else if (S_ISREG(mode) && item->stat->stx_nlink)
-		s->bytes += item->stat->stx_blocks * 512 /
-			    item->stat->stx_nlink;
 	return 0;
 }
 
@@ -166,16 +210,17 @@ static int look_for_readers(void *arg, const struct fd_view *fd,
 static int look_at_mount(struct scan *s, struct err *err)
 {
 	const struct dump_engine *e = s->ctx->engine;
-	const uint64_t limit = s->ctx->options->private_bytes;
+	const uint64_t files = s->files;
 	int r;
 
 	s->seen = false;
 	if (s->mount->removed) {
-		refusals_add(s->no, 0, "", -1,
-			     "go on from a snapshot that was made before",
-			     "%.120s, a directory of the job's own, was removed "
-			     "with what was in it",
-			     s->mount->path);
+		refusals_add(
+			s->no, 0, "", -1,
+			"go on from a snapshot that was made before",
+			"%.120s, a directory of the job's own, was removed "
+			"with what was in it",
+			s->mount->path);
 		return 0;
 	}
 	r = e->each_file(e->arg, look_for_readers, s, err);
@@ -189,8 +234,11 @@ static int look_at_mount(struct scan *s, struct err *err)
 			     s->mount->path, err->text);
 		r = 0;
 	}
-	if (r == 0 && s->bytes > limit)
+	/* The sums are of all of them: with the one that has the last part. */
+	if (r == 0 && s->files > files) {
 		refuse_size(s);
+		refuse_number(s);
+	}
 	return r;
 }
 
@@ -273,6 +321,15 @@ static int add_attributes(PrivateEntryRecord *rec,
 	return r;
 }
 
+static int read_small(int fd, GhostRecord *rec, uint8_t *data, struct err *err)
+{
+	int r = read_all(fd, data, rec->size, err);
+
+	rec->data.data = data;
+	rec->data.len = rec->size;
+	return r < 0 ? err_wrap(err, r, "read it") : 0;
+}
+
 static int put_contents(struct scan *s, const struct private_item *item,
 			const struct stat *st, int fd, uint32_t object,
 			struct err *err)
@@ -281,6 +338,7 @@ static int put_contents(struct scan *s, const struct private_item *item,
 	const int64_t second = NSEC_PER_SEC;
 	GhostRecord rec = GHOST_RECORD__INIT;
 	auto_free char *path = NULL, *origin = NULL;
+	uint8_t data[INLINE_MAX_BYTES];
 	int r;
 
 	if (asprintf(&path, "%s/%s", s->mount->path, item->path) < 0) {
@@ -303,8 +361,12 @@ static int put_contents(struct scan *s, const struct private_item *item,
 	rec.origin = origin;
 	rec.has_local = rec.local = 1;
 	rec.has_in_private = rec.in_private = 1;
-	r = img_put(s->ctx->out, TAG_GHOST, &rec.base, err);
-	if (r < 0 || !rec.size)
+	rec.has_data = take_inline(s, rec.size);
+	if (rec.has_data)
+		r = read_small(fd, &rec, data, err);
+	if (r == 0)
+		r = img_put(s->ctx->out, TAG_GHOST, &rec.base, err);
+	if (r < 0 || rec.has_data)
 		return r;
 	return e->pages_of_fd(e->arg, object, fd, rec.size, err);
 }
@@ -334,8 +396,8 @@ static int put_file(struct scan *s, const struct private_item *item,
 static int put_target(const struct private_item *item, PrivateEntryRecord *rec,
 		      char target[PATH_MAX_BYTES], struct err *err)
 {
-	ssize_t n = readlinkat(item->dir_fd, item->name, target,
-			       PATH_MAX_BYTES);
+	ssize_t n =
+		readlinkat(item->dir_fd, item->name, target, PATH_MAX_BYTES);
 
 	if (n < 0)
 		return err_sys(err, "read the link");

@@ -20,15 +20,14 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 
-#define RESOLVE                                                   \
-	(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV)
+#define RESOLVE (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV)
 
 /* An entry, and the directory that it is to be in. */
 struct place {
 	const PrivateEntryRecord *rec;
 	const PrivateDirRecord *dir;
-	int root_fd; /* borrowed */
-	int parent;  /* O_PATH */
+	int root_fd;                   /* borrowed */
+	int parent;                    /* O_PATH */
 	char path[PATH_MAX_BYTES + 1]; /* below root_fd */
 	const char *name;              /* the last part of it */
 };
@@ -395,14 +394,13 @@ static int make_regular(const struct restore_ctx *ctx, const struct place *p,
 			struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
-	const GhostRecord *ghost = (const GhostRecord *)e->find(
-		e->arg, TAG_GHOST, p->rec->object);
+	const GhostRecord *ghost =
+		(const GhostRecord *)e->find(e->arg, TAG_GHOST, p->rec->object);
 	const struct user_id user = user_of(ctx);
 	int fd = e->get_fd(e->arg, p->rec->object), r;
 
 	if (!ghost || !ghost->in_private || !ghost->local || !ghost->linked ||
-	    !ghost->written || !ghost->origin ||
-	    ghost->page_size != IMAGE_PAGE)
+	    !ghost->written || !ghost->origin || ghost->page_size != IMAGE_PAGE)
 		return bad(p, "has no contents", err);
 	if (fd < 0)
 		return make_first(ctx, p, ghost, err);
@@ -483,8 +481,8 @@ static bool is_made(const struct restore_ctx *ctx,
 static int finish(const struct restore_ctx *ctx, struct place *p,
 		  struct err *err)
 {
-	const bool end = p->rec->kind ==
-			 PRIVATE_ENTRY_RECORD__KIND__DIRECTORY_END;
+	const bool end =
+		p->rec->kind == PRIVATE_ENTRY_RECORD__KIND__DIRECTORY_END;
 	const struct restore_engine *e = ctx->engine;
 	char path[32];
 	int fd, r = 0;
@@ -524,8 +522,7 @@ int private_make_last(struct restore_ctx *ctx, const PrivateEntryRecord *rec,
 
 void private_make_undo(struct restore_ctx *ctx, const PrivateEntryRecord *rec)
 {
-	const bool end = rec->kind ==
-			 PRIVATE_ENTRY_RECORD__KIND__DIRECTORY_END;
+	const bool end = rec->kind == PRIVATE_ENTRY_RECORD__KIND__DIRECTORY_END;
 	const struct restore_engine *e = ctx->engine;
 	const struct user_id user = user_of(ctx);
 	struct err unused;

@@ -11,8 +11,7 @@
 #include "images/limits.h"
 #include "util/cleanup.h"
 
-#define WANTED                                                     \
-	(STATX_BASIC_STATS | STATX_MNT_ID)
+#define WANTED (STATX_BASIC_STATS | STATX_MNT_ID)
 
 struct walk {
 	uid_t owner;
@@ -25,8 +24,7 @@ struct walk {
 	char path[PATH_MAX_BYTES + 1];
 };
 
-static int enter(struct walk *w, int dir_fd, const char *name,
-		 struct err *err);
+static int enter(struct walk *w, int dir_fd, const char *name, struct err *err);
 
 /* It may go at any time while the job, or another of its user's, runs. */
 static bool is_gone(int error)

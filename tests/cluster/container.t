@@ -12,6 +12,7 @@
 CLUSTER_BELOW=/var/tmp
 cluster_begin CLUSTER_SLURM="JobContainerType=job_container/tmpfs" \
 	CLUSTER_KILL_WAIT=5 CLUSTER_CONF='LocalDirs = {"/tmp"}
+PrivateDirSize = "1M"
 LeaseTime = 4
 RequeuedInterval = 1'
 
@@ -113,6 +114,25 @@ slurm scontrol update nodename="$from" state=resume
 starts
 preempt "$from" 3 >/dev/null
 moved preemption
+
+# What is too much is told before anything is touched.
+script fills <<'EOT'
+head -c 2M /dev/urandom >/tmp/large
+echo ready
+sleep 1000
+EOT
+job=$(submit --jobcr fills)
+wait_until 20 printed "$job" '^ready$' || bail "job $job does not run"
+at=$(field "$job" NodeList)
+for command in check checkpoint; do
+	cluster exec "$at" "$cluster_dir/opt/bin/jobcr" $command "$job" \
+		>"$home/refused" 2>&1
+	grep -q "files of 2 MiB, more than 1, .*/tmp" "$home/refused" &&
+		grep -q 'PrivateDirSize' "$home/refused"
+	ok $? "jobcr $command says that there is too much in its /tmp" \
+		"$(cat "$home/refused")"
+done
+slurm scancel "$job"
 
 # A snapshot of a job that goes on; what it is requeued for, nobody sees here.
 starts

@@ -325,6 +325,16 @@ static void huge_pages(ProtobufCMessage *msg)
 	((GhostRecord *)msg)->page_size = 2 << 20;
 }
 
+static void is_without(ProtobufCMessage *msg)
+{
+	GhostRecord *rec = (GhostRecord *)msg;
+
+	free(rec->data.data);
+	rec->data.data = NULL;
+	rec->data.len = 0;
+	rec->has_data = 0;
+}
+
 static void set_dir(ProtobufCMessage *msg, const char *to, size_t len)
 {
 	set_bytes(&((PrivateDirRecord *)msg)->path, to, len);
@@ -355,11 +365,18 @@ static void dir_with_nul(ProtobufCMessage *msg)
 	set_dir(msg, "/mnt\0x", 6);
 }
 
-#define ENTRY(what, fn, suits, error) \
-	{ what, TAG_PRIVATE_ENTRY, fn, error, suits, 0, NULL }
-#define GHOST(what, fn, error) { what, TAG_GHOST, fn, error, NULL, 0, NULL }
-#define PLACE(what, fn, error)                                    \
-	{ what, TAG_PRIVATE_DIR, fn, error, NULL, 0, NULL }
+#define ENTRY(what, fn, suits, error)                                          \
+	{                                                                      \
+		what, TAG_PRIVATE_ENTRY, fn, error, suits, 0, NULL             \
+	}
+#define GHOST(what, fn, error)                                                 \
+	{                                                                      \
+		what, TAG_GHOST, fn, error, NULL, 0, NULL                      \
+	}
+#define PLACE(what, fn, error)                                                 \
+	{                                                                      \
+		what, TAG_PRIVATE_DIR, fn, error, NULL, 0, NULL                \
+	}
 
 static const struct edited_case cases[] = {
 	ENTRY("a fifo above", above, is_fifo, "is no path"),
@@ -368,8 +385,7 @@ static const struct edited_case cases[] = {
 	ENTRY("a path by way of itself", itself, is_fifo, "is no path"),
 	ENTRY("no path", empty, is_fifo, "is no path"),
 	ENTRY("a path with two slashes", two_slashes, is_fifo, "is no path"),
-	ENTRY("a path that ends with one", slash_behind, is_file,
-	      "is no path"),
+	ENTRY("a path that ends with one", slash_behind, is_file, "is no path"),
 	ENTRY("a path with a NUL", with_nul, is_file, "is no path"),
 	ENTRY("a long name", long_name, is_file, "is no path"),
 	ENTRY("a long path", long_path, is_file, "is no path"),
@@ -389,8 +405,7 @@ static const struct edited_case cases[] = {
 	ENTRY("a fifo of root's group", roots_group, is_fifo, "group 0"),
 	ENTRY("a link where a directory is", same_name, is_link, "dir: "),
 	ENTRY("a link to nothing", no_target, is_link, "link to nothing"),
-	ENTRY("a link with a NUL", target_with_nul, is_link,
-	      "link to nothing"),
+	ENTRY("a link with a NUL", target_with_nul, is_link, "link to nothing"),
 	ENTRY("a link that leads out", target_outside, is_link, NULL),
 	{ "a fifo behind a link", TAG_PRIVATE_ENTRY, to_tmp, "symbolic links",
 	  is_link, TAG_PRIVATE_ENTRY, behind_link },
@@ -399,7 +414,8 @@ static const struct edited_case cases[] = {
 	ENTRY("a list of nobody's rights", bad_list, is_file, "attribute"),
 	GHOST("a file of an exabyte", is_huge, "bytes"),
 	GHOST("a file of less than nothing", is_negative, "bytes"),
-	GHOST("a file with more pages than it has bytes", is_short, NULL),
+	GHOST("a file of fewer bytes than it has", is_short, "has 4 of 1"),
+	GHOST("a file that has none of its bytes", is_without, NULL),
 	GHOST("a file of root's", is_roots, "belonged to user 0"),
 	GHOST("contents that are not in it", is_public, "has no contents"),
 	GHOST("contents without an origin", no_origin, "has no contents"),
@@ -484,8 +500,8 @@ static void try_removed(struct drive_place *place, const char *self)
 	int r;
 
 	snprintf(image, sizeof(image), "%s/removed", dir);
-	snprintf(command, sizeof(command), "cd %s && rm -rf own.* output program",
-		 dir);
+	snprintf(command, sizeof(command),
+		 "cd %s && rm -rf own.* output program", dir);
 	r = system(command) == 0
 		    ? edited_start_self(place, dir, self, &running, &err)
 		    : -EIO;

@@ -68,8 +68,9 @@ static void check_text(const char *path, const char *text)
 	char buf[64] = "";
 	int fd = open(path, O_RDONLY);
 
-	victim_check(fd >= 0 && read(fd, buf, sizeof(buf)) ==
-					(ssize_t)strlen(text) &&
+	victim_check(fd >= 0 &&
+			     read(fd, buf, sizeof(buf)) ==
+				     (ssize_t)strlen(text) &&
 			     !strcmp(buf, text),
 		     "%s: '%s', not '%s'\n", path, buf, text);
 	close(fd);
@@ -139,11 +140,11 @@ static void make_others(void)
 	fd = make(TOP "tree/sparse", 0600, "begin");
 	victim_need(pwrite(fd, "end", 3, HOLE) == 3, "sparse");
 	close(fd);
-	victim_need(setxattr(TOP "tree/sparse", "user.note", "kept", 4, 0) ==
-				    0 &&
-			    setxattr(TOP "tree/closed", "user.of", "dir", 3,
-				     0) == 0,
-		    "attributes");
+	victim_need(
+		setxattr(TOP "tree/sparse", "user.note", "kept", 4, 0) == 0 &&
+			setxattr(TOP "tree/closed", "user.of", "dir", 3, 0) ==
+				0,
+		"attributes");
 	close(listener(TOP "tree/dead"));
 	set_time(TOP "tree/closed/result", 1234567890);
 	set_time(TOP "tree/fifo", 1234567891);
@@ -212,9 +213,8 @@ int main(void)
 	server = listener(TOP "tree/alive");
 	close(make(TOP "tree/mapped", 0600, "memory"));
 	victim_need((memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-				   MAP_SHARED,
-				   open(TOP "tree/mapped", O_RDWR), 0)) !=
-				    MAP_FAILED &&
+				   MAP_SHARED, open(TOP "tree/mapped", O_RDWR),
+				   0)) != MAP_FAILED &&
 			    chdir(TOP "tree/closed") == 0,
 		    "memory");
 
@@ -237,8 +237,7 @@ int main(void)
 			     !answers(TOP "tree/dead"),
 		     "the socket does not answer\n");
 	check_text("result", "the result\n");
-	victim_check(stat(".", &dir) == 0 &&
-			     is_same(TOP "tree/closed", &dir),
+	victim_check(stat(".", &dir) == 0 && is_same(TOP "tree/closed", &dir),
 		     "the current directory is another\n");
 	victim_verdict(true, "a directory of the job's own is as it was\n");
 }
