@@ -15,7 +15,6 @@
 #include "engine/mourn.h"
 #include "engine/outputs.h"
 #include "engine/outside.h"
-#include "engine/own_limit.h"
 #include "engine/pages.h"
 #include "engine/preflight.h"
 #include "engine/watching.h"
@@ -595,7 +594,6 @@ static struct checkpoint *make(const struct checkpoint_args *args,
 	c->members.root_pid = args->root_pid;
 	c->pts_fd = collect_open_pts(args->init_pid ? args->init_pid
 						    : args->root_pid);
-	own_limit_raise();
 	return c;
 }
 
