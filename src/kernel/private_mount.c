@@ -30,15 +30,20 @@ static bool is_mount_root(int fd)
 	       (st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
-/* The node has another directory there, or none. */
-static bool node_has(const char *path, const struct stat *st)
+static bool has(const char *root, const char *path, const struct stat *st)
 {
-	auto_close int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	auto_close int fd = root < 0 ? -1 : open_below(root, path);
+	auto_close int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	auto_close int fd = root_fd < 0 ? -1 : open_below(root_fd, path);
 	struct stat node;
 
 	return fd >= 0 && fstat(fd, &node) == 0 && node.st_dev == st->st_dev &&
 	       node.st_ino == st->st_ino;
+}
+
+/* A daemon may have a /tmp of its own, which is not the node's. */
+static bool node_has(const char *path, const struct stat *st)
+{
+	return has("/", path, st) || has("/proc/1/root", path, st);
 }
 
 static int open_private(int root_fd, const char *path, struct stat *ret)

@@ -10,7 +10,7 @@
 
 /*
  * Directories that a job has for itself: where something is mounted in its
- * mount namespace that the caller's, which is the node's, has not there.
+ * mount namespace that neither the caller's nor the node's has there.
  */
 struct private_mount {
 	char *path;

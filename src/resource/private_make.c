@@ -364,30 +364,120 @@ static int make_file(const struct restore_ctx *ctx, const struct place *p,
 	return r;
 }
 
-/* As of local files: what the job itself has left there is known. */
-static int make_first(const struct restore_ctx *ctx, const struct place *p,
-		      const GhostRecord *ghost, struct err *err)
+/* As the mount is here. */
+static int whole_path(const struct restore_ctx *ctx, const struct place *p,
+		      char path[PATH_MAX], struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
-	char was[PATH_MAX_BYTES * 2 + 2], path[PATH_MAX];
-	enum file_local_verdict verdict;
-	int there, r;
+	char was[PATH_MAX_BYTES * 2 + 2];
 
 	snprintf(was, sizeof(was), "%.*s/%s", (int)p->dir->path.len,
 		 (const char *)p->dir->path.data, p->path);
-	r = e->map_path(e->arg, was, path, err);
+	return e->map_path(e->arg, was, path, err);
+}
+
+/*
+ * Nobody but the job has put anything there, or who prepares its run: that is
+ * kept, under another name, and the job finds its own.
+ */
+static int put_aside(const struct restore_ctx *ctx, const struct place *p,
+		     struct err *err)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int r;
+
+	if (ctx->files == FILES_REFUSE ||
+	    fstatat(p->parent, p->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    st.st_uid != ctx->owner->uid)
+		return in_the_way(p, err);
+	r = whole_path(ctx, p, path, err);
+	return r < 0 ? r : file_local_aside(ctx, path, err);
+}
+
+/* Left there by a run of the job before this one. */
+static bool is_own(const struct place *p, const GhostRecord *ghost)
+{
+	auto_close int fd =
+		openat(p->parent, p->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	auto_free char *origin = NULL;
+	struct err unused;
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	       file_origin(fd, &origin, &unused) == 0 &&
+	       !strcmp(origin, ghost->origin);
+}
+
+/* 1: what is there is used; 0: nothing is, any more. */
+static int use_own(const struct restore_ctx *ctx, const struct place *p,
+		   const GhostRecord *ghost, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	enum file_local_verdict verdict;
+	char path[PATH_MAX];
+	int there, r;
+
+	r = whole_path(ctx, p, path, err);
 	if (r == 0)
 		r = file_local_decide(ctx, ghost, path, &verdict, &there, err);
-	if (r < 0)
+	if (r < 0 || verdict == FILE_LOCAL_MAKE)
 		return r;
-	if (verdict == FILE_LOCAL_MAKE)
-		return make_file(ctx, p, ghost, err);
 	r = e->set_data_fd(e->arg, ghost->object, -1, err);
 	if (r == 0)
 		r = e->set_fd(e->arg, ghost->object, there, err);
 	if (r < 0)
 		close(there);
+	return r < 0 ? r : 1;
+}
+
+static int make_first(const struct restore_ctx *ctx, const struct place *p,
+		      const GhostRecord *ghost, struct err *err)
+{
+	struct err first = { 0 };
+	int r = 0;
+
+	if (is_own(p, ghost))
+		r = use_own(ctx, p, ghost, err);
+	if (r)
+		return r < 0 ? r : 0;
+	r = make_file(ctx, p, ghost, &first);
+	if (r < 0 && r != -EEXIST)
+		*err = first;
+	if (r != -EEXIST)
+		return r;
+	r = put_aside(ctx, p, err);
+	return r < 0 ? r : make_file(ctx, p, ghost, err);
+}
+
+/* fd: of a file that has a name by now; -1: what has no contents. */
+static int try_as_user(const struct restore_ctx *ctx, const struct place *p,
+		       int fd, struct err *err)
+{
+	const struct user_id user = user_of(ctx);
+	int r = as_user(&user, err);
+
+	if (r < 0)
+		return r;
+	r = fd < 0 ? make_plain(p, err) : make_name(p, fd, err);
+	if (r > 0)
+		r = keep(ctx, p, err);
+	as_root();
 	return r;
+}
+
+static int make_as_user(const struct restore_ctx *ctx, const struct place *p,
+			int fd, struct err *err)
+{
+	struct err first = { 0 };
+	int r = try_as_user(ctx, p, fd, &first);
+
+	if (r < 0 && r != -EEXIST)
+		*err = first;
+	if (r != -EEXIST)
+		return r;
+	r = put_aside(ctx, p, err);
+	return r < 0 ? r : try_as_user(ctx, p, fd, err);
 }
 
 static int make_regular(const struct restore_ctx *ctx, const struct place *p,
@@ -396,35 +486,13 @@ static int make_regular(const struct restore_ctx *ctx, const struct place *p,
 	const struct restore_engine *e = ctx->engine;
 	const GhostRecord *ghost =
 		(const GhostRecord *)e->find(e->arg, TAG_GHOST, p->rec->object);
-	const struct user_id user = user_of(ctx);
-	int fd = e->get_fd(e->arg, p->rec->object), r;
+	const int fd = e->get_fd(e->arg, p->rec->object);
 
 	if (!ghost || !ghost->in_private || !ghost->local || !ghost->linked ||
 	    !ghost->written || !ghost->origin || ghost->page_size != IMAGE_PAGE)
 		return bad(p, "has no contents", err);
-	if (fd < 0)
-		return make_first(ctx, p, ghost, err);
-	r = as_user(&user, err);
-	if (r < 0)
-		return r;
-	r = make_name(p, fd, err);
-	as_root();
-	return r;
-}
-
-static int make_other(const struct restore_ctx *ctx, const struct place *p,
-		      struct err *err)
-{
-	const struct user_id user = user_of(ctx);
-	int r = as_user(&user, err);
-
-	if (r < 0)
-		return r;
-	r = make_plain(p, err);
-	if (r > 0)
-		r = keep(ctx, p, err);
-	as_root();
-	return r;
+	return fd < 0 ? make_first(ctx, p, ghost, err)
+		      : make_as_user(ctx, p, fd, err);
 }
 
 int private_make_entry(struct restore_ctx *ctx, const PrivateEntryRecord *rec,
@@ -446,7 +514,7 @@ int private_make_entry(struct restore_ctx *ctx, const PrivateEntryRecord *rec,
 	if (r == 0)
 		r = rec->kind == PRIVATE_ENTRY_RECORD__KIND__REGULAR
 			    ? make_regular(ctx, &p, err)
-			    : make_other(ctx, &p, err);
+			    : make_as_user(ctx, &p, -1, err);
 	cleanup_close(&p.parent);
 	return r;
 }

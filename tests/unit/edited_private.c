@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -44,15 +45,22 @@ static void mount_own(void)
 
 static int job(void)
 {
+	int theirs = open(OWN "/theirs/mine", O_WRONLY | O_CREAT, 0600);
 	int fd = open(OWN "/file", O_RDWR | O_CREAT, 0600);
 
 	if (fd < 0 || write(fd, "text", 4) != 4 ||
 	    link(OWN "/file", OWN "/name") < 0 || mkdir(OWN "/dir", 0700) < 0 ||
 	    mkfifo(OWN "/dir/fifo", 0600) < 0 ||
-	    symlink("file", OWN "/link") < 0 || puts("ready") < 0 ||
-	    fflush(stdout) != 0)
+	    symlink("file", OWN "/link") < 0)
 		return 1;
 	close(fd);
+	if (theirs >= 0 && (write(theirs, "mine", 4) != 4 || close(theirs) < 0))
+		return 1;
+	if (access(OWN "/watch", F_OK) == 0 &&
+	    inotify_add_watch(inotify_init1(0), OWN "/dir", IN_OPEN) < 0)
+		return 1;
+	if (puts("ready") < 0 || fflush(stdout) != 0)
+		return 1;
 	for (;;)
 		pause();
 }
@@ -208,11 +216,6 @@ static void fifo_of_contents(ProtobufCMessage *msg)
 static void roots_group(ProtobufCMessage *msg)
 {
 	((PrivateEntryRecord *)msg)->gid = 0;
-}
-
-static void same_name(ProtobufCMessage *msg)
-{
-	set_path(msg, "dir");
 }
 
 static void set_target(ProtobufCMessage *msg, const char *to, size_t len)
@@ -403,7 +406,6 @@ static const struct edited_case cases[] = {
 	ENTRY("a fifo with another's number", fifo_of_contents, is_fifo,
 	      "is open already"),
 	ENTRY("a fifo of root's group", roots_group, is_fifo, "group 0"),
-	ENTRY("a link where a directory is", same_name, is_link, "dir: "),
 	ENTRY("a link to nothing", no_target, is_link, "link to nothing"),
 	ENTRY("a link with a NUL", target_with_nul, is_link, "link to nothing"),
 	ENTRY("a link that leads out", target_outside, is_link, NULL),
@@ -474,6 +476,72 @@ static void try_many(const struct drive_place *place, const char *image)
 	free(o);
 }
 
+/* Who prepares a run of the user's has made files there, too. */
+static void mount_used(void)
+{
+	int fd;
+
+	mount_own();
+	if (mkdir(OWN "/dir", 0755) < 0 ||
+	    chown(OWN "/dir", EDITED_USER, EDITED_USER) < 0 ||
+	    (fd = open(OWN "/file", O_WRONLY | O_CREAT, 0644)) < 0 ||
+	    write(fd, "other", 5) != 5 ||
+	    fchown(fd, EDITED_USER, EDITED_USER) < 0 ||
+	    symlink("/nowhere", OWN "/link") < 0 ||
+	    lchown(OWN "/link", EDITED_USER, EDITED_USER) < 0)
+		_exit(126);
+	close(fd);
+}
+
+static void mount_roots(void)
+{
+	mount_own();
+	close(open(OWN "/file", O_WRONLY | O_CREAT, 0644));
+}
+
+static bool has_text(pid_t pid, const char *name, const char *text)
+{
+	char path[100], now[64] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/root" OWN "/%s", (int)pid, name);
+	f = fopen(path, "re");
+	if (f && !fgets(now, sizeof(now), f))
+		now[0] = '\0';
+	if (f)
+		fclose(f);
+	return !strcmp(now, text);
+}
+
+static void try_used(struct drive_place *place, const char *image)
+{
+	struct drive_outcome *o = calloc(1, sizeof(*o));
+	struct drive_job *restored = NULL;
+	int r;
+
+	place->prepare = mount_used;
+	r = drive_restore(place, image, &restored, o);
+	if (ok(r == 0, "the user's own files are no obstacle: %s", o->err.text))
+		ok(has_text(drive_root_pid(restored), "file", "text") &&
+			   has_text(drive_root_pid(restored), "name", "text") &&
+			   has_text(drive_root_pid(restored), "link", "text") &&
+			   has_text(drive_root_pid(restored), "file.jobcr-1",
+				    "other") &&
+			   strstr(o->restart.remarks[REMARK_ASIDE],
+				  OWN "/file.jobcr-1"),
+		   "the job finds its own, and they are put aside: %s",
+		   o->restart.remarks[REMARK_ASIDE]);
+	drive_end(restored);
+	restored = NULL;
+	place->prepare = mount_roots;
+	r = drive_restore(place, image, &restored, o);
+	ok(r == -EEXIST && strstr(o->err.text, "another file is there"),
+	   "those of others are not touched: %s", o->err.text);
+	place->prepare = mount_own;
+	drive_end(restored);
+	free(o);
+}
+
 /* Where jobs have no such directory. */
 static void try_elsewhere(struct drive_place *place, const char *image)
 {
@@ -490,30 +558,109 @@ static void try_elsewhere(struct drive_place *place, const char *image)
 	free(o);
 }
 
+/* Another job, and what is told of it. */
+static struct drive_job *start_again(struct drive_place *place,
+				     const char *self, void (*prepare)(void))
+{
+	struct drive_job *running = NULL;
+	struct err err = { 0 };
+	char command[200];
+
+	snprintf(command, sizeof(command),
+		 "cd %s && rm -rf own.* output program refused", dir);
+	place->prepare = prepare;
+	if (system(command) == 0 &&
+	    edited_start_self(place, dir, self, &running, &err) == 0)
+		return running;
+	ok(false, "another job is started: %s", err.text);
+	drive_end(running);
+	return NULL;
+}
+
+static void check_refused(struct drive_job *running, const char *finding,
+			  const char *what)
+{
+	struct drive_outcome *o = calloc(1, sizeof(*o));
+	char image[100];
+	int r;
+
+	snprintf(image, sizeof(image), "%s/refused", dir);
+	r = drive_checkpoint(running, image, false, o);
+	ok(r == -ENOTSUP && o->refused == 1 && strstr(o->finding[0], finding),
+	   "%s: %s", what, o->refused ? o->finding[0] : o->err.text);
+	drive_end(running);
+	free(o);
+}
+
 /* As Slurm does it, when the extern step ends before the job. */
 static void try_removed(struct drive_place *place, const char *self)
 {
+	struct drive_job *running = start_again(place, self, mount_own);
+	char command[100];
+
+	snprintf(command, sizeof(command), "rm -r %s/own.*", dir);
+	if (running && ok(system(command) == 0, "its directory is removed"))
+		check_refused(running, "was removed",
+			      "a job that has lost it is not saved without");
+}
+
+static void mount_watched(void)
+{
+	mount_own();
+	close(open(OWN "/watch", O_WRONLY | O_CREAT, 0644));
+}
+
+static void try_watched(struct drive_place *place, const char *self)
+{
+	struct drive_job *running = start_again(place, self, mount_watched);
+
+	if (running)
+		check_refused(running, "that a checkpoint reads",
+			      "a job that would see it is not saved");
+}
+
+/* By a prolog, say. */
+static void mount_shared(void)
+{
+	FILE *f;
+
+	mount_own();
+	if (mkdir(OWN "/theirs", 0700) < 0 || chmod(OWN "/theirs", 01777) < 0)
+		_exit(126);
+	f = fopen(OWN "/theirs/secret", "we");
+	if (!f || fputs("secret", f) < 0 || fclose(f) != 0)
+		_exit(126);
+}
+
+static void try_shared(struct drive_place *place, const char *self)
+{
+	struct drive_job *running = start_again(place, self, mount_shared);
 	struct drive_outcome *o = calloc(1, sizeof(*o));
-	struct drive_job *running = NULL;
-	char image[100], command[200];
-	struct err err = { 0 };
+	char image[100];
 	int r;
 
-	snprintf(image, sizeof(image), "%s/removed", dir);
-	snprintf(command, sizeof(command),
-		 "cd %s && rm -rf own.* output program", dir);
-	r = system(command) == 0
-		    ? edited_start_self(place, dir, self, &running, &err)
-		    : -EIO;
-	snprintf(command, sizeof(command), "rm -r %s/own.*", dir);
-	if (ok(r == 0 && system(command) == 0, "its directory is removed: %s",
-	       err.text)) {
-		r = drive_checkpoint(running, image, false, o);
-		ok(r == -ENOTSUP && o->refused == 1 &&
-			   strstr(o->finding[0], "was removed"),
-		   "a job that has lost it is not saved without: %s",
-		   o->refused ? o->finding[0] : o->err.text);
+	snprintf(image, sizeof(image), "%s/shared", dir);
+	if (!running ||
+	    !ok(drive_checkpoint(running, image, true, o) == 0,
+		"a job with files in a directory of others is saved")) {
+		free(o);
+		return;
 	}
+	drive_end(running);
+	running = NULL;
+	r = drive_restore(place, image, &running, o);
+	if (ok(r == 0, "where that is made again it is restored: %s",
+	       o->err.text))
+		ok(has_text(drive_root_pid(running), "theirs/mine", "mine") &&
+			   has_text(drive_root_pid(running), "theirs/secret",
+				    "secret"),
+		   "with its own files, and theirs is theirs");
+	drive_end(running);
+	running = NULL;
+	place->prepare = mount_own;
+	r = drive_restore(place, image, &running, o);
+	ok(r < 0 && strstr(o->err.text, "its directory is not there"),
+	   "elsewhere it is not: %s", o->err.text);
 	drive_end(running);
 	free(o);
 }
@@ -550,10 +697,13 @@ int main(int argc, char **argv)
 	snprintf(copy, sizeof(copy), "rm -r %s && cp -a %s.whole %s", image,
 		 image, image);
 	if (ok(system(copy) == 0, "its snapshot is copied again")) {
+		try_used(&place, image);
 		try_elsewhere(&place, image);
 		try_many(&place, image);
 	}
 	try_removed(&place, argv[0]);
+	try_watched(&place, argv[0]);
+	try_shared(&place, argv[0]);
 	temp_dir_remove(dir);
 	return done_testing();
 }
