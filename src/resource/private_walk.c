@@ -60,8 +60,12 @@ static int visit(struct walk *w, int dir_fd, const char *name, struct err *err)
 	int r;
 
 	if (statx(dir_fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, WANTED,
-		  &st) < 0)
-		return is_gone(errno) ? 0 : err_sys(err, "%s", w->path);
+		  &st) < 0) {
+		/* FUSE lets nobody in but its user, root neither. */
+		if (errno != EACCES)
+			return is_gone(errno) ? 0 : err_sys(err, "%s", w->path);
+		st = (struct statx){ .stx_mode = 0 };
+	}
 	if (++w->seen > PRIVATE_MAX_ENTRIES)
 		return err_set(err, -E2BIG, "more than %u files",
 			       PRIVATE_MAX_ENTRIES);
