@@ -27,16 +27,17 @@
 #define NAMES_TRIED 100
 #define ZFS_MAGIC   0x2fc12fc1
 
-static bool is_node_file_system(long magic)
+bool file_system_is_nodes(int fd)
 {
 	static const long kinds[] = {
 		EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC,       BTRFS_SUPER_MAGIC,
 		F2FS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC,
 		RAMFS_MAGIC,      ZFS_MAGIC,
 	};
+	struct statfs fs;
 
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (magic == kinds[i])
+	for (size_t i = 0; fstatfs(fd, &fs) == 0 && i < ARRAY_SIZE(kinds); i++)
+		if (fs.f_type == kinds[i])
 			return true;
 	return false;
 }
@@ -62,7 +63,7 @@ bool file_place_is_local(const struct dump_ctx *ctx,
 	if (!local || !local[0] || st->st_uid != owner || fstatfs(fd, &fs) < 0)
 		return false;
 	if (file_path_in(local, path))
-		return is_node_file_system(fs.f_type);
+		return file_system_is_nodes(fd);
 	return fs.f_type == TMPFS_MAGIC && !is_root_file_system(task, st);
 }
 

@@ -13,6 +13,9 @@
  * the resources for files, none itself.
  */
 
+/* Of a kind that only one node has: no network's. */
+bool file_system_is_nodes(int fd);
+
 /* Is path, of the file or directory that st tells, in such a place? */
 bool file_place_is_local(const struct dump_ctx *ctx,
 			 const struct task_view *task, const char *path,

@@ -21,6 +21,7 @@
 #include "images/tags.h"
 #include "kernel/private_mount.h"
 #include "resource/file_image.h"
+#include "resource/file_local.h"
 #include "resource/private_make.h"
 #include "resource/private_walk.h"
 #include "util/cleanup.h"
@@ -87,6 +88,9 @@ static int each_mount(struct scan *s, scan_fn fn, struct err *err)
 	r = find_mounts(options, &mounts, err);
 	for (size_t i = 0; r == 0 && i < mounts.count; i++) {
 		s->mount = &mounts.list[i];
+		/* What is on a network is there for other nodes, too. */
+		if (!file_system_is_nodes(s->mount->fd))
+			continue;
 		r = fn(s, err);
 		if (r < 0)
 			err_wrap(err, r, "%s", s->mount->path);

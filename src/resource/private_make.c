@@ -140,6 +140,7 @@ int private_make_dir(struct restore_ctx *ctx, const PrivateDirRecord *rec,
 	const struct restore_engine *e = ctx->engine;
 	char was[PATH_MAX_BYTES + 1], path[PATH_MAX];
 	auto_close int fd = -EBADF;
+	bool moved;
 	int r;
 
 	if (!is_text(&rec->path) || rec->path.data[0] != '/')
@@ -149,10 +150,10 @@ int private_make_dir(struct restore_ctx *ctx, const PrivateDirRecord *rec,
 	r = e->map_path(e->arg, was, path, err);
 	if (r < 0)
 		return r;
-	fd = strcmp(path, was)
-		     ? e->open_here(e->arg, path, O_PATH | O_DIRECTORY, 0, err)
-		     : private_mount_open(ctx->root_fd, path, err);
-	if (fd == -ENOENT && !strcmp(path, was))
+	moved = strcmp(path, was) != 0;
+	fd = moved ? e->open_here(e->arg, path, O_PATH | O_DIRECTORY, 0, err)
+		   : private_mount_open(ctx->root_fd, path, err);
+	if (fd == -ENOENT && !moved)
 		return err_set(err, fd,
 			       "%s was the job's own, and here it is not: "
 			       "restore it where jobs have one of their own, "
@@ -376,6 +377,20 @@ static int whole_path(const struct restore_ctx *ctx, const struct place *p,
 	return e->map_path(e->arg, was, path, err);
 }
 
+/* By --map: to where there may be anything of its user's. */
+static bool is_moved(const struct restore_ctx *ctx, const struct place *p)
+{
+	const ProtobufCBinaryData *dir = &p->dir->path;
+	const struct restore_engine *e = ctx->engine;
+	char was[PATH_MAX_BYTES + 1], path[PATH_MAX];
+	struct err unused;
+
+	snprintf(was, sizeof(was), "%.*s", (int)dir->len,
+		 (const char *)dir->data);
+	return e->map_path(e->arg, was, path, &unused) < 0 ||
+	       strcmp(path, was) != 0;
+}
+
 /*
  * Nobody but the job has put anything there, or who prepares its run: that is
  * kept, under another name, and the job finds its own.
@@ -387,7 +402,7 @@ static int put_aside(const struct restore_ctx *ctx, const struct place *p,
 	struct stat st;
 	int r;
 
-	if (ctx->files == FILES_REFUSE ||
+	if (ctx->files == FILES_REFUSE || is_moved(ctx, p) ||
 	    fstatat(p->parent, p->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    st.st_uid != ctx->owner->uid)
 		return in_the_way(p, err);
