@@ -22,6 +22,11 @@
 #define PATH_MAX_BYTES     4096u
 #define ISA_LEVELS_MAX     4u /* x86-64-v4 */
 #define VDSO_MAX_BYTES     65536u
+#define PRIVATE_MAX_ENTRIES 100000u /* of directories of a job's own */
+#define PRIVATE_MAX_DEPTH  128u
+#define PRIVATE_NAME_BYTES 255u /* one part of a path */
+#define INLINE_MAX_BYTES   16384u /* of a file, in its record */
+#define XATTRS_MAX_BYTES   65536u /* of one file, with names */
 #define PIPE_MAX_BYTES     (1u << 20)
 #define SEMAPHORES_MAX     65536u /* of one set */
 #define STREAM_MAX_BYTES   (64u << 20) /* unread and unsent, one direction */

@@ -67,6 +67,8 @@ static const struct {
 	{ TAG_TCP, &tcp_record__descriptor },
 	{ TAG_UDP, &udp_record__descriptor },
 	{ TAG_DIRECTORY, &directory_record__descriptor },
+	{ TAG_PRIVATE_DIR, &private_dir_record__descriptor },
+	{ TAG_PRIVATE_ENTRY, &private_entry_record__descriptor },
 	{ TAG_TTY, &tty_record__descriptor },
 	{ TAG_PTY, &pty_record__descriptor },
 	{ TAG_PTY_MASTER, &pty_master_record__descriptor },

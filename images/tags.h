@@ -58,6 +58,8 @@
 #define TAG_UDP            0x030eu
 #define TAG_MQUEUE_FD      0x0310u
 #define TAG_DIRECTORY      0x0311u
+#define TAG_PRIVATE_DIR    0x0312u
+#define TAG_PRIVATE_ENTRY  0x0313u
 #define TAG_TTY            0x0320u
 #define TAG_PTY            0x0321u
 #define TAG_PTY_MASTER     0x0322u

@@ -7,7 +7,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
@@ -81,4 +83,49 @@ int reap_job(const char *run_dir, const char *job, unsigned int wait_s,
 	if (r == 0)
 		r = remove_run_dir(path, err);
 	return r < 0 ? r : waited;
+}
+
+/*
+ * -ENOENT: it has ended.  A connection that is kept would tell as much, but a
+ * supervisor that restores ends when it has none.
+ */
+static int open_supervisor(const char *run_dir, const char *job,
+			   struct err *err)
+{
+	auto_close int fd = -EBADF, pidfd = -EBADF;
+	struct pollfd gone = { .events = POLLRDHUP };
+	struct err no_peer;
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	/* One that Slurm has stopped is connected with all the same. */
+	if (control_connect(run_dir, job, &fd, &no_peer) < 0)
+		return -ENOENT;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return err_sys(err, "supervisor");
+	pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
+	if (pidfd < 0)
+		return errno == ESRCH
+			       ? -ENOENT
+			       : err_sys(err, "supervisor %d", (int)peer.pid);
+	/* Still there: so the number was its own. */
+	gone.fd = fd;
+	return poll(&gone, 1, 0) ? -ENOENT : take_fd(&pidfd);
+}
+
+int reap_await(const char *run_dir, const char *job, unsigned int wait_s,
+	       struct err *err)
+{
+	auto_close int pidfd = open_supervisor(run_dir, job, err);
+	struct pollfd ends = { .fd = pidfd, .events = POLLIN };
+	int r;
+
+	if (pidfd < 0 && pidfd != -ENOENT)
+		return pidfd;
+	do {
+		r = pidfd < 0 ? 0 : poll(&ends, 1, -1);
+	} while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return err_sys(err, "wait for the end of the job");
+	return saving_await(run_dir, job, wait_s, err);
 }

@@ -13,4 +13,12 @@
 int reap_job(const char *run_dir, const char *job, unsigned int wait_s,
 	     struct err *err);
 
+/*
+ * Wait for the end of a job's run on this node, however long it has, and then
+ * for a snapshot that is made of it, wait_s at most.  Not ours, or ended by
+ * now: 0.  Nobody but the job's supervisor is needed for it.
+ */
+int reap_await(const char *run_dir, const char *job, unsigned int wait_s,
+	       struct err *err);
+
 #endif

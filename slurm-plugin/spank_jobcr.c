@@ -316,6 +316,9 @@ int slurm_spank_task_init(spank_t spank, int argc, char **argv)
 /*
  * The extern step of a preempted job gets SIGTERM at once, on every node: its
  * end is the first sign.  It also ends with the job; jobcrd asks Slurm why.
+ * With the step goes the /tmp that job_container/tmpfs has made for the job,
+ * which may go on for its grace time, and has to be saved: so the step stays
+ * until the batch step's tree has ended, as it does when Slurm's time is up.
  */
 int slurm_spank_exit(spank_t spank, int argc, char **argv)
 {
@@ -332,6 +335,8 @@ int slurm_spank_exit(spank_t spank, int argc, char **argv)
 	snprintf(job, sizeof(job), "%u", id);
 	/* Without a jobcrd there is nobody to tell. */
 	(void)notify_send(options.run_dir, job, NOTIFY_PREEMPT, 0, &err);
+	if (reap_await(options.run_dir, job, options.epilog_wait_s, &err) < 0)
+		slurm_error("jobcr: job %s: %s", job, err.text);
 	return 0;
 }
 

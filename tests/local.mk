@@ -496,6 +496,9 @@ VICTIMS += %D%/victims/proc_file.victim
 VICTIMS += %D%/victims/fifo.victim
 %C%_victims_fifo_victim_SOURCES = %D%/victims/fifo.c
 %C%_victims_fifo_victim_LDADD = $(VICTIM_LIBS)
+VICTIMS += %D%/victims/private_dir.victim
+%C%_victims_private_dir_victim_SOURCES = %D%/victims/private_dir.c
+%C%_victims_private_dir_victim_LDADD = $(VICTIM_LIBS)
 VICTIMS += %D%/victims/pipe.victim
 %C%_victims_pipe_victim_SOURCES = %D%/victims/pipe.c
 %C%_victims_pipe_victim_LDADD = $(VICTIM_LIBS)
@@ -941,6 +944,12 @@ UNIT_TESTS += %D%/unit/edited_sockets
 UNIT_TESTS += %D%/unit/edited_local
 %C%_unit_edited_local_SOURCES = %D%/unit/edited_local.c
 %C%_unit_edited_local_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(PACK_LIBS) $(GCRYPT_LIBS)
+
+UNIT_TESTS += %D%/unit/edited_private
+%C%_unit_edited_private_SOURCES = %D%/unit/edited_private.c
+%C%_unit_edited_private_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS)
 

@@ -406,6 +406,8 @@ static void take_keeps(struct conf *conf, cfg_t *cfg)
 			 &conf->sweep_interval_s);
 	(void)parse_size(cfg_getstr(cfg, "KeepOutput"), &conf->keep_output);
 	(void)parse_size(cfg_getstr(cfg, "LocalFileSize"), &conf->local_bytes);
+	(void)parse_size(cfg_getstr(cfg, "PrivateDirSize"),
+			 &conf->private_bytes);
 	(void)parse_size(cfg_getstr(cfg, "MaxBandwidth"), &conf->max_bandwidth);
 	(void)parse_size(cfg_getstr(cfg, "BufferMemory"), &conf->buffer_memory);
 }
@@ -525,6 +527,7 @@ static void set_checks(cfg_t *cfg)
 		cfg_set_validate_func(cfg, keeps[i], check_keep);
 	cfg_set_validate_func(cfg, "KeepOutput", check_size);
 	cfg_set_validate_func(cfg, "LocalFileSize", check_size);
+	cfg_set_validate_func(cfg, "PrivateDirSize", check_size);
 	cfg_set_validate_func(cfg, "MaxBandwidth", check_bandwidth);
 	cfg_set_validate_func(cfg, "BufferMemory", check_buffers);
 	cfg_set_validate_func(cfg, "Interval", check_interval);
@@ -536,6 +539,25 @@ static void set_checks(cfg_t *cfg)
 	cfg_set_validate_func(cfg, "PauseMode", check_pause);
 	cfg_set_validate_func(cfg, "Compression", check_compression);
 	cfg_set_validate_func(cfg, "Incremental", check_incremental);
+}
+
+/* given NULL: the usual place, where there may be none. */
+static int read_file(struct conf *conf, cfg_t *cfg, const char *given,
+		     struct err *err)
+{
+	int r;
+
+	err->code = 0;
+	conf_error = err;
+	set_checks(cfg);
+	r = parse(cfg, given ? given : DEFAULT_PATH, !given, err);
+	conf_error = NULL;
+	if (r == 0)
+		r = copy(&conf->path, given ? given : DEFAULT_PATH, err);
+	if (r < 0)
+		return r;
+	r = take(conf, cfg, err);
+	return r < 0 ? err_wrap(err, r, "%s", conf->path) : 0;
 }
 
 int conf_load(const char *path, struct conf **ret, struct err *err)
@@ -555,6 +577,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_STR_LIST("LocalDirs", scratch, CFGF_NONE),
 		CFG_STR_LIST("ClosedSockets", empty, CFGF_NONE),
 		CFG_STR("LocalFileSize", "16G", CFGF_NONE),
+		CFG_STR("PrivateDirSize", "16G", CFGF_NONE),
 		CFG_INT("Port", CONF_DEFAULT_PORT, CFGF_NONE),
 		CFG_INT("Keep", 2, CFGF_NONE),
 		CFG_INT("Readers", 0, CFGF_NONE),
@@ -597,20 +620,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		free(conf);
 		return err_num(err, ENOMEM, "configuration");
 	}
-	if (given && !*given)
-		given = NULL;
-	err->code = 0;
-	conf_error = err;
-	set_checks(cfg);
-	r = parse(cfg, given ? given : DEFAULT_PATH, !given, err);
-	conf_error = NULL;
-	if (r == 0)
-		r = copy(&conf->path, given ? given : DEFAULT_PATH, err);
-	if (r == 0) {
-		r = take(conf, cfg, err);
-		if (r < 0)
-			err_wrap(err, r, "%s", conf->path);
-	}
+	r = read_file(conf, cfg, given && *given ? given : NULL, err);
 	cfg_free(cfg);
 	if (r < 0) {
 		conf_free(conf);

@@ -84,6 +84,7 @@ struct conf {
 	char **local;           /* LocalDirs, NULL-terminated */
 	char **closed;          /* ClosedSockets, NULL-terminated */
 	uint64_t local_bytes;   /* LocalFileSize */
+	uint64_t private_bytes; /* PrivateDirSize */
 	uint64_t max_bandwidth; /* MaxBandwidth, bytes a second; 0: no limit */
 };
 

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -584,18 +583,6 @@ static void discard(struct checkpoint *c)
 	as_root();
 }
 
-/* Many files are looked at, ghosts stay open until their contents are in. */
-static void raise_file_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	/* With the old limit smaller trees still work. */
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static struct checkpoint *make(const struct checkpoint_args *args,
 			       struct refusals *no)
 {
@@ -609,7 +596,6 @@ static struct checkpoint *make(const struct checkpoint_args *args,
 	c->members.root_pid = args->root_pid;
 	c->pts_fd = collect_open_pts(args->init_pid ? args->init_pid
 						    : args->root_pid);
-	raise_file_limit();
 	return c;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "engine/collect.h"
+#include "engine/own_limit.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -138,6 +139,8 @@ int collect(struct frozen_tree *tree, bool frozen, struct collection *ret,
 	memset(ret, 0, sizeof(*ret));
 	ret->tree = tree;
 	ret->frozen = frozen;
+	/* All its open files are looked at. */
+	own_limit_raise();
 	r = collect_all(ret, err);
 	if (r < 0)
 		collection_done(ret);

@@ -366,6 +366,7 @@ static int find_ipc(struct dump *d, struct err *err)
 	if (r == 0)
 		r = ipc_is_own(proc_fd, &own, err);
 	d->options.ipc_pid = own ? 0 : pid;
+	d->options.mount_pid = pid;
 	return r < 0 ? err_wrap(err, r, "process %d", pid) : 0;
 }
 
@@ -385,6 +386,7 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 	d->options.local = args->local;
 	d->options.closed = args->closed;
 	d->options.local_bytes = args->local_bytes;
+	d->options.private_bytes = args->private_bytes;
 	d->options.stdio = args->stdio;
 	d->options.terminal = args->terminal;
 	d->options.pts_fd = -1;
@@ -623,6 +625,18 @@ static int dump_task(struct dump *d, struct collected_task *t,
 	return r;
 }
 
+static int dump_ahead(struct dump *d, struct err *err)
+{
+	for (size_t i = 0; resource_table[i]; i++) {
+		const struct resource_ops *ops = resource_table[i];
+		int r = ops->dump_ahead ? ops->dump_ahead(&d->ctx, err) : 0;
+
+		if (r < 0)
+			return err_wrap(err, r, "%s", ops->name);
+	}
+	return 0;
+}
+
 static int dump_tree_resources(struct dump *d, struct err *err)
 {
 	for (size_t i = 0; resource_table[i]; i++) {
@@ -643,6 +657,8 @@ int dump_records(struct dump *d, struct err *err)
 
 	for (size_t i = 0; r == 0 && i < c->ntasks; i++)
 		r = put_task(d, &c->tasks[i], err);
+	if (r == 0)
+		r = dump_ahead(d, err);
 	if (r == 0)
 		r = dump_files(d, err);
 	if (r == 0)

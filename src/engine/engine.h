@@ -75,6 +75,7 @@ struct checkpoint_args {
 	const char *const *local; /* as in dump_options */
 	const char *const *closed; /* the same */
 	uint64_t local_bytes;
+	uint64_t private_bytes; /* the same */
 	const char *const *stdio;
 	const struct job_terminal *terminal; /* NULL: it has none */
 	/* What of the tree can only be had by taking it out, done by one

@@ -19,6 +19,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/preflight_tree.c
 %C%_libengine_a_SOURCES += %D%/outputs.c %D%/outputs.h
 %C%_libengine_a_SOURCES += %D%/outside.c %D%/outside.h
+%C%_libengine_a_SOURCES += %D%/own_limit.c %D%/own_limit.h
 %C%_libengine_a_SOURCES += %D%/borrow.c %D%/borrow.h %D%/lender.c %D%/lender.h
 %C%_libengine_a_SOURCES += %D%/pages.c %D%/pages.h %D%/search.c %D%/search.h
 %C%_libengine_a_SOURCES += %D%/scan.c %D%/scan.h

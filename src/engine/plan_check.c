@@ -302,6 +302,20 @@ static int check_thread(const struct plan *plan, int32_t tid,
 	return r < 0 ? r : check_creds(plan, tid, owner, err);
 }
 
+/* Each of them takes descriptors of the worker's. */
+static int check_private(const struct plan *plan, struct err *err)
+{
+	size_t count;
+
+	(void)plan_kind(plan, TAG_PRIVATE_ENTRY, &count);
+	/* Directories have two. */
+	return count > 2 * (size_t)PRIVATE_MAX_ENTRIES
+		       ? err_set(err, -EBADMSG,
+				 "%zu files in directories of the job's own",
+				 count)
+		       : 0;
+}
+
 int plan_check(const struct plan *plan, const struct user_id *owner,
 	       struct err *err)
 {
@@ -313,6 +327,8 @@ int plan_check(const struct plan *plan, const struct user_id *owner,
 		r = check_messages(plan, err);
 	if (r == 0)
 		r = check_terminals(plan, err);
+	if (r == 0)
+		r = check_private(plan, err);
 	for (size_t i = 0; i < plan->nthreads && r == 0; i++)
 		r = check_thread(plan, plan->threads[i].tid, owner, err);
 	for (size_t i = 0; i < plan->ntasks && r == 0; i++) {

@@ -2,26 +2,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "engine/building.h"
 #include "engine/foreign.h"
+#include "engine/own_limit.h"
 #include "kernel/awake.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
-
-/* All open file descriptions of the tree are in this process for a while. */
-static int raise_own_limit(struct err *err)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return err_sys(err, "limit of open files");
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return err_sys(err, "raise limit of open files");
-	return 0;
-}
 
 /*
  * The job's clocks go on where they stood at the cut.  Resources compute
@@ -210,10 +197,8 @@ int restart_run(const struct restart_args *args, struct restart_result *ret,
 	int r;
 
 	args->phase(args->arg, PHASE_PREFLIGHT);
-	r = raise_own_limit(err);
-	if (r == 0)
-		r = snapshot_manifest(args->dir_fd, args->owner, &manifest,
-				      err);
+	own_limit_raise();
+	r = snapshot_manifest(args->dir_fd, args->owner, &manifest, err);
 	if (r < 0)
 		return r;
 	if (manifest->n_parts != 1)

@@ -13,12 +13,26 @@ typedef int (*restore_fn)(struct restore_ctx *ctx, struct restore_task *task,
 			  struct restore_thread *thread,
 			  const ProtobufCMessage *msg, struct err *err);
 
-/* Objects that others are opened from. */
-static bool comes_first(uint32_t tag)
+/* Directories of the job's own are filled, then what others are opened from. */
+enum turn { TURN_PRIVATE, TURN_OBJECTS, TURN_OTHERS, TURNS };
+
+static enum turn turn_of(uint32_t tag)
 {
-	return tag == TAG_DIRECTORY || tag == TAG_GHOST || tag == TAG_SHMEM || tag == TAG_PIPE ||
-	       tag == TAG_DEAD_PROCESS || tag == TAG_MQUEUE ||
-	       tag == TAG_TCP_CONNECTION;
+	switch (tag) {
+	case TAG_PRIVATE_DIR:
+	case TAG_PRIVATE_ENTRY:
+		return TURN_PRIVATE;
+	case TAG_DIRECTORY:
+	case TAG_GHOST:
+	case TAG_SHMEM:
+	case TAG_PIPE:
+	case TAG_DEAD_PROCESS:
+	case TAG_MQUEUE:
+	case TAG_TCP_CONNECTION:
+		return TURN_OBJECTS;
+	default:
+		return TURN_OTHERS;
+	}
 }
 
 /* terminal.c opens them. */
@@ -36,7 +50,7 @@ static int wrap_file(const struct meta_entry *e, const struct resource_ops *ops,
 		   : err_wrap(err, r, "%s", ops->name);
 }
 
-static int open_files(struct building *b, bool first, struct err *err)
+static int open_files(struct building *b, enum turn turn, struct err *err)
 {
 	const struct meta *meta = b->plan->meta;
 	const struct resource_ops *ops;
@@ -46,7 +60,7 @@ static int open_files(struct building *b, bool first, struct err *err)
 		ops = resource_by_tag(meta->entries[i].tag);
 		if (!ops || !ops->restore_file ||
 		    is_terminal(meta->entries[i].tag) ||
-		    comes_first(meta->entries[i].tag) != first)
+		    turn_of(meta->entries[i].tag) != turn)
 			continue;
 		r = ops->restore_file(&b->ctx, meta->entries[i].msg, err);
 		if (r < 0)
@@ -259,8 +273,9 @@ int build_stage(struct building *b, enum restore_stage stage, struct err *err)
 	int r = 0;
 
 	if (stage == STAGE_OPEN) {
-		r = open_files(b, true, err);
-		return r < 0 ? r : open_files(b, false, err);
+		for (int turn = TURN_PRIVATE; r == 0 && turn < TURNS; turn++)
+			r = open_files(b, (enum turn)turn, err);
+		return r;
 	}
 	for (size_t i = 0; stage == STAGE_LATE && i < b->plan->ntasks; i++) {
 		if (!b->puppets[i].task.zombie)

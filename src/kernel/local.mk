@@ -24,6 +24,8 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/memory_limit.c \
 	%D%/memory_limit.h \
 	%D%/pagemap.c \
+	%D%/private_mount.c \
+	%D%/private_mount.h \
 	%D%/proc.c \
 	%D%/proc.h \
 	%D%/numa_maps.c \

@@ -26,6 +26,7 @@ enum object_kind {
 	OBJECT_SOCKET_PATH, /* a = inode of the socket that has it as a name */
 	OBJECT_SOCKET_END,  /* a = inode of the end whose other end it is */
 	OBJECT_DIRECTORY,   /* a = dev, b = inode */
+	OBJECT_PRIVATE,     /* a = dev, b = inode; c = 1: a mount */
 	OBJECT_WRITTEN,     /* a = dev, b = inode, c = 1: to be synced */
 };
 

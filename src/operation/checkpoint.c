@@ -50,6 +50,8 @@ static void fill_common(const struct conf *conf, WorkerRequest *w)
 		w->n_closed++;
 	w->has_local_bytes = 1;
 	w->local_bytes = conf->local_bytes;
+	w->has_private_bytes = 1;
+	w->private_bytes = conf->private_bytes;
 }
 
 /*

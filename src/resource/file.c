@@ -230,6 +230,20 @@ static int put_directories(const struct dump_ctx *ctx, const struct fd_view *fd,
 	return directories_put(ctx, fd->task, whole, err);
 }
 
+/* All of a directory of the job's own was saved before. */
+static uint32_t private_contents(const struct dump_ctx *ctx,
+				 const struct fd_view *fd)
+{
+	const dev_t dev = fd->stat->st_dev;
+	const ino_t inode = fd->stat->st_ino;
+
+	return S_ISREG(fd->stat->st_mode) &&
+			       object_find(ctx->objects, OBJECT_PRIVATE, dev,
+					   inode, 0)
+		       ? object_find(ctx->objects, OBJECT_GHOST, dev, inode, 0)
+		       : 0;
+}
+
 static int file_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 		     struct err *err)
 {
@@ -250,7 +264,8 @@ static int file_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 			return r;
 	}
 	r = put_directories(ctx, fd, path, err);
-	if (r == 0 && is_carried(ctx, fd, path))
+	ghost = private_contents(ctx, fd);
+	if (r == 0 && !ghost && is_carried(ctx, fd, path))
 		r = ghost_put(ctx, fd, path, true, &ghost, err);
 	if (r < 0)
 		return r;

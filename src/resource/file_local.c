@@ -159,8 +159,8 @@ static int check_unused(const struct restore_ctx *ctx, const char *path,
 		       "it open: end that, or restore with --files keep");
 }
 
-static int rename_aside(const struct restore_ctx *ctx, const char *path,
-			struct err *err)
+int file_local_aside(const struct restore_ctx *ctx, const char *path,
+		     struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
 	const struct user_id user = {
@@ -217,7 +217,7 @@ static int decide_own(const struct restore_ctx *ctx, const GhostRecord *rec,
 			       "restore with another --files");
 	r = check_unused(ctx, path, err);
 	if (r == 0)
-		r = rename_aside(ctx, path, err);
+		r = file_local_aside(ctx, path, err);
 	*ret = FILE_LOCAL_MAKE;
 	return r;
 }

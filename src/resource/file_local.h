@@ -46,6 +46,10 @@ int file_local_decide(const struct restore_ctx *ctx, const GhostRecord *rec,
 		      const char *path, enum file_local_verdict *ret,
 		      int *ret_fd, struct err *err);
 
+/* As the user: path is PATH.jobcr-GENERATION from now on, and that is said. */
+int file_local_aside(const struct restore_ctx *ctx, const char *path,
+		     struct err *err);
+
 /* Does this handle of contents stand for a file that was used as it is? */
 bool file_local_used(const GhostRecord *rec, int handle);
 

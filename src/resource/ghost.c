@@ -19,8 +19,8 @@
 #include "resource/file_local.h"
 #include "resource/file_lock.h"
 #include "resource/ghost_image.h"
+#include "resource/ghost_make.h"
 #include "resource/open_file.h"
-#include "resource/resource.h"
 #include "snapshot/snapshot.h"
 #include "storage/as_user.h"
 #include "util/cleanup.h"
@@ -283,77 +283,11 @@ static int make_huge(const struct restore_ctx *ctx, const GhostRecord *rec,
 	return make_huge_memfd(ctx, rec, strrchr(path, '/') + 1, err);
 }
 
-static bool may_have_group(const struct restore_owner *owner, uint32_t gid)
-{
-	if (!owner->uid || gid == owner->gid)
-		return true;
-	for (size_t i = 0; i < owner->ngroups; i++)
-		if (owner->groups[i] == gid)
-			return true;
-	return false;
-}
-
-static int set_owner(const struct restore_ctx *ctx, int fd,
-		     const GhostRecord *rec, struct err *err)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return err_sys(err, "fstat");
-	if (st.st_uid == rec->uid && st.st_gid == rec->gid)
-		return 0;
-	if ((ctx->owner->uid && rec->uid != ctx->owner->uid) ||
-	    !may_have_group(ctx->owner, rec->gid))
-		return err_set(err, -EPERM,
-			       "belonged to user %u, group %u, "
-			       "which user %u may not give",
-			       rec->uid, rec->gid, ctx->owner->uid);
-	if (fchown(fd, rec->uid, rec->gid) < 0)
-		return err_sys(err, "fchown");
-	return 0;
-}
-
-/* Programs that change the group are made by its members only. */
-static int set_mode(const struct restore_ctx *ctx, int fd,
-		    const GhostRecord *rec, struct err *err)
-{
-	mode_t mode = rec->mode & 07777;
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return err_sys(err, "fstat");
-	if (ctx->owner->uid && st.st_uid != ctx->owner->uid)
-		mode &= ~(mode_t)(S_ISUID | S_ISGID);
-	if (!may_have_group(ctx->owner, st.st_gid))
-		mode &= ~(mode_t)S_ISGID;
-	return fchmod(fd, mode) < 0 ? err_sys(err, "fchmod") : 0;
-}
-
-/*
- * Remember it without the right to write: a program that is open for writing
- * cannot be executed.  See file_local_used about O_PATH.
- */
-static int keep(const struct restore_ctx *ctx, const GhostRecord *rec, int fd,
-		struct err *err)
-{
-	const struct restore_engine *e = ctx->engine;
-	char path[32];
-	int handle;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	handle = open(path, (rec->local ? O_RDONLY : O_PATH) | O_CLOEXEC);
-	if (handle < 0)
-		return err_sys(err, "open again");
-	return e->set_fd(e->arg, rec->object, handle, err);
-}
-
 static int make(const struct restore_ctx *ctx, const GhostRecord *rec,
 		const char *path, struct err *err)
 {
-	const struct restore_engine *e = ctx->engine;
 	auto_free char *dir = directory_of(path);
 	auto_close int fd = -EBADF;
-	int r = 0;
 
 	if (!dir)
 		return err_set(err, -EBADMSG, "is no absolute path");
@@ -362,16 +296,9 @@ static int make(const struct restore_ctx *ctx, const GhostRecord *rec,
 				: make_unlinked(ctx, dir, path, err);
 	if (fd < 0)
 		return err_wrap(err, fd, "make an unlinked file again");
-	if (ftruncate(fd, (off_t)rec->size) < 0)
-		return err_sys(err, "make %llu bytes",
-			       (unsigned long long)rec->size);
 	if (!rec->linked)
-		r = set_owner(ctx, fd, rec, err);
-	if (r == 0)
-		r = set_mode(ctx, fd, rec, err);
-	if (r == 0)
-		r = e->set_data_fd(e->arg, rec->object, fd, err);
-	return r < 0 ? r : keep(ctx, rec, fd, err);
+		return ghost_make(ctx, rec, fd, err);
+	return ghost_make_anybodys(ctx, rec, fd, err);
 }
 
 /* 1: the file of that name has these contents and is taken; else 0. */
@@ -397,7 +324,7 @@ static int use_existing(const struct restore_ctx *ctx, const GhostRecord *rec,
 		return 0;
 	r = e->set_data_fd(e->arg, rec->object, -1, err);
 	if (r == 0)
-		r = keep(ctx, rec, fd, err);
+		r = ghost_keep(ctx, rec, fd, err);
 	return r < 0 ? r : 1;
 }
 
@@ -446,17 +373,7 @@ static int make_named(const struct restore_ctx *ctx, const GhostRecord *rec,
 		return fd;
 	/* At once: should we be killed, the next restore knows it. */
 	file_note_origin(fd, rec->origin);
-	if (ftruncate(fd, (off_t)rec->size) < 0)
-		r = err_sys(err, "make %llu bytes",
-			    (unsigned long long)rec->size);
-	if (r == 0)
-		r = set_owner(ctx, fd, rec, err);
-	if (r == 0)
-		r = set_mode(ctx, fd, rec, err);
-	if (r == 0)
-		r = e->set_data_fd(e->arg, rec->object, fd, err);
-	if (r == 0)
-		r = keep(ctx, rec, fd, err);
+	r = ghost_make(ctx, rec, fd, err);
 	if (r < 0)
 		(void)unlink_as_owner(ctx, dir, strrchr(path, '/') + 1,
 				      &unused);
@@ -501,6 +418,10 @@ static int ghost_restore(struct restore_ctx *ctx, const ProtobufCMessage *msg,
 
 	if (!was)
 		return err_num(err, ENOMEM, "path");
+	if (rec->in_private)
+		return e->get_fd(e->arg, rec->object) < 0
+			       ? err_set(err, -EBADMSG, "%s has no name", was)
+			       : 0;
 	/* Once for all: a name is removed from the directory it was made in. */
 	r = e->map_path(e->arg, was, path, err);
 	if (r < 0)

@@ -19,6 +19,9 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/fifo.c %D%/fifo.h
 %C%_libresource_a_SOURCES += %D%/file_local.c %D%/file_local.h \
 	%D%/ghost_image.c %D%/ghost_image.h
+%C%_libresource_a_SOURCES += %D%/ghost_make.c %D%/ghost_make.h
+%C%_libresource_a_SOURCES += %D%/private_make.c %D%/private_make.h \
+	%D%/private_walk.c %D%/private_walk.h
 %C%_libresource_a_SOURCES += %D%/net_groups.c %D%/net_groups.h
 %C%_libresource_a_SOURCES += %D%/net_socket.c %D%/net_socket.h
 %C%_libresource_a_SOURCES += %D%/net_place.c %D%/net_place.h
@@ -35,6 +38,7 @@ noinst_LIBRARIES += %D%/libresource.a
 %C%_libresource_a_SOURCES += %D%/landlock.c
 %C%_libresource_a_SOURCES += %D%/memfd.c
 %C%_libresource_a_SOURCES += %D%/mm.c
+%C%_libresource_a_SOURCES += %D%/private_dir.c
 %C%_libresource_a_SOURCES += %D%/pty.c
 %C%_libresource_a_SOURCES += %D%/regs.c
 %C%_libresource_a_SOURCES += %D%/process.c

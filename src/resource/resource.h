@@ -90,6 +90,9 @@ struct dump_options {
 	 * and on tmpfs, travel if they are on a file system of the node. */
 	const char *const *local;
 	uint64_t local_bytes; /* of one such file, at most */
+	/* Of all that is in directories of the job's own at these paths. */
+	uint64_t private_bytes;
+	pid_t mount_pid; /* a process in the tree's mount namespace */
 	/* NULL-terminated, NULL: none.  Unix sockets of services outside:
 	 * connections to them are closed where the job is restored. */
 	const char *const *closed;
@@ -240,7 +243,9 @@ struct resource_ops {
 	int (*check_tree)(const struct dump_ctx *ctx, struct refusals *no,
 			  struct err *err);
 
-	/* Write the records; changes nothing in the job. */
+	/* Write the records; changes nothing in the job.  dump_ahead: before
+	 * those of open files, which may have them in common. */
+	int (*dump_ahead)(const struct dump_ctx *ctx, struct err *err);
 	int (*dump_tree)(const struct dump_ctx *ctx, struct err *err);
 	int (*dump_file)(const struct dump_ctx *ctx, const struct fd_view *fd,
 			 struct err *err);
@@ -313,6 +318,8 @@ extern const struct resource_ops res_tcp_data;
 extern const struct resource_ops res_tcp;
 extern const struct resource_ops res_udp;
 extern const struct resource_ops res_directory;
+extern const struct resource_ops res_private_dir;
+extern const struct resource_ops res_private_entry;
 extern const struct resource_ops res_ghost;
 extern const struct resource_ops res_file;
 extern const struct resource_ops res_unsupported;

@@ -34,6 +34,8 @@ const struct resource_ops *const resource_table[] = {
 	&res_tcp,
 	&res_udp,
 	&res_directory,
+	&res_private_dir,
+	&res_private_entry,
 	&res_ghost,
 	&res_file,
 	&res_unsupported,

@@ -292,6 +292,8 @@ static void take_options(const struct work *w, struct checkpoint_args *args)
 {
 	const struct job_options *o = &w->info.options;
 
+	args->local_bytes = w->req->local_bytes;
+	args->private_bytes = w->req->private_bytes;
 	args->files = FILES_DEFAULT;
 	if (w->control_fd < 0)
 		return;
@@ -332,7 +334,6 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 		.carry = carry,
 		.local = local,
 		.closed = closed,
-		.local_bytes = req->local_bytes,
 		/* Nobody else starts a job of ours again. */
 		.keep_output = w->info.slurm ? req->keep_output : 0,
 		.allow_uprobes = req->has_allow_uprobes && req->allow_uprobes,

@@ -251,6 +251,7 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 		.owner = owner,
 		.local = w->job->place.local,
 		.local_bytes = 1ull << 30,
+		.private_bytes = 1ull << 30,
 		.phase = worker_phase,
 		.may_publish = may_publish,
 		.compression = compression,

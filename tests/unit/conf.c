@@ -43,7 +43,8 @@ static void test_good(const char *path)
 		   !strcmp(c->closed[1], "/run/b") && !c->closed[2],
 	   "lists, too");
 	ok(!strcmp(c->local[0], "/tmp") && !strcmp(c->local[1], "/var/tmp") &&
-		   !c->local[2] && c->local_bytes == 16ull << 30,
+		   !c->local[2] && c->local_bytes == 16ull << 30 &&
+		   c->private_bytes == 16ull << 30,
 	   "lists that are not given have their defaults");
 	ok(c->on_restore_failure == CONF_FAILURE_PREVIOUS && !c->job_comment,
 	   "and words");
@@ -61,9 +62,11 @@ static void test_local(const char *path)
 	struct conf *c;
 	struct err err = { 0 };
 
-	ok(load(path, "LocalDirs = {}\nLocalFileSize = \"1M\"\n", &c, &err) ==
+	ok(load(path, "LocalDirs = {}\nLocalFileSize = \"1M\"\n"
+		       "PrivateDirSize = \"2M\"\n", &c, &err) ==
 			   0 &&
-		   !c->local[0] && c->local_bytes == 1 << 20,
+		   !c->local[0] && c->local_bytes == 1 << 20 &&
+		   c->private_bytes == 2 << 20,
 	   "a list may be empty: %s", err.text);
 	conf_free(c);
 	ok(load(path,
