@@ -228,7 +228,8 @@ static int empty(int dir_fd, struct err *err)
 		return r;
 	for (errno = 0; (d = readdir(dir)); errno = 0) {
 		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, "..") ||
-		    !strcmp(d->d_name, TIER_MARK))
+		    !strcmp(d->d_name, TIER_MARK) ||
+		    !strcmp(d->d_name, STORE_KEPT))
 			continue;
 		if (unlinkat(dir_fd, d->d_name, 0) < 0 && errno != ENOENT)
 			return err_sys(err, "%s: remove", d->d_name);

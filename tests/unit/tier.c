@@ -143,6 +143,30 @@ static char holds(int dir_fd)
 	return c;
 }
 
+static bool is_kept(const struct place *p, uint32_t number)
+{
+	struct store_generation *all = NULL;
+	struct err err = { 0 };
+	bool kept = false;
+	size_t count = 0;
+
+	(void)store_list(p->job_fd, NULL, &all, &count, &err);
+	for (size_t i = 0; i < count; i++)
+		kept |= all[i].number == number && all[i].kept;
+	free(all);
+	return kept;
+}
+
+/* As it is on other nodes, or when this one is lost. */
+static void hide(bool away)
+{
+	char path[sizeof(fast) + sizeof(".away")];
+
+	snprintf(path, sizeof(path), "%s.away", fast);
+	if ((away ? rename(fast, path) : rename(path, fast)) < 0)
+		diag("%s", strerror(errno));
+}
+
 static void test_life(void)
 {
 	struct place p = new_place("1");
@@ -160,13 +184,13 @@ static void test_life(void)
 		   tier_dir_pending(p.fast_fd, NULL, &pending, &err) == 0 &&
 		   pending == 2,
 	   "it waits to be flushed");
-	ok(store_keep(p.job_fd, 2, true, NULL, &err) == 0 &&
-		   faccessat(p.fast_fd, "0000000002/kept", F_OK, 0) == 0,
+	ok(store_keep(p.job_fd, 2, true, NULL, &err) == 0 && is_kept(&p, 2),
 	   "it can be kept: %s", err.text);
 	ok(save_fast(&p, false) == 3 && lists(&p, "1 2F 3F?"),
 	   "its number is taken, as is that of one which is not whole");
 	ok(flush(&p, 2, &err) == 0 && lists(&p, "1 2 3F?"),
 	   "flushed it is in the store: %s", err.text);
+	ok(is_kept(&p, 2), "and still kept");
 	ok(state(&p, 2) == TIER_STORED &&
 		   tier_dir_pending(p.fast_fd, NULL, &pending, &err) == 0 &&
 		   !pending,
@@ -210,6 +234,37 @@ static void test_retire(void)
 	   "one that is deleted is gone");
 	ok(save(&p) == 5 && state(&p, 5) == TIER_UNWANTED,
 	   "and not taken for what has its number now");
+	leave(&p);
+}
+
+/* What somebody wants stays, also while its node is not to be reached. */
+static void test_kept(void)
+{
+	struct place p = new_place("8");
+	struct err err = { 0 };
+	bool kept = false;
+
+	(void)save(&p);
+	(void)save_fast(&p, true);
+	ok(store_keep(p.job_fd, 2, true, NULL, &err) == 0, "one is kept: %s",
+	   err.text);
+	hide(true);
+	ok(store_keeps(p.job_fd, NULL, &kept, &err) == 0 && kept,
+	   "that is known where it cannot be seen");
+	(void)save(&p);
+	(void)save(&p);
+	ok(store_retire(p.job_fd, 1, NULL, &err) == 0 && lists(&p, "2F? 4"),
+	   "newer ones do not replace it: %s", err.text);
+	hide(false);
+	ok(state(&p, 2) == TIER_WAITS && lists(&p, "2F 4"),
+	   "it is there again");
+	ok(flush(&p, 2, &err) == 0 && is_kept(&p, 2) && lists(&p, "2 4"),
+	   "and is kept in the store: %s", err.text);
+	ok(save_fast(&p, true) == 5 &&
+		   store_keep(p.job_fd, 5, true, NULL, &err) == 0 &&
+		   store_keep(p.job_fd, 5, false, NULL, &err) == 0 &&
+		   flush(&p, 5, &err) == 0 && !is_kept(&p, 5),
+	   "what is taken back is taken back: %s", err.text);
 	leave(&p);
 }
 
@@ -372,6 +427,7 @@ int main(void)
 	(void)mkdir(fast, 0755);
 	test_life();
 	test_retire();
+	test_kept();
 	test_late();
 	test_forged();
 	test_unreadable();
