@@ -164,12 +164,19 @@ static int flush(struct work *w, const struct source *s, Reply *reply,
 	return r;
 }
 
-/* Nobody will ever restore it: its number in the store goes as well. */
+/*
+ * Nobody will ever restore it: its number in the store goes as well, unless
+ * that is another's by now.
+ */
 static int give_up(struct work *w, const char *why, Reply *reply,
 		   struct err *err)
 {
-	int r = store_discard(w->job_fd, w->generation, &w->owner, err);
+	enum tier_state state;
+	int r = tier_dir_look(w->fast_fd, w->job_fd, w->generation, &w->owner,
+			      &state, err);
 
+	if (r == 0 && (state == TIER_WAITS || state == TIER_LATE))
+		r = store_discard(w->job_fd, w->generation, &w->owner, err);
 	return r < 0 ? r : drop(w, why, reply, err);
 }
 

@@ -201,4 +201,23 @@ result $? "one that is damaged does not get there, and that is said"
 result $? "nobody is offered it"
 jobcr_a checkpoint "$job" --json >out 2>err
 is "$?$(field out fast)" 0True "the next one is as any other"
+
+# A damaged one is deleted while it is copied, and its number is given again.
+wait_for 20 no_flush
+save_alone >log 2>&1
+pages=$(ls -S "$tmp/fast/local/$job/0000000008"/*pages* | head -n 1)
+printf XXXX | dd of="$pages" bs=1 seek=8192 conv=notrunc 2>log
+echo 'MaxBandwidth = "8M"' >>"$JOBCR_CONF"
+start_daemon
+wait_for 20 ls "$tmp/store/local/$job/0000000008.new"/*pages*
+jobcr_a delete "$job" --generation 8 --force >log 2>&1
+result $? "one is deleted while it is copied"
+jobcr_a checkpoint "$job" --kill --json >out 2>err
+is "$?$(field out generation)" 08 "another one has its number"
+stored 8
+result $? "and is in the store"
+wait_for 20 test ! -e "$tmp/fast/local/$job/0000000008"
+result $? "the copying ends, as it is damaged"
+stored 8
+result $? "that takes nothing of the other one"
 finish
