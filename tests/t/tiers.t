@@ -127,8 +127,11 @@ is "$?$(field out fast)$(field out generation)" 0True3 \
 	"the next one is in the fast directory"
 wait_for 20 stored 3
 result $? "and then in the store"
-stored 1
-is "$?" 1 "where Keep holds"
+retired() {
+	! stored 1
+}
+wait_for 20 retired
+result $? "where Keep holds"
 wait_for 20 test ! -e "$tmp/fast/local/$job/0000000001"
 result $? "older ones leave the fast directory"
 no_flush() {
@@ -203,8 +206,10 @@ jobcr_a checkpoint "$job" --json >out 2>err
 is "$?$(field out fast)" 0True "the next one is as any other"
 
 # A damaged one is deleted while it is copied, and its number is given again.
-wait_for 20 no_flush
+wait_for 20 stored 7
 save_alone >log 2>&1
+fast 8
+result $? "one is saved that is to be deleted"
 pages=$(ls -S "$tmp/fast/local/$job/0000000008"/*pages* | head -n 1)
 printf XXXX | dd of="$pages" bs=1 seek=8192 conv=notrunc 2>log
 echo 'MaxBandwidth = "8M"' >>"$JOBCR_CONF"
