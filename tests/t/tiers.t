@@ -6,9 +6,12 @@ set -u
 built=$(cd "${top_builddir:-.}" && pwd)
 . "${top_srcdir:-.}/tests/lib/jobs.sh"
 
-mkdir fast a
-alice=52001
+mkdir fast fast/local a
+alice=65534
 chown $alice a
+# Directories there have a group that is not their users'.
+chgrp 52002 fast/local
+chmod 3777 fast/local
 cat >>"$JOBCR_CONF" <<CONF
 FastDir = "$tmp/fast"
 Compression = "none"
@@ -117,6 +120,8 @@ jobcr_a verify "$job.1" >log 2>&1
 result $? "it is whole"
 is "$(stat -c %u "$tmp/store/local/$job/0000000001")" $alice \
 	"and its user's"
+is "$(stat -c %g "$tmp/store/local/$job/0000000001/manifest")" \
+	"$(id -g $alice)" "and of its user's group"
 flushed() {
 	jobcr_a history "$job" | grep -q "flushed.*$1"
 }
