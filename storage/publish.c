@@ -352,6 +352,8 @@ int store_open_near(int job_fd, uint32_t number, const struct user_id *user,
 	generation_name(name, number, !copy);
 	r = tier_resolve(job_fd, name, number, ret_dir_fd, err);
 	end_as(user);
+	if (r == 0)
+		(void)flock(*ret_dir_fd, LOCK_SH | LOCK_NB);
 	return r < 0 ? r : !copy;
 }
 

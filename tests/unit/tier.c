@@ -170,9 +170,10 @@ static void hide(bool away)
 static void test_life(void)
 {
 	struct place p = new_place("1");
-	auto_close int fd = -EBADF, near = -EBADF;
+	auto_close int fd = -EBADF;
 	struct err err = { 0 };
 	uint32_t n = 0, pending = 0;
+	int near = -EBADF;
 
 	ok(save(&p) == 1 && save_fast(&p, true) == 2 && lists(&p, "1 2F"),
 	   "one in the store, one in the fast directory");
@@ -197,6 +198,7 @@ static void test_life(void)
 	   "and waits no more");
 	ok(store_open_near(p.job_fd, 2, NULL, &near, &err) == 0,
 	   "its copy can still be had: %s", err.text);
+	close(near);
 	ok(tier_dir_trim(p.fast_fd, false, NULL, &err) == 0 &&
 		   faccessat(p.fast_fd, "0000000003.new", F_OK, 0) < 0 &&
 		   faccessat(p.fast_fd, "0000000002", F_OK, 0) == 0,
@@ -265,6 +267,30 @@ static void test_kept(void)
 		   store_keep(p.job_fd, 5, false, NULL, &err) == 0 &&
 		   flush(&p, 5, &err) == 0 && !is_kept(&p, 5),
 	   "what is taken back is taken back: %s", err.text);
+	leave(&p);
+}
+
+/* Room is not made by what a restore reads. */
+static void test_near(void)
+{
+	struct place p = new_place("9");
+	struct err err = { 0 };
+	int near = -1;
+
+	(void)save_fast(&p, true);
+	(void)flush(&p, 1, &err);
+	(void)save_fast(&p, true);
+	(void)flush(&p, 2, &err);
+	ok(store_open_near(p.job_fd, 1, NULL, &near, &err) == 0,
+	   "an older copy is read: %s", err.text);
+	ok(tier_dir_trim(p.fast_fd, true, NULL, &err) == 0 &&
+		   holds(near) == 'f' &&
+		   faccessat(p.fast_fd, "0000000002", F_OK, 0) < 0,
+	   "it stays meanwhile, others go: %s", err.text);
+	close(near);
+	ok(tier_dir_trim(p.fast_fd, true, NULL, &err) == 0 &&
+		   faccessat(p.fast_fd, "0000000001", F_OK, 0) < 0,
+	   "and goes then: %s", err.text);
 	leave(&p);
 }
 
@@ -428,6 +454,7 @@ int main(void)
 	test_life();
 	test_retire();
 	test_kept();
+	test_near();
 	test_late();
 	test_forged();
 	test_unreadable();
