@@ -270,6 +270,28 @@ static void test_kept(void)
 	leave(&p);
 }
 
+/* Another node sees that it comes. */
+static void test_progress(void)
+{
+	struct place p = new_place("10");
+	auto_close int dir_fd = -EBADF, fd = -EBADF;
+	struct err err = { 0 };
+	uint64_t before, after;
+
+	(void)save_fast(&p, true);
+	before = tier_progress(p.job_fd, 1, NULL);
+	ok(before && before == tier_progress(p.job_fd, 1, NULL),
+	   "one that waits is the same at each look");
+	(void)tier_dir_target(p.job_fd, 1, NULL, &dir_fd, &err);
+	fd = openat(dir_fd, "pages", O_WRONLY | O_CREAT, 0600);
+	after = tier_progress(p.job_fd, 1, NULL);
+	ok(after != before, "one that is copied is not");
+	(void)!write(fd, "more", 4);
+	ok(tier_progress(p.job_fd, 1, NULL) != after, "nor when it grows");
+	ok(!tier_progress(p.job_fd, 2, NULL), "what is not there is nothing");
+	leave(&p);
+}
+
 /* Room is not made by what a restore reads. */
 static void test_near(void)
 {
@@ -454,6 +476,7 @@ int main(void)
 	test_life();
 	test_retire();
 	test_kept();
+	test_progress();
 	test_near();
 	test_late();
 	test_forged();
