@@ -32,7 +32,8 @@ void flush_await_others(const struct conf *conf, const char *job_id, int job_fd,
 		if (store_newest(job_fd, user, &newest, &unused) < 0)
 			newest = 0;
 		number = store_left_behind(job_fd, newest, user, node);
-		if (!number)
+		/* Of this node's we see all that there is. */
+		if (!number || !strcmp(node, conf->node))
 			return;
 		if (!word)
 			log_info(job_id,
