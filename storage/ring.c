@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/statfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -240,8 +242,12 @@ bool ring_direct_works(int dir_fd)
 {
 	auto_close int fd = open_nameless(dir_fd);
 	auto_free void *page = NULL;
+	struct statfs st;
 
 	if (fd < 0 || posix_memalign(&page, RING_ALIGN, RING_ALIGN))
+		return false;
+	/* It takes them, and all that it has is its page cache. */
+	if (fstatfs(fd, &st) == 0 && st.f_type == TMPFS_MAGIC)
 		return false;
 	memset(page, 0, RING_ALIGN);
 	return pwrite(fd, page, RING_ALIGN, 0) == (ssize_t)RING_ALIGN &&

@@ -212,6 +212,9 @@ SNAPSHOT_LIBS = %D%/lib/libtap.a %D%/lib/libsample.a \
 	images/libproto.a src/kernel/libkernel.a src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(GCRYPT_LIBS) $(PACK_LIBS) $(JSON_LIBS)
 
+UNIT_TESTS += %D%/unit/parallel
+%C%_unit_parallel_SOURCES = %D%/unit/parallel.c
+%C%_unit_parallel_LDADD = %D%/lib/libtap.a src/util/libutil.a
 UNIT_TESTS += %D%/unit/spans
 %C%_unit_spans_SOURCES = %D%/unit/spans.c
 %C%_unit_spans_LDADD = %D%/lib/libtap.a src/util/libutil.a
@@ -758,6 +761,10 @@ UNIT_TESTS += %D%/unit/borrow
 UNIT_TESTS += %D%/unit/witness
 %C%_unit_witness_SOURCES = %D%/unit/witness.c
 %C%_unit_witness_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
+	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/scan
+%C%_unit_scan_SOURCES = %D%/unit/scan.c
+%C%_unit_scan_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
 	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/search
 %C%_unit_search_SOURCES = %D%/unit/search.c

@@ -151,6 +151,8 @@ static void outcome_json(const char *verb, const Reply *reply)
 	print_add_number(j, "total_ns", o->total_ns);
 	if (o->has_frozen_ns)
 		print_add_number(j, "frozen_ns", o->frozen_ns);
+	if (o->has_durable_ns)
+		print_add_number(j, "durable_ns", o->durable_ns);
 	if (o->has_killed)
 		json_object_object_add(j, "killed",
 				       json_object_new_boolean(o->killed));

@@ -29,6 +29,7 @@ struct building {
 	struct filters inherited; /* of calls, once asked for */
 	bool have_inherited;
 	uint8_t allowed_cpus[128];
+	int awake_fd; /* while processes are built */
 	struct remark {
 		char paths[512];   /* as many as fit */
 		unsigned int more; /* and so many others */

@@ -361,6 +361,7 @@ static int dump_all(struct checkpoint *c, struct err *err)
 	if (r < 0)
 		return r;
 	shelter(c);
+	tree_rest(&c->tree);
 	enter(c, PHASE_PAGES);
 	start = clock_monotonic_ns();
 	c->armed = c->watch;
@@ -449,6 +450,7 @@ static int make_durable(void *arg, struct err *err)
 		r = store_publish(args->job_fd, args->generation, args->dir_fd,
 				  manifest, len, args->owner, err);
 	c->durable = r == 0;
+	c->result.durable_ns = clock_monotonic_ns() - c->tree.started_ns;
 	if (r == 0 && c->armed)
 		watching_settle(c->args, digest);
 	return r < 0 ? err_wrap(err, r, "publish") : 0;

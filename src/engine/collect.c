@@ -68,23 +68,8 @@ static void fill_view(struct collection *c, struct collected_task *t,
 static int collect_task(struct collection *c, struct collected_task *t,
 			struct frozen_task *f, struct err *err)
 {
-	int r;
-
 	fill_view(c, t, f);
-	if (f->zombie)
-		return 0;
-	r = collect_threads(c, t, err);
-	if (r < 0)
-		return r;
-	/* A process that ends has no mappings any more. */
-	r = maps_read(f->proc_fd, &t->vmas, err);
-	if (collection_gone(c, r))
-		return 0;
-	if (r < 0)
-		return r;
-	t->vma_object = calloc(t->vmas.count ? t->vmas.count : 1,
-			       sizeof(*t->vma_object));
-	return t->vma_object ? 0 : err_set(err, -ENOMEM, "mappings");
+	return f->zombie ? 0 : collect_threads(c, t, err);
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -137,7 +122,9 @@ static int collect_all(struct collection *c, struct err *err)
 		if (r < 0)
 			return err_wrap(err, r, "process %d", f->ns_pid);
 	}
-	r = collect_descriptors(c, err);
+	r = collect_vmas(c, err);
+	if (r == 0)
+		r = collect_descriptors(c, err);
 	if (r == 0)
 		r = collect_queues(c, err);
 	return r < 0 ? r : collect_mappings(c, err);

@@ -100,6 +100,7 @@ int collect(struct frozen_tree *tree, bool frozen, struct collection *ret,
 void collection_done(struct collection *c);
 
 /* Parts of collect. */
+int collect_vmas(struct collection *c, struct err *err);
 int collect_descriptors(struct collection *c, struct err *err);
 int collect_queues(struct collection *c, struct err *err);
 int collect_mappings(struct collection *c, struct err *err);

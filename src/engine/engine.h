@@ -133,6 +133,7 @@ struct checkpoint_result {
 	uint64_t frozen_ns;    /* first stop to last thaw (or kill) */
 	uint64_t pinned_ns;    /* first stop to "may be killed"; 0: never */
 	uint64_t sheltered_ns; /* first stop to "out of reach"; 0: never */
+	uint64_t durable_ns;   /* first stop to "a snapshot" */
 	uint64_t total_ns;
 	uint64_t page_bytes; /* written */
 	uint64_t borrowed_bytes; /* saved by having been written before */

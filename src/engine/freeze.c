@@ -19,6 +19,7 @@
 #include "engine/members.h"
 #include "engine/reaper.h"
 #include "engine/stopped.h"
+#include "kernel/awake.h"
 #include "kernel/kcmp.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -626,6 +627,7 @@ int tree_freeze_last(const struct tree_members *members, uint64_t deadline_ns,
 	struct reaper reaper;
 	int r;
 
+	tree.awake_fd = awake_begin();
 	reaper_begin(&reaper, &tree);
 	r = stop_all(&f, err);
 	reaper_end(&reaper);

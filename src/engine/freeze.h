@@ -59,6 +59,7 @@ struct frozen_tree {
 	size_t nthreads;     /* of all tasks */
 	uint64_t started_ns; /* monotonic: the first stop was asked for */
 	uint64_t stopped_ns; /* monotonic: everything was stopped */
+	int awake_fd;        /* until tree_rest */
 };
 
 /*
@@ -97,6 +98,12 @@ struct doors;
 int tree_freeze_last(const struct tree_members *members, uint64_t deadline_ns,
 		     const struct doors *doors, uint64_t patience_ns,
 		     struct frozen_tree *ret, struct err *err);
+
+/*
+ * From the freeze on processors do not sleep (awake.h): until here, at the
+ * latest until the tree is thawed or killed.
+ */
+void tree_rest(struct frozen_tree *tree);
 
 /*
  * Let all go on as if nothing had happened; what was stopped by a signal of

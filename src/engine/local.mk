@@ -7,7 +7,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/members.c %D%/members.h
 %C%_libengine_a_SOURCES += %D%/stopped.c %D%/stopped.h
 %C%_libengine_a_SOURCES += %D%/collect.c %D%/collect.h %D%/collection.c
-%C%_libengine_a_SOURCES += %D%/collect_queues.c
+%C%_libengine_a_SOURCES += %D%/collect_queues.c %D%/collect_vmas.c
 %C%_libengine_a_SOURCES += %D%/collect_files.c %D%/collect_maps.c \
 	%D%/collect_ptys.c
 %C%_libengine_a_SOURCES += %D%/cow.c %D%/cow.h
@@ -21,6 +21,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/outside.c %D%/outside.h
 %C%_libengine_a_SOURCES += %D%/borrow.c %D%/borrow.h %D%/lender.c %D%/lender.h
 %C%_libengine_a_SOURCES += %D%/pages.c %D%/pages.h %D%/search.c %D%/search.h
+%C%_libengine_a_SOURCES += %D%/scan.c %D%/scan.h
 %C%_libengine_a_SOURCES += %D%/watching.c %D%/watching.h
 %C%_libengine_a_SOURCES += %D%/block_list.c %D%/block_list.h
 %C%_libengine_a_SOURCES += %D%/pace.c %D%/pace.h

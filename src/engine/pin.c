@@ -175,8 +175,8 @@ static size_t first_word(const struct pin_memory *m, uint64_t address)
 	return low;
 }
 
-static void put_words(const struct pin_memory *m, uint64_t address, uint8_t *to,
-		      size_t len)
+void pin_amend(const struct pin_memory *m, uint64_t address, uint8_t *to,
+	       size_t len)
 {
 	for (size_t i = first_word(m, address);
 	     i < m->nwords && m->words[i].address < address + len; i++) {
@@ -209,7 +209,7 @@ int pin_read(const struct pin_memory *m, uint64_t address, void *to, size_t len,
 				       (unsigned long long)(address + done));
 		done += (size_t)n;
 	}
-	put_words(m, address, to, len);
+	pin_amend(m, address, to, len);
 	return 0;
 }
 

@@ -46,6 +46,13 @@ int pin_hold(struct pin *p, struct err *err);
 int pin_read(const struct pin_memory *m, uint64_t address, void *to, size_t len,
 	     struct err *err);
 
+/*
+ * Correct what was read of it otherwise: while the process lives that is
+ * quicker.
+ */
+void pin_amend(const struct pin_memory *m, uint64_t address, uint8_t *data,
+	       size_t len);
+
 /* Let go; NULL too. */
 void pin_free(struct pin *p);
 

@@ -6,6 +6,7 @@
 
 #include "engine/building.h"
 #include "engine/foreign.h"
+#include "kernel/awake.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 
@@ -66,11 +67,13 @@ static int build_memories(struct building *b, struct restart_result *ret,
 		r = build_stage(b, STAGE_MAP, err);
 	if (r < 0)
 		return r;
+	awake_end(&b->awake_fd);
 	b->args->phase(b->args->arg, PHASE_FILL);
 	start = clock_monotonic_ns();
 	r = build_contents(b, err);
 	ret->fill_ns = clock_monotonic_ns() - start;
 	ret->page_bytes = contents_bytes(b);
+	b->awake_fd = awake_begin();
 	if (r == 0)
 		r = build_watches(b, err);
 	if (r == 0)
@@ -147,11 +150,13 @@ static int build_part(const struct restart_args *args, const PartEntry *part,
 		return r;
 	b.plan = &plan;
 	args->phase(args->arg, PHASE_BUILD);
+	b.awake_fd = awake_begin();
 	r = build(&b, ret, err);
 	if (r < 0) {
 		building_kill(&b);
 		building_undo(&b);
 	}
+	awake_end(&b.awake_fd);
 	building_done(&b);
 	ret->tasks = (uint32_t)plan.ntasks;
 	ret->threads = (uint32_t)plan.nthreads;

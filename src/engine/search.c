@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "engine/cow.h"
+#include "engine/scan.h"
 #include "images/limits.h"
 #include "kernel/hugetlb.h"
 #include "kernel/maps.h"
@@ -219,23 +220,33 @@ static int open_pagemap(struct search *p, const struct source *s,
 		       : 0;
 }
 
+static struct scan_range source_range(const struct source *s)
+{
+	return (struct scan_range){
+		.proc_fd = s->range.proc_fd,
+		.ns_pid = s->range.ns_pid,
+		.start = s->range.start,
+		.end = s->range.end,
+		.over_file = s->range.over_file,
+	};
+}
+
 static int memory_runs(struct search *p, const struct source *s,
 		       struct err *err)
 {
-	const bool zeroes = s->range.over_file;
+	const struct scan_range range = source_range(s);
 	size_t kept = 0;
 	int r = open_pagemap(p, s, err);
 
 	if (r < 0)
 		return r;
-	r = (zeroes ? pagemap_scan_zeroes
-		    : pagemap_scan)(p->pagemap_fd, p->next, s->range.end,
-				    p->runs, RUNS, &p->nruns, &p->next, err);
+	r = (range.over_file ? pagemap_scan_zeroes : pagemap_scan)(
+		p->pagemap_fd, p->next, s->range.end, p->runs, RUNS, &p->nruns,
+		&p->next, err);
 	if (r < 0)
 		return err_wrap(err, r, "process %d", s->range.ns_pid);
 	for (size_t i = 0; i < p->nruns; i++)
-		if (!p->runs[i].guard &&
-		    !(s->range.over_file && p->runs[i].file)) {
+		if (scan_keeps(&range, &p->runs[i])) {
 			p->runs[kept] = p->runs[i];
 			p->runs[kept++].written = 1;
 		}
@@ -568,24 +579,96 @@ static int find_common(struct search *p, struct err *err)
 	return r;
 }
 
-int search_pin(struct search *p, struct pin *pin, struct err *err)
+/* Of memory that is not watched. */
+struct finding {
+	struct search *search;
+	struct source **sources; /* by range */
+};
+
+static int take_span(void *arg, size_t i, uint64_t start, uint64_t end,
+		     struct err *err)
 {
-	int r = find_common(p, err);
+	const struct finding *f = arg;
+	struct search *p = f->search;
+	struct source *s = f->sources[i];
+	const struct page_run run = { .start = start,
+				      .end = end,
+				      .written = 1 };
+	int r;
+
+	if (s->spans_end > s->first_span &&
+	    p->spans[p->nspans - 1].end == start) {
+		p->spans[p->nspans - 1].end = end;
+		return 0;
+	}
+	if (s->spans_end == s->first_span)
+		s->first_span = p->nspans;
+	r = keep_span(p, s, &run, err);
+	s->spans_end = p->nspans;
+	return r;
+}
+
+/* The first to be kept in mind. */
+static int find_unwatched(struct search *p, struct err *err)
+{
+	auto_free struct source **sources =
+		calloc(p->nsources + 1, sizeof(*sources));
+	auto_free struct scan_range *ranges =
+		calloc(p->nsources + 1, sizeof(*ranges));
+	struct finding f = { p, sources };
+	size_t n = 0;
+	int r;
+
+	if (!sources || !ranges)
+		return err_set(err, -ENOMEM, "pages");
+	for (size_t i = 0; i < p->nsources; i++) {
+		struct source *s = &p->sources[i];
+
+		if (!s->range.pid || s->range.watch_fd >= 0)
+			continue;
+		s->first_span = s->spans_end = 0;
+		sources[n] = s;
+		ranges[n++] = source_range(s);
+	}
+	r = scan_ranges(ranges, n, take_span, &f, err);
+	for (size_t i = 0; i < n && r == 0; i++)
+		sources[i]->scanned = true;
+	/* Some of it is as good as nothing: then it is looked for again. */
+	if (r < 0)
+		p->nspans = 0;
+	return r;
+}
+
+static int find_all(struct search *p, struct err *err)
+{
+	int r = find_unwatched(p, err);
 
 	for (size_t i = 0; i < p->nsources && r == 0; i++) {
 		struct source *s = &p->sources[i];
 
-		if (!s->range.pid)
-			continue;
 		if (i && s[-1].range.proc_fd != s->range.proc_fd)
 			leave_process(p);
-		r = keep_spans(p, s, err);
-		if (r == 0 && s->spans_end > s->first_span)
+		if (s->range.pid && !s->scanned)
+			r = keep_spans(p, s, err);
+	}
+	leave_process(p);
+	return r;
+}
+
+int search_pin(struct search *p, struct pin *pin, struct err *err)
+{
+	int r = find_common(p, err);
+
+	if (r == 0)
+		r = find_all(p, err);
+	for (size_t i = 0; i < p->nsources && r == 0; i++) {
+		struct source *s = &p->sources[i];
+
+		if (s->range.pid && s->spans_end > s->first_span)
 			r = pin_add(pin, s->range.pid, s->range.proc_fd,
 				    p->spans[s->first_span].start & ~UNWRITTEN,
 				    &s->pinned, err);
 	}
-	leave_process(p);
 	if (r == 0)
 		r = pin_hold(pin, err);
 	for (size_t i = 0; i < p->nsources && r < 0; i++)

@@ -4,8 +4,8 @@
  * it stops at memory that may not be read, and it pins pages: the kernel gives
  * a process copies of its own of what it shares copy-on-write before that, and
  * the job would grow, or huge pages be lacking.  There /proc/PID/mem is read,
- * which does neither.  Of pinned memory, which may have no process any more,
- * only mem can be read.
+ * which does neither.  Pinned memory may have no process any more, and its pid
+ * may be another's: then only mem, opened before, is left.
  */
 #include "engine/slice.h"
 
@@ -70,21 +70,6 @@ static ssize_t read_some(const struct slice *s, size_t first, uint8_t *to,
 	return process_vm_readv(s->pid, &local, 1, remote, n, 0);
 }
 
-/* The process may be gone, and its pid another's. */
-static int read_pinned(struct slice *s)
-{
-	uint8_t *to = s->buffer.data;
-	int r = 0;
-
-	for (size_t i = 0; i < s->npieces && r == 0; i++) {
-		size_t len = s->pieces[i].pages * PAGE;
-
-		r = pin_read(s->pinned, s->pieces[i].address, to, len, &s->err);
-		to += len;
-	}
-	return r;
-}
-
 static int read_process(struct slice *s)
 {
 	uint8_t *to = s->buffer.data;
@@ -114,6 +99,41 @@ static int read_process(struct slice *s)
 			return r;
 		to += s->pieces[i].pages * PAGE;
 		i++;
+	}
+	return 0;
+}
+
+/* It was there all the time: it is still. */
+static bool is_there(const struct slice *s)
+{
+	return faccessat(s->proc_fd, "stat", F_OK, 0) == 0;
+}
+
+static int read_held(struct slice *s)
+{
+	uint8_t *to = s->buffer.data;
+	int r = 0;
+
+	for (size_t i = 0; i < s->npieces && r == 0; i++) {
+		size_t len = s->pieces[i].pages * PAGE;
+
+		r = pin_read(s->pinned, s->pieces[i].address, to, len, &s->err);
+		to += len;
+	}
+	return r;
+}
+
+static int read_pinned(struct slice *s)
+{
+	uint8_t *to = s->buffer.data;
+
+	if (read_process(s) < 0 || !is_there(s))
+		return read_held(s);
+	for (size_t i = 0; i < s->npieces; i++) {
+		size_t len = s->pieces[i].pages * PAGE;
+
+		pin_amend(s->pinned, s->pieces[i].address, to, len);
+		to += len;
 	}
 	return 0;
 }

@@ -13,6 +13,7 @@
 
 #include "engine/freeze.h"
 #include "engine/stopped.h"
+#include "kernel/awake.h"
 #include "util/clock.h"
 
 /* Threads that are being killed end within this, or hang in the kernel. */
@@ -101,6 +102,11 @@ static int thaw_thread(struct frozen_thread *th, uint64_t deadline,
 	return r == -ESRCH ? await_death(t, deadline, err) : r;
 }
 
+void tree_rest(struct frozen_tree *tree)
+{
+	awake_end(&tree->awake_fd);
+}
+
 int tree_thaw(struct frozen_tree *tree, struct err *err)
 {
 	const uint64_t deadline = clock_monotonic_ns() + DEATH_NS;
@@ -125,6 +131,7 @@ int tree_thaw(struct frozen_tree *tree, struct err *err)
 			}
 		}
 	}
+	tree_rest(tree);
 	return first;
 }
 
@@ -181,6 +188,7 @@ int tree_kill(struct frozen_tree *tree, struct err *err)
 			(void)syscall(SYS_pidfd_send_signal, task->pidfd,
 				      SIGKILL, NULL, 0);
 	}
+	tree_rest(tree);
 	deadline = clock_monotonic_ns() + DEATH_NS;
 	for (size_t i = 0; i < tree->ntasks; i++) {
 		struct frozen_task *task = &tree->tasks[i];

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,8 @@
 #define RESTART_FIRST (-514)
 #define RESTART_LAST  (-512)
 #define RESTARTS_MAX  100
+/* Before we sleep until a thread stops. */
+#define SPIN_TURNS 200
 
 struct within {
 	const struct dispatch *list;
@@ -336,6 +339,24 @@ int remote_end(struct remote *r, struct err *err)
 
 enum step { STEP_CALL, STEP_BIRTH };
 
+/*
+ * The next stop is a moment away: a processor that goes to sleep for that needs
+ * longer to wake up.
+ */
+static pid_t await_stop(pid_t tid, int *ret_status)
+{
+	pid_t got = 0;
+
+	for (unsigned int turns = 0; got == 0 && turns < SPIN_TURNS; turns++) {
+		got = waitpid(tid, ret_status, __WALL | WNOHANG);
+		if (got == 0)
+			sched_yield();
+	}
+	while (got == 0 || (got < 0 && errno == EINTR))
+		got = waitpid(tid, ret_status, __WALL);
+	return got;
+}
+
 /* Run to the next edge of a system call, or to a birth. */
 static int run_step(struct tracee *t, enum step *ret, struct err *err)
 {
@@ -348,9 +369,7 @@ static int run_step(struct tracee *t, enum step *ret, struct err *err)
 		if (ptrace(PTRACE_SYSCALL, t->tid, NULL, sig) < 0 &&
 		    errno != ESRCH)
 			return err_sys(err, "thread %d: go on", (int)t->tid);
-		do
-			got = waitpid(t->tid, &status, __WALL);
-		while (got < 0 && errno == EINTR);
+		got = await_stop(t->tid, &status);
 		if (got < 0)
 			return err_sys(err, "thread %d: wait", (int)t->tid);
 		if (WIFSTOPPED(status) && WSTOPSIG(status) == SYSCALL_STOP) {

@@ -1,5 +1,7 @@
 noinst_LIBRARIES += %D%/libkernel.a
 %C%_libkernel_a_SOURCES = \
+	%D%/awake.c \
+	%D%/awake.h \
 	%D%/features.c \
 	%D%/features.h \
 	%D%/held_up.c \
@@ -24,6 +26,8 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/pagemap.c \
 	%D%/proc.c \
 	%D%/proc.h \
+	%D%/numa_maps.c \
+	%D%/numa_maps.h \
 	%D%/net_address.h \
 	%D%/own_address.c \
 	%D%/own_address.h \

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "util/cleanup.h"
 
@@ -174,9 +175,9 @@ static int line_take(struct vma_list *list, size_t *room, char *line)
 		return 0;
 	}
 	/* Of swapped pages it says no more than how many there are. */
-	if (last && (says_more(line, "Shared_Clean:") ||
-		     says_more(line, "Shared_Dirty:") ||
-		     says_more(line, "Swap:")))
+	if (last &&
+	    (says_more(line, "Shared_Clean:") ||
+	     says_more(line, "Shared_Dirty:") || says_more(line, "Swap:")))
 		last->common = 1;
 	if (last && !strncmp(line, "KernelPageSize:", 15)) {
 		last->page_size = strtoull(line + 15, NULL, 10) << 10;
@@ -233,6 +234,20 @@ int maps_read(int proc_fd, struct vma_list *ret, struct err *err)
 int maps_read_fast(int proc_fd, struct vma_list *ret, struct err *err)
 {
 	return list_read(proc_fd, "maps", ret, err);
+}
+
+bool maps_few(int proc_fd, size_t most)
+{
+	auto_close int fd = openat(proc_fd, "maps", O_RDONLY | O_CLOEXEC);
+	char text[16384];
+	size_t lines = 0;
+	ssize_t n = -1;
+
+	while (fd >= 0 && lines <= most &&
+	       (n = read(fd, text, sizeof(text))) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			lines += text[i] == '\n';
+	return n == 0 && lines <= most;
 }
 
 void maps_done(struct vma_list *list)

@@ -50,6 +50,7 @@ struct vma {
 	/* smaps: some of its pages are, or may be, others' too. */
 	uint8_t common;
 	uint8_t watched; /* by us: whoever claims it says so */
+	uint8_t policy;  /* numa_maps.h: it may have one */
 	char *path; /* as printed, "" for none; owned by the list */
 };
 
@@ -65,6 +66,9 @@ struct vma_list {
 int maps_read(int proc_fd, struct vma_list *ret, struct err *err);
 int maps_read_fast(int proc_fd, struct vma_list *ret, struct err *err);
 void maps_done(struct vma_list *list);
+
+/* Whether there are at most so many. */
+bool maps_few(int proc_fd, size_t most);
 
 /*
  * Linux 6.13 to 6.18 have guard regions (MADV_GUARD_INSTALL) but no VMA_GUARD:

@@ -102,13 +102,13 @@ void chronicle_describe(const char *what, const char *cause, const Outcome *o,
 			 "pinned after %.0f ms, %s after %.0f ms, ",
 			 (double)o->pinned_ns / 1e6,
 			 o->has_gone && o->gone ? "killed, durable" : "durable",
-			 (double)o->frozen_ns / 1e6);
+			 (double)o->durable_ns / 1e6);
 	else if (o->has_sheltered_ns && o->sheltered_ns)
 		snprintf(pause, sizeof(pause),
 			 "sheltered after %.0f ms, %s after %.0f ms, ",
 			 (double)o->sheltered_ns / 1e6,
 			 o->has_gone && o->gone ? "killed, durable" : "durable",
-			 (double)o->frozen_ns / 1e6);
+			 (double)o->durable_ns / 1e6);
 	else if (o->has_frozen_ns && o->frozen_ns)
 		snprintf(pause, sizeof(pause), "stood still for %.0f ms, ",
 			 (double)o->frozen_ns / 1e6);

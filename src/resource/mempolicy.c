@@ -6,16 +6,12 @@
  * allocation has at these positions; in a smaller one positions wrap around.
  */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
 #include "resource/resource.h"
-#include "util/cleanup.h"
-#include "util/io.h"
 
 #ifndef MPOL_DEFAULT
 #define MPOL_DEFAULT 0
@@ -24,9 +20,11 @@
 #define OF_ALLOWED     (1u << 2)  /* MPOL_F_MEMS_ALLOWED */
 #define RELATIVE_NODES (1u << 14) /* MPOL_F_RELATIVE_NODES */
 
-#define NODES         4096 /* more than any kernel can be built for */
-#define MASK_BYTES    (NODES / 8)
-#define NUMA_MAPS_MAX (256u << 20)
+#define ASKED    128  /* at a time */
+#define NOT_TOLD (-1) /* no mode */
+
+#define NODES      4096 /* more than any kernel can be built for */
+#define MASK_BYTES (NODES / 8)
 
 struct nodes {
 	uint8_t bits[MASK_BYTES];
@@ -122,41 +120,56 @@ static int dump_memory(const struct dump_ctx *ctx, const struct task_view *task,
 	return img_put(ctx->out, TAG_MEMORY_POLICY, &rec.base, err);
 }
 
-/*
- * "ADDRESS POLICY ...": what has no policy shows that of its thread, so the
- * rest is asked for one by one.  Null: not a line, or nothing special.
- */
-static const struct vma *special_line(const struct task_view *task,
-				      const char *line)
+/* The next mappings that may have one, up to ASKED. */
+static size_t choose(const struct vma_list *vmas, size_t *at,
+		     const struct vma *ret[ASKED])
 {
-	const char *policy = strchr(line, ' ');
+	size_t n = 0;
 
-	if (!policy || strncmp(policy, " default", 8) == 0)
-		return NULL;
-	return maps_find(task->vmas, strtoull(line, NULL, 16));
+	for (; *at < vmas->count && n < ASKED; ++*at)
+		if (vmas->v[*at].policy)
+			ret[n++] = &vmas->v[*at];
+	return n;
+}
+
+/* Most have none: what they have is asked for of all at once. */
+static int ask_modes(struct remote *remote, const struct vma *const *vmas,
+		     size_t n, int32_t modes[ASKED], struct err *err)
+{
+	uint64_t at = remote_buffer(remote);
+	struct remote_args calls[ASKED];
+	int r;
+
+	for (size_t i = 0; i < n; i++) {
+		modes[i] = NOT_TOLD;
+		calls[i] = (struct remote_args){
+			__NR_get_mempolicy,
+			{ at + i * sizeof(*modes), 0, 0, vmas[i]->start,
+			  OF_ADDRESS },
+		};
+	}
+	r = remote_write(remote, at, modes, n * sizeof(*modes), err);
+	r = r < 0 ? r : remote_batch(remote, calls, n, err);
+	return r < 0 ? r
+		     : remote_read(remote, at, modes, n * sizeof(*modes), err);
 }
 
 static int memory_dump(const struct dump_ctx *ctx, const struct task_view *task,
 		       struct err *err)
 {
-	auto_free char *text = NULL;
-	const struct vma *vma;
-	char *line, *rest;
-	size_t len;
-	int r;
+	const struct vma *vmas[ASKED];
+	int32_t modes[ASKED];
+	size_t at = 0, n;
+	int r = 0;
 
-	r = read_file_at(task->proc_fd, "numa_maps", NUMA_MAPS_MAX, &text, &len,
-			 err);
-	/* A kernel without NUMA has no policies. */
-	if (r == -ENOENT)
-		return 0;
-	rest = text;
-	while (r == 0 && (line = strsep(&rest, "\n"))) {
-		vma = special_line(task, line);
-		if (vma)
-			r = dump_memory(ctx, task, vma, err);
+	while (r == 0 && (n = choose(task->vmas, &at, vmas))) {
+		r = ask_modes(task->remote, vmas, n, modes, err);
+		for (size_t i = 0; i < n && r == 0; i++)
+			if (modes[i] != MPOL_DEFAULT)
+				r = dump_memory(ctx, task, vmas[i], err);
 	}
-	return r;
+	/* A kernel without NUMA has no policies. */
+	return r == -ENOSYS ? 0 : r;
 }
 
 static int unpack(const MemPolicy *policy, bool has, ProtobufCBinaryData data,

@@ -8,6 +8,8 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/cgroup.h \
 	%D%/file_policy.c \
 	%D%/file_policy.h \
+	%D%/parallel.c \
+	%D%/parallel.h \
 	%D%/path_map.c \
 	%D%/path_map.h \
 	%D%/cleanup.h \

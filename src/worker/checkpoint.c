@@ -216,6 +216,8 @@ static void fill_outcome(const struct work *w,
 	if (*res->not_borrowed && w->job_fd >= 0)
 		o->not_borrowed = strdup(res->not_borrowed);
 	o->pages_ns = res->pages_ns;
+	o->has_durable_ns = 1;
+	o->durable_ns = res->durable_ns;
 	o->tasks = res->tasks;
 	o->threads = res->threads;
 	o->killed = res->killed;

@@ -236,7 +236,7 @@ static void measure(const struct line *l, double ret[FIGURES])
 		die_of(&o.err);
 	drive_end(job);
 	ret[DUMP] = (double)o.checkpoint.page_bytes /
-		    (double)o.checkpoint.frozen_ns;
+		    (double)o.checkpoint.durable_ns;
 	ret[KILLABLE] = (double)o.checkpoint.pinned_ns / 1e6;
 	ret[STORED] = (double)images(l, false) /
 		      (double)o.checkpoint.page_bytes;
