@@ -547,12 +547,7 @@ static int make_unheard(int whole, const PipeEndRecord *rec, struct err *err)
 static int make_heard(const struct restore_ctx *ctx, int whole,
 		      const PipeEndRecord *rec, struct err *err)
 {
-	const struct user_id user = {
-		.uid = ctx->owner->uid,
-		.gid = ctx->owner->gid,
-		.ngroups = ctx->owner->ngroups,
-		.groups = (gid_t *)ctx->owner->groups,
-	};
+	const struct user_id user = restore_user(ctx);
 	auto_close int writer = -EBADF;
 	char path[32];
 	int r;
