@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -100,6 +102,22 @@ static int set_fs_ids(uid_t uid, gid_t gid)
 		       : -EPERM;
 }
 
+/* Raised again only if we may have it. */
+static void set_over_limits(bool on)
+{
+	const uint32_t bit = 1u << CAP_SYS_RESOURCE;
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &head, data) < 0)
+		return;
+	data[0].effective = on ? data[0].effective | (data[0].permitted & bit)
+			       : data[0].effective & ~bit;
+	(void)syscall(SYS_capset, &head, data);
+}
+
 int as_user(const struct user_id *user, struct err *err)
 {
 	if (geteuid() != 0 && user->uid == geteuid())
@@ -112,6 +130,7 @@ int as_user(const struct user_id *user, struct err *err)
 		return err_num(err, EPERM, "file system ids of uid %u",
 			       user->uid);
 	}
+	set_over_limits(false);
 	return 0;
 }
 
@@ -121,6 +140,7 @@ void as_root(void)
 		return;
 	if (set_fs_ids(0, 0) < 0 || syscall(SYS_setgroups, 0, NULL) < 0)
 		abort();
+	set_over_limits(true);
 }
 
 /* By raw calls: those of the C library change all threads. */

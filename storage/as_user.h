@@ -13,6 +13,8 @@
  * squash root, and quota and ownership are then right by themselves.  Only
  * the calling thread is changed (fsuid, fsgid, groups, by raw system calls);
  * with a uid other than 0 the kernel takes its file capabilities meanwhile.
+ * So that quotas hold it does without CAP_SYS_RESOURCE, too, as do threads that
+ * it begins.
  */
 struct user_id {
 	uid_t uid;

@@ -51,11 +51,11 @@ static void look_fast(int job_fd, struct store_generation *g)
 
 	generation_name(name, g->number, true);
 	tier_node(job_fd, name, g->fast_node);
+	g->kept = *g->fast_node && is_kept(job_fd, name);
 	if (!*g->fast_node ||
 	    tier_resolve(job_fd, name, g->number, &fd, &unused) < 0)
 		return;
 	g->complete = true;
-	g->kept = faccessat(fd, STORE_KEPT, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static int list(int job_fd, struct store_generation **ret, size_t *ret_count,
@@ -352,6 +352,8 @@ int store_open_near(int job_fd, uint32_t number, const struct user_id *user,
 	generation_name(name, number, !copy);
 	r = tier_resolve(job_fd, name, number, ret_dir_fd, err);
 	end_as(user);
+	if (r == 0)
+		(void)flock(*ret_dir_fd, LOCK_SH | LOCK_NB);
 	return r < 0 ? r : !copy;
 }
 
@@ -469,6 +471,12 @@ int store_discard(int job_fd, uint32_t number, const struct user_id *user,
 	return r;
 }
 
+/* One in a fast directory may be complete where we do not see it. */
+static bool is_wanted(const struct store_generation *g)
+{
+	return g->kept && (g->complete || *g->fast_node);
+}
+
 /*
  * One that is not among those kept; an attempt that somebody is still at is
  * left alone.
@@ -500,7 +508,7 @@ static int retire(int job_fd, unsigned int keep, struct err *err)
 	int r = list(job_fd, &all, &count, err);
 
 	for (i = count; r == 0 && i-- > 0;) {
-		if (all[i].complete && all[i].kept)
+		if (is_wanted(&all[i]))
 			continue;
 		if (*all[i].fast_node) {
 			if (complete == keep)
@@ -544,6 +552,34 @@ static int keep(int dir_fd, bool wanted, struct err *err)
 	return fd < 0 ? err_sys(err, "%s", STORE_KEPT) : 0;
 }
 
+/*
+ * The store has it also of one that is elsewhere: others see it there, and it
+ * is there when that one comes, by whatever name.
+ */
+static int keep_in_store(int job_fd, uint32_t number, bool wanted,
+			 struct err *err)
+{
+	char name[GENERATION_NAME_SIZE];
+	auto_close int fd = -EBADF;
+	int r;
+
+	generation_name(name, number, false);
+	fd = openat(job_fd, name, DIR_FLAGS);
+	if (fd < 0 && errno == ENOENT) {
+		generation_name(name, number, true);
+		fd = openat(job_fd, name, DIR_FLAGS);
+	}
+	/* It was published in this moment. */
+	if (fd < 0 && errno == ENOENT) {
+		generation_name(name, number, false);
+		fd = openat(job_fd, name, DIR_FLAGS);
+	}
+	if (fd < 0)
+		return err_sys(err, "%s", name);
+	r = keep(fd, wanted, err);
+	return r == 0 && fsync(fd) < 0 ? err_sys(err, "fsync") : r;
+}
+
 int store_keep(int job_fd, uint32_t number, bool wanted,
 	       const struct user_id *user, struct err *err)
 {
@@ -554,7 +590,9 @@ int store_keep(int job_fd, uint32_t number, bool wanted,
 		r = begin_as(user, err);
 	if (r < 0)
 		return r;
-	r = keep(dir_fd, wanted, err);
+	r = keep_in_store(job_fd, number, wanted, err);
+	if (r == 0)
+		r = keep(dir_fd, wanted, err);
 	if (r == 0 && fsync(dir_fd) < 0)
 		r = err_sys(err, "fsync");
 	end_as(user);
@@ -582,7 +620,7 @@ int store_keeps(int job_fd, const struct user_id *user, bool *ret,
 
 	*ret = false;
 	for (size_t i = 0; r == 0 && i < count; i++)
-		*ret = *ret || (all[i].complete && all[i].kept);
+		*ret = *ret || is_wanted(&all[i]);
 	return r;
 }
 

@@ -24,9 +24,11 @@ struct stream {
 	uint64_t length;
 };
 
-/* A read under way: pieces [first, first + count), in one run. */
+enum slot_state { SLOT_FREE, SLOT_IN_FLIGHT, SLOT_READ };
+
+/* A read: pieces [first, first + count), in one run. */
 struct slot {
-	bool busy;
+	enum slot_state state;
 	size_t first, count;
 	size_t len, done;
 };
@@ -212,7 +214,7 @@ static int start(struct run *run, unsigned int index, struct err *err)
 
 	if (r < 0)
 		return err_wrap(err, r, "%s", s->name);
-	slot->busy = true;
+	slot->state = SLOT_IN_FLIGHT;
 	return 0;
 }
 
@@ -237,6 +239,7 @@ static int deliver(struct run *run, unsigned int index, struct err *err)
 	for (i = slot->first; i < slot->first + slot->count && r >= 0; i++)
 		r = run->done(run->arg, &run->pieces[i],
 			      data + (run->pieces[i].offset - start), err);
+	slot->state = SLOT_FREE;
 	return r < 0 ? r : 0;
 }
 
@@ -248,10 +251,12 @@ static int complete(struct run *run, unsigned int index, int res,
 	struct stream *s = &run->reader->streams[p->stream];
 	bool again;
 
-	slot->busy = false;
+	slot->state = SLOT_FREE;
 	slot->done += res > 0 ? (size_t)res : 0;
-	if (slot->done == slot->len)
-		return deliver(run, index, err);
+	if (slot->done == slot->len) {
+		slot->state = SLOT_READ;
+		return 0;
+	}
 	again = leave_direct(s, slot->done, res);
 	if (again || res > 0 || res == -EINTR || res == -EAGAIN)
 		return start(run, index, err);
@@ -261,23 +266,60 @@ static int complete(struct run *run, unsigned int index, int res,
 		       (unsigned long long)(p->offset + slot->done));
 }
 
-/* Fill all free buffers with requests. */
+/*
+ * Reads of a disk end many at a time, and it must not wait for what they have
+ * brought to be dealt with: half of the buffers are in flight, others are
+ * emptied meanwhile.
+ */
 static int feed(struct run *run, struct err *err)
 {
 	struct reader *rd = run->reader;
+	const unsigned int depth = (rd->ring.buffers + 1) / 2;
 	unsigned int i;
 	int r = 0;
 
-	for (i = 0; i < rd->ring.buffers && run->next < run->count; i++) {
-		if (rd->slots[i].busy)
+	for (i = 0; i < rd->ring.buffers && run->next < run->count &&
+		    rd->ring.in_flight < depth && r == 0;
+	     i++) {
+		if (rd->slots[i].state != SLOT_FREE)
 			continue;
 		r = gather(run, &rd->slots[i], err);
 		if (r == 0)
 			r = start(run, i, err);
-		if (r < 0)
-			break;
 	}
 	return r;
+}
+
+/* Take what has come; wait, if nothing is there to be dealt with. */
+static int reap(struct run *run, bool wait, struct err *err)
+{
+	struct ring *ring = &run->reader->ring;
+	unsigned int index;
+	int res, r = 0;
+
+	while (r == 0 && ring->in_flight && (wait || ring_has_result(ring))) {
+		wait = false;
+		r = ring_wait(ring, &index, &res, err);
+		if (r == 0)
+			r = complete(run, index, res, err);
+	}
+	return r;
+}
+
+/* The first that is read, in order of the stream; false: none. */
+static bool find_read(const struct run *run, unsigned int *ret)
+{
+	const struct reader *rd = run->reader;
+	bool found = false;
+
+	for (unsigned int i = 0; i < rd->ring.buffers; i++) {
+		if (rd->slots[i].state != SLOT_READ ||
+		    (found && rd->slots[i].first > rd->slots[*ret].first))
+			continue;
+		*ret = i;
+		found = true;
+	}
+	return found;
 }
 
 /* The kernel may still write to the buffers: they are not reused before. */
@@ -289,7 +331,7 @@ static void drain(struct reader *rd)
 
 	while (rd->ring.in_flight &&
 	       ring_wait(&rd->ring, &index, &res, &ignored) == 0)
-		rd->slots[index].busy = false;
+		rd->slots[index].state = SLOT_FREE;
 }
 
 int reader_run(struct reader *r, const struct read_piece *pieces, size_t count,
@@ -301,15 +343,21 @@ int reader_run(struct reader *r, const struct read_piece *pieces, size_t count,
 			   .done = done,
 			   .arg = arg };
 	unsigned int index;
-	int res, ret = feed(&run, err);
+	bool more;
+	int ret;
 
-	while (ret == 0 && r->ring.in_flight) {
-		ret = ring_wait(&r->ring, &index, &res, err);
+	do {
+		ret = feed(&run, err);
 		if (ret == 0)
-			ret = complete(&run, index, res, err);
+			ret = reap(&run, !find_read(&run, &index), err);
 		if (ret == 0)
 			ret = feed(&run, err);
-	}
+		more = ret == 0 && find_read(&run, &index);
+		if (more)
+			ret = deliver(&run, index, err);
+	} while (ret == 0 && (more || r->ring.in_flight || run.next < count));
 	drain(r);
+	for (index = 0; index < r->ring.buffers; index++)
+		r->slots[index].state = SLOT_FREE;
 	return ret;
 }

@@ -197,6 +197,12 @@ static int wait_plain(struct ring *ring, unsigned int *ret_index, int *ret_res,
 	return 0;
 }
 
+bool ring_has_result(const struct ring *ring)
+{
+	return ring->have_uring ? io_uring_cq_ready(&ring->uring) > 0
+				: ring->in_flight > 0;
+}
+
 int ring_wait(struct ring *ring, unsigned int *ret_index, int *ret_res,
 	      struct err *err)
 {

@@ -63,6 +63,9 @@ int ring_start(struct ring *ring, const struct ring_request *req,
 int ring_wait(struct ring *ring, unsigned int *ret_index, int *ret_res,
 	      struct err *err);
 
+/* It would not wait. */
+bool ring_has_result(const struct ring *ring);
+
 /*
  * Let ring_wait answer RING_WATCH, once, when an eventfd has been written to;
  * it is read then.

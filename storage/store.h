@@ -101,7 +101,8 @@ int store_open(int job_fd, uint32_t number, const struct user_id *user,
 
 /*
  * One in a fast directory of this node.  0: it is a copy, which may be damaged
- * by now; 1: it is not in the store yet.  -ENOENT: there is none.
+ * by now; 1: it is not in the store yet.  -ENOENT: there is none.  Whoever holds
+ * *ret_dir_fd reads it: it is not taken for room.
  */
 int store_open_near(int job_fd, uint32_t number, const struct user_id *user,
 		    int *ret_dir_fd, struct err *err);

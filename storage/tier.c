@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/tier.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -167,6 +168,50 @@ int tier_resolve(int job_fd, const char *name, uint32_t number, int *ret_fd,
 			       number, mark.node);
 	*ret_fd = take_fd(&fd);
 	return 0;
+}
+
+static uint64_t add_up(uint64_t sum, uint64_t value)
+{
+	return (sum ^ value) * 0x100000001b3;
+}
+
+static uint64_t look_at(int dir_fd)
+{
+	auto_closedir DIR *dir = NULL;
+	struct dirent *d;
+	struct stat st;
+	struct err unused;
+	uint64_t sum = 1;
+
+	if (catalog_opendir(dir_fd, &dir, &unused) < 0)
+		return 0;
+	while ((d = readdir(dir))) {
+		if (fstatat(dir_fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    !S_ISREG(st.st_mode))
+			continue;
+		sum = add_up(sum, st.st_ino);
+		sum = add_up(sum, (uint64_t)st.st_size);
+		sum = add_up(sum, (uint64_t)st.st_blocks);
+		sum = add_up(sum, (uint64_t)st.st_mtim.tv_sec);
+		sum = add_up(sum, (uint64_t)st.st_mtim.tv_nsec);
+	}
+	return sum;
+}
+
+uint64_t tier_progress(int job_fd, uint32_t number, const struct user_id *user)
+{
+	char name[GENERATION_NAME_SIZE];
+	auto_close int fd = -EBADF;
+	struct err unused;
+	uint64_t sum;
+
+	if (begin_as(user, &unused) < 0)
+		return 0;
+	generation_name(name, number, true);
+	fd = openat(job_fd, name, DIR_FLAGS);
+	sum = fd < 0 ? 0 : look_at(fd);
+	end_as(user);
+	return sum;
 }
 
 void tier_node(int job_fd, const char *name, char ret[64])

@@ -54,6 +54,9 @@ int tier_root_make(const char *fast, const char *cluster, struct err *err);
 int tier_resolve(int job_fd, const char *name, uint32_t number, int *ret_fd,
 		 struct err *err);
 
+/* Changes as long as a generation is on its way to the store. */
+uint64_t tier_progress(int job_fd, uint32_t number, const struct user_id *user);
+
 /* Whether there is a mark in name, and of which node; "": none. */
 void tier_node(int job_fd, const char *name, char ret[64]);
 

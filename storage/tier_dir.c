@@ -184,6 +184,19 @@ static int trim_attempt(int fast_fd, uint32_t number, struct err *err)
 	return r;
 }
 
+/* One that is in the store, unless somebody reads it here. */
+static int trim_copy(int fast_fd, uint32_t number, struct err *err)
+{
+	char name[GENERATION_NAME_SIZE];
+	auto_close int fd = -EBADF;
+
+	generation_name(name, number, false);
+	fd = openat(fast_fd, name, DIR_FLAGS);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return 0;
+	return store_discard(fast_fd, number, NULL, err);
+}
+
 static int trim(int fast_fd, bool newest, struct err *err)
 {
 	auto_free struct catalog_entry *all = NULL;
@@ -200,7 +213,7 @@ static int trim(int fast_fd, bool newest, struct err *err)
 		if (all[i].under_way)
 			r = trim_attempt(fast_fd, n, err);
 		else if ((n != last || newest) && is_flushed(fast_fd, n))
-			r = store_discard(fast_fd, n, NULL, err);
+			r = trim_copy(fast_fd, n, err);
 	}
 	return r;
 }
@@ -228,7 +241,8 @@ static int empty(int dir_fd, struct err *err)
 		return r;
 	for (errno = 0; (d = readdir(dir)); errno = 0) {
 		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, "..") ||
-		    !strcmp(d->d_name, TIER_MARK))
+		    !strcmp(d->d_name, TIER_MARK) ||
+		    !strcmp(d->d_name, STORE_KEPT))
 			continue;
 		if (unlinkat(dir_fd, d->d_name, 0) < 0 && errno != ENOENT)
 			return err_sys(err, "%s: remove", d->d_name);

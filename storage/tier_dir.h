@@ -48,7 +48,8 @@ int tier_dir_trim(int fast_fd, bool newest, const struct user_id *user,
 
 /*
  * The attempt in the store that a generation is written into, which nobody
- * else works at while *ret_dir_fd is open; it is empty but for its mark.
+ * else works at while *ret_dir_fd is open; it is empty but for its mark, and
+ * that it is kept.
  * -EBUSY: somebody does.
  */
 int tier_dir_target(int job_fd, uint32_t number, const struct user_id *user,

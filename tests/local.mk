@@ -585,6 +585,7 @@ T_TESTS += %D%/t/dev_shm.t
 T_TESTS += %D%/t/local_files.t
 T_TESTS += %D%/t/ipc.t
 T_TESTS += %D%/t/files.t
+T_TESTS += %D%/t/fifo.t
 
 UNIT_TESTS += %D%/unit/eintr
 %C%_unit_eintr_SOURCES = %D%/unit/eintr.c

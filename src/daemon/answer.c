@@ -69,9 +69,25 @@ static void say_left_behind(const char *id, int job_fd,
 			    n, node);
 }
 
+/* One of another node's, which is lost if this run begins before it is there. */
+static void await_flush(const struct conf *conf, const char *id, int job_fd,
+			const struct user_id *user, int *fd)
+{
+	struct slurm_job job;
+	struct err unused;
+	uint32_t newest = 0;
+	char node[64];
+
+	(void)store_newest(job_fd, user, &newest, &unused);
+	if (store_left_behind(job_fd, newest, user, node) &&
+	    slurm_query_id(conf->libexec, id, &job, &unused) == 0 &&
+	    job.restarts)
+		flush_await_others(conf, id, job_fd, user, still_waits, fd);
+}
+
 /* Of a job with a directory in the store; 0: it starts from its beginning. */
 static int find_generation(const struct conf *conf, const char *id, int job_fd,
-			   const struct user_id *user, uint32_t *ret,
+			   const struct user_id *user, int *fd, uint32_t *ret,
 			   struct err *err)
 {
 	struct next_start next = { 0 };
@@ -82,6 +98,7 @@ static int find_generation(const struct conf *conf, const char *id, int job_fd,
 	r = next_read(job_fd, user, &next, err);
 	if (r < 0 && r != -ENOENT)
 		return r;
+	await_flush(conf, id, job_fd, user, fd);
 	r = store_newest(job_fd, user, &newest, err);
 	if (r < 0 && r != -ENOENT)
 		return r;
@@ -95,7 +112,7 @@ static int find_generation(const struct conf *conf, const char *id, int job_fd,
 }
 
 static int find_snapshot(const struct conf *conf, const struct ask_question *q,
-			 uint32_t *ret, struct err *err)
+			 int *fd, uint32_t *ret, struct err *err)
 {
 	auto_close int job_fd = -EBADF;
 	struct user_id user = { 0 };
@@ -116,7 +133,8 @@ static int find_snapshot(const struct conf *conf, const struct ask_question *q,
 		r = store_open_job(conf->store_dir, conf->cluster, q->job_id,
 				   false, &user, &job_fd, err);
 	if (r == 0)
-		r = find_generation(conf, q->job_id, job_fd, &user, ret, err);
+		r = find_generation(conf, q->job_id, job_fd, &user, fd, ret,
+				    err);
 	else if (r == -ENOENT)
 		r = mounted_check(conf, q->job_id, &user, err);
 	user_id_done(&user);
@@ -146,7 +164,7 @@ static int answer(const struct conf *conf, const struct ask_question *q, int fd,
 					   .gid = q->gid,
 					   .waits = still_waits,
 					   .arg = &fd };
-	int r = find_snapshot(conf, q, ret, err);
+	int r = find_snapshot(conf, q, &fd, ret, err);
 
 	return r < 0 || *ret ? r : fence_launch(conf, &owner, err);
 }

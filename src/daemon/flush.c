@@ -59,12 +59,12 @@ static int open_job(const struct conf *conf, const char *cluster,
 		return err_sys(err, "%s", path);
 	if (!S_ISDIR(st.st_mode))
 		return err_set(err, -ENOTDIR, "%s: not a directory", path);
-	f.info.uid = st.st_uid;
-	f.info.gid = st.st_gid;
 	f.changed = st.st_mtime;
 	snprintf(f.info.job_id, sizeof(f.info.job_id), "%.*s", JOB_ID_MAX - 1,
 		 job);
-	r = user_id_load(st.st_uid, st.st_gid, &f.user, err);
+	r = user_id_of_file(&st, &f.user, err);
+	f.info.uid = f.user.uid;
+	f.info.gid = f.user.gid;
 	if (r == 0)
 		r = tier_dir_open(conf->fast_dir, cluster, job, false, &f.user,
 				  &f.fast_fd, err);

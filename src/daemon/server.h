@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "conf/conf.h"
+#include "storage/as_user.h"
 #include "util/err.h"
 
 /*
@@ -64,6 +65,15 @@ int flush_pass(const struct conf *conf, bool tidy);
  * find it; not for longer than Timeout, nor when that fails.
  */
 void flush_await(const struct conf *conf, const char *job_id);
+
+/*
+ * Before a run begins: until what a job has left in the fast directory of
+ * another node has come from there, while that can be seen to come; not for
+ * longer than Timeout.  waits is called every second or so.
+ */
+void flush_await_others(const struct conf *conf, const char *job_id, int job_fd,
+			const struct user_id *user, void (*waits)(void *arg),
+			void *arg);
 
 /*
  * In a child: ask slurmctld about each job of Slurm's on this node, and hint

@@ -178,12 +178,11 @@ static int open_streams(struct checkpoint *c, struct err *err)
 	};
 	int r;
 
-	r = writer_new(c->args->dir_fd, &limits, &c->writer, err);
-	if (r < 0)
-		return r;
 	r = as_user(c->args->owner, err);
 	if (r < 0)
 		return r;
+	/* Its thread writes as the user, too. */
+	r = writer_new(c->args->dir_fd, &limits, &c->writer, err);
 	for (unsigned int i = 0; i < c->nstreams && r == 0; i++) {
 		r = writer_open(c->writer, c->names[i], &c->streams[i], err);
 		if (r == 0)

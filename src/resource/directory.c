@@ -92,16 +92,6 @@ static int open_parent(const struct restore_ctx *ctx,
 			    O_PATH | O_DIRECTORY | O_CLOEXEC, 0, err);
 }
 
-static struct user_id user_of(const struct restore_ctx *ctx)
-{
-	return (struct user_id){
-		.uid = ctx->owner->uid,
-		.gid = ctx->owner->gid,
-		.ngroups = ctx->owner->ngroups,
-		.groups = (gid_t *)ctx->owner->groups,
-	};
-}
-
 /* 1: made; 0: it was there.  *ret_fd then is open. */
 static int make(int parent, const char *name, mode_t mode, int *ret_fd,
 		struct err *err)
@@ -120,7 +110,7 @@ static int directory_restore(struct restore_ctx *ctx,
 {
 	const DirectoryRecord *rec = (const DirectoryRecord *)msg;
 	const struct restore_engine *e = ctx->engine;
-	const struct user_id user = user_of(ctx);
+	const struct user_id user = restore_user(ctx);
 	auto_close int parent = -EBADF;
 	const char *name = "";
 	char path[PATH_MAX];
@@ -150,7 +140,7 @@ static int directory_finish(struct restore_ctx *ctx, struct restore_task *task,
 {
 	const DirectoryRecord *rec = (const DirectoryRecord *)msg;
 	const struct restore_engine *e = ctx->engine;
-	const struct user_id user = user_of(ctx);
+	const struct user_id user = restore_user(ctx);
 	int fd = e->get_fd(e->arg, rec->object), r;
 	char path[32];
 
@@ -170,7 +160,7 @@ static void directory_undo(struct restore_ctx *ctx, const ProtobufCMessage *msg)
 {
 	const DirectoryRecord *rec = (const DirectoryRecord *)msg;
 	const struct restore_engine *e = ctx->engine;
-	const struct user_id user = user_of(ctx);
+	const struct user_id user = restore_user(ctx);
 	auto_close int parent = -EBADF;
 	const char *name = "";
 	char path[PATH_MAX];

@@ -64,12 +64,7 @@ int fifo_fill(const struct dump_ctx *ctx, const struct fd_view *fd,
 static int make_at(const struct restore_ctx *ctx, int dir_fd, const char *name,
 		   const PipeRecord *rec, struct err *err)
 {
-	const struct user_id user = {
-		.uid = ctx->owner->uid,
-		.gid = ctx->owner->gid,
-		.ngroups = ctx->owner->ngroups,
-		.groups = (gid_t *)ctx->owner->groups,
-	};
+	const struct user_id user = restore_user(ctx);
 	int fd = -1, r;
 
 	r = as_user(&user, err);

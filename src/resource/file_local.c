@@ -164,12 +164,7 @@ int file_local_aside(const struct restore_ctx *ctx, const char *path,
 		     struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
-	const struct user_id user = {
-		.uid = ctx->owner->uid,
-		.gid = ctx->owner->gid,
-		.ngroups = ctx->owner->ngroups,
-		.groups = (gid_t *)ctx->owner->groups,
-	};
+	const struct user_id user = restore_user(ctx);
 	const char *base = strrchr(path, '/') + 1;
 	auto_free char *dir = strndup(path, (size_t)(base - path));
 	auto_close int dir_fd = -EBADF;

@@ -169,12 +169,7 @@ static int unlink_as_owner(const struct restore_ctx *ctx, const char *dir,
 			   const char *name, struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
-	struct user_id user = {
-		.uid = ctx->owner->uid,
-		.gid = ctx->owner->gid,
-		.ngroups = ctx->owner->ngroups,
-		.groups = (gid_t *)ctx->owner->groups,
-	};
+	const struct user_id user = restore_user(ctx);
 	auto_close int dir_fd = -EBADF;
 	int r;
 

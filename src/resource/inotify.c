@@ -339,12 +339,7 @@ static int inotify_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 /* The kernel counts it, and its watches, for whoever makes it. */
 static int make_group(const struct restore_ctx *ctx, struct err *err)
 {
-	const struct user_id user = {
-		.uid = ctx->owner->uid,
-		.gid = ctx->owner->gid,
-		.ngroups = ctx->owner->ngroups,
-		.groups = (gid_t *)ctx->owner->groups,
-	};
+	const struct user_id user = restore_user(ctx);
 	int fd, r = count_as_user(&user, err);
 
 	if (r < 0)
@@ -360,12 +355,7 @@ static int make_group(const struct restore_ctx *ctx, struct err *err)
 static int watch_as_owner(const struct restore_ctx *ctx, int fd, int file,
 			  uint32_t mask, struct err *err)
 {
-	const struct user_id user = {
-		.uid = ctx->owner->uid,
-		.gid = ctx->owner->gid,
-		.ngroups = ctx->owner->ngroups,
-		.groups = (gid_t *)ctx->owner->groups,
-	};
+	const struct user_id user = restore_user(ctx);
 	char path[32];
 	int number, r;
 

@@ -261,16 +261,6 @@ int net_fill(const struct fd_view *fd, SocketCommon *ret,
 }
 
 /* Sockets belong to who makes them: their user. */
-static struct user_id user_of(const struct restore_ctx *ctx)
-{
-	return (struct user_id){
-		.uid = ctx->owner->uid,
-		.gid = ctx->owner->gid,
-		.ngroups = ctx->owner->ngroups,
-		.groups = (gid_t *)ctx->owner->groups,
-	};
-}
-
 static int set_int(int fd, int level, int name, int value, const char *what,
 		   struct err *err)
 {
@@ -312,7 +302,7 @@ static int check_new_network(const struct restore_ctx *ctx, struct err *err)
 int net_make(const struct restore_ctx *ctx, uint32_t domain, int type,
 	     uint32_t receive_buffer, uint32_t send_buffer, struct err *err)
 {
-	const struct user_id user = user_of(ctx);
+	const struct user_id user = restore_user(ctx);
 	auto_close int fd = -EBADF;
 	int r;
 
@@ -354,7 +344,7 @@ static int network_rights(bool have, struct err *err)
 
 int net_begin(const struct restore_ctx *ctx, struct err *err)
 {
-	const struct user_id user = user_of(ctx);
+	const struct user_id user = restore_user(ctx);
 	int r = as_user(&user, err);
 
 	if (r < 0 || !ctx->owner->uid)

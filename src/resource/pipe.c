@@ -300,21 +300,23 @@ static int dump_pipe(const struct dump_ctx *ctx, const struct fd_view *fd,
 
 /*
  * Does a read end wait for the first writer since it was opened?  It has had no
- * POLLHUP then.  That nobody writes now is what a read tells, of an empty pipe.
+ * POLLHUP then.  That nobody writes now tee tells, of an empty pipe; a read
+ * would, too, but take what somebody outside writes at this moment.
  */
 static bool is_unheard(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
+	auto_copy struct copy none = { { -1, -1 }, 0 };
 	auto_close int again = -EBADF;
 	int there = 0;
 	char path[32];
-	uint8_t byte;
 
 	if (poll(&p, 1, 0) != 0 || ioctl(fd, FIONREAD, &there) < 0 || there)
 		return false;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	again = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	return again >= 0 && read(again, &byte, 1) == 0;
+	return again >= 0 && pipe2(none.ends, O_CLOEXEC | O_NONBLOCK) == 0 &&
+	       tee(again, none.ends[1], 1, SPLICE_F_NONBLOCK) == 0;
 }
 
 static int dump_stdio(const struct dump_ctx *ctx, const struct fd_view *fd,
@@ -545,12 +547,7 @@ static int make_unheard(int whole, const PipeEndRecord *rec, struct err *err)
 static int make_heard(const struct restore_ctx *ctx, int whole,
 		      const PipeEndRecord *rec, struct err *err)
 {
-	const struct user_id user = {
-		.uid = ctx->owner->uid,
-		.gid = ctx->owner->gid,
-		.ngroups = ctx->owner->ngroups,
-		.groups = (gid_t *)ctx->owner->groups,
-	};
+	const struct user_id user = restore_user(ctx);
 	auto_close int writer = -EBADF;
 	char path[32];
 	int r;

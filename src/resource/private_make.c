@@ -32,16 +32,6 @@ struct place {
 	const char *name;              /* the last part of it */
 };
 
-static struct user_id user_of(const struct restore_ctx *ctx)
-{
-	return (struct user_id){
-		.uid = ctx->owner->uid,
-		.gid = ctx->owner->gid,
-		.ngroups = ctx->owner->ngroups,
-		.groups = (gid_t *)ctx->owner->groups,
-	};
-}
-
 static bool is_text(const ProtobufCBinaryData *data)
 {
 	return data->len && data->len <= PATH_MAX_BYTES &&
@@ -342,7 +332,7 @@ static int make_name(const struct place *p, int fd, struct err *err)
 static int make_file(const struct restore_ctx *ctx, const struct place *p,
 		     const GhostRecord *ghost, struct err *err)
 {
-	const struct user_id user = user_of(ctx);
+	const struct user_id user = restore_user(ctx);
 	auto_close int fd = -EBADF;
 	int r;
 
@@ -469,7 +459,7 @@ static int make_first(const struct restore_ctx *ctx, const struct place *p,
 static int try_as_user(const struct restore_ctx *ctx, const struct place *p,
 		       int fd, struct err *err)
 {
-	const struct user_id user = user_of(ctx);
+	const struct user_id user = restore_user(ctx);
 	int r = as_user(&user, err);
 
 	if (r < 0)
@@ -513,7 +503,7 @@ static int make_regular(const struct restore_ctx *ctx, const struct place *p,
 int private_make_entry(struct restore_ctx *ctx, const PrivateEntryRecord *rec,
 		       struct err *err)
 {
-	const struct user_id user = user_of(ctx);
+	const struct user_id user = restore_user(ctx);
 	struct place p;
 	int r;
 
@@ -586,7 +576,7 @@ static int finish(const struct restore_ctx *ctx, struct place *p,
 int private_make_last(struct restore_ctx *ctx, const PrivateEntryRecord *rec,
 		      struct err *err)
 {
-	const struct user_id user = user_of(ctx);
+	const struct user_id user = restore_user(ctx);
 	struct place p;
 	int r;
 
@@ -607,7 +597,7 @@ void private_make_undo(struct restore_ctx *ctx, const PrivateEntryRecord *rec)
 {
 	const bool end = rec->kind == PRIVATE_ENTRY_RECORD__KIND__DIRECTORY_END;
 	const struct restore_engine *e = ctx->engine;
-	const struct user_id user = user_of(ctx);
+	const struct user_id user = restore_user(ctx);
 	struct err unused;
 	struct place p;
 

@@ -359,4 +359,15 @@ extern const struct resource_ops res_seccomp;
 /* NULL when no resource writes this tag. */
 const struct resource_ops *resource_by_tag(uint32_t tag);
 
+/* Whose job it is; groups stay the context's. */
+static inline struct user_id restore_user(const struct restore_ctx *ctx)
+{
+	return (struct user_id){
+		.uid = ctx->owner->uid,
+		.gid = ctx->owner->gid,
+		.ngroups = ctx->owner->ngroups,
+		.groups = (gid_t *)ctx->owner->groups,
+	};
+}
+
 #endif

@@ -406,12 +406,7 @@ static int reach_service(const struct restore_ctx *ctx, int fd,
 			 const char *path, struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
-	const struct user_id user = {
-		.uid = ctx->owner->uid,
-		.gid = ctx->owner->gid,
-		.ngroups = ctx->owner->ngroups,
-		.groups = (gid_t *)ctx->owner->groups,
-	};
+	const struct user_id user = restore_user(ctx);
 	auto_close int file =
 		e->open_path(e->arg, path, O_PATH | O_CLOEXEC, 0, err);
 	struct sockaddr_un addr;

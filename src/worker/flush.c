@@ -115,22 +115,11 @@ static int copy(struct work *w, const struct source *s, int to_fd,
 	return r;
 }
 
-/* Somebody may have said so meanwhile. */
-static int keep(struct work *w, const struct source *s, struct err *err)
-{
-	return store_is_kept(s->dir_fd, &w->owner)
-		       ? store_keep(w->job_fd, w->generation, true, &w->owner,
-				    err)
-		       : 0;
-}
-
 /* It is in the store: that comes first, the rest is done again if need be. */
-static int settle(struct work *w, const struct source *s, struct err *err)
+static int settle(struct work *w, struct err *err)
 {
-	int r = keep(w, s, err);
+	int r = tier_dir_settle(w->fast_fd, w->generation, &w->owner, err);
 
-	if (r == 0)
-		r = tier_dir_settle(w->fast_fd, w->generation, &w->owner, err);
 	if (r == 0 && w->req->has_keep)
 		r = store_retire(w->job_fd, w->req->keep, &w->owner, err);
 	return r < 0 ? r : tier_dir_trim(w->fast_fd, false, &w->owner, err);
@@ -168,19 +157,26 @@ static int flush(struct work *w, const struct source *s, Reply *reply,
 	if (r == 0)
 		r = publish(w, s, to_fd, err);
 	if (r == 0)
-		r = settle(w, s, err);
+		r = settle(w, err);
 	reply->outcome->has_total_ns = reply->outcome->has_page_bytes = 1;
 	reply->outcome->total_ns = clock_monotonic_ns() - begin;
 	reply->outcome->page_bytes = written;
 	return r;
 }
 
-/* Nobody will ever restore it: its number in the store goes as well. */
+/*
+ * Nobody will ever restore it: its number in the store goes as well, unless
+ * that is another's by now.
+ */
 static int give_up(struct work *w, const char *why, Reply *reply,
 		   struct err *err)
 {
-	int r = store_discard(w->job_fd, w->generation, &w->owner, err);
+	enum tier_state state;
+	int r = tier_dir_look(w->fast_fd, w->job_fd, w->generation, &w->owner,
+			      &state, err);
 
+	if (r == 0 && (state == TIER_WAITS || state == TIER_LATE))
+		r = store_discard(w->job_fd, w->generation, &w->owner, err);
 	return r < 0 ? r : drop(w, why, reply, err);
 }
 
@@ -213,7 +209,7 @@ static int by_state(struct work *w, int dir_fd, Reply *reply, struct err *err)
 		return drop(w, "a later run of the job has replaced it", reply,
 			    err);
 	if (state == TIER_STORED)
-		return settle(w, &s, err);
+		return settle(w, err);
 	r = source_open(w, dir_fd, &s, err);
 	if (r == 0) {
 		r = flush(w, &s, reply, err);

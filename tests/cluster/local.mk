@@ -32,6 +32,7 @@ CLUSTER_TESTS = \
 	%D%/sheltered-cgroup2.t \
 	%D%/lost.t \
 	%D%/tiers.t \
+	%D%/tiers_requeued.t \
 	%D%/output.t \
 	%D%/output_lost.t \
 	%D%/refused.t \

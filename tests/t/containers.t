@@ -91,4 +91,20 @@ refused 0 "*m (squashfs), which the job itself has mounted*" \
 		exec m/bin/sh -c '$counts'"
 refused 0 "*current directory on *m (tmpfs), which the job itself has*" \
 	sh -c "mkdir m && mount -t tmpfs none m && cd m && $counts"
+# What is bound there has no number of its own.
+refused 0 "*a file on *home/m (*), which the job itself has mounted*" \
+	sh -c "mkdir m && mount --bind $tmp/image m && exec 5>m/file && $counts"
+refused 0 "*current directory on *home/m (*), which the job itself has*" \
+	sh -c "mkdir m && mount --bind $tmp/image m && cd m && $counts"
+refused 0 "*memory of a file on *home/m (*), which the job itself has*" \
+	sh -c "mkdir m && mount --bind $tmp/image m && exec m/bin/sh -c '$counts'"
+# The name leads to the same file without it.
+job=$(cd home && jobcr run --detach --output o.txt -- sh -c "mkdir m &&
+	mount --bind m m && cd m && exec 5>file && $counts")
+wait_for 10 has_lines home/o.txt 5
+jobcr checkpoint "$job" --kill >log 2>&1 &&
+	jobcr restore "$job" --detach >log 2>&1
+result $? "a directory on itself is in nobody's way"
+wait_for 5 has_lines home/o.txt $(($(lines home/o.txt) + 10))
+result $? "the job goes on from there"
 finish

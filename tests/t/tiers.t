@@ -6,9 +6,12 @@ set -u
 built=$(cd "${top_builddir:-.}" && pwd)
 . "${top_srcdir:-.}/tests/lib/jobs.sh"
 
-mkdir fast a
-alice=52001
+mkdir fast fast/local a
+alice=65534
 chown $alice a
+# Directories there have a group that is not their users'.
+chgrp 52002 fast/local
+chmod 3777 fast/local
 cat >>"$JOBCR_CONF" <<CONF
 FastDir = "$tmp/fast"
 Compression = "none"
@@ -117,6 +120,8 @@ jobcr_a verify "$job.1" >log 2>&1
 result $? "it is whole"
 is "$(stat -c %u "$tmp/store/local/$job/0000000001")" $alice \
 	"and its user's"
+is "$(stat -c %g "$tmp/store/local/$job/0000000001/manifest")" \
+	"$(id -g $alice)" "and of its user's group"
 flushed() {
 	jobcr_a history "$job" | grep -q "flushed.*$1"
 }
@@ -127,8 +132,11 @@ is "$?$(field out fast)$(field out generation)" 0True3 \
 	"the next one is in the fast directory"
 wait_for 20 stored 3
 result $? "and then in the store"
-stored 1
-is "$?" 1 "where Keep holds"
+retired() {
+	! stored 1
+}
+wait_for 20 retired
+result $? "where Keep holds"
 wait_for 20 test ! -e "$tmp/fast/local/$job/0000000001"
 result $? "older ones leave the fast directory"
 no_flush() {
@@ -201,4 +209,25 @@ result $? "one that is damaged does not get there, and that is said"
 result $? "nobody is offered it"
 jobcr_a checkpoint "$job" --json >out 2>err
 is "$?$(field out fast)" 0True "the next one is as any other"
+
+# A damaged one is deleted while it is copied, and its number is given again.
+wait_for 20 stored 7
+save_alone >log 2>&1
+fast 8
+result $? "one is saved that is to be deleted"
+pages=$(ls -S "$tmp/fast/local/$job/0000000008"/*pages* | head -n 1)
+printf XXXX | dd of="$pages" bs=1 seek=8192 conv=notrunc 2>log
+echo 'MaxBandwidth = "8M"' >>"$JOBCR_CONF"
+start_daemon
+wait_for 20 ls "$tmp/store/local/$job/0000000008.new"/*pages*
+jobcr_a delete "$job" --generation 8 --force >log 2>&1
+result $? "one is deleted while it is copied"
+jobcr_a checkpoint "$job" --kill --json >out 2>err
+is "$?$(field out generation)" 08 "another one has its number"
+stored 8
+result $? "and is in the store"
+wait_for 20 test ! -e "$tmp/fast/local/$job/0000000008"
+result $? "the copying ends, as it is damaged"
+stored 8
+result $? "that takes nothing of the other one"
 finish

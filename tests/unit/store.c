@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -372,6 +374,46 @@ static void test_as_user(const char *store)
 	user_id_done(&loaded);
 }
 
+/* May this thread take more than its user's quota? */
+static bool is_over_quotas(void)
+{
+	char line[256];
+	unsigned long long caps = 0;
+	FILE *f = fopen("/proc/thread-self/status", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		(void)sscanf(line, "CapEff: %llx", &caps);
+	if (f)
+		fclose(f);
+	return caps >> CAP_SYS_RESOURCE & 1;
+}
+
+static void *look_at_quotas(void *ret)
+{
+	*(bool *)ret = is_over_quotas();
+	return NULL;
+}
+
+static void test_quotas(void)
+{
+	const struct user_id user = { .uid = 4242, .gid = 4242 };
+	bool over = true, had = is_over_quotas();
+	struct err err = { 0 };
+	pthread_t id;
+
+	if (!had) {
+		skip("root has no CAP_SYS_RESOURCE here");
+		return;
+	}
+	ok(as_user(&user, &err) == 0 && !is_over_quotas(),
+	   "who writes as a user is held to quotas: %s", err.text);
+	(void)pthread_create(&id, NULL, look_at_quotas, &over);
+	(void)pthread_join(id, NULL);
+	as_root();
+	ok(!over, "and a thread that is begun then");
+	ok(is_over_quotas(), "root is what it was");
+}
+
 static bool is_in(const struct user_id *user, gid_t gid)
 {
 	size_t i;
@@ -520,6 +562,7 @@ int main(void)
 	test_above(base);
 	if (geteuid() == 0) {
 		test_as_user(store);
+		test_quotas();
 		test_group_of_file();
 		test_owners(store);
 		test_sticky(store);

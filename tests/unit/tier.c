@@ -143,12 +143,37 @@ static char holds(int dir_fd)
 	return c;
 }
 
+static bool is_kept(const struct place *p, uint32_t number)
+{
+	struct store_generation *all = NULL;
+	struct err err = { 0 };
+	bool kept = false;
+	size_t count = 0;
+
+	(void)store_list(p->job_fd, NULL, &all, &count, &err);
+	for (size_t i = 0; i < count; i++)
+		kept |= all[i].number == number && all[i].kept;
+	free(all);
+	return kept;
+}
+
+/* As it is on other nodes, or when this one is lost. */
+static void hide(bool away)
+{
+	char path[sizeof(fast) + sizeof(".away")];
+
+	snprintf(path, sizeof(path), "%s.away", fast);
+	if ((away ? rename(fast, path) : rename(path, fast)) < 0)
+		diag("%s", strerror(errno));
+}
+
 static void test_life(void)
 {
 	struct place p = new_place("1");
-	auto_close int fd = -EBADF, near = -EBADF;
+	auto_close int fd = -EBADF;
 	struct err err = { 0 };
 	uint32_t n = 0, pending = 0;
+	int near = -EBADF;
 
 	ok(save(&p) == 1 && save_fast(&p, true) == 2 && lists(&p, "1 2F"),
 	   "one in the store, one in the fast directory");
@@ -160,19 +185,20 @@ static void test_life(void)
 		   tier_dir_pending(p.fast_fd, NULL, &pending, &err) == 0 &&
 		   pending == 2,
 	   "it waits to be flushed");
-	ok(store_keep(p.job_fd, 2, true, NULL, &err) == 0 &&
-		   faccessat(p.fast_fd, "0000000002/kept", F_OK, 0) == 0,
+	ok(store_keep(p.job_fd, 2, true, NULL, &err) == 0 && is_kept(&p, 2),
 	   "it can be kept: %s", err.text);
 	ok(save_fast(&p, false) == 3 && lists(&p, "1 2F 3F?"),
 	   "its number is taken, as is that of one which is not whole");
 	ok(flush(&p, 2, &err) == 0 && lists(&p, "1 2 3F?"),
 	   "flushed it is in the store: %s", err.text);
+	ok(is_kept(&p, 2), "and still kept");
 	ok(state(&p, 2) == TIER_STORED &&
 		   tier_dir_pending(p.fast_fd, NULL, &pending, &err) == 0 &&
 		   !pending,
 	   "and waits no more");
 	ok(store_open_near(p.job_fd, 2, NULL, &near, &err) == 0,
 	   "its copy can still be had: %s", err.text);
+	close(near);
 	ok(tier_dir_trim(p.fast_fd, false, NULL, &err) == 0 &&
 		   faccessat(p.fast_fd, "0000000003.new", F_OK, 0) < 0 &&
 		   faccessat(p.fast_fd, "0000000002", F_OK, 0) == 0,
@@ -210,6 +236,83 @@ static void test_retire(void)
 	   "one that is deleted is gone");
 	ok(save(&p) == 5 && state(&p, 5) == TIER_UNWANTED,
 	   "and not taken for what has its number now");
+	leave(&p);
+}
+
+/* What somebody wants stays, also while its node is not to be reached. */
+static void test_kept(void)
+{
+	struct place p = new_place("8");
+	struct err err = { 0 };
+	bool kept = false;
+
+	(void)save(&p);
+	(void)save_fast(&p, true);
+	ok(store_keep(p.job_fd, 2, true, NULL, &err) == 0, "one is kept: %s",
+	   err.text);
+	hide(true);
+	ok(store_keeps(p.job_fd, NULL, &kept, &err) == 0 && kept,
+	   "that is known where it cannot be seen");
+	(void)save(&p);
+	(void)save(&p);
+	ok(store_retire(p.job_fd, 1, NULL, &err) == 0 && lists(&p, "2F? 4"),
+	   "newer ones do not replace it: %s", err.text);
+	hide(false);
+	ok(state(&p, 2) == TIER_WAITS && lists(&p, "2F 4"),
+	   "it is there again");
+	ok(flush(&p, 2, &err) == 0 && is_kept(&p, 2) && lists(&p, "2 4"),
+	   "and is kept in the store: %s", err.text);
+	ok(save_fast(&p, true) == 5 &&
+		   store_keep(p.job_fd, 5, true, NULL, &err) == 0 &&
+		   store_keep(p.job_fd, 5, false, NULL, &err) == 0 &&
+		   flush(&p, 5, &err) == 0 && !is_kept(&p, 5),
+	   "what is taken back is taken back: %s", err.text);
+	leave(&p);
+}
+
+/* Another node sees that it comes. */
+static void test_progress(void)
+{
+	struct place p = new_place("10");
+	auto_close int dir_fd = -EBADF, fd = -EBADF;
+	struct err err = { 0 };
+	uint64_t before, after;
+
+	(void)save_fast(&p, true);
+	before = tier_progress(p.job_fd, 1, NULL);
+	ok(before && before == tier_progress(p.job_fd, 1, NULL),
+	   "one that waits is the same at each look");
+	(void)tier_dir_target(p.job_fd, 1, NULL, &dir_fd, &err);
+	fd = openat(dir_fd, "pages", O_WRONLY | O_CREAT, 0600);
+	after = tier_progress(p.job_fd, 1, NULL);
+	ok(after != before, "one that is copied is not");
+	(void)!write(fd, "more", 4);
+	ok(tier_progress(p.job_fd, 1, NULL) != after, "nor when it grows");
+	ok(!tier_progress(p.job_fd, 2, NULL), "what is not there is nothing");
+	leave(&p);
+}
+
+/* Room is not made by what a restore reads. */
+static void test_near(void)
+{
+	struct place p = new_place("9");
+	struct err err = { 0 };
+	int near = -1;
+
+	(void)save_fast(&p, true);
+	(void)flush(&p, 1, &err);
+	(void)save_fast(&p, true);
+	(void)flush(&p, 2, &err);
+	ok(store_open_near(p.job_fd, 1, NULL, &near, &err) == 0,
+	   "an older copy is read: %s", err.text);
+	ok(tier_dir_trim(p.fast_fd, true, NULL, &err) == 0 &&
+		   holds(near) == 'f' &&
+		   faccessat(p.fast_fd, "0000000002", F_OK, 0) < 0,
+	   "it stays meanwhile, others go: %s", err.text);
+	close(near);
+	ok(tier_dir_trim(p.fast_fd, true, NULL, &err) == 0 &&
+		   faccessat(p.fast_fd, "0000000001", F_OK, 0) < 0,
+	   "and goes then: %s", err.text);
 	leave(&p);
 }
 
@@ -372,6 +475,9 @@ int main(void)
 	(void)mkdir(fast, 0755);
 	test_life();
 	test_retire();
+	test_kept();
+	test_progress();
+	test_near();
 	test_late();
 	test_forged();
 	test_unreadable();

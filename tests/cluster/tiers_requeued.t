@@ -1,0 +1,45 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A job is requeued while its only snapshot is on its way from the fast
+# directory of its node to the store: on another node it waits for it.
+. "$(dirname "$0")/lib.sh"
+
+cluster_begin CLUSTER_NODES=2 CLUSTER_TRACK="${TRACK:-linuxproc}" \
+	CLUSTER_KILL_WAIT=5 CLUSTER_CONF='FastDir = "/run/fast"
+RequeuedInterval = 1
+Compression = "none"
+MaxBandwidth = "6M"
+KeepCompleted = "1d"'
+for node in n1 n2; do
+	cluster exec $node mkdir -m 0755 /run/fast || bail "no /run/fast"
+done
+
+script job <<'EOT'
+echo "begin"
+progress 70 100 2 2 24
+EOT
+store=$cluster_dir/shared/store/private
+history_has() {
+	grep -q "$2" "$store/$1/history"
+}
+slurm scontrol update nodename=n2 state=drain reason=test
+job=$(submit --jobcr-interval=3s job)
+is_copied() {
+	[ -n "$(find "$store/$job/0000000001.new" -name '*pages*')" ]
+}
+wait_until 30 is_copied
+ok $? "a snapshot is on its way to the store"
+slurm scontrol update nodename=n1 state=drain reason=test
+slurm scontrol update nodename=n2 state=resume
+slurm scontrol requeue "$job"
+wait_until 60 restarted "$job"
+ok $? "its job starts on another node"
+[ ! -e "$store/$job/0000000001" ]
+ok $? "before it is there"
+wait_until 60 history_has "$job" ' restore 1 '
+ok $? "and goes on from it" "$(cat "$store/$job/history")"
+grep -q "n2 restore 1 " "$store/$job/history"
+ok $? "when it has come" "$(cat "$store/$job/history")"
+wait_until 60 has_ended "$job"
+is "$(field "$job" JobState)" COMPLETED "it completes"
+done_testing
