@@ -11,6 +11,7 @@
 
 #include "storage/pump.h"
 #include "util/cleanup.h"
+#include "util/parallel.h"
 
 #define BUFFER_BYTES (4u << 20)
 #define BUFFERS      8u
@@ -397,16 +398,38 @@ static void flush(struct writer *w, uint32_t stream)
 	submit(w, stream, index, s->length - s->filled, len);
 }
 
-static int settle(struct writer *w, struct stream *s, struct err *err)
+/* Of one stream, in its thread. */
+struct settling {
+	struct stream *stream;
+	struct err err;
+};
+
+static void settle(void *arg, size_t i)
 {
+	struct settling *l = &((struct settling *)arg)[i];
+	const struct stream *s = l->stream;
+
 	if (ftruncate(s->fd, (off_t)s->length) < 0)
-		err_sys(err, "%s: cut to %llu bytes", s->name,
+		err_sys(&l->err, "%s: cut to %llu bytes", s->name,
 			(unsigned long long)s->length);
 	else if (fsync(s->fd) < 0)
-		err_sys(err, "%s: fsync", s->name);
-	else
-		return 0;
-	return fail(w, err);
+		err_sys(&l->err, "%s: fsync", s->name);
+}
+
+/* At once: a file system does many such with the work of one. */
+static int settle_all(struct writer *w, struct err *err)
+{
+	struct settling list[STREAMS_MAX] = { 0 };
+
+	for (uint32_t i = 0; i < w->nstreams; i++)
+		list[i].stream = &w->streams[i];
+	parallel_run(w->nstreams, settle, list);
+	for (uint32_t i = 0; i < w->nstreams; i++)
+		if (list[i].err.code) {
+			*err = list[i].err;
+			return fail(w, err);
+		}
+	return 0;
 }
 
 int writer_finish(struct writer *w, struct err *err)
@@ -420,8 +443,8 @@ int writer_finish(struct writer *w, struct err *err)
 		flush(w, i);
 	while (pump_in_flight(w->pump) && r == 0)
 		r = wait_one(w, err);
-	for (i = 0; i < w->nstreams && r == 0; i++)
-		r = settle(w, &w->streams[i], err);
+	if (r == 0)
+		r = settle_all(w, err);
 	w->finished = r == 0;
 	return r;
 }
