@@ -95,6 +95,8 @@ void chronicle_describe(const char *what, const char *cause, const Outcome *o,
 			char ret[CHRONICLE_TEXT])
 {
 	char pause[96] = "", unwritten[224] = "";
+	const double durable = (double)(o->has_durable_ns ? o->durable_ns
+							  : o->frozen_ns);
 	const char *fast = "";
 
 	if (o->has_pinned_ns && o->pinned_ns)
@@ -102,13 +104,13 @@ void chronicle_describe(const char *what, const char *cause, const Outcome *o,
 			 "pinned after %.0f ms, %s after %.0f ms, ",
 			 (double)o->pinned_ns / 1e6,
 			 o->has_gone && o->gone ? "killed, durable" : "durable",
-			 (double)o->durable_ns / 1e6);
+			 durable / 1e6);
 	else if (o->has_sheltered_ns && o->sheltered_ns)
 		snprintf(pause, sizeof(pause),
 			 "sheltered after %.0f ms, %s after %.0f ms, ",
 			 (double)o->sheltered_ns / 1e6,
 			 o->has_gone && o->gone ? "killed, durable" : "durable",
-			 (double)o->durable_ns / 1e6);
+			 durable / 1e6);
 	else if (o->has_frozen_ns && o->frozen_ns)
 		snprintf(pause, sizeof(pause), "stood still for %.0f ms, ",
 			 (double)o->frozen_ns / 1e6);

@@ -38,6 +38,7 @@ CLUSTER_TESTS = \
 	%D%/refused.t \
 	%D%/drain.t \
 	%D%/pty.t \
+	%D%/interactive.t \
 	%D%/restored.t \
 	%D%/status.t \
 	%D%/held.t \
