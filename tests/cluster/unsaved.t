@@ -72,6 +72,11 @@ evict() {
 	cluster daemon "$node" kill
 	slurm scontrol requeue "$1"
 }
+# Slurm counts a start before the run has asked what to begin from.
+has_begun() { # JOBID TIMES
+	[ "$(cluster as alice "$(field "$1" NodeList)" jobcr history "$1" |
+		grep -c 'starts from snapshot')" -eq "$2" ]
+}
 return_node() {
 	cluster daemon "$node" start
 	slurm scontrol update nodename="$node" state=resume
@@ -80,6 +85,7 @@ saved --mem=100
 for round in 1 2; do
 	evict "$job"
 	wait_until 60 restarted "$job" $round
+	wait_until 30 has_begun "$job" $round
 	ok $? "a job that could not be saved is restored, time $round" \
 		"$(slurm scontrol show job "$job")"
 	return_node
