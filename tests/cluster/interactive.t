@@ -4,6 +4,7 @@
 # starts again: what runs there under `jobcr run --pty` is saved, and goes on in the
 # terminal of another step on another node.
 . "$(dirname "$0")/lib.sh"
+own_terminals "$0" "$@"
 
 command -v script >/dev/null || skip_all "needs script"
 cluster_begin

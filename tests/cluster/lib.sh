@@ -95,6 +95,17 @@ cluster_needs() {
 		skip_all "built without Slurm"
 }
 
+# own_terminals "$0" "$@": again, where there are no terminals but the test's own;
+# other tests run beside it, and use those of the machine.
+own_terminals() {
+	[ "$(id -u)" = 0 ] && [ ! "${OWN_TERMINALS:-}" ] || return 0
+	OWN_TERMINALS=1
+	export OWN_TERMINALS
+	exec unshare --mount sh -c 'mount -t devpts \
+		-o newinstance,ptmxmode=0666,mode=0620,gid=5 devpts /dev/pts &&
+		exec sh "$@"' - "$@"
+}
+
 # cluster_begin [VARIABLE=VALUE...]: start one; it ends with the test.
 cluster_begin() {
 	cluster_needs

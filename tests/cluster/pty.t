@@ -3,6 +3,7 @@
 # Pseudo terminals of a batch job: they are its own, and have the same numbers
 # on the next node.
 . "$(dirname "$0")/lib.sh"
+own_terminals "$0" "$@"
 
 command -v script >/dev/null || skip_all "needs script"
 cluster_begin CLUSTER_TRACK="${TRACK:-linuxproc}" CLUSTER_KILL_WAIT=5
