@@ -36,7 +36,8 @@ check_PROGRAMS += %D%/lib/roundtrip
 ENGINE_LIBS = src/engine/libengine.a src/resource/libresource.a \
 	src/snapshot/libsnapshot.a src/repair/librepair.a src/model/libmodel.a \
 	src/inject/libinject.a storage/libstorage.a images/libimages.a \
-	images/libproto.a src/kernel/libkernel.a src/util/libutil.a
+	images/libproto.a src/kernel/libkernel.a src/util/libutil.a \
+	$(HWLOC_LIBS)
 %C%_lib_roundtrip_LDADD = %D%/lib/libdrive.a %D%/lib/libtap.a \
 	$(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) \
 	$(GCRYPT_LIBS)
@@ -215,6 +216,10 @@ SNAPSHOT_LIBS = %D%/lib/libtap.a %D%/lib/libsample.a \
 UNIT_TESTS += %D%/unit/parallel
 %C%_unit_parallel_SOURCES = %D%/unit/parallel.c
 %C%_unit_parallel_LDADD = %D%/lib/libtap.a src/util/libutil.a
+UNIT_TESTS += %D%/unit/near
+%C%_unit_near_SOURCES = %D%/unit/near.c
+%C%_unit_near_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a $(HWLOC_LIBS)
 UNIT_TESTS += %D%/unit/spans
 %C%_unit_spans_SOURCES = %D%/unit/spans.c
 %C%_unit_spans_LDADD = %D%/lib/libtap.a src/util/libutil.a
