@@ -382,6 +382,11 @@ VICTIMS += %D%/victims/mempolicy.victim
 %C%_victims_mempolicy_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
 %C%_victims_mempolicy_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/residence.victim
+%C%_victims_residence_victim_SOURCES = %D%/victims/residence.c
+%C%_victims_residence_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_residence_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+
 VICTIMS += %D%/victims/cow.victim
 %C%_victims_cow_victim_SOURCES = %D%/victims/cow.c
 %C%_victims_cow_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib

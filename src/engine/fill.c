@@ -73,10 +73,12 @@ struct work {
 struct worker {
 	const struct building *b;
 	const struct work *work;
+	unsigned int number;
 	unsigned int buffers; /* at most */
 	struct read_piece *pieces; /* its share */
 	size_t count;
 	struct scatter *memory;
+	uint64_t nodes; /* where what it fills comes to; 0: as usual */
 	pthread_t thread;
 	int result;
 	struct err err;
@@ -161,10 +163,24 @@ static int put_one(const struct worker *w, const struct target *t,
 		       : put_data(o, t->start, data, t->len, err);
 }
 
+/* The kernel asks the thread that fills, where the job has said nothing. */
+static int prefer_nodes(struct worker *w, const Extent *x, struct err *err)
+{
+	uint64_t nodes = nearby_wanted(&w->b->nearby, x->nodes);
+	int r;
+
+	if (nodes == w->nodes)
+		return 0;
+	r = scatter_flush(w->memory, err);
+	near_prefer(w->b->nearby.near, nodes);
+	w->nodes = nodes;
+	return r;
+}
+
 static int put_extent(void *arg, const struct read_piece *piece,
 		      const uint8_t *data, struct err *err)
 {
-	const struct worker *w = arg;
+	struct worker *w = arg;
 	const struct target *t = &w->work->targets[piece->tag];
 	const struct target *end = w->work->targets + w->work->count;
 	const Extent *x = t->extent;
@@ -177,6 +193,7 @@ static int put_extent(void *arg, const struct read_piece *piece,
 			       " have not the hash they were saved with",
 			       part->streams[x->stream]->name,
 			       piece->offset, piece->offset + piece->len);
+	r = prefer_nodes(w, x, err);
 	for (; t < end && r == 0 && t->extent == x; t++)
 		r = put_one(w, t, data, err);
 	return r;
@@ -218,10 +235,33 @@ static int fill_share(struct worker *w, struct err *err)
 	return r;
 }
 
+/*
+ * Near the most of what it fills; it then has its buffers there, too.  Of what
+ * comes to several by turns each has a share.
+ */
+static int choose_home(const struct worker *w)
+{
+	const struct nearby *n = &w->b->nearby;
+	uint64_t bytes[NEAR_NODES] = { 0 };
+	size_t best = 0;
+
+	for (size_t i = 0; i < w->count && n->near; i++) {
+		const Extent *x = w->work->targets[w->pieces[i].tag].extent;
+		uint64_t nodes = nearby_wanted(n, x->nodes);
+
+		bytes[near_nth(nodes, w->number)] += w->pieces[i].len;
+	}
+	for (size_t i = 1; i < NEAR_NODES; i++)
+		if (bytes[i] > bytes[best])
+			best = i;
+	return bytes[best] ? (int)best : NEAR_ANY;
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 
+	near_run(w->b->nearby.near, choose_home(w));
 	w->result = fill_share(w, &w->err);
 	return NULL;
 }
@@ -271,6 +311,7 @@ static int run_workers(const struct building *b, const struct work *work,
 	     started++) {
 		w[started].b = b;
 		w[started].work = work;
+		w[started].number = (unsigned int)started;
 		w[started].buffers = buffers;
 		w[started].pieces = work->pieces + first;
 		w[started].count = take_share(work, first, share);
