@@ -23,6 +23,7 @@ AC_DEFUN([X_JOBCR_DEPENDENCIES],
 	 X_JOBCR_NEED([ARCHIVE], [libarchive >= 3.4],
 		[libarchive], [libarchive-dev])
 	 X_JOBCR_NEED([GCRYPT], [libgcrypt], [libgcrypt], [libgcrypt20-dev])
+	 X_JOBCR_NEED([HWLOC], [hwloc >= 2.1], [hwloc], [libhwloc-dev])
 	 AC_ARG_VAR([PROTOC_C], [protobuf-c compiler])
 	 AC_PATH_PROG([PROTOC_C], [protoc-c])
 	 AS_IF([test -z "$PROTOC_C"],

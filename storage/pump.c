@@ -176,7 +176,8 @@ static void init_locks(struct pump *p)
 }
 
 int pump_new(size_t buffer_bytes, unsigned int buffers,
-	     struct bucket *bandwidth, struct pump **ret, struct err *err)
+	     const struct ring_homes *homes, struct bucket *bandwidth,
+	     struct pump **ret, struct err *err)
 {
 	struct pump *p = calloc(1, sizeof(*p));
 	int r;
@@ -190,7 +191,8 @@ int pump_new(size_t buffer_bytes, unsigned int buffers,
 	p->queue = calloc(buffers, sizeof(*p->queue));
 	p->results = calloc(buffers, sizeof(*p->results));
 	r = p->queue && p->results && p->wake_fd >= 0
-		    ? ring_init(&p->ring, buffer_bytes, buffers, err)
+		    ? ring_init(&p->ring, buffer_bytes, buffers, homes,
+				err)
 		    : err_num(err, ENOMEM, "I/O buffers");
 	if (r == 0)
 		r = start_thread(p, err);
@@ -237,6 +239,11 @@ void pump_free(struct pump *p)
 uint8_t *pump_buffer(const struct pump *p, unsigned int index)
 {
 	return ring_buffer(&p->ring, index);
+}
+
+int pump_home(const struct pump *p, unsigned int index)
+{
+	return ring_home(&p->ring, index);
 }
 
 void pump_start(struct pump *p, const struct ring_request *req)

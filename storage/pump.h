@@ -13,13 +13,18 @@
  */
 struct pump;
 
-/* bandwidth: borrowed, for all that is written; NULL: no limit. */
+/*
+ * bandwidth: borrowed, for all that is written; NULL: no limit.  homes: as
+ * ring_init has them.
+ */
 int pump_new(size_t buffer_bytes, unsigned int buffers,
-	     struct bucket *bandwidth, struct pump **ret, struct err *err);
+	     const struct ring_homes *homes, struct bucket *bandwidth,
+	     struct pump **ret, struct err *err);
 /* Waits for what is in flight.  NULL too. */
 void pump_free(struct pump *p);
 
 uint8_t *pump_buffer(const struct pump *p, unsigned int index);
+int pump_home(const struct pump *p, unsigned int index);
 
 /* As ring_start and ring_wait, for the caller's one thread. */
 void pump_start(struct pump *p, const struct ring_request *req);

@@ -43,6 +43,19 @@ static int map_arena(struct ring *ring, struct err *err)
 	return 0;
 }
 
+/* Before they are registered, which touches them. */
+static int put_home(struct ring *ring, const struct ring_homes *homes,
+		    struct err *err)
+{
+	ring->homes = calloc(ring->buffers, sizeof(*ring->homes));
+	if (!ring->homes)
+		return err_num(err, ENOMEM, "I/O buffers");
+	for (unsigned int i = 0; i < ring->buffers; i++)
+		ring->homes[i] = homes->put(homes->arg, i, ring_buffer(ring, i),
+					    ring->buffer_bytes);
+	return 0;
+}
+
 /* Refused over RLIMIT_MEMLOCK without CAP_IPC_LOCK: go on unregistered. */
 static bool register_buffers(struct ring *ring)
 {
@@ -59,7 +72,7 @@ static bool register_buffers(struct ring *ring)
 }
 
 int ring_init(struct ring *ring, size_t buffer_bytes, unsigned int buffers,
-	      struct err *err)
+	      const struct ring_homes *homes, struct err *err)
 {
 	struct ring fresh = { .buffer_bytes = buffer_bytes,
 			      .buffers = buffers };
@@ -73,8 +86,10 @@ int ring_init(struct ring *ring, size_t buffer_bytes, unsigned int buffers,
 	if (!fresh.results)
 		return err_num(err, ENOMEM, "I/O buffers");
 	r = map_arena(&fresh, err);
+	if (r == 0 && homes)
+		r = put_home(&fresh, homes, err);
 	if (r < 0) {
-		free(fresh.results);
+		ring_done(&fresh);
 		return r;
 	}
 	*ring = fresh;
@@ -92,6 +107,7 @@ void ring_done(struct ring *ring)
 		io_uring_queue_exit(&ring->uring);
 	if (ring->arena)
 		munmap(ring->arena, ring->arena_bytes);
+	free(ring->homes);
 	free(ring->results);
 	memset(ring, 0, sizeof(*ring));
 }

@@ -17,6 +17,7 @@
  */
 struct ring {
 	struct io_uring uring;
+	int *homes; /* of buffers; NULL: they have none */
 	uint8_t *arena;
 	size_t arena_bytes;
 	size_t buffer_bytes;
@@ -46,13 +47,29 @@ struct ring_request {
 
 #define RING_ALIGN 4096u
 
+/*
+ * Where the machine has several memories: puts the memory of a buffer, which
+ * nobody has touched yet, into one of them, and returns which; -1: into any.
+ */
+struct ring_homes {
+	int (*put)(void *arg, unsigned int index, void *data, size_t len);
+	void *arg;
+};
+
+/* homes: used by this call alone; NULL: buffers are anywhere. */
 int ring_init(struct ring *ring, size_t buffer_bytes, unsigned int buffers,
-	      struct err *err);
+	      const struct ring_homes *homes, struct err *err);
 void ring_done(struct ring *ring);
 
 static inline uint8_t *ring_buffer(const struct ring *ring, unsigned int index)
 {
 	return ring->arena + index * ring->buffer_bytes;
+}
+
+/* As ring_homes said of it. */
+static inline int ring_home(const struct ring *ring, unsigned int index)
+{
+	return ring->homes ? ring->homes[index] : -1;
 }
 
 /* Start one request; the buffer belongs to the kernel until ring_wait. */

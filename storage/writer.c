@@ -20,6 +20,7 @@
 #define ALLOCATE_MIN (64ull << 20)
 #define ALLOCATE_MAX (256ull << 20)
 #define NO_BUFFER    UINT32_MAX
+#define ANY_HOME     (-1)
 
 struct stream {
 	char *name;
@@ -62,6 +63,7 @@ int writer_new(int dir_fd, const struct writer_limits *limits,
 						      : BUFFER_BYTES;
 	unsigned int buffers =
 		limits && limits->buffers ? limits->buffers : BUFFERS;
+	const struct writer_limits none = { 0 };
 	struct writer *w;
 	int r;
 
@@ -72,13 +74,13 @@ int writer_new(int dir_fd, const struct writer_limits *limits,
 	if (!w)
 		return err_num(err, ENOMEM, "writer");
 	w->dir_fd = dir_fd;
-	w->probed = limits && limits->no_direct;
+	limits = limits ? limits : &none;
+	w->probed = limits->no_direct;
 	w->buffer_bytes = bytes;
 	w->buffers = buffers;
 	w->slots = calloc(buffers, sizeof(*w->slots));
-	r = w->slots ? pump_new(bytes, buffers,
-				limits ? limits->bandwidth : NULL, &w->pump,
-				err)
+	r = w->slots ? pump_new(bytes, buffers, limits->homes,
+				limits->bandwidth, &w->pump, err)
 		     : err_num(err, ENOMEM, "writer");
 	if (r < 0) {
 		writer_free(w);
@@ -264,23 +266,36 @@ static int wait_one(struct writer *w, struct err *err)
 	return r < 0 ? fail(w, err) : complete(w, index, res, err);
 }
 
-static int take_buffer(struct writer *w, uint32_t *ret, struct err *err)
+/* The first that is free, and at home there if one is. */
+static uint32_t find_free(const struct writer *w, int home)
+{
+	uint32_t found = NO_BUFFER;
+
+	for (uint32_t i = 0; i < w->buffers; i++) {
+		if (w->slots[i].state != SLOT_FREE)
+			continue;
+		if (home < 0 || pump_home(w->pump, i) == home)
+			return i;
+		if (found == NO_BUFFER)
+			found = i;
+	}
+	return found;
+}
+
+static int take_buffer(struct writer *w, int home, uint32_t *ret,
+		       struct err *err)
 {
 	uint32_t i;
 	int r;
 
-	for (;;) {
-		for (i = 0; i < w->buffers; i++) {
-			if (w->slots[i].state != SLOT_FREE)
-				continue;
-			w->slots[i].state = SLOT_HELD;
-			*ret = i;
-			return 0;
-		}
+	while ((i = find_free(w, home)) == NO_BUFFER) {
 		r = wait_one(w, err);
 		if (r < 0)
 			return r;
 	}
+	w->slots[i].state = SLOT_HELD;
+	*ret = i;
+	return 0;
 }
 
 static void submit(struct writer *w, uint32_t stream, uint32_t index,
@@ -305,7 +320,7 @@ int writer_put(struct writer *w, uint32_t stream, const void *data, size_t len,
 
 		if (s->buffer == NO_BUFFER) {
 			s->filled = 0;
-			r = take_buffer(w, &s->buffer, err);
+			r = take_buffer(w, ANY_HOME, &s->buffer, err);
 			if (r < 0)
 				return r;
 		}
@@ -327,17 +342,24 @@ int writer_put(struct writer *w, uint32_t stream, const void *data, size_t len,
 int writer_get_buffer(struct writer *w, struct writer_buffer *ret,
 		      struct err *err)
 {
+	return writer_get_buffer_of(w, ANY_HOME, ret, err);
+}
+
+int writer_get_buffer_of(struct writer *w, int home, struct writer_buffer *ret,
+			 struct err *err)
+{
 	uint32_t index;
 	int r;
 
 	if (w->failure.code || w->finished)
 		return usable(w, 0, err);
-	r = take_buffer(w, &index, err);
+	r = take_buffer(w, home, &index, err);
 	if (r < 0)
 		return r;
 	ret->data = pump_buffer(w->pump, index);
 	ret->room = w->buffer_bytes;
 	ret->index = index;
+	ret->home = pump_home(w->pump, index);
 	return 0;
 }
 

@@ -19,12 +19,14 @@
  */
 struct writer;
 struct bucket; /* bucket.h */
+struct ring_homes; /* ring.h */
 
 struct writer_limits {
 	size_t buffer_bytes;  /* of one buffer, whole MiB; 0: 4 MiB */
 	unsigned int buffers; /* how many; bounds the memory taken; 0: 8 */
 	int no_direct;        /* never O_DIRECT */
 	struct bucket *bandwidth; /* borrowed; NULL: no limit */
+	const struct ring_homes *homes; /* NULL: buffers are anywhere */
 };
 
 /*
@@ -57,9 +59,14 @@ struct writer_buffer {
 	uint8_t *data;
 	size_t room;
 	unsigned int index;
+	int home; /* as homes said */
 };
 int writer_get_buffer(struct writer *w, struct writer_buffer *ret,
 		      struct err *err);
+
+/* The same; where several are free, one with this home, if there is one. */
+int writer_get_buffer_of(struct writer *w, int home, struct writer_buffer *ret,
+			 struct err *err);
 
 /* writer_get_buffer would not wait, or fail at once. */
 bool writer_has_buffer(struct writer *w);

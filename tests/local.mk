@@ -36,7 +36,8 @@ check_PROGRAMS += %D%/lib/roundtrip
 ENGINE_LIBS = src/engine/libengine.a src/resource/libresource.a \
 	src/snapshot/libsnapshot.a src/repair/librepair.a src/model/libmodel.a \
 	src/inject/libinject.a storage/libstorage.a images/libimages.a \
-	images/libproto.a src/kernel/libkernel.a src/util/libutil.a
+	images/libproto.a src/kernel/libkernel.a src/util/libutil.a \
+	$(HWLOC_LIBS)
 %C%_lib_roundtrip_LDADD = %D%/lib/libdrive.a %D%/lib/libtap.a \
 	$(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) \
 	$(GCRYPT_LIBS)
@@ -215,6 +216,10 @@ SNAPSHOT_LIBS = %D%/lib/libtap.a %D%/lib/libsample.a \
 UNIT_TESTS += %D%/unit/parallel
 %C%_unit_parallel_SOURCES = %D%/unit/parallel.c
 %C%_unit_parallel_LDADD = %D%/lib/libtap.a src/util/libutil.a
+UNIT_TESTS += %D%/unit/near
+%C%_unit_near_SOURCES = %D%/unit/near.c
+%C%_unit_near_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a $(HWLOC_LIBS)
 UNIT_TESTS += %D%/unit/spans
 %C%_unit_spans_SOURCES = %D%/unit/spans.c
 %C%_unit_spans_LDADD = %D%/lib/libtap.a src/util/libutil.a
@@ -376,6 +381,11 @@ VICTIMS += %D%/victims/mempolicy.victim
 %C%_victims_mempolicy_victim_SOURCES = %D%/victims/mempolicy.c
 %C%_victims_mempolicy_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
 %C%_victims_mempolicy_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
+
+VICTIMS += %D%/victims/residence.victim
+%C%_victims_residence_victim_SOURCES = %D%/victims/residence.c
+%C%_victims_residence_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
+%C%_victims_residence_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
 
 VICTIMS += %D%/victims/cow.victim
 %C%_victims_cow_victim_SOURCES = %D%/victims/cow.c
@@ -773,6 +783,10 @@ UNIT_TESTS += %D%/unit/search
 %C%_unit_search_SOURCES = %D%/unit/search.c
 %C%_unit_search_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
 	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/nearby
+%C%_unit_nearby_SOURCES = %D%/unit/nearby.c
+%C%_unit_nearby_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
+	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/watching
 %C%_unit_watching_SOURCES = %D%/unit/watching.c
 %C%_unit_watching_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
@@ -1020,6 +1034,7 @@ T_TESTS += %D%/t/style.t
 
 check_PROGRAMS += $(UNIT_TESTS) $(VICTIMS)
 TESTS += $(UNIT_TESTS) $(T_TESTS) $(VICTIMS)
+EXTRA_DIST += %D%/vm/init %D%/vm/kernel %D%/vm/run
 EXTRA_DIST += $(T_TESTS) %D%/lib/victims.awk %D%/lib/points.awk
 EXTRA_DIST += %D%/bench/RESULTS.md
 

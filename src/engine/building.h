@@ -5,6 +5,7 @@
 #include "engine/descriptors.h"
 #include "engine/engine.h"
 #include "engine/heirs.h"
+#include "engine/nearby.h"
 #include "engine/plan.h"
 #include "engine/puppet.h"
 #include "kernel/vdso.h"
@@ -22,6 +23,7 @@ struct building {
 	size_t npuppets;
 	struct heirs heirs;
 	struct contents *contents;
+	struct nearby nearby;
 	struct descriptors *fds;
 	struct restore_owner owner;
 	struct restore_engine engine;

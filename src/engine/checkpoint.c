@@ -57,6 +57,7 @@ struct checkpoint {
 	struct doors doors; /* where somebody waited at earlier stops */
 	struct outputs *outputs;
 	struct patience patience;
+	struct nearby nearby;
 	/* The part's own streams, before those that are borrowed: the meta
 	 * stream, and its stripes of pages. */
 	char names[1 + STRIPES_MAX][NAME_BYTES];
@@ -170,7 +171,9 @@ static unsigned int buffers_for(const struct checkpoint_args *args)
 
 static int open_streams(struct checkpoint *c, struct err *err)
 {
+	struct ring_homes homes;
 	struct writer_limits limits = {
+		.homes = nearby_homes(&c->nearby, &homes),
 		.buffer_bytes = BUFFER_BYTES,
 		.buffers = buffers_for(c->args),
 		.no_direct = c->args->no_direct,
@@ -213,10 +216,14 @@ static int prepare(struct checkpoint *c, struct err *err)
 		.streams = c->streams + 1,
 		.readers = c->args->readers,
 		.buffers = buffers_for(c->args),
+		.buffer_bytes = BUFFER_BYTES,
+		.nearby = &c->nearby,
 		.compression = c->args->compression,
 	};
 	int r;
 
+	nearby_begin(&c->nearby, c->args->init_pid ? c->args->init_pid
+						   : c->args->root_pid);
 	name_streams(c);
 	config.nstreams = c->nstreams - 1;
 	r = open_streams(c, err);
@@ -294,6 +301,8 @@ static int pin(struct checkpoint *c, struct err *err)
 
 	enter(c, PHASE_PIN);
 	r = search_pin(c->search, c->pin, err);
+	if (r == 0)
+		nearby_note(&c->nearby, c->search);
 	if (r == 0)
 		r = mourn_begin(&c->tree, &c->mourner, err);
 	if (r == 0) {
@@ -647,6 +656,7 @@ int checkpoint_run(const struct checkpoint_args *args,
 	outputs_free(c->outputs);
 	meta_stream_done(&c->meta);
 	writer_free(c->writer);
+	nearby_end(&c->nearby);
 	if (r < 0 && !c->durable)
 		discard(c);
 	tree_free(&c->tree);

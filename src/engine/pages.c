@@ -39,10 +39,14 @@ struct pages {
 	/* Slices in hand: a ring; [taken, made) are with the readers. */
 	struct slice *slices;
 	size_t in_hand;
-	size_t made, started, taken;
+	size_t made, waiting, taken;
 	pthread_mutex_t lock;
 	pthread_cond_t work, finished;
-	pthread_t threads[ENGINE_READERS_MAX];
+	struct page_reader {
+		struct pages *pages;
+		pthread_t thread;
+		int home; /* or NEAR_ANY */
+	} threads[ENGINE_READERS_MAX];
 	unsigned int nthreads, readers;
 	bool stop;
 
@@ -129,11 +133,11 @@ static bool take_piece(struct pages *p, struct slice *sl,
 /* Put as much of one owner into a slice as it holds. */
 static int plan_slice(struct pages *p, struct slice *sl, struct err *err)
 {
-	size_t room = sl->buffer.room / PAGE;
+	size_t room = p->config.buffer_bytes / PAGE;
 	int r;
 
 	sl->npieces = sl->pages = 0;
-	sl->done = false;
+	sl->begun = sl->done = false;
 	if (room > SLICE_PIECES)
 		room = SLICE_PIECES;
 	for (;;) {
@@ -193,6 +197,8 @@ static int put_extent(struct pages *p, const struct slice *sl,
 	x->stream = stream + 1;
 	x->offset = offset + e->at * PAGE;
 	x->hash = e->hash;
+	x->has_nodes = e->nodes != 0;
+	x->nodes = e->nodes;
 	p->extent_ptrs[p->nextents++] = x;
 	p->total.extents++;
 	p->total.bytes += e->pages * PAGE;
@@ -222,21 +228,43 @@ static int write_slice(struct pages *p, struct slice *sl, struct err *err)
 	return r;
 }
 
+/* The first that nobody has begun; of those the first that is near. */
+static struct slice *choose(const struct pages *p, int home)
+{
+	struct slice *first = NULL;
+
+	for (size_t i = p->taken; i < p->made; i++) {
+		struct slice *sl = &p->slices[i % p->in_hand];
+
+		if (sl->begun)
+			continue;
+		if (home == NEAR_ANY || sl->buffer.home == home)
+			return sl;
+		if (!first)
+			first = sl;
+	}
+	return first;
+}
+
 static void *reader_main(void *arg)
 {
-	struct pages *p = arg;
+	const struct page_reader *reader = arg;
+	struct pages *p = reader->pages;
 	struct packer *packer = NULL;
 	struct slice *sl;
 
+	near_run(p->config.nearby->near, reader->home);
 	(void)pthread_mutex_lock(&p->lock);
 	for (;;) {
-		while (!p->stop && p->started == p->made)
+		while (!p->stop && !p->waiting)
 			(void)pthread_cond_wait(&p->work, &p->lock);
 		if (p->stop)
 			break;
-		sl = &p->slices[p->started++ % p->in_hand];
+		sl = choose(p, reader->home);
+		sl->begun = true;
+		p->waiting--;
 		(void)pthread_mutex_unlock(&p->lock);
-		slice_fill(sl, &packer);
+		slice_fill(sl, p->config.nearby, &packer);
 		(void)pthread_mutex_lock(&p->lock);
 		sl->done = true;
 		(void)pthread_cond_signal(&p->finished);
@@ -253,7 +281,7 @@ static void stop_readers(struct pages *p)
 	(void)pthread_cond_broadcast(&p->work);
 	(void)pthread_mutex_unlock(&p->lock);
 	while (p->nthreads)
-		(void)pthread_join(p->threads[--p->nthreads], NULL);
+		(void)pthread_join(p->threads[--p->nthreads].thread, NULL);
 }
 
 /* Signals are for the thread that called. */
@@ -265,8 +293,12 @@ static int start_readers(struct pages *p, struct err *err)
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
 	while (r == 0 && p->nthreads < p->readers) {
-		r = pthread_create(&p->threads[p->nthreads], NULL, reader_main,
-				   p);
+		struct page_reader *reader = &p->threads[p->nthreads];
+
+		reader->pages = p;
+		reader->home =
+			near_nth(p->config.nearby->home, p->nthreads);
+		r = pthread_create(&reader->thread, NULL, reader_main, reader);
 		if (r == 0)
 			p->nthreads++;
 	}
@@ -275,6 +307,19 @@ static int start_readers(struct pages *p, struct err *err)
 		return 0;
 	stop_readers(p);
 	return err_num(err, r, "reader thread");
+}
+
+/* Most of a slice is where its middle is. */
+static int lies_at(const struct pages *p, const struct slice *sl)
+{
+	const struct nearby *n = p->config.nearby;
+	const struct slice_piece *middle = &sl->pieces[sl->npieces / 2];
+	const uint64_t at = middle->address + middle->pages / 2 * PAGE;
+
+	if (!sl->pid || !n->near)
+		return NEAR_ANY;
+	return sl->pinned ? near_nth(residents_of(n->pinned, sl->pid, at), 0)
+			  : nearby_node(n, sl->pid, at);
 }
 
 /* Hand out one more slice; *ret_more false: everything is handed out. */
@@ -291,23 +336,19 @@ static int hand_out(struct pages *p, bool *ret_more, struct err *err)
 		*ret_more = false;
 		return r;
 	}
+	r = plan_slice(p, sl, err);
+	if (r < 0)
+		return r;
 	began = clock_monotonic_ns();
-	r = writer_get_buffer(p->config.writer, &sl->buffer, err);
+	r = writer_get_buffer_of(p->config.writer, lies_at(p, sl), &sl->buffer,
+				 err);
 	if (r < 0)
 		return r;
 	pace_waited(&p->pace, clock_monotonic_ns() - began);
 	sl->effort = pace_effort(&p->pace);
-	r = plan_slice(p, sl, err);
-	if (r < 0) {
-		struct err ignored = { 0 };
-
-		/* The first failure is the one to be told. */
-		(void)writer_submit(p->config.writer, p->config.streams[0],
-				    &sl->buffer, 0, NULL, &ignored);
-		return r;
-	}
 	(void)pthread_mutex_lock(&p->lock);
 	p->made++;
+	p->waiting++;
 	(void)pthread_cond_signal(&p->work);
 	(void)pthread_mutex_unlock(&p->lock);
 	*ret_more = true;
@@ -324,7 +365,9 @@ static int take_back(struct pages *p, struct err *err)
 		(void)pthread_cond_wait(&p->finished, &p->lock);
 	(void)pthread_mutex_unlock(&p->lock);
 	r = write_slice(p, sl, err);
+	(void)pthread_mutex_lock(&p->lock);
 	p->taken++;
+	(void)pthread_mutex_unlock(&p->lock);
 	return r;
 }
 

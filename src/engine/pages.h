@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/nearby.h"
 #include "engine/pace.h"
 #include "engine/search.h"
 #include "images/record.h"
@@ -27,6 +28,8 @@ struct pages_config {
 	unsigned int nstreams;       /* they are streams 1.. of the part */
 	unsigned int readers;        /* see readers.h */
 	unsigned int buffers;        /* the writer's */
+	size_t buffer_bytes;
+	const struct nearby *nearby; /* borrowed */
 	enum pack_policy compression;
 };
 

@@ -17,11 +17,20 @@
  */
 struct reading;
 
+/* What a thread puts with. */
+struct reading_hand {
+	struct scatter *memory; /* flushed at its end */
+	uint64_t nodes;         /* the caller's; 0 at first */
+};
+
 /*
- * In a thread of the reading.  memory: of that thread, flushed at its end.  A
- * negative return ends the reading.
+ * In the threads of the reading.  settle: before anything else there, with its
+ * number and its share.  A negative return of put ends the reading.
  */
-typedef int (*reading_put_fn)(void *arg, struct scatter *memory,
+typedef void (*reading_settle_fn)(void *arg, unsigned int number,
+				  const struct read_piece *pieces,
+				  size_t count);
+typedef int (*reading_put_fn)(void *arg, struct reading_hand *hand,
 			      const struct read_piece *piece,
 			      const uint8_t *data, struct err *err);
 
@@ -29,9 +38,17 @@ typedef int (*reading_put_fn)(void *arg, struct scatter *memory,
  * pieces are sorted by stream and offset, and borrowed as all else is; their
  * tags may change until reading_end.
  */
-int reading_begin(const struct restart_args *args, const PartEntry *part,
-		  const struct blocks *blocks, const struct read_piece *pieces,
-		  size_t count, struct reading **ret, struct err *err);
+struct reading_args {
+	const struct restart_args *restart;
+	const PartEntry *part;
+	const struct blocks *blocks;
+	const struct read_piece *pieces;
+	size_t count;
+	reading_settle_fn settle;
+	void *arg; /* of settle */
+};
+int reading_begin(const struct reading_args *args, struct reading **ret,
+		  struct err *err);
 
 /* Let it go on; returns when all was handed over. */
 int reading_end(struct reading *r, reading_put_fn put, void *arg,

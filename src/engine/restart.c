@@ -138,6 +138,7 @@ static int build_part(const struct restart_args *args, const PartEntry *part,
 	if (r < 0)
 		return r;
 	b.plan = &plan;
+	nearby_begin(&b.nearby, args->init_pid);
 	args->phase(args->arg, PHASE_BUILD);
 	b.awake_fd = awake_begin();
 	r = build(&b, ret, err);
@@ -147,6 +148,7 @@ static int build_part(const struct restart_args *args, const PartEntry *part,
 	}
 	awake_end(&b.awake_fd);
 	building_done(&b);
+	nearby_end(&b.nearby);
 	ret->tasks = (uint32_t)plan.ntasks;
 	ret->threads = (uint32_t)plan.nthreads;
 	ret->root_ns_pid = plan.part->root_pid;

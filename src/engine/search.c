@@ -21,12 +21,6 @@
 #define SPANS_MAX (1u << 22) /* that are kept: 64 MiB */
 #endif
 
-/* Pages that are kept in mind; a page's address has room for a flag. */
-#define UNWRITTEN 1ull
-struct stretch {
-	uint64_t start, end; /* start: or UNWRITTEN */
-};
-
 struct search {
 	struct borrow *borrow;
 	bool arm, huge;
@@ -389,7 +383,7 @@ static void kept_runs(struct search *p, const struct source *s)
 		const struct stretch *v = &p->spans[p->span++];
 
 		p->runs[p->nruns++] = (struct page_run){
-			.start = v->start & ~UNWRITTEN,
+			.start = stretch_start(v),
 			.end = v->end,
 			.written = !(v->start & UNWRITTEN),
 		};
@@ -666,7 +660,7 @@ int search_pin(struct search *p, struct pin *pin, struct err *err)
 
 		if (s->range.pid && s->spans_end > s->first_span)
 			r = pin_add(pin, s->range.pid, s->range.proc_fd,
-				    p->spans[s->first_span].start & ~UNWRITTEN,
+				    stretch_start(&p->spans[s->first_span]),
 				    &s->pinned, err);
 	}
 	if (r == 0)
@@ -674,6 +668,14 @@ int search_pin(struct search *p, struct pin *pin, struct err *err)
 	for (size_t i = 0; i < p->nsources && r < 0; i++)
 		p->sources[i].pinned = NULL;
 	return r;
+}
+
+const struct source *search_sources(const struct search *p, size_t *ret_count,
+				    const struct stretch **ret_spans)
+{
+	*ret_count = p->nsources;
+	*ret_spans = p->spans;
+	return p->sources;
 }
 
 static bool may_watch(const struct source *s)

@@ -73,6 +73,18 @@ struct source {
 /* All stand still; see pages_pin. */
 int search_pin(struct search *s, struct pin *pin, struct err *err);
 
+/* What was found then: spans of sources, in order.  Borrowed. */
+#define UNWRITTEN 1ull
+struct stretch {
+	uint64_t start, end; /* start: or UNWRITTEN */
+};
+static inline uint64_t stretch_start(const struct stretch *s)
+{
+	return s->start & ~UNWRITTEN;
+}
+const struct source *search_sources(const struct search *s, size_t *ret_count,
+				    const struct stretch **ret_spans);
+
 /* All stand still: look at what has to be known first. */
 int search_begin(struct search *s, struct err *err);
 

@@ -228,7 +228,18 @@ static void pack_slice(struct slice *s, struct packer **packer)
 		s->hash = extent_hash(s->buffer.data, s->packed.stored);
 }
 
-void slice_fill(struct slice *s, struct packer **packer)
+static uint64_t find_nodes(const struct slice *s, const struct slice_extent *e,
+			   const struct nearby *n)
+{
+	if (s->pinned)
+		return nearby_noted(n, s->pid, e->address);
+	if (s->pid)
+		return nearby_positions(n, s->pid, e->address, e->pages);
+	return nearby_file_positions(n, s->fd, e->address, e->pages);
+}
+
+void slice_fill(struct slice *s, const struct nearby *nearby,
+		struct packer **packer)
 {
 	s->nextents = s->kept = 0;
 	if (s->pinned)
@@ -237,6 +248,9 @@ void slice_fill(struct slice *s, struct packer **packer)
 		s->result = s->pid ? read_process(s) : read_file(s);
 	if (s->result == 0) {
 		compact(s);
+		for (size_t i = 0; i < s->nextents; i++)
+			s->extents[i].nodes =
+				find_nodes(s, &s->extents[i], nearby);
 		pack_slice(s, packer);
 	}
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "engine/nearby.h"
 #include "engine/pin.h"
 #include "snapshot/pack.h"
 #include "storage/writer.h"
@@ -32,6 +33,7 @@ struct slice_extent {
 	uint32_t pages;
 	uint32_t at; /* offset in the buffer, in pages */
 	uint64_t hash;
+	uint64_t nodes; /* positions, see nearby.h; 0: not known */
 };
 
 struct slice {
@@ -52,7 +54,7 @@ struct slice {
 	enum pack_effort effort;
 	struct packed packed; /* of what is kept */
 	uint64_t hash;        /* of packed.stored bytes, if packed */
-	bool done;
+	bool begun, done;
 	int result;
 	struct err err;
 };
@@ -61,6 +63,7 @@ struct slice {
  * Read, drop pages of zeroes, compute checksums, pack; result and err are
  * set.  *packer is made when one is needed; without memory nothing is packed.
  */
-void slice_fill(struct slice *s, struct packer **packer);
+void slice_fill(struct slice *s, const struct nearby *nearby,
+		struct packer **packer);
 
 #endif

@@ -36,6 +36,8 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/procmap.c \
 	%D%/queue_mark.c \
 	%D%/queue_mark.h \
+	%D%/residence.c \
+	%D%/residence.h \
 	%D%/sockdiag.c \
 	%D%/sockdiag.h \
 	%D%/tree.c \

@@ -303,7 +303,8 @@ static const struct remote_ask asks[] = {
 
 const struct resource_ops res_memory_policy = {
 	.name = "memory policy",
-	.saved = "NUMA policies of mappings, by position in the allocation",
+	.saved = "NUMA policies of mappings, and which nodes pages are on, by "
+		 "position in the allocation",
 	.tag = TAG_MEMORY_POLICY,
 	.scope = SCOPE_TASK,
 	.stage = STAGE_MAP,

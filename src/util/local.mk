@@ -28,6 +28,8 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/keep_tracer.h \
 	%D%/log.c \
 	%D%/log.h \
+	%D%/near.c \
+	%D%/near.h \
 	%D%/place.c \
 	%D%/place.h \
 	%D%/pty_copy.c \

@@ -31,4 +31,4 @@ jobcr_worker_LDADD = \
 	images/libproto.a \
 	src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS) \
-	$(JSON_LIBS) $(CAP_LIBS)
+	$(JSON_LIBS) $(CAP_LIBS) $(HWLOC_LIBS)
