@@ -6,8 +6,9 @@
  * Jobs that have so much memory of a kind, in so many processes, are
  * checkpointed, killed and restored, each RUNS (3) times: a line with medians
  * for each, beside what the disk did in the same minute and what a plain copy
- * of the memory takes.  Rates count the memory that is not zero.  A job that
- * comes back with other memory ends the whole.  -H: in huge pages.
+ * of the memory takes.  Rates count the memory that the job has: of "holes"
+ * only a tenth.  A job that comes back with other memory ends the whole.  -H:
+ * in huge pages.
  *
  *   write, read  the directory's limit, with O_DIRECT where it can, and fsync
  *   dump         from the first stop until all is durable
@@ -51,7 +52,7 @@ static uint64_t random_word(uint64_t i)
 	return mix(i + 1);
 }
 
-/* Nine pages of ten. */
+/* Nine pages of ten; written to, or never. */
 static uint64_t zeros_word(uint64_t i)
 {
 	return i / WORDS % 10 ? 0 : mix(i + 1);
@@ -74,10 +75,12 @@ static uint64_t heap_word(uint64_t i)
 static const struct kind {
 	const char *name;
 	uint64_t (*word)(uint64_t i);
-} kinds[] = { { "random", random_word },
-	      { "zeros", zeros_word },
-	      { "field", field_word },
-	      { "heap", heap_word } };
+	bool holes; /* what is zero was never written to */
+} kinds[] = { { "random", random_word, false },
+	      { "zeros", zeros_word, false },
+	      { "holes", zeros_word, true },
+	      { "field", field_word, false },
+	      { "heap", heap_word, false } };
 
 static const struct kind *find_kind(const char *name)
 {
@@ -87,9 +90,9 @@ static const struct kind *find_kind(const char *name)
 	return NULL;
 }
 
-/* Fill, say so, wait for the directory to get a "go", check. */
+/* Fill, say so, wait for the end of a pipe, check. */
 static int process_main(const struct kind *kind, uint64_t bytes, bool huge,
-			uint64_t number)
+			uint64_t number, int pipe_fd)
 {
 	uint64_t words = bytes / 8, first = number * words;
 	uint64_t *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
@@ -103,14 +106,14 @@ static int process_main(const struct kind *kind, uint64_t bytes, bool huge,
 	for (uint64_t i = 0; i < words; i++) {
 		uint64_t w = kind->word(first + i);
 
-		if (w)
+		if (w || !kind->holes)
 			p[i] = w;
 	}
 	snprintf(ready, sizeof(ready), "ready.%llu",
 		 (unsigned long long)number);
 	close(open(ready, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
-	while (access("go", F_OK) < 0)
-		usleep(1000);
+	if (read(pipe_fd, ready, 1) != 0)
+		return 3;
 	for (uint64_t i = 0; i < words; i++)
 		if (p[i] != kind->word(first + i))
 			return 1;
@@ -123,14 +126,19 @@ static int job_main(char **argv)
 	uint64_t mib = strtoull(argv[2], NULL, 10);
 	uint64_t processes = strtoull(argv[4], NULL, 10);
 	bool huge = strcmp(argv[5], "huge") == 0;
-	int status, worst = 0;
+	int status, worst = 0, ends[2];
 
-	if (!kind || !processes || chdir(argv[1]) < 0)
+	if (!kind || !processes || chdir(argv[1]) < 0 || pipe(ends) < 0)
 		return 2;
 	for (uint64_t i = 0; i < processes; i++)
-		if (fork() == 0)
+		if (fork() == 0) {
+			close(ends[1]);
 			_exit(process_main(kind, (mib << 20) / processes, huge,
-					   i));
+					   i, ends[0]));
+		}
+	while (access("go", F_OK) < 0)
+		usleep(1000);
+	close(ends[1]);
 	while (wait(&status) > 0)
 		worst = worst || status;
 	return worst;
@@ -222,6 +230,7 @@ static void measure(const struct line *l, double ret[FIGURES])
 	struct drive_job *job;
 	struct err err = { 0 };
 	int status = -1;
+	double bytes;
 
 	if (!realpath("/proc/self/exe", self))
 		die("this program", 0);
@@ -235,18 +244,17 @@ static void measure(const struct line *l, double ret[FIGURES])
 	if (drive_checkpoint(job, l->images, true, &o) < 0)
 		die_of(&o.err);
 	drive_end(job);
-	ret[DUMP] = (double)o.checkpoint.page_bytes /
-		    (double)o.checkpoint.durable_ns;
+	bytes = (double)(find_kind(l->kind)->holes ? o.checkpoint.page_bytes
+						   : l->mib << 20);
+	ret[DUMP] = bytes / (double)o.checkpoint.durable_ns;
 	ret[KILLABLE] = (double)o.checkpoint.pinned_ns / 1e6;
-	ret[STORED] = (double)images(l, false) /
-		      (double)o.checkpoint.page_bytes;
+	ret[STORED] = (double)images(l, false) / bytes;
 	ret[MEMORY] = (double)o.peak_rss_kb / 1024;
 
 	cool(l);
 	if (drive_restore(&place, l->images, &job, &o) < 0)
 		die_of(&o.err);
-	ret[RESTORE] =
-		(double)o.restart.page_bytes / (double)o.restart.total_ns;
+	ret[RESTORE] = bytes / (double)o.restart.total_ns;
 	if ((double)o.peak_rss_kb / 1024 > ret[MEMORY])
 		ret[MEMORY] = (double)o.peak_rss_kb / 1024;
 	close(open(go, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));

@@ -128,6 +128,33 @@ whole() { # file numbers
 		"$1"
 }
 
+# steps COMMAND...: jobcr in the background ($asker), a line to descriptor 9
+# for each of its phases; they need none any more when that is closed.
+steps() {
+	rm -f in
+	mkfifo in
+	: >steps
+	"$top_builddir/jobcr" "$@" --step <in >steps 2>err &
+	asker=$!
+	exec 9>in
+	_last=0
+}
+
+# Until a phase has begun.
+step_to() {
+	until [ "$(tail -n 1 steps)" = "phase $1" ]; do
+		[ $_last = 0 ] || echo >&9
+		wait_for 10 has_lines steps $((_last + 1)) || return 1
+		_last=$(lines steps)
+	done
+}
+
+worker_of() { # a command, or jobcrd
+	for _c in $(children "$1"); do
+		[ "$(cat /proc/"$_c"/comm)" != jobcr-worker ] || echo "$_c"
+	done
+}
+
 finish() {
 	echo "1..$count"
 	exit $failed

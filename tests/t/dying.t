@@ -25,22 +25,6 @@ leave() {
 }
 trap leave EXIT
 
-# Answers let it go on, phase by phase; the last comes when they are frozen.
-# From there on the line is closed.
-save() {
-	rm -f in
-	mkfifo in
-	: >steps
-	"$top_builddir/jobcr" checkpoint "$job" --kill --step <in >steps 2>err &
-	asker=$!
-	exec 9>in
-	_seen=0
-	until [ "$(tail -n 1 steps)" = "phase end" ]; do
-		[ $_seen = 0 ] || echo >&9
-		wait_for 10 has_lines steps $((_seen + 1)) || return 1
-		_seen=$(lines steps)
-	done
-}
 root_pid() {
 	jobcr list --json | python3 -c 'import json, sys
 print(next(j["root_pid"] for j in json.load(sys.stdin) if j["job_id"] ==
@@ -57,7 +41,9 @@ while True:
     time.sleep(0.02)')
 wait_for 10 has_lines o.txt 10
 pid=$(root_pid)
-save
+# The last answer comes when all are frozen; from there on the line is closed.
+steps checkpoint "$job" --kill
+step_to end
 result $? "a job is saved, and is to end"
 echo "$pid" >"$cold/cgroup.procs" && echo FROZEN >"$cold/freezer.state"
 result $? "it cannot die"

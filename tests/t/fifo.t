@@ -19,20 +19,9 @@ print(os.read(fd, 100).decode(), flush=True)
 time.sleep(1000)')
 wait_for 10 has_lines o.txt 1
 result $? "a job reads a fifo"
-mkfifo in
-: >steps
-"$top_builddir/jobcr" checkpoint "$job" --step <in >steps 2>err &
-asker=$!
-exec 9>in
-last=0
-until [ "$(tail -n 1 steps)" = "phase dump" ]; do
-	[ $last = 0 ] || echo >&9
-	wait_for 10 has_lines steps $((last + 1)) || break
-	last=$(lines steps)
-done
-for c in $(children $asker); do
-	[ "$(cat /proc/"$c"/comm)" != jobcr-worker ] || worker=$c
-done
+steps checkpoint "$job"
+step_to dump
+worker=$(worker_of $asker)
 # What looks into the fifo is held back for a second.
 strace -f -qq -e signal=none -p "$worker" -P "$tmp/fifo" -e trace=read,readv,tee,splice \
 	-e inject=read,readv,tee,splice:delay_enter=1s -o trace 9>&- &
@@ -40,13 +29,17 @@ tracer=$!
 wait_for 10 grep -q "TracerPid:.$tracer" /proc/"$worker"/status
 result $? "it is saved slowly"
 echo >&9
+# Not where strace comes: at a call with the fifo.
 held() {
 	for _task in /proc/"$worker"/task/*; do
-		grep -q 't (tracing stop)' "$_task/status" && return
+		grep -q 't (tracing stop)' "$_task/status" || continue
+		read -r _ _fd _ <"$_task/syscall"
+		[ "$(readlink "$_task/fd/$((_fd))")" != "$tmp/fifo" ] || return 0
 	done
 	return 1
 }
 wait_for 10 held
+result $? "until it looks into the fifo"
 python3 -c 'import os
 fd = os.open("fifo", os.O_WRONLY | os.O_NONBLOCK)
 os.write(fd, b"abcd")'
@@ -56,7 +49,9 @@ while kill -0 $asker 2>/dev/null && echo >&9; do
 done 2>/dev/null
 exec 9>&-
 wait $asker
-result $? "it is saved"
+saved=$?
+cp err log
+result $saved "it is saved"
 wait $tracer
 cp trace log
 grep -q DELAYED trace

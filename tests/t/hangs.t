@@ -24,24 +24,9 @@ fi
 trap leave EXIT
 echo "Timeout = 3" >>"$JOBCR_CONF"
 
-# jobcr in the background, one line of input per phase.
-begin() {
-	rm -f in
-	mkfifo in
-	: >steps
-	"$top_builddir/jobcr" "$@" --step <in >steps 2>err &
-	asker=$!
-	exec 9>in
-}
 # Answer until the phase has begun; then the store hangs.
 hang_at() {
-	_last=0
-	until [ "$(tail -n 1 steps)" = "phase $1" ]; do
-		[ $_last = 0 ] || echo >&9
-		wait_for 10 has_lines steps $((_last + 1)) || return 1
-		_last=$(lines steps)
-	done
-	fsfreeze -f "$store"
+	step_to "$1" && fsfreeze -f "$store"
 }
 # The phases behind it need no answers: the line is closed.
 let_go() {
@@ -60,7 +45,7 @@ during() {
 	job=$(jobcr run --detach --output o.txt -- sh -c "$(count_to 100000)")
 	wait_for 10 has_lines o.txt 10
 	jobcr checkpoint "$job" --leave-running >log 2>&1
-	begin checkpoint "$job" $2
+	steps checkpoint "$job" $2
 	hang_at $1
 	result $? "the store hangs from $1 on ($2)"
 	let_go

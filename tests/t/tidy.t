@@ -9,29 +9,11 @@ echo 'SweepInterval = "1s"' >>"$JOBCR_CONF"
 attempts() {
 	ls "$tmp/store/local/$job" | grep '\.new$' | xargs
 }
-begin() {
-	rm -f in
-	mkfifo in
-	: >steps
-	"$top_builddir/jobcr" checkpoint "$job" --step <in >steps 2>err &
-	asker=$!
-	exec 9>in
-	_last=0
-	until [ "$(tail -n 1 steps)" = "phase pages" ]; do
-		[ $_last = 0 ] || echo >&9
-		wait_for 10 has_lines steps $((_last + 1)) || return 1
-		_last=$(lines steps)
-	done
-}
-worker_of() {
-	for _c in $(children "$1"); do
-		[ "$(cat /proc/"$_c"/comm)" != jobcr-worker ] || echo "$_c"
-	done
-}
 
 job=$(jobcr run --detach --output o.txt -- sh -c "$(count_to 100000)")
 wait_for 10 has_lines o.txt 5
-begin
+steps checkpoint "$job"
+step_to pages
 result $? "a checkpoint is under way"
 start_daemon 9>&-
 wait_for 10 grep -q ready jobcrd.log
