@@ -988,6 +988,10 @@ UNIT_TESTS += %D%/unit/queue_copy
 %C%_unit_queue_copy_SOURCES = %D%/unit/queue_copy.c
 %C%_unit_queue_copy_LDADD = %D%/lib/libtap.a src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/eventfd_copy
+%C%_unit_eventfd_copy_SOURCES = %D%/unit/eventfd_copy.c
+%C%_unit_eventfd_copy_LDADD = %D%/lib/libtap.a src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/refused_ipc
 %C%_unit_refused_ipc_SOURCES = %D%/unit/refused_ipc.c
 %C%_unit_refused_ipc_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
