@@ -992,6 +992,11 @@ UNIT_TESTS += %D%/unit/eventfd_copy
 %C%_unit_eventfd_copy_SOURCES = %D%/unit/eventfd_copy.c
 %C%_unit_eventfd_copy_LDADD = %D%/lib/libtap.a src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/copy_asked
+%C%_unit_copy_asked_SOURCES = %D%/unit/copy_asked.c src/worker/terminal.c
+%C%_unit_copy_asked_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
+	src/wire/libwireproto.a src/util/libutil.a $(PROTOBUF_C_LIBS)
+
 UNIT_TESTS += %D%/unit/refused_ipc
 %C%_unit_refused_ipc_SOURCES = %D%/unit/refused_ipc.c
 %C%_unit_refused_ipc_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \

@@ -65,6 +65,7 @@ int work_copy_out(void *arg, enum copy_kind kind, int fd, int *ret_file,
 		.op = kind == COPY_PTY     ? CONTROL_PTY
 		      : kind == COPY_QUEUE ? CONTROL_QUEUE
 					   : CONTROL_EVENTFD,
+		.a = gettid(),
 	};
 	const struct work *w = arg;
 	struct control_reply reply;
