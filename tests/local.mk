@@ -27,6 +27,7 @@ check_LIBRARIES += %D%/lib/libvictim.a %D%/lib/libdrive.a
 	%D%/lib/drive_supervisor.c %D%/lib/drive_supervisor.h \
 	%D%/lib/drive_pty.c %D%/lib/drive_pty.h \
 	%D%/lib/drive_watch.c %D%/lib/drive_watch.h \
+	%D%/lib/older.c %D%/lib/older.h \
 	%D%/lib/doom.c %D%/lib/doom.h %D%/lib/outcome.c %D%/lib/outcome.h \
 	%D%/lib/edit.c %D%/lib/edit.h \
 	%D%/lib/edited.c %D%/lib/edited.h

@@ -51,6 +51,14 @@ static int scan_ioctl(int fd, struct scan_arg *arg, bool *no_guard)
 	return n;
 }
 
+bool pagemap_finds(int pagemap_fd)
+{
+	struct scan_arg arg = { .size = sizeof(arg) };
+
+	return ioctl(pagemap_fd, PAGEMAP_SCAN_IOCTL, &arg) >= 0 ||
+	       errno != ENOTTY;
+}
+
 static int scan_fast(int fd, uint64_t start, uint64_t end, bool zeroes,
 		     struct page_run *runs, size_t room, size_t *ret_count,
 		     uint64_t *ret_next)

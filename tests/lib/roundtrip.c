@@ -15,7 +15,8 @@
  * back, and once more there), often (only when asked for: checkpointed
  * SNAPSHOTS times in a row, goes on), incremental (only when asked for: twice
  * a chain of snapshots each of which saves what was written since the one
- * before, the last of them restored).  -H: in the test's own IPC namespace.
+ * before, the last of them restored), old (only when asked for: as plain, as
+ * if the kernel were one without what older.h says).  -H: in the test's own IPC namespace.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -531,6 +532,7 @@ static void run_round(char **argv, const char *user, const char *mode,
 				     strcmp(mode, "incremental") == 0
 			     ? 3
 			     : 1);
+	drive_older(strcmp(mode, "old") == 0);
 	drive_watch(strcmp(mode, "incremental") == 0 ||
 		    strcmp(mode, "often") == 0 ||
 		    strcmp(mode, "killed") == 0);
