@@ -1030,7 +1030,7 @@ T_TESTS += %D%/t/style.t
 
 check_PROGRAMS += $(UNIT_TESTS) $(VICTIMS)
 TESTS += $(UNIT_TESTS) $(T_TESTS) $(VICTIMS)
-EXTRA_DIST += %D%/vm/init %D%/vm/kernel %D%/vm/run
+EXTRA_DIST += %D%/vm/init %D%/vm/kernel %D%/vm/run %D%/vm/smoke
 EXTRA_DIST += $(T_TESTS) %D%/lib/victims.awk %D%/lib/points.awk
 EXTRA_DIST += %D%/bench/RESULTS.md
 

@@ -199,7 +199,8 @@ static void test_pages(int proc_fd, char *area)
 
 	area[PAGE] = area[2 * PAGE] = 1;
 	(void)*(volatile char *)&area[4 * PAGE];
-	wanted = is_zero_page(fd, area + 4 * PAGE) ? 1 : 2;
+	/* Looked at one by one, the zero page is one like others. */
+	wanted = is_zero_page(fd, area + 4 * PAGE) && pagemap_finds(fd) ? 1 : 2;
 	guards = madvise(area + 6 * PAGE, PAGE, MADV_GUARD_INSTALL) == 0;
 	ok(pagemap_scan(fd, start, start + 8 * PAGE, runs, 8, &n, &next,
 			&err) == 0 &&
@@ -208,7 +209,7 @@ static void test_pages(int proc_fd, char *area)
 	ok(n == wanted + guards && runs[0].start == start + PAGE &&
 		   runs[0].end == start + 3 * PAGE && !runs[0].file &&
 		   !runs[0].guard,
-	   "written pages are one run; holes and the zero page are none");
+	   "written pages are one run; holes are none, nor the zero page");
 	if (guards)
 		ok(runs[n - 1].guard && runs[n - 1].start == start + 6 * PAGE &&
 			   runs[n - 1].end == start + 7 * PAGE,
