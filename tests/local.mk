@@ -1025,6 +1025,7 @@ T_TESTS += %D%/t/bandwidth.t
 T_TESTS += %D%/t/stripes.t
 T_TESTS += %D%/t/thp.t
 T_TESTS += %D%/t/stores.t
+T_TESTS += %D%/t/kernels.t
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 

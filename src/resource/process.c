@@ -437,6 +437,7 @@ const struct resource_ops res_process = {
 	.saved = "personality, dumpable, subreaper, THP, MDWE, KSM, OOM score, "
 		 "core dump filter, membarrier, AMX permission",
 	.refused = "32-bit programs, shadow stacks, segments, debuggers",
+	.changes = "before Linux 6.3 each is registered for barriers of others",
 	.tag = TAG_PROCESS,
 	.scope = SCOPE_TASK,
 	.stage = STAGE_EARLY,

@@ -743,7 +743,8 @@ const struct resource_ops res_vma = {
 	.saved = "mappings with protections, advice, locks, seals, guards, "
 		 "names; pages, also huge ones (hugetlb)",
 	.refused = "memory of devices, secretmem, userfaultfd, protection "
-		   "keys, uprobes, a changed vDSO",
+		   "keys, uprobes, a changed vDSO; what is too sparse for a "
+		   "kernel before Linux 6.7",
 	.changes = "pages of private file mappings and huge pages that were "
 		   "shared copy-on-write are each process's own",
 	.tag = TAG_VMA,

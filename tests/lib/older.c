@@ -15,6 +15,7 @@
 #define SCAN         0xc0606610u /* PAGEMAP_SCAN */
 #define QUERY        0xc0686611u /* PROCMAP_QUERY */
 #define GET_DISPATCH 0x4211u
+#define TIMER_IDS    77u /* PR_TIMER_CREATE_RESTORE_IDS */
 
 #define LOAD(field)                                                            \
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
@@ -25,17 +26,21 @@ void older_kernel(void)
 {
 	static struct sock_filter code[] = {
 		LOAD(nr),
-		IS(__NR_ioctl, 2, 0),
-		IS(__NR_ptrace, 4, 0),
+		IS(__NR_ioctl, 3, 0),
+		IS(__NR_ptrace, 5, 0),
+		IS(__NR_prctl, 8, 0),
 		ANSWER(SECCOMP_RET_ALLOW),
 		LOAD(args[1]),
 		IS(SCAN, 4, 0),
-		IS(QUERY, 3, 4),
+		IS(QUERY, 3, 6),
 		LOAD(args[0]),
-		IS(GET_DISPATCH, 0, 2),
+		IS(GET_DISPATCH, 0, 4),
 		ANSWER(SECCOMP_RET_ERRNO | EIO),
 		ANSWER(SECCOMP_RET_ERRNO | ENOTTY),
+		LOAD(args[0]),
+		IS(TIMER_IDS, 1, 0),
 		ANSWER(SECCOMP_RET_ALLOW),
+		ANSWER(SECCOMP_RET_ERRNO | EINVAL),
 	};
 	static const struct sock_fprog filter = { ARRAY_SIZE(code), code };
 

@@ -5,7 +5,8 @@
 /*
  * From now on the kernel does for this process, and those that it makes, what
  * Linux 6.1 did: it looks for no pages (PAGEMAP_SCAN), finds no mapping by its
- * address (PROCMAP_QUERY), and tells nobody of user dispatch.
+ * address (PROCMAP_QUERY), tells nobody of user dispatch, and gives timers no
+ * numbers but the next.
  */
 void older_kernel(void);
 
