@@ -87,6 +87,12 @@ int maps_name_at(int proc_fd, uint64_t addr, char *ret, size_t room,
 		 struct err *err);
 
 /*
+ * The kernel's page size of the mapping that holds addr, as smaps has it; 0:
+ * there is none, or the kernel cannot be asked.
+ */
+uint64_t maps_page_size(int proc_fd, uint64_t addr);
+
+/*
  * PAGEMAP_SCAN over [start, end): runs of pages that have content of their
  * own, up to room; *ret_next says where to go on (== end: done).  guard
  * tells runs that are guard regions and hold nothing.
