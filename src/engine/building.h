@@ -93,6 +93,8 @@ struct put {
 };
 int build_puts(struct building *b, const struct put *puts, size_t count,
 	       struct err *err);
+/* Begin to read what will be wanted. */
+int build_ahead(struct building *b, struct err *err);
 /* All that is not there yet; contents_bytes counts what was ever read. */
 int build_contents(struct building *b, struct err *err);
 uint64_t contents_bytes(const struct building *b);

@@ -164,8 +164,8 @@ static int look_ahead(struct sweep *s, struct cursor *c, uint64_t at,
 			return 0;
 		}
 		c->run = 0;
-		r = pagemap_scan(c->fd, c->next, src->end, c->runs, RUNS,
-				 &c->nruns, &c->next, err);
+		r = pagemap_scan(c->fd, PAGES_OWN, c->next, src->end, c->runs,
+				 RUNS, &c->nruns, &c->next, err);
 		if (r < 0)
 			return err_wrap(err, r, "process %d", src->ns_pid);
 	}

@@ -1,32 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Contents of memory and of files that are carried along.  Each thread reads
- * its own share of the streams through its own ring, checks the hash of each
- * extent and copies it into place; page faults in the target are what takes
- * the time, so several threads do better than one.  Memory taken is what the
- * readers hold.  No ptrace here: only the tracer's thread may.
+ * Contents of memory and of files that are carried along: the hash of each
+ * extent is checked before it is copied into place.  Page faults in the target
+ * are what takes the time, so several threads do better than one.  No ptrace
+ * here: only the tracer's thread may.
+ *
+ * What is known to be read in the end is read ahead, while processes are built.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "engine/building.h"
-#include "engine/readers.h"
-#include "engine/scatter.h"
+#include "engine/reading.h"
 #include "images/limits.h"
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
 #include "kernel/hugetlb.h"
 #include "snapshot/extents.h"
-#include "storage/reader.h"
 #include "util/cleanup.h"
 
-#define BUFFER      (4ull << 20)
-#define BUFFERS_MIN 2
+#define NOT_WANTED UINT64_MAX
 
 /* Who gets contents: a process, or (ns_pid 0) the data of an object. */
 struct owner {
@@ -50,6 +47,7 @@ struct page_place {
 	int32_t pid;
 	const Extent *extent;
 	uint64_t start, end;
+	bool common; /* and is there when the process is born */
 };
 
 struct contents {
@@ -57,6 +55,12 @@ struct contents {
 	size_t nplaces;
 	struct blocks blocks;
 	uint64_t bytes; /* unpacked, read so far */
+
+	/* Of each extent that is read ahead, in order. */
+	struct target *ahead;
+	struct read_piece *pieces;
+	size_t nahead;
+	struct reading *reading;
 };
 
 /* What one run is to read: each extent once, however many want of it. */
@@ -70,29 +74,28 @@ struct work {
 	uint64_t bytes;
 };
 
-struct worker {
+struct putting {
 	const struct building *b;
 	const struct work *work;
-	unsigned int buffers; /* at most */
-	struct read_piece *pieces; /* its share */
-	size_t count;
-	struct scatter *memory;
-	pthread_t thread;
-	int result;
-	struct err err;
 };
+
+static int order_extents(const Extent *x, const Extent *y)
+{
+	if (x->stream != y->stream)
+		return x->stream < y->stream ? -1 : 1;
+	if (x->offset != y->offset)
+		return x->offset < y->offset ? -1 : 1;
+	/* In a borrowed stream two may be at one place. */
+	return (x > y) - (x < y);
+}
 
 static int order_targets(const void *a, const void *b)
 {
 	const struct target *x = a, *y = b;
+	int order = order_extents(x->extent, y->extent);
 
-	if (x->extent->stream != y->extent->stream)
-		return x->extent->stream < y->extent->stream ? -1 : 1;
-	if (x->extent->offset != y->extent->offset)
-		return x->extent->offset < y->extent->offset ? -1 : 1;
-	/* In a borrowed stream two may be at one place. */
-	if (x->extent != y->extent)
-		return x->extent < y->extent ? -1 : 1;
+	if (order)
+		return order;
 	if (x->owner != y->owner)
 		return x->owner < y->owner ? -1 : 1;
 	return (x->start > y->start) - (x->start < y->start);
@@ -148,147 +151,42 @@ static int put_huge(const struct owner *o, uint64_t at, const uint8_t *data,
 	return 0;
 }
 
-static int put_one(const struct worker *w, const struct target *t,
-		   const uint8_t *data, struct err *err)
+static int put_one(const struct work *w, struct scatter *memory,
+		   const struct target *t, const uint8_t *data, struct err *err)
 {
-	const struct owner *o = &w->work->owners[t->owner];
+	const struct owner *o = &w->owners[t->owner];
 
 	data += t->start - t->extent->address;
 	if (o->ns_pid)
-		return scatter_put(w->memory, o->pid, o->ns_pid, t->start,
-				   data, t->len, err);
+		return scatter_put(memory, o->pid, o->ns_pid, t->start, data,
+				   t->len, err);
 	return o->huge ? put_huge(o, t->start, data, t->len, err)
 		       : put_data(o, t->start, data, t->len, err);
 }
 
-static int put_extent(void *arg, const struct read_piece *piece,
-		      const uint8_t *data, struct err *err)
+static int put_extent(void *arg, struct scatter *memory,
+		      const struct read_piece *piece, const uint8_t *data,
+		      struct err *err)
 {
-	const struct worker *w = arg;
-	const struct target *t = &w->work->targets[piece->tag];
-	const struct target *end = w->work->targets + w->work->count;
-	const Extent *x = t->extent;
-	const PartEntry *part = w->b->part;
+	const struct putting *p = arg;
+	const struct target *end = p->work->targets + p->work->count;
+	const PartEntry *part = p->b->part;
+	const struct target *t;
+	const Extent *x;
 	int r = 0;
 
+	if (piece->tag == NOT_WANTED)
+		return 0;
+	t = &p->work->targets[piece->tag];
+	x = t->extent;
 	if (extent_hash(data, piece->len) != x->hash)
 		return err_set(err, -EBADMSG,
 			       "%s: damaged: bytes %" PRIu64 " to %" PRIu64
 			       " have not the hash they were saved with",
-			       part->streams[x->stream]->name,
-			       piece->offset, piece->offset + piece->len);
+			       part->streams[x->stream]->name, piece->offset,
+			       piece->offset + piece->len);
 	for (; t < end && r == 0 && t->extent == x; t++)
-		r = put_one(w, t, data, err);
-	return r;
-}
-
-/* A small job does not wait for memory that it does not need. */
-static unsigned int buffers_for(const struct worker *w)
-{
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < w->count; i++)
-		bytes += w->pieces[i].len;
-	bytes = bytes / BUFFER + 1;
-	return bytes < w->buffers ? (unsigned int)bytes : w->buffers;
-}
-
-static int fill_share(struct worker *w, struct err *err)
-{
-	const struct restart_args *args = w->b->args;
-	struct reader_limits limits = { .buffer_bytes = BUFFER,
-					.buffers = buffers_for(w),
-					.no_direct = args->no_direct };
-	struct reader *reader = NULL;
-	int r;
-
-	r = reader_new(args->dir_fd, &limits, &reader, err);
-	if (r < 0)
-		return r;
-	r = snapshot_open_pages(reader, args->owner, w->b->part, err);
-	if (r == 0)
-		r = scatter_new(&w->memory, err);
-	if (r == 0)
-		r = blocks_read(reader, &w->b->contents->blocks, w->pieces,
-				w->count, put_extent, w, err);
-	if (r == 0)
-		r = scatter_flush(w->memory, err);
-	scatter_free(w->memory);
-	reader_free(reader);
-	return r;
-}
-
-static void *worker_main(void *arg)
-{
-	struct worker *w = arg;
-
-	w->result = fill_share(w, &w->err);
-	return NULL;
-}
-
-/* Pieces from the first on, of so many bytes at least. */
-static size_t take_share(const struct work *work, size_t first, uint64_t bytes)
-{
-	uint64_t here = 0;
-	size_t n = 0;
-
-	while (first + n < work->npieces && here < bytes)
-		here += work->pieces[first + n++].len;
-	return n;
-}
-
-/* A small job has one thread; each has its buffers. */
-static size_t count_workers(const struct restart_args *args, uint64_t work,
-			    unsigned int *ret_buffers)
-{
-	uint64_t memory = args->buffer_bytes ? args->buffer_bytes
-					     : ENGINE_BUFFERS;
-	uint64_t n = readers_count(args->readers);
-
-	if (n > work / BUFFER)
-		n = work / BUFFER;
-	if (n > memory / BUFFER / BUFFERS_MIN)
-		n = memory / BUFFER / BUFFERS_MIN;
-	n = n ? n : 1;
-	*ret_buffers = (unsigned int)(memory / BUFFER / n);
-	return n;
-}
-
-/* Equal shares of the streams, so that each reads forward. */
-static int run_workers(const struct building *b, const struct work *work,
-		       struct err *err)
-{
-	unsigned int buffers;
-	size_t workers = count_workers(b->args, work->bytes, &buffers);
-	uint64_t share = work->bytes / workers + 1;
-	auto_free struct worker *w = calloc(workers, sizeof(*w));
-	size_t first = 0, started;
-	int r = 0;
-
-	if (!w)
-		return err_num(err, ENOMEM, "threads that read");
-	for (started = 0; started < workers && first < work->npieces;
-	     started++) {
-		w[started].b = b;
-		w[started].work = work;
-		w[started].buffers = buffers;
-		w[started].pieces = work->pieces + first;
-		w[started].count = take_share(work, first, share);
-		first += w[started].count;
-		r = pthread_create(&w[started].thread, NULL, worker_main,
-				   &w[started]);
-		if (r != 0) {
-			r = err_num(err, r, "thread that reads");
-			break;
-		}
-	}
-	for (size_t i = 0; i < started; i++) {
-		(void)pthread_join(w[i].thread, NULL);
-		if (w[i].result < 0 && r == 0) {
-			r = w[i].result;
-			*err = w[i].err;
-		}
-	}
+		r = put_one(p->work, memory, t, data, err);
 	return r;
 }
 
@@ -331,9 +229,22 @@ static int add_target(struct work *w, const Extent *x, uint64_t start,
 	return 0;
 }
 
-static int join_targets(struct work *w, struct err *err)
+static struct read_piece piece_of(const Extent *x, uint64_t tag)
+{
+	return (struct read_piece){
+		.stream = x->stream - 1,
+		.len = x->pages * IMAGE_PAGE,
+		.offset = x->offset,
+		.tag = tag,
+	};
+}
+
+/* Each extent once, however many want it; what comes ahead, from there. */
+static int join_targets(struct work *w, struct contents *c, bool ahead,
+			struct err *err)
 {
 	const struct target *t = w->targets;
+	size_t k = 0, end = ahead ? c->nahead : 0;
 
 	qsort(w->targets, w->count, sizeof(*t), order_targets);
 	w->pieces = calloc(w->count, sizeof(*w->pieces));
@@ -341,18 +252,16 @@ static int join_targets(struct work *w, struct err *err)
 		return err_num(err, ENOMEM, "%zu extents", w->count);
 	for (size_t i = 0; i < w->count; i++) {
 		const Extent *x = t[i].extent;
-		struct read_piece *piece = &w->pieces[w->npieces];
 
 		if (i && x == t[i - 1].extent)
 			continue;
-		*piece = (struct read_piece){
-			.stream = x->stream - 1,
-			.len = x->pages * IMAGE_PAGE,
-			.offset = x->offset,
-			.tag = i,
-		};
-		w->bytes += piece->len;
-		w->npieces++;
+		w->bytes += x->pages * IMAGE_PAGE;
+		while (k < end && order_extents(c->ahead[k].extent, x) < 0)
+			k++;
+		if (k < end && c->ahead[k].extent == x)
+			c->pieces[k].tag = i;
+		else
+			w->pieces[w->npieces++] = piece_of(x, i);
 	}
 	return 0;
 }
@@ -364,15 +273,34 @@ static void work_done(struct work *w)
 	free(w->pieces);
 }
 
-static int run_work(struct building *b, struct work *w, struct err *err)
+static int read_now(const struct building *b, struct putting *p,
+		    struct err *err)
 {
+	struct reading *reading = NULL;
+	int r;
+
+	r = reading_begin(b->args, b->part, &b->contents->blocks,
+			  p->work->pieces, p->work->npieces, &reading, err);
+	if (r == 0)
+		r = reading_end(reading, put_extent, p, err);
+	reading_free(reading);
+	return r;
+}
+
+static int run_work(struct building *b, struct work *w, bool ahead,
+		    struct err *err)
+{
+	struct contents *c = b->contents;
+	struct putting p = { b, w };
 	int r = 0;
 
 	if (w->count)
-		r = join_targets(w, err);
-	if (r == 0 && w->count)
-		r = run_workers(b, w, err);
-	b->contents->bytes += w->bytes;
+		r = join_targets(w, c, ahead, err);
+	if (r == 0 && ahead && c->reading)
+		r = reading_end(c->reading, put_extent, &p, err);
+	if (r == 0 && w->npieces)
+		r = read_now(b, &p, err);
+	c->bytes += w->bytes;
 	return r;
 }
 
@@ -428,6 +356,9 @@ void contents_free(struct contents *c)
 {
 	if (!c)
 		return;
+	reading_free(c->reading);
+	free(c->ahead);
+	free(c->pieces);
 	free(c->places);
 	blocks_done(&c->blocks);
 	free(c);
@@ -501,7 +432,7 @@ int build_puts(struct building *b, const struct put *puts, size_t count,
 	for (size_t i = 0; i < count && r == 0; i++)
 		r = add_put(b, &w, &puts[i], err);
 	if (r == 0)
-		r = run_work(b, &w, err);
+		r = run_work(b, &w, false, err);
 	work_done(&w);
 	return r;
 }
@@ -607,9 +538,80 @@ int build_contents(struct building *b, struct err *err)
 		if (!b->puppets[i].task.zombie)
 			r = add_task(b, &w, i, err);
 	if (r == 0)
-		r = run_work(b, &w, err);
+		r = run_work(b, &w, true, err);
 	work_done(&w);
 	if (r == 0)
 		descriptors_close_data(b->fds);
+	return r;
+}
+
+/* What a process gets at its birth is read then. */
+static void mark_common(const struct building *b)
+{
+	struct contents *c = b->contents;
+
+	for (size_t i = 0; i < b->heirs.count; i++) {
+		const struct spans *common = &b->heirs.v[i].common;
+
+		for (size_t k = 0; k < common->count; k++) {
+			const struct span *s = &common->v[k];
+			size_t n = first_place(c, (int32_t)s->tag, s->start);
+
+			for (; n < c->nplaces && c->places[n].pid == s->tag &&
+			       c->places[n].start < s->end;
+			     n++)
+				c->places[n].common |=
+					c->places[n].start >= s->start &&
+					c->places[n].end <= s->end;
+		}
+	}
+}
+
+static int list_ahead(const struct building *b, struct work *w, struct err *err)
+{
+	const struct contents *c = b->contents;
+	const struct plan_record *recs;
+	size_t count;
+	int r = add_owner(w, &(struct owner){ 0 }, err);
+
+	for (size_t i = 0; i < c->nplaces && r == 0; i++)
+		if (!c->places[i].common)
+			r = add_target(w, c->places[i].extent, 0, 0, err);
+	recs = plan_kind(b->plan, TAG_PAGES, &count);
+	for (size_t i = 0; i < count && r == 0; i++) {
+		const PagesRecord *rec = (const PagesRecord *)recs[i].msg;
+
+		for (size_t k = 0; rec->object && k < rec->n_extents && r == 0;
+		     k++)
+			r = add_target(w, rec->extents[k], 0, 0, err);
+	}
+	return r;
+}
+
+int build_ahead(struct building *b, struct err *err)
+{
+	struct work w = { 0 };
+	struct contents *c;
+	int r;
+
+	r = have_contents(b, err);
+	if (r < 0)
+		return r;
+	c = b->contents;
+	mark_common(b);
+	r = list_ahead(b, &w, err);
+	if (r == 0 && w.count)
+		r = join_targets(&w, c, false, err);
+	for (size_t i = 0; r == 0 && i < w.npieces; i++)
+		w.targets[i].extent = w.targets[w.pieces[i].tag].extent;
+	for (size_t i = 0; i < w.npieces; i++)
+		w.pieces[i].tag = NOT_WANTED;
+	c->nahead = w.npieces;
+	c->ahead = take_ptr(w.targets);
+	c->pieces = take_ptr(w.pieces);
+	work_done(&w);
+	if (r == 0 && c->nahead)
+		r = reading_begin(b->args, b->part, &c->blocks, c->pieces,
+				  c->nahead, &c->reading, err);
 	return r;
 }

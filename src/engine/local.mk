@@ -30,6 +30,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/patience.c %D%/preflight_mounts.c
 %C%_libengine_a_SOURCES += %D%/patience.c
 %C%_libengine_a_SOURCES += %D%/readers.c %D%/readers.h
+%C%_libengine_a_SOURCES += %D%/reading.c %D%/reading.h
 %C%_libengine_a_SOURCES += %D%/slice.c %D%/slice.h
 %C%_libengine_a_SOURCES += %D%/pin.c %D%/pin.h %D%/hold.c %D%/hold.h
 %C%_libengine_a_SOURCES += %D%/ends.c %D%/ends.h

@@ -103,6 +103,8 @@ static int build(struct building *b, struct restart_result *ret,
 
 	r = building_init(b, err);
 	if (r == 0)
+		r = build_ahead(b, err);
+	if (r == 0)
 		r = build_processes(b, err);
 	if (r == 0)
 		r = build_memories(b, ret, err);

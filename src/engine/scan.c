@@ -52,8 +52,9 @@ bool scan_keeps(const struct scan_range *range, const struct page_run *run)
 static int next_runs(const struct chunk *c, uint64_t *next,
 		     struct page_run *runs, size_t *ret, struct err *err)
 {
-	int r = (c->range->over_file ? pagemap_scan_zeroes : pagemap_scan)(
-		c->pagemap_fd, *next, c->end, runs, RUNS, ret, next, err);
+	int r = pagemap_scan(c->pagemap_fd,
+			     c->range->over_file ? PAGES_OVER_FILE : PAGES_OWN,
+			     *next, c->end, runs, RUNS, ret, next, err);
 
 	return r < 0 ? err_wrap(err, r, "process %d", (int)c->range->ns_pid)
 		     : 0;

@@ -240,9 +240,9 @@ static int memory_runs(struct search *p, const struct source *s,
 
 	if (r < 0)
 		return r;
-	r = (range.over_file ? pagemap_scan_zeroes : pagemap_scan)(
-		p->pagemap_fd, p->next, s->range.end, p->runs, RUNS, &p->nruns,
-		&p->next, err);
+	r = pagemap_scan(p->pagemap_fd,
+			 range.over_file ? PAGES_OVER_FILE : PAGES_OWN, p->next,
+			 s->range.end, p->runs, RUNS, &p->nruns, &p->next, err);
 	if (r < 0)
 		return err_wrap(err, r, "process %d", s->range.ns_pid);
 	for (size_t i = 0; i < p->nruns; i++)

@@ -226,8 +226,9 @@ static bool is_untouched(const struct process *proc, uint64_t start)
 	uint64_t next;
 	size_t n;
 
-	return pagemap_scan(proc->pagemap_fd, start, start + PLACE_SCRATCH,
-			    &run, 1, &n, &next, &ignored) == 0 &&
+	return pagemap_scan(proc->pagemap_fd, PAGES_OWN, start,
+			    start + PLACE_SCRATCH, &run, 1, &n, &next,
+			    &ignored) == 0 &&
 	       n == 0 && next >= start + PLACE_SCRATCH;
 }
 
@@ -241,8 +242,8 @@ static uint64_t find_hole(const struct process *proc, uint64_t start,
 		uint64_t next;
 		size_t n;
 
-		if (pagemap_scan(proc->pagemap_fd, start, end, &run, 1, &n,
-				 &next, &ignored) < 0)
+		if (pagemap_scan(proc->pagemap_fd, PAGES_OWN, start, end, &run,
+				 1, &n, &next, &ignored) < 0)
 			return 0;
 		if (n == 0 || run.start - start >= PLACE_SCRATCH)
 			return start;

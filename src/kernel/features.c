@@ -201,8 +201,8 @@ static int probe_pagemap(bool guard)
 	*p = 1;
 	if (guard && madvise(p, PAGE_BYTES, GUARD_INSTALL) < 0)
 		return errno;
-	r = pagemap_scan(fd, (uint64_t)p, (uint64_t)p + PAGE_BYTES, &run, 1, &n,
-			 &next, &err);
+	r = pagemap_scan(fd, PAGES_OWN, (uint64_t)p, (uint64_t)p + PAGE_BYTES,
+			 &run, 1, &n, &next, &err);
 	if (r < 0)
 		return -r;
 	return n == 1 && run.guard == guard ? 0 : ENODATA;
@@ -465,7 +465,8 @@ static const struct {
 	    KERNEL_OPTION("CONFIG_USERFAULTFD") " and " RIGHTS, false },
 	  probe_hold },
 	{ { "written-pages",
-	    "saves what a job has written since the last snapshot (Incremental; "
+	    "saves what a job has written since the last snapshot "
+	    "(Incremental; "
 	    "else all of its memory each time)",
 	    "Linux 6.7 with CONFIG_USERFAULTFD and CONFIG_PROC_PAGE_MONITOR",
 	    false },

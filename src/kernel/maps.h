@@ -51,7 +51,7 @@ struct vma {
 	uint8_t common;
 	uint8_t watched; /* by us: whoever claims it says so */
 	uint8_t policy;  /* numa_maps.h: it may have one */
-	char *path; /* as printed, "" for none; owned by the list */
+	char *path;      /* as printed, "" for none; owned by the list */
 };
 
 struct vma_list {
@@ -93,24 +93,25 @@ int maps_name_at(int proc_fd, uint64_t addr, char *ret, size_t room,
 uint64_t maps_page_size(int proc_fd, uint64_t addr);
 
 /*
- * PAGEMAP_SCAN over [start, end): runs of pages that have content of their
- * own, up to room; *ret_next says where to go on (== end: done).  guard
- * tells runs that are guard regions and hold nothing.
+ * PAGEMAP_SCAN over [start, end): runs of pages of one kind, up to room;
+ * *ret_next says where to go on (== end: done).
+ *
+ * PAGES_OWN: with content of their own; guard tells runs that are guard regions
+ * and hold nothing.
+ * PAGES_OVER_FILE: in a private mapping of a file: the zero page, too, as KSM
+ * may put it where a program has written zeroes, which are not the same as none
+ * there; file tells runs that are the file's.  Slower: the kernel looks at each
+ * page, not only at its entry.
+ * PAGES_GUARD: guard regions alone, where the kernel tells them; the quickest.
  */
+enum pages_kind { PAGES_OWN, PAGES_OVER_FILE, PAGES_GUARD };
 struct page_run {
 	uint64_t start, end;
 	uint8_t guard, file, swapped;
 	uint8_t written; /* of written.h */
 };
-int pagemap_scan(int pagemap_fd, uint64_t start, uint64_t end,
-		 struct page_run *runs, size_t room, size_t *ret_count,
-		 uint64_t *ret_next, struct err *err);
-/*
- * The same, and the zero page too: KSM may put it where a program has written
- * zeroes, which are not the same as none in a private mapping of a file.
- */
-int pagemap_scan_zeroes(int pagemap_fd, uint64_t start, uint64_t end,
-			struct page_run *runs, size_t room, size_t *ret_count,
-			uint64_t *ret_next, struct err *err);
+int pagemap_scan(int pagemap_fd, enum pages_kind kind, uint64_t start,
+		 uint64_t end, struct page_run *runs, size_t room,
+		 size_t *ret_count, uint64_t *ret_next, struct err *err);
 
 #endif

@@ -38,20 +38,41 @@ static void take_region(struct page_run *run, const struct scan_region *g)
 	};
 }
 
-static int scan_ioctl(int fd, struct scan_arg *arg, bool *no_guard)
+/* Before Linux 6.15 the guard category is unknown, and so are guards. */
+static int scan_ioctl(int fd, struct scan_arg *arg)
 {
 	int n = ioctl(fd, PAGEMAP_SCAN_IOCTL, arg);
 
-	/* Before 6.15 the guard category is unknown, and so are guards. */
-	if (n < 0 && errno == EINVAL) {
-		arg->return_mask &= ~SCAN_GUARD;
-		n = ioctl(fd, PAGEMAP_SCAN_IOCTL, arg);
-		*no_guard = true;
+	if (n >= 0 || errno != EINVAL)
+		return n;
+	if (arg->category_mask & SCAN_GUARD) {
+		arg->walk_end = arg->end;
+		return 0;
 	}
-	return n;
+	arg->return_mask &= ~SCAN_GUARD;
+	return ioctl(fd, PAGEMAP_SCAN_IOCTL, arg);
 }
 
-static int scan_fast(int fd, uint64_t start, uint64_t end, bool zeroes,
+/* Nothing that need not be looked at: each costs a look at each page. */
+static void choose(struct scan_arg *arg, enum pages_kind kind)
+{
+	switch (kind) {
+	case PAGES_OWN:
+		arg->category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED;
+		arg->category_inverted = arg->category_mask = SCAN_PFNZERO;
+		arg->return_mask = SCAN_SWAPPED | SCAN_GUARD;
+		break;
+	case PAGES_OVER_FILE:
+		arg->category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED;
+		arg->return_mask = SCAN_FILE | SCAN_SWAPPED | SCAN_GUARD;
+		break;
+	case PAGES_GUARD:
+		arg->category_mask = arg->return_mask = SCAN_GUARD;
+		break;
+	}
+}
+
+static int scan_fast(int fd, enum pages_kind kind, uint64_t start, uint64_t end,
 		     struct page_run *runs, size_t room, size_t *ret_count,
 		     uint64_t *ret_next)
 {
@@ -62,15 +83,11 @@ static int scan_fast(int fd, uint64_t start, uint64_t end, bool zeroes,
 		.end = end,
 		.vec = (uint64_t)(uintptr_t)regions,
 		.vec_len = room < BATCH ? room : BATCH,
-		.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
-		.category_inverted = zeroes ? 0 : SCAN_PFNZERO,
-		.category_mask = zeroes ? 0 : SCAN_PFNZERO,
-		.return_mask =
-			SCAN_FILE | SCAN_PRESENT | SCAN_SWAPPED | SCAN_GUARD,
 	};
-	bool no_guard = false;
-	int n = scan_ioctl(fd, &arg, &no_guard);
+	int n;
 
+	choose(&arg, kind);
+	n = scan_ioctl(fd, &arg);
 	if (n < 0)
 		return -errno;
 	for (int i = 0; i < n; i++)
@@ -81,9 +98,12 @@ static int scan_fast(int fd, uint64_t start, uint64_t end, bool zeroes,
 }
 
 /* Add a page to the runs; false when there is no room for it. */
-static bool add_page(struct page_run *runs, size_t room, size_t *count,
-		     uint64_t addr, uint64_t entry)
+static bool add_page(enum pages_kind kind, struct page_run *runs, size_t room,
+		     size_t *count, uint64_t addr, uint64_t entry)
 {
+	const uint64_t wanted = kind == PAGES_GUARD
+					? PM_GUARD
+					: PM_PRESENT | PM_SWAPPED | PM_GUARD;
 	struct page_run one = {
 		.start = addr,
 		.end = addr + PAGE,
@@ -93,7 +113,7 @@ static bool add_page(struct page_run *runs, size_t room, size_t *count,
 	};
 	struct page_run *last = *count ? &runs[*count - 1] : NULL;
 
-	if (!(entry & (PM_PRESENT | PM_SWAPPED | PM_GUARD)))
+	if (!(entry & wanted))
 		return true;
 	if (last && last->end == addr && last->guard == one.guard &&
 	    last->file == one.file && last->swapped == one.swapped) {
@@ -106,7 +126,7 @@ static bool add_page(struct page_run *runs, size_t room, size_t *count,
 	return true;
 }
 
-static int scan_slow(int fd, uint64_t start, uint64_t end,
+static int scan_slow(int fd, enum pages_kind kind, uint64_t start, uint64_t end,
 		     struct page_run *runs, size_t room, size_t *ret_count,
 		     uint64_t *ret_next)
 {
@@ -126,7 +146,8 @@ static int scan_slow(int fd, uint64_t start, uint64_t end,
 		if (n < (ssize_t)sizeof(*entries))
 			return -ENODATA;
 		for (size_t i = 0; i < (size_t)n / sizeof(*entries); i++) {
-			if (!add_page(runs, room, &count, addr, entries[i]))
+			if (!add_page(kind, runs, room, &count, addr,
+				      entries[i]))
 				goto full;
 			addr += PAGE;
 		}
@@ -137,35 +158,19 @@ full:
 	return 0;
 }
 
-static int scan(int pagemap_fd, uint64_t start, uint64_t end, bool zeroes,
-		struct page_run *runs, size_t room, size_t *ret_count,
-		uint64_t *ret_next, struct err *err)
+int pagemap_scan(int pagemap_fd, enum pages_kind kind, uint64_t start,
+		 uint64_t end, struct page_run *runs, size_t room,
+		 size_t *ret_count, uint64_t *ret_next, struct err *err)
 {
-	int r = scan_fast(pagemap_fd, start, end, zeroes, runs, room, ret_count,
+	int r = scan_fast(pagemap_fd, kind, start, end, runs, room, ret_count,
 			  ret_next);
 
 	if (r == -ENOTTY)
-		r = scan_slow(pagemap_fd, start, end, runs, room, ret_count,
-			      ret_next);
+		r = scan_slow(pagemap_fd, kind, start, end, runs, room,
+			      ret_count, ret_next);
 	if (r < 0)
 		return err_num(err, r, "pagemap of %llx-%llx",
 			       (unsigned long long)start,
 			       (unsigned long long)end);
 	return 0;
-}
-
-int pagemap_scan(int pagemap_fd, uint64_t start, uint64_t end,
-		 struct page_run *runs, size_t room, size_t *ret_count,
-		 uint64_t *ret_next, struct err *err)
-{
-	return scan(pagemap_fd, start, end, false, runs, room, ret_count,
-		    ret_next, err);
-}
-
-int pagemap_scan_zeroes(int pagemap_fd, uint64_t start, uint64_t end,
-			struct page_run *runs, size_t room, size_t *ret_count,
-			uint64_t *ret_next, struct err *err)
-{
-	return scan(pagemap_fd, start, end, true, runs, room, ret_count,
-		    ret_next, err);
 }

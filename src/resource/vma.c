@@ -208,12 +208,10 @@ static int read_guards(int proc_fd, const struct vma *v, struct guards *g,
 	if (fd < 0)
 		return err_sys(err, "pagemap");
 	while (at < v->end) {
-		r = pagemap_scan(fd, at, v->end, runs, ARRAY_SIZE(runs), &count,
-				 &at, err);
+		r = pagemap_scan(fd, PAGES_GUARD, at, v->end, runs,
+				 ARRAY_SIZE(runs), &count, &at, err);
 		for (size_t i = 0; r == 0 && i < count; i++)
-			if (runs[i].guard)
-				r = guards_add(g, runs[i].start, runs[i].end,
-					       err);
+			r = guards_add(g, runs[i].start, runs[i].end, err);
 		if (r < 0)
 			return r;
 	}

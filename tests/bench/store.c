@@ -90,9 +90,9 @@ static const struct kind *find_kind(const char *name)
 	return NULL;
 }
 
-/* Fill, say so, wait for the directory to get a "go", check. */
+/* Fill, say so, wait for the end of a pipe, check. */
 static int process_main(const struct kind *kind, uint64_t bytes, bool huge,
-			uint64_t number)
+			uint64_t number, int pipe_fd)
 {
 	uint64_t words = bytes / 8, first = number * words;
 	uint64_t *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
@@ -112,8 +112,8 @@ static int process_main(const struct kind *kind, uint64_t bytes, bool huge,
 	snprintf(ready, sizeof(ready), "ready.%llu",
 		 (unsigned long long)number);
 	close(open(ready, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
-	while (access("go", F_OK) < 0)
-		usleep(1000);
+	if (read(pipe_fd, ready, 1) != 0)
+		return 3;
 	for (uint64_t i = 0; i < words; i++)
 		if (p[i] != kind->word(first + i))
 			return 1;
@@ -126,14 +126,19 @@ static int job_main(char **argv)
 	uint64_t mib = strtoull(argv[2], NULL, 10);
 	uint64_t processes = strtoull(argv[4], NULL, 10);
 	bool huge = strcmp(argv[5], "huge") == 0;
-	int status, worst = 0;
+	int status, worst = 0, ends[2];
 
-	if (!kind || !processes || chdir(argv[1]) < 0)
+	if (!kind || !processes || chdir(argv[1]) < 0 || pipe(ends) < 0)
 		return 2;
 	for (uint64_t i = 0; i < processes; i++)
-		if (fork() == 0)
+		if (fork() == 0) {
+			close(ends[1]);
 			_exit(process_main(kind, (mib << 20) / processes, huge,
-					   i));
+					   i, ends[0]));
+		}
+	while (access("go", F_OK) < 0)
+		usleep(1000);
+	close(ends[1]);
 	while (wait(&status) > 0)
 		worst = worst || status;
 	return worst;

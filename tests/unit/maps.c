@@ -179,8 +179,8 @@ static void test_pages(int proc_fd, char *area)
 	(void)*(volatile char *)&area[4 * PAGE];
 	wanted = is_zero_page(fd, area + 4 * PAGE) ? 1 : 2;
 	guards = madvise(area + 6 * PAGE, PAGE, MADV_GUARD_INSTALL) == 0;
-	ok(pagemap_scan(fd, start, start + 8 * PAGE, runs, 8, &n, &next,
-			&err) == 0 &&
+	ok(pagemap_scan(fd, PAGES_OWN, start, start + 8 * PAGE, runs, 8, &n,
+			&next, &err) == 0 &&
 		   next == start + 8 * PAGE,
 	   "the pages of an area are scanned: %s", err.text);
 	ok(n == wanted + guards && runs[0].start == start + PAGE &&
@@ -194,18 +194,24 @@ static void test_pages(int proc_fd, char *area)
 	else
 		skip("this kernel has no guard regions");
 
+	ok(pagemap_scan(fd, PAGES_GUARD, start, start + 8 * PAGE, runs, 8, &n,
+			&next, &err) == 0 &&
+		   next == start + 8 * PAGE && n == guards &&
+		   (!guards || runs[0].start == start + 6 * PAGE),
+	   "and found alone: %s", err.text);
+
 	test_guards_hidden(area + 6 * PAGE, guards);
 
 	area[7 * PAGE] = 1;
-	ok(pagemap_scan(fd, start, start + 8 * PAGE, runs, 1, &n, &next,
-			&err) == 0 &&
+	ok(pagemap_scan(fd, PAGES_OWN, start, start + 8 * PAGE, runs, 1, &n,
+			&next, &err) == 0 &&
 		   n == 1 && next > start && next <= start + 7 * PAGE,
 	   "without room the scan says where to go on");
 	size_t total = 1;
 
 	while (next < start + 8 * PAGE && n) {
-		if (pagemap_scan(fd, next, start + 8 * PAGE, runs, 1, &n, &next,
-				 &err) < 0)
+		if (pagemap_scan(fd, PAGES_OWN, next, start + 8 * PAGE, runs, 1,
+				 &n, &next, &err) < 0)
 			break;
 		total += n;
 	}
