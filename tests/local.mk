@@ -206,6 +206,16 @@ UNIT_TESTS += %D%/unit/maps
 %C%_unit_maps_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/btf
+%C%_unit_btf_SOURCES = %D%/unit/btf.c
+%C%_unit_btf_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a
+
+UNIT_TESTS += %D%/unit/quick_maps
+%C%_unit_quick_maps_SOURCES = %D%/unit/quick_maps.c
+%C%_unit_quick_maps_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a
+
 check_LIBRARIES += %D%/lib/libsample.a
 %C%_lib_libsample_a_SOURCES = %D%/lib/sample.c %D%/lib/sample.h
 %C%_lib_libsample_a_CFLAGS = $(AM_CFLAGS)

@@ -42,6 +42,7 @@ struct checkpoint {
 	struct tree_members members;
 	struct frozen_tree tree;
 	struct collection collection;
+	struct quick_look quick;
 	struct dump dump;
 	struct writer *writer;
 	struct meta_stream meta;
@@ -117,9 +118,11 @@ static int look_once(struct checkpoint *c, struct err *err)
 	r = tree_scan(&c->members, &c->tree, err);
 	if (r < 0)
 		return r;
-	r = collect(&c->tree, false, &c->collection, err);
+	r = collect(&c->tree, false, NULL, &c->collection, err);
 	if (r == 0)
 		r = check(c, &c->dump, err);
+	if (r == 0)
+		quick_look_note(&c->quick, &c->collection);
 	collection_done(&c->collection);
 	tree_free(&c->tree);
 	return r;
@@ -224,6 +227,8 @@ static int prepare(struct checkpoint *c, struct err *err)
 
 	nearby_begin(&c->nearby, c->args->init_pid ? c->args->init_pid
 						   : c->args->root_pid);
+	/* Before there are more threads. */
+	quick_look_prepare(&c->quick, c->args->quick_kb);
 	name_streams(c);
 	config.nstreams = c->nstreams - 1;
 	r = open_streams(c, err);
@@ -284,9 +289,10 @@ static int collect_frozen(struct checkpoint *c, struct err *err)
 
 	enter(c, PHASE_COLLECT);
 	refusals_done(c->no);
-	r = collect(&c->tree, true, &c->collection, err);
+	r = collect(&c->tree, true, &c->quick, &c->collection, err);
 	if (r < 0)
 		return err_wrap(err, r, "collect");
+	c->result.quick_tasks = c->collection.nquick;
 	c->uprobes = c->collection.uprobes;
 	return check(c, &c->dump, err);
 }
@@ -654,6 +660,7 @@ int checkpoint_run(const struct checkpoint_args *args,
 	doors_done(&c->doors);
 	patience_done(&c->patience);
 	outputs_free(c->outputs);
+	quick_look_done(&c->quick);
 	meta_stream_done(&c->meta);
 	writer_free(c->writer);
 	nearby_end(&c->nearby);

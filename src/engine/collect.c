@@ -131,7 +131,8 @@ static int collect_all(struct collection *c, struct err *err)
 	return r < 0 ? r : collect_mappings(c, err);
 }
 
-int collect(struct frozen_tree *tree, bool frozen, struct collection *ret,
+int collect(struct frozen_tree *tree, bool frozen,
+	    const struct quick_look *quick, struct collection *ret,
 	    struct err *err)
 {
 	int r;
@@ -139,6 +140,7 @@ int collect(struct frozen_tree *tree, bool frozen, struct collection *ret,
 	memset(ret, 0, sizeof(*ret));
 	ret->tree = tree;
 	ret->frozen = frozen;
+	ret->quick = quick;
 	/* All its open files are looked at. */
 	own_limit_raise();
 	r = collect_all(ret, err);

@@ -61,6 +61,7 @@ struct collected_task {
 	struct task_view view;
 	const struct frozen_task *frozen;
 	struct vma_list vmas;
+	bool quick;           /* they were looked at so, policies too */
 	uint32_t *vma_object; /* by index in vmas */
 	struct thread_view *threads;
 	struct proc_status *thread_status;
@@ -73,9 +74,30 @@ struct collected_id { /* of a thread or process, sorted by tid */
 
 #define COLLECTION_MOUNTS 16
 
+struct collection;
+
+/*
+ * How mappings of a frozen tree are looked at, see kernel/quick_maps.h.
+ */
+struct quick_look {
+	struct quick_maps *maps; /* NULL: as those of a running one */
+	uint64_t rss_kb;         /* of the running tree */
+};
+
+/*
+ * Before the tree is frozen, while no other thread maps memory: is the tree
+ * worth it, and can it be done?  least_kb: in memory, from where on; 0: from
+ * where it saves time.
+ */
+void quick_look_note(struct quick_look *q, const struct collection *running);
+void quick_look_prepare(struct quick_look *q, uint64_t least_kb);
+void quick_look_done(struct quick_look *q);
+
 struct collection {
 	struct frozen_tree *tree; /* borrowed */
 	bool frozen;
+	const struct quick_look *quick; /* borrowed, or NULL */
+	uint32_t nquick;                /* processes looked at so */
 	bool uprobes;                 /* somebody has breakpoints of a tracer */
 	struct collected_task *tasks; /* as in tree */
 	size_t ntasks;
@@ -95,7 +117,9 @@ struct collection {
 	size_t nmounts;
 };
 
-int collect(struct frozen_tree *tree, bool frozen, struct collection *ret,
+/* quick: of a frozen tree, or NULL. */
+int collect(struct frozen_tree *tree, bool frozen,
+	    const struct quick_look *quick, struct collection *ret,
 	    struct err *err);
 void collection_done(struct collection *c);
 

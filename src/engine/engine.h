@@ -89,6 +89,7 @@ struct checkpoint_args {
 	uint64_t keep_output;        /* up to so many bytes of each; 0: none */
 	uint64_t freeze_deadline_ns; /* from the start; 0: 10 s */
 	bool allow_uprobes;          /* see dump_options */
+	uint64_t quick_kb; /* see quick_look_prepare */
 	bool no_direct;
 	struct bucket *bandwidth; /* of storage/bucket.h; NULL: no limit */
 	unsigned int readers;    /* threads that read pages; 0: see readers.h */
@@ -140,6 +141,7 @@ struct checkpoint_result {
 	uint64_t borrowed_bytes; /* saved by having been written before */
 	uint64_t pages_ns;   /* spent on them */
 	uint32_t tasks, threads;
+	uint32_t quick_tasks; /* looked at as in quick_look */
 	bool durable; /* the snapshot is one, also if a later step failed */
 	bool killed;
 	bool gone; /* ended by others: pinned and killed, or outlived */

@@ -2,6 +2,8 @@ noinst_LIBRARIES += %D%/libkernel.a
 %C%_libkernel_a_SOURCES = \
 	%D%/awake.c \
 	%D%/awake.h \
+	%D%/btf.c \
+	%D%/btf.h \
 	%D%/features.c \
 	%D%/features.h \
 	%D%/held_up.c \
@@ -34,6 +36,8 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/own_address.c \
 	%D%/own_address.h \
 	%D%/procmap.c \
+	%D%/quick_maps.c \
+	%D%/quick_maps.h \
 	%D%/queue_mark.c \
 	%D%/queue_mark.h \
 	%D%/residence.c \
@@ -47,4 +51,10 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/unix_queue.c \
 	%D%/unix_queue.h \
 	%D%/vdso.c \
-	%D%/vdso.h
+	%D%/vdso.h \
+	%D%/vma_flags.c \
+	%D%/vma_flags.h \
+	%D%/vma_iter.c \
+	%D%/vma_iter.h \
+	%D%/vma_samples.c \
+	%D%/vma_samples.h

@@ -96,6 +96,12 @@ int maps_name_at(int proc_fd, uint64_t addr, char *ret, size_t room,
 bool pagemap_finds(int pagemap_fd);
 
 /*
+ * The kernel's page size of the mapping that holds addr, as smaps has it; 0:
+ * there is none, or the kernel cannot be asked.
+ */
+uint64_t maps_page_size(int proc_fd, uint64_t addr);
+
+/*
  * PAGEMAP_SCAN over [start, end): runs of pages of one kind, up to room;
  * *ret_next says where to go on (== end: done).
  *

@@ -36,6 +36,14 @@ static int read_all(int proc_fd, uint64_t addr, char *ret, size_t room,
 	return 0;
 }
 
+uint64_t maps_page_size(int proc_fd, uint64_t addr)
+{
+	auto_close int fd = openat(proc_fd, "maps", O_RDONLY | O_CLOEXEC);
+	struct map_query q = { .size = sizeof(q), .query_addr = addr };
+
+	return fd >= 0 && ioctl(fd, QUERY_MAP, &q) == 0 ? q.page_size : 0;
+}
+
 int maps_name_at(int proc_fd, uint64_t addr, char *ret, size_t room,
 		 struct err *err)
 {

@@ -256,6 +256,8 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 		.phase = worker_phase,
 		.may_publish = may_publish,
 		.compression = compression,
+		/* Any: the look at the running tree is the other way. */
+		.quick_kb = 1,
 		.stripes = stripes,
 		.pause = w->doomed    ? ENGINE_PAUSE_PIN
 			 : w->shelter ? ENGINE_PAUSE_STOP

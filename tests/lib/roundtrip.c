@@ -214,10 +214,12 @@ static bool checkpoint(struct round *r, bool kill)
 		failed(r, "checkpoint: %s", o->err.text);
 		log_outcome(o);
 	} else
-		diag("%u processes, %u threads: stood still %.1f ms of %.1f "
+		diag("%u processes (%u of them looked at quickly), "
+		     "%u threads: stood still %.1f ms of %.1f "
 		     "ms, pinned at %.1f ms %s; %llu KiB, %llu of them "
 		     "borrowed %s",
-		     o->checkpoint.tasks, o->checkpoint.threads,
+		     o->checkpoint.tasks, o->checkpoint.quick_tasks,
+		     o->checkpoint.threads,
 		     (double)o->checkpoint.frozen_ns / 1e6,
 		     (double)o->checkpoint.total_ns / 1e6,
 		     (double)o->checkpoint.pinned_ns / 1e6,

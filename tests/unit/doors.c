@@ -98,7 +98,7 @@ static bool find(const struct tree_members *members, struct doors *d)
 		diag("freeze: %s", err.text);
 		return false;
 	}
-	r = collect(&tree, true, &c, &err);
+	r = collect(&tree, true, NULL, &c, &err);
 	/* As the checks of sockets name who waits; there may be zombies. */
 	for (size_t i = 0; i < c.ntasks; i++)
 		if (!c.tasks[i].frozen->zombie &&
