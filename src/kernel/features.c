@@ -28,6 +28,7 @@
 
 #include "kernel/ipc.h"
 #include "kernel/maps.h"
+#include "kernel/quick_maps.h"
 #include "kernel/written.h"
 #include "util/cleanup.h"
 
@@ -407,6 +408,16 @@ static int probe_written(void)
 	return written_supported() ? 0 : ENOSYS;
 }
 
+static int probe_quick_look(void)
+{
+	struct quick_maps *q = NULL;
+	struct err err = { 0 };
+	int r = quick_maps_new(&q, &err);
+
+	quick_maps_free(q);
+	return -r;
+}
+
 #define KERNEL_OPTION(o) "a kernel built with " o
 #define RIGHTS                                                                 \
 	"root with CAP_SYS_ADMIN, CAP_SYS_PTRACE and "                         \
@@ -513,6 +524,13 @@ static const struct {
 	    "sees who has registered for barriers (else by trying)",
 	    "Linux 6.3", false },
 	  probe_barriers },
+	{ { "quick-look",
+	    "looks at a job's mappings without a walk through its page tables "
+	    "(else a job with much memory stands still for longer)",
+	    "Linux 6.7 with CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF, "
+	    "and " RIGHTS,
+	    false },
+	  probe_quick_look },
 	{ { "io-uring", "writes and reads snapshots",
 	    "sysctl kernel.io_uring_disabled=0 or 1", true },
 	  probe_uring },

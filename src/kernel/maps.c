@@ -305,7 +305,11 @@ int maps_read(int proc_fd, struct vma_list *ret, struct err *err)
 
 int maps_read_fast(int proc_fd, struct vma_list *ret, struct err *err)
 {
-	return list_read(proc_fd, "maps", ret, err);
+	int r = list_read(proc_fd, "maps", ret, err);
+
+	for (size_t i = 0; r == 0 && i < ret->count; i++)
+		ret->v[i].present = VMA_PRESENT_UNKNOWN;
+	return r;
 }
 
 bool maps_few(int proc_fd, size_t most)

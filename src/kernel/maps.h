@@ -47,8 +47,9 @@ struct vma {
 	uint32_t pkey;
 	uint64_t page_size; /* of the kernel, bytes; 0 from maps */
 	/* smaps: bytes of it that are in memory or in swap, but for huge pages
-	 * and the zero page. */
+	 * and the zero page; maps: not known. */
 	uint64_t present;
+#define VMA_PRESENT_UNKNOWN UINT64_MAX
 	uint8_t shared;
 	/* smaps: some of its pages are, or may be, others' too. */
 	uint8_t common;

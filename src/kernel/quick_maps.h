@@ -24,9 +24,10 @@ void quick_maps_free(struct quick_maps *q); /* NULL too */
 
 /*
  * As maps_read, and with vma.policy set where the mapping itself may have one,
- * of a process that does not run; pid is in our own namespace.  vma.common:
- * also of what only might be others', but not of what is in swap and is not.
- * false: it has something that cannot be told, or none of it can.
+ * of a process that does not run; pid is in our own namespace.  vma.present is
+ * not known; vma.common is also of what only might be others', but not of what
+ * is in swap and is not.  false: it has something that cannot be told, or none
+ * of it can.
  */
 bool quick_maps_read(const struct quick_maps *q, pid_t pid, int proc_fd,
 		     struct vma_list *ret);
