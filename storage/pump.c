@@ -54,8 +54,7 @@ static void allocate(const struct ring_request *req)
 	struct statfs st;
 
 	if (fstatfs(req->fd, &st) < 0 || st.f_bsize <= 0 ||
-	    st.f_bavail / AHEAD_SHARE <
-		    req->allocate / (uint64_t)st.f_bsize)
+	    st.f_bavail / AHEAD_SHARE < req->allocate / (uint64_t)st.f_bsize)
 		return;
 	if (fallocate(req->fd, 0, (off_t)req->offset, (off_t)req->allocate) < 0)
 		(void)!ftruncate(req->fd, (off_t)req->offset);
@@ -87,8 +86,8 @@ static bool wait_turn(struct pump *p, const struct ring_request *req)
  */
 static int take_queue(struct pump *p, bool *ret_end)
 {
-	const unsigned int depth = p->buffers < 2 * DEPTH_MIN ? DEPTH_MIN
-							     : p->buffers / 2;
+	const unsigned int depth =
+		p->buffers < 2 * DEPTH_MIN ? DEPTH_MIN : p->buffers / 2;
 	struct ring_request req;
 	struct err err;
 	bool stop;
@@ -191,7 +190,7 @@ int pump_new(size_t buffer_bytes, unsigned int buffers,
 	p->queue = calloc(buffers, sizeof(*p->queue));
 	p->results = calloc(buffers, sizeof(*p->results));
 	r = p->queue && p->results && p->wake_fd >= 0
-		    ? ring_init(&p->ring, buffer_bytes, buffers, homes,
+		    ? ring_init(&p->ring, buffer_bytes, buffers, true, homes,
 				err)
 		    : err_num(err, ENOMEM, "I/O buffers");
 	if (r == 0)

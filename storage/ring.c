@@ -36,7 +36,8 @@ static int map_arena(struct ring *ring, struct err *err)
 	if (head != HUGE_PAGE)
 		munmap(p + head + len, HUGE_PAGE - head);
 	(void)madvise(p + head, len, MADV_HUGEPAGE);
-	/* Pinned memory is copied by each fork, and a child has no use for it. */
+	/* Pinned memory is copied by each fork, and a child has no use for it.
+	 */
 	(void)madvise(p + head, len, MADV_DONTFORK);
 	ring->arena = p + head;
 	ring->arena_bytes = len;
@@ -57,22 +58,32 @@ static int put_home(struct ring *ring, const struct ring_homes *homes,
 }
 
 /* Refused over RLIMIT_MEMLOCK without CAP_IPC_LOCK: go on unregistered. */
-static bool register_buffers(struct ring *ring)
+static void register_all(struct ring *ring)
 {
 	auto_free struct iovec *iov = calloc(ring->buffers, sizeof(*iov));
 	unsigned int i;
 
 	if (!iov)
-		return false;
+		return;
 	for (i = 0; i < ring->buffers; i++) {
 		iov[i].iov_base = ring_buffer(ring, i);
 		iov[i].iov_len = ring->buffer_bytes;
 	}
-	return io_uring_register_buffers(&ring->uring, iov, ring->buffers) == 0;
+	if (io_uring_register_buffers(&ring->uring, iov, ring->buffers) == 0)
+		memset(ring->states, RING_REGISTERED, ring->buffers);
+}
+
+static void register_one(struct ring *ring, unsigned int i)
+{
+	const struct iovec iov = { ring_buffer(ring, i), ring->buffer_bytes };
+	bool done = io_uring_register_buffers_update_tag(&ring->uring, i, &iov,
+							 NULL, 1) == 1;
+
+	ring->states[i] = done ? RING_REGISTERED : RING_PLAIN;
 }
 
 int ring_init(struct ring *ring, size_t buffer_bytes, unsigned int buffers,
-	      const struct ring_homes *homes, struct err *err)
+	      bool now, const struct ring_homes *homes, struct err *err)
 {
 	struct ring fresh = { .buffer_bytes = buffer_bytes,
 			      .buffers = buffers };
@@ -83,9 +94,9 @@ int ring_init(struct ring *ring, size_t buffer_bytes, unsigned int buffers,
 		return err_set(err, -EINVAL, "%u I/O buffers of %zu bytes",
 			       buffers, buffer_bytes);
 	fresh.results = calloc(buffers, sizeof(*fresh.results));
-	if (!fresh.results)
-		return err_num(err, ENOMEM, "I/O buffers");
-	r = map_arena(&fresh, err);
+	fresh.states = calloc(buffers, 1);
+	r = fresh.results && fresh.states ? map_arena(&fresh, err)
+					  : err_num(err, ENOMEM, "I/O buffers");
 	if (r == 0 && homes)
 		r = put_home(&fresh, homes, err);
 	if (r < 0) {
@@ -96,8 +107,11 @@ int ring_init(struct ring *ring, size_t buffer_bytes, unsigned int buffers,
 	/* And one for what is watched. */
 	r = io_uring_queue_init(buffers + 1, &ring->uring, 0);
 	ring->have_uring = r == 0;
-	if (ring->have_uring)
-		ring->registered = register_buffers(ring);
+	if (ring->have_uring && now)
+		register_all(ring);
+	else if (ring->have_uring &&
+		 io_uring_register_buffers_sparse(&ring->uring, buffers) == 0)
+		memset(ring->states, RING_UNTOUCHED, buffers);
 	return 0;
 }
 
@@ -109,6 +123,7 @@ void ring_done(struct ring *ring)
 		munmap(ring->arena, ring->arena_bytes);
 	free(ring->homes);
 	free(ring->results);
+	free(ring->states);
 	memset(ring, 0, sizeof(*ring));
 }
 
@@ -133,13 +148,14 @@ static void prepare(struct io_uring_sqe *sqe, const struct ring *ring,
 	uint8_t *data = ring_buffer(ring, req->index) + req->from;
 	unsigned int len = (unsigned int)req->len;
 	int index = (int)req->index;
+	bool registered = ring->states[req->index] == RING_REGISTERED;
 
-	if (req->write && ring->registered)
+	if (req->write && registered)
 		io_uring_prep_write_fixed(sqe, req->fd, data, len, req->offset,
 					  index);
 	else if (req->write)
 		io_uring_prep_write(sqe, req->fd, data, len, req->offset);
-	else if (ring->registered)
+	else if (registered)
 		io_uring_prep_read_fixed(sqe, req->fd, data, len, req->offset,
 					 index);
 	else
@@ -170,6 +186,8 @@ int ring_start(struct ring *ring, const struct ring_request *req,
 	sqe = io_uring_get_sqe(&ring->uring);
 	if (!sqe)
 		return err_set(err, -EBUSY, "io_uring: queue is full");
+	if (ring->states[req->index] == RING_UNTOUCHED)
+		register_one(ring, req->index);
 	prepare(sqe, ring, req);
 	return submit(ring, err);
 }

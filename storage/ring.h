@@ -24,7 +24,7 @@ struct ring {
 	unsigned int buffers;
 	unsigned int in_flight;
 	bool have_uring;
-	bool registered;
+	uint8_t *states; /* of buffers: RING_* */
 	bool watching;
 	int watch_fd;
 	uint64_t watched; /* where the eventfd's value goes */
@@ -34,6 +34,10 @@ struct ring {
 		int res;
 	} * results;
 };
+
+#define RING_PLAIN      0
+#define RING_REGISTERED 1
+#define RING_UNTOUCHED  2 /* to be registered when it is used */
 
 struct ring_request {
 	bool write;
@@ -56,9 +60,13 @@ struct ring_homes {
 	void *arg;
 };
 
-/* homes: used by this call alone; NULL: buffers are anywhere. */
+/*
+ * now: all buffers have their memory when this returns, which takes
+ * milliseconds; otherwise each has when it is first used.  homes: used by this
+ * call alone; NULL: buffers are anywhere.
+ */
 int ring_init(struct ring *ring, size_t buffer_bytes, unsigned int buffers,
-	      const struct ring_homes *homes, struct err *err);
+	      bool now, const struct ring_homes *homes, struct err *err);
 void ring_done(struct ring *ring);
 
 static inline uint8_t *ring_buffer(const struct ring *ring, unsigned int index)

@@ -27,6 +27,7 @@ check_LIBRARIES += %D%/lib/libvictim.a %D%/lib/libdrive.a
 	%D%/lib/drive_supervisor.c %D%/lib/drive_supervisor.h \
 	%D%/lib/drive_pty.c %D%/lib/drive_pty.h \
 	%D%/lib/drive_watch.c %D%/lib/drive_watch.h \
+	%D%/lib/older.c %D%/lib/older.h \
 	%D%/lib/doom.c %D%/lib/doom.h %D%/lib/outcome.c %D%/lib/outcome.h \
 	%D%/lib/edit.c %D%/lib/edit.h \
 	%D%/lib/edited.c %D%/lib/edited.h
@@ -1002,6 +1003,15 @@ UNIT_TESTS += %D%/unit/queue_copy
 %C%_unit_queue_copy_SOURCES = %D%/unit/queue_copy.c
 %C%_unit_queue_copy_LDADD = %D%/lib/libtap.a src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/eventfd_copy
+%C%_unit_eventfd_copy_SOURCES = %D%/unit/eventfd_copy.c
+%C%_unit_eventfd_copy_LDADD = %D%/lib/libtap.a src/util/libutil.a
+
+UNIT_TESTS += %D%/unit/copy_asked
+%C%_unit_copy_asked_SOURCES = %D%/unit/copy_asked.c src/worker/terminal.c
+%C%_unit_copy_asked_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
+	src/wire/libwireproto.a src/util/libutil.a $(PROTOBUF_C_LIBS)
+
 UNIT_TESTS += %D%/unit/refused_ipc
 %C%_unit_refused_ipc_SOURCES = %D%/unit/refused_ipc.c
 %C%_unit_refused_ipc_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
@@ -1029,12 +1039,13 @@ T_TESTS += %D%/t/bandwidth.t
 T_TESTS += %D%/t/stripes.t
 T_TESTS += %D%/t/thp.t
 T_TESTS += %D%/t/stores.t
+T_TESTS += %D%/t/kernels.t
 T_TESTS += %D%/t/layers.t
 T_TESTS += %D%/t/style.t
 
 check_PROGRAMS += $(UNIT_TESTS) $(VICTIMS)
 TESTS += $(UNIT_TESTS) $(T_TESTS) $(VICTIMS)
-EXTRA_DIST += %D%/vm/init %D%/vm/kernel %D%/vm/run
+EXTRA_DIST += %D%/vm/init %D%/vm/kernel %D%/vm/run %D%/vm/smoke
 EXTRA_DIST += $(T_TESTS) %D%/lib/victims.awk %D%/lib/points.awk
 EXTRA_DIST += %D%/bench/RESULTS.md
 

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "daemon/server.h"
+#include "kernel/features.h"
+#include "util/cleanup.h"
 #include "util/log.h"
 
 static const char usage[] =
@@ -25,6 +29,28 @@ static int test(const struct conf *conf)
 	return 0;
 }
 
+/* Its jobs run anyway; but somebody should know before the first is lost. */
+static void look_at_kernel(void)
+{
+	auto_free struct feature_result *list = NULL;
+	struct utsname kernel = { 0 };
+	struct err err = { 0 };
+	size_t count = 0;
+
+	(void)uname(&kernel);
+	if (features_probe(&list, &count, &err) < 0)
+		log_warning(NULL, "%s", err.text);
+	for (size_t i = 0; i < count; i++)
+		if (list[i].error && list[i].feature.needed)
+			log_error(NULL,
+				  "no checkpoints under Linux %s: %s: %s (%s): "
+				  "it takes %s",
+				  kernel.release, list[i].feature.name,
+				  strerror(list[i].error),
+				  list[i].feature.purpose,
+				  list[i].feature.remedy);
+}
+
 static int start(const struct conf *conf, int to_syslog)
 {
 	struct err err = { 0 };
@@ -35,6 +61,7 @@ static int start(const struct conf *conf, int to_syslog)
 	}
 	if (to_syslog)
 		log_to_syslog();
+	look_at_kernel();
 	if (server_run(conf, &err) == 0)
 		return 0;
 	log_error(NULL, "%s", err.text);

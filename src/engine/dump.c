@@ -226,6 +226,10 @@ static int engine_pages_of_task(void *arg, const struct task_view *task,
 	};
 
 	watch_range(d, task, vma, kind, &range);
+	/* An old kernel would look for each page of what is only reserved. */
+	if (!vma->present && !range.huge && !range.over_file &&
+	    range.watch_fd < 0)
+		return 0;
 	return search_add_range(d->search, &range, err);
 }
 

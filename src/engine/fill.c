@@ -50,6 +50,12 @@ struct page_place {
 	bool common; /* and is there when the process is born */
 };
 
+/* A reading, ahead of everything (work NULL), or of what is wanted now. */
+struct putting {
+	const struct building *b;
+	const struct work *work;
+};
+
 struct contents {
 	struct page_place *places; /* by pid and address */
 	size_t nplaces;
@@ -61,6 +67,7 @@ struct contents {
 	struct read_piece *pieces;
 	size_t nahead;
 	struct reading *reading;
+	struct putting settling;
 };
 
 /* What one run is to read: each extent once, however many want of it. */
@@ -72,11 +79,6 @@ struct work {
 	struct read_piece *pieces; /* tag: the first target */
 	size_t npieces;
 	uint64_t bytes;
-};
-
-struct putting {
-	const struct building *b;
-	const struct work *work;
 };
 
 static int order_extents(const Extent *x, const Extent *y)
@@ -164,7 +166,22 @@ static int put_one(const struct work *w, struct scatter *memory,
 		       : put_data(o, t->start, data, t->len, err);
 }
 
-static int put_extent(void *arg, struct scatter *memory,
+/* The kernel asks the thread that fills, where the job has said nothing. */
+static int prefer_nodes(const struct building *b, struct reading_hand *hand,
+			const Extent *x, struct err *err)
+{
+	uint64_t nodes = nearby_wanted(&b->nearby, x->nodes);
+	int r;
+
+	if (nodes == hand->nodes)
+		return 0;
+	r = scatter_flush(hand->memory, err);
+	near_prefer(b->nearby.near, nodes);
+	hand->nodes = nodes;
+	return r;
+}
+
+static int put_extent(void *arg, struct reading_hand *hand,
 		      const struct read_piece *piece, const uint8_t *data,
 		      struct err *err)
 {
@@ -185,12 +202,43 @@ static int put_extent(void *arg, struct scatter *memory,
 			       " have not the hash they were saved with",
 			       part->streams[x->stream]->name, piece->offset,
 			       piece->offset + piece->len);
-	/* The kernel asks who fills, where the job has said nothing. */
-	r = scatter_prefer(memory, p->b->nearby.near,
-			   nearby_wanted(&p->b->nearby, x->nodes), err);
+	r = prefer_nodes(p->b, hand, x, err);
 	for (; t < end && r == 0 && t->extent == x; t++)
-		r = put_one(p->work, memory, t, data, err);
+		r = put_one(p->work, hand->memory, t, data, err);
 	return r;
+}
+
+static const Extent *extent_of(const struct putting *p,
+			       const struct read_piece *piece)
+{
+	const struct contents *c = p->b->contents;
+
+	return p->work ? p->work->targets[piece->tag].extent
+		       : c->ahead[piece - c->pieces].extent;
+}
+
+/*
+ * Near the most of what it fills; it then has its buffers there, too.  Of what
+ * comes to several by turns each has a share.
+ */
+static void settle(void *arg, unsigned int number,
+		   const struct read_piece *pieces, size_t count)
+{
+	const struct putting *p = arg;
+	const struct nearby *n = &p->b->nearby;
+	uint64_t bytes[NEAR_NODES] = { 0 };
+	size_t best = 0;
+
+	for (size_t i = 0; i < count && n->near; i++) {
+		const Extent *x = extent_of(p, &pieces[i]);
+		uint64_t nodes = nearby_wanted(n, x->nodes);
+
+		bytes[near_nth(nodes, number)] += pieces[i].len;
+	}
+	for (size_t i = 1; i < NEAR_NODES; i++)
+		if (bytes[i] > bytes[best])
+			best = i;
+	near_run(n->near, bytes[best] ? (int)best : NEAR_ANY);
 }
 
 /* Targets that follow are this one's. */
@@ -276,67 +324,30 @@ static void work_done(struct work *w)
 	free(w->pieces);
 }
 
-/*
- * Near the most of what it fills.  Of what comes to several in turns, each
- * thread has one.
- */
-struct vote {
-	uint64_t bytes[NEAR_NODES];
-};
-
-static void vote(struct vote *v, const struct nearby *n, unsigned int nth,
-		 const Extent *x)
+static int begin(const struct building *b, struct putting *settling,
+		 const struct read_piece *pieces, size_t count,
+		 struct reading **ret, struct err *err)
 {
-	int node = near_nth(nearby_wanted(n, x->nodes), nth);
+	const struct reading_args args = {
+		.restart = b->args,
+		.part = b->part,
+		.blocks = &b->contents->blocks,
+		.pieces = pieces,
+		.count = count,
+		.settle = settle,
+		.arg = settling,
+	};
 
-	if (node != NEAR_ANY)
-		v->bytes[node] += x->pages;
-}
-
-static int winner(const struct vote *v)
-{
-	int best = 0;
-
-	for (int i = 1; i < (int)NEAR_NODES; i++)
-		if (v->bytes[i] > v->bytes[best])
-			best = i;
-	return v->bytes[best] ? best : NEAR_ANY;
-}
-
-static int home_ahead(void *arg, unsigned int nth,
-		      const struct read_piece *pieces, size_t count)
-{
-	const struct building *b = arg;
-	const struct contents *c = b->contents;
-	const struct target *t = &c->ahead[pieces - c->pieces];
-	struct vote v = { 0 };
-
-	for (size_t i = 0; i < count && b->nearby.near; i++)
-		vote(&v, &b->nearby, nth, t[i].extent);
-	return winner(&v);
-}
-
-static int home_now(void *arg, unsigned int nth,
-		    const struct read_piece *pieces, size_t count)
-{
-	const struct putting *p = arg;
-	struct vote v = { 0 };
-
-	for (size_t i = 0; i < count && p->b->nearby.near; i++)
-		vote(&v, &p->b->nearby, nth,
-		     p->work->targets[pieces[i].tag].extent);
-	return winner(&v);
+	return reading_begin(&args, ret, err);
 }
 
 static int read_now(const struct building *b, struct putting *p,
 		    struct err *err)
 {
-	const struct reading_homes homes = { b->nearby.near, home_now, p };
 	struct reading *reading = NULL;
 	int r;
 
-	r = reading_begin(b->args, b->part, &b->contents->blocks, &homes,
-			  p->work->pieces, p->work->npieces, &reading, err);
+	r = begin(b, p, p->work->pieces, p->work->npieces, &reading, err);
 	if (r == 0)
 		r = reading_end(reading, put_extent, p, err);
 	reading_free(reading);
@@ -646,7 +657,6 @@ static int list_ahead(const struct building *b, struct work *w, struct err *err)
 
 int build_ahead(struct building *b, struct err *err)
 {
-	const struct reading_homes homes = { b->nearby.near, home_ahead, b };
 	struct work w = { 0 };
 	struct contents *c;
 	int r;
@@ -667,8 +677,9 @@ int build_ahead(struct building *b, struct err *err)
 	c->ahead = take_ptr(w.targets);
 	c->pieces = take_ptr(w.pieces);
 	work_done(&w);
+	c->settling = (struct putting){ .b = b };
 	if (r == 0 && c->nahead)
-		r = reading_begin(b->args, b->part, &c->blocks, &homes,
-				  c->pieces, c->nahead, &c->reading, err);
+		r = begin(b, &c->settling, c->pieces, c->nahead, &c->reading,
+			  err);
 	return r;
 }

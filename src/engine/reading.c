@@ -15,21 +15,18 @@
 
 struct worker {
 	struct reading *reading;
+	unsigned int number;
 	unsigned int buffers;            /* at most */
 	const struct read_piece *pieces; /* its share */
 	size_t count;
-	struct scatter *memory;
-	int home;
+	struct reading_hand hand;
 	pthread_t thread;
 	int result;
 	struct err err;
 };
 
 struct reading {
-	const struct restart_args *args;
-	const PartEntry *part;
-	const struct blocks *blocks;
-	const struct near *near;
+	struct reading_args args;
 	struct worker *workers;
 	size_t nworkers;
 
@@ -64,10 +61,10 @@ static bool is_wanted(struct reading *r)
 static int take(void *arg, const struct read_piece *piece, const uint8_t *data,
 		struct err *err)
 {
-	const struct worker *w = arg;
+	struct worker *w = arg;
 	struct reading *r = w->reading;
 
-	return is_wanted(r) ? r->put(r->arg, w->memory, piece, data, err)
+	return is_wanted(r) ? r->put(r->arg, &w->hand, piece, data, err)
 			    : err_set(err, -ECANCELED, "not wanted");
 }
 
@@ -84,25 +81,26 @@ static unsigned int buffers_for(const struct worker *w)
 
 static int read_share(struct worker *w, struct err *err)
 {
-	const struct reading *r = w->reading;
+	const struct reading_args *args = &w->reading->args;
+	const struct restart_args *restart = args->restart;
 	struct reader_limits limits = { .buffer_bytes = BUFFER,
 					.buffers = buffers_for(w),
-					.no_direct = r->args->no_direct };
+					.no_direct = restart->no_direct };
 	struct reader *reader = NULL;
 	int ret;
 
-	ret = reader_new(r->args->dir_fd, &limits, &reader, err);
+	ret = reader_new(restart->dir_fd, &limits, &reader, err);
 	if (ret < 0)
 		return ret;
-	ret = snapshot_open_pages(reader, r->args->owner, r->part, err);
+	ret = snapshot_open_pages(reader, restart->owner, args->part, err);
 	if (ret == 0)
-		ret = scatter_new(&w->memory, err);
+		ret = scatter_new(&w->hand.memory, err);
 	if (ret == 0)
-		ret = blocks_read(reader, r->blocks, w->pieces, w->count, take,
-				  w, err);
+		ret = blocks_read(reader, args->blocks, w->pieces, w->count,
+				  take, w, err);
 	if (ret == 0)
-		ret = scatter_flush(w->memory, err);
-	scatter_free(w->memory);
+		ret = scatter_flush(w->hand.memory, err);
+	scatter_free(w->hand.memory);
 	reader_free(reader);
 	return ret;
 }
@@ -110,9 +108,9 @@ static int read_share(struct worker *w, struct err *err)
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
+	const struct reading_args *args = &w->reading->args;
 
-	/* Its buffers are then there, too. */
-	near_run(w->reading->near, w->home);
+	args->settle(args->arg, w->number, w->pieces, w->count);
 	w->result = read_share(w, &w->err);
 	return NULL;
 }
@@ -147,10 +145,10 @@ static size_t count_workers(const struct restart_args *args, uint64_t bytes,
 }
 
 /* Equal shares of the streams, so that each reads forward. */
-static int start_workers(struct reading *r, const struct reading_homes *homes,
-			 const struct read_piece *pieces, size_t count,
-			 struct err *err)
+static int start_workers(struct reading *r, struct err *err)
 {
+	const struct read_piece *pieces = r->args.pieces;
+	size_t count = r->args.count;
 	uint64_t bytes = 0;
 	size_t workers;
 	unsigned int buffers;
@@ -158,7 +156,7 @@ static int start_workers(struct reading *r, const struct reading_homes *homes,
 
 	for (size_t i = 0; i < count; i++)
 		bytes += pieces[i].len;
-	workers = count_workers(r->args, bytes, &buffers);
+	workers = count_workers(r->args.restart, bytes, &buffers);
 	r->workers = calloc(workers, sizeof(*r->workers));
 	if (!r->workers)
 		return err_num(err, ENOMEM, "threads that read");
@@ -166,11 +164,10 @@ static int start_workers(struct reading *r, const struct reading_homes *homes,
 		struct worker *w = &r->workers[r->nworkers];
 
 		*w = (struct worker){ .reading = r,
+				      .number = (unsigned int)r->nworkers,
 				      .buffers = buffers,
 				      .pieces = pieces };
 		w->count = take_share(pieces, count, bytes / workers + 1);
-		w->home = homes->choose(homes->arg, (unsigned int)r->nworkers,
-					pieces, w->count);
 		pieces += w->count;
 		count -= w->count;
 		e = pthread_create(&w->thread, NULL, worker_main, w);
@@ -196,23 +193,18 @@ static int join(struct reading *r, struct err *err)
 	return result;
 }
 
-int reading_begin(const struct restart_args *args, const PartEntry *part,
-		  const struct blocks *blocks, const struct reading_homes *homes,
-		  const struct read_piece *pieces, size_t count,
-		  struct reading **ret, struct err *err)
+int reading_begin(const struct reading_args *args, struct reading **ret,
+		  struct err *err)
 {
 	struct reading *r = calloc(1, sizeof(*r));
 	int e;
 
 	if (!r)
 		return err_num(err, ENOMEM, "threads that read");
-	r->args = args;
-	r->part = part;
-	r->blocks = blocks;
-	r->near = homes->near;
+	r->args = *args;
 	(void)pthread_mutex_init(&r->lock, NULL);
 	(void)pthread_cond_init(&r->decided, NULL);
-	e = start_workers(r, homes, pieces, count, err);
+	e = start_workers(r, err);
 	if (e < 0) {
 		reading_free(r);
 		return e;

@@ -8,7 +8,6 @@
 #include "engine/scatter.h"
 #include "snapshot/blocks.h"
 #include "storage/reader.h"
-#include "util/near.h"
 
 /*
  * Threads that read pieces of a snapshot, each its own share of the streams
@@ -18,33 +17,38 @@
  */
 struct reading;
 
-/*
- * In a thread of the reading.  memory: of that thread, flushed at its end.  A
- * negative return ends the reading.
- */
-typedef int (*reading_put_fn)(void *arg, struct scatter *memory,
-			      const struct read_piece *piece,
-			      const uint8_t *data, struct err *err);
+/* What a thread puts with. */
+struct reading_hand {
+	struct scatter *memory; /* flushed at its end */
+	uint64_t nodes;         /* the caller's; 0 at first */
+};
 
 /*
- * Which node the nth thread runs near, that reads these pieces; NEAR_ANY: it
- * does not matter.  Asked by reading_begin alone.
+ * In the threads of the reading.  settle: before anything else there, with its
+ * number and its share.  A negative return of put ends the reading.
  */
-struct reading_homes {
-	const struct near *near;
-	int (*choose)(void *arg, unsigned int nth,
-		      const struct read_piece *pieces, size_t count);
-	void *arg;
-};
+typedef void (*reading_settle_fn)(void *arg, unsigned int number,
+				  const struct read_piece *pieces,
+				  size_t count);
+typedef int (*reading_put_fn)(void *arg, struct reading_hand *hand,
+			      const struct read_piece *piece,
+			      const uint8_t *data, struct err *err);
 
 /*
  * pieces are sorted by stream and offset, and borrowed as all else is; their
  * tags may change until reading_end.
  */
-int reading_begin(const struct restart_args *args, const PartEntry *part,
-		  const struct blocks *blocks, const struct reading_homes *homes,
-		  const struct read_piece *pieces, size_t count,
-		  struct reading **ret, struct err *err);
+struct reading_args {
+	const struct restart_args *restart;
+	const PartEntry *part;
+	const struct blocks *blocks;
+	const struct read_piece *pieces;
+	size_t count;
+	reading_settle_fn settle;
+	void *arg; /* of settle */
+};
+int reading_begin(const struct reading_args *args, struct reading **ret,
+		  struct err *err);
 
 /* Let it go on; returns when all was handed over. */
 int reading_end(struct reading *r, reading_put_fn put, void *arg,

@@ -19,7 +19,6 @@
 struct scatter {
 	pid_t pid;
 	int32_t ns_pid;
-	uint64_t nodes; /* 0: it does not matter */
 	struct iovec pieces[PIECES];
 	size_t npieces, used;
 	uint8_t data[ROOM];
@@ -31,7 +30,6 @@ int scatter_new(struct scatter **ret, struct err *err)
 	if (!*ret)
 		return err_num(err, ENOMEM, "contents");
 	(*ret)->npieces = (*ret)->used = 0;
-	(*ret)->nodes = 0;
 	return 0;
 }
 
@@ -109,19 +107,6 @@ int scatter_flush(struct scatter *s, struct err *err)
 		data += p->iov_len;
 	}
 	s->npieces = s->used = 0;
-	return r;
-}
-
-int scatter_prefer(struct scatter *s, const struct near *near, uint64_t nodes,
-		   struct err *err)
-{
-	int r;
-
-	if (nodes == s->nodes)
-		return 0;
-	r = scatter_flush(s, err);
-	near_prefer(near, nodes);
-	s->nodes = nodes;
 	return r;
 }
 

@@ -7,7 +7,6 @@
 #include <sys/types.h>
 
 #include "util/err.h"
-#include "util/near.h"
 
 /*
  * Contents for the memory of processes that are being built: little pieces
@@ -20,10 +19,6 @@ int scatter_new(struct scatter **ret, struct err *err);
 /* data is copied, or there when this returns.  pid, and as the job sees it. */
 int scatter_put(struct scatter *s, pid_t pid, int32_t ns_pid, uint64_t at,
 		const uint8_t *data, size_t len, struct err *err);
-
-/* What is put from now on comes to these nodes: see near_prefer. */
-int scatter_prefer(struct scatter *s, const struct near *near, uint64_t nodes,
-		   struct err *err);
 
 /* All of it is there. */
 int scatter_flush(struct scatter *s, struct err *err);

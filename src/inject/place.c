@@ -232,6 +232,9 @@ static bool is_untouched(const struct process *proc, uint64_t start)
 	       n == 0 && next >= start + PLACE_SCRATCH;
 }
 
+/* Where the kernel looks at each page, what lies far away takes long. */
+#define HOLE_WINDOW (1ull << 30)
+
 /* The first hole in [start, end) that was never touched; 0: none. */
 static uint64_t find_hole(const struct process *proc, uint64_t start,
 			  uint64_t end)
@@ -239,11 +242,13 @@ static uint64_t find_hole(const struct process *proc, uint64_t start,
 	while (end > start && end - start >= PLACE_SCRATCH) {
 		struct page_run run;
 		struct err ignored;
-		uint64_t next;
+		uint64_t next, limit = end;
 		size_t n;
 
-		if (pagemap_scan(proc->pagemap_fd, PAGES_OWN, start, end, &run,
-				 1, &n, &next, &ignored) < 0)
+		if (end - start > HOLE_WINDOW)
+			limit = start + HOLE_WINDOW;
+		if (pagemap_scan(proc->pagemap_fd, PAGES_OWN, start, limit,
+				 &run, 1, &n, &next, &ignored) < 0)
 			return 0;
 		if (n == 0 || run.start - start >= PLACE_SCRATCH)
 			return start;

@@ -44,6 +44,7 @@
 #define SUSPEND_SECCOMP          (1ul << 21)
 #define TIMER_CREATE_RESTORE_IDS 77
 #define GUARD_INSTALL            102
+#define GET_REGISTRATIONS        (1 << 9)
 #ifndef SYS_io_uring_setup
 #define SYS_io_uring_setup 425
 #endif
@@ -211,6 +212,34 @@ static int probe_pagemap(bool guard)
 static int probe_pages(void)
 {
 	return probe_pagemap(false);
+}
+
+static int probe_search(void)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? errno : pagemap_finds(fd) ? 0 : ENOTTY;
+}
+
+static int probe_eventfd(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+	char path[64], text[512] = "";
+	ssize_t n;
+
+	if (fd < 0)
+		return errno;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return errno;
+	return strstr(text, "eventfd-semaphore:") ? 0 : ENODATA;
+}
+
+static int probe_barriers(void)
+{
+	return failed(syscall(SYS_membarrier, GET_REGISTRATIONS, 0, 0));
 }
 
 static int probe_guard(void)
@@ -426,6 +455,11 @@ static const struct {
 	{ { "pagemap", "finds pages with contents",
 	    KERNEL_OPTION("CONFIG_PROC_PAGE_MONITOR"), true },
 	  probe_pages },
+	{ { "page-search",
+	    "finds pages of what is large and mostly empty (else jobs that "
+	    "reserve much are refused)",
+	    "Linux 6.7", false },
+	  probe_search },
 	{ { "guard-pages", "keeps guard regions (else such jobs are refused)",
 	    "Linux 6.15", false },
 	  probe_guard },
@@ -471,6 +505,14 @@ static const struct {
 	    "Linux 6.7 with CONFIG_USERFAULTFD and CONFIG_PROC_PAGE_MONITOR",
 	    false },
 	  probe_written },
+	{ { "eventfd-mode",
+	    "sees which eventfds are semaphores (else by reading them)",
+	    "Linux 6.5", false },
+	  probe_eventfd },
+	{ { "membarrier",
+	    "sees who has registered for barriers (else by trying)",
+	    "Linux 6.3", false },
+	  probe_barriers },
 	{ { "io-uring", "writes and reads snapshots",
 	    "sysctl kernel.io_uring_disabled=0 or 1", true },
 	  probe_uring },

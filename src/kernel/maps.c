@@ -8,9 +8,15 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
+
+/* What a kernel prints that has no letters for a flag. */
+#define UNNAMED (1ull << 62)
+
+#define SEAL_CALL 462 /* mseal: Linux 6.10 */
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
@@ -50,6 +56,7 @@ static const struct {
 	{ "me", VMA_MAYEXEC },
 	{ "ms", VMA_MAYSHARE },
 	{ "gu", VMA_GUARD },
+	{ "??", UNNAMED },
 	/* The first line says these already; sd says nothing that lasts. */
 	{ "rd", 0 },
 	{ "wr", 0 },
@@ -183,6 +190,9 @@ static int line_take(struct vma_list *list, size_t *room, char *line)
 		last->page_size = strtoull(line + 15, NULL, 10) << 10;
 		return 0;
 	}
+	if (last && (!strncmp(line, "Rss:", 4) || !strncmp(line, "Swap:", 5)))
+		last->present += strtoull(strchr(line, ':') + 1, NULL, 10)
+				 << 10;
 	/* "Size:" and its kin; addresses are printed in lower case. */
 	if (*line >= 'A' && *line <= 'Z')
 		return 0;
@@ -226,9 +236,71 @@ static int list_read(int proc_fd, const char *name, struct vma_list *ret,
 	return 0;
 }
 
+static int own_flags(const void *addr, uint64_t *ret, struct err *err)
+{
+	auto_close int proc = open("/proc/self", O_DIRECTORY | O_CLOEXEC);
+	struct vma_list maps = { 0 };
+	const struct vma *vma;
+	int r;
+
+	if (proc < 0)
+		return err_sys(err, "/proc/self");
+	r = list_read(proc, "smaps", &maps, err);
+	if (r < 0)
+		return r;
+	vma = maps_find(&maps, (uint64_t)(uintptr_t)addr);
+	*ret = vma ? vma->flags : 0;
+	maps_done(&maps);
+	return 0;
+}
+
+/*
+ * Kernels older than seals of mappings had one flag without letters that a
+ * program can set: it is locked as its pages come (MLOCK_ONFAULT).
+ */
+static bool is_lock_unnamed(void)
+{
+	const size_t len = 4096;
+	uint64_t flags = 0;
+	struct err ignored;
+	void *page;
+
+	if (syscall(SEAL_CALL, 0, 0, 0) == 0 || errno != ENOSYS)
+		return false;
+	page = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return false;
+	if (mlock2(page, len, MLOCK_ONFAULT) == 0)
+		(void)own_flags(page, &flags, &ignored);
+	(void)munmap(page, len);
+	return (flags & UNNAMED) != 0;
+}
+
+static void name_locks(struct vma_list *list)
+{
+	bool asked = false, is_lock = false;
+
+	for (size_t i = 0; i < list->count; i++) {
+		struct vma *v = &list->v[i];
+
+		if (!(v->flags & UNNAMED))
+			continue;
+		if (!asked)
+			is_lock = is_lock_unnamed();
+		asked = true;
+		v->flags &= ~UNNAMED;
+		v->flags |= is_lock && (v->flags & VMA_LOCKED) ? VMA_LOCKONFAULT
+							       : VMA_UNKNOWN;
+	}
+}
+
 int maps_read(int proc_fd, struct vma_list *ret, struct err *err)
 {
-	return list_read(proc_fd, "smaps", ret, err);
+	int r = list_read(proc_fd, "smaps", ret, err);
+
+	if (r == 0)
+		name_locks(ret);
+	return r;
 }
 
 int maps_read_fast(int proc_fd, struct vma_list *ret, struct err *err)
@@ -257,24 +329,6 @@ void maps_done(struct vma_list *list)
 	free(list->v);
 	list->v = NULL;
 	list->count = 0;
-}
-
-static int own_flags(const void *addr, uint64_t *ret, struct err *err)
-{
-	auto_close int proc = open("/proc/self", O_DIRECTORY | O_CLOEXEC);
-	struct vma_list maps = { 0 };
-	const struct vma *vma;
-	int r;
-
-	if (proc < 0)
-		return err_sys(err, "/proc/self");
-	r = maps_read(proc, &maps, err);
-	if (r < 0)
-		return r;
-	vma = maps_find(&maps, (uint64_t)(uintptr_t)addr);
-	*ret = vma ? vma->flags : 0;
-	maps_done(&maps);
-	return 0;
 }
 
 int maps_guards_hidden(bool *ret, struct err *err)

@@ -46,6 +46,9 @@ struct vma {
 	uint32_t dev_major, dev_minor;
 	uint32_t pkey;
 	uint64_t page_size; /* of the kernel, bytes; 0 from maps */
+	/* smaps: bytes of it that are in memory or in swap, but for huge pages
+	 * and the zero page. */
+	uint64_t present;
 	uint8_t shared;
 	/* smaps: some of its pages are, or may be, others' too. */
 	uint8_t common;
@@ -85,6 +88,12 @@ const struct vma *maps_find(const struct vma_list *list, uint64_t addr);
  */
 int maps_name_at(int proc_fd, uint64_t addr, char *ret, size_t room,
 		 struct err *err);
+
+/*
+ * Whether the kernel looks for pages in mappings without a look at each place
+ * where there may be one (Linux 6.7).
+ */
+bool pagemap_finds(int pagemap_fd);
 
 /*
  * PAGEMAP_SCAN over [start, end): runs of pages of one kind, up to room;

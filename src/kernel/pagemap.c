@@ -72,6 +72,14 @@ static void choose(struct scan_arg *arg, enum pages_kind kind)
 	}
 }
 
+bool pagemap_finds(int pagemap_fd)
+{
+	struct scan_arg arg = { .size = sizeof(arg) };
+
+	return ioctl(pagemap_fd, PAGEMAP_SCAN_IOCTL, &arg) >= 0 ||
+	       errno != ENOTTY;
+}
+
 static int scan_fast(int fd, enum pages_kind kind, uint64_t start, uint64_t end,
 		     struct page_run *runs, size_t room, size_t *ret_count,
 		     uint64_t *ret_next)

@@ -57,11 +57,13 @@ static int run(struct looking *l, int fd, struct err *err)
 
 static int result(const struct looking *l, struct err *err)
 {
-	if (l->results[MOVE] < 0 || l->results[BACK] < 0) {
-		(void)err_num(err, l->results[MOVE], "SO_PEEK_OFF");
-		err->code = -ENOTSUP;
-		return -ENOTSUP;
-	}
+	if (l->results[MOVE] < 0 || l->results[BACK] < 0)
+		return err_set(
+			err, -ENOTSUP,
+			"messages, which Linux 6.7 with io_uring would "
+			"let us look at: %s",
+			strerror(-(l->results[MOVE] < 0 ? l->results[MOVE]
+							: l->results[BACK])));
 	if (l->results[LOOK] == -EAGAIN)
 		return err_set(err, -ENOENT, "no datagram");
 	if (l->results[LOOK] < 0)

@@ -2,15 +2,45 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "images/tags.h"
 #include "resource/open_file.h"
 #include "resource/resource.h"
 #include "util/cleanup.h"
+#include "util/eventfd_copy.h"
 
 static bool eventfd_match(const struct fd_view *fd)
 {
 	return !strcmp(fd->link, "anon_inode:[eventfd]");
+}
+
+/*
+ * Linux 6.5 tells whether it is a semaphore.  Before, somebody has to try
+ * whose death the job would not survive.
+ */
+static int get_semaphore(const struct dump_ctx *ctx, const struct fd_view *fd,
+			 bool *ret, struct err *err)
+{
+	const struct dump_engine *e = ctx->engine;
+	auto_close int file = -EBADF;
+	struct eventfd_copy copy;
+	uint64_t mode;
+	int r;
+
+	if (strstr(fd->fdinfo, "\neventfd-semaphore:")) {
+		r = proc_text_u64(fd->fdinfo, "eventfd-semaphore", 10, &mode,
+				  err);
+		*ret = r == 0 && mode != 0;
+		return r;
+	}
+	r = e->copy_out(e->arg, COPY_EVENTFD, fd->own_fd, &file, err);
+	if (r < 0)
+		return err_wrap(err, r, "whether it is a semaphore");
+	if (pread(file, &copy, sizeof(copy), 0) != sizeof(copy))
+		return err_set(err, -EIO, "copy of an eventfd");
+	*ret = copy.semaphore != 0;
+	return 0;
 }
 
 static int eventfd_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
@@ -18,7 +48,7 @@ static int eventfd_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 {
 	EventfdRecord rec = EVENTFD_RECORD__INIT;
 	OpenFile open = OPEN_FILE__INIT;
-	uint64_t mode;
+	bool semaphore = false;
 	int r;
 
 	rec.open = &open;
@@ -28,10 +58,10 @@ static int eventfd_dump(const struct dump_ctx *ctx, const struct fd_view *fd,
 	r = proc_text_u64(fd->fdinfo, "eventfd-count", 16, &rec.count, err);
 	if (r < 0)
 		return r;
-	r = proc_text_u64(fd->fdinfo, "eventfd-semaphore", 10, &mode, err);
+	r = get_semaphore(ctx, fd, &semaphore, err);
 	if (r < 0)
-		return err_wrap(err, r, "this kernel hides semaphore mode");
-	rec.semaphore = mode != 0;
+		return r;
+	rec.semaphore = semaphore;
 	return img_put(ctx->out, TAG_EVENTFD, &rec.base, err);
 }
 

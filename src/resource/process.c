@@ -131,6 +131,41 @@ static int get_xcomp(struct remote *remote, uint32_t *ret, struct err *err)
 	return r;
 }
 
+/*
+ * Before Linux 6.3 nobody tells, but a barrier that takes a registration is
+ * not to be had without (EPERM).  Whether barriers of others reach a process
+ * cannot be found out at all.  They harm none, so they will.
+ */
+static int try_membarriers(struct remote *remote, uint32_t *ret,
+			   struct err *err)
+{
+	static const struct {
+		uint64_t barrier;
+		uint32_t registered;
+	} commands[] = {
+		{ MEMBARRIER_CMD_PRIVATE_EXPEDITED,
+		  MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED },
+		{ MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE,
+		  MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE },
+		{ MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ,
+		  MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ },
+	};
+	uint32_t all = MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED;
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands) && r == 0; i++) {
+		const uint64_t args[6] = { commands[i].barrier };
+		int64_t value = -1;
+
+		r = remote_syscall(remote, __NR_membarrier, args, &value, err);
+		if (value == 0)
+			all |= commands[i].registered;
+	}
+	if (r == 0)
+		*ret = all;
+	return r;
+}
+
 static int get_membarrier(struct remote *remote, uint32_t *ret, struct err *err)
 {
 	const uint64_t args[6] = { MEMBARRIER_GET_REGISTRATIONS };
@@ -140,10 +175,11 @@ static int get_membarrier(struct remote *remote, uint32_t *ret, struct err *err)
 	r = remote_syscall(remote, __NR_membarrier, args, &value, err);
 	if (r < 0)
 		return r;
+	if (value == -EINVAL)
+		return try_membarriers(remote, ret, err);
 	if (value < 0 && value != -ENOSYS)
 		return err_num(err, (int)value,
-			       "membarrier: registrations "
-			       "cannot be read (Linux 6.3)");
+			       "membarrier: registrations cannot be read");
 	*ret = value < 0 ? 0 : (uint32_t)value;
 	return 0;
 }
@@ -380,6 +416,18 @@ static const struct remote_ask asks[] = {
 	{ "prctl", __NR_prctl, 6, { PR_GET_MDWE } },
 	{ "prctl", __NR_prctl, 6, { PR_GET_MEMORY_MERGE } },
 	{ "membarrier", __NR_membarrier, 6, { MEMBARRIER_GET_REGISTRATIONS } },
+	{ "membarrier",
+	  __NR_membarrier,
+	  6,
+	  { MEMBARRIER_CMD_PRIVATE_EXPEDITED } },
+	{ "membarrier",
+	  __NR_membarrier,
+	  6,
+	  { MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE } },
+	{ "membarrier",
+	  __NR_membarrier,
+	  6,
+	  { MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ } },
 	{ "arch_prctl", __NR_arch_prctl, 1, { ARCH_GET_XCOMP_PERM } },
 	{ 0 },
 };
@@ -389,6 +437,7 @@ const struct resource_ops res_process = {
 	.saved = "personality, dumpable, subreaper, THP, MDWE, KSM, OOM score, "
 		 "core dump filter, membarrier, AMX permission",
 	.refused = "32-bit programs, shadow stacks, segments, debuggers",
+	.changes = "before Linux 6.3 each is registered for barriers of others",
 	.tag = TAG_PROCESS,
 	.scope = SCOPE_TASK,
 	.stage = STAGE_EARLY,

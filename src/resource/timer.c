@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 
@@ -24,6 +25,7 @@
 #define ITIMERS         3
 
 #define PR_TIMER_CREATE_RESTORE_IDS 77 /* Linux 6.16 */
+#define RESTORE_IDS_GET             2
 /* Without it ids come in sequence: how many to try before giving up. */
 #define TIMER_ID_BOUND 100000
 
@@ -489,8 +491,8 @@ static int timer_arm(struct restore_ctx *ctx, struct restore_task *task,
 /* A tick that comes while this is done counts, too: then once more, and in the
  * end it is one that the job has missed.  So it is not left to be due at once.
  */
-#define TRIES         8
-#define LEFT_MIN_NS   (5 * 1000000)
+#define TRIES       8
+#define LEFT_MIN_NS (5 * 1000000)
 
 /* The fields of siginfo_t that are looked at. */
 struct timer_info {
@@ -626,6 +628,39 @@ static int overrun_restore(struct restore_ctx *ctx, struct restore_task *task,
 	return r < 0 ? err_wrap(err, r, "timer %d: overruns", e->id) : 0;
 }
 
+static void refuse_high_id(const struct task_view *task, int id,
+			   struct refusals *no)
+{
+	if (id <= TIMER_ID_BOUND ||
+	    prctl(PR_TIMER_CREATE_RESTORE_IDS, RESTORE_IDS_GET, 0, 0, 0) >= 0)
+		return;
+	refusals_add(no, task->ns_pid, task->stat->comm, -1,
+		     "use Linux 6.16, or let it keep its timers instead of "
+		     "making new ones",
+		     "a timer with the number %d, which it could not have "
+		     "again",
+		     id);
+}
+
+/* What a kernel like this one would not give again. */
+static int timer_check(const struct dump_ctx *ctx, const struct task_view *task,
+		       struct refusals *no, struct err *err)
+{
+	auto_free char *data = NULL;
+	struct timer_text t;
+	const char *text;
+	size_t len;
+	int r;
+
+	r = read_file_at(task->proc_fd, "timers", TIMERS_TEXT_MAX, &data, &len,
+			 err);
+	if (r < 0)
+		return r;
+	for (text = data; *text && parse_timer(&text, &t) == 0;)
+		refuse_high_id(task, t.id, no);
+	return 0;
+}
+
 static const struct remote_ask asks[] = {
 	{ "getitimer", __NR_getitimer, 0, { 0 } },
 	{ "timer_gettime", __NR_timer_gettime, 0, { 0 } },
@@ -637,11 +672,13 @@ const struct resource_ops res_timer = {
 	.name = "timers",
 	.saved = "interval timers; POSIX timers with ids, as time left, and "
 		 "overrun counts",
+	.refused = "numbers above 100000 before Linux 6.16",
 	.changes = "clocks of CPU time, and overruns on them, count anew; a "
 		   "signal that waits has no overruns",
 	.tag = TAG_TIMER,
 	.scope = SCOPE_TASK,
 	.stage = STAGE_LATE,
+	.check_task = timer_check,
 	.dump_task = timer_dump,
 	.asks = asks,
 	.restore = timer_restore,

@@ -98,12 +98,50 @@ static enum mapping_kind refuse_segment(const char **ret_why,
 	return MAPPING_REFUSED;
 }
 
+/*
+ * Kernels that look at each place where there may be a page need seconds for a
+ * TiB, several times, and the job stands still.
+ */
+#define SPARSE_MAX (1ull << 39)
+
+static int check_sparse(const struct task_view *task, uint64_t sparse,
+			struct refusals *no, struct err *err)
+{
+	auto_close int fd = -EBADF;
+
+	if (sparse <= SPARSE_MAX)
+		return 0;
+	fd = openat(task->proc_fd, "pagemap", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, "pagemap");
+	if (!pagemap_finds(fd))
+		refusals_add(no, task->ns_pid, task->stat->comm, -1,
+			     "use Linux 6.7, or let it reserve less in one "
+			     "piece",
+			     "%llu GiB of nothing lie between its pages, which "
+			     "this kernel looks through one by one",
+			     (unsigned long long)(sparse >> 30));
+	return 0;
+}
+
+static uint64_t sparse_bytes(const struct vma *v, enum mapping_kind kind)
+{
+	const uint64_t size = v->end - v->start;
+
+	if (v->shared || (v->flags & VMA_HUGETLB) || size <= v->present)
+		return 0;
+	if (kind == MAPPING_ANON ? !v->present : kind != MAPPING_FILE)
+		return 0;
+	return size - v->present;
+}
+
 static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 		     struct refusals *no, struct err *err)
 {
 	const char *why, *remedy;
 	unsigned int vdsos = 0;
 	struct mapping_devices devices;
+	uint64_t sparse = 0;
 	int r;
 
 	r = mapping_devices(&devices, err);
@@ -113,6 +151,7 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 			mapping_classify(v, &devices, &why, &remedy);
 
 		vdsos += kind == MAPPING_VDSO;
+		sparse += sparse_bytes(v, kind);
 		if (kind == MAPPING_VDSO)
 			r = check_vdso(task, v, no, err);
 		if (kind == MAPPING_SYSV && !ctx->options->ipc_pid)
@@ -130,7 +169,7 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 		refusals_add(no, task->ns_pid, task->stat->comm, -1,
 			     "run it without tools that unmap the vDSO",
 			     "%u vDSOs mapped", vdsos);
-	return r;
+	return r < 0 ? r : check_sparse(task, sparse, no, err);
 }
 
 static VmaRecord__Kind record_kind(const struct vma *v, enum mapping_kind kind)
@@ -702,7 +741,8 @@ const struct resource_ops res_vma = {
 	.saved = "mappings with protections, advice, locks, seals, guards, "
 		 "names; pages, also huge ones (hugetlb)",
 	.refused = "memory of devices, secretmem, userfaultfd, protection "
-		   "keys, uprobes, a changed vDSO",
+		   "keys, uprobes, a changed vDSO; what is too sparse for a "
+		   "kernel before Linux 6.7",
 	.changes = "pages of private file mappings and huge pages that were "
 		   "shared copy-on-write are each process's own",
 	.tag = TAG_VMA,

@@ -460,11 +460,14 @@ static bool may_wait(const struct supervisor *s)
 }
 
 /* Who asks may be killed at any time: what is taken out must come back. */
-static int do_copy(enum copy_kind kind, int from, pid_t tracer,
+static int do_copy(const struct control_request *req, int from,
 		   struct control_reply *reply, int *ret_fd)
 {
+	const enum copy_kind kind = req->op == CONTROL_PTY     ? COPY_PTY
+				    : req->op == CONTROL_QUEUE ? COPY_QUEUE
+							       : COPY_EVENTFD;
 	struct err err = { 0 };
-	int fd = from < 0 ? -EINVAL : copy_out(kind, from, tracer, &err);
+	int fd = from < 0 ? -EINVAL : copy_out(kind, from, (pid_t)req->a, &err);
 
 	if (fd < 0)
 		return fail(reply, fd, err.text);
@@ -512,9 +515,8 @@ static void serve_request(struct supervisor *s, struct client *c,
 		break;
 	case CONTROL_PTY:
 	case CONTROL_QUEUE:
-		reply.result =
-			do_copy(req->op == CONTROL_PTY ? COPY_PTY : COPY_QUEUE,
-				*fd, (pid_t)req->a, &reply, &terminal[0]);
+	case CONTROL_EVENTFD:
+		reply.result = do_copy(req, *fd, &reply, &terminal[0]);
 		fds = (struct carried){ terminal, reply.result == 0,
 					terminal[0] };
 		break;

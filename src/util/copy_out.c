@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "util/eventfd_copy.h"
 #include "util/keep_tracer.h"
 #include "util/pty_copy.h"
 #include "util/queue_copy.h"
@@ -14,6 +15,8 @@ static int copy(enum copy_kind kind, int fd, struct err *err)
 		return pty_copy_file(fd, err);
 	case COPY_QUEUE:
 		return queue_copy_file(fd, err);
+	case COPY_EVENTFD:
+		return eventfd_copy_file(fd, err);
 	}
 	return err_set(err, -ENOTSUP, "a copy of kind %d", (int)kind);
 }

@@ -11,8 +11,9 @@
  * death is the death of those whose it is.
  */
 enum copy_kind {
-	COPY_PTY,  /* fd: a master; see pty_copy.h */
-	COPY_QUEUE /* fd: a message queue; see queue_copy.h */
+	COPY_PTY,    /* fd: a master; see pty_copy.h */
+	COPY_QUEUE,  /* fd: a message queue; see queue_copy.h */
+	COPY_EVENTFD /* see eventfd_copy.h */
 };
 
 /*

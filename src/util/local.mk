@@ -22,6 +22,8 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/devpts.h \
 	%D%/err.c \
 	%D%/err.h \
+	%D%/eventfd_copy.c \
+	%D%/eventfd_copy.h \
 	%D%/io.c \
 	%D%/io.h \
 	%D%/keep_tracer.c \

@@ -66,6 +66,8 @@ enum control_op {
 	CONTROL_KEEP,     /* with a descriptor: to be kept, in the place of the
 			     one before.  Without: it comes with the reply, and
 			     is not kept any more; -ENOENT: there is none */
+	CONTROL_EVENTFD,  /* as CONTROL_QUEUE, with an eventfd of the job;
+			     util/eventfd_copy.h */
 };
 
 struct control_request {

@@ -61,9 +61,12 @@ void work_leave_terminal(struct work *w)
 int work_copy_out(void *arg, enum copy_kind kind, int fd, int *ret_file,
 		  struct err *err)
 {
-	const struct control_request req = { .op = kind == COPY_QUEUE
-							   ? CONTROL_QUEUE
-							   : CONTROL_PTY };
+	const struct control_request req = {
+		.op = kind == COPY_PTY     ? CONTROL_PTY
+		      : kind == COPY_QUEUE ? CONTROL_QUEUE
+					   : CONTROL_EVENTFD,
+		.a = gettid(),
+	};
 	const struct work *w = arg;
 	struct control_reply reply;
 	int fds[3] = { -1, -1, -1 }, r;

@@ -5,6 +5,7 @@
 #include "drive_pty.h"
 #include "drive_supervisor.h"
 #include "drive_watch.h"
+#include "older.h"
 #include "outcome.h"
 
 #include <errno.h>
@@ -297,6 +298,13 @@ static void run_restart(struct worker *w, const struct user_id *owner)
 	drive_watch_give(w->keep, &watches);
 }
 
+static bool older;
+
+void drive_older(bool on)
+{
+	older = on;
+}
+
 static void worker_main(struct worker *w, int results)
 {
 	struct user_id owner = {
@@ -308,6 +316,8 @@ static void worker_main(struct worker *w, int results)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "worker");
+	if (older)
+		older_kernel();
 	if (w->checkpoint)
 		run_checkpoint(w, &owner);
 	else

@@ -27,10 +27,10 @@ struct drive_place {             /* where, and as whom, a job runs */
 				    for drive_start only */
 	uid_t uid;
 	gid_t gid;
-	const char *output; /* file appended to by stdout and stderr */
-	const char *cwd;    /* NULL: stays */
+	const char *output;       /* file appended to by stdout and stderr */
+	const char *cwd;          /* NULL: stays */
 	const char *const *local; /* as of checkpoint_args */
-	bool host_ipc;      /* no IPC namespace of its own */
+	bool host_ipc;            /* no IPC namespace of its own */
 	unsigned long cpus; /* of the allocation, a bitmap; 0: the test's */
 	/* Called in the supervisor before all of the job is born; or NULL. */
 	void (*prepare)(void);
@@ -57,6 +57,9 @@ void drive_compress(enum pack_policy compression);
 
 /* Into how many files their pages go; 1 at first. */
 void drive_stripe(unsigned int files);
+
+/* Workers from now on: under a kernel that older.h describes. */
+void drive_older(bool on);
 
 /* Called in the worker of the snapshots that follow; NULL: no more. */
 void drive_before_publish(void (*hook)(void));

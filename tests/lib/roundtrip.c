@@ -9,13 +9,15 @@
  * (came from a node with another clock, restored under another host name), pin
  * (as plain, but all of the job is killed by others before a page was read),
  * killed (only when asked for: a checkpoint without room, many whose worker
- * is killed at any moment, then as plain; what is written is watched), cpus (only when asked for: restored
- * where the allocation is of another CPU), kernel (only when asked for, and of
- * vdso victims: came from a kernel with another vDSO), kernels (the same, then
- * back, and once more there), often (only when asked for: checkpointed
- * SNAPSHOTS times in a row, goes on), incremental (only when asked for: twice
- * a chain of snapshots each of which saves what was written since the one
- * before, the last of them restored).  -H: in the test's own IPC namespace.
+ * is killed at any moment, then as plain; what is written is watched), cpus
+ * (only when asked for: restored where the allocation is of another CPU),
+ * kernel (only when asked for, and of vdso victims: came from a kernel with
+ * another vDSO), kernels (the same, then back, and once more there), often
+ * (only when asked for: checkpointed SNAPSHOTS times in a row, goes on),
+ * incremental (only when asked for: twice a chain of snapshots each of which
+ * saves what was written since the one before, the last of them restored), old
+ * (only when asked for: as plain, as if the kernel were one without what
+ * older.h says).  -H: in the test's own IPC namespace.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -482,7 +484,8 @@ static void run(struct round *r)
 	}
 }
 
-/* As Slurm gives each job a /tmp: before it is born, and nobody else sees it. */
+/* As Slurm gives each job a /tmp: before it is born, and nobody else sees it.
+ */
 static void mount_own(void)
 {
 	if (unshare(CLONE_NEWNS) < 0 ||
@@ -531,9 +534,9 @@ static void run_round(char **argv, const char *user, const char *mode,
 				     strcmp(mode, "incremental") == 0
 			     ? 3
 			     : 1);
+	drive_older(strcmp(mode, "old") == 0);
 	drive_watch(strcmp(mode, "incremental") == 0 ||
-		    strcmp(mode, "often") == 0 ||
-		    strcmp(mode, "killed") == 0);
+		    strcmp(mode, "often") == 0 || strcmp(mode, "killed") == 0);
 	run(r);
 	free(r);
 }
@@ -547,9 +550,12 @@ static void add_modes(const char *victim, const char **modes, size_t m)
 		"shmem",       "sysv_shm", "vma"
 	};
 	static const char *const written[] = {
-		"cow",     "layouts", "marks",   "merged",    "mm", "rewritten",
-		"seccomp", "storm",   "threads", "untouched", "vfork", "vma"
+		"cow",     "layouts",   "marks",   "merged",
+		"mm",      "rewritten", "seccomp", "storm",
+		"threads", "untouched", "vfork",   "vma"
 	};
+	static const char *const old[] = { "counter", "layouts", "mm",
+					   "threads" };
 	const char *name = strrchr(victim, '/') + 1;
 
 	if (strncmp(name, "vdso", 4) == 0) {
@@ -563,9 +569,12 @@ static void add_modes(const char *victim, const char **modes, size_t m)
 		}
 	for (size_t i = 0; i < ARRAY_SIZE(written); i++)
 		if (strncmp(name, written[i], strlen(written[i])) == 0) {
-			modes[m] = "incremental";
+			modes[m++] = "incremental";
 			break;
 		}
+	for (size_t i = 0; i < ARRAY_SIZE(old); i++)
+		if (strcmp(name, old[i]) == 0)
+			modes[m] = "old";
 }
 
 int main(int argc, char **argv)

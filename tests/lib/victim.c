@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -108,6 +109,16 @@ void victim_skip(const char *fmt, ...)
 	snprintf(line, sizeof(line), "skip %s\n", what);
 	say("ready", line);
 	_exit(0);
+}
+
+bool victim_kernel(unsigned int major, unsigned int minor)
+{
+	unsigned int has_major = 0, has_minor = 0;
+	struct utsname name;
+
+	uname(&name);
+	sscanf(name.release, "%u.%u", &has_major, &has_minor);
+	return has_major > major || (has_major == major && has_minor >= minor);
 }
 
 void victim_need(bool done, const char *what)

@@ -45,6 +45,9 @@ void victim_verdict(bool pass, const char *fmt, ...)
 void victim_skip(const char *fmt, ...)
 	__attribute__((format(printf, 1, 2), noreturn));
 
+/* Whether the kernel is at least this one: what older ones have not. */
+bool victim_kernel(unsigned int major, unsigned int minor);
+
 /* Setting up failed: ends the process at once. */
 void victim_need(bool done, const char *what);
 

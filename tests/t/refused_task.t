@@ -14,6 +14,9 @@ fi
 	for kind in filtered-undo denied-undo thread-undo mourner; do
 		"$roundtrip" -m resume "$victim" "$kind"
 	done
+	for kind in timer sparse; do
+		"$roundtrip" -m old "$victim" "$kind"
+	done
 	for kind in cpuid cookie flusher landlock ldt ports undo semaphore shm msg \
 		traced chroot mounted namespace network mounts ipc cgroups \
 		clocks container orphan files directory leader adopted; do

@@ -16,7 +16,6 @@
 #define MIB    (1ul << 20)
 #define BIG    (16 * MIB)
 #define HEAP   (2 * MIB)
-#define ROOM   (1ul << 40)
 #define PEOPLE 8 /* the parent is 0 */
 
 /* What everybody tells the parent. */
@@ -25,6 +24,7 @@ static struct person {
 	volatile uint64_t pss_big, pss_seam, pss_all;
 } * people;
 
+static size_t room = 1ul << 40;
 static char *big, *odd, *heap, *sparse;
 static char *seam; /* two mappings that touch */
 static int me;
@@ -183,7 +183,7 @@ static void twins(int who)
 		      pages_are(10, 16, 0),
 	      who == 4 ? "the first twin differs" : "the second twin differs");
 	check(pattern_holds(sparse, MIB, 5) &&
-		      pattern_holds(sparse + ROOM / 2, MIB, 6),
+		      pattern_holds(sparse + room / 2, MIB, 6),
 	      "sparse memory differs");
 	check(pattern_holds(seam, 2 * MIB, 7), "mappings that touch differ");
 	/* Of seven processes one has given advice about it. */
@@ -250,13 +250,16 @@ static void look(uint64_t *ret_big, uint64_t *ret_all)
 
 static void make_memory(void)
 {
+	/* Older ones would have to look for pages one by one. */
+	if (!victim_kernel(6, 7))
+		room = 1ul << 31;
 	people = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	big = mmap(NULL, BIG, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	odd = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	sparse = mmap(NULL, ROOM, PROT_READ | PROT_WRITE,
+	sparse = mmap(NULL, room, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	/* Away from what lies above. */
 	seam = mmap(NULL, 3 * MIB, PROT_READ | PROT_WRITE,
@@ -277,7 +280,7 @@ static void make_memory(void)
 	odd[0] = 1;
 	pattern_fill(heap, HEAP, 77);
 	pattern_fill(sparse, MIB, 5);
-	pattern_fill(sparse + ROOM / 2, MIB, 6);
+	pattern_fill(sparse + room / 2, MIB, 6);
 }
 
 /* What the others look at themselves before they are stopped. */
@@ -354,7 +357,7 @@ int main(int argc, char **argv)
 			     pages_are(12, 16, 0),
 		     "the parent's memory differs");
 	victim_check(pattern_holds(heap, HEAP, 77) &&
-			     pattern_holds(sparse + ROOM / 2, MIB, 6),
+			     pattern_holds(sparse + room / 2, MIB, 6),
 		     "its heap, or sparse memory, differs");
 	people[0].looked = 2;
 	victim_check(waitpid(dead[0], &status, 0) == dead[0] &&

@@ -96,6 +96,8 @@ static size_t put_flags(char *to, size_t room, char *line)
 {
 	leave_out(line, " gu");
 	leave_out(line, " uw");
+	/* Where the kernel has soft-dirty marks: nothing that lasts. */
+	leave_out(line, " sd");
 	return (size_t)snprintf(to, room, "%s\n", line);
 }
 

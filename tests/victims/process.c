@@ -90,7 +90,9 @@ static void set_all(bool second)
 	syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0,
 		0);
 	if (second)
-		victim_need(prctl(SET_MDWE, 1, 0, 0, 0) == 0, "MDWE");
+		victim_need(prctl(SET_MDWE, 1, 0, 0, 0) == 0 ||
+				    !victim_kernel(6, 3),
+			    "MDWE");
 	personality(second ? 0x0020000 | ADDR_NO_RANDOMIZE
 			   : 0x0400000 | ADDR_NO_RANDOMIZE | 0x8000000);
 	if (second)

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/io.h>
+#include <sys/mman.h>
 #include <sys/ipc.h>
 #include <sys/mount.h>
 #include <sys/msg.h>
@@ -24,6 +25,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/lib/victim.h"
@@ -314,7 +316,7 @@ static bool with_orphan_container(void)
 	}
 	close(ready[1]);
 	started = child > 0 && waitpid(child, NULL, 0) == child &&
-		read(ready[0], &c, 1) == 1;
+		  read(ready[0], &c, 1) == 1;
 	close(ready[0]);
 	return started;
 }
@@ -375,6 +377,34 @@ static bool without_leader(void)
 	pthread_exit(NULL);
 }
 
+/* A process that has made and deleted many. */
+static bool with_high_timer(void)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_NONE };
+	int id = -1;
+
+	while (id <= 100000) {
+		if (id >= 0)
+			syscall(SYS_timer_delete, id);
+		if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &id) < 0)
+			return false;
+	}
+	return true;
+}
+
+/* A TiB of which it has two pages. */
+static bool with_sparse_memory(void)
+{
+	const size_t room = 1ul << 40;
+	char *p = mmap(NULL, room, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return false;
+	p[0] = p[room - 1] = 1;
+	return true;
+}
+
 static const struct kind {
 	const char *name, *text;
 	bool (*set)(void);
@@ -410,6 +440,8 @@ static const struct kind {
 	{ "directory", "directory of its own", with_own_directory, false },
 	{ "leader", "its main thread has ended", without_leader, false },
 	{ "adopted", "cannot be born again", with_adopted, false },
+	{ "timer", "a timer with the number 1000", with_high_timer, false },
+	{ "sparse", "GiB of nothing", with_sparse_memory, false },
 	{ "mourner", "PR_SET_PDEATHSIG", with_mourner, false },
 };
 

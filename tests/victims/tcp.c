@@ -140,6 +140,7 @@ static void take(int fd, const char *text, const char *what)
 /* Until neither queue has room. */
 static size_t fill(int fd)
 {
+	struct pollfd room = { .fd = fd, .events = POLLOUT };
 	uint8_t buf[5000];
 	size_t written = 0;
 	ssize_t n;
@@ -149,6 +150,9 @@ static size_t fill(int fd)
 		for (size_t i = 0; i < sizeof(buf); i++)
 			buf[i] = (uint8_t)((written + i) % 251);
 		n = write(fd, buf, sizeof(buf));
+		/* The other end may have taken some of it meanwhile. */
+		if (n < 0 && errno == EAGAIN && poll(&room, 1, 100) == 1)
+			continue;
 		if (n < 0)
 			break;
 		written += (size_t)n;

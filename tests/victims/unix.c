@@ -95,7 +95,7 @@ static void fill(struct pairs *p)
 	ssize_t n;
 
 	pair(SOCK_STREAM | SOCK_NONBLOCK, p->full);
-	set(p->full[0], SO_SNDBUF, 300000);
+	set(p->full[0], SO_SNDBUF, 200000);
 	for (;;) {
 		for (size_t i = 0; i < sizeof(buf); i++)
 			buf[i] = (uint8_t)((p->written + i) % 251);
@@ -113,7 +113,7 @@ static void check_full(const struct pairs *p)
 	size_t got = 0, wrong = 0;
 	ssize_t n;
 
-	victim_check(get(p->full[0], SO_SNDBUF) == 600000, "SO_SNDBUF %d",
+	victim_check(get(p->full[0], SO_SNDBUF) == 400000, "SO_SNDBUF %d",
 		     get(p->full[0], SO_SNDBUF));
 	while ((n = recv(p->full[1], buf, sizeof(buf), 0)) > 0)
 		for (ssize_t i = 0; i < n; i++, got++)

@@ -25,8 +25,6 @@
 #define MAP_DROPPABLE 0x08
 #endif
 
-#define RESERVE (1ul << 40)
-
 static char *map(size_t pages, int prot, int flags)
 {
 	char *p = mmap(NULL, pages * PAGE, prot,
@@ -42,6 +40,8 @@ static struct {
 		*file, *zero, *sealed, *sealed_file;
 	bool guards, named, seals;
 } m;
+
+static size_t reserve_bytes = 1ul << 40;
 
 static const int advice[6] = {
 	MADV_SEQUENTIAL, MADV_RANDOM,     MADV_DONTFORK,
@@ -79,15 +79,20 @@ static void set_rights(void)
 	m.code = map(1, PROT_READ | PROT_WRITE, 0);
 	memcpy(m.code, "\xb8\x2a\x00\x00\x00\xc3", 6); /* return 42 */
 	mprotect(m.code, PAGE, PROT_READ | PROT_EXEC);
+	/* Older ones would have to look for pages one by one. */
+	if (!victim_kernel(6, 7))
+		reserve_bytes = 1ul << 31;
 	/* A TiB that never was writable; its last page is. */
-	m.reserve = map(RESERVE / PAGE, PROT_NONE, MAP_NORESERVE);
-	mprotect(m.reserve + RESERVE - PAGE, PAGE, PROT_READ | PROT_WRITE);
-	pattern_fill(m.reserve + RESERVE - PAGE, PAGE, 3);
+	m.reserve = map(reserve_bytes / PAGE, PROT_NONE, MAP_NORESERVE);
+	mprotect(m.reserve + reserve_bytes - PAGE, PAGE,
+		 PROT_READ | PROT_WRITE);
+	pattern_fill(m.reserve + reserve_bytes - PAGE, PAGE, 3);
 	/* Another that is writable all over. */
-	m.wide = map(RESERVE / PAGE, PROT_READ | PROT_WRITE, MAP_NORESERVE);
+	m.wide = map(reserve_bytes / PAGE, PROT_READ | PROT_WRITE,
+		     MAP_NORESERVE);
 	pattern_fill(m.wide, PAGE, 12);
-	pattern_fill(m.wide + RESERVE / 2, PAGE, 13);
-	pattern_fill(m.wide + RESERVE - PAGE, PAGE, 14);
+	pattern_fill(m.wide + reserve_bytes / 2, PAGE, 13);
+	pattern_fill(m.wide + reserve_bytes - PAGE, PAGE, 14);
 }
 
 static void check_rights(void)
@@ -103,12 +108,13 @@ static void check_rights(void)
 	victim_check(pattern_holds(m.hidden, 8 * PAGE, 2),
 		     "memory behind PROT_NONE differs");
 	victim_check(code() == 42, "code in anonymous memory does not run");
-	victim_check(pattern_holds(m.reserve + RESERVE - PAGE, PAGE, 3),
+	victim_check(pattern_holds(m.reserve + reserve_bytes - PAGE, PAGE, 3),
 		     "a page in a large reservation differs");
-	victim_check(pattern_holds(m.wide, PAGE, 12) &&
-			     pattern_holds(m.wide + RESERVE / 2, PAGE, 13) &&
-			     pattern_holds(m.wide + RESERVE - PAGE, PAGE, 14),
-		     "pages of a sparse TiB differ");
+	victim_check(
+		pattern_holds(m.wide, PAGE, 12) &&
+			pattern_holds(m.wide + reserve_bytes / 2, PAGE, 13) &&
+			pattern_holds(m.wide + reserve_bytes - PAGE, PAGE, 14),
+		"pages of a sparse TiB differ");
 }
 
 static void set_kinds(void)
