@@ -17,8 +17,8 @@
  */
 struct nearby {
 	struct near *near;
-	uint64_t allowed; /* to the job: positions are among these */
-	uint64_t home;    /* those of them that its CPUs are near */
+	uint64_t allowed;         /* to the job: positions are among these */
+	uint64_t home;            /* those of them that its CPUs are near */
 	struct residents *pinned; /* NULL: nothing is noted */
 };
 
@@ -27,8 +27,7 @@ void nearby_begin(struct nearby *ret, pid_t pid);
 void nearby_end(struct nearby *n);
 
 /* For the writer; NULL, if buffers are to be anywhere. */
-const struct ring_homes *nearby_homes(struct nearby *n,
-				      struct ring_homes *ret);
+const struct ring_homes *nearby_homes(struct nearby *n, struct ring_homes *ret);
 
 /* A run of pages of a process lies there: positions, for the image. */
 uint64_t nearby_positions(const struct nearby *n, pid_t pid, uint64_t address,

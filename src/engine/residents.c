@@ -22,8 +22,8 @@ struct residents {
 	size_t count, room;
 };
 
-static int add(struct residents *r, const struct source *source,
-	       uint64_t start, uint64_t end, const struct stretch *s)
+static int add(struct residents *r, const struct source *source, uint64_t start,
+	       uint64_t end, const struct stretch *s)
 {
 	struct place *last = r->count ? &r->v[r->count - 1] : NULL;
 
@@ -80,7 +80,8 @@ static size_t count_pages(const struct place *p)
 {
 	size_t pages = 0;
 
-	for (const struct stretch *s = p->first; pages < EXTENT_MAX_PAGES; s++) {
+	for (const struct stretch *s = p->first; pages < EXTENT_MAX_PAGES;
+	     s++) {
 		uint64_t start = later(stretch_start(s), p->start);
 		uint64_t end = sooner(s->end, p->end);
 

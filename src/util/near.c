@@ -42,12 +42,11 @@ static int load(hwloc_topology_t *ret, const char *description)
 		return -1;
 	(void)hwloc_topology_set_all_types_filter(t,
 						  HWLOC_TYPE_FILTER_KEEP_NONE);
-	(void)hwloc_topology_set_type_filter(
-		t, HWLOC_OBJ_GROUP, HWLOC_TYPE_FILTER_KEEP_STRUCTURE);
+	(void)hwloc_topology_set_type_filter(t, HWLOC_OBJ_GROUP,
+					     HWLOC_TYPE_FILTER_KEEP_STRUCTURE);
 	(void)hwloc_topology_set_components(
 		t, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86");
-	if ((description &&
-	     hwloc_topology_set_synthetic(t, description) < 0) ||
+	if ((description && hwloc_topology_set_synthetic(t, description) < 0) ||
 	    hwloc_topology_load(t) < 0) {
 		hwloc_topology_destroy(t);
 		return -1;
@@ -79,8 +78,8 @@ static void take_nodes(struct near *n)
 		hwloc_bitmap_free(ours);
 		ours = NULL;
 	}
-	while ((node = hwloc_get_next_obj_by_type(
-			n->topology, HWLOC_OBJ_NUMANODE, node))) {
+	while ((node = hwloc_get_next_obj_by_type(n->topology,
+						  HWLOC_OBJ_NUMANODE, node))) {
 		if (node->os_index >= NEAR_NODES)
 			continue;
 		n->memories |= 1ull << node->os_index;

@@ -65,8 +65,8 @@ static void test_positions(void)
 	   "positions are those among the allowed");
 	ok(near_positions(0x6, 0x4) == 1 && near_positions(0x1, 0x4) == 0,
 	   "and others have none");
-	ok(near_nodes(3, 0xf0) == 0x30 && near_nodes(1, 1ull << 63) ==
-		   1ull << 63,
+	ok(near_nodes(3, 0xf0) == 0x30 &&
+		   near_nodes(1, 1ull << 63) == 1ull << 63,
 	   "nodes are found by their positions");
 	ok(near_nodes(1 << 5, 0xc) == 0x8 && near_nodes(UINT64_MAX, 4) == 4,
 	   "which wrap around where there are fewer");

@@ -12,16 +12,15 @@
 #include "mapping.h"
 #include "victim.h"
 
-#define BYTES  (8ul << 20)
-#define PAGES  (BYTES / PAGE)
+#define BYTES (8ul << 20)
+#define PAGES (BYTES / PAGE)
 
 static int near_cpu[2] = { -1, -1 }, nodes[2];
 
 enum area { FIRST, SECOND, HALVES, TURNS, SHARED, LITTLE, AREAS };
 static const char *const names[] = {
-	"memory of the first node", "memory of the second",
-	"memory of both",           "memory in turns",
-	"shared memory",            "single pages",
+	"memory of the first node", "memory of the second", "memory of both",
+	"memory in turns",          "shared memory",        "single pages",
 };
 static char *areas[AREAS];
 static int was[AREAS][PAGES], is[AREAS][PAGES];
