@@ -92,6 +92,7 @@ static int check(struct checkpoint *c, struct dump *d, struct err *err)
 		      c->search ? &c->meta.sink : NULL, &c->outside, err);
 	d->watch = c->watch;
 	d->options.pts_fd = c->pts_fd;
+	d->options.cpu_order = &c->nearby.order;
 	d->syncs = &c->syncs;
 	d->farewell = &c->farewell;
 	d->pin = c->pin;

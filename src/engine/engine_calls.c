@@ -243,6 +243,7 @@ static int read_cpus(struct building *b, struct err *err)
 		    sizeof(b->allowed_cpus), b->allowed_cpus);
 	if (r < 0)
 		return err_sys(err, "init: its CPUs");
+	b->ctx.cpu_order = &b->nearby.order;
 	b->ctx.allowed_cpus = b->allowed_cpus;
 	b->ctx.allowed_cpus_len = (uint32_t)r;
 	return 0;

@@ -2,6 +2,7 @@
 #include "engine/nearby.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,29 +22,36 @@ static uint64_t read_allowed(pid_t pid)
 		       : 0;
 }
 
-void nearby_begin(struct nearby *ret, pid_t pid)
+static void find_homes(struct nearby *n, pid_t pid)
 {
-	struct nearby n = { .near = near_new() };
 	uint8_t cpus[CPU_BYTES] = { 0 };
 
-	*ret = (struct nearby){ 0 };
-	if (!n.near)
+	n->near = near_new();
+	if (!n->near)
 		return;
-	n.allowed = read_allowed(pid) & near_memories(n.near);
+	n->allowed = read_allowed(pid) & near_memories(n->near);
 	if (syscall(SYS_sched_getaffinity, pid, sizeof(cpus), cpus) > 0)
-		n.home = near_cpus(n.near, cpus, sizeof(cpus)) & n.allowed;
-	if (!n.home)
-		n.home = n.allowed;
-	if (n.home)
-		*ret = n;
-	else
-		nearby_end(&n);
+		n->home = near_cpus(n->near, cpus, sizeof(cpus)) & n->allowed;
+	if (!n->home)
+		n->home = n->allowed;
+	if (n->home)
+		return;
+	near_free(n->near);
+	n->near = NULL;
+}
+
+void nearby_begin(struct nearby *ret, pid_t pid)
+{
+	*ret = (struct nearby){ 0 };
+	cpu_order_read(&ret->order);
+	find_homes(ret, pid);
 }
 
 void nearby_end(struct nearby *n)
 {
 	residents_free(n->pinned);
 	near_free(n->near);
+	free(n->order.v);
 	*n = (struct nearby){ 0 };
 }
 

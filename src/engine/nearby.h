@@ -8,6 +8,7 @@
 
 #include "engine/residents.h"
 #include "storage/ring.h"
+#include "util/cpu_order.h"
 #include "util/near.h"
 
 /*
@@ -20,6 +21,7 @@ struct nearby {
 	uint64_t allowed;         /* to the job: positions are among these */
 	uint64_t home;            /* those of them that its CPUs are near */
 	struct residents *pinned; /* NULL: nothing is noted */
+	struct cpu_order order;
 };
 
 /* pid: may use what its job may.  Single-threaded, and before a stop. */

@@ -109,6 +109,7 @@ struct dump_options {
 	 * (without one: of the parent of the tree's root). */
 	const uint8_t *allowed_cpus;
 	uint32_t allowed_cpus_len;
+	const struct cpu_order *cpu_order; /* of this node */
 	uint32_t inherited_filters; /* seccomp's, of the same process */
 	/* A process in the tree's IPC namespace; 0: that is the node's. */
 	pid_t ipc_pid;

@@ -66,6 +66,7 @@ struct restore_ctx {
 	uint64_t dead_processes; /* made so far, see pidfd.c */
 	uint32_t allowed_cpus_len;           /* of the new allocation */
 	const uint8_t *allowed_cpus;         /* bitmap */
+	const struct cpu_order *cpu_order;   /* of this node */
 };
 
 /* Provided by src/engine. */

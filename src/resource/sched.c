@@ -20,6 +20,7 @@
 #include "images/thread.pb-c.h"
 #include "resource/resource.h"
 #include "util/cleanup.h"
+#include "util/cpu_order.h"
 
 #define CPU_BYTES 1024 /* of a mask: 8192 CPUs */
 
@@ -153,12 +154,71 @@ static int sched_check(const struct dump_ctx *ctx,
 	return 0;
 }
 
+static bool has_cpu(const uint8_t *mask, size_t len, size_t cpu)
+{
+	return cpu / 8 < len && mask[cpu / 8] & 1u << cpu % 8;
+}
+
+/* The CPUs of an allocation: positions in it are those in v. */
+struct cpus {
+	uint32_t v[CPU_BYTES * 8];
+	size_t count;
+	uint8_t left[CPU_BYTES]; /* that are not in v yet */
+};
+
+static bool add_cpu(struct cpus *c, uint32_t cpu)
+{
+	if (!has_cpu(c->left, CPU_BYTES, cpu))
+		return false;
+	c->left[cpu / 8] &= (uint8_t) ~(1u << cpu % 8);
+	c->v[c->count++] = cpu;
+	return true;
+}
+
+static void cpus_begin(struct cpus *c, const uint8_t *mask, size_t len)
+{
+	c->count = 0;
+	memset(c->left, 0, CPU_BYTES);
+	memcpy(c->left, mask, len < CPU_BYTES ? len : CPU_BYTES);
+}
+
+static void add_by_number(struct cpus *c)
+{
+	for (uint32_t byte = 0; byte < CPU_BYTES; byte++)
+		for (uint32_t bit = 0; c->left[byte] && bit < 8; bit++)
+			(void)add_cpu(c, byte * 8 + bit);
+}
+
+static bool is_empty(const uint8_t mask[CPU_BYTES])
+{
+	static const uint8_t none[CPU_BYTES];
+
+	return memcmp(mask, none, CPU_BYTES) == 0;
+}
+
+static void take_cpus(struct cpus *c, const uint8_t *mask, size_t len,
+		      const struct cpu_order *order)
+{
+	cpus_begin(c, mask, len);
+	for (size_t i = 0; order && i < order->count; i++)
+		(void)add_cpu(c, order->v[i]);
+	add_by_number(c);
+}
+
+static bool is_bound(const uint8_t *affinity, const uint8_t *allowed,
+		     size_t len)
+{
+	return len > CPU_BYTES || memcmp(affinity, allowed, len) != 0;
+}
+
 static int sched_dump(const struct dump_ctx *ctx,
 		      const struct thread_view *thread, struct err *err)
 {
+	const struct dump_options *options = ctx->options;
 	SchedRecord rec = SCHED_RECORD__INIT;
-	uint8_t affinity[CPU_BYTES];
+	uint8_t affinity[CPU_BYTES] = { 0 };
 	struct sched_attr attr;
+	struct cpus cpus;
 	int r;
 
 	r = get_attr(thread->tid, &attr, err);
@@ -175,8 +235,16 @@ static int sched_dump(const struct dump_ctx *ctx,
 	rec.deadline = attr.sched_deadline;
 	rec.period = attr.sched_period;
 	rec.affinity.data = affinity;
-	rec.allowed.data = (uint8_t *)ctx->options->allowed_cpus;
-	rec.allowed.len = ctx->options->allowed_cpus_len;
+	rec.allowed.data = (uint8_t *)options->allowed_cpus;
+	rec.allowed.len = options->allowed_cpus_len;
+	if (options->cpu_order && options->cpu_order->count &&
+	    is_bound(affinity, options->allowed_cpus,
+		     options->allowed_cpus_len)) {
+		take_cpus(&cpus, rec.allowed.data, rec.allowed.len,
+			  options->cpu_order);
+		rec.order = cpus.v;
+		rec.n_order = cpus.count;
+	}
 	if (attr.size >= SCHED_ATTR_SIZE_VER1) {
 		rec.has_util_min = rec.has_util_max = 1;
 		rec.util_min = attr.sched_util_min;
@@ -185,29 +253,17 @@ static int sched_dump(const struct dump_ctx *ctx,
 	return img_put(ctx->out, TAG_SCHED, &rec.base, err);
 }
 
-static bool has_cpu(const uint8_t *mask, size_t len, size_t cpu)
+/* false: they are not the allocation's, each once. */
+static bool take_old(struct cpus *c, const SchedRecord *rec)
 {
-	return cpu / 8 < len && mask[cpu / 8] & 1u << cpu % 8;
-}
-
-static size_t count_cpus(const uint8_t *mask, size_t len)
-{
-	size_t cpu, n = 0;
-
-	for (cpu = 0; cpu < len * 8; cpu++)
-		n += has_cpu(mask, len, cpu);
-	return n;
-}
-
-/* The number of the nth CPU of a mask that has more than n. */
-static size_t nth_cpu(const uint8_t *mask, size_t len, size_t n)
-{
-	size_t cpu;
-
-	for (cpu = 0; cpu < len * 8; cpu++)
-		if (has_cpu(mask, len, cpu) && n-- == 0)
-			break;
-	return cpu;
+	cpus_begin(c, rec->allowed.data, rec->allowed.len);
+	for (size_t i = 0; i < rec->n_order; i++)
+		if (!add_cpu(c, rec->order[i]))
+			return false;
+	if (rec->n_order)
+		return is_empty(c->left);
+	add_by_number(c);
+	return true;
 }
 
 /*
@@ -215,34 +271,29 @@ static size_t nth_cpu(const uint8_t *mask, size_t len, size_t n)
  * the new.  In a smaller one positions wrap around; a thread that was free to
  * use all of the old is free to use all of the new.
  */
-static void map_affinity(const SchedRecord *rec, const uint8_t *here,
-			 size_t here_len, uint8_t ret[CPU_BYTES])
+static void map_affinity(const SchedRecord *rec, const struct cpus *old,
+			 const struct cpus *here, uint8_t ret[CPU_BYTES])
 {
-	const uint8_t *old = rec->allowed.data;
-	const size_t old_len = rec->allowed.len;
-	const size_t ncpus = count_cpus(here, here_len);
-	size_t cpu, position = 0, taken = 0;
+	size_t taken = 0;
 
 	memset(ret, 0, CPU_BYTES);
-	for (cpu = 0; cpu < old_len * 8; cpu++) {
-		size_t to;
+	for (size_t i = 0; i < old->count; i++) {
+		uint32_t to = here->v[i % here->count];
 
-		if (!has_cpu(old, old_len, cpu))
-			continue;
-		to = nth_cpu(here, here_len, position++ % ncpus);
-		if (!has_cpu(rec->affinity.data, rec->affinity.len, cpu))
+		if (!has_cpu(rec->affinity.data, rec->affinity.len, old->v[i]))
 			continue;
 		ret[to / 8] |= (uint8_t)(1u << to % 8);
 		taken++;
 	}
-	if (taken == position)
-		memcpy(ret, here, here_len);
+	for (size_t i = 0; i < here->count && taken == old->count; i++)
+		ret[here->v[i] / 8] |= (uint8_t)(1u << here->v[i] % 8);
 }
 
 static int set_affinity(struct restore_ctx *ctx, struct remote *remote,
 			pid_t tid, const SchedRecord *rec, struct err *err)
 {
 	uint8_t wanted[CPU_BYTES], now[CPU_BYTES];
+	struct cpus old, here;
 	int64_t value;
 	size_t len;
 	int r;
@@ -250,15 +301,20 @@ static int set_affinity(struct restore_ctx *ctx, struct remote *remote,
 	if (rec->affinity.len > CPU_BYTES || rec->allowed.len > CPU_BYTES)
 		return err_set(err, -EBADMSG, "more than %d CPUs",
 			       CPU_BYTES * 8);
-	if (ctx->allowed_cpus_len > CPU_BYTES ||
-	    count_cpus(ctx->allowed_cpus, ctx->allowed_cpus_len) == 0)
+	if (!take_old(&old, rec))
+		return err_set(err, -EBADMSG,
+			       "CPUs in an order that is not that of its "
+			       "allocation");
+	take_cpus(&here, ctx->allowed_cpus, ctx->allowed_cpus_len,
+		  ctx->cpu_order);
+	if (ctx->allowed_cpus_len > CPU_BYTES || !here.count)
 		return err_set(err, -EINVAL, "the allocation has no CPUs");
 	r = get_affinity(tid, now, &len, err);
 	if (r < 0)
 		return r;
-	map_affinity(rec, ctx->allowed_cpus, ctx->allowed_cpus_len, wanted);
+	map_affinity(rec, &old, &here, wanted);
 	/* Bound to CPUs outside of its old allocation: there is no position. */
-	if (count_cpus(wanted, CPU_BYTES) == 0)
+	if (is_empty(wanted))
 		memcpy(wanted, ctx->allowed_cpus, ctx->allowed_cpus_len);
 	if (!memcmp(wanted, now, CPU_BYTES))
 		return 0;

@@ -30,6 +30,8 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/keep_tracer.h \
 	%D%/log.c \
 	%D%/log.h \
+	%D%/cpu_order.c \
+	%D%/cpu_order.h \
 	%D%/near.c \
 	%D%/near.h \
 	%D%/place.c \

@@ -17,7 +17,7 @@ struct near {
 };
 
 /* "0-1": several; "0": one.  No such file: a kernel without NUMA. */
-static bool has_several(void)
+bool near_has_several(void)
 {
 	auto_close int fd = open("/sys/devices/system/node/has_memory",
 				 O_RDONLY | O_CLOEXEC);
@@ -108,10 +108,15 @@ struct near *near_described(const char *description)
 	return make(description);
 }
 
-/* Its plugins are for devices: none is run with our rights. */
+/* They are for devices: none is run with our rights. */
+int near_without_plugins(void)
+{
+	return setenv("HWLOC_PLUGINS_PATH", "", 1);
+}
+
 struct near *near_new(void)
 {
-	if (!has_several() || setenv("HWLOC_PLUGINS_PATH", "", 1) < 0)
+	if (!near_has_several() || near_without_plugins() < 0)
 		return NULL;
 	return make(NULL);
 }

@@ -2,6 +2,7 @@
 #ifndef JOBCR_UTIL_NEAR_H
 #define JOBCR_UTIL_NEAR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,10 @@ struct near;
  * of the environment: before there are threads.
  */
 struct near *near_new(void);
+
+/* What near_new looks at first, and what keeps hwloc's plugins away. */
+bool near_has_several(void);
+int near_without_plugins(void);
 
 /* One that is described: see hwloc(7).  Nothing can be bound there. */
 struct near *near_described(const char *description);
