@@ -91,6 +91,17 @@ wait_until 90 has_ended "$job"
 wait_until 90 has_ended "$plain"
 is "$(field "$job" JobState)" COMPLETED "it completes"
 same_output "$job.out" "$plain.out" "and printed what an undisturbed one prints"
+# Its last snapshot may still be on its way to the store when it ends.
+of_others() {
+	grep -v "^[0-9]* $node " "$store/$job/history" | grep -c "$1"
+}
+all_flushed() {
+	[ "$(of_others ' ended ')" -eq 1 ] &&
+		[ "$(of_others ' checkpoint .* in the fast directory')" -eq \
+			"$(of_others ' flushed ')" ]
+}
+wait_until 30 all_flushed || bail "a flush does not end" \
+	"$(cat "$store/$job/history")"
 before=$(newest "$job")
 cluster heal "$node"
 cluster daemon "$node" start
