@@ -226,9 +226,12 @@ static int engine_pages_of_task(void *arg, const struct task_view *task,
 	};
 
 	watch_range(d, task, vma, kind, &range);
-	/* An old kernel would look for each page of what is only reserved. */
-	if (!vma->present && !range.huge && !range.over_file &&
-	    range.watch_fd < 0)
+	/*
+	 * An old kernel would look for each page of what is only reserved.
+	 * Others are always asked: smaps does not count pages that have failed.
+	 */
+	if (!d->finds_pages && !vma->present && !range.huge &&
+	    !range.over_file)
 		return 0;
 	return search_add_range(d->search, &range, err);
 }
@@ -386,6 +389,7 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 	d->collection = collection;
 	d->search = search;
 	d->outside = outside;
+	d->finds_pages = pagemap_finds();
 	d->options.carry = args->carry;
 	d->options.local = args->local;
 	d->options.closed = args->closed;

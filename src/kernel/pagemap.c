@@ -7,6 +7,7 @@
 #include "kernel/pagemap.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -72,12 +73,13 @@ static void choose(struct scan_arg *arg, enum pages_kind kind)
 	}
 }
 
-bool pagemap_finds(int pagemap_fd)
+bool pagemap_finds(void)
 {
+	auto_close int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	struct scan_arg arg = { .size = sizeof(arg) };
 
-	return ioctl(pagemap_fd, PAGEMAP_SCAN_IOCTL, &arg) >= 0 ||
-	       errno != ENOTTY;
+	return fd >= 0 && (ioctl(fd, PAGEMAP_SCAN_IOCTL, &arg) >= 0 ||
+			   errno != ENOTTY);
 }
 
 static int scan_fast(int fd, enum pages_kind kind, uint64_t start, uint64_t end,

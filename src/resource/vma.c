@@ -104,24 +104,16 @@ static enum mapping_kind refuse_segment(const char **ret_why,
  */
 #define SPARSE_MAX (1ull << 39)
 
-static int check_sparse(const struct task_view *task, uint64_t sparse,
-			struct refusals *no, struct err *err)
+static void check_sparse(const struct task_view *task, uint64_t sparse,
+			 struct refusals *no)
 {
-	auto_close int fd = -EBADF;
-
-	if (sparse <= SPARSE_MAX)
-		return 0;
-	fd = openat(task->proc_fd, "pagemap", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, "pagemap");
-	if (!pagemap_finds(fd))
+	if (sparse > SPARSE_MAX && !pagemap_finds())
 		refusals_add(no, task->ns_pid, task->stat->comm, -1,
 			     "use Linux 6.7, or let it reserve less in one "
 			     "piece",
 			     "%llu GiB of nothing lie between its pages, which "
 			     "this kernel looks through one by one",
 			     (unsigned long long)(sparse >> 30));
-	return 0;
 }
 
 static uint64_t sparse_bytes(const struct vma *v, enum mapping_kind kind)
@@ -169,7 +161,8 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 		refusals_add(no, task->ns_pid, task->stat->comm, -1,
 			     "run it without tools that unmap the vDSO",
 			     "%u vDSOs mapped", vdsos);
-	return r < 0 ? r : check_sparse(task, sparse, no, err);
+	check_sparse(task, sparse, no);
+	return r;
 }
 
 static VmaRecord__Kind record_kind(const struct vma *v, enum mapping_kind kind)

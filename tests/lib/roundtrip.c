@@ -17,7 +17,8 @@
  * incremental (only when asked for: twice a chain of snapshots each of which
  * saves what was written since the one before, the last of them restored), old
  * (only when asked for: as plain, as if the kernel were one without what
- * older.h says).  -H: in the test's own IPC namespace.
+ * older.h says), small (as plain, with mappings looked at as
+ * those of small trees are).  -H: in the test's own IPC namespace.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -537,6 +538,7 @@ static void run_round(char **argv, const char *user, const char *mode,
 			     ? 3
 			     : 1);
 	drive_older(strcmp(mode, "old") == 0);
+	drive_quick(strcmp(mode, "small") != 0);
 	drive_watch(strcmp(mode, "incremental") == 0 ||
 		    strcmp(mode, "often") == 0 || strcmp(mode, "killed") == 0);
 	run(r);
@@ -574,6 +576,8 @@ static void add_modes(const char *victim, const char **modes, size_t m)
 			modes[m++] = "incremental";
 			break;
 		}
+	if (!strncmp(name, "cow", 3) || !strncmp(name, "vma", 3))
+		modes[m++] = "small";
 	for (size_t i = 0; i < ARRAY_SIZE(old); i++)
 		if (strcmp(name, old[i]) == 0)
 			modes[m] = "old";

@@ -200,7 +200,7 @@ static void test_pages(int proc_fd, char *area)
 	area[PAGE] = area[2 * PAGE] = 1;
 	(void)*(volatile char *)&area[4 * PAGE];
 	/* Looked at one by one, the zero page is one like others. */
-	wanted = is_zero_page(fd, area + 4 * PAGE) && pagemap_finds(fd) ? 1 : 2;
+	wanted = is_zero_page(fd, area + 4 * PAGE) && pagemap_finds() ? 1 : 2;
 	guards = madvise(area + 6 * PAGE, PAGE, MADV_GUARD_INSTALL) == 0;
 	ok(pagemap_scan(fd, PAGES_OWN, start, start + 8 * PAGE, runs, 8, &n,
 			&next, &err) == 0 &&
