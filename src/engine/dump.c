@@ -230,8 +230,7 @@ static int engine_pages_of_task(void *arg, const struct task_view *task,
 	 * An old kernel would look for each page of what is only reserved.
 	 * Others are always asked: smaps does not count pages that have failed.
 	 */
-	if (!d->finds_pages && !vma->present && !range.huge &&
-	    !range.over_file)
+	if (!d->finds_pages && !vma->present && !range.huge && !range.over_file)
 		return 0;
 	return search_add_range(d->search, &range, err);
 }

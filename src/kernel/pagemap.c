@@ -78,8 +78,8 @@ bool pagemap_finds(void)
 	auto_close int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	struct scan_arg arg = { .size = sizeof(arg) };
 
-	return fd >= 0 && (ioctl(fd, PAGEMAP_SCAN_IOCTL, &arg) >= 0 ||
-			   errno != ENOTTY);
+	return fd >= 0 &&
+	       (ioctl(fd, PAGEMAP_SCAN_IOCTL, &arg) >= 0 || errno != ENOTTY);
 }
 
 static int scan_fast(int fd, enum pages_kind kind, uint64_t start, uint64_t end,
