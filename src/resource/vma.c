@@ -24,16 +24,8 @@
 #include "model/mapping.h"
 #include "resource/resource.h"
 #include "util/cleanup.h"
+#include "util/newer_mman.h"
 
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE 0x08
-#endif
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
-#ifndef __NR_mseal
-#define __NR_mseal 462
-#endif
 #ifndef MLOCK_ONFAULT
 #define MLOCK_ONFAULT 1
 #endif
