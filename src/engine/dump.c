@@ -226,11 +226,8 @@ static int engine_pages_of_task(void *arg, const struct task_view *task,
 	};
 
 	watch_range(d, task, vma, kind, &range);
-	/*
-	 * An old kernel would look for each page of what is only reserved.
-	 * Others are always asked: smaps does not count pages that have failed.
-	 */
-	if (!d->finds_pages && !vma->present && !range.huge && !range.over_file)
+	/* An old kernel would look for each page of what is only reserved. */
+	if (d->trusts_smaps && !vma->present && !range.huge && !range.over_file)
 		return 0;
 	return search_add_range(d->search, &range, err);
 }
@@ -388,7 +385,7 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 	d->collection = collection;
 	d->search = search;
 	d->outside = outside;
-	d->finds_pages = pagemap_finds();
+	d->trusts_smaps = pagemap_trusts_smaps();
 	d->options.carry = args->carry;
 	d->options.local = args->local;
 	d->options.closed = args->closed;

@@ -97,9 +97,13 @@ static enum mapping_kind refuse_segment(const char **ret_why,
 #define SPARSE_MAX (1ull << 39)
 
 static void check_sparse(const struct task_view *task, uint64_t sparse,
-			 struct refusals *no)
+			 uint64_t empty, struct refusals *no)
 {
-	if (sparse > SPARSE_MAX && !pagemap_finds())
+	if (sparse + empty <= SPARSE_MAX || pagemap_finds())
+		return;
+	if (!pagemap_trusts_smaps())
+		sparse += empty;
+	if (sparse > SPARSE_MAX)
 		refusals_add(no, task->ns_pid, task->stat->comm, -1,
 			     "use Linux 6.7, or let it reserve less in one "
 			     "piece",
@@ -108,15 +112,18 @@ static void check_sparse(const struct task_view *task, uint64_t sparse,
 			     (unsigned long long)(sparse >> 30));
 }
 
-static uint64_t sparse_bytes(const struct vma *v, enum mapping_kind kind)
+/* empty: in mappings that have nothing else, which may be left out. */
+static void add_sparse(const struct vma *v, enum mapping_kind kind,
+		       uint64_t *sparse, uint64_t *empty)
 {
 	const uint64_t size = v->end - v->start;
 
 	if (v->shared || (v->flags & VMA_HUGETLB) || size <= v->present)
-		return 0;
-	if (kind == MAPPING_ANON ? !v->present : kind != MAPPING_FILE)
-		return 0;
-	return size - v->present;
+		return;
+	if (kind == MAPPING_ANON && !v->present)
+		*empty += size;
+	else if (kind == MAPPING_ANON || kind == MAPPING_FILE)
+		*sparse += size - v->present;
 }
 
 static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
@@ -125,7 +132,7 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 	const char *why, *remedy;
 	unsigned int vdsos = 0;
 	struct mapping_devices devices;
-	uint64_t sparse = 0;
+	uint64_t sparse = 0, empty = 0;
 	int r;
 
 	r = mapping_devices(&devices, err);
@@ -135,7 +142,7 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 			mapping_classify(v, &devices, &why, &remedy);
 
 		vdsos += kind == MAPPING_VDSO;
-		sparse += sparse_bytes(v, kind);
+		add_sparse(v, kind, &sparse, &empty);
 		if (kind == MAPPING_VDSO)
 			r = check_vdso(task, v, no, err);
 		if (kind == MAPPING_SYSV && !ctx->options->ipc_pid)
@@ -153,7 +160,7 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 		refusals_add(no, task->ns_pid, task->stat->comm, -1,
 			     "run it without tools that unmap the vDSO",
 			     "%u vDSOs mapped", vdsos);
-	check_sparse(task, sparse, no);
+	check_sparse(task, sparse, empty, no);
 	return r;
 }
 

@@ -22,7 +22,17 @@
 #define IS(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, yes, no)
 #define ANSWER(value)      BPF_STMT(BPF_RET | BPF_K, value)
 
-static bool is_on;
+static bool is_on, has_failed;
+
+void older_failed(bool on)
+{
+	has_failed = on;
+}
+
+bool older_has_failed(void)
+{
+	return has_failed;
+}
 
 bool older_is_on(void)
 {

@@ -19,4 +19,8 @@ void older_kernel(void);
 /* Was it called? */
 bool older_is_on(void);
 
+/* What is linked so is told that some memory of the machine has failed. */
+void older_failed(bool on);
+bool older_has_failed(void);
+
 #endif

@@ -17,9 +17,10 @@
  * incremental (only when asked for: twice a chain of snapshots each of which
  * saves what was written since the one before, the last of them restored), old
  * (only when asked for: as plain, as if the kernel were one without what
- * older.h says), old-resume (the same, as resume), small (as plain, with
- * mappings looked at as those of small trees are).  -H: in the test's own IPC
- * namespace.
+ * older.h says), old-resume (the same, as resume), old-failed (only when asked
+ * for: as old, where some memory of the machine has failed), small (as plain,
+ * with mappings looked at as those of small trees are).  -H: in the test's own
+ * IPC namespace.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,6 +37,7 @@
 #include "copy.h"
 #include "drive.h"
 #include "forge.h"
+#include "older.h"
 #include "snapshot/snapshot.h"
 #include "tap.h"
 #include "util/cleanup.h"
@@ -540,6 +542,7 @@ static void run_round(char **argv, const char *user, const char *mode,
 			     ? 3
 			     : 1);
 	drive_older(strncmp(mode, "old", 3) == 0);
+	older_failed(strcmp(mode, "old-failed") == 0);
 	drive_quick(strcmp(mode, "small") != 0);
 	drive_watch(strcmp(mode, "incremental") == 0 ||
 		    strcmp(mode, "often") == 0 || strcmp(mode, "killed") == 0);
