@@ -33,7 +33,8 @@ check_LIBRARIES += %D%/lib/libvictim.a %D%/lib/libdrive.a
 	%D%/lib/edited.c %D%/lib/edited.h
 check_PROGRAMS += %D%/lib/roundtrip
 %C%_lib_roundtrip_SOURCES = %D%/lib/roundtrip.c \
-	%D%/lib/forge.c %D%/lib/forge.h
+	%D%/lib/forge.c %D%/lib/forge.h %D%/lib/older_text.c
+%C%_lib_roundtrip_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=read_file_at
 ENGINE_LIBS = src/engine/libengine.a src/resource/libresource.a \
 	src/snapshot/libsnapshot.a src/repair/librepair.a src/model/libmodel.a \
 	src/inject/libinject.a storage/libstorage.a images/libimages.a \

@@ -227,8 +227,7 @@ static int engine_pages_of_task(void *arg, const struct task_view *task,
 
 	watch_range(d, task, vma, kind, &range);
 	/* An old kernel would look for each page of what is only reserved. */
-	if (!vma->present && !range.huge && !range.over_file &&
-	    range.watch_fd < 0)
+	if (d->trusts_smaps && !vma->present && !range.huge && !range.over_file)
 		return 0;
 	return search_add_range(d->search, &range, err);
 }
@@ -386,6 +385,7 @@ int dump_init(struct dump *d, const struct checkpoint_args *args,
 	d->collection = collection;
 	d->search = search;
 	d->outside = outside;
+	d->trusts_smaps = pagemap_trusts_smaps();
 	d->options.carry = args->carry;
 	d->options.local = args->local;
 	d->options.closed = args->closed;

@@ -25,6 +25,7 @@ struct dump {
 	struct outside **outside; /* borrowed; made when first asked for */
 	struct witness witness;   /* ended by dump_records */
 	bool looked_outside;
+	bool trusts_smaps; /* maps.h */
 	bool watch; /* from now on; set by the caller */
 	struct err outside_failure; /* code 0: none */
 };

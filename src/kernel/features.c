@@ -217,9 +217,7 @@ static int probe_pages(void)
 
 static int probe_search(void)
 {
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-
-	return fd < 0 ? errno : pagemap_finds(fd) ? 0 : ENOTTY;
+	return pagemap_finds() ? 0 : ENOTTY;
 }
 
 static int probe_eventfd(void)

@@ -12,15 +12,10 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/newer_mman.h"
 
 /* What a kernel prints that has no letters for a flag. */
 #define UNNAMED (1ull << 62)
-
-#define SEAL_CALL 462 /* mseal: Linux 6.10 */
-
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
 
 static const struct {
 	char name[3];
@@ -265,7 +260,7 @@ static bool is_lock_unnamed(void)
 	struct err ignored;
 	void *page;
 
-	if (syscall(SEAL_CALL, 0, 0, 0) == 0 || errno != ENOSYS)
+	if (syscall(__NR_mseal, 0, 0, 0) == 0 || errno != ENOSYS)
 		return false;
 	page = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page == MAP_FAILED)

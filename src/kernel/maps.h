@@ -94,7 +94,14 @@ int maps_name_at(int proc_fd, uint64_t addr, char *ret, size_t room,
  * Whether the kernel looks for pages in mappings without a look at each place
  * where there may be one (Linux 6.7).
  */
-bool pagemap_finds(int pagemap_fd);
+bool pagemap_finds(void);
+
+/*
+ * Whether nothing is looked for where smaps says that nothing is: only where
+ * each place would have to be looked at, and no memory of this machine has
+ * failed, as smaps does not count pages that have.
+ */
+bool pagemap_trusts_smaps(void);
 
 /*
  * The kernel's page size of the mapping that holds addr, as smaps has it; 0:

@@ -7,12 +7,15 @@
 #include "kernel/pagemap.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "kernel/maps.h"
+#include "kernel/proc.h"
 #include "util/cleanup.h"
+#include "util/io.h"
 
 /* Bits of an entry of /proc/PID/pagemap. */
 #define PM_PRESENT (1ull << 63)
@@ -22,6 +25,8 @@
 
 #define PAGE  4096ull
 #define BATCH 512
+
+#define MEMINFO_MAX 65536
 
 /*
  * The zero page is no content; a guard region looks swapped, so it is told
@@ -72,12 +77,33 @@ static void choose(struct scan_arg *arg, enum pages_kind kind)
 	}
 }
 
-bool pagemap_finds(int pagemap_fd)
+bool pagemap_finds(void)
 {
+	auto_close int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	struct scan_arg arg = { .size = sizeof(arg) };
 
-	return ioctl(pagemap_fd, PAGEMAP_SCAN_IOCTL, &arg) >= 0 ||
-	       errno != ENOTTY;
+	return fd >= 0 &&
+	       (ioctl(fd, PAGEMAP_SCAN_IOCTL, &arg) >= 0 || errno != ENOTTY);
+}
+
+/* A kernel that says nothing of it does not know of such pages. */
+static bool has_failed_memory(void)
+{
+	auto_free char *text = NULL;
+	struct err ignored;
+	uint64_t kb = 0;
+	size_t len;
+
+	if (read_file_at(AT_FDCWD, "/proc/meminfo", MEMINFO_MAX, &text, &len,
+			 &ignored) < 0)
+		return true;
+	(void)proc_text_u64(text, "HardwareCorrupted", 10, &kb, &ignored);
+	return kb > 0;
+}
+
+bool pagemap_trusts_smaps(void)
+{
+	return !pagemap_finds() && !has_failed_memory();
 }
 
 static int scan_fast(int fd, enum pages_kind kind, uint64_t start, uint64_t end,

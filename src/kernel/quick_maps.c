@@ -232,20 +232,13 @@ static int study(struct quick_maps *q, struct err *err)
 	return r;
 }
 
-/* Otherwise it has to be known what is present: that smaps tells. */
-static bool finds_pages(void)
-{
-	auto_close int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-
-	return fd >= 0 && pagemap_finds(fd);
-}
-
 int quick_maps_new(struct quick_maps **ret, struct err *err)
 {
 	struct quick_maps *q;
 	int r;
 
-	if (!finds_pages())
+	/* Otherwise it has to be known what is present: that smaps tells. */
+	if (!pagemap_finds())
 		return err_set(err, -ENOTSUP, "pages have to be looked for");
 	q = calloc(1, sizeof(*q));
 	if (!q)

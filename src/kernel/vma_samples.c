@@ -9,21 +9,12 @@
 
 #include "kernel/written.h"
 #include "util/cleanup.h"
+#include "util/newer_mman.h"
 
 #define PAGE      4096ul
 #define SLOTS     64u /* every other one stays empty: nothing is merged */
 #define HUGE_SIZE (2ul << 20)
 #define PREFERRED 1 /* MPOL_PREFERRED; of no node: the one that runs it */
-
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE 8
-#endif
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
-#ifndef SYS_mseal
-#define SYS_mseal 462
-#endif
 
 #define READ_WRITE (PROT_READ | PROT_WRITE)
 #define PRIVATE    (MAP_PRIVATE | MAP_ANONYMOUS)
@@ -56,7 +47,7 @@ static void make_sealed(void)
 {
 	void *p = mmap(NULL, PAGE, PROT_NONE, PRIVATE, -1, 0);
 
-	if (p != MAP_FAILED && syscall(SYS_mseal, p, PAGE, 0) < 0)
+	if (p != MAP_FAILED && syscall(__NR_mseal, p, PAGE, 0) < 0)
 		(void)munmap(p, PAGE);
 }
 

@@ -526,6 +526,8 @@ const struct resource_ops res_epoll = {
 	.saved = "what is watched, for what, in which state",
 	.refused = "files that are closed but still watched, signalfds that a "
 		   "process has under another number now",
+	.changes = "edges (EPOLLET) are told once more where there is something "
+		   "to do",
 	.tag = TAG_EPOLL,
 	.scope = SCOPE_FILE,
 	.stage = STAGE_OPEN,

@@ -61,6 +61,32 @@ static int parse_timer(const char **text, struct timer_text *ret)
 	return 0;
 }
 
+/* Calls each for every timer, until one says no. */
+typedef int (*timer_fn)(void *arg, const struct task_view *task,
+			const struct timer_text *t, struct err *err);
+
+static int each_timer(const struct task_view *task, timer_fn each, void *arg,
+		      struct err *err)
+{
+	auto_free char *data = NULL;
+	const char *text;
+	size_t len;
+	int r;
+
+	r = read_file_at(task->proc_fd, "timers", TIMERS_TEXT_MAX, &data, &len,
+			 err);
+	for (text = data; r == 0 && *text;) {
+		struct timer_text t;
+
+		if (parse_timer(&text, &t) < 0)
+			return err_set(err, -EIO,
+				       "/proc/%d/timers: unknown format",
+				       (int)task->pid);
+		r = each(arg, task, &t, err);
+	}
+	return r;
+}
+
 static int notify_of(const struct timer_text *t)
 {
 	if (!strcmp(t->notify, "none"))
@@ -145,9 +171,10 @@ static void free_timers(TimerRecord *rec)
 	free(rec->timers);
 }
 
-static int add_timer(TimerRecord *rec, const struct task_view *task,
+static int add_timer(void *arg, const struct task_view *task,
 		     const struct timer_text *t, struct err *err)
 {
+	TimerRecord *rec = arg;
 	PosixTimerEntry **more, *e = malloc(sizeof(*e));
 	int r;
 
@@ -165,33 +192,6 @@ static int add_timer(TimerRecord *rec, const struct task_view *task,
 		return err_wrap(err, r, "timer %d", t->id);
 	}
 	rec->timers[rec->n_timers++] = e;
-	return 0;
-}
-
-static int read_posix_timers(const struct task_view *task, TimerRecord *rec,
-			     struct err *err)
-{
-	auto_free char *data = NULL;
-	const char *text;
-	size_t len;
-	int r;
-
-	r = read_file_at(task->proc_fd, "timers", TIMERS_TEXT_MAX, &data, &len,
-			 err);
-	if (r < 0)
-		return r;
-	for (text = data; *text;) {
-		struct timer_text t;
-
-		if (parse_timer(&text, &t) < 0)
-			return err_set(err, -EIO,
-				       "/proc/%d/timers: unknown "
-				       "format",
-				       (int)task->pid);
-		r = add_timer(rec, task, &t, err);
-		if (r < 0)
-			return r;
-	}
 	return 0;
 }
 
@@ -255,7 +255,7 @@ static int timer_dump(const struct dump_ctx *ctx, const struct task_view *task,
 		if (r < 0)
 			return r;
 	}
-	r = read_posix_timers(task, &rec, err);
+	r = each_timer(task, add_timer, &rec, err);
 	if (r == 0)
 		r = img_put(ctx->out, TAG_TIMER, &rec.base, err);
 	for (size_t k = 0; k < rec.n_timers && r == 0; k++)
@@ -628,37 +628,28 @@ static int overrun_restore(struct restore_ctx *ctx, struct restore_task *task,
 	return r < 0 ? err_wrap(err, r, "timer %d: overruns", e->id) : 0;
 }
 
-static void refuse_high_id(const struct task_view *task, int id,
-			   struct refusals *no)
+static int refuse_high_id(void *arg, const struct task_view *task,
+			  const struct timer_text *t, struct err *err)
 {
-	if (id <= TIMER_ID_BOUND ||
-	    prctl(PR_TIMER_CREATE_RESTORE_IDS, RESTORE_IDS_GET, 0, 0, 0) >= 0)
-		return;
-	refusals_add(no, task->ns_pid, task->stat->comm, -1,
-		     "use Linux 6.16, or let it keep its timers instead of "
-		     "making new ones",
-		     "a timer with the number %d, which it could not have "
-		     "again",
-		     id);
+	struct refusals *no = arg;
+
+	(void)err;
+	if (t->id > TIMER_ID_BOUND &&
+	    prctl(PR_TIMER_CREATE_RESTORE_IDS, RESTORE_IDS_GET, 0, 0, 0) < 0)
+		refusals_add(no, task->ns_pid, task->stat->comm, -1,
+			     "use Linux 6.16, or let it keep its timers "
+			     "instead of making new ones",
+			     "a timer with the number %d, which it could not "
+			     "have again",
+			     t->id);
+	return 0;
 }
 
 /* What a kernel like this one would not give again. */
 static int timer_check(const struct dump_ctx *ctx, const struct task_view *task,
 		       struct refusals *no, struct err *err)
 {
-	auto_free char *data = NULL;
-	struct timer_text t;
-	const char *text;
-	size_t len;
-	int r;
-
-	r = read_file_at(task->proc_fd, "timers", TIMERS_TEXT_MAX, &data, &len,
-			 err);
-	if (r < 0)
-		return r;
-	for (text = data; *text && parse_timer(&text, &t) == 0;)
-		refuse_high_id(task, t.id, no);
-	return 0;
+	return each_timer(task, refuse_high_id, no, err);
 }
 
 static const struct remote_ask asks[] = {

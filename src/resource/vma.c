@@ -24,16 +24,8 @@
 #include "model/mapping.h"
 #include "resource/resource.h"
 #include "util/cleanup.h"
+#include "util/newer_mman.h"
 
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE 0x08
-#endif
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
-#ifndef __NR_mseal
-#define __NR_mseal 462
-#endif
 #ifndef MLOCK_ONFAULT
 #define MLOCK_ONFAULT 1
 #endif
@@ -104,35 +96,34 @@ static enum mapping_kind refuse_segment(const char **ret_why,
  */
 #define SPARSE_MAX (1ull << 39)
 
-static int check_sparse(const struct task_view *task, uint64_t sparse,
-			struct refusals *no, struct err *err)
+static void check_sparse(const struct task_view *task, uint64_t sparse,
+			 uint64_t empty, struct refusals *no)
 {
-	auto_close int fd = -EBADF;
-
-	if (sparse <= SPARSE_MAX)
-		return 0;
-	fd = openat(task->proc_fd, "pagemap", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, "pagemap");
-	if (!pagemap_finds(fd))
+	if (sparse + empty <= SPARSE_MAX || pagemap_finds())
+		return;
+	if (!pagemap_trusts_smaps())
+		sparse += empty;
+	if (sparse > SPARSE_MAX)
 		refusals_add(no, task->ns_pid, task->stat->comm, -1,
 			     "use Linux 6.7, or let it reserve less in one "
 			     "piece",
 			     "%llu GiB of nothing lie between its pages, which "
 			     "this kernel looks through one by one",
 			     (unsigned long long)(sparse >> 30));
-	return 0;
 }
 
-static uint64_t sparse_bytes(const struct vma *v, enum mapping_kind kind)
+/* empty: in mappings that have nothing else, which may be left out. */
+static void add_sparse(const struct vma *v, enum mapping_kind kind,
+		       uint64_t *sparse, uint64_t *empty)
 {
 	const uint64_t size = v->end - v->start;
 
 	if (v->shared || (v->flags & VMA_HUGETLB) || size <= v->present)
-		return 0;
-	if (kind == MAPPING_ANON ? !v->present : kind != MAPPING_FILE)
-		return 0;
-	return size - v->present;
+		return;
+	if (kind == MAPPING_ANON && !v->present)
+		*empty += size;
+	else if (kind == MAPPING_ANON || kind == MAPPING_FILE)
+		*sparse += size - v->present;
 }
 
 static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
@@ -141,7 +132,7 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 	const char *why, *remedy;
 	unsigned int vdsos = 0;
 	struct mapping_devices devices;
-	uint64_t sparse = 0;
+	uint64_t sparse = 0, empty = 0;
 	int r;
 
 	r = mapping_devices(&devices, err);
@@ -151,7 +142,7 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 			mapping_classify(v, &devices, &why, &remedy);
 
 		vdsos += kind == MAPPING_VDSO;
-		sparse += sparse_bytes(v, kind);
+		add_sparse(v, kind, &sparse, &empty);
 		if (kind == MAPPING_VDSO)
 			r = check_vdso(task, v, no, err);
 		if (kind == MAPPING_SYSV && !ctx->options->ipc_pid)
@@ -169,7 +160,8 @@ static int vma_check(const struct dump_ctx *ctx, const struct task_view *task,
 		refusals_add(no, task->ns_pid, task->stat->comm, -1,
 			     "run it without tools that unmap the vDSO",
 			     "%u vDSOs mapped", vdsos);
-	return r < 0 ? r : check_sparse(task, sparse, no, err);
+	check_sparse(task, sparse, empty, no);
+	return r;
 }
 
 static VmaRecord__Kind record_kind(const struct vma *v, enum mapping_kind kind)

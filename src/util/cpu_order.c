@@ -2,13 +2,13 @@
 #include "util/cpu_order.h"
 
 #include <fcntl.h>
-#include <hwloc.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
 #include "util/near.h"
+#include "util/topology.h"
 
 #define SMT_ACTIVE "/sys/devices/system/cpu/smt/active"
 
@@ -18,32 +18,6 @@ static bool has_threads(void)
 	char active = '0';
 
 	return fd >= 0 && read(fd, &active, 1) == 1 && active == '1';
-}
-
-/* Of all CPUs, also where we may not run; no visit to each of them (x86). */
-static int load(hwloc_topology_t *ret, const char *description)
-{
-	hwloc_topology_t t;
-
-	if (hwloc_topology_init(&t) < 0)
-		return -1;
-	(void)hwloc_topology_set_all_types_filter(t,
-						  HWLOC_TYPE_FILTER_KEEP_NONE);
-	(void)hwloc_topology_set_type_filter(t, HWLOC_OBJ_PACKAGE,
-					     HWLOC_TYPE_FILTER_KEEP_ALL);
-	(void)hwloc_topology_set_type_filter(t, HWLOC_OBJ_CORE,
-					     HWLOC_TYPE_FILTER_KEEP_ALL);
-	(void)hwloc_topology_set_flags(t,
-				       HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED);
-	(void)hwloc_topology_set_components(
-		t, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86");
-	if ((description && hwloc_topology_set_synthetic(t, description) < 0) ||
-	    hwloc_topology_load(t) < 0) {
-		hwloc_topology_destroy(t);
-		return -1;
-	}
-	*ret = t;
-	return 0;
 }
 
 static void take(hwloc_topology_t t, struct cpu_order *ret)
@@ -69,10 +43,16 @@ static void take(hwloc_topology_t t, struct cpu_order *ret)
 
 void cpu_order_described(const char *description, struct cpu_order *ret)
 {
+	static const struct topology_kind kinds[] = {
+		{ HWLOC_OBJ_PACKAGE, HWLOC_TYPE_FILTER_KEEP_ALL },
+		{ HWLOC_OBJ_CORE, HWLOC_TYPE_FILTER_KEEP_ALL },
+	};
 	hwloc_topology_t t;
 
 	*ret = (struct cpu_order){ 0 };
-	if (load(&t, description) < 0)
+	/* Of all CPUs, also where we may not run. */
+	if (topology_load(description, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED,
+			  kinds, ARRAY_SIZE(kinds), &t) < 0)
 		return;
 	take(t, ret);
 	hwloc_topology_destroy(t);
@@ -81,7 +61,6 @@ void cpu_order_described(const char *description, struct cpu_order *ret)
 void cpu_order_read(struct cpu_order *ret)
 {
 	*ret = (struct cpu_order){ 0 };
-	if ((has_threads() || near_has_several()) &&
-	    near_without_plugins() == 0)
+	if (has_threads() || near_has_several())
 		cpu_order_described(NULL, ret);
 }

@@ -34,6 +34,9 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/cpu_order.h \
 	%D%/near.c \
 	%D%/near.h \
+	%D%/newer_mman.h \
+	%D%/topology.c \
+	%D%/topology.h \
 	%D%/place.c \
 	%D%/place.h \
 	%D%/pty_copy.c \

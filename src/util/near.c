@@ -2,13 +2,13 @@
 #include "util/near.h"
 
 #include <fcntl.h>
-#include <hwloc.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/topology.h"
 
 struct near {
 	hwloc_topology_t topology;
@@ -28,31 +28,6 @@ bool near_has_several(void)
 		return false;
 	text[n] = '\0';
 	return strpbrk(text, ",-") != NULL;
-}
-
-/*
- * Only what is asked for is looked at, no caches, and no visit to each CPU
- * (x86).  Without groups a node would have all CPUs.
- */
-static int load(hwloc_topology_t *ret, const char *description)
-{
-	hwloc_topology_t t;
-
-	if (hwloc_topology_init(&t) < 0)
-		return -1;
-	(void)hwloc_topology_set_all_types_filter(t,
-						  HWLOC_TYPE_FILTER_KEEP_NONE);
-	(void)hwloc_topology_set_type_filter(t, HWLOC_OBJ_GROUP,
-					     HWLOC_TYPE_FILTER_KEEP_STRUCTURE);
-	(void)hwloc_topology_set_components(
-		t, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86");
-	if ((description && hwloc_topology_set_synthetic(t, description) < 0) ||
-	    hwloc_topology_load(t) < 0) {
-		hwloc_topology_destroy(t);
-		return -1;
-	}
-	*ret = t;
-	return 0;
 }
 
 /* CPUs that are near, and on which we run. */
@@ -90,9 +65,13 @@ static void take_nodes(struct near *n)
 
 static struct near *make(const char *description)
 {
+	/* Without groups a node would have all CPUs. */
+	static const struct topology_kind groups = {
+		HWLOC_OBJ_GROUP, HWLOC_TYPE_FILTER_KEEP_STRUCTURE
+	};
 	struct near *n = calloc(1, sizeof(*n));
 
-	if (!n || load(&n->topology, description) < 0) {
+	if (!n || topology_load(description, 0, &groups, 1, &n->topology) < 0) {
 		free(n);
 		return NULL;
 	}
@@ -108,17 +87,9 @@ struct near *near_described(const char *description)
 	return make(description);
 }
 
-/* They are for devices: none is run with our rights. */
-int near_without_plugins(void)
-{
-	return setenv("HWLOC_PLUGINS_PATH", "", 1);
-}
-
 struct near *near_new(void)
 {
-	if (!near_has_several() || near_without_plugins() < 0)
-		return NULL;
-	return make(NULL);
+	return near_has_several() ? make(NULL) : NULL;
 }
 
 void near_free(struct near *n)

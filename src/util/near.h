@@ -26,9 +26,8 @@ struct near;
  */
 struct near *near_new(void);
 
-/* What near_new looks at first, and what keeps hwloc's plugins away. */
+/* What near_new looks at first. */
 bool near_has_several(void);
-int near_without_plugins(void);
 
 /* One that is described: see hwloc(7).  Nothing can be bound there. */
 struct near *near_described(const char *description);

@@ -222,6 +222,13 @@ void drive_before_publish(void (*hook)(void))
 	before_publish = hook;
 }
 
+static bool slow;
+
+void drive_quick(bool on)
+{
+	slow = !on;
+}
+
 static int may_publish(void *arg, struct err *err)
 {
 	(void)arg;
@@ -257,7 +264,7 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 		.may_publish = may_publish,
 		.compression = compression,
 		/* Any: the look at the running tree is the other way. */
-		.quick_kb = 1,
+		.quick_kb = slow ? UINT64_MAX : 1,
 		.stripes = stripes,
 		.pause = w->doomed    ? ENGINE_PAUSE_PIN
 			 : w->shelter ? ENGINE_PAUSE_STOP

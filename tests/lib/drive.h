@@ -61,6 +61,9 @@ void drive_stripe(unsigned int files);
 /* Workers from now on: under a kernel that older.h describes. */
 void drive_older(bool on);
 
+/* Of the snapshots that follow: is there a quick look at mappings? At first. */
+void drive_quick(bool on);
+
 /* Called in the worker of the snapshots that follow; NULL: no more. */
 void drive_before_publish(void (*hook)(void));
 

@@ -22,6 +22,23 @@
 #define IS(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, yes, no)
 #define ANSWER(value)      BPF_STMT(BPF_RET | BPF_K, value)
 
+static bool is_on, has_failed;
+
+void older_failed(bool on)
+{
+	has_failed = on;
+}
+
+bool older_has_failed(void)
+{
+	return has_failed;
+}
+
+bool older_is_on(void)
+{
+	return is_on;
+}
+
 void older_kernel(void)
 {
 	static struct sock_filter code[] = {
@@ -46,4 +63,5 @@ void older_kernel(void)
 
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
 		abort();
+	is_on = true;
 }

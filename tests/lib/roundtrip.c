@@ -17,7 +17,10 @@
  * incremental (only when asked for: twice a chain of snapshots each of which
  * saves what was written since the one before, the last of them restored), old
  * (only when asked for: as plain, as if the kernel were one without what
- * older.h says).  -H: in the test's own IPC namespace.
+ * older.h says), old-resume (the same, as resume), old-failed (only when asked
+ * for: as old, where some memory of the machine has failed), small (as plain,
+ * with mappings looked at as those of small trees are).  -H: in the test's own
+ * IPC namespace.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +37,7 @@
 #include "copy.h"
 #include "drive.h"
 #include "forge.h"
+#include "older.h"
 #include "snapshot/snapshot.h"
 #include "tap.h"
 #include "util/cleanup.h"
@@ -392,7 +396,8 @@ static bool disturb(struct round *r)
 	if (strcmp(r->mode, "killed") == 0 &&
 	    (!no_room(r) || !dies_everywhere(r)))
 		return false;
-	if (strcmp(r->mode, "resume") == 0)
+	if (strcmp(r->mode, "resume") == 0 ||
+	    strcmp(r->mode, "old-resume") == 0)
 		return checkpoint(r, false) && checkpoint(r, false);
 	if (strcmp(r->mode, "often") == 0)
 		return often(r);
@@ -536,7 +541,9 @@ static void run_round(char **argv, const char *user, const char *mode,
 				     strcmp(mode, "incremental") == 0
 			     ? 3
 			     : 1);
-	drive_older(strcmp(mode, "old") == 0);
+	drive_older(strncmp(mode, "old", 3) == 0);
+	older_failed(strcmp(mode, "old-failed") == 0);
+	drive_quick(strcmp(mode, "small") != 0);
 	drive_watch(strcmp(mode, "incremental") == 0 ||
 		    strcmp(mode, "often") == 0 || strcmp(mode, "killed") == 0);
 	run(r);
@@ -556,8 +563,8 @@ static void add_modes(const char *victim, const char **modes, size_t m)
 		"mm",      "rewritten", "seccomp", "storm",
 		"threads", "untouched", "vfork",   "vma"
 	};
-	static const char *const old[] = { "counter", "layouts", "mm",
-					   "threads" };
+	static const char *const old[] = { "counter", "epoll", "eventfd",
+					   "layouts", "mm",    "threads" };
 	const char *name = strrchr(victim, '/') + 1;
 
 	if (strncmp(name, "vdso", 4) == 0) {
@@ -574,9 +581,14 @@ static void add_modes(const char *victim, const char **modes, size_t m)
 			modes[m++] = "incremental";
 			break;
 		}
+	if (!strncmp(name, "cow", 3) || !strncmp(name, "vma", 3))
+		modes[m++] = "small";
 	for (size_t i = 0; i < ARRAY_SIZE(old); i++)
-		if (strcmp(name, old[i]) == 0)
-			modes[m] = "old";
+		if (strlen(old[i]) == strcspn(name, ".") &&
+		    strncmp(name, old[i], strlen(old[i])) == 0)
+			modes[m++] = "old";
+	if (strncmp(name, "eventfd.", 8) == 0)
+		modes[m] = "old-resume";
 }
 
 int main(int argc, char **argv)

@@ -13,17 +13,21 @@ fi
 for kind in $($victim); do
 	host=-H
 	[ "$kind" != sysv-other ] || host=
-	out=$(tests/lib/roundtrip $host -m plain -u root $victim "$kind")
-	n=$((n + 1))
-	line=$(echo "$out" | grep -E '^(not )?ok ' | head -n 1)
-	case $line in
-	"ok "*) echo "$line" | sed "s/^ok [0-9]*/ok $n/" ;;
-	*)
-		fail=1
-		echo "not ok $n - $kind"
-		;;
-	esac
-	echo "$out" | grep '^#'
+	modes=plain
+	[ "$kind" != failed-memory ] || modes="plain small old-failed"
+	for mode in $modes; do
+		out=$(tests/lib/roundtrip $host -m $mode -u root $victim "$kind")
+		n=$((n + 1))
+		line=$(echo "$out" | grep -E '^(not )?ok ' | head -n 1)
+		case $line in
+		"ok "*) echo "$line" | sed "s/^ok [0-9]*/ok $n/" ;;
+		*)
+			fail=1
+			echo "not ok $n - $kind"
+			;;
+		esac
+		echo "$out" | grep '^#'
+	done
 done
 echo "1..$n"
 exit $fail

@@ -7,42 +7,6 @@ set -u
 
 phases="preflight freeze collect dump pages publish end"
 
-# begin JOB WHAT...: jobcr in the background, one line of input per phase.
-begin() {
-	rm -f in
-	mkfifo in
-	: >steps
-	"$top_builddir/jobcr" "$@" --step <in >steps 2>err &
-	asker=$!
-	exec 9>in
-}
-
-at_phase() {
-	[ "$(tail -n 1 steps)" = "phase $1" ]
-}
-
-# lead_to PHASE: answer until it has begun; 1 when it never does.
-lead_to() {
-	_last=0
-	while :; do
-		wait_for 10 has_lines steps $((_last + 1)) || return 1
-		_last=$(lines steps)
-		at_phase "$1" && return 0
-		kill -0 "$asker" 2>/dev/null || return 1
-		echo >&9
-	done
-}
-
-# The worker is a child of whoever carries the request out.
-worker_of() {
-	for _c in $(children "$1"); do
-		if [ "$(cat /proc/"$_c"/comm 2>/dev/null)" = jobcr-worker ]; then
-			echo "$_c"
-			return
-		fi
-	done
-}
-
 goes_on() { # file what
 	_now=$(lines "$1")
 	wait_for 10 has_lines "$1" $((_now + 10))
@@ -52,8 +16,8 @@ goes_on() { # file what
 try() { # phase victim
 	job=$(jobcr run --detach --output o.txt -- sh -c "$(count_to 150)")
 	wait_for 10 has_lines o.txt 5
-	begin checkpoint "$job"
-	if ! lead_to "$1"; then
+	steps checkpoint "$job"
+	if ! step_to "$1"; then
 		result 1 "phase $1 is reached"
 		cat err
 	fi
@@ -87,8 +51,8 @@ i=0; while :; do echo $i; i=$((i+1)); sleep 0.02; done'
 for end in end killed; do
 	job=$(jobcr run --detach --output s.txt -- sh -c "$trapper")
 	wait_for 10 has_lines s.txt 5
-	begin checkpoint "$job"
-	lead_to preflight
+	steps checkpoint "$job"
+	step_to preflight
 	jobcr kill "$job" TERM
 	is "$?" 0 "a signal during a checkpoint is taken"
 	n=$(lines s.txt)
@@ -98,8 +62,10 @@ for end in end killed; do
 	jobcr checkpoint "$job" >out 2>second
 	is "$?" 1 "a second checkpoint at the same time fails"
 	matches "$(cat second)" "*under way*" "and says why"
-	[ $end = end ] || kill -KILL "$(worker_of "$asker")"
-	lead_to end || true
+	case $end in
+	end) step_to end ;;
+	killed) kill -KILL "$(worker_of "$asker")" ;;
+	esac
 	exec 9>&-
 	wait "$asker"
 	jobcr wait "$job"
@@ -107,8 +73,8 @@ for end in end killed; do
 done
 job=$(jobcr run --detach --output s.txt -- sh -c "$trapper")
 wait_for 10 has_lines s.txt 5
-begin checkpoint "$job"
-lead_to pages
+steps checkpoint "$job"
+step_to pages
 root=$(jobcr list --json | python3 -c 'import json, sys
 print([j["root_pid"] for j in json.load(sys.stdin)
 	if j["job_id"] == "'"$job"'"][0])')
@@ -129,8 +95,8 @@ wait_for 10 has_lines o.txt 20
 jobcr checkpoint "$job" --kill >/dev/null
 jobcr wait "$job" 2>/dev/null
 for phase in build fill; do
-	begin restore "$job" --detach
-	lead_to $phase
+	steps restore "$job" --detach
+	step_to $phase
 	result $? "a restore reaches $phase"
 	kill -KILL "$(worker_of "$asker")"
 	exec 9>&-
@@ -152,8 +118,8 @@ start_daemon
 for phase in freeze pages publish; do
 	job=$(jobcr run --detach --output d.txt -- sh -c "$(count_to 150)")
 	wait_for 10 has_lines d.txt 5
-	begin checkpoint "$job"
-	lead_to $phase
+	steps checkpoint "$job"
+	step_to $phase
 	result $? "through jobcrd: $phase is reached"
 	stop_daemon KILL
 	goes=0

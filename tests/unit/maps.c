@@ -12,11 +12,9 @@
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "util/newer_mman.h"
 
 #define PAGE 4096ul
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
 
 static char dir_path[] = "/tmp/jobcr-maps.XXXXXX";
 
@@ -35,7 +33,7 @@ static int fake(const char *text)
 /* Locked as its pages come, where a kernel older than mseal says no more. */
 static void test_unnamed(void)
 {
-	const bool old = syscall(462, 0, 0, 0) < 0 && errno == ENOSYS;
+	const bool old = syscall(__NR_mseal, 0, 0, 0) < 0 && errno == ENOSYS;
 	auto_close int dir =
 		fake("1000-3000 rw-p 00000000 00:00 0\nVmFlags: rd wr lo ?? \n"
 		     "3000-4000 rw-p 00000000 00:00 0\nVmFlags: rd wr ?? \n");
@@ -200,7 +198,7 @@ static void test_pages(int proc_fd, char *area)
 	area[PAGE] = area[2 * PAGE] = 1;
 	(void)*(volatile char *)&area[4 * PAGE];
 	/* Looked at one by one, the zero page is one like others. */
-	wanted = is_zero_page(fd, area + 4 * PAGE) && pagemap_finds(fd) ? 1 : 2;
+	wanted = is_zero_page(fd, area + 4 * PAGE) && pagemap_finds() ? 1 : 2;
 	guards = madvise(area + 6 * PAGE, PAGE, MADV_GUARD_INSTALL) == 0;
 	ok(pagemap_scan(fd, PAGES_OWN, start, start + 8 * PAGE, runs, 8, &n,
 			&next, &err) == 0 &&

@@ -26,18 +26,9 @@
 #include "kernel/written.h"
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
+#include "util/newer_mman.h"
 
 #define PAGE 4096ul
-
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE 8
-#endif
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
-#ifndef __NR_mseal
-#define __NR_mseal 462
-#endif
 
 #define RW      (PROT_READ | PROT_WRITE)
 #define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS)

@@ -13,15 +13,8 @@
 #include <unistd.h>
 
 #include "mapping.h"
+#include "util/newer_mman.h"
 #include "victim.h"
-
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
-
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
 
 #define PAGES  1024u /* two huge ones' worth */
 #define PEOPLE 24u

@@ -36,6 +36,14 @@
 #define SHM_HUGETLB 04000
 #endif
 
+/* UFFDIO_POISON: Linux 6.6 */
+struct poison {
+	struct uffdio_range range;
+	uint64_t mode;
+	int64_t updated;
+};
+#define MARK_FAILED _IOWR(UFFDIO, 0x08, struct poison)
+
 static void *map(int flags, int fd, size_t len)
 {
 	return mmap(NULL, len, PROT_READ | PROT_WRITE, flags, fd, 0);
@@ -143,6 +151,31 @@ static void uffd(void)
 	want(fd >= 0 && ioctl(fd, UFFDIO_API, &api) == 0 &&
 		     ioctl(fd, UFFDIO_REGISTER, &reg) == 0,
 	     "userfaultfd");
+}
+
+/*
+ * What is left where memory has failed, and nothing else in a mapping, which
+ * has no neighbours like itself: made by a mark, no memory is harmed.
+ */
+static void failed_memory(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { .start = (uintptr_t)anonymous(), .len = 4 * PAGE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct poison mark = {
+		.range = { .start = reg.range.start + PAGE, .len = PAGE },
+	};
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+
+	want(madvise((void *)reg.range.start, reg.range.len, MADV_RANDOM) == 0,
+	     "madvise");
+	want(fd >= 0 && ioctl(fd, UFFDIO_API, &api) == 0 &&
+		     ioctl(fd, UFFDIO_REGISTER, &reg) == 0 &&
+		     ioctl(fd, MARK_FAILED, &mark) == 0,
+	     "a page that failed (Linux 6.6)");
+	close(fd);
 }
 
 static void key(void)
@@ -275,6 +308,7 @@ static const struct kind {
 	{ "sysv-shm", "System V shared memory", sysv },
 	{ "sysv-other", "of another IPC namespace", sysv_other },
 	{ "userfaultfd", "userfaultfd", uffd },
+	{ "failed-memory", "memory of process", failed_memory },
 	{ "protection-key", "protection key", key },
 	{ "protection-key-alone", "protection key", key_alone },
 	{ "no-room", "no room for one more page", no_room },

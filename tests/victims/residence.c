@@ -100,14 +100,28 @@ static size_t count_moved(enum area a)
 	return n;
 }
 
+/*
+ * At whole MiB, as newer kernels do anyway: where pages are is kept for each
+ * MiB, and those of one that has two nodes' come back in turns.
+ */
+static char *map_aligned(int type)
+{
+	const uintptr_t most = (1ul << 20) - 1;
+	char *room = mmap(NULL, BYTES + most, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *at = (char *)(((uintptr_t)room + most) & ~most);
+
+	victim_need(room != MAP_FAILED &&
+			    mmap(at, BYTES, PROT_READ | PROT_WRITE,
+				 type | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == at,
+		    "mmap");
+	return at;
+}
+
 static void make(void)
 {
 	for (int i = 0; i < AREAS; i++) {
-		int type = i == SHARED ? MAP_SHARED : MAP_PRIVATE;
-
-		areas[i] = mmap(NULL, BYTES, PROT_READ | PROT_WRITE,
-				type | MAP_ANONYMOUS, -1, 0);
-		victim_need(areas[i] != MAP_FAILED, "mmap");
+		areas[i] = map_aligned(i == SHARED ? MAP_SHARED : MAP_PRIVATE);
 		/* A huge page is where its first page is. */
 		(void)madvise(areas[i], BYTES, MADV_NOHUGEPAGE);
 	}

@@ -13,14 +13,11 @@
 #include <unistd.h>
 
 #include "mapping.h"
+#include "util/newer_mman.h"
 #include "victim.h"
 
 #define LEN     (512 * PAGE)
 #define SWAPPED (1ull << 62)
-
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT 21
-#endif
 
 static char *map(int flags, int fd)
 {

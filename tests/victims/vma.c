@@ -13,17 +13,8 @@
 #include <unistd.h>
 
 #include "mapping.h"
+#include "util/newer_mman.h"
 #include "victim.h"
-
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
-#ifndef SYS_mseal
-#define SYS_mseal 462
-#endif
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE 0x08
-#endif
 
 static char *map(size_t pages, int prot, int flags)
 {
@@ -228,9 +219,9 @@ static void set_sealed(void)
 	close(fd);
 	/* Brings in what there is, and fails for the rest. */
 	(void)mlock(m.sealed_file, 4 * PAGE);
-	m.seals = syscall(SYS_mseal, m.sealed, 4 * PAGE, 0) == 0 &&
-		  syscall(SYS_mseal, m.sealed + 5 * PAGE, 4 * PAGE, 0) == 0 &&
-		  syscall(SYS_mseal, m.sealed_file, 4 * PAGE, 0) == 0;
+	m.seals = syscall(__NR_mseal, m.sealed, 4 * PAGE, 0) == 0 &&
+		  syscall(__NR_mseal, m.sealed + 5 * PAGE, 4 * PAGE, 0) == 0 &&
+		  syscall(__NR_mseal, m.sealed_file, 4 * PAGE, 0) == 0;
 	victim_need(m.seals || errno == ENOSYS, "mseal");
 }
 
