@@ -17,6 +17,8 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/kcmp.c \
 	%D%/kcmp.h \
 	%D%/limits.c \
+	%D%/iterator.c \
+	%D%/iterator.h \
 	%D%/limits.h \
 	%D%/written.c \
 	%D%/written.h \
