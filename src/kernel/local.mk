@@ -48,10 +48,14 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/sockdiag.h \
 	%D%/tree.c \
 	%D%/tree.h \
+	%D%/trial.c \
+	%D%/trial.h \
 	%D%/unix_diag.c \
 	%D%/unix_diag.h \
 	%D%/unix_queue.c \
 	%D%/unix_queue.h \
+	%D%/user_dispatch.c \
+	%D%/user_dispatch.h \
 	%D%/vdso.c \
 	%D%/vdso.h \
 	%D%/vma_flags.c \

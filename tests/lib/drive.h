@@ -58,8 +58,11 @@ void drive_compress(enum pack_policy compression);
 /* Into how many files their pages go; 1 at first. */
 void drive_stripe(unsigned int files);
 
-/* Workers from now on: under a kernel that older.h describes. */
-void drive_older(bool on);
+/*
+ * Workers from now on: under a kernel that older.h describes; blind: without
+ * BPF, too.
+ */
+void drive_older(bool on, bool blind);
 
 /* Called in the worker of the snapshots that follow; NULL: no more. */
 void drive_before_publish(void (*hook)(void));

@@ -5,9 +5,13 @@
 /*
  * From now on the kernel does for this process, and those that it makes, what
  * Linux 6.1 did: it looks for no pages (PAGEMAP_SCAN), finds no mapping by its
- * address (PROCMAP_QUERY), tells nobody of user dispatch, and gives timers no
+ * address (PROCMAP_QUERY), lets nobody ask or set
+ * user dispatch by ptrace, and gives timers no
  * numbers but the next.
  */
 void older_kernel(void);
+
+/* Nor can its own programs (BPF) be asked. */
+void kernel_without_bpf(void);
 
 #endif

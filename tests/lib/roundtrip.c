@@ -17,7 +17,8 @@
  * incremental (only when asked for: twice a chain of snapshots each of which
  * saves what was written since the one before, the last of them restored), old
  * (only when asked for: as plain, as if the kernel were one without what
- * older.h says).  -H: in the test's own IPC namespace.
+ * older.h says), blind (the same, and without BPF).  -H: in the test's own IPC
+ * namespace.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -536,7 +537,8 @@ static void run_round(char **argv, const char *user, const char *mode,
 				     strcmp(mode, "incremental") == 0
 			     ? 3
 			     : 1);
-	drive_older(strcmp(mode, "old") == 0);
+	drive_older(strcmp(mode, "old") == 0 || strcmp(mode, "blind") == 0,
+		    strcmp(mode, "blind") == 0);
 	drive_watch(strcmp(mode, "incremental") == 0 ||
 		    strcmp(mode, "often") == 0 || strcmp(mode, "killed") == 0);
 	run(r);
@@ -556,8 +558,9 @@ static void add_modes(const char *victim, const char **modes, size_t m)
 		"mm",      "rewritten", "seccomp", "storm",
 		"threads", "untouched", "vfork",   "vma"
 	};
-	static const char *const old[] = { "counter", "layouts", "mm",
-					   "threads" };
+	static const char *const old[] = { "counter.victim", "dispatch.victim",
+					   "layouts.victim", "mm.victim",
+					   "threads.victim" };
 	const char *name = strrchr(victim, '/') + 1;
 
 	if (strncmp(name, "vdso", 4) == 0) {
@@ -576,7 +579,7 @@ static void add_modes(const char *victim, const char **modes, size_t m)
 		}
 	for (size_t i = 0; i < ARRAY_SIZE(old); i++)
 		if (strcmp(name, old[i]) == 0)
-			modes[m] = "old";
+			modes[m++] = "old";
 }
 
 int main(int argc, char **argv)
