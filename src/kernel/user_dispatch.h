@@ -28,7 +28,8 @@ int user_dispatch_open(void);
 
 /*
  * All threads that have it on, in our own pid namespace and below; v is owned
- * by the caller.  It takes a microsecond for some threads of the node.
+ * by the caller.  It takes a microsecond for four threads of the node,
+ * whoever has it.
  */
 int user_dispatch_read(int iterator_fd, struct dispatch_seen **ret,
 		       size_t *count);
