@@ -212,6 +212,11 @@ UNIT_TESTS += %D%/unit/btf
 %C%_unit_btf_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/user_dispatch
+%C%_unit_user_dispatch_SOURCES = %D%/unit/user_dispatch.c
+%C%_unit_user_dispatch_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/quick_maps
 %C%_unit_quick_maps_SOURCES = %D%/unit/quick_maps.c
 %C%_unit_quick_maps_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \

@@ -43,6 +43,7 @@ struct checkpoint {
 	struct frozen_tree tree;
 	struct collection collection;
 	struct quick_look quick;
+	struct dispatches dispatches;
 	struct dump dump;
 	struct writer *writer;
 	struct meta_stream meta;
@@ -64,7 +65,7 @@ struct checkpoint {
 	char names[1 + STRIPES_MAX][NAME_BYTES];
 	uint32_t streams[1 + STRIPES_MAX];
 	unsigned int nstreams, created;
-	bool durable;         /* published: never to be taken back */
+	bool durable; /* published: never to be taken back */
 	bool sheltered;
 	bool uprobes; /* and let through */
 	bool armed;   /* watches may speak of this cut already */
@@ -167,8 +168,8 @@ static int look(struct checkpoint *c, struct err *err)
 
 static unsigned int buffers_for(const struct checkpoint_args *args)
 {
-	uint64_t bytes = args->buffer_bytes ? args->buffer_bytes
-					    : ENGINE_BUFFERS;
+	uint64_t bytes =
+		args->buffer_bytes ? args->buffer_bytes : ENGINE_BUFFERS;
 
 	return (unsigned int)(bytes / BUFFER_BYTES);
 }
@@ -226,10 +227,11 @@ static int prepare(struct checkpoint *c, struct err *err)
 	};
 	int r;
 
-	nearby_begin(&c->nearby, c->args->init_pid ? c->args->init_pid
-						   : c->args->root_pid);
+	nearby_begin(&c->nearby,
+		     c->args->init_pid ? c->args->init_pid : c->args->root_pid);
 	/* Before there are more threads. */
 	quick_look_prepare(&c->quick, c->args->quick_kb);
+	dispatches_prepare(&c->dispatches);
 	name_streams(c);
 	config.nstreams = c->nstreams - 1;
 	r = open_streams(c, err);
@@ -290,6 +292,7 @@ static int collect_frozen(struct checkpoint *c, struct err *err)
 
 	enter(c, PHASE_COLLECT);
 	refusals_done(c->no);
+	dispatches_take(&c->dispatches, &c->tree);
 	r = collect(&c->tree, true, &c->quick, &c->collection, err);
 	if (r < 0)
 		return err_wrap(err, r, "collect");
@@ -662,6 +665,7 @@ int checkpoint_run(const struct checkpoint_args *args,
 	patience_done(&c->patience);
 	outputs_free(c->outputs);
 	quick_look_done(&c->quick);
+	dispatches_done(&c->dispatches);
 	meta_stream_done(&c->meta);
 	writer_free(c->writer);
 	nearby_end(&c->nearby);

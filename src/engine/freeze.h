@@ -60,6 +60,7 @@ struct frozen_tree {
 	uint64_t started_ns; /* monotonic: the first stop was asked for */
 	uint64_t stopped_ns; /* monotonic: everything was stopped */
 	int awake_fd;        /* until tree_rest */
+	bool blind;          /* nobody knows who uses syscall user dispatch */
 };
 
 /*

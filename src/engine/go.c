@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/prctl.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -52,20 +53,40 @@ static int stop_in_signals(struct tracee *t, struct err *err)
 	return tracee_wait_stop(t, clock_monotonic_ns() + INIT_DEADLINE, err);
 }
 
-static int finish_thread(struct restore_thread *t, struct err *err)
+/* From here on calls of the thread are caught: none of ours may follow. */
+static int begin_dispatch(struct puppet *p, struct restore_thread *t,
+			  struct err *err)
 {
+	uint64_t a[4];
+	int64_t value;
 	int r;
+
+	r = tracee_set_dispatch(&t->tracee, &t->dispatch, err);
+	if (r != -EIO)
+		return r;
+	dispatch_arguments(&t->dispatch, a);
+	r = puppet_enter(p, t, err);
+	if (r == 0)
+		r = remote_call(p->task.remote, "set user dispatch", &value,
+				err, __NR_prctl, PR_SET_SYSCALL_USER_DISPATCH,
+				a[0], a[1], a[2], a[3], 0);
+	return r < 0 ? r : puppet_leave(p, err);
+}
+
+static int finish_thread(struct puppet *p, struct restore_thread *t,
+			 struct err *err)
+{
+	int r = 0;
 
 	if (!t->have_regs)
 		return err_set(err, -EBADMSG, "no registers");
-	r = tracee_set_regs(&t->tracee, &t->regs, err);
+	if (t->dispatch.on)
+		r = begin_dispatch(p, t, err);
+	r = r < 0 ? r : tracee_set_regs(&t->tracee, &t->regs, err);
 	/* All signals are blocked until it stands there. */
 	if (r == 0 && regs_in_call(&t->regs))
 		r = stop_in_signals(&t->tracee, err);
-	r = r < 0 ? r : tracee_set_sigmask(&t->tracee, t->sigmask, err);
-	if (r == 0 && t->dispatch.on)
-		r = tracee_set_dispatch(&t->tracee, &t->dispatch, err);
-	return r;
+	return r < 0 ? r : tracee_set_sigmask(&t->tracee, t->sigmask, err);
 }
 
 static int finish_task(struct puppet *p, struct err *err)
@@ -74,7 +95,7 @@ static int finish_task(struct puppet *p, struct err *err)
 
 	r = remove_agent(p, err);
 	for (size_t k = 0; k < p->task.nthreads && r == 0; k++) {
-		r = finish_thread(&p->task.threads[k], err);
+		r = finish_thread(p, &p->task.threads[k], err);
 		if (r < 0)
 			return err_wrap(err, r, "pid %d: thread %d",
 					p->task.ns_pid,
@@ -117,9 +138,8 @@ static int detach(const struct building *b, bool stopped, struct err *err)
 
 	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++) {
 		p = &b->puppets[i];
-		if (p->task.zombie ||
-		    stopped != (b->plan->tasks[i]->state ==
-				TASK_RECORD__STATE__STOPPED))
+		if (p->task.zombie || stopped != (b->plan->tasks[i]->state ==
+						  TASK_RECORD__STATE__STOPPED))
 			continue;
 		for (size_t k = p->task.nthreads; k-- > 0 && r == 0;)
 			r = tracee_detach(&p->task.threads[k].tracee, err);

@@ -11,6 +11,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/collect_files.c %D%/collect_maps.c \
 	%D%/collect_ptys.c
 %C%_libengine_a_SOURCES += %D%/cow.c %D%/cow.h
+%C%_libengine_a_SOURCES += %D%/dispatches.c %D%/dispatches.h
 %C%_libengine_a_SOURCES += %D%/doors.c %D%/doors.h \
 	%D%/doors_find.c
 %C%_libengine_a_SOURCES += %D%/dump.c %D%/dump.h

@@ -2,6 +2,7 @@
 #include "engine/passages.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -198,10 +199,26 @@ static int check_thread(struct checking *k, size_t i, struct err *err)
 	return r == -ENOTSUP ? 0 : r;
 }
 
-static int check_task(struct checking *k, struct err *err)
+/*
+ * Nobody can tell.  Who uses user dispatch has a handler for what it raises,
+ * or dies of it.
+ */
+static void check_blind(const struct checking *k)
+{
+	if (k->t->view.status->sig_caught & 1ull << (SIGSYS - 1))
+		refuse(k, 0,
+		       "use Linux 6.4, or a kernel with BPF and its types "
+		       "(jobcr check)",
+		       "it has a handler for SIGSYS, and this kernel does not "
+		       "tell whether it uses syscall user dispatch");
+}
+
+static int check_task(struct checking *k, bool blind, struct err *err)
 {
 	int r;
 
+	if (blind)
+		check_blind(k);
 	r = read_dispatches(k, err);
 	if (r < 0 || !(k->dispatches || is_filtered(k->t)))
 		return r;
@@ -242,7 +259,7 @@ int passages_check(struct collection *c, struct refusals *no, struct err *err)
 
 		if (k.f->zombie)
 			continue;
-		r = check_task(&k, err);
+		r = check_task(&k, c->tree->blind, err);
 		free(k.dispatch);
 		filters_done(&k.good);
 		next_like(&k, &like);

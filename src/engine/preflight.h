@@ -3,6 +3,7 @@
 #define JOBCR_ENGINE_PREFLIGHT_H
 
 #include "engine/collect.h"
+#include "engine/dispatches.h"
 #include "resource/resource.h"
 #include "resource/terminal.h"
 

@@ -307,10 +307,13 @@ int tracee_get_dispatch(struct tracee *t, struct dispatch *ret, struct err *err)
 	struct dispatch_config c = { 0 };
 
 	if (ptrace((enum __ptrace_request)GET_DISPATCH, t->tid, sizeof(c), &c) <
-		    0 &&
-	    errno != EIO && errno != EINVAL)
-		return err_sys(err, "thread %d: get user dispatch",
-			       (int)t->tid);
+	    0) {
+		if (errno != EIO && errno != EINVAL)
+			return err_sys(err, "thread %d: get user dispatch",
+				       (int)t->tid);
+		*ret = t->dispatch;
+		return 0;
+	}
 	*ret = (struct dispatch){ .on = c.mode != 0,
 				  .offset = c.offset,
 				  .len = c.len,
@@ -322,19 +325,26 @@ int tracee_get_dispatch(struct tracee *t, struct dispatch *ret, struct err *err)
  * One that dispatches a range, not all but a range, is kept by the kernel as
  * what remains, and taken only as it was given.
  */
+void dispatch_arguments(const struct dispatch *d, uint64_t ret[4])
+{
+	bool inclusive = d->offset && d->offset + d->len <= d->offset;
+
+	ret[0] = inclusive ? DISPATCH_INCLUSIVE : DISPATCH_ON;
+	ret[1] = inclusive ? d->offset + d->len : d->offset;
+	ret[2] = inclusive ? -d->len : d->len;
+	ret[3] = d->selector;
+}
+
 int tracee_set_dispatch(struct tracee *t, const struct dispatch *d,
 			struct err *err)
 {
-	struct dispatch_config c = { .mode = DISPATCH_ON,
-				     .selector = d->selector,
-				     .offset = d->offset,
-				     .len = d->len };
+	struct dispatch_config c;
+	uint64_t a[4];
 
-	if (c.offset && c.offset + c.len <= c.offset) {
-		c.mode = DISPATCH_INCLUSIVE;
-		c.offset += c.len;
-		c.len = -c.len;
-	}
+	dispatch_arguments(d, a);
+	c = (struct dispatch_config){
+		.mode = a[0], .offset = a[1], .len = a[2], .selector = a[3]
+	};
 	if (ptrace((enum __ptrace_request)SET_DISPATCH, t->tid, sizeof(c), &c) <
 	    0)
 		return err_sys(err, "thread %d: set user dispatch",

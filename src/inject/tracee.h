@@ -11,6 +11,15 @@
 #include "util/err.h"
 
 /*
+ * Syscall user dispatch: calls from outside of [offset, offset + len), which
+ * may wrap around, raise SIGSYS unless the byte at selector lets them.
+ */
+struct dispatch {
+	bool on;
+	uint64_t offset, len, selector; /* selector 0: none */
+};
+
+/*
  * One thread under ptrace.  All calls for one tree must come from one OS
  * thread.  When the tracer dies, a thread of a job goes on as it was; one
  * that is being built (puppet) is killed.
@@ -24,6 +33,7 @@ struct tracee {
 	int handler_pending; /* the signal whose handler is about to run, or 0
 			      */
 	int death;           /* wait status once it died, else -1 */
+	struct dispatch dispatch; /* for kernels whose ptrace does not tell */
 };
 
 /* Seize without stopping.  puppet: it dies with the tracer. */
@@ -77,20 +87,16 @@ int tracee_get_rseq(struct tracee *t, struct rseq_config *ret, struct err *err);
  */
 int tracee_suspend_filters(struct tracee *t, bool suspend, struct err *err);
 
-/*
- * Syscall user dispatch: calls from outside of [offset, offset + len), which
- * may wrap around, raise SIGSYS unless the byte at selector lets them.
- */
-struct dispatch {
-	bool on;
-	uint64_t offset, len, selector; /* selector 0: none */
-};
-
-/* Before Linux 6.4 nobody can see it: then it is off.  Of a stopped thread. */
+/* Of a stopped thread.  Before Linux 6.4 it is what the tracee says. */
 int tracee_get_dispatch(struct tracee *t, struct dispatch *ret,
 			struct err *err);
+
+/* -EIO: the kernel is older, and the thread has to do it by prctl(2). */
 int tracee_set_dispatch(struct tracee *t, const struct dispatch *d,
 			struct err *err);
+
+/* The arguments of PR_SET_SYSCALL_USER_DISPATCH that follow. */
+void dispatch_arguments(const struct dispatch *d, uint64_t ret[4]);
 
 /* Never raises it for a call whose instruction ends at ip. */
 static inline bool dispatch_passes(const struct dispatch *d, uint64_t ip)

@@ -207,7 +207,7 @@ static bool is_aggregate(const struct btf_type *t)
 }
 
 /* What a type is called, and const and the like, are not looked at. */
-static bool is_word(const struct btf *b, uint32_t id)
+static const struct btf_type *plain_type(const struct btf *b, uint32_t id)
 {
 	for (int depth = 0; depth < DEPTH_MAX; depth++) {
 		const struct btf_type *t = type_of(b, id);
@@ -220,19 +220,21 @@ static bool is_word(const struct btf *b, uint32_t id)
 		case KIND_TYPE_TAG:
 			id = t->type;
 			break;
-		case BTF_KIND_PTR:
-			return true;
-		case BTF_KIND_INT:
-			return t->size == sizeof(uint64_t);
 		default:
-			return false;
+			return t;
 		}
 	}
-	return false;
+	return NULL;
 }
 
+/* What is told of a member, in which one or the other is of interest. */
+struct place {
+	int64_t bits; /* from the structure's begin */
+	const struct btf_type *type;
+};
+
 static int member_in(const struct btf *b, const struct btf_type *t,
-		     const char *name, int depth)
+		     const char *name, size_t len, int depth, struct place *ret)
 {
 	const struct btf_member *m = (const void *)(t + 1);
 	bool fields = BTF_INFO_KFLAG(t->info);
@@ -240,25 +242,85 @@ static int member_in(const struct btf *b, const struct btf_type *t,
 	for (uint32_t i = 0; i < BTF_INFO_VLEN(t->info); i++, m++) {
 		uint32_t bits = fields ? OFFSET_OF(m->offset) : m->offset;
 		const struct btf_type *in = type_of(b, m->type);
-		int r;
+		const char *is = name_of(b, m->name_off);
 
-		if (strcmp(name_of(b, m->name_off), name) == 0)
-			return is_word(b, m->type) && bits % 64 == 0
-				       ? (int)(bits / 8)
-				       : -ENOENT;
-		if (*name_of(b, m->name_off) || !is_aggregate(in) ||
-		    depth == DEPTH_MAX)
+		if (strlen(is) == len && memcmp(is, name, len) == 0) {
+			*ret = (struct place){ bits, plain_type(b, m->type) };
+			return 0;
+		}
+		if (*is || !is_aggregate(in) || depth == DEPTH_MAX)
 			continue;
-		r = member_in(b, in, name, depth + 1);
-		if (r >= 0)
-			return r + (int)(bits / 8);
+		if (member_in(b, in, name, len, depth + 1, ret) == 0) {
+			ret->bits += bits;
+			return 0;
+		}
 	}
 	return -ENOENT;
 }
 
-int btf_member(const struct btf *b, const char *structure, const char *member)
+static bool is_scalar(const struct btf_type *t, size_t bytes)
+{
+	switch (t ? BTF_INFO_KIND(t->info) : BTF_KIND_UNKN) {
+	case BTF_KIND_PTR:
+		return bytes == sizeof(uint64_t);
+	case BTF_KIND_INT:
+		return t->size == bytes;
+	default:
+		return false;
+	}
+}
+
+/* As far as offsets of loads reach. */
+static int offset_of(const struct place *p, size_t bytes)
+{
+	int64_t unit = bytes ? (int64_t)bytes * 8 : 8;
+
+	if ((bytes && !is_scalar(p->type, bytes)) || p->bits % unit ||
+	    p->bits / 8 > INT16_MAX)
+		return -ENOENT;
+	return (int)(p->bits / 8);
+}
+
+int btf_member(const struct btf *b, const char *structure, const char *member,
+	       size_t bytes)
+{
+	int id = find(b, BTF_KIND_STRUCT, structure);
+	struct place at = { .type = id < 0 ? NULL : type_of(b, (uint32_t)id) };
+	int64_t bits = 0;
+
+	for (;; member += strcspn(member, ".") + 1) {
+		size_t len = strcspn(member, ".");
+
+		if (!len || !is_aggregate(at.type) ||
+		    member_in(b, at.type, member, len, 0, &at) < 0)
+			return -ENOENT;
+		at.bits += bits;
+		bits = at.bits;
+		if (!member[len])
+			return offset_of(&at, bytes);
+	}
+}
+
+int btf_size(const struct btf *b, const char *structure)
 {
 	int id = find(b, BTF_KIND_STRUCT, structure);
 
-	return id < 0 ? id : member_in(b, type_of(b, (uint32_t)id), member, 0);
+	return id < 0 ? id : (int)type_of(b, (uint32_t)id)->size;
+}
+
+int btf_enumerator(const struct btf *b, const char *name, int32_t *ret)
+{
+	for (uint32_t id = 1; id < b->ntypes; id++) {
+		const struct btf_type *t = type_of(b, id);
+		const struct btf_enum *e = (const void *)(t + 1);
+
+		if (BTF_INFO_KIND(t->info) != BTF_KIND_ENUM)
+			continue;
+		for (uint32_t i = 0; i < BTF_INFO_VLEN(t->info); i++, e++)
+			if (strcmp(name_of(b, e->name_off), name) == 0) {
+				*ret = e->val;
+				return 0;
+			}
+	}
+	return -ENOENT;
 }

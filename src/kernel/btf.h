@@ -27,9 +27,18 @@ void btf_done(struct btf *b);
 int btf_function(const struct btf *b, const char *name);
 
 /*
- * Where a member of 8 bytes, a number or an address, lies in a structure, or
- * -ENOENT.  It may be within a structure or union that has no name.
+ * Where a member of so many bytes, a number or an address, lies in a
+ * structure, or -ENOENT, also for what is farther than 32 KiB away; 0 bytes:
+ * whatever it is.  It may be within a structure or union that has no name, and
+ * within one that has ("outer.inner").
  */
-int btf_member(const struct btf *b, const char *structure, const char *member);
+int btf_member(const struct btf *b, const char *structure, const char *member,
+	       size_t bytes);
+
+/* Its bytes, or -ENOENT. */
+int btf_size(const struct btf *b, const char *structure);
+
+/* The value of a name of an enumeration, whichever; -ENOENT: there is none. */
+int btf_enumerator(const struct btf *b, const char *name, int32_t *ret);
 
 #endif

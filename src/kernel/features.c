@@ -29,6 +29,8 @@
 #include "kernel/ipc.h"
 #include "kernel/maps.h"
 #include "kernel/quick_maps.h"
+#include "kernel/trial.h"
+#include "kernel/user_dispatch.h"
 #include "kernel/written.h"
 #include "util/cleanup.h"
 
@@ -41,7 +43,6 @@
 
 /* Newer than the headers of the distributions that jobcr builds on. */
 #define GET_RSEQ_CONFIGURATION   0x420f
-#define GET_DISPATCH             0x4211
 #define SUSPEND_SECCOMP          (1ul << 21)
 #define TIMER_CREATE_RESTORE_IDS 77
 #define GUARD_INSTALL            102
@@ -54,35 +55,6 @@
 static int failed(long v)
 {
 	return v < 0 ? errno : 0;
-}
-
-static pid_t spawn_waiting(void)
-{
-	pid_t pid = fork();
-
-	if (pid)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (;;)
-		pause();
-}
-
-/* A child seized with options, stopped, and asked one thing. */
-static int with_tracee(unsigned long options, int (*ask)(pid_t pid))
-{
-	pid_t pid = spawn_waiting();
-	int status, e;
-
-	e = failed(ptrace(PTRACE_SEIZE, pid, NULL, options));
-	if (!e)
-		e = failed(ptrace(PTRACE_INTERRUPT, pid, NULL, NULL));
-	if (!e)
-		e = failed(waitpid(pid, &status, __WALL));
-	if (!e)
-		e = ask(pid);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, __WALL);
-	return e;
 }
 
 static int ask_state(pid_t pid)
@@ -104,14 +76,6 @@ static int ask_rseq(pid_t pid)
 			     sizeof(answer), answer));
 }
 
-static int ask_dispatch(pid_t pid)
-{
-	uint64_t config[4];
-
-	return failed(ptrace((enum __ptrace_request)GET_DISPATCH, pid,
-			     sizeof(config), config));
-}
-
 static int ask_nothing(pid_t pid)
 {
 	return 0;
@@ -119,22 +83,25 @@ static int ask_nothing(pid_t pid)
 
 static int probe_ptrace(void)
 {
-	return with_tracee(PTRACE_O_TRACESYSGOOD, ask_state);
+	return trial_tracee(PTRACE_O_TRACESYSGOOD, ask_state);
 }
 
 static int probe_rseq(void)
 {
-	return with_tracee(0, ask_rseq);
+	return trial_tracee(0, ask_rseq);
 }
 
 static int probe_dispatch(void)
 {
-	return with_tracee(0, ask_dispatch);
+	int e = user_dispatch_by_ptrace();
+	int fd = e ? user_dispatch_open() : 0;
+
+	return fd < 0 ? -fd : 0;
 }
 
 static int probe_seccomp(void)
 {
-	return with_tracee(SUSPEND_SECCOMP, ask_nothing);
+	return trial_tracee(SUSPEND_SECCOMP, ask_nothing);
 }
 
 static int probe_kcmp(void)
@@ -176,11 +143,14 @@ static int probe_children(void)
 
 static int probe_memory(void)
 {
-	pid_t pid = spawn_waiting();
+	pid_t pid = trial_child();
 	uint64_t v = 0;
 	struct iovec here = { &v, sizeof(v) }, there = { &here, sizeof(v) };
-	int e = failed(process_vm_readv(pid, &here, 1, &there, 1, 0));
+	int e;
 
+	if (pid < 0)
+		return errno;
+	e = failed(process_vm_readv(pid, &here, 1, &there, 1, 0));
 	e = e ? e : failed(process_vm_writev(pid, &here, 1, &there, 1, 0));
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
@@ -435,8 +405,11 @@ static const struct {
 	    KERNEL_OPTION("CONFIG_CHECKPOINT_RESTORE") " and " RIGHTS, false },
 	  probe_seccomp },
 	{ { "user-dispatch",
-	    "sees syscall user dispatch (else nobody may use it in a job)",
-	    "Linux 6.4", false },
+	    "sees syscall user dispatch (else processes that handle SIGSYS are "
+	    "refused)",
+	    "Linux 6.4, or CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF, "
+	    "and " RIGHTS,
+	    false },
 	  probe_dispatch },
 	{ { "ipc-namespaces", "gives a job IPC objects of its own",
 	    KERNEL_OPTION("CONFIG_IPC_NS") " and " RIGHTS, true },

@@ -17,6 +17,8 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/kcmp.c \
 	%D%/kcmp.h \
 	%D%/limits.c \
+	%D%/iterator.c \
+	%D%/iterator.h \
 	%D%/limits.h \
 	%D%/written.c \
 	%D%/written.h \
@@ -46,10 +48,14 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/sockdiag.h \
 	%D%/tree.c \
 	%D%/tree.h \
+	%D%/trial.c \
+	%D%/trial.h \
 	%D%/unix_diag.c \
 	%D%/unix_diag.h \
 	%D%/unix_queue.c \
 	%D%/unix_queue.h \
+	%D%/user_dispatch.c \
+	%D%/user_dispatch.h \
 	%D%/vdso.c \
 	%D%/vdso.h \
 	%D%/vma_flags.c \

@@ -307,11 +307,12 @@ static void run_restart(struct worker *w, const struct user_id *owner)
 	drive_watch_give(w->keep, &watches);
 }
 
-static bool older;
+static bool older, without_bpf;
 
-void drive_older(bool on)
+void drive_older(bool on, bool blind)
 {
 	older = on;
+	without_bpf = blind;
 }
 
 static void worker_main(struct worker *w, int results)
@@ -327,6 +328,8 @@ static void worker_main(struct worker *w, int results)
 	prctl(PR_SET_NAME, "worker");
 	if (older)
 		older_kernel();
+	if (without_bpf)
+		kernel_without_bpf();
 	if (w->checkpoint)
 		run_checkpoint(w, &owner);
 	else

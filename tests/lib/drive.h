@@ -58,8 +58,11 @@ void drive_compress(enum pack_policy compression);
 /* Into how many files their pages go; 1 at first. */
 void drive_stripe(unsigned int files);
 
-/* Workers from now on: under a kernel that older.h describes. */
-void drive_older(bool on);
+/*
+ * Workers from now on: under a kernel that older.h describes; blind: without
+ * BPF, too.
+ */
+void drive_older(bool on, bool blind);
 
 /* Of the snapshots that follow: is there a quick look at mappings? At first. */
 void drive_quick(bool on);

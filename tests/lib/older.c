@@ -14,6 +14,7 @@
 
 #define SCAN         0xc0606610u /* PAGEMAP_SCAN */
 #define QUERY        0xc0686611u /* PROCMAP_QUERY */
+#define SET_DISPATCH 0x4210u
 #define GET_DISPATCH 0x4211u
 #define TIMER_IDS    77u /* PR_TIMER_CREATE_RESTORE_IDS */
 
@@ -39,18 +40,27 @@ bool older_is_on(void)
 	return is_on;
 }
 
+static void install(struct sock_filter *code, size_t n)
+{
+	const struct sock_fprog filter = { (unsigned short)n, code };
+
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
+		abort();
+}
+
 void older_kernel(void)
 {
 	static struct sock_filter code[] = {
 		LOAD(nr),
 		IS(__NR_ioctl, 3, 0),
 		IS(__NR_ptrace, 5, 0),
-		IS(__NR_prctl, 8, 0),
+		IS(__NR_prctl, 9, 0),
 		ANSWER(SECCOMP_RET_ALLOW),
 		LOAD(args[1]),
-		IS(SCAN, 4, 0),
-		IS(QUERY, 3, 6),
+		IS(SCAN, 5, 0),
+		IS(QUERY, 4, 7),
 		LOAD(args[0]),
+		IS(SET_DISPATCH, 1, 0),
 		IS(GET_DISPATCH, 0, 4),
 		ANSWER(SECCOMP_RET_ERRNO | EIO),
 		ANSWER(SECCOMP_RET_ERRNO | ENOTTY),
@@ -59,9 +69,19 @@ void older_kernel(void)
 		ANSWER(SECCOMP_RET_ALLOW),
 		ANSWER(SECCOMP_RET_ERRNO | EINVAL),
 	};
-	static const struct sock_fprog filter = { ARRAY_SIZE(code), code };
 
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
-		abort();
+	install(code, ARRAY_SIZE(code));
 	is_on = true;
+}
+
+void kernel_without_bpf(void)
+{
+	static struct sock_filter code[] = {
+		LOAD(nr),
+		IS(__NR_bpf, 0, 1),
+		ANSWER(SECCOMP_RET_ERRNO | ENOSYS),
+		ANSWER(SECCOMP_RET_ALLOW),
+	};
+
+	install(code, ARRAY_SIZE(code));
 }

@@ -18,9 +18,9 @@
  * saves what was written since the one before, the last of them restored), old
  * (only when asked for: as plain, as if the kernel were one without what
  * older.h says), old-resume (the same, as resume), old-failed (only when asked
- * for: as old, where some memory of the machine has failed), small (as plain,
- * with mappings looked at as those of small trees are).  -H: in the test's own
- * IPC namespace.
+ * for: as old, where some memory of the machine has failed), blind (only when
+ * asked for: as old, and without BPF), small (as plain, with mappings looked at
+ * as those of small trees are).  -H: in the test's own IPC namespace.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -541,7 +541,8 @@ static void run_round(char **argv, const char *user, const char *mode,
 				     strcmp(mode, "incremental") == 0
 			     ? 3
 			     : 1);
-	drive_older(strncmp(mode, "old", 3) == 0);
+	drive_older(strncmp(mode, "old", 3) == 0 || strcmp(mode, "blind") == 0,
+		    strcmp(mode, "blind") == 0);
 	older_failed(strcmp(mode, "old-failed") == 0);
 	drive_quick(strcmp(mode, "small") != 0);
 	drive_watch(strcmp(mode, "incremental") == 0 ||
@@ -563,8 +564,9 @@ static void add_modes(const char *victim, const char **modes, size_t m)
 		"mm",      "rewritten", "seccomp", "storm",
 		"threads", "untouched", "vfork",   "vma"
 	};
-	static const char *const old[] = { "counter", "epoll", "eventfd",
-					   "layouts", "mm",    "threads" };
+	static const char *const old[] = { "counter", "dispatch", "epoll",
+					   "eventfd", "layouts",  "mm",
+					   "threads" };
 	const char *name = strrchr(victim, '/') + 1;
 
 	if (strncmp(name, "vdso", 4) == 0) {

@@ -8,6 +8,7 @@
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -173,6 +174,17 @@ static bool shared_selector(void)
 	       victim_until(begun == 1);
 }
 
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+/* It might use user dispatch, of which this kernel tells nobody. */
+static bool has_handler(void)
+{
+	return signal(SIGSYS, on_signal) != SIG_ERR;
+}
+
 static const struct kind {
 	const char *name, *text;
 	bool (*set)(void);
@@ -189,6 +201,7 @@ static const struct kind {
 	{ "dispatch", "syscall user dispatch would catch", dispatched },
 	{ "same", "is another thread's, too", same_selector },
 	{ "shared", "in shared memory", shared_selector },
+	{ "handler", "has a handler for SIGSYS", has_handler },
 };
 
 int main(int argc, char **argv)
