@@ -15,7 +15,7 @@ RequeuedInterval = 1" CLUSTER_KILL_WAIT=5
 # job, opened anew each time, as a lock file or a log would be.
 script job <<'EOT'
 n=0
-while [ $n -lt 400 ] && [ ! -e "$HOME/stop.$SLURM_JOB_ID" ]; do
+while [ ! -e "$HOME/stop.$SLURM_JOB_ID" ]; do
 	n=$((n + 1))
 	read -r host </proc/sys/kernel/hostname
 	echo "$host $n $EPOCHREALTIME" >>"$HOME/trace.$SLURM_JOB_ID"
