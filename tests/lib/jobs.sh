@@ -128,6 +128,12 @@ whole() { # file numbers
 		"$1"
 }
 
+# noted FILE WORDS: the history there has it.  A process of its own writes it,
+# which may be there still when the command has ended.
+noted() {
+	wait_for 20 grep -q -- "$2" "$1"
+}
+
 # steps COMMAND...: jobcr in the background ($asker), a line to descriptor 9
 # for each of its phases; they need none any more when that is closed.
 steps() {
