@@ -74,6 +74,16 @@ ok $? "and goes on when it can" "$(cat "$(log_of "$at")")"
 grep -q "$cut: goes on: its lease.*it stood still for" "$(log_of "$at")"
 ok $? "the log says for how long" "$(cat "$(log_of "$at")")"
 
+# Who holds a tree still keeps all others from it.
+is_held() {
+	[ "$(grep -c "$1: stands still: its lease" "$(log_of "$at")")" -gt \
+		"$(grep -c "$1: goes on: its lease" "$(log_of "$at")")" ]
+}
+is_let_go() {
+	has_rounds "$over" "$at" $((round + 10)) && ! is_held "$over"
+}
+round=$(rounds "$over" "$at")
+wait_until 30 is_let_go || bail "job $over stands still"
 for job in $cut $over $lost; do
 	cluster as alice "$(field "$job" NodeList)" \
 		jobcr checkpoint "$job" --leave-running >/dev/null
