@@ -114,6 +114,12 @@ count_to() {
 	echo "$counter" | sed "s/N/$1/"
 }
 
+# count_on N: such a job that does not end before it finds a file "go"; how
+# many numbers it has written is in the file "end" then.
+count_on() {
+	count_to "$1" | sed 's/; do/ || [ ! -e go ]; do/; s/^exit/echo $i >end; exit/'
+}
+
 lines() {
 	wc -l <"$1" 2>/dev/null || echo 0
 }
