@@ -855,6 +855,7 @@ VICTIMS += %D%/victims/mapped_file.victim
 %C%_victims_mapped_file_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
 
 T_TESTS += %D%/t/killed.t
+T_TESTS += %D%/t/wrapped.t
 T_TESTS += %D%/t/harassed.t
 
 check_PROGRAMS += %D%/lib/strike %D%/programs/checked

@@ -48,6 +48,8 @@ struct freezer {
 	size_t fresh;              /* what this pass found, dead or alive */
 	size_t waiting;            /* threads that do not stand yet */
 	bool whole;                /* this pass looks through all of /proc */
+	const pid_t *coming;       /* whom this pass has still to look at */
+	size_t ncoming;
 	const struct doors *doors; /* whose holders may run still, or NULL */
 	uint64_t patience_ns;      /* for how long then */
 };
@@ -263,9 +265,19 @@ static bool all_stopped(const struct frozen_task *task)
 	return task->nthreads > 0;
 }
 
+static bool is_coming(const struct freezer *f, pid_t pid)
+{
+	for (size_t i = 0; i < f->ncoming; i++)
+		if (f->coming[i] == pid)
+			return true;
+	return false;
+}
+
 /*
  * A child of vfork uses its parent's memory, and the parent cannot stop
- * before it has let go of it (exec or exit): it has to run until then.
+ * before it has let go of it (exec or exit): it has to run until then.  Its
+ * number may be the lower one, when numbers have begun anew: then it is looked
+ * at before its parent is.
  */
 static int is_borrower(struct freezer *f, const struct frozen_task *task,
 		       bool *ret, struct err *err)
@@ -275,12 +287,13 @@ static int is_borrower(struct freezer *f, const struct frozen_task *task,
 	int same;
 
 	*ret = false;
-	if (!parent || parent->zombie || task->nthreads ||
-	    kcmp_tasks(parent->pid, task->pid, KCMP_KIND_VM, &same, &gone) < 0)
+	if ((parent && parent->zombie) || task->nthreads ||
+	    kcmp_tasks(task->stat.ppid, task->pid, KCMP_KIND_VM, &same,
+		       &gone) < 0)
 		return 0;
-	if (same != 0)
+	if (same != 0 || (!parent && !is_coming(f, task->stat.ppid)))
 		return 0;
-	if (all_stopped(parent))
+	if (parent && all_stopped(parent))
 		return err_set(err, -ENOTSUP,
 			       "process %d (%s) shares its memory with its "
 			       "parent %d, which does not wait for it: such "
@@ -373,8 +386,12 @@ static int visit_all(struct freezer *f, struct err *err)
 	int r;
 
 	r = members_list(f->members, f->whole, &pids, &n, err);
-	for (size_t i = 0; i < n && r == 0; i++)
+	for (size_t i = 0; i < n && r == 0; i++) {
+		f->coming = pids + i + 1;
+		f->ncoming = n - i - 1;
 		r = visit(f, pids[i], err);
+	}
+	f->ncoming = 0;
 	return r;
 }
 

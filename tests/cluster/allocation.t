@@ -31,9 +31,9 @@ until [ -e "go.$SLURM_JOB_ID" ]; do
 		echo "$SLURMD_NODENAME ${SLURM_RESTART_COUNT:-0} $ODD"
 	)
 	if [ "$now" != "$last" ]; then
-		echo "at $now"
 		cut -d: -f2- /proc/self/cgroup | grep -E '(freezer|memory)' |
 			sed 's,.*/\(job_.*\),in \1,' | sort -u
+		echo "at $now"
 	fi
 	last=$now
 	sleep 0.2
@@ -159,7 +159,8 @@ wait_until 30 printed "$gpu" '^gpu ' || bail "job $gpu does not run"
 first=$(field "$gpu" NodeList)
 is "$(cat "$home/$gpu.out")" "gpu $first 0 0" "a job has a GPU"
 [ "$first" = n1 ] && other=n2 || other=n1
-share -w $other --wrap 'sleep 1000' >/dev/null
+taken=$(share -w $other --wrap 'sleep 1000')
+wait_until 30 has_state "$taken" RUNNING || bail "job $taken does not run"
 slurm scontrol update nodename="$first" state=drain reason=test
 slurm scontrol requeue "$gpu"
 wait_until 60 restarted "$gpu"

@@ -8,15 +8,17 @@
 [ -d /sys/fs/cgroup/freezer ] ||
 	skip_all "needs the v1 freezer in /sys/fs/cgroup"
 cluster_begin CLUSTER_TRACK=cgroup CLUSTER_GRACE=6 CLUSTER_KILL_WAIT=8 \
-	CLUSTER_SLURM='MinJobAge=5
-AuthInfo=cred_expire=5'
+	CLUSTER_SLURM='AuthInfo=cred_expire=5'
 
+# None ends before it is let.
 script plain <<'EOT'
+export PROGRESS_END="go.$SLURM_JOB_ID"
 echo "begin"
 progress 45 100 2 2 2
 echo "progress ended with $?"
 exit 7
 EOT
+touch "$home/go."
 cluster as alice ctl sh -c "./plain >plain.ref" &
 
 a=$(submit --jobcr --no-requeue -w n1 plain)
@@ -24,6 +26,7 @@ wait_until 30 printed "$a" 'round 10 of' || bail "job $a does not run"
 preempt n1 >/dev/null
 wait_until 60 has_state "$a" PREEMPTED
 ok $? "a job is saved and ends" "$(slurm scontrol show job "$a")"
+touch "$home/go.$a"
 
 # import ARGUMENTS...: as root.
 import() {

@@ -18,30 +18,43 @@ kind() {
 	chmod 0755 "$kinds/$1"
 }
 
-kind threads <<'EOT'
-progress 250 100 2 3 4
+# Those that are drained at first do not end before.
+end=$kinds/end
+kind threads <<EOT
+PROGRESS_END=$end progress 250 100 2 3 4
 EOT
-kind memory <<'EOT'
-progress 250 100 1 1 48
+kind memory <<EOT
+PROGRESS_END=$end progress 250 100 1 1 48
 EOT
-kind shell <<'EOT'
+kind shell <<EOT
+end=$end
+EOT
+cat >>"$kinds/shell" <<'EOT'
 trap 'echo "a signal came"' TERM USR1 CONT
 for i in $(seq 250); do
+	until [ $i -lt 250 ] || [ -e "$end" ]; do
+		sleep 0.1
+	done
 	echo "round $i of"
 	echo "error $i" >&2
 	/bin/echo "child $i" | cat
 	sleep 0.1
 done
 EOT
-kind script <<'EOT'
+kind script <<EOT
+end=$end
+EOT
+cat >>"$kinds/script" <<'EOT'
 python3 -c '
-import time
+import os, sys, time
 seen = {}
 for i in range(250):
+    while i == 249 and not os.path.exists(sys.argv[1]):
+        time.sleep(0.1)
     seen[i] = str(i) * 1000
     print("round", i, "of", sum(map(len, seen.values())), flush=True)
     time.sleep(0.1)
-'
+' "$end"
 exit 3
 EOT
 kind gated <<'EOT'
@@ -55,7 +68,7 @@ done
 EOT
 kind tied <<'EOT'
 exec 5>/tmp/of-this-node
-for i in $(seq 250); do
+for i in $(seq 2500); do
 	echo "round $i of" | tee /dev/fd/5
 	sleep 0.1
 done
@@ -161,6 +174,7 @@ is "$(grep -c 'MiB .*goes on at n[23]$' "$cluster_dir/table")" 8 \
 is "$(awk '/^JOBID/ { table = 1 } table && /goes on/ { print $2 }' \
 	"$cluster_dir/table" | sort -u | tr '\n' ' ')" "alice bob carol dave " \
 	"of all four users"
+touch "$end"
 is "$(slurm squeue -h -w n1 -o %i)" "" "no job is left on the node"
 slurm scontrol show node n1 | grep -q 'Reason=new memory'
 ok $? "which is drained, with the reason"

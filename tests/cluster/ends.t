@@ -12,24 +12,29 @@ cluster_begin CLUSTER_TRACK=cgroup CLUSTER_GRACE=0 CLUSTER_KILL_WAIT=15 \
 	CLUSTER_CONTAIN=no CLUSTER_CONF='SlurmInterval = 0' \
 	CLUSTER_SLURM='PartitionName=cancel PriorityTier=1 PreemptMode=CANCEL'
 
+# None ends before Slurm has ended its run.
 script plain <<'EOT'
+export PROGRESS_END="go.$SLURM_JOB_ID"
 echo "begin"
 progress 80 100 2 2 2
 echo "progress ended with $?"
 exit 7
 EOT
 script trap <<'EOT'
+export PROGRESS_END="go.$SLURM_JOB_ID"
 trap 'echo "script got TERM"' TERM
 progress 80 100 2 2 2 &
 wait
 echo "waited: $?"
 EOT
 script deaf <<'EOT'
+export PROGRESS_END="go.$SLURM_JOB_ID"
 trap '' TERM
 (trap 'echo "child got TERM"' TERM; progress 80 100 1 1 1)
 echo "progress ended with $?"
 EOT
 # None is disturbed by anything: what the others must have printed.
+touch "$home/go."
 for kind in plain trap deaf; do
 	cluster as alice ctl sh -c "./$kind >$kind.ref" &
 done
@@ -37,6 +42,18 @@ done
 at_round() {
 	wait_until 30 printed "$1" 'round 10 of' ||
 		bail "job $1 does not run: $(cat "$home/$1.out")"
+}
+
+has_restarted() {
+	[ "$(field "$1" Restarts)" = 1 ]
+}
+
+# are_let JOBID...: to their ends, as soon as they have been requeued.
+are_let() {
+	for j; do
+		wait_until 60 has_restarted "$j"
+		touch "$home/go.$j"
+	done
 }
 
 # as_undisturbed JOBID KIND STATE EXITCODE TEXT: its end, seen from outside.
@@ -57,6 +74,7 @@ done
 for node in n1 n2 n3; do
 	preempt $node >/dev/null
 done
+are_let "$a" "$b" "$c"
 as_undisturbed "$a" plain FAILED 7:0 "a preempted job"
 as_undisturbed "$b" trap COMPLETED 0:0 "a script with a trap, and --signal"
 as_undisturbed "$c" deaf COMPLETED 0:0 "a job that ignores SIGTERM"
@@ -72,6 +90,7 @@ done
 preempt n1 >/dev/null
 preempt "$(field "${array}_1" NodeList)" >/dev/null
 slurm scontrol requeue "${array}_2"
+are_let "$a" "$(field "${array}_1" JobId)" "$(field "${array}_2" JobId)"
 as_undisturbed "$a" plain FAILED 7:0 "PreemptMode=CANCEL"
 # Their files carry the array's names.
 for task in 1 2; do
@@ -90,6 +109,7 @@ done
 slurm scontrol requeue "$a"
 slurm scontrol requeuehold "$b"
 preempt n3 >/dev/null
+are_let "$a"
 as_undisturbed "$a" plain FAILED 7:0 "scontrol requeue"
 is_held() {
 	has_state "$1" PENDING && [ "$(field "$1" Priority)" = 0 ]
@@ -100,6 +120,7 @@ wait_until 30 has_ended "$c"
 is "$(field "$c" JobState)" PREEMPTED "--no-requeue: the job is PREEMPTED"
 [ -n "$(find "$cluster_dir/shared/store/private/$c" -name manifest)" ]
 ok $? "--no-requeue: its snapshot is kept"
+touch "$home/go.$b"
 slurm scontrol release "$b"
 as_undisturbed "$b" plain FAILED 7:0 "released"
 

@@ -15,7 +15,7 @@ RequeuedInterval = 1" CLUSTER_KILL_WAIT=5
 # job, opened anew each time, as a lock file or a log would be.
 script job <<'EOT'
 n=0
-while [ $n -lt 400 ] && [ ! -e "$HOME/stop.$SLURM_JOB_ID" ]; do
+while [ ! -e "$HOME/stop.$SLURM_JOB_ID" ]; do
 	n=$((n + 1))
 	read -r host </proc/sys/kernel/hostname
 	echo "$host $n $EPOCHREALTIME" >>"$HOME/trace.$SLURM_JOB_ID"
@@ -74,6 +74,16 @@ ok $? "and goes on when it can" "$(cat "$(log_of "$at")")"
 grep -q "$cut: goes on: its lease.*it stood still for" "$(log_of "$at")"
 ok $? "the log says for how long" "$(cat "$(log_of "$at")")"
 
+# Who holds a tree still keeps all others from it.
+is_held() {
+	[ "$(grep -c "$1: stands still: its lease" "$(log_of "$at")")" -gt \
+		"$(grep -c "$1: goes on: its lease" "$(log_of "$at")")" ]
+}
+is_let_go() {
+	has_rounds "$over" "$at" $((round + 10)) && ! is_held "$over"
+}
+round=$(rounds "$over" "$at")
+wait_until 30 is_let_go || bail "job $over stands still"
 for job in $cut $over $lost; do
 	cluster as alice "$(field "$job" NodeList)" \
 		jobcr checkpoint "$job" --leave-running >/dev/null

@@ -57,7 +57,7 @@ stands_still() {
 	sleep 1
 	[ "$before" = "$(lines)" ]
 }
-wait_until 30 stands_still
+wait_until 30 says n1 'stands still: its lease' && wait_until 30 stands_still
 ok $? "a job stands still when the store hangs" "$(log n1)"
 has_state "$job" RUNNING
 ok $? "and is neither lost nor ended"

@@ -8,7 +8,9 @@ cluster_begin CLUSTER_GRACE=15 CLUSTER_KILL_WAIT=5 \
 	CLUSTER_CONF='MaxBandwidth = "1M"
 Compression = none'
 
+# It does not end before it has been preempted.
 script job <<'EOT'
+export PROGRESS_END=go
 progress 60 100 1 2 48
 EOT
 undisturbed=$(submit job)
@@ -29,6 +31,7 @@ grep -q 'gave way' "$home/said"
 ok $? "and why" "$(cat "$home/said")"
 wait_until 60 restarted "$job"
 ok $? "the job is requeued and started again"
+touch "$home/go"
 wait_until 90 has_ended "$job"
 is "$(field "$job" JobState)" COMPLETED "it ends well"
 wait_until 90 has_ended "$undisturbed"

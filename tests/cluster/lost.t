@@ -7,7 +7,9 @@
 
 cluster_begin CLUSTER_TRACK="${TRACK:-linuxproc}" CLUSTER_KILL_WAIT=5
 
+# None ends before its node has failed.
 script job <<'EOT'
+export PROGRESS_END=go
 echo "begin"
 progress 180 100 2 2 4 | tee -a "$HOME/own.$SLURM_JOB_ID"
 EOT
@@ -42,6 +44,7 @@ for job in $cut $kept; do
 	wait_until 30 off_its_node "$job"
 	ok $? "job $job is requeued when its node fails"
 done
+touch "$home/go"
 # ReturnToService may have done it already.
 for node in n1 n2; do
 	slurm scontrol update nodename=$node state=resume 2>/dev/null

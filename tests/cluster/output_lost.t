@@ -11,10 +11,14 @@ cluster_begin CLUSTER_TRACK="${TRACK:-linuxproc}" CLUSTER_KILL_WAIT=5 \
 RequeuedInterval = 0
 KeepOutput = "64K"'
 
-# Both streams from several processes.  The first line is long: 8 KiB.
+# Both streams from several processes.  The first line is long: 8 KiB.  None
+# ends before it is let.
 script talks <<'EOT'
 printf '%08192d\n' 0
 for i in $(seq ${1:-60}); do
+	until [ $i -lt 50 ] || [ -e go ]; do
+		sleep 0.1
+	done
 	echo "out $i"
 	(echo "error $i" >&2)
 	/bin/echo "child $i" | cat
@@ -72,6 +76,7 @@ cluster daemon n3 kill
 for job in $asked $hurt $big; do
 	slurm scontrol requeue "$job"
 done
+touch "$home/go"
 pending() {
 	has_state "$1" PENDING && [ "$(field "$1" NodeList)" = "" ]
 }

@@ -9,7 +9,9 @@ needs_slow
 cluster_begin CLUSTER_TRACK="${TRACK:-linuxproc}" CLUSTER_GRACE=1 \
 	CLUSTER_KILL_WAIT=2
 
+# It does not end before it is killed.
 script job <<'EOT'
+export PROGRESS_END=go
 echo "begin"
 progress 80 100 3 2 96
 echo "progress ended with $?"
@@ -34,6 +36,7 @@ gone() {
 }
 wait_until 40 gone
 ok $? "Slurm kills the job meanwhile"
+touch "$home/go"
 cluster exec "$node" pgrep -x jobcr-worker >/dev/null
 ok $? "the snapshot is being written still"
 restarted "$job"

@@ -12,6 +12,7 @@ cluster_begin CLUSTER_TRACK="${TRACK:-linuxproc}" CLUSTER_KILL_WAIT=5
 # end-of-file character, which the inner terminal echoes or not, depending on
 # which of the two was faster.
 script terminals <<'EOT'
+export PROGRESS_END="$HOME/go"
 mkfifo "input.$SLURM_JOB_ID"
 exec 3<>"input.$SLURM_JOB_ID"
 stat -c %d /dev/pts >"devpts.$SLURM_JOB_ID"
@@ -26,13 +27,18 @@ echo "ended with $?"
 EOT
 plain=$(submit terminals)
 job=$(submit --jobcr terminals)
-wait_until 20 printed "$job" 'round 5 of' || bail "job $job does not run"
+# The other one's terminals are its node's: they do not come and go any more.
+for each in $plain $job; do
+	wait_until 60 printed "$each" 'round 5 of' ||
+		bail "job $each does not run"
+done
 node=$(field "$job" NodeList)
 there=$(cluster exec "$node" stat -c %d /dev/pts)
 [ "$(cat "$home/devpts.$job")" != "$there" ]
 ok $? "a batch job has a /dev/pts of its own"
 is "$(cluster exec "$node" sh -c 'ls /dev/pts')" \
 	"$(cluster exec ctl sh -c 'ls /dev/pts')" "its node does not see it"
+touch "$home/go"
 preempt "$node" 2 >/dev/null
 wait_until 60 restarted "$job"
 ok $? "it is preempted and started again"

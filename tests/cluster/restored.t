@@ -55,6 +55,10 @@ job=$(submit --jobcr stays)
 wait_until 20 printed "$job" 'round 5 of' || bail "job $job does not run"
 move "$job" 1
 node=$(field "$job" NodeList)
+# Slurm calls it running when it has decided where.
+wait_until 60 grep -q "$job: restore: generation" \
+	"$cluster_dir/log/jobcrd-$node.log"
+ok $? "it goes on"
 slurm scancel "$job"
 wait_until 30 has_ended "$job"
 is "$(field "$job" JobState)" CANCELLED "scancel ends a restored job"

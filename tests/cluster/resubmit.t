@@ -10,13 +10,16 @@ cluster_begin CLUSTER_TRACK=cgroup CLUSTER_GRACE=6 CLUSTER_KILL_WAIT=8 \
 	CLUSTER_SLURM='MinJobAge=5
 AuthInfo=cred_expire=5'
 
+# None ends before it is let.
 script plain <<'EOT'
+export PROGRESS_END="go.$SLURM_JOB_ID"
 echo "begin"
 echo "$SLURM_JOB_ID" >>begun
 progress 45 100 2 2 2
 echo "progress ended with $?"
 exit 7
 EOT
+touch "$home/go."
 cluster as alice ctl sh -c "./plain >plain.ref" &
 
 at_round() {
@@ -49,6 +52,7 @@ snapshot_of() {
 }
 wait_until 20 snapshot_of "$a"
 ok $? "--no-requeue: checkpointed at the begin of the grace time"
+touch "$home/go.$a"
 is "$(field "$a" JobState)" RUNNING "until its end the job is Slurm's"
 restore alice "$a"
 [ $? -ne 0 ] && printf '%s' "$said" | grep -q 'still runs'
@@ -72,6 +76,7 @@ is_held() {
 	has_state "$1" PENDING && [ "$(field "$1" Priority)" = 0 ]
 }
 wait_until 30 is_held "$b"
+touch "$home/go.$b"
 slurm scontrol hold "$b"
 restore alice "$b"
 [ $? -eq 6 ] && is_held "$b" &&

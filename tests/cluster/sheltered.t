@@ -81,7 +81,12 @@ cluster exec "$n_freed" sh -c "cd '$store' &&
 preempt "$n_freed" >/dev/null
 wait_until 30 grep -q 'job goes on: .*No space' "$log"
 ok $? "there is no room for a snapshot" "$(cat "$log")"
-is "$(places "$n_freed")" "$before" "every thread is where it was"
+# Its supervisor sees to that, when the worker has ended.
+returned() {
+	[ "$(places "$n_freed")" = "$before" ]
+}
+wait_until 10 returned
+ok $? "every thread is where it was" "$(places "$n_freed"; echo; echo "$before")"
 slow "$n_freed" 500000
 cluster exec "$n_freed" umount -l "$store"
 
@@ -115,9 +120,6 @@ ok $? "the one that went on is sheltered at the next attempt"
 ok $? "and stays within the limits of its memory"
 cluster daemon "$n_freed" kill && kill_worker "$n_freed"
 ok $? "jobcrd and the worker are killed"
-returned() {
-	[ "$(places "$n_freed")" = "$before" ]
-}
 wait_until 10 returned
 ok $? "every thread is where it was, on the CPUs that it had" \
 	"$(places "$n_freed"; echo; echo "$before")"

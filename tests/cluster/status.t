@@ -25,13 +25,16 @@ gone() {
 	[ ! -e "$store/$1" ]
 }
 
+# None ends before it is let.
 script job <<'EOT'
+export PROGRESS_END="go.$SLURM_JOB_ID"
 progress 150 100 2 2 4
 EOT
 script long <<'EOT'
 progress 900 100 2 2 4
 EOT
 script fails <<'EOT'
+export PROGRESS_END="go.$SLURM_JOB_ID"
 progress 120 100 2 2 4
 exit 3
 EOT
@@ -59,8 +62,8 @@ wait_until 20 shows 'needs [0-9]* s, window is 15 s' \
 	jobcr alice n1 status "$one"
 ok $? "asked for by name, whether a preemption leaves time for one" \
 	"$(jobcr alice n1 status "$one" 2>&1)"
-shows ' n1  started  starts$' jobcr alice n3 history "$one" &&
-	shows ' n1  checkpoint  .*request: generation 1' \
+wait_until 20 shows ' n1  started  starts$' jobcr alice n3 history "$one" &&
+	wait_until 20 shows ' n1  checkpoint  .*request: generation 1' \
 		jobcr alice n3 history "$one"
 ok $? "on any node the history says what happened to it, and where" \
 	"$(jobcr alice n3 history "$one" 2>&1)"
@@ -125,6 +128,7 @@ printed "$three" 'round 5 of' && [ ! -e "$home/.$three.out.jobcr-$three" ]
 ok $? "and what it had written, put aside for its start, is back" \
 	"$(ls -la "$home")"
 
+touch "$home/go.$two"
 wait_until 90 has_ended "$two"
 is "$(field "$two" JobState)" FAILED "another one fails"
 marked() {
@@ -147,22 +151,26 @@ ok $? "a snapshot that is to be kept stays, though its job has ended" \
 jobcr alice n3 keep --off "$two" >/dev/null
 wait_until 20 gone "$two"
 ok $? "its snapshot is removed after KeepEnded" "$(ls -R "$store")"
+touch "$home/go.$one"
 wait_until 90 has_ended "$one"
 is "$(field "$one" JobState)" COMPLETED "the first one completes"
 wait_until 20 gone "$one"
 ok $? "its snapshot is removed at once" "$(ls -R "$store")"
 is "$(find "$store" -name manifest)" "" "nothing of theirs is left"
-shows ' n1  ended  COMPLETED: ' jobcr alice n2 history "$one"
+wait_until 20 shows ' n1  ended  COMPLETED: ' jobcr alice n2 history "$one"
 ok $? "but their histories" "$(jobcr alice n2 history "$one" 2>&1)"
-shows ' ended  FAILED: ' jobcr alice n1 history "$two"
+wait_until 20 shows ' ended  FAILED: ' jobcr alice n1 history "$two"
 ok $? "with how they ended"
 
 slurm scontrol update nodename=n1 state=resume
-quiet=$(submit -w n1 --jobcr --wrap 'echo begin; sleep 1')
+# Its start is noted after jobcrd has answered, when it may run already.
+quiet=$(submit -w n1 --jobcr --wrap 'echo begin; while [ ! -e quiet ]; do
+	sleep 0.1; done')
 wait_until 30 printed "$quiet" begin || bail "job $quiet does not run"
-shows "started" jobcr alice n1 history "$quiet"
+wait_until 20 shows "started" jobcr alice n1 history "$quiet"
 ok $? "a job that does nothing has a history while it runs" \
 	"$(jobcr alice n1 history "$quiet" 2>&1)"
+touch "$home/quiet"
 wait_until 40 has_ended "$quiet"
 forgotten() {
 	gone "$1" && gone "$1.retired"

@@ -15,7 +15,9 @@ for node in n1 n2 n3; do
 	cluster exec $node mkdir -m 0755 /run/fast || bail "no /run/fast"
 done
 
+# It does not end before its node is lost.
 script job <<'EOT'
+export PROGRESS_END=go
 echo "begin"
 progress 150 100 2 2 8
 EOT
@@ -83,6 +85,7 @@ cluster cut "$node" network
 slurm scontrol update nodename="$node" state=down reason=test
 wait_until 90 restarted "$job"
 ok $? "the node is lost, the job starts elsewhere"
+touch "$home/go"
 wait_until 60 history_has "$job" ' restore '
 ok $? "from a snapshot in the store" "$(cat "$store/$job/history")"
 history_has "$job" "generation $left did not get from the fast directory"

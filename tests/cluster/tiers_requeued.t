@@ -14,7 +14,9 @@ for node in n1 n2; do
 	cluster exec $node mkdir -m 0755 /run/fast || bail "no /run/fast"
 done
 
+# It does not end before it has been requeued.
 script job <<'EOT'
+export PROGRESS_END=go
 echo "begin"
 progress 70 100 2 2 24
 EOT
@@ -23,12 +25,19 @@ history_has() {
 	grep -q "$2" "$store/$1/history"
 }
 slurm scontrol update nodename=n2 state=drain reason=test
-job=$(submit --jobcr-interval=3s job)
+job=$(submit --jobcr job)
+wait_until 30 printed "$job" 'round 5 of' || bail "job $job does not run"
+# The only one: a second would go to the store at once.
+cluster as alice n1 jobcr checkpoint "$job" --leave-running >/dev/null ||
+	bail "job $job has no snapshot"
 is_copied() {
 	[ -n "$(find "$store/$job/0000000001.new" -name '*pages*')" ]
 }
 wait_until 30 is_copied
 ok $? "a snapshot is on its way to the store"
+# It comes no further before the job has started elsewhere.
+copies=$(cluster exec n1 pgrep -x jobcr-worker) &&
+	cluster exec n1 kill -STOP "$copies" || bail "nobody copies it"
 slurm scontrol update nodename=n1 state=drain reason=test
 slurm scontrol update nodename=n2 state=resume
 slurm scontrol requeue "$job"
@@ -36,6 +45,8 @@ wait_until 60 restarted "$job"
 ok $? "its job starts on another node"
 [ ! -e "$store/$job/0000000001" ]
 ok $? "before it is there"
+touch "$home/go"
+cluster exec n1 kill -CONT "$copies"
 wait_until 60 history_has "$job" ' restore 1 '
 ok $? "and goes on from it" "$(cat "$store/$job/history")"
 grep -q "n2 restore 1 " "$store/$job/history"

@@ -114,6 +114,12 @@ count_to() {
 	echo "$counter" | sed "s/N/$1/"
 }
 
+# count_on N: such a job that does not end before it finds a file "go"; how
+# many numbers it has written is in the file "end" then.
+count_on() {
+	count_to "$1" | sed 's/; do/ || [ ! -e go ]; do/; s/^exit/echo $i >end; exit/'
+}
+
 lines() {
 	wc -l <"$1" 2>/dev/null || echo 0
 }
@@ -126,6 +132,12 @@ has_lines() { # file number
 whole() { # file numbers
 	awk -v n="$2" '$1 != NR - 1 { bad = 1 } END { exit bad || NR != n }' \
 		"$1"
+}
+
+# noted FILE WORDS: the history there has it.  A process of its own writes it,
+# which may be there still when the command has ended.
+noted() {
+	wait_for 20 grep -q -- "$2" "$1"
 }
 
 # steps COMMAND...: jobcr in the background ($asker), a line to descriptor 9

@@ -4,7 +4,7 @@
 set -u
 . "${top_srcdir:-.}/tests/lib/jobs.sh"
 
-job=$(jobcr run --detach --output o.txt -- sh -c "$(count_to 200)")
+job=$(jobcr run --detach --output o.txt -- sh -c "$(count_on 200)")
 wait_for 10 has_lines o.txt 20
 jobcr checkpoint "$job" --leave-running >out
 is "$?" 0 "a running job is checkpointed"
@@ -37,15 +37,16 @@ is "$?" 0 "a restored job is checkpointed"
 matches "$(cat out)" "$job: generation 3: *" "as the next generation"
 jobcr restore "$job" --detach 2>err
 is "$?" 1 "a job that runs is not restored a second time"
+: >go
 jobcr wait "$job"
 is "$?" 6 "and ends as an undisturbed one"
-whole o.txt 200
+whole o.txt "$(cat end)"
 result $? "with its output whole, cut at the checkpoint (line $cut)"
 
 # From an older generation, in the foreground.
 jobcr restore "$job" --generation 2 >out
 is "$?" 6 "jobcr restore in the foreground ends with the job's status"
-whole o.txt 200
+whole o.txt "$(cat end)"
 result $? "with the output as from there"
 
 # A damaged snapshot starts nothing.
@@ -93,6 +94,7 @@ whole tree.txt 150
 result $? "and its output is whole"
 
 # A job on a terminal, restored where there is none.
+rm go
 script -qc "$top_builddir/jobcr run -- sh -c 'echo up; while
 	[ ! -e go ]; do sleep 0.02; done; echo end; exit 3'" /dev/null \
 	>tty.txt 2>&1 </dev/null &

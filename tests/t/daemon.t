@@ -74,7 +74,7 @@ matches "$(as 53000 "$top_builddir/jobcr" list 2>&1)" \
 	wait $crowd
 } 2>/dev/null
 
-job=$(jobcr_a run --detach --output o.txt -- sh -c "$(count_to 300)")
+job=$(jobcr_a run --detach --output o.txt -- sh -c "$(count_on 300)")
 wait_for 10 has_lines a/o.txt 20
 is "$(stat -c %u a/o.txt)" $alice "the output file is the user's"
 for what in "kill $job" "checkpoint $job --kill" "restore $job" \
@@ -118,9 +118,10 @@ jobcr_a checkpoint "$job" --kill >out
 is "$?" 0 "and checkpoints it"
 wait $waiter 2>/dev/null
 is "$?" 75 "who waited all the time is told"
+: >a/go
 jobcr_a restore "$job" >out
 is "$?" 6 "its owner restores it in the foreground"
-whole a/o.txt 300
+whole a/o.txt "$(cat a/end)"
 result $? "the output is whole"
 
 # Images are the owner's files: an edited one gains nothing.

@@ -51,11 +51,20 @@ says_why() {
 	[ $status = 1 ] && grep -q "no room in .*$store" err &&
 		grep -q "make room" err
 }
-# The kernel gives up the files of a worker's ring a moment after its end; the
-# job's history may have taken a block more.
+# room: blocks and files that are free.  Those of the history count: a process
+# of its own writes it, perhaps a moment after the command has ended.
+room() {
+	_first='' _room=none
+	until [ "$_room" = "$_first" ]; do
+		_first=$_room
+		_room=$(stat -c %b "$store/local/$job/history")
+		_room="$(($(free_of f) + _room / 8)) $(free_of d)"
+	done
+	echo "$_room"
+}
+# The kernel gives up the files of a worker's ring a moment after its end.
 is_freed() {
-	_now="$(free_of f) $(free_of d)"
-	[ "$_now" = "$had" ] || [ "$_now" = "$((${had% *} - 1)) ${had#* }" ]
+	[ "$(room)" = "$had" ]
 }
 only_first() {
 	[ "$(ls "$store/local/$job" | grep '^[0-9]')" = 0000000001 ]
@@ -76,7 +85,7 @@ while [ $n -lt "$positions" ]; do
 	[ $n -gt $((positions * 3 / 4)) ] ||
 		left=$(((needs - positions / 4) * n * 4 / positions / 3))
 	leave_room $left
-	had="$(free_of f) $(free_of d)"
+	had=$(room)
 	jobcr checkpoint "$job" --leave-running >out 2>err
 	status=$?
 	if [ $status = 0 ]; then
@@ -121,7 +130,7 @@ done
 full=0
 for left in 0 1 2 3; do
 	[ $left = 0 ] || rm "$store/file.$left"
-	had="$(free_of f) $(free_of d)"
+	had=$(room)
 	jobcr checkpoint "$job" --leave-running >out 2>err
 	status=$?
 	says_why && only_first && wait_for 5 is_freed && full=$((full + 1))

@@ -22,6 +22,13 @@ there() {
 contents() {
 	find "$1" ! -name history | sort
 }
+# forget JOB: what was imported, with its history when that has been written.
+forget() {
+	there delete "$1" --force >log 2>&1
+	noted "there/local/$1/history" ' imported ' &&
+		noted "there/local/$1/history" ' deleted '
+	rm -rf "there/local/$1"
+}
 start_daemon
 job=$(cd a && alice run --detach --output o.txt -- \
 	sh -c "$(count_to 300)")
@@ -67,6 +74,7 @@ matches "$(cat log)" "$job.1: imported for $alice*" "and says so"
 there verify "$job" >log 2>&1
 result $? "where it is whole"
 is "$(stat -c %u there/local/"$job"/0000000001/*.meta)" $alice "and its user's"
+noted "there/local/$job/history" ' imported '
 matches "$(there history "$job")" "*imported*" "its history begins there"
 there import a/x.tar --user $alice >log 2>&1
 is "$?" 1 "not a second time"
@@ -96,8 +104,7 @@ jobcr export "$job2.2" -o r.tar >>log 2>&1 &&
 	there verify "$job2" >>log 2>&1
 result $? "an archive of a second generation: $(tar tf r.tar | xargs)"
 matches "$(there show "$job2")" "*Generation: 2*" "which keeps its number"
-there delete "$job2" --force >log 2>&1
-rm -rf "there/local/$job2"
+forget "$job2"
 
 # A job of Slurm's, with how it was submitted.
 cp -a store/local/"$job" store/local/submitted
@@ -106,6 +113,7 @@ alice export "$job" -o a/s.tar >log 2>&1 || cat log
 there import a/s.tar --user $alice --as 4711 >log 2>&1
 is "$(cat there/cluster/4711/submit)" script \
 	"a job of Slurm's is imported with how it was submitted"
+noted there/cluster/4711/history ' imported '
 rm -r store/local/submitted there/cluster
 
 # Interrupted, with half of it there.
@@ -167,8 +175,7 @@ while read -r name; do
 	n=$((n + 1))
 	if there import "bad/$name" --user $alice --as local-61 >log 2>&1; then
 		there verify local-61 >log 2>&1 && same=$((same + 1))
-		there delete local-61 --force >/dev/null 2>&1
-		rm -rf there/local/local-61
+		forget local-61
 	elif [ "$(contents there)" = "$before" ]; then
 		refused=$((refused + 1))
 	else

@@ -141,7 +141,8 @@ for name in added ended; do
 done
 grep -q "written .*in $tmp/added.jobcr-1, $tmp/ended.jobcr-1$" "$tmp/log"
 result $? "which is said"
-"$jobcr" history "$id" | grep -q "files .*$tmp/added.jobcr-1"
+noted "$tmp/store/local/$id/history" "added.jobcr-1" &&
+	"$jobcr" history "$id" | grep -q "files .*$tmp/added.jobcr-1"
 result $? "and written into its history"
 [ ! -e "$tmp/inside.jobcr-1" ] && [ "$(wc -c <"$tmp/inside")" = 100 ]
 result $? "a file that it changes inside is left alone"

@@ -109,6 +109,7 @@ jobcr delete "$job" --generation 3 --force >/dev/null
 save --leave-running
 is "$(number borrowed_bytes)" 0 "where the one before is gone, all is saved"
 is "$(number not_borrowed)" "generation 3 is gone" "and it says why"
+noted "store/local/$job/history" "all of it"
 matches "$(jobcr history "$job")" "*all of it: generation 3 is gone*" \
 	"the job's history, too"
 change 16 5

@@ -89,7 +89,7 @@ on() { # uid conf arguments...
 mkdir a
 chown $alice a
 job=$(cd a && as $alice env JOBCR_CONF="$tmp/two.conf" "$top_builddir/jobcr" \
-	run --detach --output o.txt -- sh -c "$(count_to 200)")
+	run --detach --output o.txt -- sh -c "$(count_on 200)")
 wait_for 10 has_lines a/o.txt 10
 
 matches "$(on $alice at-two --node two list)" "*$job*running*" \
@@ -104,9 +104,10 @@ on $alice at-two --node two wait "$job" 2>err
 is "$?" 75 "wait works between nodes"
 on $alice at-two --node two restore "$job" --detach >out
 is "$?" 0 "restore, too"
+: >a/go
 on $alice at-two --node two wait "$job"
 is "$?" 6 "and the job ends as it would"
-whole a/o.txt 200
+whole a/o.txt "$(cat a/end)"
 result $? "with its output whole"
 
 on $alice at-two --node three list >out 2>err

@@ -182,6 +182,7 @@ jobcr restore "$job" --detach >/dev/null 2>err
 is "$?" 0 "where the node has another address in the same network: restored"
 matches "$(cat err)" \
 	"*have moved: 10.9.0.1 is 10.9.0.2, fd09::1 is fd09::2" "which is said"
+noted "store/local/$job/history" " moved "
 matches "$(jobcr history "$job")" "*10.9.0.1 is 10.9.0.2*" "and kept"
 goes_on beside same "10.9.0.2 fd09::2" "there it is, with all that it was"
 

@@ -88,6 +88,7 @@ wait $stepper
 result $? "when it is over, no more"
 
 # Its history, and what another user and a terminal get of it.
+noted "store/local/$one/history" " checkpoint "
 matches "$(jobcr_as $alice history "$one")" \
 	"*here  checkpoint  checkpoint for request: generation 1, *" \
 	"the history has the checkpoint, and where it was"
@@ -121,6 +122,7 @@ jobcr_as $alice kill "$one" KILL
 jobcr wait "$one" 2>/dev/null
 is "$(jobcr_as $alice delete "$one")" "1 snapshot deleted" \
 	"when it has ended, all may go"
+noted "store/local/$one/history" "by uid $alice"
 is "$(ls "store/local/$one")" history "its history stays"
 matches "$(jobcr history "$one" | tail -n 1)" "*deleted*by uid $alice*" \
 	"and says who did it"

@@ -14,7 +14,8 @@ goes_on() { # file what
 }
 
 try() { # phase victim
-	job=$(jobcr run --detach --output o.txt -- sh -c "$(count_to 150)")
+	rm -f go
+	job=$(jobcr run --detach --output o.txt -- sh -c "$(count_on 150)")
 	wait_for 10 has_lines o.txt 5
 	steps checkpoint "$job"
 	if ! step_to "$1"; then
@@ -32,9 +33,10 @@ try() { # phase victim
 	wait_for 20 test ! -d "/proc/$worker"
 	jobcr checkpoint "$job" >out 2>&1
 	is "$?" 0 "and can be checkpointed"
+	: >go
 	jobcr wait "$job"
 	is "$?" 6 "it ends as an undisturbed one"
-	whole o.txt 150
+	whole o.txt "$(cat end)"
 	result $? "with its output whole"
 }
 
@@ -116,7 +118,8 @@ result $? "with the output whole"
 # jobcrd: killed while its child works, the operation ends by itself.
 start_daemon
 for phase in freeze pages publish; do
-	job=$(jobcr run --detach --output d.txt -- sh -c "$(count_to 150)")
+	rm -f go
+	job=$(jobcr run --detach --output d.txt -- sh -c "$(count_on 150)")
 	wait_for 10 has_lines d.txt 5
 	steps checkpoint "$job"
 	step_to $phase
@@ -133,10 +136,11 @@ for phase in freeze pages publish; do
 	is "$?" 0 "jobcrd killed at $phase: the checkpoint is made all the same"
 	jobcr verify "$job" >/dev/null
 	is "$?" 0 "and is whole"
+	: >go
 	start_daemon
 	jobcr wait "$job"
 	is "$?" 6 "the job ends as an undisturbed one"
-	whole d.txt 150
+	whole d.txt "$(cat end)"
 	result $? "with its output whole"
 done
 finish

@@ -120,6 +120,7 @@ CONF
 	result $? "$how: it ends well"
 	sort home/out | cmp -s - undisturbed
 	result $? "$how: with the output of an undisturbed run"
+	noted "fs/$1/store/local/$job/history" ' restore '
 	jobcr_a history "$job" >log 2>&1 && grep -q restore log
 	result $? "$how: it has a history"
 	jobcr_a delete "$job" >log 2>&1

@@ -429,6 +429,9 @@ with open(answers, 'a') as out:
     print('Stopped' in expect(b'> ').decode(), file=out)
     os.write(master, b'fg; echo rc=$?\n')
     expect(b'sleep 1000"\r\n')
+    # The shell tells which command it is before it gives it the terminal.
+    while os.tcgetpgrp(master) == pid:
+        time.sleep(0.01)
     os.write(master, b'\x03')
     expect(b'> ')
     os.write(master, b'tty; exit 5\n')

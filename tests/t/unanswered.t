@@ -42,6 +42,7 @@ job=$(jobcr run --detach --output o.txt -- sh -c "$(count_to 100000)")
 wait_for 10 has_lines o.txt 10
 jobcr checkpoint "$job" --kill >log 2>&1
 jobcr wait "$job" >log 2>&1
+noted "$tmp/store/local/$job/history" ' checkpoint '
 history=$(jobcr history "$job")
 # Of this one no record says that it has none.
 other=$(jobcr run --detach -- sleep 1000)

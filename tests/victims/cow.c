@@ -3,6 +3,7 @@
  * Memory that processes share copy-on-write since a fork: it is shared as
  * before, whoever wrote since, and each sees what it saw.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -298,7 +299,7 @@ int main(int argc, char **argv)
 {
 	uint64_t want_big, now_big, now_all, own;
 	pid_t pids[PEOPLE], dead[2];
-	int status;
+	int status, ends[2];
 
 	if (argc > 1 && strcmp(argv[1], "stranger") == 0) {
 		victim_wait_go();
@@ -324,9 +325,14 @@ int main(int argc, char **argv)
 	if (pids[6] == 0)
 		orphan();
 	waitpid(pids[6], NULL, 0);
+	/* Until it has its own program it shares the memory of this one. */
+	victim_need(pipe2(ends, O_CLOEXEC) == 0, "a pipe");
 	pids[7] = grow(7);
 	if (pids[7] == 0)
 		stranger();
+	close(ends[1]);
+	victim_need(read(ends[0], &status, 1) == 0, "another program");
+	close(ends[0]);
 	pages_set(8, 12, 5000);
 	madvise(seam, 2 * MIB, MADV_NOHUGEPAGE);
 	dead[0] = make_zombie(0);
