@@ -35,18 +35,26 @@ is_copied() {
 }
 wait_until 30 is_copied
 ok $? "a snapshot is on its way to the store"
-# It comes no further before the job has started elsewhere.
+# It comes no further before the job has started elsewhere; a jobcrd that sees
+# the requeue would wait for it.
+cluster daemon n1 kill
 copies=$(cluster exec n1 pgrep -x jobcr-worker) &&
 	cluster exec n1 kill -STOP "$copies" || bail "nobody copies it"
 slurm scontrol update nodename=n1 state=drain reason=test
 slurm scontrol update nodename=n2 state=resume
 slurm scontrol requeue "$job"
+off_its_node() {
+	has_state "$job" PENDING && [ "$(field "$job" NodeList)" = "" ]
+}
+wait_until 60 off_its_node || bail "job $job is not requeued"
+slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$job"
 wait_until 60 restarted "$job"
 ok $? "its job starts on another node"
 [ ! -e "$store/$job/0000000001" ]
 ok $? "before it is there"
 touch "$home/go"
 cluster exec n1 kill -CONT "$copies"
+cluster daemon n1 start
 wait_until 60 history_has "$job" ' restore 1 '
 ok $? "and goes on from it" "$(cat "$store/$job/history")"
 grep -q "n2 restore 1 " "$store/$job/history"
