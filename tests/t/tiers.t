@@ -217,15 +217,26 @@ fast 8
 result $? "one is saved that is to be deleted"
 pages=$(ls -S "$tmp/fast/local/$job/0000000008"/*pages* | head -n 1)
 printf XXXX | dd of="$pages" bs=1 seek=8192 conv=notrunc 2>log
+# Slow enough to be caught at it; its worker is a grandchild of jobcrd.
 echo 'MaxBandwidth = "8M"' >>"$JOBCR_CONF"
 start_daemon
-wait_for 20 ls "$tmp/store/local/$job/0000000008.new"/*pages*
+caught() {
+	ls "$tmp/store/local/$job/0000000008.new"/*pages* || return 1
+	copier=$(for child in $(children "$daemon"); do
+		worker_of "$child"
+	done)
+	kill -STOP "$copier"
+}
+wait_for 20 caught
+result $? "it is being copied"
+sed -i '$d' "$JOBCR_CONF"
 jobcr_a delete "$job" --generation 8 --force >log 2>&1
 result $? "one is deleted while it is copied"
 jobcr_a checkpoint "$job" --kill --json >out 2>err
 is "$?$(field out generation)" 08 "another one has its number"
 stored 8
 result $? "and is in the store"
+kill -CONT "$copier"
 wait_for 20 test ! -e "$tmp/fast/local/$job/0000000008"
 result $? "the copying ends, as it is damaged"
 stored 8
