@@ -10,13 +10,15 @@
 
 pid_t trial_child(void)
 {
-	pid_t pid = fork();
+	pid_t parent = getpid(), pid = fork();
 
 	if (pid)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (;;)
+	/* It may be dead already. */
+	while (getppid() == parent)
 		pause();
+	_exit(0);
 }
 
 static int stop_and_ask(pid_t pid, unsigned long options, int (*ask)(pid_t pid))

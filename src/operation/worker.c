@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +26,8 @@
  */
 #define GRACE_MS 5000
 #define END_MS   2000
+
+#define TIMEOUT_MAX_S (1u << 20) /* twelve days */
 
 static void become_worker(const char *path, int fd) __attribute__((noreturn));
 static void become_worker(const char *path, int fd)
@@ -102,16 +106,41 @@ static int serve(int fd, const WorkerMessage *m,
 	return answer(fd, yes, err);
 }
 
-static int talk(int fd, const struct worker_hooks *hooks, Reply **ret,
-		struct err *err)
+/*
+ * Until it says something or is dead: a child of its own may outlive it for a
+ * moment, or for ever, and holds its end as well.
+ */
+static int await_word(int fd, int pid_fd, int timeout_ms, struct err *err)
+{
+	struct pollfd p[] = { { .fd = fd, .events = POLLIN },
+			      { .fd = pid_fd, .events = POLLIN } };
+	int n;
+
+	do
+		n = poll(p, ARRAY_SIZE(p), timeout_ms);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_sys(err, "poll");
+	if (n == 0)
+		return err_set(err, -EAGAIN, "the worker does not answer");
+	/* Its last word may have come after the look at its end. */
+	if (!p[0].revents && poll(p, 1, 0) <= 0)
+		return err_set(err, -ECHILD, "the worker has ended");
+	return 0;
+}
+
+static int talk(int fd, int pid_fd, int timeout_ms,
+		const struct worker_hooks *hooks, Reply **ret, struct err *err)
 {
 	for (;;) {
 		ProtobufCMessage *msg;
 		WorkerMessage *m;
-		int r = frame_receive(fd, FRAME_WORKER_MESSAGE,
-				      &worker_message__descriptor, &msg, NULL,
-				      NULL, err);
+		int r = await_word(fd, pid_fd, timeout_ms, err);
 
+		if (r == 0)
+			r = frame_receive(fd, FRAME_WORKER_MESSAGE,
+					  &worker_message__descriptor, &msg,
+					  NULL, NULL, err);
 		if (r < 0)
 			return r;
 		m = (WorkerMessage *)msg;
@@ -184,24 +213,34 @@ static bool gives_way(const WorkerRequest *req)
 	       !(req->has_kill && req->kill) && req->run_dir;
 }
 
+static int timeout_of(const WorkerRequest *req)
+{
+	uint32_t s = req->timeout_s;
+
+	return (int)((s < TIMEOUT_MAX_S ? s : TIMEOUT_MAX_S) * 1000 + GRACE_MS);
+}
+
 int worker_run(const struct conf *conf, const WorkerRequest *req,
 	       const struct worker_hooks *hooks, Reply **ret, struct err *err)
 {
-	auto_close int fd = -EBADF;
+	auto_close int fd = -EBADF, pid_fd = -EBADF;
+	int timeout_ms = -1, status = 0, r;
 	bool held = false;
-	int status = 0, r;
 	pid_t pid;
 
 	r = spawn(conf, &pid, &fd, err);
 	if (r < 0)
 		return r;
+	pid_fd = (int)syscall(SYS_pidfd_open, pid, 0); /* or -1: poll skips */
 	if (gives_way(req))
 		way_note(conf, req->job_id, pid);
 	r = frame_send(fd, FRAME_WORKER_REQUEST, &req->base, NULL, 0, err);
-	if (r == 0 && req->has_timeout_s)
-		r = frame_timeout(fd, req->timeout_s * 1000 + GRACE_MS, err);
+	if (r == 0 && req->has_timeout_s) {
+		timeout_ms = timeout_of(req);
+		r = frame_timeout(fd, (unsigned int)timeout_ms, err);
+	}
 	if (r == 0)
-		r = talk(fd, hooks, ret, err);
+		r = talk(fd, pid_fd, timeout_ms, hooks, ret, err);
 	if (r == -EAGAIN) {
 		kill(pid, SIGKILL);
 		held = !await_end(pid, &status);

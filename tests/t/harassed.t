@@ -42,4 +42,23 @@ result $? "checkpoints succeed between killed ones"
 jobcr wait "$job"
 is "$?" 0 "the job ends well"
 is "$(cat "$tmp/out")" "$want" "with the result of an undisturbed run"
+
+# One that dies may leave a child, which holds all that it had open.
+mkdir "$tmp/libexec"
+ln -s "$JOBCR_LIBEXEC"/* "$tmp/libexec"
+rm "$tmp/libexec/jobcr-worker"
+cat >"$tmp/libexec/jobcr-worker" <<WORKER
+#!/bin/sh
+sleep 600 &
+echo \$! >"$tmp/left"
+kill -KILL \$\$
+WORKER
+chmod 755 "$tmp/libexec/jobcr-worker"
+job=$(jobcr run --detach --output "$tmp/sleeps" -- sleep 600)
+JOBCR_LIBEXEC=$tmp/libexec jobcr checkpoint "$job" --leave-running 2>"$tmp/log"
+is "$?" 1 "a checkpoint whose worker was killed ends, whoever outlives it"
+grep -q "worker was killed by signal 9" "$tmp/log"
+result $? "and says so"
+kill "$(cat "$tmp/left")"
+jobcr kill "$job" KILL
 finish
