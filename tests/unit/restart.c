@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,10 +29,16 @@ static const struct tiny_person tree[] = {
 	{ 12, 1, 44, 44, 0, TASK_RECORD__STATE__RUNNING },
 };
 
-/* Outer pid of a process of the job; found through its init's namespace. */
+/* Outer pid of a process of the job: others have the same number elsewhere. */
 static pid_t outer_pid(pid_t near, int32_t ns_pid)
 {
+	struct stat own, its;
+	char name[64];
 	struct err err;
+
+	snprintf(name, sizeof(name), "/proc/%d/ns/pid", near);
+	if (stat(name, &own) < 0)
+		return -1;
 
 	for (pid_t pid = near; pid < near + 200; pid++) {
 		auto_close int proc = -EBADF;
@@ -41,7 +48,9 @@ static pid_t outer_pid(pid_t near, int32_t ns_pid)
 		if (proc_open(pid, 0, &proc, &err) < 0 ||
 		    proc_read_status(proc, &st, &err) < 0)
 			continue;
-		hit = st.ns_levels == 2 && st.ns_tgid == ns_pid;
+		hit = st.ns_levels == 2 && st.ns_tgid == ns_pid &&
+		      fstatat(proc, "ns/pid", &its, 0) == 0 &&
+		      its.st_ino == own.st_ino;
 		proc_status_done(&st);
 		if (hit)
 			return pid;
