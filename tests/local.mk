@@ -645,6 +645,10 @@ VICTIMS += %D%/victims/tcp.victim
 %C%_victims_tcp_victim_SOURCES = %D%/victims/tcp.c
 %C%_victims_tcp_victim_LDADD = $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/connecting.victim
+%C%_victims_connecting_victim_SOURCES = %D%/victims/connecting.c
+%C%_victims_connecting_victim_LDADD = $(VICTIM_LIBS)
+
 VICTIMS += %D%/victims/tcp_stream.victim
 %C%_victims_tcp_stream_victim_SOURCES = %D%/victims/tcp_stream.c
 %C%_victims_tcp_stream_victim_CFLAGS = $(AM_CFLAGS) -pthread

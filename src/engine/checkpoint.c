@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/connects.h"
 #include "engine/doors.h"
 #include "engine/dump.h"
 #include "engine/mourn.h"
@@ -298,7 +299,10 @@ static int collect_frozen(struct checkpoint *c, struct err *err)
 		return err_wrap(err, r, "collect");
 	c->result.quick_tasks = c->collection.nquick;
 	c->uprobes = c->collection.uprobes;
-	return check(c, &c->dump, err);
+	r = check(c, &c->dump, err);
+	if (r == 0)
+		connects_settle(&c->tree, &c->collection);
+	return r;
 }
 
 /*

@@ -278,8 +278,7 @@ static int end_nap(struct frozen_thread *th, struct user_regs_struct *regs,
 	    ((long)regs->orig_rax != SYS_nanosleep &&
 	     (long)regs->orig_rax != SYS_restart_syscall))
 		return 0;
-	regs->rax = 0;
-	regs->orig_rax = (unsigned long long)-1;
+	syscall_returns(regs, 0);
 	return tracee_set_regs(&th->tracee, regs, err);
 }
 

@@ -73,6 +73,12 @@ void syscall_again(struct user_regs_struct *regs)
 	regs->orig_rax = (unsigned long long)-1;
 }
 
+void syscall_returns(struct user_regs_struct *regs, long result)
+{
+	regs->rax = (unsigned long long)result;
+	regs->orig_rax = (unsigned long long)-1;
+}
+
 /*
  * The kernel kept the deadline in a restart block, which no other thread can
  * be given.  A sleep has left its remainder where the program asked for it:
@@ -95,8 +101,7 @@ static void make_rest_again(struct user_regs_struct *regs)
 		break;
 	default:
 		/* Unknown what it was: a wait may always end with EINTR. */
-		regs->rax = (unsigned long long)-EINTR;
-		regs->orig_rax = (unsigned long long)-1;
+		syscall_returns(regs, -EINTR);
 		return;
 	}
 	syscall_again(regs);

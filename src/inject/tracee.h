@@ -126,6 +126,9 @@ void syscall_mend(struct user_regs_struct *regs);
 /* The call is made again, whatever happens. */
 void syscall_again(struct user_regs_struct *regs);
 
+/* The call has returned this. */
+void syscall_returns(struct user_regs_struct *regs, long result);
+
 /*
  * For a thread that has no such stop to leave, or no restart block: an
  * interrupted call is made again.  With a handler pending a code stays, for
