@@ -10,7 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/connects.h"
 #include "engine/doors.h"
 #include "engine/dump.h"
 #include "engine/mourn.h"
@@ -301,7 +300,7 @@ static int collect_frozen(struct checkpoint *c, struct err *err)
 	c->uprobes = c->collection.uprobes;
 	r = check(c, &c->dump, err);
 	if (r == 0)
-		connects_settle(&c->tree, &c->collection);
+		collect_connects(&c->tree, &c->collection);
 	return r;
 }
 

@@ -123,6 +123,15 @@ int collect(struct frozen_tree *tree, bool frozen,
 	    struct err *err);
 void collection_done(struct collection *c);
 
+/*
+ * Threads that were stopped in connect() on a TCP socket whose connection has
+ * come about since.  The kernel would let the call succeed when it is made
+ * again, but not on a restored socket, which is connected already: in the
+ * image it has succeeded.  Of a frozen tree of which nothing is refused (so
+ * no socket is still being connected).
+ */
+void collect_connects(struct frozen_tree *tree, const struct collection *c);
+
 /* Parts of collect. */
 int collect_vmas(struct collection *c, struct err *err);
 int collect_descriptors(struct collection *c, struct err *err);

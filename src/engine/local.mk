@@ -9,8 +9,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/collect.c %D%/collect.h %D%/collection.c
 %C%_libengine_a_SOURCES += %D%/collect_queues.c %D%/collect_vmas.c
 %C%_libengine_a_SOURCES += %D%/collect_files.c %D%/collect_maps.c \
-	%D%/collect_ptys.c
-%C%_libengine_a_SOURCES += %D%/connects.c %D%/connects.h
+	%D%/collect_ptys.c %D%/collect_connects.c
 %C%_libengine_a_SOURCES += %D%/cow.c %D%/cow.h
 %C%_libengine_a_SOURCES += %D%/dispatches.c %D%/dispatches.h
 %C%_libengine_a_SOURCES += %D%/doors.c %D%/doors.h \

@@ -41,15 +41,13 @@ static void refuse(const struct collected_task *t, struct refusals *no,
 static int read_namespaces(int proc_fd, struct ns_set *ret, struct err *err)
 {
 	struct stat st;
-	char name[64];
+	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++) {
-		(void)snprintf(name, sizeof(name), "ns/%s", namespaces[i]);
-		ret->inode[i] = 0;
-		if (fstatat(proc_fd, name, &st, 0) == 0)
-			ret->inode[i] = st.st_ino;
-		else if (errno != ENOENT)
-			return err_sys(err, "%s", name);
+		r = proc_stat_ns(proc_fd, namespaces[i], &st, err);
+		if (r < 0 && r != -ENOENT)
+			return r;
+		ret->inode[i] = r == 0 ? st.st_ino : 0;
 	}
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kernel/proc.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
@@ -24,10 +25,11 @@ static const struct {
 int ipc_is_own(int proc_fd, bool *ret, struct err *err)
 {
 	struct stat theirs, own;
+	int r = proc_stat_ns(proc_fd, "ipc", &theirs, err);
 
-	if (fstatat(proc_fd, "ns/ipc", &theirs, 0) < 0)
-		return err_num(err, errno == ENOENT ? ESRCH : errno,
-			       "IPC namespace");
+	if (r < 0)
+		return err_wrap(err, r == -ENOENT ? -ESRCH : r,
+				"IPC namespace");
 	if (stat("/proc/thread-self/ns/ipc", &own) < 0)
 		return err_sys(err, "own IPC namespace");
 	*ret = theirs.st_ino == own.st_ino && theirs.st_dev == own.st_dev;

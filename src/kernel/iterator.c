@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #define LICENSE      "GPL" /* of the program; helpers ask for it */
 #define OFFSET_SHIFT 16
 #define END_INSNS    2
+#define PIECE_BYTES  (64u << 10) /* more than the kernel has a buffer for */
 
 /* As struct bpf_insn lies in memory, whose bit fields are no better. */
 void program_put(struct program *p, uint8_t code, uint8_t to, uint8_t from,
@@ -149,4 +151,41 @@ int iterator_run(int iterator_fd, uint32_t tid)
 	memset(&attr, 0, sizeof(attr));
 	attr.iter_create.link_fd = (uint32_t)link;
 	return sys_bpf(BPF_ITER_CREATE, &attr, sizeof(attr));
+}
+
+static int make_room(struct iterator_records *l)
+{
+	size_t piece = PIECE_BYTES / l->bytes;
+	uint8_t *more;
+
+	if (l->room - l->count >= piece)
+		return 0;
+	if (l->count > l->most)
+		return -E2BIG;
+	more = reallocarray(l->v, 2 * l->room + piece, l->bytes);
+	if (!more)
+		return -ENOMEM;
+	l->v = more;
+	l->room = 2 * l->room + piece;
+	return 0;
+}
+
+int iterator_read(int fd, struct iterator_records *l, size_t *ret)
+{
+	int r = make_room(l);
+	ssize_t n;
+
+	if (r < 0)
+		return r;
+	do /* EAGAIN: it has passed over a million with nothing to tell */
+		n = read(fd, l->v + l->count * l->bytes,
+			 PIECE_BYTES / l->bytes * l->bytes);
+	while (n < 0 && errno == EAGAIN);
+	if (n < 0)
+		return -errno;
+	if ((size_t)n % l->bytes)
+		return -EBADMSG;
+	*ret = (size_t)n / l->bytes;
+	l->count += *ret;
+	return 0;
 }

@@ -76,4 +76,18 @@ int iterator_open(const char *function, const char *name, assemble_fn assemble);
  */
 int iterator_run(int iterator_fd, uint32_t tid);
 
+/* Records of a program's output; v is the caller's: free. */
+struct iterator_records {
+	uint8_t *v;
+	size_t bytes; /* of one */
+	size_t most;  /* more are refused: -E2BIG */
+	size_t count, room;
+};
+
+/*
+ * Append what one read of a run's output gives; ret: how many records, 0 at
+ * the end.
+ */
+int iterator_read(int fd, struct iterator_records *records, size_t *ret);
+
 #endif

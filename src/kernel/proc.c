@@ -452,6 +452,27 @@ int proc_stat_link(int proc_fd, const char *name, struct stat *ret,
 		       name, path);
 }
 
+static bool is_gone(int proc_fd)
+{
+	struct stat st;
+
+	return fstatat(proc_fd, "stat", &st, 0) < 0;
+}
+
+int proc_stat_ns(int proc_fd, const char *kind, struct stat *ret,
+		 struct err *err)
+{
+	char name[64];
+
+	(void)snprintf(name, sizeof(name), "ns/%s", kind);
+	if (fstatat(proc_fd, name, ret, 0) == 0)
+		return 0;
+	/* The kernel refuses links of processes that are no more. */
+	if (errno == EACCES)
+		errno = is_gone(proc_fd) ? ESRCH : EACCES;
+	return err_sys(err, "%s", name);
+}
+
 static int timens_line(const char *text, const char *name, int64_t *ret)
 {
 	const char *p = strstr(text, name);

@@ -79,6 +79,13 @@ int proc_read_link(int proc_fd, const char *name, char **ret, struct err *err);
 int proc_stat_link(int proc_fd, const char *name, struct stat *ret,
 		   struct err *err);
 
+/*
+ * The file of its namespace of this kind ("net", "time_for_children").
+ * -ENOENT: it is ending, or the kernel has no such kind; -ESRCH: it is gone.
+ */
+int proc_stat_ns(int proc_fd, const char *kind, struct stat *ret,
+		 struct err *err);
+
 /* A number behind "key:" in fdinfo-like text; base 8, 10 or 16. */
 int proc_text_u64(const char *text, const char *key, int base, uint64_t *ret,
 		  struct err *err);

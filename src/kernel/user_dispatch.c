@@ -19,12 +19,11 @@
 #define DISPATCH_OFF      0
 #define DISPATCH_ON       1
 
-#define CONTEXT   "bpf_iter__task"
-#define BIT       "SYSCALL_WORK_BIT_SYSCALL_USER_DISPATCH"
-#define LEVELS    31 /* of pid namespaces, at most: all bits of it */
-#define AT_A_TIME 512
-#define MOST      (1u << 22) /* as many as there can be threads */
-#define SAVED_AT  (-(int)sizeof(struct dispatch_seen)) /* from the frame */
+#define CONTEXT  "bpf_iter__task"
+#define BIT      "SYSCALL_WORK_BIT_SYSCALL_USER_DISPATCH"
+#define LEVELS   31         /* of pid namespaces, at most: all bits of it */
+#define MOST     (1u << 22) /* as many as there can be threads */
+#define SAVED_AT (-(int)sizeof(struct dispatch_seen)) /* from the frame */
 
 #define PLACE(field) (SAVED_AT + (int)offsetof(struct dispatch_seen, field))
 
@@ -119,62 +118,21 @@ static void assemble(struct program *p)
 	program_land(p, none);
 }
 
-struct seen_list {
-	struct dispatch_seen *v;
-	size_t count, room;
-};
-
-static int make_room(struct seen_list *l)
-{
-	struct dispatch_seen *more;
-
-	if (l->room - l->count >= AT_A_TIME)
-		return 0;
-	if (l->count > MOST)
-		return -E2BIG;
-	l->room = 2 * l->room + AT_A_TIME;
-	more = reallocarray(l->v, l->room, sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	l->v = more;
-	return 0;
-}
-
-static int read_piece(int fd, struct seen_list *l, bool *ret_more)
-{
-	ssize_t n;
-	int r = make_room(l);
-
-	if (r < 0)
-		return r;
-	n = read(fd, l->v + l->count, AT_A_TIME * sizeof(*l->v));
-	/* It has passed over a million that have nothing to tell. */
-	if (n < 0 && errno == EAGAIN)
-		return 0;
-	if (n < 0)
-		return -errno;
-	if ((size_t)n % sizeof(*l->v))
-		return -EBADMSG;
-	l->count += (size_t)n / sizeof(*l->v);
-	*ret_more = n > 0;
-	return 0;
-}
-
 int user_dispatch_read(int iterator_fd, struct dispatch_seen **ret,
 		       size_t *count)
 {
 	auto_close int fd = iterator_run(iterator_fd, 0);
-	struct seen_list l = { 0 };
-	bool more = true;
+	struct iterator_records l = { .bytes = sizeof(**ret), .most = MOST };
+	size_t more = 1;
 	int r = fd < 0 ? fd : 0;
 
 	while (r == 0 && more)
-		r = read_piece(fd, &l, &more);
+		r = iterator_read(fd, &l, &more);
 	if (r < 0) {
 		free(l.v);
 		return r;
 	}
-	*ret = l.v;
+	*ret = (struct dispatch_seen *)(void *)l.v;
 	*count = l.count;
 	return 0;
 }

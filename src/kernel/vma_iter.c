@@ -9,10 +9,9 @@
 #include "kernel/iterator.h"
 #include "util/cleanup.h"
 
-#define CONTEXT   "bpf_iter__task_vma"
-#define AT_A_TIME 512        /* more than the kernel has a buffer for */
-#define MOST      (1u << 24) /* mappings */
-#define SAVED_AT  (-(int)sizeof(struct vma_seen)) /* from the frame pointer */
+#define CONTEXT  "bpf_iter__task_vma"
+#define MOST     (1u << 24)                      /* mappings */
+#define SAVED_AT (-(int)sizeof(struct vma_seen)) /* from the frame pointer */
 
 #define SAVE(p, from, field)                                                   \
 	program_save(p, from, SAVED_AT + (int)offsetof(struct vma_seen, field))
@@ -69,55 +68,29 @@ int vma_iter_open(void)
 	return iterator_open("bpf_iter_task_vma", "jobcr_vmas", assemble);
 }
 
-struct seen_list {
-	struct vma_seen *v;
-	size_t count, room;
-};
-
-static int make_room(struct seen_list *l)
-{
-	struct vma_seen *more;
-
-	if (l->room - l->count >= AT_A_TIME)
-		return 0;
-	if (l->count > MOST)
-		return -E2BIG;
-	l->room = 2 * l->room + AT_A_TIME;
-	more = reallocarray(l->v, l->room, sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	l->v = more;
-	return 0;
-}
-
 /*
  * At the end the kernel begins its last piece once more, and would do so for
  * ever: the end is also where addresses do not ascend.
  */
-static int read_piece(int fd, struct seen_list *l, bool *ret_more)
+static int read_piece(int fd, struct iterator_records *l, bool *ret_more)
 {
-	struct vma_seen *to;
-	ssize_t n;
-	int r = make_room(l);
+	const struct vma_seen *v;
+	size_t n;
+	int r = iterator_read(fd, l, &n);
 
 	if (r < 0)
 		return r;
-	to = l->v + l->count;
-	n = read(fd, to, AT_A_TIME * sizeof(*to));
-	if (n < 0)
-		return -errno;
-	if ((size_t)n % sizeof(*to))
-		return -EBADMSG;
-	*ret_more = n > 0 && (!l->count || to->start >= to[-1].end);
-	if (*ret_more)
-		l->count += (size_t)n / sizeof(*to);
+	v = (const struct vma_seen *)(void *)l->v + (l->count - n);
+	*ret_more = n && (l->count == n || v->start >= v[-1].end);
+	if (!*ret_more)
+		l->count -= n;
 	return 0;
 }
 
 int vma_iter_read(int iter_fd, pid_t pid, struct vma_seen **ret, size_t *count)
 {
 	auto_close int fd = iterator_run(iter_fd, (uint32_t)pid);
-	struct seen_list l = { 0 };
+	struct iterator_records l = { .bytes = sizeof(**ret), .most = MOST };
 	bool more = true;
 	int r = fd < 0 ? fd : 0;
 
@@ -127,7 +100,7 @@ int vma_iter_read(int iter_fd, pid_t pid, struct vma_seen **ret, size_t *count)
 		free(l.v);
 		return r;
 	}
-	*ret = l.v;
+	*ret = (struct vma_seen *)(void *)l.v;
 	*count = l.count;
 	return 0;
 }

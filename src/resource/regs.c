@@ -233,6 +233,7 @@ const struct resource_ops res_regs = {
 	.name = "regs",
 	.saved = "general registers, x87, SSE, AVX, AVX-512, PKRU, AMX",
 	.refused = "32-bit code",
+	.changes = "a call with a part of its bytes through returns how many",
 	.tag = TAG_REGS,
 	.scope = SCOPE_THREAD,
 	.stage = STAGE_LAST,

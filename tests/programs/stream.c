@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define LONG_ONES   6
-#define LONG_BYTES  (6u << 20)
+#define LONG_BYTES  (64u << 20)
 #define SHORT_ONES  400
 #define SHORT_BYTES 3000u
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -214,6 +216,44 @@ static void test_reused(void)
 	   "and cannot be opened again");
 }
 
+static int ask_ns(int proc_fd, const char *kind)
+{
+	struct err ignored;
+	struct stat st;
+
+	return proc_stat_ns(proc_fd, kind, &st, &ignored);
+}
+
+/* What a look at a running job meets when one of its processes ends. */
+static void test_namespaces(void)
+{
+	auto_close int dir = -EBADF;
+	struct stat st, own;
+	struct err err = { 0 };
+	siginfo_t info;
+	char path[32];
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0 || waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) < 0)
+		abort();
+	ok(ask_ns(dir, "net") == -ENOENT,
+	   "a process that has ended has no namespace");
+	waitpid(pid, NULL, 0);
+	ok(ask_ns(dir, "net") == -ESRCH && ask_ns(dir, "none") < 0,
+	   "one that nobody waits for any more is gone");
+	close(dir);
+	dir = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	ok(proc_stat_ns(dir, "net", &st, &err) == 0 &&
+		   stat("/proc/self/ns/net", &own) == 0 &&
+		   st.st_ino == own.st_ino,
+	   "ours is ours: %s", err.text);
+	ok(ask_ns(dir, "none") == -ENOENT, "no kernel has such a kind");
+}
+
 int main(void)
 {
 	if (!mkdtemp(dir_path))
@@ -229,6 +269,7 @@ int main(void)
 	test_text();
 	test_self();
 	test_reused();
+	test_namespaces();
 	auto_free char *cmd = NULL;
 
 	if (asprintf(&cmd, "rm -rf '%s'", dir_path) < 0 || system(cmd))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "engine/connects.h"
+#include "engine/collect.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -35,7 +35,7 @@ static void settle(struct frozen_thread *th, pid_t ns_pid,
 	th->regs_image = regs;
 }
 
-void connects_settle(struct frozen_tree *tree, const struct collection *c)
+void collect_connects(struct frozen_tree *tree, const struct collection *c)
 {
 	for (size_t i = 0; i < tree->ntasks; i++)
 		for (size_t k = 0; k < tree->tasks[i].nthreads; k++)
