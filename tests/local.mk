@@ -820,6 +820,10 @@ UNIT_TESTS += %D%/unit/written
 %C%_unit_written_SOURCES = %D%/unit/written.c
 %C%_unit_written_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
 	src/util/libutil.a
+UNIT_TESTS += %D%/unit/inlet
+%C%_unit_inlet_SOURCES = %D%/unit/inlet.c
+%C%_unit_inlet_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a
 UNIT_TESTS += %D%/unit/huge
 %C%_unit_huge_SOURCES = %D%/unit/huge.c
 %C%_unit_huge_LDADD = $(SNAPSHOT_LIBS)

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "engine/building.h"
+#include "engine/inlets.h"
 #include "engine/reading.h"
 #include "images/limits.h"
 #include "images/mm.pb-c.h"
@@ -25,6 +26,9 @@
 
 #define NOT_WANTED UINT64_MAX
 
+/* With less than this it is not worth the calls in the process. */
+#define INLET_BYTES (512u << 10)
+
 /* Who gets contents: a process, or (ns_pid 0) the data of an object. */
 struct owner {
 	int32_t ns_pid;
@@ -33,6 +37,9 @@ struct owner {
 	int data_fd;
 	uint64_t data_size;
 	uint64_t huge; /* data is on hugetlbfs: the size of its pages */
+	uint64_t bytes;
+	size_t puppet;
+	struct inlet *inlet; /* of the process, or NULL */
 };
 
 struct target {
@@ -159,6 +166,9 @@ static int put_one(const struct work *w, struct scatter *memory,
 	const struct owner *o = &w->owners[t->owner];
 
 	data += t->start - t->extent->address;
+	if (o->inlet)
+		return inlet_take(o->inlet, memory, t->start, data, t->len,
+				  err);
 	if (o->ns_pid)
 		return scatter_put(memory, o->pid, o->ns_pid, t->start, data,
 				   t->len, err);
@@ -271,6 +281,7 @@ static int add_target(struct work *w, const Extent *x, uint64_t start,
 		w->targets = targets;
 		w->room = room;
 	}
+	w->owners[w->nowners - 1].bytes += end - start;
 	w->targets[w->count++] = (struct target){
 		.extent = x,
 		.start = start,
@@ -319,6 +330,8 @@ static int join_targets(struct work *w, struct contents *c, bool ahead,
 
 static void work_done(struct work *w)
 {
+	for (size_t i = 0; i < w->nowners; i++)
+		inlet_free(w->owners[i].inlet);
 	free(w->owners);
 	free(w->targets);
 	free(w->pieces);
@@ -463,6 +476,7 @@ static int add_process(const struct building *b, struct work *w, size_t to,
 		.ns_pid = task->ns_pid,
 		.pid = task->pid,
 		.data_fd = -1,
+		.puppet = to,
 	};
 
 	return w->nowners && w->owners[w->nowners - 1].ns_pid == o.ns_pid
@@ -593,6 +607,22 @@ static int add_task(const struct building *b, struct work *w, size_t i,
 	return r;
 }
 
+/* From here on until they are closed processes must not run. */
+static int open_inlets(const struct building *b, struct work *w,
+		       struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < w->nowners && r == 0; i++) {
+		struct owner *o = &w->owners[i];
+
+		if (o->ns_pid && o->bytes >= INLET_BYTES)
+			r = inlet_new(b, &b->puppets[o->puppet], &o->inlet,
+				      err);
+	}
+	return r;
+}
+
 int build_contents(struct building *b, struct err *err)
 {
 	struct work w = { 0 };
@@ -604,6 +634,8 @@ int build_contents(struct building *b, struct err *err)
 	for (size_t i = 0; i < b->plan->ntasks && r == 0; i++)
 		if (!b->puppets[i].task.zombie)
 			r = add_task(b, &w, i, err);
+	if (r == 0)
+		r = open_inlets(b, &w, err);
 	if (r == 0)
 		r = run_work(b, &w, true, err);
 	work_done(&w);

@@ -58,6 +58,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/go.c
 %C%_libengine_a_SOURCES += %D%/heirs.c %D%/heirs.h
 %C%_libengine_a_SOURCES += %D%/inherit.c
+%C%_libengine_a_SOURCES += %D%/inlets.c %D%/inlets.h
 %C%_libengine_a_SOURCES += %D%/kin.c %D%/kin.h
 %C%_libengine_a_SOURCES += %D%/lend.c
 %C%_libengine_a_SOURCES += %D%/memory.c

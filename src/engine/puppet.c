@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "parasite/puppet.h"
 #include "util/clock.h"
@@ -229,6 +230,26 @@ int puppet_call(struct puppet *p, const char *what, int64_t *ret_value,
 	r = remote_call(p->task.remote, what, ret_value, err, nr, a0, a1, a2,
 			a3, a4, a5);
 	return r < 0 ? err_wrap(err, r, "pid %d", p->task.ns_pid) : 0;
+}
+
+/* It dies with us until it runs: nothing of this outlives us in it. */
+int puppet_faultfd(struct puppet *p, uint64_t flags, int *ret_fd,
+		   struct err *err)
+{
+	const uint64_t call[6] = { flags };
+	auto_close int pidfd = (int)syscall(SYS_pidfd_open, p->task.pid, 0);
+	int64_t number, value;
+	int r = puppet_enter(p, &p->task.threads[0], err);
+
+	*ret_fd = -EBADF;
+	if (r == 0)
+		r = remote_syscall(p->task.remote, SYS_userfaultfd, call,
+				   &number, err);
+	if (r < 0 || number < 0)
+		return r;
+	*ret_fd = (int)syscall(SYS_pidfd_getfd, pidfd, (int)number, 0);
+	return puppet_call(p, "close", &value, err, SYS_close, (uint64_t)number,
+			   0, 0, 0, 0, 0);
 }
 
 /*

@@ -86,6 +86,13 @@ int puppet_call(struct puppet *p, const char *what, int64_t *ret_value,
 		struct err *err, long nr, uint64_t a0, uint64_t a1, uint64_t a2,
 		uint64_t a3, uint64_t a4, uint64_t a5);
 
+/*
+ * A userfaultfd(2) of its memory, owned by the caller; *ret_fd negative: this
+ * kernel gives none.
+ */
+int puppet_faultfd(struct puppet *p, uint64_t flags, int *ret_fd,
+		   struct err *err);
+
 /* Kill and wait for it; in any state, twice too. */
 void puppet_kill(struct puppet *p);
 

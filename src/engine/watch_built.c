@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "engine/building.h"
@@ -79,31 +78,13 @@ static int watch_all(const struct building *b, const struct puppet *p, int fd,
 	return 0;
 }
 
-/* It dies with us until it runs: nothing of this outlives us in it. */
-static int make_watch(struct puppet *p, int *ret_fd, struct err *err)
-{
-	static const uint64_t call[6] = { WRITTEN_FLAGS };
-	auto_close int pidfd = (int)syscall(SYS_pidfd_open, p->task.pid, 0);
-	int64_t number, value;
-	int r = puppet_enter(p, &p->task.threads[0], err);
-
-	if (r == 0)
-		r = remote_syscall(p->task.remote, SYS_userfaultfd, call,
-				   &number, err);
-	if (r < 0 || number < 0)
-		return r;
-	*ret_fd = (int)syscall(SYS_pidfd_getfd, pidfd, (int)number, 0);
-	return puppet_call(p, "close", &value, err, SYS_close, (uint64_t)number,
-			   0, 0, 0, 0, 0);
-}
-
 static int watch_process(struct building *b, struct puppet *p, struct err *err)
 {
 	auto_close int fd = -EBADF;
 	auto_close int proc_fd = -EBADF;
 	struct proc_stat stat;
 	struct err unused;
-	int r = make_watch(p, &fd, err);
+	int r = puppet_faultfd(p, WRITTEN_FLAGS, &fd, err);
 
 	if (r < 0 || fd < 0)
 		return r;

@@ -10,6 +10,8 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/held_up.h \
 	%D%/hugetlb.c \
 	%D%/hugetlb.h \
+	%D%/inlet.c \
+	%D%/inlet.h \
 	%D%/inode_path.c \
 	%D%/inode_path.h \
 	%D%/ipc.c \

@@ -181,23 +181,31 @@ static int check_record(const CredsRecord *rec, struct err *err)
 }
 
 /* One call of which only the success matters. */
+/* What capset is told, twice at most, lies before the groups. */
+struct cap_arg {
+	struct __user_cap_header_struct head;
+	struct __user_cap_data_struct data[2];
+};
+#define FIRST_CAPS 0
+#define LAST_CAPS  sizeof(struct cap_arg)
+#define GROUPS_AT  (2 * sizeof(struct cap_arg))
+
 static int call(struct remote *remote, struct err *err, const char *what,
 		long nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
 {
-	int64_t value;
-
-	return remote_call(remote, what, &value, err, nr, a0, a1, a2, a3, 0, 0);
+	return remote_later(remote, what, REMOTE_ANY, err, nr, a0, a1, a2, a3,
+			    0, 0);
 }
 
 static int set_ids(struct remote *remote, const CredsRecord *rec,
 		   struct err *err)
 {
-	const uint64_t at = remote_buffer(remote);
+	const uint64_t at = remote_buffer(remote) + GROUPS_AT;
 	const uint32_t *u = rec->uids, *g = rec->gids;
 	const size_t bytes = rec->n_groups * sizeof(uint32_t);
 	int r;
 
-	if (bytes > remote_buffer_size(remote))
+	if (bytes > remote_buffer_size(remote) - GROUPS_AT)
 		return err_set(err, -E2BIG, "%zu supplementary groups",
 			       rec->n_groups);
 	r = remote_write(remote, at, rec->groups, bytes, err);
@@ -221,13 +229,10 @@ static int set_ids(struct remote *remote, const CredsRecord *rec,
 	return r;
 }
 
-static int set_caps(struct remote *remote, uint64_t effective,
+static int set_caps(struct remote *remote, size_t offset, uint64_t effective,
 		    uint64_t permitted, uint64_t inheritable, struct err *err)
 {
-	const struct {
-		struct __user_cap_header_struct head;
-		struct __user_cap_data_struct data[2];
-	} arg = {
+	const struct cap_arg arg = {
 		.head = { .version = _LINUX_CAPABILITY_VERSION_3 },
 		.data = {
 			{ (uint32_t)effective, (uint32_t)permitted,
@@ -237,7 +242,7 @@ static int set_caps(struct remote *remote, uint64_t effective,
 			  (uint32_t)(inheritable >> 32) },
 		},
 	};
-	const uint64_t at = remote_buffer(remote);
+	const uint64_t at = remote_buffer(remote) + offset;
 	int r;
 
 	r = remote_write(remote, at, &arg, sizeof(arg), err);
@@ -292,7 +297,8 @@ static int shape_caps(struct remote *remote, const CredsRecord *rec,
 	int r = 0;
 
 	if (rec->cap_inheritable)
-		r = set_caps(remote, all, all, rec->cap_inheritable, err);
+		r = set_caps(remote, FIRST_CAPS, all, all, rec->cap_inheritable,
+			     err);
 	if (r == 0)
 		r = for_each_cap(remote, rec->cap_ambient,
 				 "PR_CAP_AMBIENT_RAISE", PR_CAP_AMBIENT,
@@ -304,8 +310,8 @@ static int shape_caps(struct remote *remote, const CredsRecord *rec,
 		r = call(remote, err, "PR_SET_SECUREBITS", __NR_prctl,
 			 PR_SET_SECUREBITS, rec->securebits, 0, 0);
 	if (r == 0)
-		r = set_caps(remote, rec->cap_effective, rec->cap_permitted,
-			     rec->cap_inheritable, err);
+		r = set_caps(remote, LAST_CAPS, rec->cap_effective,
+			     rec->cap_permitted, rec->cap_inheritable, err);
 	if (r == 0 && rec->no_new_privs)
 		r = call(remote, err, "PR_SET_NO_NEW_PRIVS", __NR_prctl,
 			 PR_SET_NO_NEW_PRIVS, 1, 0, 0);
@@ -378,6 +384,8 @@ static int creds_restore(struct restore_ctx *ctx, struct restore_task *task,
 	if (r == 0)
 		r = shape_caps(task->remote, rec, &before,
 			       bounding(rec, ctx->owner, &before), err);
+	if (r == 0)
+		r = remote_flush(task->remote, err);
 	if (r == 0)
 		r = read_here(task, thread, &after, err);
 	if (r == 0)

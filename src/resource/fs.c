@@ -227,7 +227,6 @@ static int fs_restore(struct restore_ctx *ctx, struct restore_task *task,
 	const struct restore_engine *e = ctx->engine;
 	auto_free char *was = NULL;
 	char cwd[PATH_MAX];
-	int64_t value;
 	int r;
 
 	if (rec->root.len != 1 || rec->root.data[0] != '/')
@@ -243,8 +242,8 @@ static int fs_restore(struct restore_ctx *ctx, struct restore_task *task,
 			     : enter(task->remote, cwd, err);
 	if (r < 0)
 		return r;
-	return remote_call(task->remote, "umask", &value, err, __NR_umask,
-			   rec->umask, 0, 0, 0, 0, 0);
+	return remote_later(task->remote, "umask", REMOTE_ANY, err, __NR_umask,
+			    rec->umask, 0, 0, 0, 0, 0);
 }
 
 const struct resource_ops res_fs = {

@@ -309,10 +309,8 @@ static int set_oom_score(const struct restore_owner *owner, int proc_fd,
 static int set(struct remote *remote, const char *what, int option,
 	       uint64_t value, uint64_t flags, struct err *err)
 {
-	int64_t result;
-
-	return remote_call(remote, what, &result, err, __NR_prctl,
-			   (uint64_t)option, value, flags, 0, 0, 0);
+	return remote_later(remote, what, REMOTE_ANY, err, __NR_prctl,
+			    (uint64_t)option, value, flags, 0, 0, 0);
 }
 
 /* Registering costs a grace period in a process that has threads: early. */
@@ -375,10 +373,8 @@ static int process_restore(struct restore_ctx *ctx, struct restore_task *task,
 static int set_personality(struct remote *remote, uint32_t value,
 			   struct err *err)
 {
-	int64_t result;
-
-	return remote_call(remote, "personality", &result, err,
-			   __NR_personality, value, 0, 0, 0, 0, 0);
+	return remote_later(remote, "personality", REMOTE_ANY, err,
+			    __NR_personality, value, 0, 0, 0, 0, 0);
 }
 
 /*

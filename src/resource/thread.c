@@ -203,11 +203,12 @@ static int refuse_death_of_thread(const struct dump_ctx *ctx,
 	for (size_t i = 0; i < n; i++)
 		if (children[i] == task->pid)
 			return 0;
-	return err_set(err, -ENOTSUP,
-		       "it is to have a signal when a thread of %d ends that is "
-		       "not the main one (PR_SET_PDEATHSIG): let the main "
-		       "thread fork it, or wait until it has ended",
-		       parent);
+	return err_set(
+		err, -ENOTSUP,
+		"it is to have a signal when a thread of %d ends that is "
+		"not the main one (PR_SET_PDEATHSIG): let the main "
+		"thread fork it, or wait until it has ended",
+		parent);
 }
 
 static int read_inside(const struct dump_ctx *ctx,
@@ -312,17 +313,20 @@ static int thread_dump(const struct dump_ctx *ctx,
 	return img_put(ctx->out, TAG_THREAD, &rec.base, err);
 }
 
+/* Of the buffer, until the calls are made. */
+#define NAME_AT  0
+#define STACK_AT COMM_BYTES
+
 static int call(struct remote *remote, struct err *err, const char *what,
 		long nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
 {
-	int64_t value;
-
-	return remote_call(remote, what, &value, err, nr, a0, a1, a2, a3, 0, 0);
+	return remote_later(remote, what, REMOTE_ANY, err, nr, a0, a1, a2, a3,
+			    0, 0);
 }
 
 static int set_name(struct remote *remote, const char *comm, struct err *err)
 {
-	const uint64_t at = remote_buffer(remote);
+	const uint64_t at = remote_buffer(remote) + NAME_AT;
 	char name[COMM_BYTES] = { 0 };
 	int r;
 
@@ -344,7 +348,7 @@ static int set_altstack(struct remote *remote, const ThreadRecord *rec,
 		.flags = (int32_t)rec->altstack_flags,
 		.size = rec->altstack_size,
 	};
-	const uint64_t at = remote_buffer(remote);
+	const uint64_t at = remote_buffer(remote) + STACK_AT;
 	int r;
 
 	if (rec->altstack_flags & SS_DISABLE)
@@ -423,7 +427,10 @@ static int thread_restore(struct restore_ctx *ctx, struct restore_task *task,
 		r = set_altstack(remote, rec, err);
 	if (r == 0)
 		r = set_rseq(remote, rec, err);
-	return r < 0 ? r : set_attributes(remote, rec, err);
+	if (r == 0)
+		r = set_attributes(remote, rec, err);
+	/* Others write to the buffer. */
+	return r < 0 ? r : remote_flush(remote, err);
 }
 
 static int set_ioprio(struct remote *remote, pid_t tid, uint32_t wanted,

@@ -170,7 +170,8 @@ saved() {
 
 # goes_on NAME PORT ADDRESSES TEXT
 goes_on() {
-	echo "$3" >go
+	echo "$3" >go.new
+	mv go.new go # whole
 	jobcr wait "$job"
 	is "$(tail -1 "$1")" good "$1: $4"
 	is "$(sed -n 2p "$1")" "port $2" "$1: at $2 port"

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "kernel/inlet.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+
+#define HUGE_POLICY "/sys/kernel/mm/transparent_hugepage/enabled"
+
+/* The kernel takes back what was missing in mappings that change meanwhile. */
+#define TRIES 100
+
+int inlet_begin(int fd)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+
+	return ioctl(fd, UFFDIO_API, &api) < 0 ? -errno : 0;
+}
+
+int inlet_open(int fd, uint64_t start, uint64_t end)
+{
+	struct uffdio_register arg = {
+		.range = { .start = start, .len = end - start },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	return ioctl(fd, UFFDIO_REGISTER, &arg) < 0 ? -errno : 0;
+}
+
+int inlet_put(int fd, uint64_t at, const uint8_t *data, size_t len,
+	      size_t *ret_done)
+{
+	int tries = 0;
+
+	*ret_done = 0;
+	while (*ret_done < len) {
+		struct uffdio_copy arg = {
+			.dst = at + *ret_done,
+			.src = (uintptr_t)data + *ret_done,
+			.len = len - *ret_done,
+			.mode = UFFDIO_COPY_MODE_DONTWAKE,
+		};
+
+		if (ioctl(fd, UFFDIO_COPY, &arg) == 0)
+			arg.copy = (int64_t)arg.len;
+		else if (errno != EAGAIN || tries++ == TRIES)
+			return -errno;
+		/* So far it came. */
+		if (arg.copy > 0)
+			*ret_done += (size_t)arg.copy;
+	}
+	return 0;
+}
+
+bool inlet_huge_anyway(void)
+{
+	auto_close int fd = open(HUGE_POLICY, O_RDONLY | O_CLOEXEC);
+	char text[64] = "";
+
+	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 &&
+	       strstr(text, "[always]");
+}
