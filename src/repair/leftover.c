@@ -50,9 +50,9 @@ static int add(struct found *f, const struct inet_diag_msg *msg,
 	return 0;
 }
 
-/* 1: that was the last of them. */
-static int take(struct found *f, const struct nlmsghdr *head, uid_t uid,
-		struct err *err)
+/* 1: that was the last of them.  The kernel may tell of other ports, too. */
+static int take(struct found *f, const struct nlmsghdr *head, in_port_t port,
+		uid_t uid, struct err *err)
 {
 	const struct inet_diag_msg *msg = NLMSG_DATA(head);
 	const struct nlmsgerr *failed = NLMSG_DATA(head);
@@ -62,7 +62,8 @@ static int take(struct found *f, const struct nlmsghdr *head, uid_t uid,
 	if (head->nlmsg_type == NLMSG_ERROR)
 		return err_num(err, failed->error, "sock_diag");
 	if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-	    head->nlmsg_len < NLMSG_LENGTH(sizeof(*msg)))
+	    head->nlmsg_len < NLMSG_LENGTH(sizeof(*msg)) ||
+	    msg->id.idiag_sport != port)
 		return 0;
 	if (msg->idiag_timer == TIMER_TIME_WAIT)
 		return add(f, msg, err);
@@ -70,7 +71,8 @@ static int take(struct found *f, const struct nlmsghdr *head, uid_t uid,
 	return 0;
 }
 
-static int receive(int fd, struct found *f, uid_t uid, struct err *err)
+static int receive(int fd, struct found *f, in_port_t port, uid_t uid,
+		   struct err *err)
 {
 	auto_free struct nlmsghdr *answer = malloc(ANSWER_BYTES);
 	int r = 0;
@@ -88,7 +90,7 @@ static int receive(int fd, struct found *f, uid_t uid, struct err *err)
 			return err_sys(err, "sock_diag: answer");
 		for (; r == 0 && NLMSG_OK(head, (unsigned int)left);
 		     head = NLMSG_NEXT(head, left))
-			r = take(f, head, uid, err);
+			r = take(f, head, port, uid, err);
 	}
 	return r < 0 ? r : 0;
 }
@@ -108,7 +110,7 @@ static int look(int fd, uint8_t family, in_port_t port, uid_t uid,
 
 	if (send(fd, &q, sizeof(q), 0) < 0)
 		return err_sys(err, "sock_diag: ask");
-	return receive(fd, f, uid, err);
+	return receive(fd, f, port, uid, err);
 }
 
 /* It may have gone by itself meanwhile. */
