@@ -174,7 +174,7 @@ static void init_locks(struct pump *p)
 	(void)pthread_condattr_destroy(&clock);
 }
 
-int pump_new(size_t buffer_bytes, unsigned int buffers,
+int pump_new(size_t buffer_bytes, unsigned int buffers, unsigned int ready,
 	     const struct ring_homes *homes, struct bucket *bandwidth,
 	     struct pump **ret, struct err *err)
 {
@@ -190,7 +190,7 @@ int pump_new(size_t buffer_bytes, unsigned int buffers,
 	p->queue = calloc(buffers, sizeof(*p->queue));
 	p->results = calloc(buffers, sizeof(*p->results));
 	r = p->queue && p->results && p->wake_fd >= 0
-		    ? ring_init(&p->ring, buffer_bytes, buffers, true, homes,
+		    ? ring_init(&p->ring, buffer_bytes, buffers, ready, homes,
 				err)
 		    : err_num(err, ENOMEM, "I/O buffers");
 	if (r == 0)

@@ -14,10 +14,10 @@
 struct pump;
 
 /*
- * bandwidth: borrowed, for all that is written; NULL: no limit.  homes: as
- * ring_init has them.
+ * bandwidth: borrowed, for all that is written; NULL: no limit.  ready, homes:
+ * as ring_init has them.
  */
-int pump_new(size_t buffer_bytes, unsigned int buffers,
+int pump_new(size_t buffer_bytes, unsigned int buffers, unsigned int ready,
 	     const struct ring_homes *homes, struct bucket *bandwidth,
 	     struct pump **ret, struct err *err);
 /* Waits for what is in flight.  NULL too. */

@@ -66,7 +66,7 @@ int reader_new(int dir_fd, const struct reader_limits *limits,
 	rd->dir_fd = dir_fd;
 	rd->direct = !(limits && limits->no_direct);
 	rd->slots = calloc(buffers, sizeof(*rd->slots));
-	r = rd->slots ? ring_init(&rd->ring, bytes, buffers, false, NULL, err)
+	r = rd->slots ? ring_init(&rd->ring, bytes, buffers, 0, NULL, err)
 		      : err_num(err, ENOMEM, "reader");
 	if (r < 0) {
 		reader_free(rd);

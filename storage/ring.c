@@ -82,8 +82,23 @@ static void register_one(struct ring *ring, unsigned int i)
 	ring->states[i] = done ? RING_REGISTERED : RING_PLAIN;
 }
 
+/* Old kernels register all or none (Linux 5.19). */
+static void register_some(struct ring *ring, unsigned int ready)
+{
+	if (ready >= ring->buffers ||
+	    io_uring_register_buffers_sparse(&ring->uring, ring->buffers) < 0) {
+		if (ready)
+			register_all(ring);
+		return;
+	}
+	memset(ring->states, RING_UNTOUCHED, ring->buffers);
+	for (unsigned int i = 0; i < ready; i++)
+		register_one(ring, i);
+}
+
 int ring_init(struct ring *ring, size_t buffer_bytes, unsigned int buffers,
-	      bool now, const struct ring_homes *homes, struct err *err)
+	      unsigned int ready, const struct ring_homes *homes,
+	      struct err *err)
 {
 	struct ring fresh = { .buffer_bytes = buffer_bytes,
 			      .buffers = buffers };
@@ -107,11 +122,8 @@ int ring_init(struct ring *ring, size_t buffer_bytes, unsigned int buffers,
 	/* And one for what is watched. */
 	r = io_uring_queue_init(buffers + 1, &ring->uring, 0);
 	ring->have_uring = r == 0;
-	if (ring->have_uring && now)
-		register_all(ring);
-	else if (ring->have_uring &&
-		 io_uring_register_buffers_sparse(&ring->uring, buffers) == 0)
-		memset(ring->states, RING_UNTOUCHED, buffers);
+	if (ring->have_uring)
+		register_some(ring, ready);
 	return 0;
 }
 

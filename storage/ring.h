@@ -61,12 +61,13 @@ struct ring_homes {
 };
 
 /*
- * now: all buffers have their memory when this returns, which takes
- * milliseconds; otherwise each has when it is first used.  homes: used by this
- * call alone; NULL: buffers are anywhere.
+ * ready: so many buffers, the first ones, have their memory when this returns,
+ * which takes milliseconds; each other one has when it is first used.  homes:
+ * used by this call alone; NULL: buffers are anywhere.
  */
 int ring_init(struct ring *ring, size_t buffer_bytes, unsigned int buffers,
-	      bool now, const struct ring_homes *homes, struct err *err);
+	      unsigned int ready, const struct ring_homes *homes,
+	      struct err *err);
 void ring_done(struct ring *ring);
 
 static inline uint8_t *ring_buffer(const struct ring *ring, unsigned int index)

@@ -79,8 +79,9 @@ int writer_new(int dir_fd, const struct writer_limits *limits,
 	w->buffer_bytes = bytes;
 	w->buffers = buffers;
 	w->slots = calloc(buffers, sizeof(*w->slots));
-	r = w->slots ? pump_new(bytes, buffers, limits->homes,
-				limits->bandwidth, &w->pump, err)
+	r = w->slots ? pump_new(bytes, buffers,
+				limits->ready ? limits->ready : buffers,
+				limits->homes, limits->bandwidth, &w->pump, err)
 		     : err_num(err, ENOMEM, "writer");
 	if (r < 0) {
 		writer_free(w);

@@ -18,14 +18,15 @@
  * any time, also while storage hangs.
  */
 struct writer;
-struct bucket; /* bucket.h */
+struct bucket;     /* bucket.h */
 struct ring_homes; /* ring.h */
 
 struct writer_limits {
 	size_t buffer_bytes;  /* of one buffer, whole MiB; 0: 4 MiB */
 	unsigned int buffers; /* how many; bounds the memory taken; 0: 8 */
+	unsigned int ready;   /* so many have their memory at once; 0: all */
 	int no_direct;        /* never O_DIRECT */
-	struct bucket *bandwidth; /* borrowed; NULL: no limit */
+	struct bucket *bandwidth;       /* borrowed; NULL: no limit */
 	const struct ring_homes *homes; /* NULL: buffers are anywhere */
 };
 

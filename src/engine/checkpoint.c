@@ -25,6 +25,7 @@
 
 #define FREEZE_DEADLINE (10 * NSEC_PER_SEC)
 #define BUFFER_BYTES    (4u << 20)
+#define BUFFERS_LEAST   4
 #define NAME_BYTES      320
 
 /*
@@ -65,7 +66,8 @@ struct checkpoint {
 	char names[1 + STRIPES_MAX][NAME_BYTES];
 	uint32_t streams[1 + STRIPES_MAX];
 	unsigned int nstreams, created;
-	bool durable; /* published: never to be taken back */
+	uint64_t present; /* bytes of memory, when it was looked at */
+	bool durable;     /* published: never to be taken back */
 	bool sheltered;
 	bool uprobes; /* and let through */
 	bool armed;   /* watches may speak of this cut already */
@@ -111,6 +113,16 @@ static int check(struct checkpoint *c, struct dump *d, struct err *err)
 	return r;
 }
 
+static uint64_t count_present(const struct collection *c)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < c->ntasks; i++)
+		for (size_t k = 0; k < c->tasks[i].vmas.count; k++)
+			bytes += c->tasks[i].vmas.v[k].present;
+	return bytes;
+}
+
 /* Look at the running tree. */
 static int look_once(struct checkpoint *c, struct err *err)
 {
@@ -125,6 +137,7 @@ static int look_once(struct checkpoint *c, struct err *err)
 		r = check(c, &c->dump, err);
 	if (r == 0)
 		quick_look_note(&c->quick, &c->collection);
+	c->present = count_present(&c->collection);
 	collection_done(&c->collection);
 	tree_free(&c->tree);
 	return r;
@@ -174,6 +187,18 @@ static unsigned int buffers_for(const struct checkpoint_args *args)
 	return (unsigned int)(bytes / BUFFER_BYTES);
 }
 
+/*
+ * Memory for buffers is had before the stop; as a small job will not need most
+ * of it, it does not wait for it either.
+ */
+static unsigned int buffers_ready(const struct checkpoint *c)
+{
+	uint64_t n = c->present / BUFFER_BYTES + BUFFERS_LEAST;
+	unsigned int buffers = buffers_for(c->args);
+
+	return n < buffers ? (unsigned int)n : buffers;
+}
+
 static int open_streams(struct checkpoint *c, struct err *err)
 {
 	struct ring_homes homes;
@@ -181,6 +206,7 @@ static int open_streams(struct checkpoint *c, struct err *err)
 		.homes = nearby_homes(&c->nearby, &homes),
 		.buffer_bytes = BUFFER_BYTES,
 		.buffers = buffers_for(c->args),
+		.ready = buffers_ready(c),
 		.no_direct = c->args->no_direct,
 		.bandwidth = c->args->bandwidth,
 	};
