@@ -404,6 +404,9 @@ VICTIMS += %D%/victims/residence.victim
 %C%_victims_residence_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
 %C%_victims_residence_victim_LDADD = %D%/victims/libmapping.a $(VICTIM_LIBS)
 
+VICTIMS += %D%/victims/grown.victim
+%C%_victims_grown_victim_SOURCES = %D%/victims/grown.c
+%C%_victims_grown_victim_LDADD = $(VICTIM_LIBS)
 VICTIMS += %D%/victims/cow.victim
 %C%_victims_cow_victim_SOURCES = %D%/victims/cow.c
 %C%_victims_cow_victim_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%/lib
@@ -1025,6 +1028,12 @@ UNIT_TESTS += %D%/unit/edited_ipc
 UNIT_TESTS += %D%/unit/edited_pidfd
 %C%_unit_edited_pidfd_SOURCES = %D%/unit/edited_pidfd.c
 %C%_unit_edited_pidfd_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(PACK_LIBS) $(GCRYPT_LIBS)
+
+UNIT_TESTS += %D%/unit/edited_rseq
+%C%_unit_edited_rseq_SOURCES = %D%/unit/edited_rseq.c
+%C%_unit_edited_rseq_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS)
 

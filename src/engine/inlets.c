@@ -34,11 +34,25 @@ static bool is_small(const VmaRecord *v, bool huge_anyway)
 }
 
 /* What does not open is written to. */
+static int open_run(struct inlet *i, uint64_t start, uint64_t end,
+		    struct err *err)
+{
+	if (end - start < LEAST_BYTES || inlet_open(i->fd, start, end) < 0)
+		return 0;
+	return spans_add(&i->open, start, end, 0, err);
+}
+
+/*
+ * What touches is opened together, or not: as long as only a part is, the
+ * kernel would give the parts histories of their own, and a program that makes
+ * them one mapping again could never move it as such.
+ */
 static int open_small(const struct building *b, const struct puppet *p,
 		      struct inlet *i, struct err *err)
 {
 	const bool huge_anyway = inlet_huge_anyway();
 	const struct plan_record *recs;
+	uint64_t start = 0, end = 0;
 	size_t count;
 	int r = 0;
 
@@ -46,12 +60,15 @@ static int open_small(const struct building *b, const struct puppet *p,
 	for (size_t k = 0; k < count && r == 0; k++) {
 		const VmaRecord *v = (const VmaRecord *)recs[k].msg;
 
-		if (is_small(v, huge_anyway) &&
-		    v->end - v->start >= LEAST_BYTES &&
-		    inlet_open(i->fd, v->start, v->end) == 0)
-			r = spans_add(&i->open, v->start, v->end, 0, err);
+		if (!is_small(v, huge_anyway))
+			continue;
+		if (v->start != end) {
+			r = open_run(i, start, end, err);
+			start = v->start;
+		}
+		end = v->end;
 	}
-	return r;
+	return r < 0 ? r : open_run(i, start, end, err);
 }
 
 int inlet_new(const struct building *b, struct puppet *p, struct inlet **ret,

@@ -10,7 +10,7 @@
 
 #include "util/cleanup.h"
 
-#define HUGE_POLICY "/sys/kernel/mm/transparent_hugepage/enabled"
+#define HUGE_POLICY "/sys/kernel/mm/transparent_hugepage/"
 
 /* The kernel takes back what was missing in mappings that change meanwhile. */
 #define TRIES 100
@@ -29,7 +29,12 @@ int inlet_open(int fd, uint64_t start, uint64_t end)
 		.mode = UFFDIO_REGISTER_MODE_MISSING,
 	};
 
-	return ioctl(fd, UFFDIO_REGISTER, &arg) < 0 ? -errno : 0;
+	int r = ioctl(fd, UFFDIO_REGISTER, &arg) < 0 ? -errno : 0;
+
+	/* Some of several mappings may be open: none of them shall be. */
+	if (r < 0)
+		(void)ioctl(fd, UFFDIO_UNREGISTER, &arg.range);
+	return r;
 }
 
 int inlet_put(int fd, uint64_t at, const uint8_t *data, size_t len,
@@ -48,20 +53,29 @@ int inlet_put(int fd, uint64_t at, const uint8_t *data, size_t len,
 
 		if (ioctl(fd, UFFDIO_COPY, &arg) == 0)
 			arg.copy = (int64_t)arg.len;
-		else if (errno != EAGAIN || tries++ == TRIES)
+		else if (errno != EAGAIN)
 			return -errno;
 		/* So far it came. */
 		if (arg.copy > 0)
 			*ret_done += (size_t)arg.copy;
+		else if (tries++ == TRIES)
+			return -EAGAIN;
 	}
 	return 0;
 }
 
-bool inlet_huge_anyway(void)
+static bool is_always(const char *path)
 {
-	auto_close int fd = open(HUGE_POLICY, O_RDONLY | O_CLOEXEC);
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char text[64] = "";
 
 	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 &&
 	       strstr(text, "[always]");
+}
+
+/* Linux 6.8 has a policy for each size, too. */
+bool inlet_huge_anyway(void)
+{
+	return is_always(HUGE_POLICY "enabled") ||
+	       is_always(HUGE_POLICY "hugepages-2048kB/enabled");
 }

@@ -180,7 +180,6 @@ static int check_record(const CredsRecord *rec, struct err *err)
 	return 0;
 }
 
-/* One call of which only the success matters. */
 /* What capset is told, twice at most, lies before the groups. */
 struct cap_arg {
 	struct __user_cap_header_struct head;
@@ -190,6 +189,7 @@ struct cap_arg {
 #define LAST_CAPS  sizeof(struct cap_arg)
 #define GROUPS_AT  (2 * sizeof(struct cap_arg))
 
+/* One call of which only the success matters. */
 static int call(struct remote *remote, struct err *err, const char *what,
 		long nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
 {

@@ -426,8 +426,6 @@ static int thread_restore(struct restore_ctx *ctx, struct restore_task *task,
 	if (r == 0)
 		r = set_altstack(remote, rec, err);
 	if (r == 0)
-		r = set_rseq(remote, rec, err);
-	if (r == 0)
 		r = set_attributes(remote, rec, err);
 	/* Others write to the buffer. */
 	return r < 0 ? r : remote_flush(remote, err);
@@ -447,7 +445,8 @@ static int set_ioprio(struct remote *remote, pid_t tid, uint32_t wanted,
 /*
  * What would harm if the restore failed after it (the kernel writes through
  * both addresses when a thread dies), and what a change of credentials
- * resets.
+ * resets.  From rseq on the kernel sends the thread wherever the job's memory
+ * says: it must not have any right by then that is not its user's.
  */
 static int thread_finish(struct restore_ctx *ctx, struct restore_task *task,
 			 struct restore_thread *thread,
@@ -467,7 +466,7 @@ static int thread_finish(struct restore_ctx *ctx, struct restore_task *task,
 	if (r == 0 && rec->pdeath_signal)
 		r = call(remote, err, "PR_SET_PDEATHSIG", __NR_prctl,
 			 PR_SET_PDEATHSIG, (uint64_t)rec->pdeath_signal, 0, 0);
-	return r;
+	return r < 0 ? r : set_rseq(remote, rec, err);
 }
 
 static const struct remote_ask asks[] = {
