@@ -53,6 +53,24 @@ static int stop_in_signals(struct tracee *t, struct err *err)
 	return tracee_wait_stop(t, clock_monotonic_ns() + INIT_DEADLINE, err);
 }
 
+/*
+ * From here on the kernel sends the thread wherever the job's memory says,
+ * which others of its user may write to: it must have no right by now but its
+ * user's, and no call of ours may follow that has to end.
+ */
+static int begin_rseq(struct puppet *p, struct restore_thread *t,
+		      struct err *err)
+{
+	int64_t value;
+	int r = puppet_enter(p, t, err);
+
+	if (r == 0)
+		r = remote_call(p->task.remote, "rseq", &value, err, __NR_rseq,
+				t->rseq.address, t->rseq.size, 0,
+				t->rseq.signature, 0, 0);
+	return r < 0 ? r : puppet_leave(p, err);
+}
+
 /* From here on calls of the thread are caught: none of ours may follow. */
 static int begin_dispatch(struct puppet *p, struct restore_thread *t,
 			  struct err *err)
@@ -80,7 +98,9 @@ static int finish_thread(struct puppet *p, struct restore_thread *t,
 
 	if (!t->have_regs)
 		return err_set(err, -EBADMSG, "no registers");
-	if (t->dispatch.on)
+	if (t->rseq.address)
+		r = begin_rseq(p, t, err);
+	if (r == 0 && t->dispatch.on)
 		r = begin_dispatch(p, t, err);
 	r = r < 0 ? r : tracee_set_regs(&t->tracee, &t->regs, err);
 	/* All signals are blocked until it stands there. */

@@ -22,7 +22,9 @@ struct restore_thread {
 	struct user_regs_struct regs; /* final, set by res_regs */
 	uint64_t sigmask;
 	bool have_regs;
-	struct dispatch dispatch; /* final, set by res_thread */
+	/* Final, set by res_thread. */
+	struct dispatch dispatch;
+	struct rseq_config rseq; /* address 0: none */
 };
 
 /* A call that the kernel was about to make again, or to end with EINTR. */
@@ -59,14 +61,14 @@ struct restore_ctx {
 	int stdio[3];     /* the new step's, -1: none */
 	int terminal_slave, terminal_master; /* the job's own; -1: none */
 	enum file_policy files;
-	uint32_t generation; /* 0: of none, a directory was named */
+	uint32_t generation;    /* 0: of none, a directory was named */
 	char *const *addresses; /* as in util/address_map.h */
 	size_t naddresses;
-	int64_t monotonic_offset_ns;         /* job's clock minus the node's */
-	uint64_t dead_processes; /* made so far, see pidfd.c */
-	uint32_t allowed_cpus_len;           /* of the new allocation */
-	const uint8_t *allowed_cpus;         /* bitmap */
-	const struct cpu_order *cpu_order;   /* of this node */
+	int64_t monotonic_offset_ns;       /* job's clock minus the node's */
+	uint64_t dead_processes;           /* made so far, see pidfd.c */
+	uint32_t allowed_cpus_len;         /* of the new allocation */
+	const uint8_t *allowed_cpus;       /* bitmap */
+	const struct cpu_order *cpu_order; /* of this node */
 };
 
 /* Provided by src/engine. */

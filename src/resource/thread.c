@@ -397,15 +397,6 @@ static int set_attributes(struct remote *remote, const ThreadRecord *rec,
 	return r;
 }
 
-static int set_rseq(struct remote *remote, const ThreadRecord *rec,
-		    struct err *err)
-{
-	if (rec->rseq_address == 0)
-		return 0;
-	return call(remote, err, "rseq", __NR_rseq, rec->rseq_address,
-		    rec->rseq_size, 0, rec->rseq_signature);
-}
-
 static int thread_restore(struct restore_ctx *ctx, struct restore_task *task,
 			  struct restore_thread *thread,
 			  const ProtobufCMessage *msg, struct err *err)
@@ -414,7 +405,15 @@ static int thread_restore(struct restore_ctx *ctx, struct restore_task *task,
 	struct remote *remote = task->remote;
 	int r;
 
-	/* It would catch our calls: the engine turns it on after the last. */
+	/*
+	 * The one would catch our calls, the other sends the thread wherever
+	 * the job's memory says: the engine turns them on after the last.
+	 */
+	thread->rseq = (struct rseq_config){
+		.address = rec->rseq_address,
+		.size = rec->rseq_size,
+		.signature = rec->rseq_signature,
+	};
 	if (rec->dispatch)
 		thread->dispatch =
 			(struct dispatch){ .on = true,
@@ -445,8 +444,7 @@ static int set_ioprio(struct remote *remote, pid_t tid, uint32_t wanted,
 /*
  * What would harm if the restore failed after it (the kernel writes through
  * both addresses when a thread dies), and what a change of credentials
- * resets.  From rseq on the kernel sends the thread wherever the job's memory
- * says: it must not have any right by then that is not its user's.
+ * resets.
  */
 static int thread_finish(struct restore_ctx *ctx, struct restore_task *task,
 			 struct restore_thread *thread,
@@ -466,7 +464,7 @@ static int thread_finish(struct restore_ctx *ctx, struct restore_task *task,
 	if (r == 0 && rec->pdeath_signal)
 		r = call(remote, err, "PR_SET_PDEATHSIG", __NR_prctl,
 			 PR_SET_PDEATHSIG, (uint64_t)rec->pdeath_signal, 0, 0);
-	return r < 0 ? r : set_rseq(remote, rec, err);
+	return r;
 }
 
 static const struct remote_ask asks[] = {

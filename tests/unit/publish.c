@@ -42,7 +42,9 @@ struct trace {
 /* In the child: exits 0 when the snapshot is said to be there. */
 static void save(int job_fd, int dir_fd)
 {
-	struct writer_limits limits = { 1 << 20, 2, 1 };
+	const struct writer_limits limits = { .buffer_bytes = 1 << 20,
+					      .buffers = 2,
+					      .no_direct = 1 };
 	struct writer *w;
 	struct err err;
 	uint32_t stream;
