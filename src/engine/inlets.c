@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "images/limits.h"
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
 #include "kernel/inlet.h"

@@ -12,8 +12,7 @@
 
 #define HUGE_POLICY "/sys/kernel/mm/transparent_hugepage/"
 
-/* The kernel takes back what was missing in mappings that change meanwhile. */
-#define TRIES 100
+#define TRIES 100 /* where mappings change at that moment */
 
 int inlet_begin(int fd)
 {

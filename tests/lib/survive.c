@@ -254,10 +254,11 @@ static void round_once(char **argv, bool root, bool chain,
 	int try, e = -EAGAIN;
 
 	for (try = 0; try < TRIES && e == -EAGAIN; try++) {
-		/* The machine may have become faster since. */
+		/* The machine may have become faster since, and a program
+		 * may be too short for two checkpoints on a busy one. */
 		moment = (uint64_t)(drand48() * within / (1 + try));
-		e = disturbed(argv, root, chain, moment, expect, &got,
-			      &err);
+		e = disturbed(argv, root, chain && try < TRIES / 2, moment,
+			      expect, &got, &err);
 	}
 	if (e < 0) {
 		ok(false, "%s, stopped after %.3f s: %s", name,

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define LONG_ONES   6
-#define LONG_BYTES  (64u << 20)
+#define LONG_BYTES  (32u << 20)
 #define SHORT_ONES  400
 #define SHORT_BYTES 3000u
 
@@ -66,7 +66,7 @@ static void pause_a_bit(uint32_t *state)
 	uint32_t r = next(state);
 	struct timespec t = { 0, (long)(r % 3000000) };
 
-	if (r % 64 == 0)
+	if (r % 8 == 0)
 		nanosleep(&t, NULL);
 }
 
