@@ -119,11 +119,18 @@ cluster new-key
 ok $? "munge has another key on all nodes"
 
 # 3. Everybody ends while the job is being restored.
+restores() { # JOB NODE
+	grep -c "$1: restore: generation" "$cluster_dir/log/jobcrd-$2.log"
+}
+restored() { # JOB NODE TIMES: once more
+	[ "$(restores "$1" "$2")" -gt "$3" ]
+}
 stop jobcr-worker-any
 release "$job"
 stopped jobcr-worker
 node=$(field "$job" NodeList)
 kill_all "$node" all
+before=$(restores "$job" "$node")
 go jobcr-worker-any
 sleeping() {
 	cluster exec "$node" test -S "/run/jobcr/jobs/$job/control"
@@ -135,10 +142,7 @@ ok $? "munge has yet another key"
 cluster slurm ctl restart
 ok $? "slurmctld is restarted"
 cluster daemon "$node" start
-restored() {
-	grep -q "$1: restore: generation" "$cluster_dir/log/jobcrd-$2.log"
-}
-wait_until 30 restored "$job" "$node"
+wait_until 30 restored "$job" "$node" "$before"
 ok $? "the next jobcrd restores it"
 last=$(sed -n 's/^round \([0-9]*\) of.*/\1/p' "$home/$job.out" | tail -n 1)
 wait_until 20 printed "$job" "round $((last + 5)) of"
