@@ -78,8 +78,7 @@ int user_id_load(uid_t uid, gid_t gid, struct user_id *ret, struct err *err)
 	return load(uid, gid, false, ret, err);
 }
 
-int user_id_of_file(const struct stat *st, struct user_id *ret,
-		    struct err *err)
+int user_id_of_file(const struct stat *st, struct user_id *ret, struct err *err)
 {
 	return load(st->st_uid, st->st_gid, true, ret, err);
 }
@@ -102,10 +101,14 @@ static int set_fs_ids(uid_t uid, gid_t gid)
 		       : -EPERM;
 }
 
-/* Raised again only if we may have it. */
-static void set_over_limits(bool on)
+/*
+ * Those that files of the kernel's go by, which setfsuid leaves alone.  Raised
+ * again only if we may have them.
+ */
+static void set_rights(bool on)
 {
-	const uint32_t bit = 1u << CAP_SYS_RESOURCE;
+	const uint32_t bits = 1u << CAP_SYS_RESOURCE | 1u << CAP_SYS_ADMIN |
+			      1u << CAP_SYS_PTRACE;
 	struct __user_cap_header_struct head = {
 		.version = _LINUX_CAPABILITY_VERSION_3,
 	};
@@ -113,8 +116,8 @@ static void set_over_limits(bool on)
 
 	if (syscall(SYS_capget, &head, data) < 0)
 		return;
-	data[0].effective = on ? data[0].effective | (data[0].permitted & bit)
-			       : data[0].effective & ~bit;
+	data[0].effective = on ? data[0].effective | (data[0].permitted & bits)
+			       : data[0].effective & ~bits;
 	(void)syscall(SYS_capset, &head, data);
 }
 
@@ -130,7 +133,7 @@ int as_user(const struct user_id *user, struct err *err)
 		return err_num(err, EPERM, "file system ids of uid %u",
 			       user->uid);
 	}
-	set_over_limits(false);
+	set_rights(false);
 	return 0;
 }
 
@@ -140,7 +143,7 @@ void as_root(void)
 		return;
 	if (set_fs_ids(0, 0) < 0 || syscall(SYS_setgroups, 0, NULL) < 0)
 		abort();
-	set_over_limits(true);
+	set_rights(true);
 }
 
 /* By raw calls: those of the C library change all threads. */

@@ -13,8 +13,10 @@
  * squash root, and quota and ownership are then right by themselves.  Only
  * the calling thread is changed (fsuid, fsgid, groups, by raw system calls);
  * with a uid other than 0 the kernel takes its file capabilities meanwhile.
- * So that quotas hold it does without CAP_SYS_RESOURCE, too, as do threads that
- * it begins.
+ * So that quotas hold, and descriptors know no rights that are not the user's,
+ * it does without CAP_SYS_RESOURCE, CAP_SYS_ADMIN and CAP_SYS_PTRACE, too, as
+ * do threads that it begins.  What is written to files below /proc/sys is
+ * judged by the effective uid, which stays: for that there is count_as_user.
  */
 struct user_id {
 	uid_t uid;

@@ -823,6 +823,11 @@ UNIT_TESTS += %D%/unit/written
 %C%_unit_written_SOURCES = %D%/unit/written.c
 %C%_unit_written_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
 	src/util/libutil.a
+UNIT_TESTS += %D%/unit/as_user
+%C%_unit_as_user_SOURCES = %D%/unit/as_user.c
+%C%_unit_as_user_CFLAGS = $(AM_CFLAGS) -pthread
+%C%_unit_as_user_LDADD = %D%/lib/libtap.a storage/libstorage.a \
+	src/util/libutil.a
 UNIT_TESTS += %D%/unit/inlet
 %C%_unit_inlet_SOURCES = %D%/unit/inlet.c
 %C%_unit_inlet_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \

@@ -23,6 +23,7 @@
 #include "kernel/hugetlb.h"
 #include "snapshot/extents.h"
 #include "util/cleanup.h"
+#include "util/kernels_file.h"
 
 #define NOT_WANTED UINT64_MAX
 
@@ -531,6 +532,11 @@ static int add_object(const struct building *b, struct work *w,
 		return err_set(err, -EBADMSG, "pages of object %u",
 			       rec->object);
 	if (o.data_fd >= 0) {
+		if (is_kernels_file(o.data_fd))
+			return err_set(err, -EBADMSG,
+				       "pages of object %u are for a file of "
+				       "the kernel's",
+				       rec->object);
 		size = lseek(o.data_fd, 0, SEEK_END);
 		if (size < 0)
 			return err_sys(err, "object %u: size", rec->object);

@@ -119,6 +119,21 @@ static int lift_limit(struct remote *r, int which, uint64_t addr,
 }
 
 /*
+ * By us, who know what it was: others of its user may write to its memory.
+ * Without CAP_SYS_RESOURCE there is nothing to be had by that.
+ */
+static int take_back_limit(struct remote *r, size_t i,
+			   const struct rlimit *before, struct err *err)
+{
+	const uint64_t at = r->buffer + i * sizeof(struct rlimit);
+
+	if (before && prlimit(r->pid, page_limits[i], before, NULL) == 0)
+		return 0;
+	return remote_call(r, "prlimit64", NULL, err, SYS_prlimit64, 0,
+			   (uint64_t)page_limits[i], at, 0, 0, 0);
+}
+
+/*
  * Without the limits that it has for memory.  On its way home the thread
  * sets them again by itself: lowering a limit needs no right.
  */
@@ -126,6 +141,8 @@ static int page_beyond_limits(struct remote *r, uint64_t addr,
 			      remote_look_fn look, void *arg,
 			      int64_t *ret_mapped, struct err *err)
 {
+	struct rlimit before[PAGE_LIMITS];
+	bool ours[PAGE_LIMITS] = { false };
 	struct err ignored = { 0 };
 	size_t known = 0;
 	int e = 0;
@@ -135,6 +152,8 @@ static int page_beyond_limits(struct remote *r, uint64_t addr,
 		uint64_t at = r->buffer + i * sizeof(struct rlimit);
 		const uint64_t set[6] = { 0, which, at };
 
+		ours[i] =
+			prlimit(r->pid, page_limits[i], NULL, &before[i]) == 0;
 		e = remote_call(r, "prlimit64", NULL, err, SYS_prlimit64, 0,
 				which, 0, at, 0, 0);
 		e = e < 0 ? e : push_detour(r, SYS_prlimit64, set, err);
@@ -147,10 +166,8 @@ static int page_beyond_limits(struct remote *r, uint64_t addr,
 			       r->buffer + i * sizeof(struct rlimit), err);
 	e = e < 0 ? e : page_on_detour(r, addr, look, arg, ret_mapped, err);
 	for (size_t i = 0; i < known; i++) {
-		uint64_t at = r->buffer + i * sizeof(struct rlimit);
-		int e2 = remote_call(r, "prlimit64", NULL,
-				     e < 0 ? &ignored : err, SYS_prlimit64, 0,
-				     (uint64_t)page_limits[i], at, 0, 0, 0);
+		int e2 = take_back_limit(r, i, ours[i] ? &before[i] : NULL,
+					 e < 0 ? &ignored : err);
 
 		e = e < 0 ? e : e2;
 	}
@@ -196,9 +213,8 @@ static int fd_on_detour(struct remote *r, const struct remote_args *call,
 		    : err_set(err, -EBUSY, "descriptor %lld, not %d",
 			      (long long)*ret_value, number);
 	/* The first failure is the one to be told. */
-	e2 = remote_syscall(r, SYS_close,
-			    (uint64_t[6]){ (uint64_t)*ret_value }, &value,
-			    e < 0 ? &ignored : err);
+	e2 = remote_syscall(r, SYS_close, (uint64_t[6]){ (uint64_t)*ret_value },
+			    &value, e < 0 ? &ignored : err);
 	return e < 0 ? e : e2;
 }
 

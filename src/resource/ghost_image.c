@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "resource/ghost_image.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,12 +16,33 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 
+/*
+ * A descriptor may be one by which nobody can read, and a program one that can
+ * only be executed: then its user has to have the right.
+ */
+static int open_contents(const struct dump_ctx *ctx, const struct fd_view *fd,
+			 struct err *err)
+{
+	const bool reads = !fd->mapped && !(fd->flags & O_PATH) &&
+			   (fd->flags & O_ACCMODE) != O_WRONLY;
+	int reader, r;
+
+	if (reads || fd->stat->st_uid == ctx->options->owner_uid)
+		return file_open_reader(fd, err);
+	r = as_user(ctx->options->owner, err);
+	if (r < 0)
+		return r;
+	reader = file_open_reader(fd, err);
+	as_root();
+	return reader;
+}
+
 static int put_contents(const struct dump_ctx *ctx, const struct fd_view *fd,
 			GhostRecord *rec, struct err *err)
 {
 	const struct dump_engine *e = ctx->engine;
 	uint8_t digest[DIGEST_BYTES];
-	auto_close int reader = file_open_reader(fd, err);
+	auto_close int reader = open_contents(ctx, fd, err);
 	int r;
 
 	if (reader < 0)

@@ -28,8 +28,9 @@
 enum id_kind {
 	ID_TASK,
 	ID_THREAD,
-	ID_OPEN, /* open file descriptions */
-	ID_DATA, /* what can own pages: ghosts and shared memory */
+	ID_OPEN,  /* open file descriptions */
+	ID_DATA,  /* what can own pages: ghosts and shared memory */
+	ID_SHMEM, /* the latter alone: what is opened again without asking */
 	ID_PIPE,
 	ID_PTY,
 	ID_SLOT, /* pid and descriptor number */
@@ -38,9 +39,9 @@ enum id_kind {
 };
 
 static const char *const id_names[ID_KINDS] = {
-	"pid",        "tid",       "open file",
-	"object",     "pipe",      "pseudo terminal",
-	"descriptor", "record of",
+	"pid",           "tid",  "open file",       "object",
+	"shared memory", "pipe", "pseudo terminal", "descriptor",
+	"record of",
 };
 
 struct ids {
@@ -174,6 +175,13 @@ static int name_open_file(struct index *x, const ProtobufCMessage *msg,
 	return add(x, ID_OPEN, (*open)->object, err);
 }
 
+static int name_shmem(struct index *x, const ShmemRecord *rec, struct err *err)
+{
+	int r = add(x, ID_DATA, rec->object, err);
+
+	return r < 0 ? r : add(x, ID_SHMEM, rec->object, err);
+}
+
 static int name_record(struct index *x, const struct meta_entry *e,
 		       struct err *err)
 {
@@ -196,8 +204,7 @@ static int name_record(struct index *x, const struct meta_entry *e,
 		return add(x, ID_DATA, ((const GhostRecord *)e->msg)->object,
 			   err);
 	case TAG_SHMEM:
-		return add(x, ID_DATA, ((const ShmemRecord *)e->msg)->object,
-			   err);
+		return name_shmem(x, (const ShmemRecord *)e->msg, err);
 	case TAG_PIPE:
 		return add(x, ID_PIPE, ((const PipeRecord *)e->msg)->pipe, err);
 	case TAG_PTY:
@@ -233,7 +240,7 @@ static int check_vma(const struct index *x, const VmaRecord *v, struct err *err)
 		return need(x, ID_OPEN, v->object, err);
 	case VMA_RECORD__KIND__SHMEM_SHARED:
 	case VMA_RECORD__KIND__SHMEM_PRIVATE:
-		return need(x, ID_DATA, v->object, err);
+		return need(x, ID_SHMEM, v->object, err);
 	default:
 		return 0;
 	}
@@ -310,14 +317,14 @@ static int check_objects(const struct index *x, const struct meta_entry *e,
 		return need(x, ID_PTY, ((const PtyMasterRecord *)e->msg)->pty,
 			    err);
 	case TAG_MEMFD:
-		return need(x, ID_DATA, ((const MemfdRecord *)e->msg)->shmem,
+		return need(x, ID_SHMEM, ((const MemfdRecord *)e->msg)->shmem,
 			    err);
 	case TAG_MM:
 		return need(x, ID_OPEN, ((const MmRecord *)e->msg)->exe_object,
 			    err);
 	case TAG_SYSV_SHM:
-		return need(x, ID_DATA, ((const SysvShmRecord *)e->msg)->object,
-			    err);
+		return need(x, ID_SHMEM,
+			    ((const SysvShmRecord *)e->msg)->object, err);
 	case TAG_SHMEM:
 	case TAG_GHOST:
 		return huge_check(e->msg, err);
@@ -478,7 +485,8 @@ static int check_extents(const PartEntry *part, const struct meta *meta,
 		r = extents_check(&blocks, meta, &list, err);
 	if (r == 0)
 		r = cow_check(meta, &list, err);
-	if (r == 0 && (end->extents != list.extents || end->page_bytes != bytes))
+	if (r == 0 &&
+	    (end->extents != list.extents || end->page_bytes != bytes))
 		r = err_set(err, -EBADMSG,
 			    "%zu extents of %" PRIu64 " bytes, its end says "
 			    "%u of %" PRIu64,

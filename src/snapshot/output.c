@@ -12,6 +12,7 @@
 #include "snapshot/output_range.h"
 #include "snapshot/stream.h"
 #include "util/cleanup.h"
+#include "util/kernels_file.h"
 
 #define MODE_BITS 07777u
 
@@ -163,7 +164,8 @@ static int put_back(int dir_fd, const OutputRecord *rec, const char *path,
 		return 0;
 	if (fd >= 0 && fstat(fd, &st) < 0)
 		return err_sys(err, "fstat");
-	if (fd >= 0 && (!S_ISREG(st.st_mode) || is_whole(fd, &st, rec)))
+	if (fd >= 0 && (!S_ISREG(st.st_mode) || is_kernels_file(fd) ||
+			is_whole(fd, &st, rec)))
 		return 0;
 	r = output_verify(dir_fd, rec, err);
 	if (r < 0)

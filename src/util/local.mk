@@ -26,6 +26,8 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/eventfd_copy.h \
 	%D%/io.c \
 	%D%/io.h \
+	%D%/kernels_file.c \
+	%D%/kernels_file.h \
 	%D%/keep_tracer.c \
 	%D%/keep_tracer.h \
 	%D%/log.c \

@@ -251,7 +251,7 @@ static const struct edited_case cases[] = {
 	{ "a segment of a group", TAG_SYSV_SHM, shm_of_group, "group 42" },
 	{ "a segment given away", TAG_SYSV_SHM, shm_given_away, NULL },
 	{ "a segment without memory", TAG_SYSV_SHM, shm_of_nothing,
-	  "there is no object" },
+	  "there is no shared memory" },
 	{ "a segment with more than its pages", TAG_SYSV_SHM, shm_with_tail,
 	  "its last page" },
 	{ "a segment that is locked", TAG_SYSV_SHM, shm_locked,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@
 #include "../lib/sample.h"
 #include "../lib/tap.h"
 #include "images/files.pb-c.h"
+#include "images/limits.h"
+#include "images/mm.pb-c.h"
 #include "images/tags.h"
 #include "util/cleanup.h"
 
@@ -70,11 +73,42 @@ static void fifo_elsewhere(ProtobufCMessage *msg)
 	set_path(&((PipeRecord *)msg)->path, "/etc/jobcr-edited");
 }
 
+/* What is opened again without asking whether its user may: not that file. */
+static const ProtobufCMessage *map_it(const ProtobufCMessage *msg)
+{
+	static VmaRecord rec;
+
+	vma_record__init(&rec);
+	rec.pid = 2;
+	rec.start = 0x10000000;
+	rec.end = rec.start + IMAGE_PAGE;
+	rec.kind = VMA_RECORD__KIND__SHMEM_SHARED;
+	rec.prot = PROT_READ;
+	rec.has_object = 1;
+	rec.object = ((const GhostRecord *)msg)->object;
+	return &rec.base;
+}
+
+static const ProtobufCMessage *take_it_for_memfd(const ProtobufCMessage *msg)
+{
+	static MemfdRecord rec;
+	static OpenFile open;
+
+	memfd_record__init(&rec);
+	open_file__init(&open);
+	open.object = 900000;
+	rec.open = &open;
+	rec.shmem = ((const GhostRecord *)msg)->object;
+	return &rec.base;
+}
+
 static const struct edit {
 	const char *what;
 	uint32_t tag;
 	void (*apply)(ProtobufCMessage *msg);
 	const char *error; /* NULL: it is restored */
+	uint32_t more;     /* a record behind it, made of it */
+	const ProtobufCMessage *(*add)(const ProtobufCMessage *msg);
 } edits[] = {
 	{ "a directory in /etc", TAG_DIRECTORY, directory_in_etc,
 	  "Permission denied" },
@@ -86,6 +120,10 @@ static const struct edit {
 	{ "a file of root", TAG_GHOST, file_of_root, "another file is there" },
 	{ "a file without an origin", TAG_GHOST, without_origin,
 	  "has no origin" },
+	{ "a file as shared memory", TAG_GHOST, NULL, "no shared memory",
+	  TAG_VMA, map_it },
+	{ "a file as a memfd", TAG_GHOST, NULL, "no shared memory", TAG_MEMFD,
+	  take_it_for_memfd },
 	{ "a fifo that is setuid", TAG_PIPE, fifo_mode, "permissions" },
 	{ "a removed fifo of /etc", TAG_PIPE, fifo_elsewhere, NULL },
 };
@@ -95,9 +133,12 @@ static void apply(void *arg, uint32_t tag, ProtobufCMessage *msg,
 {
 	const struct edit *edit = arg;
 
-	(void)ret;
-	if (tag == edit->tag)
+	if (tag == edit->tag && edit->apply)
 		edit->apply(msg);
+	if (tag == edit->tag && edit->add) {
+		ret->tag = edit->more;
+		ret->msg = edit->add(msg);
+	}
 }
 
 static int save(const struct drive_place *place, const char *dir,

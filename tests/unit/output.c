@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -303,6 +304,42 @@ static void test_what_is_there(const char *dir)
 	rig_end(&rig);
 }
 
+/*
+ * A directory has become a link to one of the kernel's.  In a UTS namespace
+ * of its own, of whose domain this is the name.
+ */
+static void test_kernels_file(const char *dir)
+{
+	struct rig rig;
+	struct err err = { 0 };
+	char moved[PATH_MAX + 16], before[80] = "", after[80] = "";
+	bool done = true;
+
+	if (unshare(CLONE_NEWUTS) < 0 ||
+	    getdomainname(before, sizeof(before)) < 0) {
+		skip("no UTS namespace of its own");
+		return;
+	}
+	rig_begin(&rig, dir, "kernel");
+	snprintf(rig.path, sizeof(rig.path), "%s/kernel/domainname", dir);
+	append(&rig, 50);
+	(void)keep(&rig, 50, &err);
+	snprintf(moved, sizeof(moved), "%s/moved", dir);
+	*strrchr(rig.path, '/') = '\0';
+	ok(rename(rig.path, moved) == 0 &&
+		   symlink("/proc/sys/kernel", rig.path) == 0,
+	   "its directory is a link now");
+	rig.path[strlen(rig.path)] = '/';
+	ok(put_back(&rig, &done, &err) == 0 && !done &&
+		   getdomainname(after, sizeof(after)) == 0 &&
+		   !strcmp(before, after),
+	   "the kernel is told nothing: \"%s\" %s", after, err.text);
+	*strrchr(rig.path, '/') = '\0';
+	unlink(rig.path);
+	snprintf(rig.path, sizeof(rig.path), "%.200s/domainname", moved);
+	rig_end(&rig);
+}
+
 static void damage(struct rig *rig, unsigned int way, char *text, size_t room)
 {
 	const OutputRecord *rec = rig->copy.rec;
@@ -475,6 +512,7 @@ int main(void)
 	test_not_appended(dir);
 	test_hole(dir);
 	test_what_is_there(dir);
+	test_kernels_file(dir);
 	test_damaged(dir);
 	test_old_is_hostile(dir);
 	test_no_room(dir);
