@@ -2,6 +2,10 @@
 /*
  * Only a child of who enters a pid namespace is in it: a helper enters, and
  * stays to end the witness and to reap it, so that the job's init never does.
+ * The helper also traces it: it has our memory no more after an exec, and
+ * stands still before the first instruction of what it executed.  So nobody
+ * else can trace it, and although it has the ids of a user, who may write into
+ * its memory, nothing of his ever runs in it.
  */
 #include "engine/witness.h"
 
@@ -11,19 +15,35 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
 
+enum { CHANNEL, PROGRAM }; /* descriptors of helper and witness */
+
+/* Both are said over the channel, in this order. */
+struct said {
+	pid_t ns_pid;
+	int32_t ready;
+};
+
 /* Also what it was forked with: pipes of the job would stay open in it. */
-static void hold_only(int fd)
+static void hold_only(int channel, int program)
 {
-	if (dup2(fd, 0) < 0 || syscall(SYS_close_range, 1u, UINT32_MAX, 0) < 0)
+	const int high = fcntl(program, F_DUPFD_CLOEXEC, PROGRAM + 1);
+
+	if (high < 0 || dup3(channel, CHANNEL, O_CLOEXEC) < 0 ||
+	    dup3(high, PROGRAM, O_CLOEXEC) < 0 ||
+	    syscall(SYS_close_range, PROGRAM + 1u, UINT32_MAX, 0) < 0)
 		_exit(1);
 }
 
@@ -40,30 +60,65 @@ static int drop_all(uint32_t uid, uint32_t gid)
 	return (int)syscall(SYS_capset, &head, none);
 }
 
+/* What it executes does not matter, as it never runs. */
+static void be_witness(uint32_t uid, uint32_t gid)
+{
+	char *nothing[] = { NULL };
+	pid_t self = getpid();
+
+	if (write(CHANNEL, &self, sizeof(self)) == sizeof(self) &&
+	    ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0 && raise(SIGSTOP) == 0 &&
+	    drop_all(uid, gid) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0)
+		(void)fexecve(PROGRAM, nothing, nothing);
+	_exit(1);
+}
+
+/* It is reaped by nobody before it is killed: the number stays its own. */
+static bool stands_at(pid_t child, int why)
+{
+	siginfo_t info;
+
+	while (waitid(P_PID, (id_t)child, &info,
+		      WEXITED | WSTOPPED | WNOWAIT | __WALL) < 0)
+		if (errno != EINTR)
+			return false;
+	return info.si_code == CLD_TRAPPED && info.si_status == why;
+}
+
+/* From its stop on it dies with us. */
+static bool led_to_exec(pid_t child)
+{
+	const long options = PTRACE_O_EXITKILL | PTRACE_O_TRACEEXEC;
+
+	return stands_at(child, SIGSTOP) &&
+	       ptrace(PTRACE_SETOPTIONS, child, NULL, options) == 0 &&
+	       ptrace(PTRACE_CONT, child, NULL, NULL) == 0 &&
+	       stands_at(child, SIGTRAP | PTRACE_EVENT_EXEC << 8);
+}
+
+/* A program that its user may not read would: its files are root's then. */
+static bool hides_nothing(pid_t child, uint32_t uid)
+{
+	char path[32];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", child);
+	return stat(path, &st) == 0 && st.st_uid == uid;
+}
+
 /* Until whoever wants a witness closes its end, or dies. */
 static void await_end(void)
 {
 	char c;
 
-	while (read(0, &c, 1) < 0 && errno == EINTR)
+	while (read(CHANNEL, &c, 1) < 0 && errno == EINTR)
 		;
 }
 
-/* Says its number when it is what it is to be. */
-static void be_witness(uint32_t uid, uint32_t gid)
+static void be_helper(int channel, int program, int ns_fd, uint32_t uid,
+		      uint32_t gid)
 {
-	pid_t self = getpid();
-
-	if (drop_all(uid, gid) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0 ||
-	    prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
-	    write(0, &self, sizeof(self)) != sizeof(self))
-		_exit(1);
-	await_end();
-	_exit(0);
-}
-
-static void be_helper(int channel, int ns_fd, uint32_t uid, uint32_t gid)
-{
+	const int32_t ready = 1;
 	sigset_t none;
 	pid_t child;
 
@@ -72,20 +127,38 @@ static void be_helper(int channel, int ns_fd, uint32_t uid, uint32_t gid)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
 	    setns(ns_fd, CLONE_NEWPID) < 0)
 		_exit(1);
-	hold_only(channel);
+	hold_only(channel, program);
 	child = fork();
 	if (child == 0)
 		be_witness(uid, gid);
-	/* With it ends the channel, also if it has said nothing. */
-	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+	if (child < 0)
+		_exit(1);
+	if (led_to_exec(child) && hides_nothing(child, uid) &&
+	    write(CHANNEL, &ready, sizeof(ready)) == sizeof(ready))
+		await_end();
+	(void)kill(child, SIGKILL);
+	while (waitpid(child, NULL, __WALL) > 0 || errno == EINTR)
 		;
 	_exit(0);
+}
+
+/* All of what is said, or nothing: then it is over with the helper. */
+static bool hear(int channel, pid_t *ret_ns_pid)
+{
+	struct said said;
+	ssize_t n;
+
+	do
+		n = recv(channel, &said, sizeof(said), MSG_WAITALL);
+	while (n < 0 && errno == EINTR);
+	*ret_ns_pid = said.ns_pid;
+	return n == sizeof(said);
 }
 
 int witness_have(struct witness *w, int job_proc_fd, uint32_t uid, uint32_t gid,
 		 struct err *err)
 {
-	auto_close int ns_fd = -EBADF;
+	auto_close int ns_fd = -EBADF, program = -EBADF;
 	int ends[2];
 
 	if (w->helper && w->uid == uid && w->gid == gid)
@@ -94,12 +167,15 @@ int witness_have(struct witness *w, int job_proc_fd, uint32_t uid, uint32_t gid,
 	ns_fd = openat(job_proc_fd, "ns/pid", O_RDONLY | O_CLOEXEC);
 	if (ns_fd < 0)
 		return err_sys(err, "its pid namespace");
+	program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	if (program < 0)
+		return err_sys(err, "/proc/self/exe");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return err_sys(err, "witness: socketpair");
 	w->helper = fork();
 	if (w->helper == 0) {
 		close(ends[0]);
-		be_helper(ends[1], ns_fd, uid, gid);
+		be_helper(ends[1], program, ns_fd, uid, gid);
 	}
 	close(ends[1]);
 	if (w->helper < 0) {
@@ -110,7 +186,7 @@ int witness_have(struct witness *w, int job_proc_fd, uint32_t uid, uint32_t gid,
 	w->channel = ends[0];
 	w->uid = uid;
 	w->gid = gid;
-	if (read(ends[0], &w->ns_pid, sizeof(w->ns_pid)) != sizeof(w->ns_pid)) {
+	if (!hear(ends[0], &w->ns_pid)) {
 		witness_done(w);
 		return err_set(err, -EIO, "witness: it did not start");
 	}

@@ -10,8 +10,8 @@
 /*
  * A process of ours in a job's pid namespace, with the ids of one of its
  * threads and no privileges, that does nothing and hides nothing: whoever may
- * not look at it is under rules of its own.  It holds nothing open and dies
- * with us.  Zero-initialise.
+ * not look at it is under rules of its own.  It holds nothing open, none of our
+ * memory, never runs, and dies with us.  Zero-initialise.
  */
 struct witness {
 	pid_t helper; /* its parent, outside; 0: there is none yet */

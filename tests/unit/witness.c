@@ -9,8 +9,11 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +23,8 @@
 
 #define NOBODY  65534
 #define PATIENT 20 /* seconds */
+
+static char *secret; /* in our memory */
 
 /* It cannot drop its rights then, and gives up. */
 static bool forbid_capset(void)
@@ -36,8 +41,45 @@ static bool forbid_capset(void)
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
 }
 
+static int be_user(void)
+{
+	return setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+	       setresuid(NOBODY, NOBODY, NOBODY) < 0;
+}
+
+static int is_seen(pid_t pid)
+{
+	void *head;
+	size_t len;
+
+	return be_user() || syscall(SYS_get_robust_list, pid, &head, &len) < 0;
+}
+
+/* What its user may do: trace it, read what was ours, hold it up, kill it. */
+static int is_traced(pid_t pid)
+{
+	return be_user() || ptrace(PTRACE_SEIZE, pid, NULL, NULL) < 0;
+}
+
+static int is_read(pid_t pid)
+{
+	struct iovec own = { &(char){ 0 }, 1 }, its = { secret, 1 };
+
+	return be_user() || process_vm_readv(pid, &own, 1, &its, 1, 0) < 0;
+}
+
+static int is_stopped(pid_t pid)
+{
+	return be_user() || kill(pid, SIGSTOP) < 0;
+}
+
+static int is_killed(pid_t pid)
+{
+	return be_user() || kill(pid, SIGKILL) < 0;
+}
+
 /* In a process that is killed if it waits for too long; its answer. */
-static int ask(bool may)
+static int ask(bool may, int (*check)(pid_t ns_pid))
 {
 	int status = -1;
 	pid_t pid = fork();
@@ -52,10 +94,9 @@ static int ask(bool may)
 		if (!may && !forbid_capset())
 			_exit(2);
 		r = witness_have(&w, fd, NOBODY, NOBODY, &err);
-		if (r == 0 && kill(w.ns_pid, 0) < 0)
-			r = -ESRCH;
+		r = r < 0 ? 1 : check ? check(w.ns_pid) : kill(w.ns_pid, 0);
 		witness_done(&w);
-		_exit(r < 0);
+		_exit(r);
 	}
 	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
 		return -1;
@@ -66,7 +107,13 @@ int main(void)
 {
 	if (geteuid() != 0)
 		skip_all("needs root");
-	ok(ask(true) == 0, "a witness is had, and is there");
-	ok(ask(false) == 1, "one that gives up is an error, at once");
+	secret = malloc(1);
+	ok(ask(true, NULL) == 0, "a witness is had, and is there");
+	ok(ask(false, NULL) == 1, "one that gives up is an error, at once");
+	ok(ask(true, is_seen) == 0, "its user may look at it");
+	ok(ask(true, is_traced) == 1, "and may not trace it");
+	ok(ask(true, is_read) == 1, "and finds nothing of ours in it");
+	ok(ask(true, is_stopped) == 0, "stopping it holds nobody up");
+	ok(ask(true, is_killed) == 0, "nor does killing it");
 	return done_testing();
 }
