@@ -204,6 +204,8 @@ static int file_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		r = open_file_check_owner(ctx, fd, no, err);
 	if (r == 0)
 		r = file_lock_check(fd, is_put_in(ctx, fd, path), no, err);
+	if (r == 0 && is_carried(ctx, fd, path))
+		r = ghost_check_contents(ctx, fd, no, err);
 	if (r < 0)
 		return r;
 	check_name(fd, there, no);

@@ -133,6 +133,8 @@ static int ghost_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		r = open_file_check_owner(ctx, fd, no, err);
 	if (r == 0)
 		r = file_lock_check(fd, true, no, err);
+	if (r == 0)
+		r = ghost_check_contents(ctx, fd, no, err);
 	if (r < 0)
 		return r;
 	file_check_outside(ctx, fd, no);

@@ -20,14 +20,43 @@
  * A descriptor may be one by which nobody can read, and a program one that can
  * only be executed: then its user has to have the right.
  */
-static int open_contents(const struct dump_ctx *ctx, const struct fd_view *fd,
-			 struct err *err)
+static bool needs_right(const struct dump_ctx *ctx, const struct fd_view *fd)
 {
 	const bool reads = !fd->mapped && !(fd->flags & O_PATH) &&
 			   (fd->flags & O_ACCMODE) != O_WRONLY;
+
+	return !reads && fd->stat->st_uid != ctx->options->owner_uid;
+}
+
+/* Asked without opening it: that may break a lease, or be watched. */
+int ghost_check_contents(const struct dump_ctx *ctx, const struct fd_view *fd,
+			 struct refusals *no, struct err *err)
+{
+	bool may;
+	int r;
+
+	if (!needs_right(ctx, fd))
+		return 0;
+	r = as_user(ctx->options->owner, err);
+	if (r < 0)
+		return r;
+	may = faccessat(fd->own_fd, "", R_OK, AT_EMPTY_PATH | AT_EACCESS) == 0;
+	as_root();
+	if (!may)
+		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
+			     "let the job's user read it (chmod), or close it",
+			     "%s has to travel with the job, whose user may "
+			     "not read it",
+			     fd->link);
+	return 0;
+}
+
+static int open_contents(const struct dump_ctx *ctx, const struct fd_view *fd,
+			 struct err *err)
+{
 	int reader, r;
 
-	if (reads || fd->stat->st_uid == ctx->options->owner_uid)
+	if (!needs_right(ctx, fd))
 		return file_open_reader(fd, err);
 	r = as_user(ctx->options->owner, err);
 	if (r < 0)

@@ -13,4 +13,8 @@ int ghost_put(const struct dump_ctx *ctx, const struct fd_view *fd,
 	      const char *path, bool linked, uint32_t *ret_object,
 	      struct err *err);
 
+/* Refuse a file whose contents its user may not read. */
+int ghost_check_contents(const struct dump_ctx *ctx, const struct fd_view *fd,
+			 struct refusals *no, struct err *err);
+
 #endif

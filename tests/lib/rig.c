@@ -181,9 +181,9 @@ static void remark(void *arg, enum file_remark what, const char *path)
 }
 
 static const struct resource_ops *const rows[] = {
-	&res_eventfd, &res_timerfd,     &res_signalfd, &res_chardev,
-	&res_epoll,   &res_pipe,        &res_pipe_end, &res_directory,
-	&res_ghost,   &res_file,        &res_unsupported,
+	&res_eventfd, &res_timerfd, &res_signalfd,    &res_chardev,
+	&res_epoll,   &res_pipe,    &res_pipe_end,    &res_directory,
+	&res_ghost,   &res_file,    &res_unsupported,
 };
 
 static const struct resource_ops *row_of(uint32_t tag)
@@ -234,7 +234,11 @@ int rig_save(struct rig *rig, uint32_t object, struct err *err)
 	};
 	struct dump_options options = { .carry = rig->carry,
 					.local = rig->local,
-					.local_bytes = rig->local_bytes };
+					.local_bytes = rig->local_bytes,
+					.owner = rig->owner,
+					.owner_uid = rig->owner
+							     ? rig->owner->uid
+							     : 0 };
 	struct dump_ctx ctx = { &sink, rig->objects, &engine, &options };
 	auto_close int proc = open("/proc/self", O_DIRECTORY | O_CLOEXEC);
 	struct proc_stat task_stat = { .comm = "files" };

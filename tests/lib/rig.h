@@ -28,6 +28,7 @@ struct rig {
 	struct object_table *objects;
 	const char *outside, *carry[2], *local[2];
 	uint64_t local_bytes;
+	const struct user_id *owner; /* of the job; NULL: root */
 	enum file_policy files;
 	char remark[PATH_MAX]; /* the last one */
 	struct refusals no;

@@ -282,6 +282,42 @@ static void test_carried(const char *dir)
 	rig_done(&rig);
 }
 
+/* A way to a file is no right to what is in it. */
+static void test_contents(const char *dir)
+{
+	const struct user_id nobody = { .uid = 65534, .gid = 65534 };
+	static const int ways[] = { O_PATH, O_WRONLY, O_RDWR };
+	char path[128];
+	auto_close int made = -EBADF;
+
+	snprintf(path, sizeof(path), "%s/others", dir);
+	made = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(ways); i++) {
+		const int way = ways[i / 2];
+		const bool may = i % 2 || way == O_RDWR;
+		auto_close int fd = open(path, way);
+		struct err err = { 0 };
+		struct rig rig;
+		int r;
+
+		fchmod(made, i % 2 ? 0604 : 0600);
+		rig_init(&rig);
+		rig.carry[0] = dir;
+		rig.owner = &nobody;
+		rig.fds[1] = fd;
+		r = rig_save(&rig, 1, &err);
+		ok(may ? r == 0
+		       : r == -ENOTSUP && rig.no.count == 1 &&
+				   strstr(rig.no.list[0].what,
+					  "may not read it"),
+		   "contents by %#o of another's file %s: %s",
+		   (unsigned int)way, may ? "travel" : "are refused",
+		   rig.no.count ? rig.no.list[0].what : err.text);
+		rig_done(&rig);
+	}
+	unlink(path);
+}
+
 static void test_epoll(void)
 {
 	auto_close int ep = epoll_create1(0), inner = epoll_create1(0);
@@ -473,6 +509,7 @@ int main(void)
 	test_changed(dir);
 	test_ghost(dir);
 	test_carried(dir);
+	test_contents(dir);
 	test_epoll();
 	test_chardev();
 	test_refusals(dir);
