@@ -38,7 +38,7 @@ static int begin_detours(struct remote *r, struct err *err)
 
 	frame_area(area);
 	r->dirty = true;
-	return remote_write(r, r->buffer + AREA, area, sizeof(area), err);
+	return remote_lay(r, r->buffer + AREA, area, sizeof(area), err);
 }
 
 /*
@@ -269,12 +269,11 @@ static bool can_chain(const struct remote *r, const struct remote_args *calls,
 	       passes_filters(r, calls, n);
 }
 
-static int lay_chain(struct remote *r, const struct remote_args *calls,
-		     size_t n, struct err *err)
+static int draw_chain(struct remote *r, const struct remote_args *calls,
+		      size_t n, struct err *err)
 {
 	const uint64_t nap[6] = { r->buffer + NAP };
 	const uint64_t mark[6] = { r->buffer + MARK };
-	static const uint64_t none[6];
 	const struct {
 		struct timespec nap;
 		uint64_t mark;
@@ -282,12 +281,30 @@ static int lay_chain(struct remote *r, const struct remote_args *calls,
 	int e;
 
 	e = begin_detours(r, err);
-	e = e < 0 ? e
-		  : remote_write(r, r->buffer + NAP, &end, sizeof(end), err);
+	e = e < 0 ? e : remote_lay(r, r->buffer + NAP, &end, sizeof(end), err);
 	e = e < 0 ? e : push_detour(r, SYS_nanosleep, nap, err);
 	e = e < 0 ? e : push_detour(r, SYS_getcpu, mark, err);
 	while (e == 0 && n--)
 		e = push_detour(r, calls[n].nr, calls[n].args, err);
+	return e;
+}
+
+/* Frame by frame here, and then into the thread at once. */
+static int lay_chain(struct remote *r, const struct remote_args *calls,
+		     size_t n, struct err *err)
+{
+	auto_free uint8_t *sketch = calloc(1, r->buffer_len);
+	static const uint64_t none[6];
+	int e;
+
+	if (!sketch)
+		return err_num(err, ENOMEM, "remote calls");
+	r->sketch = sketch;
+	e = draw_chain(r, calls, n, err);
+	r->sketch = NULL;
+	e = e < 0 ? e
+		  : remote_write(r, r->buffer + AREA, sketch + AREA,
+				 r->buffer_len - AREA, err);
 	return e < 0 ? e : remote_set_call(r, SYS_getpid, none, err);
 }
 

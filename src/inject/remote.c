@@ -146,6 +146,15 @@ int remote_set_call(struct remote *r, long nr, const uint64_t args[6],
 	return tracee_set_regs(r->t, &regs, err);
 }
 
+int remote_lay(struct remote *r, uint64_t addr, const void *buf, size_t len,
+	       struct err *err)
+{
+	if (!r->sketch)
+		return remote_write(r, addr, buf, len, err);
+	memcpy(r->sketch + (addr - r->buffer), buf, len);
+	return 0;
+}
+
 int remote_put_frame(struct remote *r, const struct user_regs_struct *regs,
 		     uint64_t mask, uint64_t addr, uint64_t area,
 		     struct err *err)
@@ -172,7 +181,7 @@ int remote_put_frame(struct remote *r, const struct user_regs_struct *regs,
 	if (e < 0)
 		return e;
 	r->dirty = true;
-	return remote_write(r, addr, buf, len, err);
+	return remote_lay(r, addr, buf, len, err);
 }
 
 /*

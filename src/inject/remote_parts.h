@@ -16,7 +16,8 @@ struct remote {
 	size_t buffer_len;
 	struct place place;
 	struct cpu_info cpu;
-	bool dirty; /* scratch is to be put back */
+	uint8_t *sketch; /* of the buffer: what is laid goes there; or NULL */
+	bool dirty;      /* scratch is to be put back */
 	bool stuck; /* a thread could not be given back: it needs its frame */
 
 	struct tracee *t; /* begun in it */
@@ -47,6 +48,10 @@ int remote_admits(const struct remote *r, long nr, const uint64_t args[6],
  * ours and stops after each, else the job would gain rights.
  */
 int remote_suspend_filters(struct remote *r, bool suspend, struct err *err);
+
+/* Into the buffer, or for now into the sketch of it. */
+int remote_lay(struct remote *r, uint64_t addr, const void *buf, size_t len,
+	       struct err *err);
 
 /*
  * A frame at addr that makes the begun thread go on with these registers.
