@@ -39,6 +39,8 @@
 #define PATIENCE (120 * NSEC_PER_SEC)
 #define LISTED   8
 #define WORDS    512u /* of a page */
+/* What a restore needs beside the job's: buffers, page tables. */
+#define WORKERS_MEMORY (256ull << 20)
 
 /* ---- the job --------------------------------------------------------------
  */
@@ -195,8 +197,7 @@ static uint64_t images(const struct line *l, bool gone)
 {
 	static const char *const names[] = { "manifest", "test.meta",
 					     "test.pages.0" };
-	auto_close int fd = open(l->images,
-				 O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_close int fd = open(l->images, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	uint64_t bytes = 0;
 	struct stat st;
 
@@ -279,7 +280,7 @@ static void measure(const struct line *l, double ret[FIGURES])
 	ret[MEMORY] = (double)o.peak_rss_kb / 1024;
 
 	cool(l);
-	have_memory(l->mib << 20);
+	have_memory((l->mib << 20) + WORKERS_MEMORY);
 	if (drive_restore(&place, l->images, &job, &o) < 0)
 		die_of(&o.err);
 	ret[RESTORE] = bytes / (double)o.restart.total_ns;
@@ -312,8 +313,8 @@ static void print_line(const struct line *l, double v[FIGURES][RUNS],
 		qsort(v[i], runs, sizeof(double), by_size);
 		m[i] = v[i][runs / 2];
 	}
-	printf("%5llu %-6s %3llu %-5s %-4s %6.2f %6.2f %4.0f%% %7.0f %5.2f "
-	       "%6.2f %6.2f %4.0f%% %5.0f\n",
+	printf("%5llu %-6s %3llu %-5s %-4s %6.3g %6.3g %4.0f%% %7.0f %5.2f "
+	       "%6.3g %6.3g %4.0f%% %5.0f\n",
 	       (unsigned long long)l->mib, l->kind,
 	       (unsigned long long)l->processes, l->huge ? "huge" : "small",
 	       l->compression, m[WRITE], m[DUMP], 100 * m[DUMP_SHARE],
