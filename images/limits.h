@@ -10,6 +10,7 @@
 #define IMAGE_PAGE         4096u
 #define RECORD_MAX_BYTES   (4u << 20) /* body of one record */
 #define MANIFEST_MAX_BYTES (16u << 20)
+#define SEAL_MAX_BYTES     4096u /* its credential */
 #define META_MAX_BYTES     (1ull << 32)
 #define META_MAX_RECORDS   (1u << 24)
 #define EXTENT_MAX_PAGES   256u /* 1 MiB */

@@ -18,6 +18,7 @@ static const struct {
 	const ProtobufCMessageDescriptor *type;
 } tag_types[] = {
 	{ TAG_MANIFEST, &manifest_record__descriptor },
+	{ TAG_SEAL, &seal_record__descriptor },
 	{ TAG_PART, &part_record__descriptor },
 	{ TAG_PART_END, &part_end_record__descriptor },
 	{ TAG_OUTPUT, &output_record__descriptor },

@@ -9,6 +9,7 @@
 #define TAG_OPTIONAL 0x80000000u
 
 #define TAG_MANIFEST       0x0001u
+#define TAG_SEAL           0x0002u
 #define TAG_PART           0x0010u
 #define TAG_PART_END       0x0011u
 #define TAG_OUTPUT         (TAG_OPTIONAL | 0x0012u)

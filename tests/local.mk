@@ -939,7 +939,7 @@ T_TESTS += %D%/t/tiers.t
 T_TESTS += %D%/t/tiers_faults.t
 T_TESTS += %D%/t/tiers_room.t
 T_TESTS += %D%/t/export.t
-EXTRA_DIST += %D%/lib/archives.py
+EXTRA_DIST += %D%/lib/archives.py %D%/lib/seals.py
 UNIT_TESTS += %D%/unit/frame
 %C%_unit_frame_SOURCES = %D%/unit/frame.c
 %C%_unit_frame_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
@@ -964,6 +964,7 @@ T_TESTS += %D%/t/orphans.t
 T_TESTS += %D%/t/supervised.t
 T_TESTS += %D%/t/daemon.t
 T_TESTS += %D%/t/munge.t
+T_TESTS += %D%/t/seal.t
 T_TESTS += %D%/t/stepped.t
 
 UNIT_TESTS += %D%/unit/cpu

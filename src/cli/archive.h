@@ -59,6 +59,7 @@ struct import {
 	gid_t gid;
 	/* Does Slurm know another job by that id? */
 	bool (*is_slurms)(void *arg, const char *id);
+	const struct conf *conf; /* for its seal */
 	void *arg;
 	/* What was made of it. */
 	char job_id[64], cluster[256];

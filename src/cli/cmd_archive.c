@@ -185,6 +185,7 @@ int cmd_import(const struct cli *cli, int argc, char **argv)
 			     .run_dir = cli->conf->run_dir,
 			     .slurm_cluster = cli->conf->cluster,
 			     .is_slurms = is_slurms,
+			     .conf = cli->conf,
 			     .arg = (void *)cli };
 	struct err err = { 0 };
 	char user[64];

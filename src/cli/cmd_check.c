@@ -127,7 +127,10 @@ static void check_munge(struct checks *c)
 	if (auth_encode(socket, "", 0, &credential, &err) == 0)
 		check_good("munge", "%s", socket ? socket : "default socket");
 	else
-		check_note("munge", "%s; needed between nodes only", err.text);
+		check_note("munge",
+			   "%s; needed between nodes and for seals of "
+			   "snapshots (Seal in jobcr.conf)",
+			   err.text);
 }
 
 static void check_kernel(struct checks *c)

@@ -11,16 +11,19 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "images/limits.h"
 #include "operation/launch.h"
 #include "snapshot/print.h"
+#include "snapshot/seal.h"
 #include "snapshot/snapshot.h"
+#include "snapshot/stream.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "wire/control.h"
 
-int cli_snapshot_id(const char *text, char *id,
-		    uint32_t *ret_generation, struct err *err)
+int cli_snapshot_id(const char *text, char *id, uint32_t *ret_generation,
+		    struct err *err)
 {
 	const char *dot = strrchr(text, '.');
 	size_t len = dot ? (size_t)(dot - text) : strlen(text);
@@ -149,6 +152,31 @@ int cmd_show(const struct cli *cli, int argc, char **argv)
 	return STATUS_OK;
 }
 
+/*
+ * Whose snapshot says --dir by itself, as who restores it decides.  Only root
+ * can look at seals.
+ */
+static int verify_seal(const struct cli *cli, const char *what, bool dir,
+		       int fd, struct err *err)
+{
+	auto_free uint8_t *data = NULL;
+	ManifestRecord *m = NULL;
+	const char *cluster =
+		launch_is_local(what) ? LOCAL_CLUSTER : cli->conf->cluster;
+	size_t len;
+	int r = stream_load(fd, NULL, "manifest", 0, MANIFEST_FILE_MAX, &data,
+			    &len, err);
+
+	r = r < 0 ? r : snapshot_manifest_unpack(data, len, &m, err);
+	if (r == 0 && launch_seals(cli->conf, dir ? m->cluster : cluster))
+		r = geteuid() == 0 ? seal_check(cli->conf->munge_socket, data,
+						len, err)
+				   : 1;
+	if (m)
+		manifest_record__free_unpacked(m, NULL);
+	return r < 0 ? err_wrap(err, r, "manifest") : r;
+}
+
 int cmd_verify(const struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -158,7 +186,7 @@ int cmd_verify(const struct cli *cli, int argc, char **argv)
 	auto_close int fd = -EBADF;
 	const char *dir = NULL, *what;
 	struct err err = { 0 };
-	int c;
+	int c, r;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		if (c != 'd')
@@ -171,10 +199,14 @@ int cmd_verify(const struct cli *cli, int argc, char **argv)
 	what = dir ? dir : argv[optind];
 	if (show_open(cli, what, dir, 0, &fd, &err) < 0)
 		return cli_fail(&err);
-	if (snapshot_verify(fd, NULL, true, &err) < 0) {
-		err_wrap(&err, err.code, "%s", what);
+	r = snapshot_verify(fd, NULL, true, &err);
+	if (r == 0)
+		r = verify_seal(cli, what, dir != NULL, fd, &err);
+	if (r < 0) {
+		err_wrap(&err, r, "%s", what);
 		return cli_fail(&err);
 	}
-	printf("%s: whole and undamaged\n", what);
+	printf("%s: whole and undamaged%s\n", what,
+	       r ? " (its seal can be checked by root only)" : "");
 	return STATUS_OK;
 }

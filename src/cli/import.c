@@ -17,11 +17,11 @@
 #include <unistd.h>
 
 #include "cli/archive.h"
-#include "images/limits.h"
 #include "images/tags.h"
 #include "images/thread.pb-c.h"
 #include "operation/launch.h"
 #include "snapshot/files.h"
+#include "snapshot/seal.h"
 #include "snapshot/snapshot.h"
 #include "storage/small.h"
 #include "storage/store.h"
@@ -113,7 +113,7 @@ static int read_manifest(struct work *w, struct err *err)
 			       "it does not begin with a manifest: not made by "
 			       "jobcr export");
 	slash[1] = '\0';
-	r = take_all(w, size, MANIFEST_MAX_BYTES + 64, &data, err);
+	r = take_all(w, size, MANIFEST_FILE_MAX, &data, err);
 	if (r == 0)
 		r = snapshot_manifest_unpack(data, size, &w->m, err);
 	return r < 0 ? err_wrap(err, r, "manifest") : 0;
@@ -433,6 +433,8 @@ static int publish(const struct work *w, struct err *err)
 	m->gid = to->owner.gid;
 	m->has_epoch = m->has_began_from = 0;
 	r = snapshot_manifest_pack(m, &manifest, &len, err);
+	if (r == 0 && launch_seals(to->conf, to->cluster))
+		r = seal_add(to->conf->munge_socket, &manifest, &len, err);
 	if (r == 0)
 		r = put_job_files(w, err);
 	return r < 0 ? r

@@ -184,6 +184,13 @@ static const char *const incrementals[] = {
 	[CONF_INCREMENTAL_NO] = "no",
 };
 
+static const char *const seals[] = {
+	[CONF_SEAL_AUTO] = "auto",
+	[CONF_SEAL_SLURM] = "slurm",
+	[CONF_SEAL_ALL] = "all",
+	[CONF_SEAL_NONE] = "none",
+};
+
 /* Its number; -1: no such word. */
 static int find_word(const char *const *words, size_t count, const char *text)
 {
@@ -206,6 +213,19 @@ static int find_compression(const char *text)
 static int find_incremental(const char *text)
 {
 	return find_word(incrementals, ARRAY_SIZE(incrementals), text);
+}
+
+static int find_seal(const char *text)
+{
+	return find_word(seals, ARRAY_SIZE(seals), text);
+}
+
+static int check_seal(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *v = cfg_opt_getnstr(opt, 0);
+
+	return find_seal(v) >= 0 ? 0
+				 : complain(cfg, opt, v, "auto, slurm, all and none");
 }
 
 static int check_incremental(cfg_t *cfg, cfg_opt_t *opt)
@@ -449,6 +469,7 @@ static int take(struct conf *conf, cfg_t *cfg, struct err *err)
 		cfg_getstr(cfg, "Compression"));
 	conf->incremental = (enum conf_incremental)find_incremental(
 		cfg_getstr(cfg, "Incremental"));
+	conf->seal = (enum conf_seal)find_seal(cfg_getstr(cfg, "Seal"));
 	take_intervals(conf, cfg);
 	take_keeps(conf, cfg);
 	conf->metrics_interval_s =
@@ -539,6 +560,7 @@ static void set_checks(cfg_t *cfg)
 	cfg_set_validate_func(cfg, "PauseMode", check_pause);
 	cfg_set_validate_func(cfg, "Compression", check_compression);
 	cfg_set_validate_func(cfg, "Incremental", check_incremental);
+	cfg_set_validate_func(cfg, "Seal", check_seal);
 }
 
 /* given NULL: the usual place, where there may be none. */
@@ -607,6 +629,7 @@ int conf_load(const char *path, struct conf **ret, struct err *err)
 		CFG_BOOL("DirectIO", cfg_true, CFGF_NONE),
 		CFG_STR("PauseMode", "auto", CFGF_NONE),
 		CFG_STR("Compression", "auto", CFGF_NONE),
+		CFG_STR("Seal", "auto", CFGF_NONE),
 		CFG_STR("Incremental", "no", CFGF_NONE),
 		CFG_BOOL("PrivateIPC", cfg_true, CFGF_NONE),
 		CFG_END(),

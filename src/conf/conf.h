@@ -35,6 +35,14 @@ enum conf_incremental {
 };
 
 /* jobcr.conf(5): read once, handed down as const.  Strings are its own. */
+/* Seal: of which jobs snapshots have one (snapshot/seal.h). */
+enum conf_seal {
+	CONF_SEAL_AUTO,
+	CONF_SEAL_SLURM,
+	CONF_SEAL_ALL,
+	CONF_SEAL_NONE,
+};
+
 struct conf {
 	char *path;         /* the file it came from; NULL: none, defaults */
 	char *cluster;      /* ClusterName: of Slurm jobs in the store */
@@ -77,6 +85,7 @@ struct conf {
 	enum conf_compression compression;    /* Compression */
 	enum conf_incremental incremental;    /* Incremental */
 	bool private_ipc;                     /* PrivateIPC */
+	enum conf_seal seal;                  /* Seal */
 	uid_t slurm_uid;  /* SlurmUser; 0: nobody but root */
 	uid_t *operators; /* Operators */
 	size_t noperators;

@@ -491,6 +491,8 @@ static int make_durable(void *arg, struct err *err)
 	r = manifest_make(args, c->uprobes, files,
 			  list_streams(c, digest, files), &facts, &manifest,
 			  &len, err);
+	if (r == 0 && args->seal)
+		r = args->seal(args->arg, &manifest, &len, err);
 	if (r == 0 && args->may_publish)
 		r = args->may_publish(args->arg, err);
 	if (r == 0)

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "engine/pace.h"
+#include "images/manifest.pb-c.h"
 #include "model/refusal.h"
 #include "resource/terminal.h"
 #include "util/copy_out.h"
@@ -109,6 +110,9 @@ struct checkpoint_args {
 	uint32_t base;  /* generation that the run began from */
 	/* Asked right before the manifest is made; NULL: it may always. */
 	int (*may_publish)(void *arg, struct err *err);
+	/* Add a seal to the manifest; NULL: it has none. */
+	int (*seal)(void *arg, uint8_t **manifest, size_t *len,
+		    struct err *err);
 	/* Each phase as it begins; not NULL. */
 	void (*phase)(void *arg, enum engine_phase phase);
 	/*
@@ -170,6 +174,8 @@ int checkpoint_look(const struct checkpoint_args *args, struct refusals *no,
 struct restart_args {
 	const char *job_id;
 	int dir_fd;
+	/* As it was checked, and nothing else that may be there by now. */
+	const ManifestRecord *manifest;
 	const struct user_id *owner; /* whose job it is; never the image's */
 	pid_t init_pid;              /* pid 1 of a fresh pid namespace */
 	int stdio[3];                /* the new step's, -1: none */

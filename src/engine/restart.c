@@ -197,14 +197,11 @@ int restart_run(const struct restart_args *args, struct restart_result *ret,
 {
 	uint64_t start = clock_monotonic_ns();
 	struct restart_result result = { 0 };
-	ManifestRecord *manifest = NULL;
-	int r;
+	const ManifestRecord *manifest = args->manifest;
+	int r = 0;
 
 	args->phase(args->arg, PHASE_PREFLIGHT);
 	own_limit_raise();
-	r = snapshot_manifest(args->dir_fd, args->owner, &manifest, err);
-	if (r < 0)
-		return r;
 	if (manifest->n_parts != 1)
 		r = err_set(err, -ENOTSUP,
 			    "a snapshot of %zu nodes: this version restores "
@@ -217,7 +214,6 @@ int restart_run(const struct restart_args *args, struct restart_result *ret,
 			    manifest->uid, args->owner->uid);
 	if (r == 0)
 		r = restart_part(args, manifest->parts[0], &result, err);
-	manifest_record__free_unpacked(manifest, NULL);
 	if (r < 0)
 		return r;
 	result.total_ns = clock_monotonic_ns() - start;

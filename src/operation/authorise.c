@@ -33,6 +33,7 @@ int operation_exit_status(int result)
 		return STATUS_NOT_FOUND;
 	case EBADMSG:
 	case ENODATA:
+	case EKEYREJECTED:
 		return STATUS_DAMAGED;
 	case EACCES:
 	case EPERM:

@@ -15,6 +15,9 @@
 #define LOCAL_PREFIX  "local-"
 bool launch_is_local(const char *job_id);
 
+/* Have snapshots of jobs of that cluster a seal? */
+bool launch_seals(const struct conf *conf, const char *cluster);
+
 /*
  * Take the next free id by making its directory below RunDir.  Ids that the
  * store knows are not given again.

@@ -29,6 +29,7 @@ noinst_LIBRARIES += %D%/liboperation.a
 	%D%/progress.h \
 	%D%/restore.c \
 	%D%/run.c \
+	%D%/seals.c \
 	%D%/status.c \
 	%D%/way.c \
 	%D%/way.h \

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "kernel/held_up.h"
+#include "operation/launch.h"
 #include "operation/way.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -220,13 +221,25 @@ static int timeout_of(const WorkerRequest *req)
 	return (int)((s < TIMEOUT_MAX_S ? s : TIMEOUT_MAX_S) * 1000 + GRACE_MS);
 }
 
+/* What holds for all of a cluster's jobs; strings are borrowed. */
+static WorkerRequest complete(const struct conf *conf, const WorkerRequest *req)
+{
+	WorkerRequest w = *req;
+
+	w.has_seal = 1;
+	w.seal = launch_seals(conf, req->cluster);
+	w.munge_socket = conf->munge_socket;
+	return w;
+}
+
 int worker_run(const struct conf *conf, const WorkerRequest *req,
 	       const struct worker_hooks *hooks, Reply **ret, struct err *err)
 {
+	const WorkerRequest whole = complete(conf, req);
 	auto_close int fd = -EBADF, pid_fd = -EBADF;
 	int timeout_ms = -1, status = 0, r;
 	bool held = false;
-	pid_t pid;
+	pid_t pid = -1;
 
 	r = spawn(conf, &pid, &fd, err);
 	if (r < 0)
@@ -234,7 +247,7 @@ int worker_run(const struct conf *conf, const WorkerRequest *req,
 	pid_fd = (int)syscall(SYS_pidfd_open, pid, 0); /* or -1: poll skips */
 	if (gives_way(req))
 		way_note(conf, req->job_id, pid);
-	r = frame_send(fd, FRAME_WORKER_REQUEST, &req->base, NULL, 0, err);
+	r = frame_send(fd, FRAME_WORKER_REQUEST, &whole.base, NULL, 0, err);
 	if (r == 0 && req->has_timeout_s) {
 		timeout_ms = timeout_of(req);
 		r = frame_timeout(fd, (unsigned int)timeout_ms, err);

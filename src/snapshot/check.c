@@ -457,6 +457,7 @@ static int check_frame(const PartEntry *part, const struct meta *meta,
 	for (i = 1; i < meta->count - 1; i++)
 		switch (meta->entries[i].tag) {
 		case TAG_MANIFEST:
+		case TAG_SEAL:
 		case TAG_PART:
 		case TAG_PART_END:
 			return err_set(err, -EBADMSG,

@@ -35,6 +35,8 @@ noinst_LIBRARIES += %D%/libsnapshot.a
 	%D%/pack.h \
 	%D%/print.c \
 	%D%/print.h \
+	%D%/seal.c \
+	%D%/seal.h \
 	%D%/show.c \
 	%D%/snapshot.h \
 	%D%/stream.c \

@@ -164,6 +164,27 @@ static int check_manifest(const ManifestRecord *m, struct err *err)
 	return check_parts(m, err);
 }
 
+/* Behind it is nothing, or its seal (snapshot/seal.h). */
+static int check_rest(const uint8_t *data, size_t len, size_t pos,
+		      struct err *err)
+{
+	struct img_record rec;
+	ProtobufCMessage *msg;
+	int r = img_next(data, len, &pos, &rec, err);
+
+	if (r <= 0)
+		return r;
+	if (rec.tag != TAG_SEAL)
+		return err_set(err, -EBADMSG, "what is behind it is no seal");
+	if (pos != len)
+		return err_set(err, -EBADMSG, "%zu bytes too many at its end",
+			       len - pos);
+	r = img_unpack(&rec, &seal_record__descriptor, &msg, err);
+	if (r == 0)
+		protobuf_c_message_free_unpacked(msg, NULL);
+	return r;
+}
+
 int snapshot_manifest_unpack(const uint8_t *data, size_t len,
 			     ManifestRecord **ret, struct err *err)
 {
@@ -176,9 +197,9 @@ int snapshot_manifest_unpack(const uint8_t *data, size_t len,
 		return r;
 	if (r == 0 || rec.tag != TAG_MANIFEST)
 		return err_set(err, -EBADMSG, "it holds no manifest record");
-	if (pos != len)
-		return err_set(err, -EBADMSG, "%zu bytes too many at its end",
-			       len - pos);
+	r = check_rest(data, len, pos, err);
+	if (r < 0)
+		return r;
 	r = img_unpack(&rec, &manifest_record__descriptor, &msg, err);
 	if (r < 0)
 		return r;
@@ -197,7 +218,7 @@ int snapshot_manifest(int dir_fd, const struct user_id *user,
 	auto_free uint8_t *data = NULL;
 	size_t len;
 	int r = stream_load(dir_fd, user, "manifest", 0,
-			    MANIFEST_MAX_BYTES + 64, &data, &len, err);
+			    MANIFEST_FILE_MAX, &data, &len, err);
 
 	if (r < 0)
 		return r;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "images/limits.h"
 #include "images/manifest.pb-c.h"
 #include "images/record.h"
 #include "storage/as_user.h"
@@ -31,8 +32,11 @@ void digest_free(struct digest *d);
 #define SNAPSHOT_UPROBES  "uprobes"  /* ... breakpoints of a tracer */
 #define SNAPSHOT_INCREMENTAL "incremental" /* streams are borrowed */
 
+/* A manifest with its seal, and their frames. */
+#define MANIFEST_FILE_MAX (MANIFEST_MAX_BYTES + SEAL_MAX_BYTES + 256u)
+
 /*
- * Read and check the manifest in dir_fd.  -ENOENT: no snapshot here;
+ * Read and check the manifest in dir_fd, but not its seal.  -ENOENT: no snapshot here;
  * -EBADMSG: damaged; -ENOTSUP: made by a newer jobcr (format, features).
  * Owned by the caller: manifest_record__free_unpacked(m, NULL).
  */

@@ -2,6 +2,7 @@
 #ifndef JOBCR_WIRE_AUTH_H
 #define JOBCR_WIRE_AUTH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -23,5 +24,19 @@ int auth_encode(const char *socket, const void *data, size_t len, char **ret,
 int auth_decode(const char *socket, const char *credential, void **ret_data,
 		size_t *ret_len, uid_t *ret_uid, gid_t *ret_gid,
 		struct err *err);
+
+/* Is there a munged on this node, as far as its socket tells? */
+bool auth_socket_there(const char *socket);
+
+/*
+ * What lasts, and only root can look at: at any time, again and again, as long
+ * as munge has the key.
+ */
+int auth_seal(const char *socket, const void *data, size_t len, char **ret,
+	      struct err *err);
+
+/* -EKEYREJECTED: it is none; -EACCES: that cannot be told. */
+int auth_unseal(const char *socket, const char *credential, void **ret_data,
+		size_t *ret_len, uid_t *ret_uid, struct err *err);
 
 #endif

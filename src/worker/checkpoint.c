@@ -351,6 +351,7 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 		.epoch = w->lease.epoch,
 		.base = w->lease.base,
 		.may_publish = may_publish,
+		.seal = work_seals(w) ? work_add_seal : NULL,
 		.phase = work_phase,
 		.published = req->has_kill && req->kill ? published : NULL,
 		.shelter =
@@ -439,6 +440,8 @@ int work_checkpoint(struct work *w, Reply *reply, struct err *err)
 		work_give_watches(w);
 		return r;
 	}
+	if (r == 0)
+		r = work_try_seal(w, err);
 	if (r == 0)
 		r = open_store(w, &store_fd, err);
 	if (r == 0 && w->job_fd >= 0)

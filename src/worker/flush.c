@@ -86,9 +86,11 @@ static int source_open(struct work *w, int dir_fd, struct source *s,
 
 	s->dir_fd = dir_fd;
 	r = stream_load(dir_fd, &w->owner, "manifest", 0,
-			MANIFEST_MAX_BYTES + 64, &s->data, &s->len, err);
+			MANIFEST_FILE_MAX, &s->data, &s->len, err);
 	if (r == 0)
 		r = snapshot_manifest_unpack(s->data, s->len, &s->m, err);
+	if (r == 0)
+		r = work_check_seal(w, s->data, s->len, err);
 	if (r == 0)
 		r = snapshot_check_identity(s->m, w->req->job_id, w->generation,
 					    err);

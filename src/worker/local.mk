@@ -9,6 +9,7 @@ jobcr_worker_SOURCES = \
 	%D%/outputs.c \
 	%D%/outputs.h \
 	%D%/restore.c \
+	%D%/seal.c \
 	%D%/run.c \
 	%D%/shelter.c \
 	%D%/talk.c \
@@ -31,4 +32,4 @@ jobcr_worker_LDADD = \
 	images/libproto.a \
 	src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS) \
-	$(JSON_LIBS) $(CAP_LIBS) $(HWLOC_LIBS)
+	$(JSON_LIBS) $(MUNGE_LIBS) $(CAP_LIBS) $(HWLOC_LIBS)

@@ -8,16 +8,11 @@
 #include "operation/aside.h"
 #include "snapshot/output.h"
 
-int outputs_find(const struct work *w, int dir_fd, struct outputs_found *ret,
-		 struct err *err)
+int outputs_find(const struct work *w, int dir_fd, const ManifestRecord *m,
+		 struct outputs_found *ret, struct err *err)
 {
-	ManifestRecord *m;
-	int r = snapshot_manifest(dir_fd, &w->owner, &m, err);
+	int r = snapshot_meta(dir_fd, &w->owner, m->parts[0], &ret->meta, err);
 
-	if (r < 0)
-		return r;
-	r = snapshot_meta(dir_fd, &w->owner, m->parts[0], &ret->meta, err);
-	manifest_record__free_unpacked(m, NULL);
 	if (r < 0)
 		return r;
 	if (ret->meta.count && ret->meta.entries[0].tag == TAG_PART)

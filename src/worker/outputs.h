@@ -14,8 +14,8 @@ struct outputs_found {
 };
 
 /* Read what the snapshot in dir_fd knows; outputs_done in any case. */
-int outputs_find(const struct work *w, int dir_fd, struct outputs_found *ret,
-		 struct err *err);
+int outputs_find(const struct work *w, int dir_fd, const ManifestRecord *m,
+		 struct outputs_found *ret, struct err *err);
 void outputs_done(struct outputs_found *o);
 
 /*

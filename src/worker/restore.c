@@ -6,8 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "images/limits.h"
 #include "kernel/memory_limit.h"
 #include "snapshot/snapshot.h"
+#include "snapshot/stream.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "worker/outputs.h"
@@ -164,17 +166,29 @@ static int check_memory(const struct work *w, const ManifestRecord *m,
 		(double)m->page_bytes / 1048576.0, (double)limit / 1048576.0);
 }
 
+/* Read once: its user may put another one there at any time. */
+static int read_manifest(const struct work *w, int dir_fd, ManifestRecord **ret,
+			 struct err *err)
+{
+	auto_free uint8_t *data = NULL;
+	size_t len;
+	int r = stream_load(dir_fd, &w->owner, "manifest", 0, MANIFEST_FILE_MAX,
+			    &data, &len, err);
+
+	r = r < 0 ? r : snapshot_manifest_unpack(data, len, ret, err);
+	r = r < 0 ? r : work_check_seal(w, data, len, err);
+	return r < 0 ? err_wrap(err, r, "manifest") : 0;
+}
+
 /*
  * In the store a snapshot is of this job and generation, or it was put there
  * by mistake.  The name is for listings.
  */
-static int check_identity(struct work *w, int dir_fd, struct err *err)
+static int check_identity(struct work *w, const ManifestRecord *m,
+			  struct err *err)
 {
-	ManifestRecord *m;
-	int r = snapshot_manifest(dir_fd, &w->owner, &m, err);
+	int r = 0;
 
-	if (r < 0)
-		return r;
 	if (!w->req->dir)
 		r = snapshot_check_identity(m, source_of(w->req), w->generation,
 					    err);
@@ -182,7 +196,6 @@ static int check_identity(struct work *w, int dir_fd, struct err *err)
 		r = check_memory(w, m, err);
 	if (m->name)
 		snprintf(w->name, sizeof(w->name), "%s", m->name);
-	manifest_record__free_unpacked(m, NULL);
 	return r;
 }
 
@@ -209,13 +222,14 @@ static bool may_watch(const struct work *w)
 	return !w->req->dir && !w->req->source && w->req->has_watch;
 }
 
-static int run_engine(struct work *w, int dir_fd, const int *stdio,
-		      Reply *reply, struct err *err)
+static int run_engine(struct work *w, int dir_fd, const ManifestRecord *m,
+		      const int *stdio, Reply *reply, struct err *err)
 {
 	struct restart_result res = { 0 };
 	struct restart_args args = {
 		.job_id = w->req->job_id,
 		.dir_fd = dir_fd,
+		.manifest = m,
 		.owner = &w->owner,
 		.init_pid = w->info.init_pid,
 		.stdio = { stdio[0], stdio[1], stdio[2] },
@@ -259,6 +273,7 @@ int work_restore(struct work *w, Reply *reply, struct err *err)
 {
 	bool aside = w->req->has_put_aside && w->req->put_aside;
 	auto_close int dir_fd = -EBADF;
+	ManifestRecord *manifest = NULL;
 	struct control_reply control;
 	int stdio[3], r;
 	struct outputs_found outputs = { 0 };
@@ -273,13 +288,15 @@ int work_restore(struct work *w, Reply *reply, struct err *err)
 		r = open_snapshot(w, &dir_fd, err);
 	w->dir_fd = dir_fd;
 	if (r == 0)
-		r = check_identity(w, dir_fd, err);
+		r = read_manifest(w, dir_fd, &manifest, err);
+	if (r == 0)
+		r = check_identity(w, manifest, err);
 	if (r == 0 && aside)
-		r = outputs_find(w, dir_fd, &outputs, err);
+		r = outputs_find(w, dir_fd, manifest, &outputs, err);
 	if (r == 0 && aside)
 		r = outputs_put_back(w, dir_fd, &outputs, &put_back, err);
 	if (r == 0)
-		r = run_engine(w, dir_fd, stdio, reply, err);
+		r = run_engine(w, dir_fd, manifest, stdio, reply, err);
 	if (r < 0) {
 		outputs_put_aside(w, &outputs);
 	} else if (put_back) {
@@ -287,5 +304,7 @@ int work_restore(struct work *w, Reply *reply, struct err *err)
 		reply->outcome->put_back = put_back;
 	}
 	outputs_done(&outputs);
+	if (manifest)
+		manifest_record__free_unpacked(manifest, NULL);
 	return r;
 }

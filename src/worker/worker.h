@@ -68,6 +68,16 @@ int work_open_bandwidth(const WorkerRequest *req, struct bucket **ret,
 			struct err *err);
 
 /*
+ * Seals of manifests (snapshot/seal.h), where the request says that there are
+ * to be some.  Try: before the job is stopped.
+ */
+bool work_seals(const struct work *w);
+int work_try_seal(const struct work *w, struct err *err);
+int work_add_seal(void *arg, uint8_t **manifest, size_t *len, struct err *err);
+int work_check_seal(const struct work *w, const uint8_t *manifest, size_t len,
+		    struct err *err);
+
+/*
  * What is watched in the job, from its supervisor to us, so that nobody else
  * has it; and back, with what has become of it.  One that does not give them
  * back takes them with it: then the next checkpoint saves all.

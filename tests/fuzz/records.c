@@ -40,7 +40,7 @@ static const uint32_t tags[] = {
 	TAG_PTY,          TAG_PTY_MASTER,
 	TAG_TCP_CONNECTION,
 	TAG_TCP_DATA,     TAG_TCP,       TAG_UDP,
-	TAG_DIRECTORY,    TAG_PRIVATE_DIR, TAG_PRIVATE_ENTRY
+	TAG_DIRECTORY,    TAG_PRIVATE_DIR, TAG_PRIVATE_ENTRY, TAG_SEAL
 };
 
 #define TAGS (sizeof(tags) / sizeof(tags[0]))

@@ -27,9 +27,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "snapshot/snapshot.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
-#include "util/devpts.h"
 #include "util/io.h"
 
 struct drive_job {
@@ -287,6 +287,7 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 static void run_restart(struct worker *w, const struct user_id *owner)
 {
 	struct watches watches = { 0 };
+	ManifestRecord *manifest = NULL;
 	struct restart_args args = {
 		.job_id = "local-1",
 		.generation = w->job->generation,
@@ -303,7 +304,14 @@ static void run_restart(struct worker *w, const struct user_id *owner)
 		.arg = w,
 	};
 
-	w->out->result = restart_run(&args, &w->out->restart, &w->out->err);
+	w->out->result = snapshot_manifest(w->dir_fd, owner, &manifest,
+					   &w->out->err);
+	args.manifest = manifest;
+	if (w->out->result == 0)
+		w->out->result = restart_run(&args, &w->out->restart,
+					     &w->out->err);
+	if (manifest)
+		manifest_record__free_unpacked(manifest, NULL);
 	drive_watch_give(w->keep, &watches);
 }
 

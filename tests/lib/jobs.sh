@@ -31,6 +31,7 @@ RunDir = "$tmp/run"
 Port = 0
 NodeName = "here"
 LocalDirs = {}
+Seal = "slurm"
 CONF
 daemon=
 count=0

@@ -10,7 +10,8 @@ lib=$(cd "${top_srcdir:-.}" && pwd)/tests/lib
 alice=52001
 bob=52002
 mkdir -m 0777 a
-sed "s|$tmp/store|$tmp/there|; s|$tmp/run|$tmp/run2|" "$JOBCR_CONF" >there.conf
+sed "s|$tmp/store|$tmp/there|; s|$tmp/run|$tmp/run2|; s|\"slurm\"|\"none\"|" \
+	"$JOBCR_CONF" >there.conf
 mkdir there
 alice() {
 	as $alice "$top_builddir/jobcr" "$@"

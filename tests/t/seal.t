@@ -1,0 +1,117 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The seal of a snapshot: what its user may do to a manifest of theirs, and
+# what becomes of it.
+set -u
+command -v munged >/dev/null || {
+	echo "1..0 # SKIP needs munged (Debian: munge)"
+	exit 0
+}
+. "${top_srcdir:-.}/tests/lib/jobs.sh"
+
+seals=$(cd "${top_srcdir:-.}" && pwd)/tests/lib/seals.py
+alice=52001
+mkdir -m 0777 a
+mkdir -m 0755 munge
+dd if=/dev/urandom of=key bs=1 count=128 2>/dev/null
+chmod 0400 key
+munged=
+munge_up() {
+	munged --force --foreground --key-file="$tmp/key" \
+		--socket="$tmp/munge/socket" --pid-file="$tmp/munge/pid" \
+		--log-file="$tmp/munge/log" --seed-file="$tmp/munge/seed" \
+		--num-threads=1 >/dev/null 2>&1 &
+	munged=$!
+	wait_for 10 test -S munge/socket
+}
+munge_down() {
+	[ -z "$munged" ] || kill "$munged" 2>/dev/null
+	[ -z "$munged" ] || wait "$munged" 2>/dev/null
+	munged=
+	rm -f munge/socket
+}
+leave() {
+	munge_down
+	clean_up
+}
+trap leave EXIT
+alice() {
+	as $alice "$top_builddir/jobcr" "$@"
+}
+edit() { # arguments of seals: as its user
+	as $alice env PATH=/usr/bin:/bin python3 "$seals" "$@"
+}
+
+munge_up
+result $? "munged runs"
+printf 'MungeSocket = "%s"\nSeal = "all"\n' "$tmp/munge/socket" \
+	>>"$JOBCR_CONF"
+start_daemon
+job=$(cd a && alice run --detach --output o.txt -- sh -c "$(count_on 300)")
+wait_for 10 has_lines a/o.txt 20
+alice checkpoint "$job" >log 2>&1 && alice checkpoint "$job" --kill >log 2>&1
+result $? "a job is saved twice, the second time it ends"
+store=$tmp/store/local/$job
+one=$store/0000000001/manifest
+two=$store/0000000002/manifest
+cp -p "$two" kept
+
+matches "$(jobcr verify "$job" 2>&1)" "*: whole and undamaged" \
+	"root sees that the seal is right"
+matches "$(alice verify "$job" 2>&1)" \
+	"*whole and undamaged (its seal can be checked by root only)" \
+	"its user sees that the rest is"
+
+# refused WHAT: neither verified nor restored, and the manifest is as it was.
+refused() { # what text
+	alice restore "$job" --detach >log 2>&1
+	is "$?" 5 "$1: it is not restored"
+	matches "$(cat log)" "*manifest: *$2*export and import*" \
+		"with the reason, and what to do"
+	jobcr verify "$job" >log 2>&1
+	is "$?" 5 "nor is it called undamaged"
+	cp -p kept "$two"
+}
+edit strip "$two"
+alice verify "$job" >log 2>&1
+result $? "a manifest without seal is none that is damaged"
+refused "one without a seal" "it has no seal"
+edit edit "$two" request rEquest
+refused "one that was edited" "it is not of this snapshot"
+edit take "$two" "$one"
+refused "one with another's seal" "it is not of this snapshot"
+edit own "$two" "$tmp/munge/socket"
+refused "one that its user has sealed" "it is uid $alice's, not root's"
+edit strip "$two"
+printf 'jobcr' >more && cat more >>"$two"
+alice restore "$job" --detach >log 2>&1
+is "$?" 5 "something else behind it is damage"
+cp -p kept "$two"
+
+munge_down
+alice restore "$job" --detach >log 2>&1
+matches "$? $(cat log)" "6 *its seal: munge: *does munged run?*" \
+	"without munge nobody can tell: no restore, and no word of damage"
+munge_up
+alice restore "$job" --detach >log 2>&1
+result $? "with munge again it goes on"
+munge_down
+alice checkpoint "$job" --kill >log 2>&1
+matches "$? $(cat log)" "6 *seal: munge: *does munged run?*" \
+	"without it no checkpoint is made"
+matches "$(alice list)" "*$job *running*" "and the job runs on"
+munge_up
+alice checkpoint "$job" --kill >log 2>&1
+result $? "with munge it is saved"
+newest=$(find "$store" -name manifest | sort | tail -n 1)
+edit strip "$newest"
+alice export "$job" -o a/x.tar >log 2>&1
+result $? "one without a seal can be exported"
+jobcr delete "$job" --force >log 2>&1
+jobcr import a/x.tar --user $alice --as local-77 >log 2>&1 &&
+	alice restore local-77 --detach >log 2>&1
+result $? "root imports and so seals it: it is restored"
+: >a/go
+wait_for 20 test -e a/end && alice wait local-77 >log 2>&1
+is "$?" 6 "and ends as undisturbed"
+finish
