@@ -29,7 +29,10 @@ jobcrd_SOURCES = \
 	%D%/limits.c \
 	%D%/limits.h \
 	%D%/fence.h \
-	%D%/arrive.c %D%/flush.c \
+	%D%/arrive.c \
+	%D%/flush.c \
+	%D%/flush.h \
+	%D%/flushes.c \
 	%D%/fence_keep.c \
 	%D%/fence_renew.c \
 	%D%/fence_renew.h \
