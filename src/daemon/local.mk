@@ -30,6 +30,10 @@ jobcrd_SOURCES = \
 	%D%/limits.h \
 	%D%/fence.h \
 	%D%/arrive.c \
+	%D%/bounded.c \
+	%D%/bounded.h \
+	%D%/candidate.c \
+	%D%/candidate.h \
 	%D%/flush.c \
 	%D%/flush.h \
 	%D%/flushes.c \
@@ -52,6 +56,7 @@ jobcrd_SOURCES = \
 	%D%/requeued.h \
 	%D%/retire.c \
 	%D%/retire.h \
+	%D%/retire_sweep.c \
 	%D%/resubmit.c \
 	%D%/resubmit.h \
 	%D%/revive.c \

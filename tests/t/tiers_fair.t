@@ -153,7 +153,7 @@ if mount_silent "$strange" 2>log; then
 	result $? "another user's job knows nothing of it"
 	! stored "$hers" 3
 	result $? "the snapshot stays where it is"
-	umount "$strange"
+	umount -l "$strange"
 	exec 7>&-
 	wait_for 90 stored "$hers" 3
 	result $? "until it is gone"
