@@ -95,9 +95,10 @@ void bounded_run(struct bounded *b, const struct conf *conf,
 {
 	struct stat st = { .st_uid = NOBODY_KNOWS };
 	struct err err = { 0 };
+	int r = look(conf->store_dir, cluster, job, &st, &err);
 	pid_t pid;
 
-	if (look(conf->store_dir, cluster, job, &st, &err) == -EXDEV) {
+	if (r == -EXDEV) {
 		log_warning(job,
 			    "it is passed over, as are other jobs of its user: "
 			    "%s",
@@ -106,7 +107,7 @@ void bounded_run(struct bounded *b, const struct conf *conf,
 		return;
 	}
 	/* What else may be wrong with it is for fn to find. */
-	if (is_slow(b, st.st_uid))
+	if (r == -ENOENT || is_slow(b, st.st_uid))
 		return;
 	pid = fork();
 	if (pid == 0) {

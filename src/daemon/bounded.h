@@ -11,7 +11,8 @@
  * Something is done about many jobs of the store, one after the other.  Their
  * directories are their users', who may make them endless: so it is done about
  * each in a child of its own, which has two minutes.  Other jobs of a user
- * whose job took longer are passed over from then on.
+ * whose job took longer are passed over from then on, as are those of one who
+ * has mounted something there.
  */
 struct bounded {
 	uid_t *slow; /* they took too long */
