@@ -17,7 +17,6 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
-#define LIMIT_S 120
 /* One that the kernel holds is left to itself. */
 #define END_MS       2000
 #define NOBODY_KNOWS ((uid_t)-1)
@@ -55,12 +54,12 @@ static bool has_ended(int pid_fd, int timeout_ms)
 }
 
 /* false: it took too long, or was killed. */
-static bool await(pid_t pid)
+static bool await(pid_t pid, unsigned int limit_s)
 {
 	auto_close int pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	int status = 0;
 
-	if (pid_fd >= 0 && !has_ended(pid_fd, LIMIT_S * 1000)) {
+	if (pid_fd >= 0 && !has_ended(pid_fd, (int)limit_s * 1000)) {
 		kill(pid, SIGKILL);
 		if (!has_ended(pid_fd, END_MS))
 			return false;
@@ -114,17 +113,17 @@ void bounded_run(struct bounded *b, const struct conf *conf,
 		fn(arg);
 		_exit(0);
 	}
-	if (pid > 0 && await(pid))
+	if (pid > 0 && await(pid, b->limit_s))
 		return;
 	log_warning(job,
 		    "what it has in the store could not be looked through in "
 		    "%u s: other jobs of its user are passed over this time",
-		    LIMIT_S);
+		    b->limit_s);
 	note_slow(b, st.st_uid);
 }
 
 void bounded_done(struct bounded *b)
 {
 	free(b->slow);
-	*b = (struct bounded){ 0 };
+	*b = (struct bounded){ .limit_s = b->limit_s };
 }

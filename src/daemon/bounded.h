@@ -7,14 +7,18 @@
 
 #include "conf/conf.h"
 
+/* It takes a moment, but for who wants it to. */
+#define BOUNDED_S 120
+
 /*
  * Something is done about many jobs of the store, one after the other.  Their
  * directories are their users', who may make them endless: so it is done about
- * each in a child of its own, which has two minutes.  Other jobs of a user
+ * each in a child of its own, which has limit_s seconds.  Other jobs of a user
  * whose job took longer are passed over from then on, as are those of one who
  * has mounted something there.
  */
 struct bounded {
+	unsigned int limit_s;
 	uid_t *slow; /* they took too long */
 	size_t count;
 };
@@ -27,6 +31,7 @@ void bounded_run(struct bounded *b, const struct conf *conf,
 		 const char *cluster, const char *job, void (*fn)(void *arg),
 		 void *arg);
 
+/* The next time nobody is passed over. */
 void bounded_done(struct bounded *b);
 
 #endif

@@ -121,7 +121,7 @@ int requeued_pass(const struct conf *conf)
 {
 	const char *const words[] = { "waiting", JOBS_MAX, NULL };
 	auto_free struct slurm_output *out = malloc(sizeof(*out));
-	struct bounded bounded = { 0 };
+	struct bounded bounded = { .limit_s = BOUNDED_S };
 	struct err err = { 0 };
 	char *line, *rest;
 	int r;

@@ -257,7 +257,7 @@ static void for_each(struct sweep *s,
 
 int retire_sweep(const struct conf *conf)
 {
-	struct sweep s = { .conf = conf };
+	struct sweep s = { .conf = conf, .bounded = { .limit_s = BOUNDED_S } };
 
 	s.found = mmap(NULL, sizeof(*s.found), PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -67,7 +67,7 @@ static void tidy_each(const struct conf *conf, const char *dir,
 		      const char *cluster, const char *node)
 {
 	auto_closedir DIR *jobs = opendir(dir);
-	struct bounded bounded = { 0 };
+	struct bounded bounded = { .limit_s = BOUNDED_S };
 	struct dirent *entry;
 	struct err unused;
 
