@@ -56,16 +56,11 @@ static const struct {
 	const char *state;
 	enum keep keep;
 } ends[] = {
-	{ "COMPLETED", KEEP_COMPLETED },
-	{ "FAILED", KEEP_ENDED },
-	{ "CANCELLED", KEEP_ENDED },
-	{ "OUT_OF_MEMORY", KEEP_ENDED },
-	{ "TIMEOUT", KEEP_FOREVER },
-	{ "DEADLINE", KEEP_FOREVER },
-	{ "PREEMPTED", KEEP_FOREVER },
-	{ "NODE_FAIL", KEEP_FOREVER },
-	{ "BOOT_FAIL", KEEP_FOREVER },
-	{ CANDIDATE_UNKNOWN, KEEP_UNKNOWN },
+	{ "COMPLETED", KEEP_COMPLETED }, { "FAILED", KEEP_ENDED },
+	{ "CANCELLED", KEEP_ENDED },     { "OUT_OF_MEMORY", KEEP_ENDED },
+	{ "TIMEOUT", KEEP_FOREVER },     { "DEADLINE", KEEP_FOREVER },
+	{ "PREEMPTED", KEEP_FOREVER },   { "NODE_FAIL", KEEP_FOREVER },
+	{ "BOOT_FAIL", KEEP_FOREVER },   { CANDIDATE_UNKNOWN, KEEP_UNKNOWN },
 };
 
 bool candidate_is_over(const char *state)

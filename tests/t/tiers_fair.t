@@ -128,14 +128,29 @@ result $? "which goes on then"
 jobcr verify "$hers.2" >log 2>&1
 result $? "it is whole, too"
 
+# Nor does one that stands still keep it.
+conf 'MaxBandwidth = "4M"' 'MaxWriters = 1'
+saved "$hers" 3
+result $? "one more is in the fast directory"
+wait_for 20 caught "$hers" 3
+result $? "its copy stands still, with the only place"
+saved "$his" 3 && wait_for 50 stored "$his" 3
+result $? "another user's gets it"
+! stored "$hers" 3
+result $? "while the first one is where it was"
+kill -CONT "$copier"
+copier=
+wait_for 60 stored "$hers" 3
+result $? "it waits for the place again, and is stored"
+
 # A length that nothing describes is found before anything is copied.
 wait_for 20 test ! -e "run/jobs/$hers/flush.rec"
 save_alone "$hers" >log 2>&1
 result $? "one is saved, and not copied yet"
-last=$(ls "$tmp/fast/local/$hers/0000000003"/*pages* | tail -n 1)
+last=$(ls "$tmp/fast/local/$hers/0000000004"/*pages* | tail -n 1)
 truncate -s +1T "$last"
 conf 'MaxBandwidth = "1M"'
-wait_for 8 told_history "$hers" "generation 3 did not get.*damaged"
+wait_for 8 told_history "$hers" "generation 4 did not get.*damaged"
 result $? "a file that was made longer is found at once"
 
 # A file system of the user's own is not entered.
@@ -149,13 +164,13 @@ if mount_silent "$strange" 2>log; then
 	result $? "nothing is taken from where something is mounted"
 	told "$hers" 'something is mounted there'
 	result $? "its status says so"
-	saved "$his" 3 && wait_for 20 stored "$his" 3
+	saved "$his" 4 && wait_for 20 stored "$his" 4
 	result $? "another user's job knows nothing of it"
-	! stored "$hers" 3
+	! stored "$hers" 4
 	result $? "the snapshot stays where it is"
 	umount -l "$strange"
 	exec 7>&-
-	wait_for 90 stored "$hers" 3
+	wait_for 90 stored "$hers" 4
 	result $? "until it is gone"
 fi
 finish
