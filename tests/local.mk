@@ -88,6 +88,16 @@ UNIT_TESTS += %D%/unit/event
 	src/wire/libwire.a src/wire/libwireproto.a storage/libstorage.a \
 	src/util/libutil.a $(PROTOBUF_C_LIBS)
 
+UNIT_TESTS += %D%/unit/bounded
+%C%_unit_bounded_SOURCES = %D%/unit/bounded.c src/daemon/bounded.c
+%C%_unit_bounded_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a
+
+UNIT_TESTS += %D%/unit/mounted_below
+%C%_unit_mounted_below_SOURCES = %D%/unit/mounted_below.c
+%C%_unit_mounted_below_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
+	src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/ask
 %C%_unit_ask_SOURCES = %D%/unit/ask.c
 %C%_unit_ask_LDADD = %D%/lib/libtap.a src/wire/libwire.a src/util/libutil.a
@@ -935,7 +945,9 @@ EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
 T_TESTS += %D%/t/snapshots.t
 T_TESTS += %D%/t/diff.t
 T_TESTS += %D%/t/tidy.t
+T_TESTS += %D%/t/tidy_fair.t
 T_TESTS += %D%/t/tiers.t
+T_TESTS += %D%/t/tiers_fair.t
 T_TESTS += %D%/t/tiers_faults.t
 T_TESTS += %D%/t/tiers_room.t
 T_TESTS += %D%/t/export.t

@@ -47,7 +47,7 @@ static int write_out(int dir_fd, int job_fd, const ManifestRecord *m,
 {
 	struct target target = { .dir_fd = -1 };
 	auto_close int fd = -EBADF;
-	int r = snapshot_verify_parts(dir_fd, NULL, m, true, err);
+	int r = snapshot_verify_parts(dir_fd, NULL, m, true, NULL, NULL, err);
 
 	if (r < 0)
 		return r;

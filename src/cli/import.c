@@ -460,7 +460,7 @@ static int import(struct work *w, const struct stat *st, struct err *err)
 		r = take_rest(w, err);
 	if (r == 0)
 		r = snapshot_verify_parts(w->dir_fd, &w->to->owner, w->m, true,
-					  err);
+					  NULL, NULL, err);
 	return r < 0 ? r : publish(w, err);
 }
 

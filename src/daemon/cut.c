@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "daemon/resubmit.h"
-#include "daemon/server.h"
+#include "daemon/flush.h"
 #include "daemon/slurm.h"
 #include "operation/aside.h"
 #include "operation/checkpoint.h"

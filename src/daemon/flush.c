@@ -8,10 +8,12 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "daemon/flush.h"
 #include "daemon/event.h"
-#include "daemon/server.h"
 #include "daemon/writers.h"
+#include "kernel/mounted_below.h"
 #include "operation/launch.h"
 #include "operation/worker.h"
 #include "storage/store.h"
@@ -25,6 +27,14 @@
 #define AWAY_S         600
 #define AWAIT_PAUSE_NS 100000000
 
+/*
+ * A writer's place is another's turn after so long, and when nothing was heard
+ * for so long; who waits for one looks often enough to find it meanwhile.
+ */
+#define WRITER_TURN   (30 * NSEC_PER_SEC)
+#define WRITER_IDLE   (30 * NSEC_PER_SEC)
+#define WRITER_WAIT_S 1
+
 /* A job's directory in FastDir; its owner is the job's user. */
 struct flush {
 	const struct conf *conf;
@@ -34,6 +44,10 @@ struct flush {
 	int fast_fd;
 	time_t changed;
 	struct record_flush state;
+	int slot;          /* of MaxWriters; -1: none */
+	uint64_t slot_ns;  /* since when */
+	uint64_t heard_ns; /* when it came on last */
+	bool stalled;
 };
 
 static void done(struct flush *f)
@@ -46,7 +60,9 @@ static void done(struct flush *f)
 static int open_job(const struct conf *conf, const char *cluster,
 		    const char *job, struct flush *ret, struct err *err)
 {
-	struct flush f = { .conf = conf, .cluster = cluster, .fast_fd = -1 };
+	struct flush f = {
+		.conf = conf, .cluster = cluster, .fast_fd = -1, .slot = -1
+	};
 	char path[PATH_MAX];
 	struct stat st;
 	int r = control_check_id(job, err);
@@ -90,6 +106,7 @@ static void tell_progress(void *arg, uint64_t bytes, uint64_t total)
 
 	f->state.done = bytes;
 	f->state.total = total;
+	f->heard_ns = clock_monotonic_ns();
 	write_state(f);
 }
 
@@ -145,12 +162,75 @@ static bool still_pending(void *arg)
 	       generation == f->state.generation;
 }
 
-/* No deadline: a store that is slow is no reason to begin anew. */
+static void leave_writers(struct flush *f)
+{
+	if (f->slot >= 0)
+		close(f->slot);
+	f->slot = -1;
+}
+
+static int enter_writers(struct flush *f, struct err *err)
+{
+	int r = writers_enter(f->conf, f->info.job_id, still_pending, f,
+			      &f->slot, err);
+
+	f->slot_ns = f->heard_ns = clock_monotonic_ns();
+	return r;
+}
+
+/* The worker waits for the answer. */
+static bool take_turn(void *arg)
+{
+	const struct timespec pause = { .tv_sec = WRITER_WAIT_S };
+	struct flush *f = arg;
+	struct err unused;
+
+	if (!f->conf->max_writers ||
+	    clock_monotonic_ns() - f->slot_ns < WRITER_TURN)
+		return true;
+	leave_writers(f);
+	nanosleep(&pause, NULL);
+	(void)enter_writers(f, &unused);
+	return true;
+}
+
+/*
+ * No deadline but for a copy that does not come on: a store that is slow is no
+ * reason to begin anew.
+ */
+static bool is_patient(void *arg)
+{
+	struct flush *f = arg;
+	uint64_t still = clock_monotonic_ns() - f->heard_ns;
+
+	if (still >= WRITER_IDLE && f->slot >= 0) {
+		leave_writers(f);
+		f->slot_ns = 0;
+	}
+	f->stalled = still >= f->conf->timeout_s * NSEC_PER_SEC;
+	return !f->stalled;
+}
+
+static int run_worker(struct flush *f, const WorkerRequest *w, Reply **ret,
+		      struct err *err)
+{
+	const struct worker_hooks hooks = { .progress = tell_progress,
+					    .proceed = take_turn,
+					    .idle = is_patient,
+					    .arg = f };
+	int r;
+
+	if (enter_writers(f, err) == -ECANCELED)
+		return -EBUSY;
+	r = worker_run(f->conf, w, &hooks, ret, err);
+	leave_writers(f);
+	return r < 0 && f->stalled ? err_wrap(err, r, "no progress for %u s",
+					      f->conf->timeout_s)
+				   : r;
+}
+
 static int run(struct flush *f, Reply **ret, struct err *err)
 {
-	auto_close int slot = -EBADF;
-	const struct worker_hooks hooks = { .progress = tell_progress,
-					    .arg = f };
 	const struct conf *conf = f->conf;
 	WorkerRequest w = WORKER_REQUEST__INIT;
 
@@ -169,10 +249,7 @@ static int run(struct flush *f, Reply **ret, struct err *err)
 	w.no_direct = !conf->direct_io;
 	w.has_max_bandwidth = conf->max_bandwidth != 0;
 	w.max_bandwidth = conf->max_bandwidth;
-	if (writers_enter(conf, w.job_id, still_pending, f, &slot, err) ==
-	    -ECANCELED)
-		return -EBUSY;
-	return worker_run(conf, &w, &hooks, ret, err);
+	return run_worker(f, &w, ret, err);
 }
 
 /* 0: done, or somebody else is at it. */
@@ -254,28 +331,59 @@ static void tidy_job(struct flush *f)
 				       f->info.job_id, &f->user, &unused);
 }
 
-static int pass_job(const struct conf *conf, const char *cluster,
-		    const char *job, bool tidy)
+/*
+ * Who owns the job's directory could have mounted there what does not answer.
+ * What comes after this look is a worker's to find, or ends with its child.
+ */
+static int check_mounts(const struct conf *conf, const char *cluster,
+			const char *job)
+{
+	char path[PATH_MAX];
+	struct err err = { 0 }, unused;
+	struct flush f = { .conf = conf };
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/%s/%s", conf->fast_dir, cluster,
+		       job);
+	r = mounted_below(path, &err);
+	if (r == 0)
+		return 0;
+	snprintf(f.info.job_id, sizeof(f.info.job_id), "%.*s", JOB_ID_MAX - 1,
+		 job);
+	(void)record_read(conf->run_dir, job, RECORD_FLUSH, &f.state,
+			  sizeof(f.state), &unused);
+	say_failed(&f, err.text);
+	return r;
+}
+
+enum flush_result flush_job(const struct conf *conf, const char *cluster,
+			    const char *job, bool tidy, unsigned int look_s)
 {
 	uint32_t generation = 0;
 	struct err err = { 0 };
 	struct flush f;
-	int r = open_job(conf, cluster, job, &f, &err);
+	int r;
 
+	alarm(look_s);
+	if (check_mounts(conf, cluster, job) < 0)
+		return FLUSH_FAILED;
 	/* Files that are no job's. */
-	if (r < 0)
-		return 0;
+	if (open_job(conf, cluster, job, &f, &err) < 0)
+		return FLUSH_NOTHING;
 	r = tier_dir_pending(f.fast_fd, &f.user, &generation, &err);
 	if (r < 0)
 		log_warning(job, "%s", err.text);
-	else if (generation)
+	alarm(generation ? 0 : look_s);
+	if (generation)
 		r = flush_one(&f, generation);
-	else
+	else if (r == 0)
 		record_remove(conf->run_dir, f.info.job_id, RECORD_FLUSH);
 	if (r == 0 && !generation && tidy)
 		tidy_job(&f);
 	done(&f);
-	return r;
+	if (r < 0)
+		return FLUSH_FAILED;
+	return generation ? FLUSH_AGAIN : FLUSH_NOTHING;
 }
 
 static bool is_pending(const struct conf *conf, const char *job_id)
@@ -298,33 +406,9 @@ void flush_await(const struct conf *conf, const char *job_id)
 		clock_monotonic_ns() + conf->timeout_s * NSEC_PER_SEC;
 
 	while (conf->fast_dir && is_pending(conf, job_id) &&
-	       pass_job(conf, conf->cluster, job_id, false) == 0 &&
+	       flush_job(conf, conf->cluster, job_id, false, 0) !=
+		       FLUSH_FAILED &&
 	       clock_monotonic_ns() < give_up)
 		/* Another child may be at it. */
 		nanosleep(&pause, NULL);
-}
-
-static int pass_cluster(const struct conf *conf, const char *cluster, bool tidy)
-{
-	auto_closedir DIR *dir = NULL;
-	struct dirent *entry;
-	char path[PATH_MAX];
-	int r = 0;
-
-	(void)snprintf(path, sizeof(path), "%s/%s", conf->fast_dir, cluster);
-	dir = opendir(path);
-	while (dir && (entry = readdir(dir)))
-		if (*entry->d_name != '.' &&
-		    pass_job(conf, cluster, entry->d_name, tidy) < 0)
-			r = 1;
-	return r;
-}
-
-int flush_pass(const struct conf *conf, bool tidy)
-{
-	int r = pass_cluster(conf, LOCAL_CLUSTER, tidy);
-
-	if (strcmp(conf->cluster, LOCAL_CLUSTER) != 0)
-		r |= pass_cluster(conf, conf->cluster, tidy);
-	return r;
 }

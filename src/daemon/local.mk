@@ -29,7 +29,14 @@ jobcrd_SOURCES = \
 	%D%/limits.c \
 	%D%/limits.h \
 	%D%/fence.h \
-	%D%/arrive.c %D%/flush.c \
+	%D%/arrive.c \
+	%D%/bounded.c \
+	%D%/bounded.h \
+	%D%/candidate.c \
+	%D%/candidate.h \
+	%D%/flush.c \
+	%D%/flush.h \
+	%D%/flushes.c \
 	%D%/fence_keep.c \
 	%D%/fence_renew.c \
 	%D%/fence_renew.h \
@@ -49,6 +56,7 @@ jobcrd_SOURCES = \
 	%D%/requeued.h \
 	%D%/retire.c \
 	%D%/retire.h \
+	%D%/retire_sweep.c \
 	%D%/resubmit.c \
 	%D%/resubmit.h \
 	%D%/revive.c \

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/bounded.h"
 #include "daemon/event.h"
 #include "daemon/slurm.h"
 #include "storage/rota.h"
@@ -78,36 +79,49 @@ static uint32_t find_snapshot(const struct conf *conf,
 	return generation;
 }
 
-static void look_at(const struct conf *conf, const char *line)
+struct waiting {
+	const struct conf *conf;
+	struct control_info info;
+};
+
+static void look_at(void *arg)
 {
 	auto_free struct slurm_output *out = malloc(sizeof(*out));
-	struct control_info info = { 0 };
-	unsigned int id, uid, gid;
+	struct waiting *w = arg;
+	uint32_t generation = out ? find_snapshot(w->conf, &w->info) : 0;
 	struct err err = { 0 };
-	uint32_t generation;
 
-	if (!out || sscanf(line, "job=%u uid=%u gid=%u", &id, &uid, &gid) != 3)
-		return;
-	snprintf(info.job_id, sizeof(info.job_id), "%u", id);
-	info.uid = uid;
-	info.gid = gid;
-	generation = find_snapshot(conf, &info);
 	if (!generation)
 		return;
-	if (slurm_run(conf->libexec,
-		      (const char *[]){ "start-waiting", info.job_id, NULL },
+	if (slurm_run(w->conf->libexec,
+		      (const char *[]){ "start-waiting", w->info.job_id, NULL },
 		      out, &err) == 0)
-		event_note(conf, &info, "requeued", generation,
+		event_note(w->conf, &w->info, "requeued", generation,
 			   "requeued by Slurm, may start at once");
 	else
-		log_warning(info.job_id, "%s: it starts when Slurm lets it",
+		log_warning(w->info.job_id, "%s: it starts when Slurm lets it",
 			    err.text);
+}
+
+static void look_at_line(struct bounded *bounded, const struct conf *conf,
+			 const char *line)
+{
+	struct waiting w = { .conf = conf };
+	unsigned int id, uid, gid;
+
+	if (sscanf(line, "job=%u uid=%u gid=%u", &id, &uid, &gid) != 3)
+		return;
+	snprintf(w.info.job_id, sizeof(w.info.job_id), "%u", id);
+	w.info.uid = uid;
+	w.info.gid = gid;
+	bounded_run(bounded, conf, conf->cluster, w.info.job_id, look_at, &w);
 }
 
 int requeued_pass(const struct conf *conf)
 {
 	const char *const words[] = { "waiting", JOBS_MAX, NULL };
 	auto_free struct slurm_output *out = malloc(sizeof(*out));
+	struct bounded bounded = { .limit_s = BOUNDED_S };
 	struct err err = { 0 };
 	char *line, *rest;
 	int r;
@@ -125,6 +139,7 @@ int requeued_pass(const struct conf *conf)
 	}
 	for (line = strtok_r(out->text, "\n", &rest); line;
 	     line = strtok_r(NULL, "\n", &rest))
-		look_at(conf, line);
+		look_at_line(&bounded, conf, line);
+	bounded_done(&bounded);
 	return 0;
 }

@@ -47,10 +47,8 @@
 #define METRICS_PAUSE (600 * NSEC_PER_SEC)
 /* A node that cannot ask leaves it to the others for a while. */
 #define REQUEUED_PAUSE (60 * NSEC_PER_SEC)
-/* FastDir is looked at so often; a store that fails is left in peace. */
-#define FLUSH_S     1
-#define FLUSH_TIDY  (30 * NSEC_PER_SEC)
-#define FLUSH_PAUSE (10 * NSEC_PER_SEC)
+/* Who looks at FastDir is there all the time. */
+#define FLUSH_S 1
 
 /* From CHILD_WATCH on: one at a time, and nothing is lost without it. */
 enum child_kind {
@@ -88,9 +86,10 @@ struct server {
 	struct failed failed[FAILED_MAX]; /* a ring */
 	unsigned int nfailed;
 	uint64_t next_watch, next_plan, next_metrics, next_sweep, next_fence;
-	uint64_t next_requeued, next_flush, next_flush_tidy;
+	uint64_t next_requeued, next_flush;
 	uint64_t next_warning; /* rate of "too many" in the log */
 	bool mend;             /* a child was killed: see mend.h */
+	pid_t pid;             /* of the loop */
 	sigset_t old_mask;
 };
 
@@ -188,8 +187,6 @@ static void child_ended(struct server *s, struct child *c, int status)
 		s->next_metrics = clock_monotonic_ns() + METRICS_PAUSE;
 	if (c->kind == CHILD_REQUEUED && status != 0)
 		s->next_requeued = clock_monotonic_ns() + REQUEUED_PAUSE;
-	if (c->kind == CHILD_FLUSH && status != 0)
-		s->next_flush = clock_monotonic_ns() + FLUSH_PAUSE;
 	if (c->kind == CHILD_SLURM && WIFSIGNALED(status))
 		s->mend = true;
 	if (c->kind == CHILD_SLURM && *c->job_id && status != 0) {
@@ -320,20 +317,6 @@ static int is_due(struct server *s, enum child_kind kind, uint64_t every_s,
 	return 0;
 }
 
-static void flush_due(struct server *s, int *timeout)
-{
-	uint64_t now = clock_monotonic_ns();
-	bool tidy = now >= s->next_flush && now >= s->next_flush_tidy &&
-		    find_room(s, CHILD_FLUSH, 0);
-
-	if (!s->conf->fast_dir)
-		return;
-	if (is_due(s, CHILD_FLUSH, FLUSH_S, &s->next_flush, timeout))
-		_exit(flush_pass(s->conf, tidy));
-	if (tidy)
-		s->next_flush_tidy = now + FLUSH_TIDY;
-}
-
 static void others_due(struct server *s, int *timeout)
 {
 	const struct conf *conf = s->conf;
@@ -349,7 +332,9 @@ static void others_due(struct server *s, int *timeout)
 	if (conf->requeued_s && is_due(s, CHILD_REQUEUED, conf->requeued_s,
 				       &s->next_requeued, timeout))
 		_exit(requeued_pass(conf));
-	flush_due(s, timeout);
+	if (conf->fast_dir &&
+	    is_due(s, CHILD_FLUSH, FLUSH_S, &s->next_flush, timeout))
+		_exit(flush_all(conf, s->pid));
 }
 
 static int watch_due(struct server *s)
@@ -499,12 +484,12 @@ static void tell_ready(void)
 
 int server_run(const struct conf *conf, struct err *err)
 {
-	struct server s = { .conf = conf, .mend = true };
+	struct server s = { .conf = conf, .mend = true, .pid = getpid() };
 	int r;
 
-	s.callers = mmap(NULL, CHILDREN_MAX * sizeof(*s.callers),
-			 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-			 0);
+	s.callers =
+		mmap(NULL, CHILDREN_MAX * sizeof(*s.callers),
+		     PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (s.callers == MAP_FAILED)
 		return err_sys(err, "memory");
 	memset(s.callers, 0xff, CHILDREN_MAX * sizeof(*s.callers));

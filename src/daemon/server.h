@@ -53,18 +53,12 @@ int turn_interval(const struct conf *conf, const char *job_id);
 int turn_limit(const struct conf *conf, const char *job_id);
 
 /*
- * In a child: what lies in FastDir goes to the store, one snapshot of each job
- * at a time and one job after the other.  What is to be done is seen from the
- * directories alone, so that it goes on after a crash of anything.  tidy: also
- * look which copies are of no use any more.  1: something could not be done.
+ * In a child, as long as jobcrd lives: what lies in FastDir goes to the store,
+ * in children of its own, one snapshot of each user at a time.  What is to be
+ * done is seen from the directories alone, so that it goes on after a crash of
+ * anything; jobcrd's end is none of what is under way.
  */
-int flush_pass(const struct conf *conf, bool tidy);
-
-/*
- * Until what FastDir has of a job of Slurm's is in the store, where other nodes
- * find it; not for longer than Timeout, nor when that fails.
- */
-void flush_await(const struct conf *conf, const char *job_id);
+int flush_all(const struct conf *conf, pid_t jobcrd);
 
 /*
  * Before a run begins: until what a job has left in the fast directory of

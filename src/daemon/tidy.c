@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "daemon/bounded.h"
 #include "daemon/retire.h"
 #include "operation/launch.h"
 #include "storage/store.h"
@@ -22,10 +23,16 @@
  */
 #define CLOCKS_S 3600
 
+struct task {
+	const struct conf *conf;
+	const char *cluster, *job, *node;
+};
+
 /* The directory's owner is the job's: nobody can make one another's. */
-static void tidy_job(const struct conf *conf, const char *cluster,
-		     const char *job, const char *node)
+static void tidy_job(void *arg)
 {
+	const struct task *t = arg;
+	const struct conf *conf = t->conf;
 	unsigned int older_s = conf->timeout_s + CLOCKS_S, count = 0;
 	auto_close int job_fd = -EBADF;
 	struct user_id user = { 0 };
@@ -34,21 +41,21 @@ static void tidy_job(const struct conf *conf, const char *cluster,
 	struct stat st;
 	int r;
 
-	(void)snprintf(path, sizeof(path), "%s/%s/%s", conf->store_dir, cluster,
-		       job);
+	(void)snprintf(path, sizeof(path), "%s/%s/%s", conf->store_dir,
+		       t->cluster, t->job);
 	if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode))
 		return;
 	r = user_id_of_file(&st, &user, &err);
 	if (r == 0)
-		r = store_open_job(conf->store_dir, cluster, job, false, &user,
-				   &job_fd, &err);
+		r = store_open_job(conf->store_dir, t->cluster, t->job, false,
+				   &user, &job_fd, &err);
 	if (r == 0)
-		r = store_tidy(job_fd, node, older_s, &user, &count, &err);
+		r = store_tidy(job_fd, t->node, older_s, &user, &count, &err);
 	if (r < 0 && r != -ENOENT)
-		log_warning(job, "what dead snapshots have left stays: %s",
+		log_warning(t->job, "what dead snapshots have left stays: %s",
 			    err.text);
 	if (count)
-		log_info(job,
+		log_info(t->job,
 			 "%u snapshot%s that a worker has not ended %s "
 			 "removed",
 			 count, count == 1 ? "" : "s",
@@ -60,17 +67,24 @@ static void tidy_each(const struct conf *conf, const char *dir,
 		      const char *cluster, const char *node)
 {
 	auto_closedir DIR *jobs = opendir(dir);
+	struct bounded bounded = { .limit_s = BOUNDED_S };
 	struct dirent *entry;
 	struct err unused;
 
-	while (jobs && (entry = readdir(jobs)))
-		if (control_check_id(entry->d_name, &unused) == 0)
-			tidy_job(conf,
-				 cluster ? cluster
-				 : launch_is_local(entry->d_name)
-					 ? LOCAL_CLUSTER
-					 : conf->cluster,
-				 entry->d_name, node);
+	while (jobs && (entry = readdir(jobs))) {
+		struct task t = { .conf = conf,
+				  .cluster = cluster,
+				  .job = entry->d_name,
+				  .node = node };
+
+		if (control_check_id(t.job, &unused) < 0)
+			continue;
+		if (!t.cluster)
+			t.cluster = launch_is_local(t.job) ? LOCAL_CLUSTER
+							   : conf->cluster;
+		bounded_run(&bounded, conf, t.cluster, t.job, tidy_job, &t);
+	}
+	bounded_done(&bounded);
 }
 
 void tidy_here(const struct conf *conf)

@@ -29,6 +29,8 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/maps.h \
 	%D%/memory_limit.c \
 	%D%/memory_limit.h \
+	%D%/mounted_below.c \
+	%D%/mounted_below.h \
 	%D%/pagemap.c \
 	%D%/private_mount.c \
 	%D%/private_mount.h \

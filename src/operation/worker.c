@@ -27,6 +27,7 @@
  */
 #define GRACE_MS 5000
 #define END_MS   2000
+#define IDLE_MS  1000
 
 #define TIMEOUT_MAX_S (1u << 20) /* twelve days */
 
@@ -111,15 +112,17 @@ static int serve(int fd, const WorkerMessage *m,
  * Until it says something or is dead: a child of its own may outlive it for a
  * moment, or for ever, and holds its end as well.
  */
-static int await_word(int fd, int pid_fd, int timeout_ms, struct err *err)
+static int await_word(int fd, int pid_fd, int timeout_ms,
+		      const struct worker_hooks *hooks, struct err *err)
 {
 	struct pollfd p[] = { { .fd = fd, .events = POLLIN },
 			      { .fd = pid_fd, .events = POLLIN } };
 	int n;
 
 	do
-		n = poll(p, ARRAY_SIZE(p), timeout_ms);
-	while (n < 0 && errno == EINTR);
+		n = poll(p, ARRAY_SIZE(p), hooks->idle ? IDLE_MS : timeout_ms);
+	while ((n < 0 && errno == EINTR) ||
+	       (n == 0 && hooks->idle && hooks->idle(hooks->arg)));
 	if (n < 0)
 		return err_sys(err, "poll");
 	if (n == 0)
@@ -136,7 +139,7 @@ static int talk(int fd, int pid_fd, int timeout_ms,
 	for (;;) {
 		ProtobufCMessage *msg;
 		WorkerMessage *m;
-		int r = await_word(fd, pid_fd, timeout_ms, err);
+		int r = await_word(fd, pid_fd, timeout_ms, hooks, err);
 
 		if (r == 0)
 			r = frame_receive(fd, FRAME_WORKER_MESSAGE,
@@ -257,7 +260,9 @@ int worker_run(const struct conf *conf, const WorkerRequest *req,
 	if (r == -EAGAIN) {
 		kill(pid, SIGKILL);
 		held = !await_end(pid, &status);
-		r = err_set(err, -ETIMEDOUT, "the worker does not answer");
+		r = err_set(err, -ETIMEDOUT,
+			    "the worker does not answer (Timeout in "
+			    "jobcr.conf)");
 	}
 	close(take_fd(&fd));
 	while (!held && waitpid(pid, &status, 0) < 0 && errno == EINTR)

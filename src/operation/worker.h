@@ -9,8 +9,10 @@
 /* What a caller of a worker wants to be told or asked; each may be NULL. */
 struct worker_hooks {
 	void (*phase)(void *arg, const char *phase);
-	bool (*proceed)(void *arg); /* stepping */
+	bool (*proceed)(void *arg); /* stepping; flush: as it goes on */
 	void (*progress)(void *arg, uint64_t done, uint64_t total); /* flush */
+	/* Each second in which the worker says nothing; no: it is killed. */
+	bool (*idle)(void *arg);
 	/* The snapshot is durable, the job frozen: is it to be killed?  gone:
 	 * it is dead already, by others; no: it will not start again. */
 	bool (*published)(void *arg, uint32_t generation, bool gone);

@@ -77,18 +77,17 @@ static int open_piece(int dir_fd, const OutputPiece *p, int *ret,
 	return 0;
 }
 
-/* Where it goes; to_fd -1: it is only looked at. */
-static int read_piece(int dir_fd, const OutputPiece *p, int to_fd,
-		      uint64_t to_at, struct err *err)
+/* where has all but the piece itself. */
+static int read_piece(int dir_fd, const OutputPiece *p,
+		      const struct output_range *where, struct err *err)
 {
-	struct output_range range = { .to_fd = to_fd,
-				      .to_at = to_at,
-				      .length = p->length };
+	struct output_range range = *where;
 	uint8_t sum[DIGEST_BYTES];
 	int r = open_piece(dir_fd, p, &range.fd, err);
 
 	if (r < 0)
 		return r;
+	range.length = p->length;
 	r = output_read(&range, sum, err);
 	close(range.fd);
 	if (r == 0 && memcmp(sum, p->digest.data, DIGEST_BYTES) != 0)
@@ -96,13 +95,17 @@ static int read_piece(int dir_fd, const OutputPiece *p, int to_fd,
 	return r < 0 ? err_wrap(err, r, "%s", p->name) : 0;
 }
 
-int output_verify(int dir_fd, const OutputRecord *rec, struct err *err)
+int output_verify(int dir_fd, const OutputRecord *rec, void (*alive)(void *arg),
+		  void *arg, struct err *err)
 {
+	const struct output_range nowhere = { .to_fd = -1,
+					      .alive = alive,
+					      .arg = arg };
 	size_t i;
 	int r = output_check(rec, err);
 
 	for (i = 0; i < rec->n_pieces && r == 0; i++)
-		r = read_piece(dir_fd, rec->pieces[i], -1, 0, err);
+		r = read_piece(dir_fd, rec->pieces[i], &nowhere, err);
 	return r;
 }
 
@@ -128,15 +131,15 @@ static bool is_whole(int fd, const struct stat *st, const OutputRecord *rec)
 static int write_back(int dir_fd, const OutputRecord *rec, int fd,
 		      struct err *err)
 {
-	uint64_t at = 0;
+	struct output_range to = { .to_fd = fd };
 	size_t i;
 	int r = 0;
 
 	if (ftruncate(fd, 0) < 0)
 		return err_sys(err, "empty it");
 	for (i = 0; i < rec->n_pieces && r == 0; i++) {
-		r = read_piece(dir_fd, rec->pieces[i], fd, at, err);
-		at += rec->pieces[i]->length;
+		r = read_piece(dir_fd, rec->pieces[i], &to, err);
+		to.to_at += rec->pieces[i]->length;
 	}
 	if (r == 0 && ftruncate(fd, (off_t)rec->size) < 0)
 		r = err_sys(err, "set its size");
@@ -167,7 +170,7 @@ static int put_back(int dir_fd, const OutputRecord *rec, const char *path,
 	if (fd >= 0 && (!S_ISREG(st.st_mode) || is_kernels_file(fd) ||
 			is_whole(fd, &st, rec)))
 		return 0;
-	r = output_verify(dir_fd, rec, err);
+	r = output_verify(dir_fd, rec, NULL, NULL, err);
 	if (r < 0)
 		return err_wrap(err, r, "the copy of its output");
 	if (fd < 0) {

@@ -47,7 +47,8 @@ int output_keep(int fd, int dir_fd, const char *prefix,
 int output_put_back(int dir_fd, const OutputRecord *rec, bool *ret_done,
 		    struct err *err);
 
-/* -EBADMSG: the copy is not what it was. */
-int output_verify(int dir_fd, const OutputRecord *rec, struct err *err);
+/* -EBADMSG: the copy is not what it was.  alive as in snapshot_verify_parts. */
+int output_verify(int dir_fd, const OutputRecord *rec, void (*alive)(void *arg),
+		  void *arg, struct err *err);
 
 #endif

@@ -86,6 +86,8 @@ static int read_range(const struct output_range *range, struct digest *d,
 			      range->at + done, &n, err);
 		if (r < 0)
 			return r;
+		if (range->alive)
+			range->alive(range->arg);
 		digest_add(d, data, n);
 		if (range->to_fd >= 0)
 			r = write_blocks(range->to_fd, data, n,

@@ -14,6 +14,8 @@ struct output_range {
 	uint64_t at, length;
 	int to_fd; /* -1: only hashed */
 	uint64_t to_at;
+	void (*alive)(void *arg); /* called as it goes on; or NULL */
+	void *arg;
 };
 
 /*

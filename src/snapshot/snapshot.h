@@ -28,8 +28,8 @@ void digest_end(struct digest *d, uint8_t ret[DIGEST_BYTES]);
 void digest_free(struct digest *d);
 
 /* Features that a manifest may name. */
-#define SNAPSHOT_TERMINAL "terminal" /* the job had one of its own */
-#define SNAPSHOT_UPROBES  "uprobes"  /* ... breakpoints of a tracer */
+#define SNAPSHOT_TERMINAL    "terminal"    /* the job had one of its own */
+#define SNAPSHOT_UPROBES     "uprobes"     /* ... breakpoints of a tracer */
 #define SNAPSHOT_INCREMENTAL "incremental" /* streams are borrowed */
 
 /* A manifest with its seal, and their frames. */
@@ -97,9 +97,13 @@ int snapshot_open_pages(struct reader *reader, const struct user_id *user,
 int snapshot_verify(int dir_fd, const struct user_id *user, bool pages,
 		    struct err *err);
 
-/* The same without the manifest's file. */
+/*
+ * The same without the manifest's file.  alive (or NULL) is called all the time
+ * while something is read.
+ */
 int snapshot_verify_parts(int dir_fd, const struct user_id *user,
-			  const ManifestRecord *m, bool pages, struct err *err);
+			  const ManifestRecord *m, bool pages,
+			  void (*alive)(void *arg), void *arg, struct err *err);
 
 /* The hash of an extent (XXH3-64). */
 uint64_t extent_hash(const void *data, size_t len);

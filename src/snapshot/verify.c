@@ -54,7 +54,16 @@ int snapshot_open_pages(struct reader *reader, const struct user_id *user,
 	return r;
 }
 
+struct verify {
+	int dir_fd;
+	const struct user_id *user;
+	bool pages;
+	void (*alive)(void *arg);
+	void *arg;
+};
+
 struct hash_check {
+	const struct verify *v;
 	const PartEntry *part;
 	const struct extent_list *list;
 };
@@ -65,6 +74,8 @@ static int check_hash(void *arg, const struct read_piece *piece,
 	const struct hash_check *c = arg;
 	const struct extent_ref *ref = &c->list->refs[piece->tag];
 
+	if (c->v->alive)
+		c->v->alive(c->v->arg);
 	if (extent_hash(data, piece->len) == ref->extent->hash)
 		return 0;
 	return err_set(err, -EBADMSG,
@@ -76,10 +87,11 @@ static int check_hash(void *arg, const struct read_piece *piece,
 		       ref->extent->address);
 }
 
-static int read_pages(struct reader *reader, const struct blocks *blocks,
+static int read_pages(const struct verify *v, struct reader *reader,
+		      const struct blocks *blocks,
 		      const struct extent_list *list, struct err *err)
 {
-	struct hash_check check = { blocks->part, list };
+	struct hash_check check = { v, blocks->part, list };
 	auto_free struct read_piece *pieces =
 		calloc(list->count ? list->count : 1, sizeof(*pieces));
 	size_t i, n = 0;
@@ -115,26 +127,25 @@ static struct reader_limits limits_for(const PartEntry *part)
 	return limits;
 }
 
-static int verify_pages(int dir_fd, const struct user_id *user,
-			const PartEntry *part, const struct meta *meta,
-			bool hashes, struct err *err)
+static int verify_pages(const struct verify *v, const PartEntry *part,
+			const struct meta *meta, struct err *err)
 {
 	struct blocks blocks = { .part = part };
 	struct extent_list list = { 0 };
 	struct reader_limits limits = limits_for(part);
 	struct reader *reader;
-	int r = reader_new(dir_fd, &limits, &reader, err);
+	int r = reader_new(v->dir_fd, &limits, &reader, err);
 
 	if (r < 0)
 		return r;
-	r = snapshot_open_pages(reader, user, part, err);
-	if (r == 0 && hashes)
+	r = snapshot_open_pages(reader, v->user, part, err);
+	if (r == 0 && v->pages)
 		r = blocks_collect(meta, &blocks, err);
-	if (r == 0 && hashes)
+	if (r == 0 && v->pages)
 		r = extents_collect(meta, &list, err);
-	if (r == 0 && hashes) {
+	if (r == 0 && v->pages) {
 		extents_sort_by_place(&list);
-		r = read_pages(reader, &blocks, &list, err);
+		r = read_pages(v, reader, &blocks, &list, err);
 	}
 	free(list.refs);
 	blocks_done(&blocks);
@@ -142,48 +153,53 @@ static int verify_pages(int dir_fd, const struct user_id *user,
 	return r;
 }
 
-static int verify_outputs(int dir_fd, const struct user_id *user,
-			  const struct meta *meta, struct err *err)
+static int verify_outputs(const struct verify *v, const struct meta *meta,
+			  struct err *err)
 {
 	size_t i;
-	int r = user ? as_user(user, err) : 0;
+	int r = begin_as(v->user, err);
 
 	if (r < 0)
 		return r;
 	for (i = 0; i < meta->count && r == 0; i++)
 		if (meta->entries[i].tag == TAG_OUTPUT)
 			r = output_verify(
-				dir_fd,
+				v->dir_fd,
 				(const OutputRecord *)meta->entries[i].msg,
-				err);
-	if (user)
-		as_root();
+				v->alive, v->arg, err);
+	end_as(v->user);
 	return r;
 }
 
-static int verify_part(int dir_fd, const struct user_id *user,
-		       const PartEntry *part, bool pages, struct err *err)
+static int verify_part(const struct verify *v, const PartEntry *part,
+		       struct err *err)
 {
 	struct meta meta = { 0 };
-	int r = snapshot_meta(dir_fd, user, part, &meta, err);
+	int r = snapshot_meta(v->dir_fd, v->user, part, &meta, err);
 
 	if (r == 0)
 		r = snapshot_check_meta(part, &meta, err);
 	if (r == 0)
-		r = verify_pages(dir_fd, user, part, &meta, pages, err);
-	if (r == 0 && pages)
-		r = verify_outputs(dir_fd, user, &meta, err);
+		r = verify_pages(v, part, &meta, err);
+	if (r == 0 && v->pages)
+		r = verify_outputs(v, &meta, err);
 	meta_done(&meta);
 	return r;
 }
 
 int snapshot_verify_parts(int dir_fd, const struct user_id *user,
-			  const ManifestRecord *m, bool pages, struct err *err)
+			  const ManifestRecord *m, bool pages,
+			  void (*alive)(void *arg), void *arg, struct err *err)
 {
+	const struct verify v = { .dir_fd = dir_fd,
+				  .user = user,
+				  .pages = pages,
+				  .alive = alive,
+				  .arg = arg };
 	int r = 0;
 
 	for (size_t i = 0; i < m->n_parts && r == 0; i++)
-		r = verify_part(dir_fd, user, m->parts[i], pages, err);
+		r = verify_part(&v, m->parts[i], err);
 	return r;
 }
 
@@ -195,7 +211,7 @@ int snapshot_verify(int dir_fd, const struct user_id *user, bool pages,
 
 	if (r < 0)
 		return r;
-	r = snapshot_verify_parts(dir_fd, user, m, pages, err);
+	r = snapshot_verify_parts(dir_fd, user, m, pages, NULL, NULL, err);
 	manifest_record__free_unpacked(m, NULL);
 	return r;
 }

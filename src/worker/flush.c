@@ -22,18 +22,39 @@
 #include "wire/frame.h"
 #include "worker/worker.h"
 
+/* Its manifest as it is, and what it says. */
+struct source {
+	int dir_fd;
+	uint8_t *data;
+	size_t len;
+	ManifestRecord *m;
+};
+
+#define TELL_NS (NSEC_PER_SEC / 4)
+
 static void tell(void *arg, uint64_t done, uint64_t total)
 {
-	WorkerMessage m = WORKER_MESSAGE__INIT;
-	const struct work *w = arg;
-	struct err unused;
+	struct work *w = arg;
 
-	m.has_done = m.has_total = 1;
-	m.done = done;
-	m.total = total;
-	/* A parent that is gone is no reason to stop. */
-	(void)frame_send(w->parent_fd, FRAME_WORKER_MESSAGE, &m.base, NULL, 0,
-			 &unused);
+	w->copied = done;
+	w->to_copy = total;
+	w->told_ns = clock_monotonic_ns();
+	work_tell_copied(w);
+}
+
+static void tell_alive(void *arg)
+{
+	struct work *w = arg;
+
+	if (clock_monotonic_ns() - w->told_ns >= TELL_NS)
+		tell(w, w->copied, w->to_copy);
+}
+
+static int verify(struct work *w, const struct source *s, bool pages,
+		  struct err *err)
+{
+	return snapshot_verify_parts(s->dir_fd, &w->owner, s->m, pages,
+				     tell_alive, w, err);
 }
 
 /* It is of no use to anybody. */
@@ -63,14 +84,6 @@ static int look_retired(struct work *w, Reply *reply, struct err *err)
 		return err->code;
 	return drop(w, "its job has ended", reply, err);
 }
-
-/* Its manifest as it is, and what it says. */
-struct source {
-	int dir_fd;
-	uint8_t *data;
-	size_t len;
-	ManifestRecord *m;
-};
 
 static void source_done(struct source *s)
 {
@@ -143,19 +156,21 @@ static int publish(struct work *w, const struct source *s, int to_fd,
 				     s->len, &w->owner, err);
 }
 
+/* The files are their user's: first of all, are they as long as they were? */
 static int flush(struct work *w, const struct source *s, Reply *reply,
 		 struct err *err)
 {
 	uint64_t begin = clock_monotonic_ns(), written = 0;
 	auto_close int to_fd = -EBADF;
-	int r = tier_dir_target(w->job_fd, w->generation, &w->owner, &to_fd,
-				err);
+	int r = verify(w, s, false, err);
 
+	if (r == 0)
+		r = tier_dir_target(w->job_fd, w->generation, &w->owner, &to_fd,
+				    err);
 	if (r == 0)
 		r = copy(w, s, to_fd, &written, err);
 	if (r == 0)
-		r = snapshot_verify_parts(s->dir_fd, &w->owner, s->m, true,
-					  err);
+		r = verify(w, s, true, err);
 	if (r == 0)
 		r = publish(w, s, to_fd, err);
 	if (r == 0)
@@ -186,8 +201,7 @@ static bool is_damaged(struct work *w, const struct source *s, struct err *err)
 {
 	struct err now = { 0 };
 
-	if (snapshot_verify_parts(s->dir_fd, &w->owner, s->m, true, &now) !=
-	    -EBADMSG)
+	if (verify(w, s, true, &now) != -EBADMSG)
 		return false;
 	*err = now;
 	return true;

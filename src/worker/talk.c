@@ -38,6 +38,21 @@ void work_phase(void *arg, enum engine_phase phase)
 		(void)wait_answer(w);
 }
 
+void work_tell_copied(struct work *w)
+{
+	WorkerMessage m = WORKER_MESSAGE__INIT;
+	struct err unused;
+
+	m.has_done = m.has_total = m.has_wait = 1;
+	m.done = w->copied;
+	m.total = w->to_copy;
+	m.wait = 1;
+	/* A parent that is gone is no reason to stop. */
+	if (frame_send(w->parent_fd, FRAME_WORKER_MESSAGE, &m.base, NULL, 0,
+		       &unused) == 0)
+		(void)wait_answer(w);
+}
+
 bool work_ask_published(struct work *w, bool gone)
 {
 	WorkerMessage m = WORKER_MESSAGE__INIT;

@@ -25,13 +25,15 @@ struct work {
 	int job_fd;                   /* its directory in the store; -1 */
 	int dir_fd;                   /* of the generation, borrowed; -1 */
 	int fast_fd;                  /* its directory in FastDir; -1 */
-	bool near;          /* restored from a copy there */
+	bool near;                    /* restored from a copy there */
 	char not_fast[256];           /* why the store was taken; "" */
 	struct lease lease;           /* of this run; epoch 0: it has none */
 	struct job_terminal terminal; /* -1, -1: it has none */
-	struct watches watches; /* of what the job writes */
-	bool watches_kept;      /* its supervisor keeps them for us */
-	bool durable;           /* its generation, whatever fails later */
+	struct watches watches;       /* of what the job writes */
+	bool watches_kept;            /* its supervisor keeps them for us */
+	bool durable;                 /* its generation, whatever fails later */
+	uint64_t copied, to_copy;     /* FLUSH: bytes, as was said last ... */
+	uint64_t told_ns;             /* ... and when */
 	char name[128]; /* restore: the command, as in the image */
 };
 
@@ -44,6 +46,9 @@ int work_restore(struct work *w, Reply *reply, struct err *err);
  * on as before when the parent says no, or ends.
  */
 int work_fence(struct work *w, Reply *reply, struct err *err);
+
+/* FLUSH: it comes on.  Waits until it may. */
+void work_tell_copied(struct work *w);
 
 /*
  * A generation of FastDir goes to the store.  The reply's outcome says if it

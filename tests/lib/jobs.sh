@@ -168,6 +168,26 @@ worker_of() { # a command, or jobcrd
 	done
 }
 
+# The workers of jobcrd, at whatever depth.
+workers_below() { # pid
+	for _below in $(children "$1"); do
+		if [ "$(cat /proc/"$_below"/comm)" = jobcr-worker ]; then
+			echo "$_below"
+		else
+			(workers_below "$_below")
+		fi
+	done
+}
+
+# mount_silent DIR: a file system of a user's that never answers anybody.  Its
+# server would hold descriptor 7, which is closed to end it.
+mount_silent() {
+	[ -c /dev/fuse ] || return 1
+	exec 7<>/dev/fuse
+	mount -i -t fuse -o fd=7,rootmode=40000,user_id=0,group_id=0,allow_other \
+		silent "$1"
+}
+
 finish() {
 	echo "1..$count"
 	exit $failed

@@ -2,10 +2,10 @@
 /*
  * strike DAEMON WHAT MICROSECONDS
  *
- * Waits until a child of jobcrd has started a worker, and MICROSECONDS more.
- * Then kills the worker; jobcrd ("daemon"); or "all", with the child of jobcrd
- * between them; or "none": it waits for the worker's end.  Prints how long the
- * worker had lived; 1: it had ended by itself.
+ * Waits until jobcrd, or a process of its own, has started a worker, and
+ * MICROSECONDS more.  Then kills the worker; jobcrd ("daemon"); or "all", with
+ * who has started it; or "none": it waits for the worker's end.  Prints how
+ * long the worker had lived; 1: it had ended by itself.
  */
 #include <errno.h>
 #include <poll.h>
@@ -54,32 +54,21 @@ static FILE *children_of(pid_t pid)
 	return fopen(path, "re");
 }
 
-static bool find_below(pid_t child, struct target *t)
+static bool find(pid_t parent, struct target *t)
 {
-	FILE *f = children_of(child);
+	FILE *f = children_of(parent);
 	bool found = false;
 	pid_t pid;
 
 	while (f && !found && fscanf(f, "%d", &pid) == 1) {
-		if (!is_worker(pid))
+		if (!is_worker(pid)) {
+			found = find(pid, t);
 			continue;
+		}
 		t->worker = hold(pid);
-		t->child = hold(child);
+		t->child = hold(parent);
 		found = t->worker >= 0;
 	}
-	if (f)
-		fclose(f);
-	return found;
-}
-
-static bool find(pid_t daemon, struct target *t)
-{
-	FILE *f = children_of(daemon);
-	bool found = false;
-	pid_t pid;
-
-	while (f && !found && fscanf(f, "%d", &pid) == 1)
-		found = find_below(pid, t);
 	if (f)
 		fclose(f);
 	return found;
@@ -118,8 +107,9 @@ int main(int argc, char **argv)
 	seen = clock_monotonic_ns();
 	nap = (struct timespec){ us / 1000000, us % 1000000 * 1000 };
 	nanosleep(&nap, NULL);
-	late = has_ended(t.worker,
-			 strcmp(argv[2], "none") ? 0 : (int)(PATIENCE / 1000000));
+	late = has_ended(t.worker, strcmp(argv[2], "none")
+					   ? 0
+					   : (int)(PATIENCE / 1000000));
 	if (strcmp(argv[2], "worker") == 0 || strcmp(argv[2], "all") == 0)
 		end(t.worker);
 	if (strcmp(argv[2], "all") == 0)

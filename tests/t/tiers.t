@@ -217,14 +217,12 @@ fast 8
 result $? "one is saved that is to be deleted"
 pages=$(ls -S "$tmp/fast/local/$job/0000000008"/*pages* | head -n 1)
 printf XXXX | dd of="$pages" bs=1 seek=8192 conv=notrunc 2>log
-# Slow enough to be caught at it; its worker is a grandchild of jobcrd.
+# Slow enough to be caught at it.
 echo 'MaxBandwidth = "8M"' >>"$JOBCR_CONF"
 start_daemon
 caught() {
 	ls "$tmp/store/local/$job/0000000008.new"/*pages* || return 1
-	copier=$(for child in $(children "$daemon"); do
-		worker_of "$child"
-	done)
+	copier=$(workers_below "$daemon")
 	kill -STOP "$copier"
 }
 wait_for 20 caught

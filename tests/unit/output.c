@@ -208,7 +208,8 @@ static void test_growth(const char *dir)
 	ok(r == 0 && links(&rig, 0) > 1 &&
 		   links(&rig, rig.copy.rec->n_pieces - 1) == 2,
 	   "a generation in which nothing came to it shares all");
-	ok(output_verify(rig.copy.dir_fd, rig.copy.rec, &err) == 0 &&
+	ok(output_verify(rig.copy.dir_fd, rig.copy.rec, NULL, NULL, &err) ==
+			   0 &&
 		   survives(&rig, "", 0),
 	   "and the whole comes back");
 	rig_end(&rig);
@@ -385,8 +386,8 @@ static void test_damaged(const char *dir)
 		append(&rig, 5000);
 		(void)keep(&rig, 5000, &err);
 		damage(&rig, way, text, sizeof(text));
-		ok(output_verify(rig.copy.dir_fd, rig.copy.rec, &err) ==
-			   -EBADMSG,
+		ok(output_verify(rig.copy.dir_fd, rig.copy.rec, NULL, NULL,
+				 &err) == -EBADMSG,
 		   "verify finds %s: %s", text, err.text);
 		ok(truncate(rig.path, 3) == 0 &&
 			   put_back(&rig, &done, &err) == -EBADMSG &&
