@@ -18,6 +18,7 @@
 #include "kernel/hugetlb.h"
 #include "resource/build_id.h"
 #include "resource/file_lock.h"
+#include "resource/holder.h"
 #include "resource/open_file.h"
 #include "snapshot/snapshot.h"
 #include "util/cleanup.h"
@@ -280,6 +281,7 @@ void file_check_outside(const struct dump_ctx *ctx, const struct fd_view *fd,
 	const struct dump_engine *e = ctx->engine;
 	const bool memory = file_is_named_memory(ctx, fd) ||
 			    (!fd->stat->st_nlink && is_in_shm(fd));
+	bool unread = false;
 	pid_t other;
 
 	if (!memory && !hugetlb_of_file(fd->own_fd))
@@ -289,13 +291,14 @@ void file_check_outside(const struct dump_ctx *ctx, const struct fd_view *fd,
 			     "remove all names but one",
 			     "shared memory with %lu names: %s",
 			     (unsigned long)fd->stat->st_nlink, fd->link);
-	other = e->shmem_outside(e->arg, fd->stat->st_dev, fd->stat->st_ino);
+	other = e->shmem_outside(e->arg, fd->stat->st_dev, fd->stat->st_ino,
+				 &unread);
 	if (other)
 		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
 			     "end the other process, or run it in the job",
-			     "%s shared with process %d outside the job: %s",
-			     memory ? "memory" : "huge pages", (int)other,
-			     fd->link);
+			     "%s %s process %d outside the job: %s",
+			     memory ? "memory" : "huge pages",
+			     holder_shares(unread), (int)other, fd->link);
 }
 
 int file_open_reader(const struct fd_view *fd, struct err *err)
