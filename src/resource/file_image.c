@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
@@ -113,10 +112,6 @@ static int path_for_task(const struct task_view *task, const char *path,
 int file_open_for_task(const struct task_view *task, const char *path,
 		       int flags, struct err *err)
 {
-	struct open_how how = {
-		.flags = (uint64_t)(flags | O_CLOEXEC),
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
 	auto_close int root = -EBADF;
 	const char *below = ".";
 	int r, fd;
@@ -127,13 +122,8 @@ int file_open_for_task(const struct task_view *task, const char *path,
 	root = openat(task->proc_fd, "root", O_PATH | O_CLOEXEC);
 	if (root < 0)
 		return err_num(err, ESRCH, "open root");
-	/* A rename anywhere meanwhile gives EAGAIN. */
-	for (int i = 0; i < 100; i++) {
-		fd = (int)syscall(__NR_openat2, root, *below ? below : ".",
-				  &how, sizeof(how));
-		if (fd >= 0 || errno != EAGAIN)
-			break;
-	}
+	fd = open_in_root(root, *below ? below : ".", flags, 0,
+			  RESOLVE_NO_MAGICLINKS);
 	return fd < 0 ? err_sys(err, "%s", path) : fd;
 }
 

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Paths with ".." are found while others rename files all the time. */
+#include "util/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/lib/tap.h"
+#include "util/clock.h"
+
+#define PATH "a/b/../../a/b/../../a/b/../../a/b"
+
+static void rename_forever(int dir)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		(void)renameat(dir, "x", dir, "y");
+		(void)renameat(dir, "y", dir, "x");
+	}
+}
+
+static int once(int dir)
+{
+	const struct open_how how = { .flags = O_PATH,
+				      .resolve = RESOLVE_IN_ROOT };
+
+	return (int)syscall(SYS_openat2, dir, PATH, &how, sizeof(how));
+}
+
+/* How often it fails by itself; the same with ours. */
+static void test(int dir, uint64_t until)
+{
+	int alone = 0, ours = 0;
+
+	while (clock_monotonic_ns() < until && alone < 1000) {
+		int fd = once(dir);
+
+		alone += fd < 0 && errno == EAGAIN;
+		close(fd);
+		fd = open_in_root(dir, PATH, O_PATH, 0, 0);
+		ours += fd < 0;
+		close(fd);
+	}
+	if (!alone)
+		skip("no rename came between");
+	ok(ours == 0, "no path is missed (%d were, of %d)", ours, alone);
+}
+
+int main(void)
+{
+	char name[] = "/tmp/in_root.XXXXXX";
+	int dir;
+	pid_t pid;
+
+	if (!mkdtemp(name) || (dir = open(name, O_DIRECTORY | O_CLOEXEC)) < 0 ||
+	    mkdirat(dir, "a", 0755) < 0 || mkdirat(dir, "a/b", 0755) < 0 ||
+	    mkdirat(dir, "x", 0755) < 0)
+		skip_all("no directory");
+	pid = fork();
+	if (pid == 0)
+		rename_forever(dir);
+	test(dir, clock_monotonic_ns() + 2 * NSEC_PER_SEC);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	(void)unlinkat(dir, "x", AT_REMOVEDIR);
+	(void)unlinkat(dir, "y", AT_REMOVEDIR);
+	ok(open_in_root(dir, "../etc/passwd", O_RDONLY, 0, 0) < 0 &&
+		   errno == ENOENT,
+	   "nothing above is found");
+	(void)unlinkat(dir, "a/b", AT_REMOVEDIR);
+	(void)unlinkat(dir, "a", AT_REMOVEDIR);
+	rmdir(name);
+	return done_testing();
+}
