@@ -179,6 +179,13 @@ UNIT_TESTS += %D%/unit/forward
 %C%_unit_forward_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/kept
+%C%_unit_kept_SOURCES = %D%/unit/kept.c src/daemon/kept.c src/daemon/slurm.c
+%C%_unit_kept_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
+	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) -lm
+
 UNIT_TESTS += %D%/unit/due
 %C%_unit_due_SOURCES = %D%/unit/due.c src/daemon/due.c
 %C%_unit_due_LDADD = %D%/lib/libtap.a src/util/libutil.a -lm
