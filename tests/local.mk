@@ -244,9 +244,9 @@ UNIT_TESTS += %D%/unit/near
 %C%_unit_near_SOURCES = %D%/unit/near.c
 %C%_unit_near_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
 	src/util/libutil.a $(HWLOC_LIBS)
-UNIT_TESTS += %D%/unit/in_root
-%C%_unit_in_root_SOURCES = %D%/unit/in_root.c
-%C%_unit_in_root_LDADD = %D%/lib/libtap.a src/util/libutil.a
+UNIT_TESTS += %D%/unit/paths
+%C%_unit_paths_SOURCES = %D%/unit/paths.c
+%C%_unit_paths_LDADD = %D%/lib/libtap.a src/util/libutil.a
 
 UNIT_TESTS += %D%/unit/spans
 %C%_unit_spans_SOURCES = %D%/unit/spans.c

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -202,4 +203,42 @@ int open_in_root(int root_fd, const char *path, int flags, mode_t mode,
 			break;
 	}
 	return fd;
+}
+
+int open_named_dir(const char *path, int flags)
+{
+	const struct open_how how = {
+		.flags = (uint64_t)(unsigned int)(flags | O_DIRECTORY |
+						  O_CLOEXEC),
+		.resolve = RESOLVE_NO_MAGICLINKS,
+	};
+
+	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+}
+
+int make_named_dir(const char *path, int flags, mode_t mode)
+{
+	auto_free char *parent = strdup(path);
+	auto_close int parent_fd = -EBADF;
+	int fd = open_named_dir(path, flags);
+	char *slash;
+	size_t len;
+
+	if (fd >= 0 || errno != ENOENT || !parent)
+		return fd;
+	len = strlen(parent);
+	while (len > 1 && parent[len - 1] == '/')
+		parent[--len] = '\0';
+	slash = strrchr(parent, '/');
+	if (slash)
+		*slash = '\0';
+	parent_fd = open_named_dir(!slash           ? "."
+				   : slash > parent ? parent
+						    : "/",
+				   O_PATH);
+	if (parent_fd < 0 ||
+	    (mkdirat(parent_fd, slash ? slash + 1 : parent, mode) < 0 &&
+	     errno != EEXIST))
+		return -1;
+	return open_named_dir(path, flags);
 }

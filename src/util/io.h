@@ -40,4 +40,14 @@ int recv_fds(int sock, void *data, size_t room, size_t *ret_len, int *ret_fds,
 int open_in_root(int root_fd, const char *path, int flags, mode_t mode,
 		 uint64_t resolve);
 
+/*
+ * A directory that a user has named.  Through magic links (/proc/self/fd/N)
+ * our own descriptors would lead past directories that are closed to the user:
+ * ELOOP.  O_CLOEXEC; a descriptor, or -1 and errno.
+ */
+int open_named_dir(const char *path, int flags);
+
+/* The same; it is made with this mode if it is not there. */
+int make_named_dir(const char *path, int flags, mode_t mode);
+
 #endif

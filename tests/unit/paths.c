@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Paths with ".." are found while others rename files all the time. */
+/* Paths that others give, or rename meanwhile. */
 #include "util/io.h"
 
 #include <errno.h>
@@ -55,15 +55,42 @@ static void test(int dir, uint64_t until)
 	ok(ours == 0, "no path is missed (%d were, of %d)", ours, alone);
 }
 
+/* Only by names, and made in what they lead to. */
+static void test_named(int dir, const char *name)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/a", dir);
+	ok(open_named_dir(path, O_PATH) < 0 && errno == ELOOP,
+	   "a descriptor is no way to a directory");
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/new", dir);
+	ok(make_named_dir(path, O_RDONLY, 0700) < 0 && errno == ELOOP &&
+		   faccessat(dir, "new", F_OK, 0) < 0,
+	   "nor one to make one");
+	snprintf(path, sizeof(path), "%s/a/b/../new//", name);
+	fd = make_named_dir(path, O_RDONLY, 0700);
+	ok(fd >= 0 && unlinkat(dir, "a/new", AT_REMOVEDIR) == 0,
+	   "by its name it is made");
+	close(fd);
+	fd = make_named_dir("a", O_RDONLY, 0700);
+	ok(fd >= 0, "or found");
+	close(fd);
+	fd = make_named_dir("new", O_RDONLY, 0700);
+	ok(fd >= 0 && unlinkat(dir, "new", AT_REMOVEDIR) == 0,
+	   "or made where we are");
+	close(fd);
+}
+
 int main(void)
 {
-	char name[] = "/tmp/in_root.XXXXXX";
+	char name[] = "/tmp/paths.XXXXXX";
 	int dir;
 	pid_t pid;
 
 	if (!mkdtemp(name) || (dir = open(name, O_DIRECTORY | O_CLOEXEC)) < 0 ||
-	    mkdirat(dir, "a", 0755) < 0 || mkdirat(dir, "a/b", 0755) < 0 ||
-	    mkdirat(dir, "x", 0755) < 0)
+	    fchdir(dir) < 0 || mkdirat(dir, "a", 0755) < 0 ||
+	    mkdirat(dir, "a/b", 0755) < 0 || mkdirat(dir, "x", 0755) < 0)
 		skip_all("no directory");
 	pid = fork();
 	if (pid == 0)
@@ -76,6 +103,7 @@ int main(void)
 	ok(open_in_root(dir, "../etc/passwd", O_RDONLY, 0, 0) < 0 &&
 		   errno == ENOENT,
 	   "nothing above is found");
+	test_named(dir, name);
 	(void)unlinkat(dir, "a/b", AT_REMOVEDIR);
 	(void)unlinkat(dir, "a", AT_REMOVEDIR);
 	rmdir(name);
