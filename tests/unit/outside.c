@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,14 +24,20 @@ static int pipe_fds[2], memory;
 static char link_text[64];
 static bool own_mounts;
 
+static void wait_forever(void)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		pause();
+}
+
 /* A child that inherits everything and waits. */
 static pid_t holder(void)
 {
 	pid_t pid = fork();
 
 	if (pid == 0)
-		for (;;)
-			pause();
+		wait_forever();
 	return pid;
 }
 
@@ -102,8 +109,7 @@ static pid_t stuck(uid_t uid, const char *fifo)
 			_exit(1);
 		close(ready[0]);
 		close(ready[1]);
-		for (;;)
-			pause();
+		wait_forever();
 	}
 	close(ready[1]);
 	(void)!read(ready[0], path, 1);
