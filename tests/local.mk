@@ -189,6 +189,13 @@ UNIT_TESTS += %D%/unit/forward
 %C%_unit_forward_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/kept
+%C%_unit_kept_SOURCES = %D%/unit/kept.c src/daemon/kept.c src/daemon/slurm.c
+%C%_unit_kept_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
+	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(URING_LIBS) -lm
+
 UNIT_TESTS += %D%/unit/due
 %C%_unit_due_SOURCES = %D%/unit/due.c src/daemon/due.c
 %C%_unit_due_LDADD = %D%/lib/libtap.a src/util/libutil.a -lm
@@ -247,6 +254,10 @@ UNIT_TESTS += %D%/unit/near
 %C%_unit_near_SOURCES = %D%/unit/near.c
 %C%_unit_near_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
 	src/util/libutil.a $(HWLOC_LIBS)
+UNIT_TESTS += %D%/unit/paths
+%C%_unit_paths_SOURCES = %D%/unit/paths.c
+%C%_unit_paths_LDADD = %D%/lib/libtap.a src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/spans
 %C%_unit_spans_SOURCES = %D%/unit/spans.c
 %C%_unit_spans_LDADD = %D%/lib/libtap.a src/util/libutil.a
@@ -816,6 +827,10 @@ UNIT_TESTS += %D%/unit/scan
 UNIT_TESTS += %D%/unit/search
 %C%_unit_search_SOURCES = %D%/unit/search.c
 %C%_unit_search_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
+	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/bind_child
+%C%_unit_bind_child_SOURCES = %D%/unit/bind_child.c
+%C%_unit_bind_child_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
 	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/affinity
 %C%_unit_affinity_SOURCES = %D%/unit/affinity.c

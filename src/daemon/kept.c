@@ -15,17 +15,35 @@
 
 #define ENV_MAX (1u << 20)
 
+/*
+ * Slurm was asked meanwhile, and the job may have ended.  Its supervisor gives
+ * the number of its process back by waiting for it, and says so: whom it names
+ * after a process was opened was that process.
+ */
+static int check_same(const struct subject *s, struct err *err)
+{
+	const struct control_request req = { .op = CONTROL_INFO };
+	struct control_reply reply;
+	int r = control_call(s->control_fd, &req, &reply, NULL, err);
+
+	if (r == 0 && reply.info.root_pid != s->info.root_pid)
+		r = err_set(err, -ESRCH, "the job has ended");
+	return r;
+}
+
 static int read_environment(const struct subject *s, char **ret, size_t *len,
 			    struct err *err)
 {
 	auto_close int fd = -EBADF;
 	char path[32];
+	int r;
 
 	snprintf(path, sizeof(path), "/proc/%d", s->info.root_pid);
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(err, "%s", path);
-	return read_file_at(fd, "environ", ENV_MAX, ret, len, err);
+	r = check_same(s, err);
+	return r < 0 ? r : read_file_at(fd, "environ", ENV_MAX, ret, len, err);
 }
 
 int kept_write(const struct subject *s, const struct user_id *user, int fd,

@@ -166,11 +166,12 @@ static pid_t engine_held_outside(void *arg, const char *link)
 	return o ? outside_link(o, link) : 0;
 }
 
-static pid_t engine_shmem_outside(void *arg, dev_t dev, uint64_t inode)
+static pid_t engine_shmem_outside(void *arg, dev_t dev, uint64_t inode,
+				  bool *ret_unread)
 {
 	const struct outside *o = look_outside(arg);
 
-	return o ? outside_shmem(o, dev, inode) : 0;
+	return o ? outside_shmem(o, dev, inode, ret_unread) : 0;
 }
 
 static int engine_epoll_target(void *arg, const struct task_view *task,

@@ -2,7 +2,6 @@
 /* What resources may ask of the engine at a restore. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "engine/building.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/io.h"
 #include "util/path_map.h"
 
 static int call_set_fd(void *arg, uint32_t object, int fd, struct err *err)
@@ -184,19 +184,13 @@ static int call_open_here(void *arg, const char *path, int flags,
 			  unsigned int mode, struct err *err)
 {
 	struct building *b = arg;
-	struct open_how how = {
-		.flags = (uint64_t)(unsigned int)(flags | O_CLOEXEC),
-		.mode = flags & (O_CREAT | __O_TMPFILE) ? mode : 0,
-		.resolve = RESOLVE_IN_ROOT,
-	};
-	long fd;
-	int r;
+	int fd, r;
 
 	r = as_user(b->args->owner, err);
 	if (r < 0)
 		return r;
-	fd = syscall(__NR_openat2, b->ctx.root_fd, path, &how, sizeof(how));
-	r = fd < 0 ? err_sys(err, "%s", path) : (int)fd;
+	fd = open_in_root(b->ctx.root_fd, path, flags, mode, 0);
+	r = fd < 0 ? err_sys(err, "%s", path) : fd;
 	as_root();
 	return r;
 }

@@ -12,6 +12,7 @@
 #include "images/tags.h"
 #include "kernel/inlet.h"
 #include "kernel/maps.h"
+#include "kernel/userfault.h"
 #include "util/cleanup.h"
 #include "util/spans.h"
 
@@ -84,7 +85,7 @@ int inlet_new(const struct building *b, struct puppet *p, struct inlet **ret,
 	i->fd = -EBADF;
 	i->pid = p->task.pid;
 	i->ns_pid = p->task.ns_pid;
-	r = puppet_faultfd(p, INLET_FLAGS, &i->fd, err);
+	r = puppet_faultfd(p, USERFAULT_FLAGS, &i->fd, err);
 	if (r == 0 && i->fd >= 0 && inlet_begin(i->fd) == 0)
 		r = open_small(b, p, i, err);
 	if (r == 0 && i->open.count)

@@ -14,9 +14,17 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "kernel/maps.h"
+#include "engine/far_maps.h"
 #include "kernel/proc.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
+
+/* How long to wait for the maps of one process. */
+#define ONE_NS    (NSEC_PER_SEC / 10)
+#define OTHERS_NS (3 * ONE_NS)
+#define THEIRS_NS (5 * ONE_NS)
+
+#define USERS_MAX 64 /* of so many any process might be */
 
 enum holding_kind { HOLDS_PIPE, HOLDS_SOCKET, HOLDS_SHMEM };
 
@@ -34,6 +42,18 @@ struct outside {
 	size_t nseen, seen_room;
 	dev_t *devices; /* where shared memory is */
 	size_t ndevices;
+	struct far_maps maps;
+	uint64_t others_ns; /* left of OTHERS_NS */
+	pid_t unread;       /* a process that may share any memory, or 0 */
+};
+
+/* For whom it is looked. */
+struct tree {
+	const pid_t *pids;
+	size_t count;
+	uint32_t users[USERS_MAX];
+	size_t nusers;
+	bool have_users;
 };
 
 static int add(struct outside *o, const struct holding *h, struct err *err)
@@ -84,7 +104,7 @@ static int look_at_fd(struct outside *o, pid_t pid, int proc_fd, int fd,
 {
 	struct holding h = { .kind = HOLDS_SHMEM, .pid = pid };
 	char name[32], link[256];
-	struct stat st;
+	struct statx st;
 	ssize_t n;
 
 	(void)snprintf(name, sizeof(name), "fd/%d", fd);
@@ -94,17 +114,21 @@ static int look_at_fd(struct outside *o, pid_t pid, int proc_fd, int fd,
 	link[n] = '\0';
 	if (parse_link(link, &h))
 		return add(o, &h, err);
-	/* To ask what it is could wait for a file system of the network. */
+	/* To ask what it is could wait for a file system of the network; so
+	 * could one that is mounted there, without DONT_SYNC. */
 	if (strncmp(link, "/memfd:", 7) != 0 &&
 	    strncmp(link, "/dev/zero", 9) != 0 &&
 	    strncmp(link, "/dev/shm/", 9) != 0 &&
 	    strncmp(link, "/anon_hugepage", 14) != 0)
 		return 0;
-	if (fstatat(proc_fd, name, &st, 0) < 0 || !S_ISREG(st.st_mode) ||
-	    !is_memory(o, st.st_dev))
+	if (statx(proc_fd, name, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO,
+		  &st) < 0 ||
+	    !S_ISREG(st.stx_mode))
 		return 0;
-	h.dev = st.st_dev;
-	h.inode = st.st_ino;
+	h.dev = makedev(st.stx_dev_major, st.stx_dev_minor);
+	h.inode = st.stx_ino;
+	if (!is_memory(o, h.dev))
+		return 0;
 	return add(o, &h, err);
 }
 
@@ -121,34 +145,105 @@ static int look_at_fds(struct outside *o, pid_t pid, int proc_fd,
 	return r;
 }
 
-static int look_at_maps(struct outside *o, pid_t pid, int proc_fd,
-			struct err *err)
+static bool has_id(const uint32_t *ids, size_t count, uint32_t id)
 {
-	struct vma_list vmas = { 0 };
-	int r;
+	for (size_t i = 0; i < count; i++)
+		if (ids[i] == id)
+			return true;
+	return false;
+}
 
-	r = maps_read_fast(proc_fd, &vmas, err);
-	for (size_t i = 0; r == 0 && i < vmas.count; i++) {
-		const struct vma *v = &vmas.v[i];
-		const struct holding h = {
-			.kind = HOLDS_SHMEM,
-			.dev = makedev(v->dev_major, v->dev_minor),
-			.inode = v->inode,
-			.pid = pid,
-		};
+static void find_users(struct tree *t)
+{
+	t->have_users = true;
+	for (size_t m = 0; m < t->count; m++) {
+		auto_close int proc_fd = -EBADF;
+		struct proc_status st = { 0 };
+		struct err ignored;
 
-		/* Numbers of System V segments are their ids, of any
-		 * namespace: the kernel counts who has them attached. */
-		if (strncmp(v->path, "/SYSV", 5) == 0)
+		if (proc_open(t->pids[m], 0, &proc_fd, &ignored) < 0 ||
+		    proc_read_status(proc_fd, &st, &ignored) < 0)
 			continue;
-		if (v->inode && is_memory(o, h.dev))
-			r = add(o, &h, err);
+		for (int i = 0; i < 4 && t->nusers < USERS_MAX; i++)
+			if (!has_id(t->users, t->nusers, st.uids[i]))
+				t->users[t->nusers++] = st.uids[i];
+		proc_status_done(&st);
 	}
-	maps_done(&vmas);
+}
+
+/* Has it an id of the tree's users, so that their memory is open to it? */
+static bool is_theirs(struct tree *t, int proc_fd)
+{
+	struct proc_status st = { 0 };
+	struct err ignored;
+	bool found = false;
+
+	if (!t->have_users)
+		find_users(t);
+	if (proc_read_status(proc_fd, &st, &ignored) < 0)
+		return false;
+	for (int i = 0; i < 4; i++)
+		found = found || t->nusers == USERS_MAX ||
+			has_id(t->users, t->nusers, st.uids[i]);
+	proc_status_done(&st);
+	return found;
+}
+
+/*
+ * A process whose maps are not to be had in time may share the tree's memory if
+ * it has the rights of one of the tree's users, who forbid the checkpoint to
+ * nobody but themselves.  What is another user's counts as sharing none, or
+ * anybody could forbid it to all: memory comes to it only by a descriptor that
+ * the tree sends it, and a socket by which it could is refused while it is
+ * open.  As the tree may stand still, OTHERS_NS is all that they get together.
+ */
+static int wait_for_maps(struct outside *o, pid_t pid, int proc_fd,
+			 struct tree *t, struct far_file **ret,
+			 size_t *ret_count, struct err *err)
+{
+	uint64_t limit = o->others_ns < ONE_NS ? o->others_ns : ONE_NS;
+	int r = -ETIMEDOUT;
+
+	if (limit)
+		r = far_maps_read(&o->maps, pid, limit, ret, ret_count, err);
+	if (r != -ETIMEDOUT)
+		return r;
+	if (!is_theirs(t, proc_fd)) {
+		o->others_ns -= limit;
+		return 0;
+	}
+	if (!o->unread)
+		r = far_maps_read(&o->maps, pid, THEIRS_NS, ret, ret_count,
+				  err);
+	if (r == -ETIMEDOUT && !o->unread)
+		o->unread = pid;
 	return r;
 }
 
-static int look_at(struct outside *o, pid_t pid, struct err *err)
+static int look_at_maps(struct outside *o, pid_t pid, int proc_fd,
+			struct tree *t, bool *ret_again, struct err *err)
+{
+	auto_free struct far_file *files = NULL;
+	size_t count = 0;
+	int r;
+
+	r = wait_for_maps(o, pid, proc_fd, t, &files, &count, err);
+	if (r == -ETIMEDOUT) {
+		*ret_again = true;
+		return 0;
+	}
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = add(o,
+			&(struct holding){ .kind = HOLDS_SHMEM,
+					   .dev = files[i].dev,
+					   .inode = files[i].inode,
+					   .pid = pid },
+			err);
+	return r;
+}
+
+static int look_at(struct outside *o, pid_t pid, struct tree *t,
+		   bool *ret_again, struct err *err)
 {
 	auto_close int proc_fd = -EBADF;
 	struct err gone = { 0 };
@@ -158,7 +253,7 @@ static int look_at(struct outside *o, pid_t pid, struct err *err)
 	if (r == 0)
 		r = look_at_fds(o, pid, proc_fd, &gone);
 	if (r == 0)
-		r = look_at_maps(o, pid, proc_fd, &gone);
+		r = look_at_maps(o, pid, proc_fd, t, ret_again, &gone);
 	if (r == 0 || vanished(r))
 		return 0;
 	*err = gone;
@@ -198,6 +293,9 @@ int outside_new(const dev_t *devices, size_t count, struct outside **ret,
 	}
 	memcpy(o->devices, devices, count * sizeof(*devices));
 	o->ndevices = count;
+	o->maps.devices = o->devices;
+	o->maps.ndevices = count;
+	o->others_ns = OTHERS_NS;
 	*ret = o;
 	return 0;
 }
@@ -239,8 +337,7 @@ static int note_seen(struct outside *o, pid_t pid, struct err *err)
 	return 0;
 }
 
-static int look_at_new(struct outside *o, const pid_t *members, size_t count,
-		       struct err *err)
+static int look_at_new(struct outside *o, struct tree *t, struct err *err)
 {
 	auto_closedir DIR *dir = opendir("/proc");
 	size_t before = o->nseen;
@@ -251,12 +348,14 @@ static int look_at_new(struct outside *o, const pid_t *members, size_t count,
 		return err_sys(err, "/proc");
 	while (r == 0 && (d = readdir(dir))) {
 		pid_t pid = (pid_t)atoi(d->d_name);
+		bool again = false;
 
-		if (pid <= 0 || pid == getpid() || is_in(members, count, pid) ||
+		if (pid <= 0 || pid == getpid() || pid == o->maps.helper ||
+		    is_in(t->pids, t->count, pid) ||
 		    is_in(o->seen, before, pid))
 			continue;
-		r = look_at(o, pid, err);
-		if (r == 0)
+		r = look_at(o, pid, t, &again, err);
+		if (r == 0 && !again)
 			r = note_seen(o, pid, err);
 	}
 	return r;
@@ -265,10 +364,12 @@ static int look_at_new(struct outside *o, const pid_t *members, size_t count,
 int outside_look(struct outside *o, const pid_t *members, size_t count,
 		 struct err *err)
 {
+	struct tree tree = { .pids = members, .count = count };
 	int r;
 
+	o->unread = 0;
 	forget_members(o, members, count);
-	r = look_at_new(o, members, count, err);
+	r = look_at_new(o, &tree, err);
 	if (o->nseen)
 		qsort(o->seen, o->nseen, sizeof(*o->seen), compare_pids);
 	if (o->count)
@@ -280,6 +381,7 @@ void outside_free(struct outside *o)
 {
 	if (!o)
 		return;
+	far_maps_done(&o->maps);
 	free(o->devices);
 	free(o->list);
 	free(o->seen);
@@ -317,11 +419,15 @@ pid_t outside_link(const struct outside *o, const char *link)
 	return parse_link(link, &key) ? find(o, &key) : 0;
 }
 
-pid_t outside_shmem(const struct outside *o, dev_t dev, uint64_t inode)
+pid_t outside_shmem(const struct outside *o, dev_t dev, uint64_t inode,
+		    bool *ret_unread)
 {
+	pid_t holder;
 	const struct holding key = { .kind = HOLDS_SHMEM,
 				     .dev = dev,
 				     .inode = inode };
 
-	return find(o, &key);
+	holder = find(o, &key);
+	*ret_unread = !holder && o->unread;
+	return holder ? holder : o->unread;
 }

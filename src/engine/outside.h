@@ -2,6 +2,7 @@
 #ifndef JOBCR_ENGINE_OUTSIDE_H
 #define JOBCR_ENGINE_OUTSIDE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -30,6 +31,12 @@ void outside_free(struct outside *o);
 
 /* A holder's pid, or 0.  link is "pipe:[INODE]" or "socket:[INODE]". */
 pid_t outside_link(const struct outside *o, const char *link);
-pid_t outside_shmem(const struct outside *o, dev_t dev, uint64_t inode);
+
+/*
+ * *ret_unread: it is not known to hold it, but has the rights to, and does not
+ * let its maps be read.
+ */
+pid_t outside_shmem(const struct outside *o, dev_t dev, uint64_t inode,
+		    bool *ret_unread);
 
 #endif

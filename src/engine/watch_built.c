@@ -13,6 +13,7 @@
 #include "images/tags.h"
 #include "kernel/maps.h"
 #include "kernel/proc.h"
+#include "kernel/userfault.h"
 #include "kernel/written.h"
 #include "util/cleanup.h"
 
@@ -84,7 +85,7 @@ static int watch_process(struct building *b, struct puppet *p, struct err *err)
 	auto_close int proc_fd = -EBADF;
 	struct proc_stat stat;
 	struct err unused;
-	int r = puppet_faultfd(p, WRITTEN_FLAGS, &fd, err);
+	int r = puppet_faultfd(p, USERFAULT_FLAGS, &fd, err);
 
 	if (r < 0 || fd < 0)
 		return r;

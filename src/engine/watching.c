@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "kernel/kcmp.h"
+#include "kernel/userfault.h"
 #include "kernel/written.h"
 #include "util/cleanup.h"
 
@@ -125,7 +126,8 @@ static int take(void *arg, struct err *err)
 int watching_make(struct watches *w, const struct frozen_task *f,
 		  struct remote *remote, struct err *err)
 {
-	const struct remote_args call = { SYS_userfaultfd, { WRITTEN_FLAGS } };
+	const struct remote_args call = { SYS_userfaultfd,
+					  { USERFAULT_FLAGS } };
 	struct made made = { .f = f, .number = next_number(f), .fd = -1 };
 	auto_close int fd = -EBADF;
 	struct err why = { 0 };

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <linux/kcmp.h>
 #include <linux/sched.h>
-#include <linux/userfaultfd.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -31,6 +30,7 @@
 #include "kernel/quick_maps.h"
 #include "kernel/trial.h"
 #include "kernel/user_dispatch.h"
+#include "kernel/userfault.h"
 #include "kernel/written.h"
 #include "util/cleanup.h"
 

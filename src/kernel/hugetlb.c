@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <linux/userfaultfd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,21 +13,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "kernel/userfault.h"
 #include "util/cleanup.h"
 #include "util/io.h"
-
-/* Linux 5.13; headers of the distributions jobcr builds on may be older. */
-#ifndef UFFDIO_REGISTER_MODE_MINOR
-#define UFFDIO_REGISTER_MODE_MINOR   ((uint64_t)1 << 2)
-#define UFFD_FEATURE_MINOR_HUGETLBFS (1 << 9)
-struct uffdio_continue {
-	struct uffdio_range range;
-	uint64_t mode;
-	int64_t mapped;
-};
-#define UFFDIO_CONTINUE_MODE_DONTWAKE ((uint64_t)1 << 0)
-#define UFFDIO_CONTINUE               _IOWR(UFFDIO, 0x07, struct uffdio_continue)
-#endif
 
 #define SIZE_SHIFT 26
 

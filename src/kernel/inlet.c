@@ -3,11 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "kernel/userfault.h"
 #include "util/cleanup.h"
 
 #define HUGE_POLICY "/sys/kernel/mm/transparent_hugepage/"

@@ -14,10 +14,10 @@
  * others who write from outside, and the process itself must not run.
  */
 
-/* The flags of userfaultfd(2) for it: no right is needed. */
-#define INLET_FLAGS 02000001 /* O_CLOEXEC, USER_MODE_ONLY */
-
-/* What a process has made just now is to be one.  0, or a negative errno. */
+/*
+ * What a process has made just now (USERFAULT_FLAGS) is to be one.  0, or a
+ * negative errno.
+ */
 int inlet_begin(int fd);
 
 /*

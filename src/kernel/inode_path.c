@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -39,12 +38,7 @@ static void unescape(char *text)
 
 static int open_below(int root_fd, const char *path, int flags)
 {
-	const struct open_how how = {
-		.flags = (uint64_t)(flags | O_CLOEXEC),
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
-
-	return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+	return open_in_root(root_fd, path, flags, 0, RESOLVE_NO_MAGICLINKS);
 }
 
 static bool leads_to(int root_fd, const char *path, const struct stat *st)

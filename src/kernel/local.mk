@@ -60,6 +60,7 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/unix_queue.h \
 	%D%/user_dispatch.c \
 	%D%/user_dispatch.h \
+	%D%/userfault.h \
 	%D%/vdso.c \
 	%D%/vdso.h \
 	%D%/vma_flags.c \

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "kernel/userfault.h"
 #include "kernel/vma_samples.h"
 
 #include <errno.h>
@@ -97,7 +98,7 @@ static void make_watched(struct vma_samples *s)
 	uint8_t *p = make_plain(s);
 	struct err ignored = { 0 };
 
-	s->uffd = (int)syscall(SYS_userfaultfd, WRITTEN_FLAGS);
+	s->uffd = (int)syscall(SYS_userfaultfd, USERFAULT_FLAGS);
 	if (p && s->uffd >= 0 && written_begin(s->uffd, &ignored) == 0)
 		(void)written_watch(s->uffd, (uintptr_t)p, (uintptr_t)p + PAGE);
 }

@@ -9,57 +9,37 @@
 #include <unistd.h>
 
 #include "kernel/pagemap.h"
+#include "kernel/userfault.h"
 #include "util/cleanup.h"
-
-/* The ABI, as in pagemap.c. */
-#define API           0xaaull
-#define FEATURE_ASYNC (1ull << 15)
-#define MODE_WP       (1ull << 1)
-
-struct api_arg {
-	uint64_t api, features, ioctls;
-};
-
-struct range_arg {
-	uint64_t start, len;
-};
-
-struct register_arg {
-	uint64_t start, len, mode, ioctls;
-};
-
-#define API_IOCTL      _IOWR(0xaa, 0x3f, struct api_arg)
-#define REGISTER_IOCTL _IOWR(0xaa, 0x00, struct register_arg)
-#define LEAVE_IOCTL    _IOR(0xaa, 0x01, struct range_arg)
 
 #define PAGE  4096ull
 #define BATCH 512
 
 int written_begin(int fd, struct err *err)
 {
-	struct api_arg api = { .api = API, .features = FEATURE_ASYNC };
+	struct uffdio_api api = { .api = UFFD_API,
+				  .features = UFFD_FEATURE_WP_ASYNC };
 
-	if (ioctl(fd, API_IOCTL, &api) < 0)
+	if (ioctl(fd, UFFDIO_API, &api) < 0)
 		return err_sys(err, "userfaultfd");
 	return 0;
 }
 
 int written_watch(int fd, uint64_t start, uint64_t end)
 {
-	struct register_arg arg = {
-		.start = start,
-		.len = end - start,
-		.mode = MODE_WP,
+	struct uffdio_register arg = {
+		.range = { .start = start, .len = end - start },
+		.mode = UFFDIO_REGISTER_MODE_WP,
 	};
 
-	return ioctl(fd, REGISTER_IOCTL, &arg) < 0 ? -errno : 0;
+	return ioctl(fd, UFFDIO_REGISTER, &arg) < 0 ? -errno : 0;
 }
 
 int written_leave(int fd, uint64_t start, uint64_t end)
 {
-	struct range_arg arg = { .start = start, .len = end - start };
+	struct uffdio_range arg = { .start = start, .len = end - start };
 
-	return ioctl(fd, LEAVE_IOCTL, &arg) < 0 ? -errno : 0;
+	return ioctl(fd, UFFDIO_UNREGISTER, &arg) < 0 ? -errno : 0;
 }
 
 int written_scan(int pagemap_fd, uint64_t start, uint64_t end, bool arm,
@@ -137,7 +117,7 @@ static bool try_own(int fd, int pagemap_fd, uint8_t *page)
 
 bool written_supported(void)
 {
-	auto_close int fd = (int)syscall(SYS_userfaultfd, WRITTEN_FLAGS);
+	auto_close int fd = (int)syscall(SYS_userfaultfd, USERFAULT_FLAGS);
 	auto_close int pagemap_fd =
 		open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	uint8_t *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,

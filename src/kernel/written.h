@@ -18,13 +18,10 @@
  * all marks.
  */
 
-/* The flags of userfaultfd(2) for it: no right is needed. */
-#define WRITTEN_FLAGS 02004001 /* O_CLOEXEC, O_NONBLOCK, USER_MODE_ONLY */
-
 /* Does this kernel have it?  Looks at our own memory, once. */
 bool written_supported(void);
 
-/* What a process has made just now is to be one.  fd: borrowed. */
+/* What a process has made just now (USERFAULT_FLAGS) is to be one. */
 int written_begin(int fd, struct err *err);
 
 /*

@@ -15,6 +15,7 @@
 #include "util/address_map.h"
 #include "util/cleanup.h"
 #include "util/file_policy.h"
+#include "util/io.h"
 #include "util/path_map.h"
 #include "wire/frame.h"
 
@@ -29,6 +30,30 @@ struct plan {
 };
 
 /*
+ * Whoever may not restore what is another's learns nothing of directories that
+ * are closed to them; nor may we enter all that they may (root_squash).
+ */
+static int look_at_dir(const struct operation *op, const char *dir,
+		       struct stat *ret, struct err *err)
+{
+	const struct caller *who = op->caller;
+	const struct user_id id = { who->uid, who->gid, who->ngroups,
+				    who->groups };
+	const bool all =
+		operation_authorise(op->conf, who, (uid_t)-1, dir, err) == 0;
+	const struct user_id *user = all ? NULL : &id;
+	auto_close int fd = -EBADF;
+	int r = begin_as(user, err);
+
+	if (r < 0)
+		return r;
+	fd = open_named_dir(dir, O_PATH);
+	r = fd < 0 ? fd : fstatat(fd, "manifest", ret, AT_SYMLINK_NOFOLLOW);
+	end_as(user);
+	return r < 0 ? err_set(err, -ENOENT, "no snapshot in %s", dir) : 0;
+}
+
+/*
  * The owner is who owns the files: they were written with the job's user's
  * rights, and nobody else can make a file theirs.
  */
@@ -41,11 +66,9 @@ static int find_owner(const struct operation *op, struct plan *plan,
 	int r = 0;
 
 	if (plan->dir) {
-		fd = open(plan->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0 ||
-		    fstatat(fd, "manifest", &st, AT_SYMLINK_NOFOLLOW) < 0)
-			return err_set(err, -ENOENT, "no snapshot in %s",
-				       plan->dir);
+		r = look_at_dir(op, plan->dir, &st, err);
+		if (r < 0)
+			return r;
 	} else {
 		r = store_open_job(op->conf->store_dir, LOCAL_CLUSTER, plan->id,
 				   false, NULL, &fd, err);
@@ -169,7 +192,7 @@ static void note_outcome(const struct operation *op, struct control_info *info,
 		chronicle_describe("restore", NULL, o, text);
 	chronicle_add(op->conf, info, o ? "restore" : "failed",
 		      plan->generation,
-		      o		    ? text
+		      o             ? text
 		      : reply->text ? reply->text
 				    : "");
 	if (o)

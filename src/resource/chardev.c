@@ -79,8 +79,8 @@ static int chardev_open(struct restore_ctx *ctx, const ChardevRecord *rec,
 	    !is_stateless(rec->major, rec->minor))
 		return err_set(err, -ENODEV, "%s is not character device %u:%u",
 			       path, rec->major, rec->minor);
-	r = e->open_path(e->arg, path, open_file_flags(rec->open) | O_CLOEXEC,
-			 0, err);
+	r = open_file_looked_at(ctx, path, open_file_flags(rec->open), &st,
+				err);
 	if (r < 0)
 		return r;
 	close(fd);

@@ -48,8 +48,8 @@ int fifo_fill(const struct dump_ctx *ctx, const struct fd_view *fd,
 	rec->path.len = strlen(fd->link);
 	rec->mode = fd->stat->st_mode & 0777;
 	if (!is_removed(fd)) {
-		rec->has_mode = file_place_is_local(
-			ctx, fd->task, fd->link, fd->own_fd, fd->stat);
+		rec->has_mode = file_place_is_local(ctx, fd->task, fd->link,
+						    fd->own_fd, fd->stat);
 		return directories_put(ctx, fd->task, fd->link, err);
 	}
 	if (rec->path.len > mark &&
@@ -92,9 +92,8 @@ static int make_in(const struct restore_ctx *ctx, const char *dir,
 		   const char *name, const PipeRecord *rec, struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
-	auto_close int dir_fd =
-		e->open_here(e->arg, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
-			     err);
+	auto_close int dir_fd = e->open_here(
+		e->arg, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, err);
 	auto_close int fd = -EBADF;
 	char other[64];
 	struct stat st;
@@ -114,7 +113,7 @@ static int make_in(const struct restore_ctx *ctx, const char *dir,
 }
 
 static int make_again(const struct restore_ctx *ctx, const PipeRecord *rec,
-			const char *was, struct err *err)
+		      const char *was, struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
 	const char *dirs[] = { NULL, "/tmp", "/var/tmp", "/dev/shm" };
@@ -148,8 +147,8 @@ static int open_there(const struct restore_ctx *ctx, const char *path,
 	struct stat st;
 	int used = 0;
 
-	fd = e->open_path(e->arg, path, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0,
-			  err);
+	fd = e->open_path(e->arg, path,
+			  O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0, err);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))

@@ -343,6 +343,22 @@ static bool is_output(const struct restore_ctx *ctx, const FileRecord *rec)
 	       ((rec->open->flags & O_ACCMODE) != O_RDONLY || rec->written);
 }
 
+/* An image may say anything of what it was. */
+static int verify_kind(const FileRecord *rec, const struct stat *st,
+		       struct err *err)
+{
+	if (!S_ISREG(rec->mode) && !S_ISDIR(rec->mode) &&
+	    !(S_ISLNK(rec->mode) && (rec->open->flags & O_PATH)))
+		return err_set(err, -EBADMSG,
+			       "is of no kind that is saved as a file");
+	if ((st->st_mode & S_IFMT) != (rec->mode & S_IFMT))
+		return err_set(err, -ESTALE, "is no %s any more",
+			       S_ISREG(rec->mode)   ? "regular file"
+			       : S_ISDIR(rec->mode) ? "directory"
+						    : "link");
+	return 0;
+}
+
 static int verify(int fd, const FileRecord *rec, struct err *err)
 {
 	bool writes = (rec->open->flags & O_ACCMODE) != O_RDONLY;
@@ -350,11 +366,6 @@ static int verify(int fd, const FileRecord *rec, struct err *err)
 
 	if (fstat(fd, &st) < 0)
 		return err_sys(err, "fstat");
-	if ((st.st_mode & S_IFMT) != (rec->mode & S_IFMT))
-		return err_set(err, -ESTALE, "is no %s any more",
-			       S_ISREG(rec->mode)   ? "regular file"
-			       : S_ISDIR(rec->mode) ? "directory"
-						    : "link");
 	if (!S_ISREG(rec->mode) || (rec->open->flags & O_PATH) ||
 	    rec->fs_magic == PROC_SUPER_MAGIC || rec->fs_magic == SYSFS_MAGIC)
 		return 0;
@@ -363,18 +374,42 @@ static int verify(int fd, const FileRecord *rec, struct err *err)
 	return verify_input(fd, rec, &st, err);
 }
 
+/*
+ * A device is not even opened: the node's devices that the job may not use are
+ * kept from it by its cgroup, which we are not in.
+ */
+static int look_at(const struct restore_ctx *ctx, const FileRecord *rec,
+		   const char *path, struct stat *ret, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	int flags =
+		O_PATH | O_CLOEXEC | (open_file_flags(rec->open) & O_NOFOLLOW);
+	auto_close int fd = -EBADF;
+
+	/* Else what autofs mounts there would not be mounted yet. */
+	if (S_ISDIR(rec->mode))
+		flags |= O_DIRECTORY;
+	fd = e->open_path(e->arg, path, flags, 0, err);
+	if (fd < 0)
+		return fd;
+	return fstat(fd, ret) < 0 ? err_sys(err, "%s: fstat", path) : 0;
+}
+
 static int open_named(const struct restore_ctx *ctx, const FileRecord *rec,
 		      const char *path, struct err *err)
 {
-	const struct restore_engine *e = ctx->engine;
-	int flags = open_file_flags(rec->open) | O_CLOEXEC;
 	auto_close int fd = -EBADF;
+	struct stat st;
 	int r;
 
-	/* Whatever lies there now must neither block nor become a terminal. */
-	if (!(flags & O_PATH))
-		flags |= O_NONBLOCK | O_NOCTTY;
-	fd = e->open_path(e->arg, path, flags, 0, err);
+	r = look_at(ctx, rec, path, &st, err);
+	if (r < 0)
+		return r;
+	r = verify_kind(rec, &st, err);
+	if (r < 0)
+		return err_wrap(err, r, "%s", path);
+	fd = open_file_looked_at(ctx, path, open_file_flags(rec->open), &st,
+				 err);
 	if (fd < 0)
 		return fd;
 	r = verify(fd, rec, err);
@@ -393,7 +428,6 @@ static int open_ghost(const struct restore_ctx *ctx, const FileRecord *rec,
 		      const char *path, struct err *err)
 {
 	const struct restore_engine *e = ctx->engine;
-	int flags = open_file_flags(rec->open) | O_CLOEXEC;
 	int handle = e->get_fd(e->arg, rec->ghost);
 	auto_close int fd = -EBADF;
 	const GhostRecord *ghost;
@@ -412,13 +446,16 @@ static int open_ghost(const struct restore_ctx *ctx, const FileRecord *rec,
 	if ((!made.st_nlink || ghost->origin) &&
 	    (!ctx->owner->uid || made.st_uid == ctx->owner->uid))
 		return open_file_again(handle, rec->open, err);
-	fd = e->open_path(e->arg, path, flags, 0, err);
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &found) < 0 || found.st_dev != made.st_dev ||
-	    found.st_ino != made.st_ino)
+	r = look_at(ctx, rec, path, &found, err);
+	if (r < 0)
+		return r;
+	if (found.st_dev != made.st_dev || found.st_ino != made.st_ino)
 		return err_set(err, -ESTALE, "%s changes while it is opened",
 			       path);
+	fd = open_file_looked_at(ctx, path, open_file_flags(rec->open), &made,
+				 err);
+	if (fd < 0)
+		return fd;
 	r = open_file_apply(fd, rec->open, err);
 	return r < 0 ? r : take_fd(&fd);
 }

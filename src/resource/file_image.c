@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
@@ -18,6 +17,7 @@
 #include "kernel/hugetlb.h"
 #include "resource/build_id.h"
 #include "resource/file_lock.h"
+#include "resource/holder.h"
 #include "resource/open_file.h"
 #include "snapshot/snapshot.h"
 #include "util/cleanup.h"
@@ -112,10 +112,6 @@ static int path_for_task(const struct task_view *task, const char *path,
 int file_open_for_task(const struct task_view *task, const char *path,
 		       int flags, struct err *err)
 {
-	struct open_how how = {
-		.flags = (uint64_t)(flags | O_CLOEXEC),
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
 	auto_close int root = -EBADF;
 	const char *below = ".";
 	int r, fd;
@@ -126,13 +122,8 @@ int file_open_for_task(const struct task_view *task, const char *path,
 	root = openat(task->proc_fd, "root", O_PATH | O_CLOEXEC);
 	if (root < 0)
 		return err_num(err, ESRCH, "open root");
-	/* A rename anywhere meanwhile gives EAGAIN. */
-	for (int i = 0; i < 100; i++) {
-		fd = (int)syscall(__NR_openat2, root, *below ? below : ".",
-				  &how, sizeof(how));
-		if (fd >= 0 || errno != EAGAIN)
-			break;
-	}
+	fd = open_in_root(root, *below ? below : ".", flags, 0,
+			  RESOLVE_NO_MAGICLINKS);
 	return fd < 0 ? err_sys(err, "%s", path) : fd;
 }
 
@@ -280,6 +271,7 @@ void file_check_outside(const struct dump_ctx *ctx, const struct fd_view *fd,
 	const struct dump_engine *e = ctx->engine;
 	const bool memory = file_is_named_memory(ctx, fd) ||
 			    (!fd->stat->st_nlink && is_in_shm(fd));
+	bool unread = false;
 	pid_t other;
 
 	if (!memory && !hugetlb_of_file(fd->own_fd))
@@ -289,13 +281,14 @@ void file_check_outside(const struct dump_ctx *ctx, const struct fd_view *fd,
 			     "remove all names but one",
 			     "shared memory with %lu names: %s",
 			     (unsigned long)fd->stat->st_nlink, fd->link);
-	other = e->shmem_outside(e->arg, fd->stat->st_dev, fd->stat->st_ino);
+	other = e->shmem_outside(e->arg, fd->stat->st_dev, fd->stat->st_ino,
+				 &unread);
 	if (other)
 		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, fd->fd,
 			     "end the other process, or run it in the job",
-			     "%s shared with process %d outside the job: %s",
-			     memory ? "memory" : "huge pages", (int)other,
-			     fd->link);
+			     "%s %s process %d outside the job: %s",
+			     memory ? "memory" : "huge pages",
+			     holder_shares(unread), (int)other, fd->link);
 }
 
 int file_open_reader(const struct fd_view *fd, struct err *err)

@@ -135,7 +135,9 @@ static int put_aside(const struct restore_ctx *ctx, const FileRecord *rec,
 	struct stat copied, cut;
 	int r;
 
-	from = e->open_here(e->arg, path, O_RDONLY | O_CLOEXEC, 0, err);
+	from = e->open_here(e->arg, path,
+			    O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0,
+			    err);
 	if (from < 0)
 		return from;
 	if (fstat(from, &copied) < 0 || fstat(fd, &cut) < 0 ||

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,23 +19,20 @@
 #include "resource/directory.h"
 #include "resource/resource.h"
 #include "util/cleanup.h"
+#include "util/io.h"
 
 #define DELETED " (deleted)"
 
 /* Is path, looked up from the task's own root, the directory of st? */
 static bool leads_to(int proc_fd, const char *path, const struct stat *st)
 {
-	struct open_how how = {
-		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-		.resolve = RESOLVE_IN_ROOT,
-	};
 	auto_close int root = openat(proc_fd, "root", O_PATH | O_CLOEXEC);
 	auto_close int fd = -EBADF;
 	struct stat found;
 
 	if (root < 0)
 		return false;
-	fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	fd = open_in_root(root, path, O_PATH | O_DIRECTORY, 0, 0);
 	return fd >= 0 && fstat(fd, &found) == 0 &&
 	       found.st_dev == st->st_dev && found.st_ino == st->st_ino;
 }

@@ -114,3 +114,9 @@ void holder_name(pid_t pid, char *ret, size_t room)
 	else
 		snprintf(ret, room, "process %d (%s)", (int)pid, comm);
 }
+
+const char *holder_shares(bool unread)
+{
+	return unread ? "that, as its maps cannot be read, may be shared with"
+		      : "shared with";
+}

@@ -2,6 +2,7 @@
 #ifndef JOBCR_RESOURCE_HOLDER_H
 #define JOBCR_RESOURCE_HOLDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "resource/resource.h"
@@ -23,5 +24,8 @@ void holder_name(pid_t pid, char *ret, size_t room);
 
 /* What it is called; "": it is gone. */
 void holder_comm(pid_t pid, char *ret, size_t room);
+
+/* "shared with", for people; unread: of shmem_outside. */
+const char *holder_shares(bool unread);
 
 #endif

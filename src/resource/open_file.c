@@ -142,6 +142,25 @@ int open_file_again(int fd, const OpenFile *file, struct err *err)
 	return take_fd(&again);
 }
 
+int open_file_looked_at(const struct restore_ctx *ctx, const char *path,
+			int flags, const struct stat *looked, struct err *err)
+{
+	const struct restore_engine *e = ctx->engine;
+	auto_close int fd = -EBADF;
+	struct stat st;
+
+	if (!(flags & O_PATH))
+		flags |= O_NONBLOCK | O_NOCTTY;
+	fd = e->open_path(e->arg, path, flags | O_CLOEXEC, 0, err);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0 || st.st_dev != looked->st_dev ||
+	    st.st_ino != looked->st_ino)
+		return err_set(err, -ESTALE, "%s changes while it is opened",
+			       path);
+	return take_fd(&fd);
+}
+
 int open_file_apply(int fd, const OpenFile *open, struct err *err)
 {
 	int want = (int)open->flags & SETTABLE_FLAGS;

@@ -32,6 +32,14 @@ int open_file_flags(const OpenFile *open);
  */
 int open_file_again(int fd, const OpenFile *open, struct err *err);
 
+/*
+ * Open what lies at path, which the caller has looked at by O_PATH and found to
+ * be what looked says.  Whatever may be there by now does not block, nor
+ * become a terminal, nor is it returned.  Returns a descriptor or an error.
+ */
+int open_file_looked_at(const struct restore_ctx *ctx, const char *path,
+			int flags, const struct stat *looked, struct err *err);
+
 /* Status flags but O_ASYNC, then the position. */
 int open_file_apply(int fd, const OpenFile *open, struct err *err);
 

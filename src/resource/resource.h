@@ -110,7 +110,7 @@ struct dump_options {
 	const uint8_t *allowed_cpus;
 	uint32_t allowed_cpus_len;
 	const struct cpu_order *cpu_order; /* of this node */
-	uint32_t inherited_filters; /* seccomp's, of the same process */
+	uint32_t inherited_filters;        /* seccomp's, of the same process */
 	/* A process in the tree's IPC namespace; 0: that is the node's. */
 	pid_t ipc_pid;
 };
@@ -144,8 +144,10 @@ struct dump_engine {
 	 * with this /proc link text, for messages; 0: nobody does. */
 	pid_t (*held_outside)(void *arg, const char *link);
 	/* A process outside the tree that maps or holds this shared memory
-	 * (a file of the kernel's own, or mapped from a hugetlbfs); 0: none. */
-	pid_t (*shmem_outside)(void *arg, dev_t dev, uint64_t inode);
+	 * (a file of the kernel's own, or mapped from a hugetlbfs); 0: none.
+	 * *ret_unread: it may, as its maps cannot be read. */
+	pid_t (*shmem_outside)(void *arg, dev_t dev, uint64_t inode,
+			       bool *ret_unread);
 	/* Object number of the job's socket with this inode; 0: it has none. */
 	uint32_t (*socket_object)(void *arg, dev_t dev, uint64_t inode);
 	/* All Unix sockets of the node, as they were some moments ago. */

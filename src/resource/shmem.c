@@ -15,6 +15,7 @@
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
 #include "model/mapping.h"
+#include "resource/holder.h"
 #include "resource/resource.h"
 #include "util/cleanup.h"
 
@@ -47,16 +48,16 @@ static int shmem_check(const struct dump_ctx *ctx, const struct fd_view *fd,
 		       struct refusals *no, struct err *err)
 {
 	const struct dump_options *opt = ctx->options;
+	bool unread = false;
 	pid_t other = ctx->engine->shmem_outside(
-		ctx->engine->arg, fd->stat->st_dev, fd->stat->st_ino);
+		ctx->engine->arg, fd->stat->st_dev, fd->stat->st_ino, &unread);
 
 	(void)err;
 	if (other)
 		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, -1,
 			     "end the other process, or run it in the job",
-			     "memory shared with process %d outside the job: "
-			     "%s",
-			     other, fd->link);
+			     "memory %s process %d outside the job: %s",
+			     holder_shares(unread), (int)other, fd->link);
 	if (opt->owner_uid && fd->stat->st_uid != opt->owner_uid &&
 	    is_memfd(fd->link))
 		refusals_add(no, fd->task->ns_pid, fd->task->stat->comm, -1,

@@ -11,9 +11,11 @@
 #include <grp.h>
 #include <limits.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -30,6 +32,7 @@ struct outcome {
 
 struct binding {
 	int fd;
+	pid_t worker; /* whose child makes it */
 	struct sockaddr_un addr;
 	socklen_t len;
 	const struct restore_ctx *ctx;
@@ -107,20 +110,36 @@ static int bind_apart(const struct binding *b, struct outcome *o)
 	return open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 }
 
-static int become_user(const struct restore_owner *owner, struct outcome *o)
+/*
+ * The user may stop who has the user's ids: the worker has a deadline, and
+ * with it ends whom it waits for.  A change of ids would take that back.
+ */
+static int end_with(pid_t parent, struct outcome *o)
 {
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return failed(o, "end with the worker");
+	/* It may be dead already. */
+	if (getppid() != parent)
+		_exit(1);
+	return 0;
+}
+
+static int become_user(const struct binding *b, struct outcome *o)
+{
+	const struct restore_owner *owner = b->ctx->owner;
+
 	if (setgroups(owner->ngroups, owner->groups) < 0 ||
 	    setresgid(owner->gid, owner->gid, owner->gid) < 0 ||
 	    setresuid(owner->uid, owner->uid, owner->uid) < 0)
 		return failed(o, "become the user");
-	return 0;
+	return end_with(b->worker, o);
 }
 
 static int enter_root(const struct binding *b, struct outcome *o)
 {
 	if (fchdir(b->ctx->root_fd) < 0 || chroot(".") < 0)
 		return failed(o, "root directory");
-	if (become_user(b->ctx->owner, o) < 0)
+	if (become_user(b, o) < 0)
 		return -1;
 	return chdir(b->directory) < 0 ? failed(o, "chdir") : 0;
 }
@@ -190,7 +209,10 @@ static void be_child(const struct binding *b, int channel)
 {
 	struct outcome o = { 0 };
 	struct err ignored;
-	int fd = b->file ? bind_there(b, &o) : bind_apart(b, &o);
+	int fd = -1;
+
+	if (end_with(b->worker, &o) == 0)
+		fd = b->file ? bind_there(b, &o) : bind_apart(b, &o);
 
 	if (fd < 0 && !o.error)
 		failed(&o, "open its path");
@@ -198,7 +220,7 @@ static void be_child(const struct binding *b, int channel)
 	_exit(0);
 }
 
-static int run_child(const struct binding *b, int *ret_path, struct err *err)
+static int run_child(struct binding *b, int *ret_path, struct err *err)
 {
 	auto_close int ours = -EBADF, theirs = -EBADF;
 	struct outcome o = { 0 };
@@ -210,6 +232,7 @@ static int run_child(const struct binding *b, int *ret_path, struct err *err)
 		return err_sys(err, "socketpair");
 	ours = ends[0];
 	theirs = ends[1];
+	b->worker = getpid();
 	pid = fork();
 	if (pid == 0)
 		be_child(b, theirs);

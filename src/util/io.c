@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
@@ -59,8 +62,8 @@ int read_file_at(int dir_fd, const char *name, size_t limit, char **ret_data,
 	if (fd < 0)
 		return err_sys(err, "%s", name);
 	for (;;) {
-		char *more = len + 1 < room && data ? data :
-						      realloc(data, room *= 2);
+		char *more = len + 1 < room && data ? data
+						    : realloc(data, room *= 2);
 		ssize_t n;
 
 		if (!more)
@@ -142,7 +145,8 @@ int recv_fds(int sock, void *data, size_t room, size_t *ret_len, int *ret_fds,
 {
 	char control[CMSG_SPACE(sizeof(int) * SCM_MAX_FDS)];
 	struct iovec io = { data, room };
-	struct msghdr msg = { .msg_iov = &io, .msg_iovlen = 1,
+	struct msghdr msg = { .msg_iov = &io,
+			      .msg_iovlen = 1,
 			      .msg_control = control,
 			      .msg_controllen = sizeof(control) };
 	size_t room_fds = *ret_count, got = 0;
@@ -171,10 +175,70 @@ int recv_fds(int sock, void *data, size_t room, size_t *ret_len, int *ret_fds,
 	if (n == 0 || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
 		while (got)
 			close(ret_fds[--got]);
-		return n == 0 ? err_set(err, -ENODATA, "the peer is gone") :
-				err_set(err, -EMSGSIZE, "message too long");
+		return n == 0 ? err_set(err, -ENODATA, "the peer is gone")
+			      : err_set(err, -EMSGSIZE, "message too long");
 	}
 	*ret_len = (size_t)n;
 	*ret_count = got;
 	return 0;
+}
+
+/* A lease (O_NONBLOCK) gives EAGAIN, too, and for longer. */
+#define TRIES 1000
+
+int open_in_root(int root_fd, const char *path, int flags, mode_t mode,
+		 uint64_t resolve)
+{
+	const struct open_how how = {
+		.flags = (uint64_t)(unsigned int)(flags | O_CLOEXEC),
+		.mode = flags & (O_CREAT | __O_TMPFILE) ? mode : 0,
+		.resolve = RESOLVE_IN_ROOT | resolve,
+	};
+	int fd = -1;
+
+	for (int i = 0; i < TRIES; i++) {
+		fd = (int)syscall(SYS_openat2, root_fd, path, &how,
+				  sizeof(how));
+		if (fd >= 0 || errno != EAGAIN)
+			break;
+	}
+	return fd;
+}
+
+int open_named_dir(const char *path, int flags)
+{
+	const struct open_how how = {
+		.flags = (uint64_t)(unsigned int)(flags | O_DIRECTORY |
+						  O_CLOEXEC),
+		.resolve = RESOLVE_NO_MAGICLINKS,
+	};
+
+	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+}
+
+int make_named_dir(const char *path, int flags, mode_t mode)
+{
+	auto_free char *parent = strdup(path);
+	auto_close int parent_fd = -EBADF;
+	int fd = open_named_dir(path, flags);
+	char *slash;
+	size_t len;
+
+	if (fd >= 0 || errno != ENOENT || !parent)
+		return fd;
+	len = strlen(parent);
+	while (len > 1 && parent[len - 1] == '/')
+		parent[--len] = '\0';
+	slash = strrchr(parent, '/');
+	if (slash)
+		*slash = '\0';
+	parent_fd = open_named_dir(!slash           ? "."
+				   : slash > parent ? parent
+						    : "/",
+				   O_PATH);
+	if (parent_fd < 0 ||
+	    (mkdirat(parent_fd, slash ? slash + 1 : parent, mode) < 0 &&
+	     errno != EEXIST))
+		return -1;
+	return open_named_dir(path, flags);
 }

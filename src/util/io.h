@@ -32,4 +32,22 @@ int send_fds(int sock, const void *data, size_t len, const int *fds,
 int recv_fds(int sock, void *data, size_t room, size_t *ret_len, int *ret_fds,
 	     size_t *ret_count, struct err *err);
 
+/*
+ * openat2(2) with RESOLVE_IN_ROOT, O_CLOEXEC and what resolve adds; mode: of
+ * what it makes.  A rename or mount anywhere on the node, while the kernel is
+ * at a "..", is no reason to fail.  A descriptor, or -1 and errno.
+ */
+int open_in_root(int root_fd, const char *path, int flags, mode_t mode,
+		 uint64_t resolve);
+
+/*
+ * A directory that a user has named.  Through magic links (/proc/self/fd/N)
+ * our own descriptors would lead past directories that are closed to the user:
+ * ELOOP.  O_CLOEXEC; a descriptor, or -1 and errno.
+ */
+int open_named_dir(const char *path, int flags);
+
+/* The same; it is made with this mode if it is not there. */
+int make_named_dir(const char *path, int flags, mode_t mode);
+
 #endif

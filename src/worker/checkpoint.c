@@ -10,6 +10,7 @@
 #include "storage/bucket.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
+#include "util/io.h"
 #include "wire/record.h"
 #include "worker/worker.h"
 
@@ -94,10 +95,8 @@ static int open_dir(struct work *w, int *ret, struct err *err)
 
 	if (r < 0)
 		return r;
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		r = err_sys(err, "%s", dir);
-	fd = r < 0 ? -1 : open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (r == 0 && fd < 0)
+	fd = make_named_dir(dir, O_RDONLY, 0700);
+	if (fd < 0)
 		r = err_sys(err, "%s", dir);
 	if (r == 0 && faccessat(fd, "manifest", F_OK, 0) == 0)
 		r = err_set(err, -EEXIST,
@@ -258,7 +257,7 @@ static const char **list_of(char **strings, size_t count)
 }
 
 int work_open_bandwidth(const WorkerRequest *req, struct bucket **ret,
-			  struct err *err)
+			struct err *err)
 {
 	char path[512];
 
@@ -390,14 +389,14 @@ static void say_no_room(const struct work *w, int r, struct err *err)
 {
 	const struct err cause = *err;
 
-	(void)err_set(err, r,
-		      "no room in %s: %s: make room, or raise the quota of "
-		      "uid %u; jobcr delete removes snapshots that nobody needs",
-		      w->fast_fd >= 0 ? w->req->fast
-		      : w->req->dir   ? w->req->dir
-				      : w->req->store,
-		      cause.text,
-		      w->req->uid);
+	(void)err_set(
+		err, r,
+		"no room in %s: %s: make room, or raise the quota of "
+		"uid %u; jobcr delete removes snapshots that nobody needs",
+		w->fast_fd >= 0 ? w->req->fast
+		: w->req->dir   ? w->req->dir
+				: w->req->store,
+		cause.text, w->req->uid);
 }
 
 /* What is left of it, and of older ones. */

@@ -12,6 +12,7 @@
 #include "snapshot/stream.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
+#include "util/io.h"
 #include "worker/outputs.h"
 #include "worker/worker.h"
 
@@ -99,7 +100,7 @@ static int open_snapshot(struct work *w, int *ret, struct err *err)
 		r = as_user(&w->owner, err);
 		if (r < 0)
 			return r;
-		fd = open(req->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		fd = open_named_dir(req->dir, O_RDONLY);
 		r = fd < 0 ? err_sys(err, "%s", req->dir) : 0;
 		as_root();
 		*ret = fd;

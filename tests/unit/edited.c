@@ -3,6 +3,7 @@
  * A snapshot is a file of the job's user, who edits it well, hashes and all:
  * no right can be gained by restoring it.
  */
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "../lib/edited.h"
@@ -174,6 +176,23 @@ static void lease_of_others(ProtobufCMessage *msg)
 	rec->locks = calloc(1, sizeof(*rec->locks));
 	rec->locks[0] = lock;
 	rec->n_locks = 1;
+}
+
+/* The job's cgroup may keep it from the job, but not from us. */
+static void device_for_file(ProtobufCMessage *msg)
+{
+	FileRecord *rec = (FileRecord *)msg;
+
+	free(rec->path.data);
+	rec->path.data = (uint8_t *)strdup("/dev/zero");
+	rec->path.len = strlen("/dev/zero");
+	rec->mode = S_IFCHR | 0666;
+}
+
+static void handle_of_device(ProtobufCMessage *msg)
+{
+	device_for_file(msg);
+	((FileRecord *)msg)->open->flags = O_PATH;
 }
 
 static bool is_large(const ProtobufCMessage *msg)
@@ -345,6 +364,10 @@ static const struct edited_case cases[] = {
 	  "LimitMEMLOCK" },
 	{ "a lease on another's file", TAG_FILE, lease_of_others,
 	  "Permission denied", .suits = is_passwd },
+	{ "a device for a file", TAG_FILE, device_for_file,
+	  "of no kind that is saved", .suits = is_passwd },
+	{ "a handle of a device", TAG_FILE, handle_of_device,
+	  "of no kind that is saved", .suits = is_passwd },
 	{ "an action for SIGKILL", TAG_SIGACTION, signal_stop, "signal 9" },
 	{ "a filter of calls", TAG_CREDS, NULL, "only root can install",
 	  .more = TAG_SECCOMP, .add = filter },

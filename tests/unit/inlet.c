@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "kernel/inlet.h"
+#include "kernel/userfault.h"
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
 
@@ -39,7 +40,7 @@ static bool is_as_wanted(size_t unwritten)
 
 static void be_child(int say, int hear)
 {
-	int fd = (int)syscall(SYS_userfaultfd, INLET_FLAGS);
+	int fd = (int)syscall(SYS_userfaultfd, USERFAULT_FLAGS);
 	char c;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);

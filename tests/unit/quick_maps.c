@@ -22,6 +22,7 @@
 
 #include "kernel/numa_maps.h"
 #include "kernel/quick_maps.h"
+#include "kernel/userfault.h"
 #include "kernel/vma_flags.h"
 #include "kernel/written.h"
 #include "tests/lib/tap.h"
@@ -319,7 +320,7 @@ static bool make_bound(int flags)
 
 static bool make_watched(int unused)
 {
-	int fd = (int)syscall(SYS_userfaultfd, WRITTEN_FLAGS);
+	int fd = (int)syscall(SYS_userfaultfd, USERFAULT_FLAGS);
 	struct err err;
 	void *p = pages(1);
 

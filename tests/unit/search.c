@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define SPANS_MAX 100u
+#include "kernel/userfault.h"
 #include "src/engine/search.c"
 #include "tests/lib/tap.h"
 
@@ -168,7 +169,7 @@ static void test_moved(int fd)
 int main(void)
 {
 	auto_close int proc_fd = open("/proc/self", O_PATH | O_CLOEXEC);
-	auto_close int fd = (int)syscall(SYS_userfaultfd, WRITTEN_FLAGS);
+	auto_close int fd = (int)syscall(SYS_userfaultfd, USERFAULT_FLAGS);
 	struct err err;
 
 	if (!written_supported() || fd < 0 || written_begin(fd, &err) < 0)

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernel/userfault.h"
 #include "kernel/written.h"
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
@@ -24,7 +25,7 @@ static struct watches watches;
 
 static int make_watch(void)
 {
-	int fd = (int)syscall(SYS_userfaultfd, WRITTEN_FLAGS);
+	int fd = (int)syscall(SYS_userfaultfd, USERFAULT_FLAGS);
 	struct err unused;
 
 	return fd >= 0 && written_begin(fd, &unused) == 0 ? fd : -1;

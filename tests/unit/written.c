@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "kernel/userfault.h"
 #include "kernel/written.h"
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
@@ -184,7 +185,7 @@ int main(void)
 		skip("this kernel does not tell what was written");
 		return done_testing();
 	}
-	watch_fd = (int)syscall(SYS_userfaultfd, WRITTEN_FLAGS);
+	watch_fd = (int)syscall(SYS_userfaultfd, USERFAULT_FLAGS);
 	pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	ok(watch_fd >= 0 && written_begin(watch_fd, &err) == 0,
 	   "a userfaultfd without any right");
