@@ -159,7 +159,9 @@ UNIT_TESTS += %D%/unit/take
 
 UNIT_TESTS += %D%/unit/retire
 %C%_unit_retire_SOURCES = %D%/unit/retire.c src/daemon/retire.c \
-	src/daemon/event.c src/daemon/kept.c src/daemon/slurm.c
+	src/daemon/bounded.c src/daemon/candidate.c \
+	src/daemon/retire_sweep.c src/daemon/event.c src/daemon/kept.c \
+	src/daemon/slurm.c
 %C%_unit_retire_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
 	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
 	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
