@@ -89,6 +89,29 @@ says 0 '"generation":1' "$jobcr" show "$id" --json
 ok $? "as JSON too"
 says 0 RegsRecord "$jobcr" show "$id" --records
 ok $? "and every record"
+# kinds ARGUMENT...: which kinds of records are shown.
+kinds() {
+	"$jobcr" show "$@" --json 2>&1 | grep -o '"record": *"[A-Za-z]*"' |
+		grep -o '[A-Z][A-Za-z]*' | sort -u | xargs
+}
+[ "$(kinds "$id.1" --records=mm)" = MmRecord ]
+ok $? "or those of one kind: $(kinds "$id.1" --records=mm)"
+[ "$(kinds "$id.1" --records VMARECORD,fd,thread_policy,vma)" = \
+	"FdRecord ThreadPolicyRecord VmaRecord" ]
+ok $? "or of several: $(kinds "$id.1" --records VMARECORD,fd,thread-policy)"
+all=$(kinds "$id.1" --records)
+[ "$(kinds --records "$id.1")" = "$all" ] &&
+	[ "$(kinds --records=all "$id")" = "$all" ] &&
+	[ "$(kinds --records fd "$id.1")" = FdRecord ] &&
+	[ "$(kinds --dir "$gen" --records fd)" = FdRecord ]
+ok $? "the id of the job may come behind it, too"
+says 0 VmaRecord "$jobcr" show "$id" --records=Vma && ! grep Regs "$tmp/said"
+ok $? "as text, too"
+says 2 MemoryPolicy "$jobcr" show "$id" --records vma,vmas &&
+	grep -q '"vmas"' "$tmp/said" && ! grep -q Processes "$tmp/said"
+ok $? "for one that is not there all are named"
+says 2 "no such kind" "$jobcr" show "$id" --records=
+ok $? "for none, too"
 says 0 "whole and undamaged" "$jobcr" verify "$id"
 ok $? "verify finds it whole"
 says 0 "whole and undamaged" "$jobcr" verify --dir "$gen"
