@@ -109,10 +109,13 @@ forget "$job2"
 # A job of Slurm's, with how it was submitted.
 cp -a store/local/"$job" store/local/submitted
 echo "script" >store/local/"$job"/submit
+: >store/local/"$job"/submit.env
 alice export "$job" -o a/s.tar >log 2>&1 || cat log
 there import a/s.tar --user $alice --as 4711 >log 2>&1
 is "$(cat there/cluster/4711/submit)" script \
 	"a job of Slurm's is imported with how it was submitted"
+[ -f there/cluster/4711/submit.env ] && [ ! -s there/cluster/4711/submit.env ]
+result $? "also where its environment was empty"
 noted there/cluster/4711/history ' imported '
 rm -r store/local/submitted there/cluster
 
