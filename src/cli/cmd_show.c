@@ -194,6 +194,7 @@ int cmd_verify(const struct cli *cli, int argc, char **argv)
 		{ "dir", required_argument, NULL, 'd' },
 		{ NULL, 0, NULL, 0 },
 	};
+	enum verify_how how = verify_all(cli->conf->direct_io);
 	auto_close int fd = -EBADF;
 	const char *dir = NULL, *what;
 	struct err err = { 0 };
@@ -210,7 +211,7 @@ int cmd_verify(const struct cli *cli, int argc, char **argv)
 	what = dir ? dir : argv[optind];
 	if (show_open(cli, what, dir, 0, &fd, &err) < 0)
 		return cli_fail(&err);
-	if (snapshot_verify(fd, NULL, true, &err) < 0) {
+	if (snapshot_verify(fd, NULL, how, &err) < 0) {
 		err_wrap(&err, err.code, "%s", what);
 		return cli_fail(&err);
 	}

@@ -457,8 +457,8 @@ static int import(struct work *w, const struct stat *st, struct err *err)
 	if (r == 0)
 		r = take_rest(w, err);
 	if (r == 0)
-		r = snapshot_verify_parts(w->dir_fd, &w->to->owner, w->m, true,
-					  err);
+		r = snapshot_verify_parts(w->dir_fd, &w->to->owner, w->m,
+					  verify_all(w->to->direct), err);
 	return r < 0 ? r : publish(w, err);
 }
 

@@ -101,9 +101,11 @@ static int read_pages(struct reader *reader, const struct blocks *blocks,
 }
 
 /* Few pages need few buffers: taking them costs more than reading. */
-static struct reader_limits limits_for(const PartEntry *part)
+static struct reader_limits limits_for(const PartEntry *part,
+				       enum verify_how how)
 {
-	struct reader_limits limits = { .buffer_bytes = BUFFER_BYTES };
+	struct reader_limits limits = { .buffer_bytes = BUFFER_BYTES,
+					.no_direct = how == VERIFY_BUFFERED };
 	uint64_t bytes = 0;
 	size_t k;
 
@@ -117,12 +119,13 @@ static struct reader_limits limits_for(const PartEntry *part)
 
 static int verify_pages(int dir_fd, const struct user_id *user,
 			const PartEntry *part, const struct meta *meta,
-			bool hashes, struct err *err)
+			enum verify_how how, struct err *err)
 {
 	struct blocks blocks = { .part = part };
 	struct extent_list list = { 0 };
-	struct reader_limits limits = limits_for(part);
+	struct reader_limits limits = limits_for(part, how);
 	struct reader *reader;
+	bool hashes = how != VERIFY_FILES;
 	int r = reader_new(dir_fd, &limits, &reader, err);
 
 	if (r < 0)
@@ -162,7 +165,8 @@ static int verify_outputs(int dir_fd, const struct user_id *user,
 }
 
 static int verify_part(int dir_fd, const struct user_id *user,
-		       const PartEntry *part, bool pages, struct err *err)
+		       const PartEntry *part, enum verify_how how,
+		       struct err *err)
 {
 	struct meta meta = { 0 };
 	int r = snapshot_meta(dir_fd, user, part, &meta, err);
@@ -170,24 +174,25 @@ static int verify_part(int dir_fd, const struct user_id *user,
 	if (r == 0)
 		r = snapshot_check_meta(part, &meta, err);
 	if (r == 0)
-		r = verify_pages(dir_fd, user, part, &meta, pages, err);
-	if (r == 0 && pages)
+		r = verify_pages(dir_fd, user, part, &meta, how, err);
+	if (r == 0 && how != VERIFY_FILES)
 		r = verify_outputs(dir_fd, user, &meta, err);
 	meta_done(&meta);
 	return r;
 }
 
 int snapshot_verify_parts(int dir_fd, const struct user_id *user,
-			  const ManifestRecord *m, bool pages, struct err *err)
+			  const ManifestRecord *m, enum verify_how how,
+			  struct err *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < m->n_parts && r == 0; i++)
-		r = verify_part(dir_fd, user, m->parts[i], pages, err);
+		r = verify_part(dir_fd, user, m->parts[i], how, err);
 	return r;
 }
 
-int snapshot_verify(int dir_fd, const struct user_id *user, bool pages,
+int snapshot_verify(int dir_fd, const struct user_id *user, enum verify_how how,
 		    struct err *err)
 {
 	ManifestRecord *m;
@@ -195,7 +200,7 @@ int snapshot_verify(int dir_fd, const struct user_id *user, bool pages,
 
 	if (r < 0)
 		return r;
-	r = snapshot_verify_parts(dir_fd, user, m, pages, err);
+	r = snapshot_verify_parts(dir_fd, user, m, how, err);
 	manifest_record__free_unpacked(m, NULL);
 	return r;
 }

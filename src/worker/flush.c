@@ -152,8 +152,8 @@ static int flush(struct work *w, const struct source *s, Reply *reply,
 	if (r == 0)
 		r = copy(w, s, to_fd, &written, err);
 	if (r == 0)
-		r = snapshot_verify_parts(s->dir_fd, &w->owner, s->m, true,
-					  err);
+		r = snapshot_verify_parts(s->dir_fd, &w->owner, s->m,
+					  verify_all(work_direct(w->req)), err);
 	if (r == 0)
 		r = publish(w, s, to_fd, err);
 	if (r == 0)
@@ -184,8 +184,9 @@ static bool is_damaged(struct work *w, const struct source *s, struct err *err)
 {
 	struct err now = { 0 };
 
-	if (snapshot_verify_parts(s->dir_fd, &w->owner, s->m, true, &now) !=
-	    -EBADMSG)
+	if (snapshot_verify_parts(s->dir_fd, &w->owner, s->m,
+				  verify_all(work_direct(w->req)),
+				  &now) != -EBADMSG)
 		return false;
 	*err = now;
 	return true;
