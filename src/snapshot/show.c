@@ -14,6 +14,7 @@
 #include "snapshot/text.h"
 #include "storage/store.h"
 #include "util/clock.h"
+#include "util/plain.h"
 
 static void print_stream(FILE *out, const StreamEntry *s)
 {
@@ -198,7 +199,8 @@ static int show_json(int dir_fd, const struct user_id *user,
 	json_object_object_add(top, "parts", parts);
 	r = show_parts(dir_fd, user, m, options, out, parts, err);
 	if (r == 0)
-		fprintf(out, "%s\n",
+		plain_print_json(
+			out,
 			json_object_to_json_string_ext(
 				top, JSON_C_TO_STRING_PRETTY |
 					     JSON_C_TO_STRING_NOSLASHESCAPE));
