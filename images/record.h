@@ -51,4 +51,7 @@ int img_unpack(const struct img_record *rec,
 const char *img_tag_name(uint32_t tag);
 const ProtobufCMessageDescriptor *img_tag_type(uint32_t tag);
 
+/* All tags, one by one; 0 behind the last. */
+uint32_t img_tag_at(size_t i);
+
 #endif

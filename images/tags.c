@@ -91,6 +91,12 @@ const ProtobufCMessageDescriptor *img_tag_type(uint32_t tag)
 	return NULL;
 }
 
+uint32_t img_tag_at(size_t i)
+{
+	return i < sizeof(tag_types) / sizeof(tag_types[0]) ? tag_types[i].tag
+							    : 0;
+}
+
 const char *img_tag_name(uint32_t tag)
 {
 	const ProtobufCMessageDescriptor *type = img_tag_type(tag);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/history.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,6 +14,7 @@
 #include "storage/small.h"
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "util/plain.h"
 
 #define NAME       "history"
 #define LINE_SIZE  (HISTORY_TEXT + 128)
@@ -28,14 +28,6 @@
 #define TRIM_AT    (512u << 10)
 #define KEEP_FIRST (8u << 10)
 #define KEEP_LAST  (256u << 10)
-
-/* What would end the line, or fool a terminal, is a blank. */
-static void make_plain(char *text)
-{
-	for (; *text; text++)
-		if (iscntrl((unsigned char)*text))
-			*text = ' ';
-}
 
 /* How much of text is whole lines. */
 static size_t whole_lines(const char *text, size_t len)
@@ -138,7 +130,7 @@ int history_append(int job_fd, const struct user_id *user,
 	if (n < 0 || (size_t)n >= sizeof(line) - 1)
 		n = sizeof(line) - 2;
 	line[n] = '\0';
-	make_plain(line);
+	plain_make(line, ' ');
 	line[n] = '\n';
 	if (write(fd, line, (size_t)n + 1) != n + 1)
 		return err_sys(err, "%s: write", NAME);
@@ -151,7 +143,7 @@ static int parse_line(char *line, struct history_event *ret)
 	int at = 0;
 
 	memset(ret, 0, sizeof(*ret));
-	make_plain(line);
+	plain_make(line, ' ');
 	if (sscanf(line, "%20" SCNu64 " %63s %23s %10u %n", &ret->at_ns,
 		   ret->node, ret->kind, &ret->generation, &at) != 4 ||
 	    !at)

@@ -53,6 +53,9 @@ UNIT_TESTS =
 T_TESTS =
 VICTIMS =
 
+UNIT_TESTS += %D%/unit/plain
+%C%_unit_plain_SOURCES = %D%/unit/plain.c
+%C%_unit_plain_LDADD = %D%/lib/libtap.a src/util/libutil.a
 UNIT_TESTS += %D%/unit/err
 %C%_unit_err_SOURCES = %D%/unit/err.c
 %C%_unit_err_LDADD = %D%/lib/libtap.a src/util/libutil.a

@@ -54,6 +54,7 @@ struct import {
 	const char *store, *run_dir;
 	const char *slurm_cluster; /* where jobs of Slurm's are */
 	const char *as;            /* the job's new id; NULL: as it was */
+	bool direct;               /* read back past the page cache */
 	bool has_user;
 	uid_t uid; /* has_user */
 	gid_t gid;

@@ -42,12 +42,15 @@ static int open_job(const struct cli *cli, const char *what)
 }
 
 /* Damage is found before there is a file. */
-static int write_out(int dir_fd, int job_fd, const ManifestRecord *m,
-		     const char *output, bool force, struct err *err)
+static int write_out(const struct cli *cli, int dir_fd, int job_fd,
+		     const ManifestRecord *m, const char *output, bool force,
+		     struct err *err)
 {
 	struct target target = { .dir_fd = -1 };
 	auto_close int fd = -EBADF;
-	int r = snapshot_verify_parts(dir_fd, NULL, m, true, NULL, NULL, err);
+	int r = snapshot_verify_parts(dir_fd, NULL, m,
+				      verify_all(cli->conf->direct_io), NULL,
+				      NULL, err);
 
 	if (r < 0)
 		return r;
@@ -73,7 +76,7 @@ static int export(const struct cli *cli, const char *what, const char *dir,
 		r = snapshot_manifest(dir_fd, NULL, &m, err);
 	if (r < 0)
 		return r;
-	r = write_out(dir_fd, job_fd, m, output, force, err);
+	r = write_out(cli, dir_fd, job_fd, m, output, force, err);
 	if (r == 0)
 		fprintf(is_pipe(output) ? stderr : stdout,
 			"%s: snapshot %u of job %s is in %s\n",
@@ -183,6 +186,7 @@ int cmd_import(const struct cli *cli, int argc, char **argv)
 	};
 	struct import to = { .store = cli->conf->store_dir,
 			     .run_dir = cli->conf->run_dir,
+			     .direct = cli->conf->direct_io,
 			     .slurm_cluster = cli->conf->cluster,
 			     .is_slurms = is_slurms,
 			     .conf = cli->conf,

@@ -67,7 +67,8 @@ int cmd_core(const struct cli *cli, int argc, char **argv)
 		return cli_fail(&err);
 	fd = target_open(&target, output, force, &err);
 	if (fd >= 0) {
-		r = snapshot_core(dir_fd, (int32_t)pid, fd, &facts, &err);
+		r = snapshot_core(dir_fd, (int32_t)pid, cli->conf->direct_io,
+				  fd, &facts, &err);
 		if (r < 0)
 			err_wrap(&err, r, "%s", what);
 		r = r < 0 ? r : target_commit(&target, &fd, &err);

@@ -3,6 +3,7 @@
  * Snapshots are files of their owner: they are looked at with the rights of
  * whoever calls, without a daemon.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -117,33 +118,71 @@ static void show_running(struct cli *cli, const char *text)
 	(void)cli_request(cli, &req, NULL, 0, on_job, cli, &unused);
 }
 
-int cmd_show(const struct cli *cli, int argc, char **argv)
+/*
+ * What TYPE is in "--records TYPE": the next word, unless it may be a job's
+ * id, which begins with a digit or as a local one's does.
+ */
+static const char *records_wanted(int argc, char **argv)
+{
+	const char *next = optind < argc ? argv[optind] : "-";
+
+	if (optarg)
+		return optarg;
+	if (*next == '-' || isdigit((unsigned char)*next) ||
+	    launch_is_local(next))
+		return "all";
+	optind++;
+	return next;
+}
+
+static int parse_show(struct show_options *how, int argc, char **argv,
+		      const char **ret_dir)
 {
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
-		{ "records", no_argument, NULL, 'r' },
+		{ "records", optional_argument, NULL, 'r' },
 		{ "dir", required_argument, NULL, 'd' },
 		{ NULL, 0, NULL, 0 },
 	};
+	struct err err = { 0 };
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		if (c == 'j') {
+			how->json = true;
+		} else if (c == 'r') {
+			how->records = true;
+			if (show_kinds_parse(records_wanted(argc, argv),
+					     &how->kinds, &err) == 0)
+				continue;
+			(void)cli_fail(&err);
+			fputs("There are:\n", stderr);
+			show_kinds_print(stderr);
+			return STATUS_USAGE;
+		} else if (c == 'd') {
+			*ret_dir = optarg;
+		} else {
+			return STATUS_USAGE;
+		}
+	}
+	return (*ret_dir ? optind == argc : optind + 1 == argc)
+		       ? STATUS_OK
+		       : cli_usage(
+				 "show JOBID[.GENERATION], or show --dir DIR");
+}
+
+int cmd_show(const struct cli *cli, int argc, char **argv)
+{
 	struct show_options how = { 0 };
 	auto_close int fd = -EBADF;
 	struct cli own = *cli;
 	const char *dir = NULL;
 	struct err err = { 0 };
-	int c;
+	int r = parse_show(&how, argc, argv, &dir);
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-		if (c == 'j')
-			how.json = own.json = true;
-		else if (c == 'r')
-			how.records = true;
-		else if (c == 'd')
-			dir = optarg;
-		else
-			return STATUS_USAGE;
-	}
-	if (dir ? optind != argc : optind + 1 != argc)
-		return cli_usage("show JOBID[.GENERATION], or show --dir DIR");
+	if (r != STATUS_OK)
+		return r;
+	own.json = how.json;
 	if (!dir && !strchr(argv[optind], '.'))
 		show_running(&own, argv[optind]);
 	if (show_open(cli, argv[optind], dir, 0, &fd, &err) < 0 ||
@@ -183,6 +222,7 @@ int cmd_verify(const struct cli *cli, int argc, char **argv)
 		{ "dir", required_argument, NULL, 'd' },
 		{ NULL, 0, NULL, 0 },
 	};
+	enum verify_how how = verify_all(cli->conf->direct_io);
 	auto_close int fd = -EBADF;
 	const char *dir = NULL, *what;
 	struct err err = { 0 };
@@ -199,7 +239,7 @@ int cmd_verify(const struct cli *cli, int argc, char **argv)
 	what = dir ? dir : argv[optind];
 	if (show_open(cli, what, dir, 0, &fd, &err) < 0)
 		return cli_fail(&err);
-	r = snapshot_verify(fd, NULL, true, &err);
+	r = snapshot_verify(fd, NULL, how, &err);
 	if (r == 0)
 		r = verify_seal(cli, what, dir != NULL, fd, &err);
 	if (r < 0) {

@@ -63,6 +63,10 @@ _jobcr() {
 			"rollback keep refuse" -- "$cur")
 		return
 		;;
+	--records)
+		mapfile -t COMPREPLY < <(compgen -W "all $(_jobcr_jobs)" -- "$cur")
+		return
+		;;
 	--user)
 		mapfile -t COMPREPLY < <(compgen -u -- "$cur")
 		return

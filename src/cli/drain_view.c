@@ -8,6 +8,7 @@
 
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/plain.h"
 #include "wire/drain_state.h"
 
 #define BAR 24
@@ -35,14 +36,6 @@ static bool has_text(const DrainEntry *e)
 
 /* ---- text of one job
  * ---------------------------------------------------------*/
-
-/* What others wrote must not reach the terminal as a command. */
-static void clean(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 127)
-			*text = '?';
-}
 
 static void say_seconds(char *ret, size_t room, bool has, uint64_t ns)
 {
@@ -119,7 +112,8 @@ static void say_state(const DrainEntry *e, char *ret, size_t room)
 	default:
 		snprintf(ret, room, "%s", text);
 	}
-	clean(ret);
+	/* Others wrote it. */
+	plain_make(ret, '?');
 }
 
 /* ---- as it goes
@@ -238,6 +232,13 @@ static void keep(struct drain_view *v, const DrainEntry *e, bool *ret_news)
 	*ret_news = true;
 }
 
+static void put_note(const struct drain_view *v, const char *note)
+{
+	printf("%s: ", v->node);
+	print_clean(stdout, note);
+	putchar('\n');
+}
+
 void drain_view_take(struct drain_view *v, const Reply *reply)
 {
 	bool show = !v->json && !v->dry_run, news;
@@ -246,7 +247,7 @@ void drain_view_take(struct drain_view *v, const Reply *reply)
 	if (v->terminal && show)
 		erase(v);
 	if (reply->note && show)
-		printf("%s: %s\n", v->node, reply->note);
+		put_note(v, reply->note);
 	for (i = 0; i < reply->n_drain; i++) {
 		keep(v, reply->drain[i], &news);
 		if (news && show)

@@ -84,11 +84,11 @@ static int take_all(struct work *w, uint64_t size, uint64_t limit,
 	auto_free uint8_t *data = NULL;
 	int r;
 
-	if (!size || size > limit)
+	if (size > limit)
 		return err_set(err, -EBADMSG,
 			       "%" PRIu64 " bytes, the limit is %" PRIu64, size,
 			       limit);
-	data = malloc(size);
+	data = malloc(size + 1);
 	if (!data)
 		return err_num(err, ENOMEM, "%" PRIu64 " bytes", size);
 	r = take(w, data, size, err);
@@ -459,8 +459,9 @@ static int import(struct work *w, const struct stat *st, struct err *err)
 	if (r == 0)
 		r = take_rest(w, err);
 	if (r == 0)
-		r = snapshot_verify_parts(w->dir_fd, &w->to->owner, w->m, true,
-					  NULL, NULL, err);
+		r = snapshot_verify_parts(w->dir_fd, &w->to->owner, w->m,
+					  verify_all(w->to->direct), NULL, NULL,
+					  err);
 	return r < 0 ? r : publish(w, err);
 }
 

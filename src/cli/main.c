@@ -33,7 +33,7 @@ static const char usage[] =
 	"  history JOBID [--json]         all that happened to a job\n"
 	"  keep JOBID[.GENERATION] [--off]   newer ones do not replace it\n"
 	"  delete JOBID [--generation N] [--force]\n"
-	"  show JOBID[.GENERATION] [--records] [--json]\n"
+	"  show JOBID[.GENERATION] [--records[=TYPE[,TYPE]...]] [--json]\n"
 	"  verify JOBID[.GENERATION] | --dir DIR\n"
 	"  diff JOBID.GENERATION JOBID.GENERATION [--json]\n"
 	"  core JOBID[.GENERATION] [PID] [-o FILE]   one process, for a "

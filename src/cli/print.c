@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/plain.h"
 #include "wire/control.h"
 
 /* One line of JSON per job would be no JSON: commas are put here. */
@@ -73,8 +74,10 @@ static struct json_object *job_json(const JobEntry *j)
 
 void print_json(struct json_object *o)
 {
-	puts(json_object_to_json_string_ext(
-		o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	plain_print_json(stdout,
+			 json_object_to_json_string_ext(
+				 o, JSON_C_TO_STRING_PRETTY |
+					    JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(o);
 }
 
@@ -101,9 +104,8 @@ void print_jobs_begin(const struct cli *cli)
 /* Names come from users: nothing in them may reach a terminal as a command. */
 void print_clean(FILE *f, const char *text)
 {
-	for (; text && *text; text++)
-		putc((unsigned char)*text < 32 || *text == 127 ? '?' : *text,
-		     f);
+	if (text)
+		plain_print(f, text, strlen(text));
 }
 
 void print_job(const struct cli *cli, const JobEntry *j)

@@ -9,7 +9,8 @@
 /*
  * A file that a command makes.  Written under another name in its directory:
  * what has the name keeps it until the new one is whole, whoever renames
- * directories meanwhile.
+ * directories meanwhile.  A signal that ends the command removes it; one such
+ * file at a time.
  */
 struct target {
 	int dir_fd; /* -1: nothing was opened */

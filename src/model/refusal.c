@@ -7,13 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Names of a job may hold anything: keep what a terminal can show. */
-static void printable(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
-}
+#include "util/plain.h"
 
 /* A place for one more; NULL when it is only counted. */
 static struct refusal *refusals_grow(struct refusals *r)
@@ -54,8 +48,8 @@ void refusals_add(struct refusals *r, pid_t pid, const char *comm, int fd,
 	va_start(ap, fmt);
 	(void)vsnprintf(no->what, sizeof(no->what), fmt, ap);
 	va_end(ap);
-	printable(no->comm);
-	printable(no->what);
+	plain_make(no->comm, '?');
+	plain_make(no->what, '?');
 }
 
 void refusals_passes(struct refusals *r)

@@ -52,6 +52,7 @@ struct core {
 	size_t nshared;
 	uint64_t end; /* of the file */
 	int fd;
+	bool direct;
 	uint64_t written;
 };
 
@@ -490,7 +491,7 @@ static int write_vdso(struct core *c, struct err *err)
 
 static int copy_memory(struct core *c, int dir_fd, struct err *err)
 {
-	const struct reader_limits limits = { 0 };
+	const struct reader_limits limits = { .no_direct = !c->direct };
 	struct reader *reader;
 	int r = reader_new(dir_fd, &limits, &reader, err);
 
@@ -667,12 +668,13 @@ static const TaskRecord *choose(const struct meta *meta, int32_t pid,
 }
 
 static int core_of(int dir_fd, const PartEntry *part, const struct meta *meta,
-		   const TaskRecord *task, int fd, struct core_facts *ret,
-		   struct err *err)
+		   const TaskRecord *task, int fd, bool direct,
+		   struct core_facts *ret, struct err *err)
 {
 	struct core c = { .src = { .meta = meta, .task = task },
 			  .blocks = { .part = part },
-			  .fd = fd };
+			  .fd = fd,
+			  .direct = direct };
 	int r = write_core(&c, dir_fd, ret, err);
 
 	free(c.src.index);
@@ -684,8 +686,8 @@ static int core_of(int dir_fd, const PartEntry *part, const struct meta *meta,
 	return r < 0 ? err_wrap(err, r, "process %d", (int)task->pid) : 0;
 }
 
-int snapshot_core(int dir_fd, int32_t pid, int fd, struct core_facts *ret,
-		  struct err *err)
+int snapshot_core(int dir_fd, int32_t pid, bool direct, int fd,
+		  struct core_facts *ret, struct err *err)
 {
 	struct choice among = { .count = 0 };
 	ManifestRecord *m;
@@ -704,8 +706,8 @@ int snapshot_core(int dir_fd, int32_t pid, int fd, struct core_facts *ret,
 		task = r < 0 ? NULL : choose(&meta, pid, &among);
 		done = task && (pid || (m->n_parts == 1 && among.count == 1));
 		if (done)
-			r = core_of(dir_fd, m->parts[i], &meta, task, fd, ret,
-				    err);
+			r = core_of(dir_fd, m->parts[i], &meta, task, fd,
+				    direct, ret, err);
 		meta_done(&meta);
 	}
 	manifest_record__free_unpacked(m, NULL);

@@ -3,6 +3,7 @@
 #define JOBCR_SNAPSHOT_CORE_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -23,9 +24,10 @@ struct core_facts {
 /*
  * Write it to fd, an empty file that can be read back.  pid: as the job sees
  * it; 0: of a snapshot with one process that one.  -ESRCH names those there
- * are.  Memory is checked against its hashes (-EBADMSG).
+ * are.  direct: read past the page cache.  Memory is checked against its hashes
+ * (-EBADMSG).
  */
-int snapshot_core(int dir_fd, int32_t pid, int fd, struct core_facts *ret,
-		  struct err *err);
+int snapshot_core(int dir_fd, int32_t pid, bool direct, int fd,
+		  struct core_facts *ret, struct err *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include "snapshot/diff_parts.h"
 #include "snapshot/print.h"
 #include "snapshot/text.h"
+#include "util/plain.h"
 
 /* ---- text -------------------------------------------------------------- */
 
@@ -304,10 +305,10 @@ static int print_json(const struct diff *d, const char *before,
 			json_object_array_add(vmas, vma_json(&d->vmas[i]));
 	for (size_t i = 0; i < d->nfiles; i++)
 		json_object_array_add(files, file_json(&d->files[i]));
-	fprintf(out, "%s\n",
-		json_object_to_json_string_ext(
-			top, JSON_C_TO_STRING_PRETTY |
-				     JSON_C_TO_STRING_NOSLASHESCAPE));
+	plain_print_json(out,
+			 json_object_to_json_string_ext(
+				 top, JSON_C_TO_STRING_PRETTY |
+					      JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(top);
 	return 0;
 }

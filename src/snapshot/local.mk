@@ -24,6 +24,8 @@ noinst_LIBRARIES += %D%/libsnapshot.a
 	%D%/files.h \
 	%D%/huge.c \
 	%D%/huge.h \
+	%D%/kinds.c \
+	%D%/kinds.h \
 	%D%/manifest.c \
 	%D%/meta.c \
 	%D%/output.c \

@@ -6,6 +6,7 @@
 
 #include "snapshot/print.h"
 #include "util/cleanup.h"
+#include "util/plain.h"
 
 /*
  * Any record for people and for programs, from protobuf-c's own description
@@ -111,37 +112,9 @@ static const char *enum_name(const struct value *v)
 	return e ? e->name : NULL;
 }
 
-/* Length of the UTF-8 character at p, 0 when it is none. */
-static size_t character(const uint8_t *p, size_t len)
-{
-	size_t n = *p < 0x80   ? 1
-		   : *p < 0xc2 ? 0
-		   : *p < 0xe0 ? 2
-		   : *p < 0xf0 ? 3
-		   : *p < 0xf5 ? 4
-			       : 0,
-	       i;
-
-	if (n > len)
-		return 0;
-	for (i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
-
 static bool is_text(const uint8_t *p, size_t len)
 {
-	size_t n;
-
-	for (; len; p += n, len -= n) {
-		n = character(p, len);
-		/* C1 controls too: a terminal acts on them. */
-		if (!n || *p < 0x20 || *p == 0x7f ||
-		    (*p == 0xc2 && p[1] < 0xa0))
-			return false;
-	}
-	return true;
+	return plain_is((const char *)p, len);
 }
 
 static void bytes_of(const struct value *v, const uint8_t **ret, size_t *len)

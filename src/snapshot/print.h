@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "snapshot/kinds.h"
 #include "storage/as_user.h"
 #include "util/err.h"
 
@@ -25,13 +26,14 @@ struct json_object *record_json(const ProtobufCMessage *msg);
 struct json_object *bytes_json(const uint8_t *p, size_t len);
 
 /*
- * A snapshot: its manifest and, from each part, its tasks; with records all
- * records of the meta streams.  Reads no pages.  Errors as those of
- * snapshot_manifest and snapshot_meta; out may then hold a beginning.
+ * A snapshot: its manifest and, from each part, its tasks; with records those
+ * of the meta streams that are of these kinds.  Reads no pages.  Errors as
+ * those of snapshot_manifest and snapshot_meta; out may then hold a beginning.
  */
 struct show_options {
 	bool json;
 	bool records;
+	struct show_kinds kinds;
 };
 int snapshot_show(int dir_fd, const struct user_id *user,
 		  const struct show_options *options, FILE *out,

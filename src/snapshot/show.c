@@ -14,6 +14,7 @@
 #include "snapshot/text.h"
 #include "storage/store.h"
 #include "util/clock.h"
+#include "util/plain.h"
 
 static void print_stream(FILE *out, const StreamEntry *s)
 {
@@ -89,7 +90,8 @@ static void print_outputs(FILE *out, const struct meta *meta)
 }
 
 static void print_part(FILE *out, const PartEntry *part,
-		       const struct meta *meta, bool records)
+		       const struct meta *meta,
+		       const struct show_options *options)
 {
 	size_t i;
 
@@ -106,13 +108,16 @@ static void print_part(FILE *out, const PartEntry *part,
 		text_safe(out, t->comm);
 		fputc('\n', out);
 	}
-	for (i = 0; records && i < meta->count; i++) {
+	for (i = 0; options->records && i < meta->count; i++) {
+		if (!show_kinds_has(&options->kinds, meta->entries[i].tag))
+			continue;
 		fprintf(out, "\n%s\n", img_tag_name(meta->entries[i].tag));
 		record_print(out, meta->entries[i].msg, 2);
 	}
 }
 
-static json_object *json_records(const struct meta *meta, uint32_t only)
+static json_object *json_records(const struct meta *meta,
+				 const struct show_kinds *kinds, bool named)
 {
 	json_object *list = json_object_new_array();
 	size_t i;
@@ -121,10 +126,10 @@ static json_object *json_records(const struct meta *meta, uint32_t only)
 		const struct meta_entry *e = &meta->entries[i];
 		json_object *o;
 
-		if (only && e->tag != only)
+		if (!show_kinds_has(kinds, e->tag))
 			continue;
 		o = record_json(e->msg);
-		if (o && !only)
+		if (o && named)
 			json_object_object_add(
 				o, "record",
 				json_object_new_string(img_tag_name(e->tag)));
@@ -134,16 +139,19 @@ static json_object *json_records(const struct meta *meta, uint32_t only)
 }
 
 static json_object *json_part(const PartEntry *part, const struct meta *meta,
-			      bool records)
+			      const struct show_options *options)
 {
+	static const struct show_kinds tasks = { { TAG_TASK }, 1 };
 	json_object *o = json_object_new_object();
 
 	if (!o)
 		return NULL;
 	json_object_object_add(o, "node", json_object_new_string(part->node));
-	json_object_object_add(o, "tasks", json_records(meta, TAG_TASK));
-	if (records)
-		json_object_object_add(o, "records", json_records(meta, 0));
+	json_object_object_add(o, "tasks", json_records(meta, &tasks, false));
+	if (options->records)
+		json_object_object_add(
+			o, "records",
+			json_records(meta, &options->kinds, true));
 	return o;
 }
 
@@ -161,11 +169,10 @@ static int show_parts(int dir_fd, const struct user_id *user,
 		if (r < 0)
 			return r;
 		if (list)
-			json_object_array_add(list,
-					      json_part(m->parts[i], &meta,
-							options->records));
+			json_object_array_add(
+				list, json_part(m->parts[i], &meta, options));
 		else
-			print_part(out, m->parts[i], &meta, options->records);
+			print_part(out, m->parts[i], &meta, options);
 		meta_done(&meta);
 	}
 	return 0;
@@ -192,7 +199,8 @@ static int show_json(int dir_fd, const struct user_id *user,
 	json_object_object_add(top, "parts", parts);
 	r = show_parts(dir_fd, user, m, options, out, parts, err);
 	if (r == 0)
-		fprintf(out, "%s\n",
+		plain_print_json(
+			out,
 			json_object_to_json_string_ext(
 				top, JSON_C_TO_STRING_PRETTY |
 					     JSON_C_TO_STRING_NOSLASHESCAPE));
@@ -214,7 +222,8 @@ int snapshot_show(int dir_fd, const struct user_id *user,
 	} else {
 		print_manifest(out, m);
 		if (store_is_kept(dir_fd, user))
-			fputs("Kept:       newer ones do not replace it\n", out);
+			fputs("Kept:       newer ones do not replace it\n",
+			      out);
 		r = show_parts(dir_fd, user, m, options, out, NULL, err);
 	}
 	manifest_record__free_unpacked(m, NULL);

@@ -93,8 +93,19 @@ int snapshot_check_meta(const PartEntry *part, const struct meta *meta,
 int snapshot_open_pages(struct reader *reader, const struct user_id *user,
 			const PartEntry *part, struct err *err);
 
-/* All of it: manifest, every part's meta, and (pages) every extent's hash. */
-int snapshot_verify(int dir_fd, const struct user_id *user, bool pages,
+/* How much of it is verified, and how that is read. */
+enum verify_how {
+	VERIFY_FILES,   /* are there, and as long as they must be */
+	VERIFY_PAGES,   /* every extent's hash */
+	VERIFY_BUFFERED /* the same by the page cache: without O_DIRECT */
+};
+static inline enum verify_how verify_all(bool direct)
+{
+	return direct ? VERIFY_PAGES : VERIFY_BUFFERED;
+}
+
+/* All of it: manifest, every part's meta, and what the parts refer to. */
+int snapshot_verify(int dir_fd, const struct user_id *user, enum verify_how how,
 		    struct err *err);
 
 /*
@@ -102,7 +113,7 @@ int snapshot_verify(int dir_fd, const struct user_id *user, bool pages,
  * while something is read.
  */
 int snapshot_verify_parts(int dir_fd, const struct user_id *user,
-			  const ManifestRecord *m, bool pages,
+			  const ManifestRecord *m, enum verify_how how,
 			  void (*alive)(void *arg), void *arg, struct err *err);
 
 /* The hash of an extent (XXH3-64). */

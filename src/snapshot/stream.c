@@ -10,15 +10,13 @@
 
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "util/plain.h"
 
 #define NAME_MAX_BYTES 255
 
 bool stream_text_ok(const char *s)
 {
-	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			return false;
-	return true;
+	return plain_is(s, strlen(s));
 }
 
 bool stream_name_ok(const char *name)

@@ -9,7 +9,7 @@
 #include "storage/as_user.h"
 #include "util/err.h"
 
-/* Text of an image without control characters. */
+/* Text of an image that may be printed as it is (util/plain.h). */
 bool stream_text_ok(const char *text);
 
 /* A file in the generation's directory, but not the manifest. */

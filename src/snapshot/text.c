@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "snapshot/text.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "util/clock.h"
+#include "util/plain.h"
 
 void text_time(FILE *out, uint64_t ns)
 {
@@ -28,22 +30,12 @@ void text_bytes(FILE *out, uint64_t bytes)
 	fprintf(out, "%.*f %s", i ? 1 : 0, n, units[i]);
 }
 
-/* Text of the image, free of what a terminal acts on. */
 void text_safe(FILE *out, const char *text)
 {
-	for (; *text; text++)
-		fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?'
-								   : *text,
-		      out);
+	plain_print(out, text, strlen(text));
 }
 
 void text_path(FILE *out, const ProtobufCBinaryData *path)
 {
-	size_t i;
-
-	for (i = 0; i < path->len; i++)
-		fputc(path->data[i] < 0x20 || path->data[i] == 0x7f
-			      ? '?'
-			      : path->data[i],
-		      out);
+	plain_print(out, (const char *)path->data, path->len);
 }

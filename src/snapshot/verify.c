@@ -57,7 +57,7 @@ int snapshot_open_pages(struct reader *reader, const struct user_id *user,
 struct verify {
 	int dir_fd;
 	const struct user_id *user;
-	bool pages;
+	enum verify_how how;
 	void (*alive)(void *arg);
 	void *arg;
 };
@@ -113,9 +113,11 @@ static int read_pages(const struct verify *v, struct reader *reader,
 }
 
 /* Few pages need few buffers: taking them costs more than reading. */
-static struct reader_limits limits_for(const PartEntry *part)
+static struct reader_limits limits_for(const PartEntry *part,
+				       enum verify_how how)
 {
-	struct reader_limits limits = { .buffer_bytes = BUFFER_BYTES };
+	struct reader_limits limits = { .buffer_bytes = BUFFER_BYTES,
+					.no_direct = how == VERIFY_BUFFERED };
 	uint64_t bytes = 0;
 	size_t k;
 
@@ -132,18 +134,19 @@ static int verify_pages(const struct verify *v, const PartEntry *part,
 {
 	struct blocks blocks = { .part = part };
 	struct extent_list list = { 0 };
-	struct reader_limits limits = limits_for(part);
+	struct reader_limits limits = limits_for(part, v->how);
 	struct reader *reader;
+	bool hashes = v->how != VERIFY_FILES;
 	int r = reader_new(v->dir_fd, &limits, &reader, err);
 
 	if (r < 0)
 		return r;
 	r = snapshot_open_pages(reader, v->user, part, err);
-	if (r == 0 && v->pages)
+	if (r == 0 && hashes)
 		r = blocks_collect(meta, &blocks, err);
-	if (r == 0 && v->pages)
+	if (r == 0 && hashes)
 		r = extents_collect(meta, &list, err);
-	if (r == 0 && v->pages) {
+	if (r == 0 && hashes) {
 		extents_sort_by_place(&list);
 		r = read_pages(v, reader, &blocks, &list, err);
 	}
@@ -181,19 +184,19 @@ static int verify_part(const struct verify *v, const PartEntry *part,
 		r = snapshot_check_meta(part, &meta, err);
 	if (r == 0)
 		r = verify_pages(v, part, &meta, err);
-	if (r == 0 && v->pages)
+	if (r == 0 && v->how != VERIFY_FILES)
 		r = verify_outputs(v, &meta, err);
 	meta_done(&meta);
 	return r;
 }
 
 int snapshot_verify_parts(int dir_fd, const struct user_id *user,
-			  const ManifestRecord *m, bool pages,
+			  const ManifestRecord *m, enum verify_how how,
 			  void (*alive)(void *arg), void *arg, struct err *err)
 {
 	const struct verify v = { .dir_fd = dir_fd,
 				  .user = user,
-				  .pages = pages,
+				  .how = how,
 				  .alive = alive,
 				  .arg = arg };
 	int r = 0;
@@ -203,7 +206,7 @@ int snapshot_verify_parts(int dir_fd, const struct user_id *user,
 	return r;
 }
 
-int snapshot_verify(int dir_fd, const struct user_id *user, bool pages,
+int snapshot_verify(int dir_fd, const struct user_id *user, enum verify_how how,
 		    struct err *err)
 {
 	ManifestRecord *m;
@@ -211,7 +214,7 @@ int snapshot_verify(int dir_fd, const struct user_id *user, bool pages,
 
 	if (r < 0)
 		return r;
-	r = snapshot_verify_parts(dir_fd, user, m, pages, NULL, NULL, err);
+	r = snapshot_verify_parts(dir_fd, user, m, how, NULL, NULL, err);
 	manifest_record__free_unpacked(m, NULL);
 	return r;
 }

@@ -40,6 +40,8 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/topology.c \
 	%D%/topology.h \
 	%D%/place.c \
+	%D%/plain.c \
+	%D%/plain.h \
 	%D%/place.h \
 	%D%/pty_copy.c \
 	%D%/pty_copy.h \

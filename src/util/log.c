@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/plain.h"
 
 #define JOURNAL "/run/systemd/journal/socket"
 
@@ -27,14 +28,6 @@ void log_to_syslog(void)
 {
 	openlog(log_ident, LOG_PID, LOG_DAEMON);
 	log_syslog = 1;
-}
-
-/* Whatever a text quotes: it is one line, and no command to a terminal. */
-static void make_plain(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < 32 || *text == 127)
-			*text = ' ';
 }
 
 static const int priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
@@ -55,7 +48,7 @@ static void add_field(struct fields *f, const char *name, const char *value)
 
 	if (n <= 0 || (size_t)n + 1 >= room)
 		return;
-	make_plain(f->text + f->len);
+	plain_make(f->text + f->len, ' ');
 	f->len += (size_t)n;
 	f->text[f->len++] = '\n';
 }
@@ -100,7 +93,7 @@ void log_event(enum log_level level, const struct log_about *about,
 		return;
 	snprintf(line, sizeof(line), "%s%s%.1536s",
 		 about->job ? about->job : "", about->job ? ": " : "", text);
-	make_plain(line);
+	plain_make(line, ' ');
 	if (!log_syslog)
 		fprintf(stderr, "%s: %s%s\n", log_ident, name[level], line);
 	else if (!to_journal(level, about, line))

@@ -50,10 +50,10 @@ static void tell_alive(void *arg)
 		tell(w, w->copied, w->to_copy);
 }
 
-static int verify(struct work *w, const struct source *s, bool pages,
+static int verify(struct work *w, const struct source *s, enum verify_how how,
 		  struct err *err)
 {
-	return snapshot_verify_parts(s->dir_fd, &w->owner, s->m, pages,
+	return snapshot_verify_parts(s->dir_fd, &w->owner, s->m, how,
 				     tell_alive, w, err);
 }
 
@@ -162,7 +162,7 @@ static int flush(struct work *w, const struct source *s, Reply *reply,
 {
 	uint64_t begin = clock_monotonic_ns(), written = 0;
 	auto_close int to_fd = -EBADF;
-	int r = verify(w, s, false, err);
+	int r = verify(w, s, VERIFY_FILES, err);
 
 	if (r == 0)
 		r = tier_dir_target(w->job_fd, w->generation, &w->owner, &to_fd,
@@ -170,7 +170,7 @@ static int flush(struct work *w, const struct source *s, Reply *reply,
 	if (r == 0)
 		r = copy(w, s, to_fd, &written, err);
 	if (r == 0)
-		r = verify(w, s, true, err);
+		r = verify(w, s, verify_all(work_direct(w->req)), err);
 	if (r == 0)
 		r = publish(w, s, to_fd, err);
 	if (r == 0)
@@ -201,7 +201,7 @@ static bool is_damaged(struct work *w, const struct source *s, struct err *err)
 {
 	struct err now = { 0 };
 
-	if (verify(w, s, true, &now) != -EBADMSG)
+	if (verify(w, s, verify_all(work_direct(w->req)), &now) != -EBADMSG)
 		return false;
 	*err = now;
 	return true;

@@ -80,7 +80,9 @@ static void open_near(struct work *w, int job_fd, int *fd)
 	r = store_open_near(job_fd, w->generation, &w->owner, &near, &unused);
 	if (r < 0)
 		return;
-	if (r == 0 && snapshot_verify(near, &w->owner, true, &unused) < 0) {
+	if (r == 0 &&
+	    snapshot_verify(near, &w->owner, verify_all(work_direct(w->req)),
+			    &unused) < 0) {
 		close(near);
 		return;
 	}

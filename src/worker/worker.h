@@ -68,6 +68,12 @@ bool work_fast_failed(const struct work *w, int r);
 void work_leave_fast(struct work *w, int r);
 void work_forget_mark(struct work *w, int store_fd);
 
+/* DirectIO. */
+static inline bool work_direct(const WorkerRequest *req)
+{
+	return !req->has_no_direct || !req->no_direct;
+}
+
 /* MaxBandwidth, if it holds: bucket_free. */
 int work_open_bandwidth(const WorkerRequest *req, struct bucket **ret,
 			struct err *err);

@@ -294,7 +294,7 @@ static bool whole_or_none(struct round *r, const char *path)
 
 	if (fd < 0 || faccessat(fd, "manifest", F_OK, 0) < 0)
 		return true;
-	if (snapshot_verify(fd, NULL, true, &err) < 0)
+	if (snapshot_verify(fd, NULL, VERIFY_PAGES, &err) < 0)
 		return failed(r, "half a snapshot has a manifest: %s",
 			      err.text);
 	return true;

@@ -54,6 +54,57 @@ is "$?" 6 "what cannot be written is an error"
 alice export "$job.7" -o a/z.tar >log 2>&1
 is "$?" 4 "so is what is not there"
 
+# Not all file systems have links, or renames that replace nothing.
+if command -v strace >/dev/null; then
+	# with INJECTED... -- COMMAND...: system calls that fail, or are slow.
+	with() {
+		_calls=
+		while [ "$1" != -- ]; do
+			_calls="$_calls -e inject=$1"
+			shift
+		done
+		shift
+		# shellcheck disable=SC2086 # words
+		strace -f -o trace -e trace=openat,fsync,linkat,renameat2 \
+			$_calls "$top_builddir/jobcr" "$@"
+	}
+	for refused in linkat:error=EPERM renameat2:error=EINVAL \
+		"linkat:error=EPERM renameat2:error=EINVAL"; do
+		rm -f w.tar
+		# shellcheck disable=SC2086 # words
+		with $refused -- export "$job" -o w.tar >log 2>&1 &&
+			cmp -s a/x.tar w.tar && [ -z "$(ls -A | grep part)" ]
+		result $? "an archive is made where it is said: $refused"
+		rm -f w.tar trace
+		# shellcheck disable=SC2086 # words
+		with $refused fsync:delay_enter=2s -- \
+			export "$job" -o w.tar >log 2>&1 &
+		export=$!
+		wait_for 10 grep -q 'part.*O_CREAT' trace
+		echo other >w.tar
+		wait $export
+		is "$? $(cat w.tar) $(ls -A | grep part)" "1 other " \
+			"a file that comes meanwhile keeps its name"
+	done
+	for signal in TERM HUP; do
+		rm -f w.tar trace
+		with fsync:delay_enter=20s -- export "$job" -o w.tar \
+			>log 2>&1 &
+		export=$!
+		wait_for 10 grep -q "part.*O_CREAT" trace
+		kill -$signal "$(sed 's/ .*//;q' trace)"
+		wait $export
+		is "$(ls -A | grep w.tar)" "" "nothing is left after SIG$signal"
+	done
+else
+	count=$((count + 1))
+	echo "ok $count # SKIP no strace"
+fi
+if (ulimit -f 8; "$top_builddir/jobcr" export "$job" -o w.tar) >log 2>&1; then
+	result 1 "a limit of files is kept"
+fi
+is "$(ls -A | grep w.tar)" "" "nothing is left of what was over a limit"
+
 # Any tar will do to have it as a directory.
 mkdir a/plain && chown $alice a/plain
 as $alice tar xf a/x.tar -C a/plain
@@ -110,10 +161,13 @@ forget "$job2"
 # A job of Slurm's, with how it was submitted.
 cp -a store/local/"$job" store/local/submitted
 echo "script" >store/local/"$job"/submit
+: >store/local/"$job"/submit.env
 alice export "$job" -o a/s.tar >log 2>&1 || cat log
 there import a/s.tar --user $alice --as 4711 >log 2>&1
 is "$(cat there/cluster/4711/submit)" script \
 	"a job of Slurm's is imported with how it was submitted"
+[ -f there/cluster/4711/submit.env ] && [ ! -s there/cluster/4711/submit.env ]
+result $? "also where its environment was empty"
 noted there/cluster/4711/history ' imported '
 rm -r store/local/submitted there/cluster
 

@@ -89,6 +89,29 @@ says 0 '"generation":1' "$jobcr" show "$id" --json
 ok $? "as JSON too"
 says 0 RegsRecord "$jobcr" show "$id" --records
 ok $? "and every record"
+# kinds ARGUMENT...: which kinds of records are shown.
+kinds() {
+	"$jobcr" show "$@" --json 2>&1 | grep -o '"record": *"[A-Za-z]*"' |
+		grep -o '[A-Z][A-Za-z]*' | sort -u | xargs
+}
+[ "$(kinds "$id.1" --records=mm)" = MmRecord ]
+ok $? "or those of one kind: $(kinds "$id.1" --records=mm)"
+[ "$(kinds "$id.1" --records VMARECORD,fd,thread_policy,vma)" = \
+	"FdRecord ThreadPolicyRecord VmaRecord" ]
+ok $? "or of several: $(kinds "$id.1" --records VMARECORD,fd,thread-policy)"
+all=$(kinds "$id.1" --records)
+[ "$(kinds --records "$id.1")" = "$all" ] &&
+	[ "$(kinds --records=all "$id")" = "$all" ] &&
+	[ "$(kinds --records fd "$id.1")" = FdRecord ] &&
+	[ "$(kinds --dir "$gen" --records fd)" = FdRecord ]
+ok $? "the id of the job may come behind it, too"
+says 0 VmaRecord "$jobcr" show "$id" --records=Vma && ! grep Regs "$tmp/said"
+ok $? "as text, too"
+says 2 MemoryPolicy "$jobcr" show "$id" --records vma,vmas &&
+	grep -q '"vmas"' "$tmp/said" && ! grep -q Processes "$tmp/said"
+ok $? "for one that is not there all are named"
+says 2 "no such kind" "$jobcr" show "$id" --records=
+ok $? "for none, too"
 says 0 "whole and undamaged" "$jobcr" verify "$id"
 ok $? "verify finds it whole"
 says 0 "whole and undamaged" "$jobcr" verify --dir "$gen"
@@ -165,5 +188,35 @@ says 0 "kept no more" "$jobcr" keep "$id.1" --off &&
 ok $? "taken back, it goes"
 says 2 "keep JOBID" "$jobcr" keep
 ok $? "keep wants a job"
+
+# What a job calls itself commands no terminal: controls of 7 and of 8 bits.
+"$jobcr" kill "$id" KILL >/dev/null 2>&1
+timeout 10 "$jobcr" wait "$id" >/dev/null 2>&1
+evil=$(printf 'a\302\233b\033c\342\200\256d')
+: >"$tmp/out"
+id=$("$jobcr" run --detach --output "$tmp/out" --name "$evil" -- /bin/sh -c \
+	"printf '$evil' >/proc/\$\$/comm; i=0
+	while :; do i=\$((i + 1)); echo \$i; sleep 0.02; done")
+grows 3
+raw=
+for command in list "list --json" "checkpoint $id --leave-running" \
+	"checkpoint $id --leave-running --json" "show $id" "show $id --json" \
+	"show $id --records" "show $id --records --json" \
+	"diff $id.1 $id.2" "diff $id.1 $id.2 --json" "status $id" \
+	"status $id --json" "history $id" "history $id --json" \
+	"core $id -o $tmp/core"; do
+	# shellcheck disable=SC2086 # words
+	timeout 60 "$jobcr" $command >"$tmp/said" 2>&1
+	if [ ! -s "$tmp/said" ] ||
+		LC_ALL=C grep -qaP '\x1b|\xc2[\x80-\x9f]|\xe2\x80\xae' \
+			"$tmp/said"; then
+		raw="$raw $command;"
+	fi
+done
+[ -z "$raw" ]
+ok $? "the name of a process or job commands no terminal:$raw"
+"$jobcr" list --json | python3 -c 'import json, sys
+sys.exit(not any("a\x9bb\x1bc\u202ed" in j["name"] for j in json.load(sys.stdin)))'
+ok $? "as JSON it is as it was"
 echo "1..$n"
 exit $fail

@@ -91,6 +91,15 @@ jobcr_a() {
 	(cd home && as $alice "$top_builddir/jobcr" "$@")
 }
 
+# Are the pages read past the page cache by who reads all of them?
+reads_direct() { # command...
+	(cd home && as $alice strace -f -o trace -e trace=openat \
+		"$top_builddir/jobcr" "$@") >log 2>&1 &&
+		grep -q '\.pages\..*O_RDONLY' home/trace || return
+	direct=false
+	! grep '\.pages\.' home/trace | grep -q O_DIRECT || direct=true
+}
+
 through() { # kind true|false
 	how="$1, DirectIO = $2"
 	sed -i -e '/^StoreDir/d' -e '/^DirectIO/d' -e '/^RunDir/d' "$JOBCR_CONF"
@@ -111,6 +120,16 @@ CONF
 	result $? "$how: one that ends it"
 	jobcr_a verify "$job.1" >log 2>&1 && jobcr_a verify "$job.2" >>log 2>&1
 	result $? "$how: both are whole"
+	if command -v strace >/dev/null; then
+		reads_direct verify "$job.2" && [ $direct = "$2" ] &&
+			pid=$(jobcr_a show "$job.2" |
+				awk '$5 == "running" { print $1; exit }') &&
+			reads_direct core "$job.2" "$pid" -o core --force &&
+			[ $direct = "$2" ] &&
+			reads_direct export "$job.2" -o x.tar --force &&
+			[ $direct = "$2" ]
+		result $? "$how: so they are read"
+	fi
 	jobcr_a keep "$job.1" >log 2>&1 && jobcr_a keep "$job.1" --off >>log 2>&1
 	result $? "$how: one is kept, and no more"
 	touch home/end

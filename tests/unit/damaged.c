@@ -87,7 +87,7 @@ static bool is_output(const char *name)
 static bool is_found(struct damage *d, const char *name)
 {
 	struct err err = { 0 };
-	int r = snapshot_verify(d->image_fd, NULL, true, &err);
+	int r = snapshot_verify(d->image_fd, NULL, VERIFY_PAGES, &err);
 	bool good = r < 0 && strstr(err.text, name);
 
 	if (!good)
@@ -238,7 +238,7 @@ static bool keep_output(struct damage *d, struct err *err)
 	done = output_keep(fd, d->image_fd, "test.output.0", &none, &rec,
 			   err) == 0 &&
 	       snapshot_edit(d->image, add_output, &rec.base, err) == 0 &&
-	       snapshot_verify(d->image_fd, NULL, true, err) == 0;
+	       snapshot_verify(d->image_fd, NULL, VERIFY_PAGES, err) == 0;
 	while (rec.n_pieces)
 		output_piece__free_unpacked(rec.pieces[--rec.n_pieces], NULL);
 	free(rec.pieces);

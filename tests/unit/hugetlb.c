@@ -191,7 +191,7 @@ static void test_core(const char *images)
 	struct err err = { 0 };
 	size_t eights = 0, sevens = 0;
 	uint8_t page[4096];
-	int r = snapshot_core(dir_fd, 0, fd, &facts, &err);
+	int r = snapshot_core(dir_fd, 0, true, fd, &facts, &err);
 
 	for (off_t at = 0; pread(fd, page, sizeof(page), at) > 0;
 	     at += sizeof(page)) {

@@ -44,7 +44,7 @@ static off_t length(int dir_fd, const char *name)
 /* What a restore does before it builds anything, or verify. */
 static int check(int dir_fd, struct err *err)
 {
-	return snapshot_verify(dir_fd, NULL, true, err);
+	return snapshot_verify(dir_fd, NULL, VERIFY_PAGES, err);
 }
 
 static void test_flips(int dir_fd, const char *name, off_t step)
