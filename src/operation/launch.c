@@ -135,11 +135,13 @@ static int make_args(const struct conf *conf, const struct launch *l,
 		add_number(a, "--spec-fd", SPEC_FD);
 	else
 		add_number(a, "--restore", l->generation);
-	if (l->no_new_privs)
+	if (l->rights.no_new_privs)
 		a->argv[a->count++] = (char *)"--no-new-privs";
 	if (l->pty)
 		a->argv[a->count++] = (char *)"--pty";
 	r = l->like ? add_limits(a, l->like, err) : 0;
+	if (r == 0 && l->like && !caller_lives(l->like_fd))
+		r = caller_gone(err);
 	a->argv[a->count] = NULL;
 	return r;
 }

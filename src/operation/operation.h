@@ -23,6 +23,7 @@ struct caller {
 	size_t ngroups;
 	gid_t *groups; /* borrowed */
 	pid_t pid;     /* of the one on this node; 0: on another node */
+	int pidfd;     /* of it; -1: the kernel gives none */
 	bool embedded; /* pid is ourselves: nothing of it is taken over */
 };
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "operation/caller.h"
 #include "operation/checkpoint.h"
 #include "operation/chronicle.h"
 #include "operation/launch.h"
@@ -26,6 +27,7 @@ struct plan {
 	const char *dir; /* NULL: of the store */
 	uint32_t generation;
 	struct user_id owner;
+	struct caller_rights rights;
 };
 
 /*
@@ -87,6 +89,8 @@ static int make_plan(const struct operation *op, struct plan *plan,
 	struct err unused;
 	int r = check_words(req, err);
 
+	if (r == 0)
+		r = caller_check(op->caller, &plan->rights, err);
 	if (r < 0)
 		return r;
 	plan->generation = req->has_generation ? req->generation : 0;
@@ -169,7 +173,7 @@ static void note_outcome(const struct operation *op, struct control_info *info,
 		chronicle_describe("restore", NULL, o, text);
 	chronicle_add(op->conf, info, o ? "restore" : "failed",
 		      plan->generation,
-		      o		    ? text
+		      o             ? text
 		      : reply->text ? reply->text
 				    : "");
 	if (o)
@@ -189,6 +193,7 @@ static int fill_supervisor(const struct operation *op, struct plan *plan,
 		.dir = plan->dir,
 		.info = &info,
 		.caller = op->caller,
+		.rights = &plan->rights,
 		.allow_uprobes = req->has_allow_uprobes && req->allow_uprobes,
 		.files = req->files,
 		.maps = req->map,
@@ -239,6 +244,8 @@ static void make_launch(const struct operation *op, const struct plan *plan,
 		.gid = plan->owner.gid,
 		.umask = -1,
 		.like = op->caller->embedded ? 0 : op->caller->pid,
+		.like_fd = op->caller->embedded ? -1 : op->caller->pidfd,
+		.rights = plan->rights,
 		.spec_fd = -1,
 		.generation = plan->generation,
 		.stdio = { -1, -1, -1 },

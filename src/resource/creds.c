@@ -270,6 +270,12 @@ static int for_each_cap(struct remote *remote, uint64_t caps, const char *what,
 	return 0;
 }
 
+static bool no_new_privs(const CredsRecord *rec,
+			 const struct restore_owner *owner)
+{
+	return rec->no_new_privs || owner->no_new_privs;
+}
+
 /*
  * The bounding set as it is to be.  What this node never gives is no loss.
  * An ordinary user's is the launcher's: an edited snapshot could otherwise
@@ -279,7 +285,7 @@ static uint64_t bounding(const CredsRecord *rec,
 			 const struct restore_owner *owner,
 			 const struct proc_status *here)
 {
-	if (owner->uid != ANY_UID && !rec->no_new_privs)
+	if (owner->uid != ANY_UID && !no_new_privs(rec, owner))
 		return here->caps[CAP_BND];
 	return here->caps[CAP_BND] & rec->cap_bounding;
 }
@@ -290,6 +296,7 @@ static uint64_t bounding(const CredsRecord *rec,
  * capabilities that were needed for all this.
  */
 static int shape_caps(struct remote *remote, const CredsRecord *rec,
+		      const struct restore_owner *owner,
 		      const struct proc_status *here, uint64_t bound,
 		      struct err *err)
 {
@@ -312,7 +319,7 @@ static int shape_caps(struct remote *remote, const CredsRecord *rec,
 	if (r == 0)
 		r = set_caps(remote, LAST_CAPS, rec->cap_effective,
 			     rec->cap_permitted, rec->cap_inheritable, err);
-	if (r == 0 && rec->no_new_privs)
+	if (r == 0 && no_new_privs(rec, owner))
 		r = call(remote, err, "PR_SET_NO_NEW_PRIVS", __NR_prctl,
 			 PR_SET_NO_NEW_PRIVS, 1, 0, 0);
 	return r;
@@ -330,8 +337,9 @@ static int read_here(const struct restore_task *task,
 }
 
 /* setfsuid(2) does not tell of a failure; nothing is taken for granted. */
-static int verify(const CredsRecord *rec, const struct proc_status *here,
-		  uint64_t bound, struct err *err)
+static int verify(const CredsRecord *rec, const struct restore_owner *owner,
+		  const struct proc_status *here, uint64_t bound,
+		  struct err *err)
 {
 	if (memcmp(here->uids, rec->uids, sizeof(here->uids)) ||
 	    memcmp(here->gids, rec->gids, sizeof(here->gids)) ||
@@ -344,7 +352,7 @@ static int verify(const CredsRecord *rec, const struct proc_status *here,
 	    here->caps[CAP_EFF] != rec->cap_effective ||
 	    here->caps[CAP_AMB] != rec->cap_ambient ||
 	    here->caps[CAP_BND] != bound ||
-	    !here->no_new_privs != !rec->no_new_privs)
+	    !here->no_new_privs == no_new_privs(rec, owner))
 		return err_set(err, -EPERM, "capabilities were not set");
 	return 0;
 }
@@ -382,15 +390,15 @@ static int creds_restore(struct restore_ctx *ctx, struct restore_task *task,
 	if (r == 0)
 		r = set_ids(task->remote, rec, err);
 	if (r == 0)
-		r = shape_caps(task->remote, rec, &before,
+		r = shape_caps(task->remote, rec, ctx->owner, &before,
 			       bounding(rec, ctx->owner, &before), err);
 	if (r == 0)
 		r = remote_flush(task->remote, err);
 	if (r == 0)
 		r = read_here(task, thread, &after, err);
 	if (r == 0)
-		r = verify(rec, &after, bounding(rec, ctx->owner, &before),
-			   err);
+		r = verify(rec, ctx->owner, &after,
+			   bounding(rec, ctx->owner, &before), err);
 	proc_status_done(&before);
 	proc_status_done(&after);
 	return r;

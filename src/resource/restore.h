@@ -51,6 +51,7 @@ struct restore_owner { /* whose job it is, as proved by others */
 	uint32_t uid, gid;
 	const uint32_t *groups;
 	size_t ngroups;
+	bool no_new_privs; /* of whoever restores: holds for all */
 };
 
 struct restore_ctx {

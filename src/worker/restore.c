@@ -229,6 +229,8 @@ static int run_engine(struct work *w, int dir_fd, const int *stdio,
 		.nmaps = w->req->n_map,
 		.addresses = w->req->address,
 		.naddresses = w->req->n_address,
+		.no_new_privs =
+			w->req->has_no_new_privs && w->req->no_new_privs,
 		.nothing_since = work_is_ended(w),
 		.no_direct = w->req->has_no_direct && w->req->no_direct,
 		.readers = w->req->has_readers ? w->req->readers : 0,
