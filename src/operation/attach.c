@@ -29,7 +29,7 @@ int operation_attach(const struct operation *op, struct err *err)
 		r = operation_authorise(op->conf, op->caller, info.uid,
 					req->job_id, err);
 	if (r == 0 && !req->read_only)
-		r = caller_check(op->caller, &unused, err);
+		r = caller_check(op->caller, op->conf->node, &unused, err);
 	if (r < 0)
 		return r;
 	if (op->nfds != 1)

@@ -85,15 +85,20 @@ bool caller_lives(int pidfd)
 	return pidfd < 0 || poll(&p, 1, 0) == 0;
 }
 
-int caller_check(const struct caller *who, struct caller_rights *ret,
-		 struct err *err)
+int caller_check(const struct caller *who, const char *node,
+		 struct caller_rights *ret, struct err *err)
 {
 	size_t i;
 	int r = 0;
 
 	*ret = (struct caller_rights){ 0 };
-	if (who->embedded || !who->pid)
+	if (who->embedded || (!who->pid && who->uid == 0))
 		return 0;
+	if (!who->pid)
+		return err_set(err, -EACCES,
+			       "not from another node, whose limits would not "
+			       "hold here: do this on node %s itself",
+			       node);
 	for (i = 0; r == 0 && i < ARRAY_SIZE(spaces); i++)
 		r = check_same(who->pid, i, err);
 	if (r == 0)

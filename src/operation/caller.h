@@ -11,9 +11,12 @@ struct caller_rights {
 	bool no_new_privs;
 };
 
-/* -EACCES: what is done beside us is not done where this caller is. */
-int caller_check(const struct caller *who, struct caller_rights *ret,
-		 struct err *err);
+/*
+ * -EACCES: what is done beside us is not done where this caller is, be it on
+ * another node than this (root may).
+ */
+int caller_check(const struct caller *who, const char *node,
+		 struct caller_rights *ret, struct err *err);
 
 /* Its number may be another process's by now; pidfd -1: not known. */
 bool caller_lives(int pidfd);

@@ -290,7 +290,7 @@ static int checkpoint_tree(const struct operation *op,
 
 	if (!req->dir || *req->dir != '/')
 		return err_set(err, -EINVAL, "--pid needs --dir");
-	r = caller_check(op->caller, &unused, err);
+	r = caller_check(op->caller, op->conf->node, &unused, err);
 	if (r == 0)
 		r = process_owner(req->pid, &uid, &gid, err);
 	snprintf(id, sizeof(id), "pid-%d", req->pid);

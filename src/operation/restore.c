@@ -90,7 +90,8 @@ static int make_plan(const struct operation *op, struct plan *plan,
 	int r = check_words(req, err);
 
 	if (r == 0)
-		r = caller_check(op->caller, &plan->rights, err);
+		r = caller_check(op->caller, op->conf->node, &plan->rights,
+				 err);
 	if (r < 0)
 		return r;
 	plan->generation = req->has_generation ? req->generation : 0;

@@ -58,7 +58,7 @@ int operation_start(const struct operation *op, struct err *err)
 	if (r == 0)
 		r = read_options(op, &options, err);
 	if (r == 0)
-		r = caller_check(who, &l.rights, err);
+		r = caller_check(who, op->conf->node, &l.rights, err);
 	if (r == 0)
 		r = launch_new_id(op->conf, id, err);
 	if (r < 0)
