@@ -72,6 +72,28 @@ is "$?" 0 "with no_new_privs one is restored"
 is "$(status NoNewPrivs)" 1 "with no_new_privs"
 jobcr kill "$job" KILL
 
+boxed limits restore "$job" --detach >out 2>&1
+is "$?" 6 "a job with higher limits than who restores it is refused"
+matches "$(cat out)" "*Max open files*here it is 64*" "by the name of the limit"
+job=$(boxed limits run --detach -- sh -c "$watch")
+rm -f s
+wait_for 10 test -e s
+result $? "a job of somebody with limits runs"
+as $alice "$top_builddir/jobcr" checkpoint "$job" --kill >out 2>&1
+boxed limits restore "$job" --detach >out 2>&1
+is "$?" 0 "and is restored by them"
+rm -f s
+wait_for 10 test -e s
+is "$(awk '/open files/ { print $4, $5 }' s)" "64 64" "within them"
+jobcr kill "$job" KILL
+jobcr wait "$job" 2>/dev/null
+as $alice "$top_builddir/jobcr" restore "$job" --detach >out 2>&1
+rm -f s
+wait_for 10 test -e s
+is "$(awk '/open files/ { print $4, $5 }' s)" "64 64" \
+	"it keeps them where there are more"
+jobcr kill "$job" KILL
+
 # Who types into a shell does it outside.
 job=$(as $alice "$top_builddir/jobcr" run --pty --detach -- sh)
 boxed seccomp attach "$job" </dev/null >out 2>&1
