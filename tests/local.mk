@@ -964,6 +964,7 @@ T_TESTS += %D%/t/orphans.t
 T_TESTS += %D%/t/supervised.t
 T_TESTS += %D%/t/daemon.t
 T_TESTS += %D%/t/sandbox.t
+T_TESTS += %D%/t/owners.t
 EXTRA_DIST += %D%/lib/sandbox.py
 T_TESTS += %D%/t/munge.t
 T_TESTS += %D%/t/stepped.t

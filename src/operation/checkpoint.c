@@ -296,6 +296,8 @@ static int checkpoint_tree(const struct operation *op,
 	snprintf(id, sizeof(id), "pid-%d", req->pid);
 	if (r == 0)
 		r = operation_authorise(op->conf, op->caller, uid, id, err);
+	if (r == 0)
+		r = operation_check_root(op->caller, uid, id, err);
 	if (r < 0)
 		return r;
 	fill_common(op->conf, &w);

@@ -54,6 +54,13 @@ int operation_run(const struct operation *op, struct err *err);
 int operation_authorise(const struct conf *conf, const struct caller *caller,
 			uid_t owner, const char *job_id, struct err *err);
 
+/*
+ * Of what its caller names by a path or a number, which may be another's by the
+ * time it is used: nobody else comes to act as root.
+ */
+int operation_check_root(const struct caller *caller, uid_t owner,
+			 const char *what, struct err *err);
+
 /* Exit statuses of jobcr, stable: jobcr(1). */
 enum operation_status {
 	STATUS_OK,

@@ -61,6 +61,8 @@ static int find_owner(const struct operation *op, struct plan *plan,
 	}
 	r = operation_authorise(op->conf, who, st.st_uid,
 				plan->dir ? plan->dir : plan->id, err);
+	if (r == 0 && plan->dir)
+		r = operation_check_root(who, st.st_uid, plan->dir, err);
 	if (r < 0)
 		return r;
 	return st.st_uid == who->uid
