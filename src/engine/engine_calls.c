@@ -259,6 +259,7 @@ int building_init(struct building *b, struct err *err)
 		.gid = args->owner->gid,
 		.groups = args->owner->groups,
 		.ngroups = args->owner->ngroups,
+		.dropped_caps = args->dropped_caps,
 		.no_new_privs = args->no_new_privs,
 	};
 	b->engine = (struct restore_engine){

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "operation/caller.h"
@@ -69,7 +70,28 @@ static int check_status(const struct caller *who, struct caller_rights *ret,
 		return err_set(err, -EACCES,
 			       "you run under a seccomp filter: do this from "
 			       "outside");
+	ret->dropped_caps = ~status_number(status, "\nCapBnd:\t", 16);
 	ret->no_new_privs = status_number(status, "\nNoNewPrivs:\t", 10) != 0;
+	return 0;
+}
+
+static int read_priority(const struct caller *who, struct caller_rights *ret,
+			 struct err *err)
+{
+	auto_free char *text = NULL;
+	char path[64];
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", who->pid);
+	r = read_file_at(AT_FDCWD, path, 64, &text, NULL, err);
+	if (r < 0)
+		return r;
+	ret->oom_score_adj = (int)strtol(text, NULL, 10);
+	errno = 0;
+	ret->nice = getpriority(PRIO_PROCESS, (id_t)who->pid);
+	if (errno)
+		return err_sys(err, "priority of process %d", who->pid);
+	ret->have_priority = true;
 	return 0;
 }
 
@@ -103,5 +125,7 @@ int caller_check(const struct caller *who, const char *node,
 		r = check_same(who->pid, i, err);
 	if (r == 0)
 		r = check_status(who, ret, err);
+	if (r == 0)
+		r = read_priority(who, ret, err);
 	return r == 0 && !caller_lives(who->pidfd) ? caller_gone(err) : r;
 }

@@ -9,6 +9,10 @@
 /* What holds for a caller, and so for what is started for it. */
 struct caller_rights {
 	bool no_new_privs;
+	uint64_t dropped_caps; /* that its bounding set has not */
+	/* Of a job that is started; a restored one has its own. */
+	bool have_priority;
+	int nice, oom_score_adj;
 };
 
 /*

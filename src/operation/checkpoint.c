@@ -217,6 +217,8 @@ int restore_job(const struct conf *conf, const struct restore *p,
 	w.put_aside = p->info->slurm != 0;
 	w.has_no_new_privs = p->rights && p->rights->no_new_privs;
 	w.no_new_privs = w.has_no_new_privs;
+	w.has_dropped_caps = p->rights && p->rights->dropped_caps;
+	w.dropped_caps = w.has_dropped_caps ? p->rights->dropped_caps : 0;
 	if (p->timeout_s)
 		w.timeout_s = p->timeout_s;
 	progress_begin(&progress, conf, p->info, hooks, "restore", "");

@@ -285,9 +285,11 @@ static uint64_t bounding(const CredsRecord *rec,
 			 const struct restore_owner *owner,
 			 const struct proc_status *here)
 {
+	const uint64_t most = here->caps[CAP_BND] & ~owner->dropped_caps;
+
 	if (owner->uid != ANY_UID && !no_new_privs(rec, owner))
-		return here->caps[CAP_BND];
-	return here->caps[CAP_BND] & rec->cap_bounding;
+		return most;
+	return most & rec->cap_bounding;
 }
 
 /*
@@ -358,10 +360,11 @@ static int verify(const CredsRecord *rec, const struct restore_owner *owner,
 }
 
 static int check_caps_here(const CredsRecord *rec,
+			   const struct restore_owner *owner,
 			   const struct proc_status *here, struct err *err)
 {
 	const uint64_t lacking = (rec->cap_permitted | rec->cap_inheritable) &
-				 ~here->caps[CAP_PRM];
+				 ~(here->caps[CAP_PRM] & ~owner->dropped_caps);
 
 	if (lacking)
 		return err_set(err, -EPERM,
@@ -386,7 +389,7 @@ static int creds_restore(struct restore_ctx *ctx, struct restore_task *task,
 	if (r == 0)
 		r = read_here(task, thread, &before, err);
 	if (r == 0)
-		r = check_caps_here(rec, &before, err);
+		r = check_caps_here(rec, ctx->owner, &before, err);
 	if (r == 0)
 		r = set_ids(task->remote, rec, err);
 	if (r == 0)

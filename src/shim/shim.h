@@ -26,6 +26,9 @@ struct shim_options {
 	size_t ngroups;
 	bool have_groups;
 	bool no_new_privs;
+	uint64_t dropped_caps; /* from its bounding set */
+	bool have_nice, have_oom;
+	int nice, oom_score_adj;
 	bool restore;
 	/* Descriptor 0: the terminal to be like; 1: see terminal.h.  A restore:
 	 * somebody will come to look, if it has one. */

@@ -114,6 +114,30 @@ static void set_limits(const struct shim_options *opt, bool soft, int fd)
 	}
 }
 
+/* To be above others takes CAP_SYS_NICE and CAP_SYS_RESOURCE: if we have it. */
+static void set_priority(const struct shim_options *opt)
+{
+	static const char path[] = "/proc/self/oom_score_adj";
+	auto_close int fd =
+		opt->have_oom ? open(path, O_WRONLY | O_CLOEXEC) : -1;
+
+	if (opt->have_nice)
+		(void)setpriority(PRIO_PROCESS, 0, opt->nice);
+	if (fd >= 0)
+		(void)!dprintf(fd, "%d", opt->oom_score_adj);
+}
+
+static void drop_bounding(const struct shim_options *opt, int fd)
+{
+	int cap;
+
+	for (cap = 0; cap < 64; cap++)
+		if (opt->dropped_caps >> cap & 1 &&
+		    prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1 &&
+		    prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+			fail(fd, "drop capabilities");
+}
+
 /*
  * Become the user.  Raw calls: glibc's would signal other threads, and there
  * are none.
@@ -171,6 +195,8 @@ static void child_run(const struct shim_options *opt,
 	if (terminal >= 0)
 		set_terminal(terminal, fd);
 	set_limits(opt, true, fd);
+	set_priority(opt);
+	drop_bounding(opt, fd);
 	set_creds(opt, fd);
 	if (opt->umask >= 0)
 		umask((mode_t)opt->umask);

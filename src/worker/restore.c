@@ -251,6 +251,8 @@ static int run_engine(struct work *w, int dir_fd, const int *stdio,
 		.nmaps = w->req->n_map,
 		.addresses = w->req->address,
 		.naddresses = w->req->n_address,
+		.dropped_caps =
+			w->req->has_dropped_caps ? w->req->dropped_caps : 0,
 		.no_new_privs =
 			w->req->has_no_new_privs && w->req->no_new_privs,
 		.nothing_since = work_is_ended(w),

@@ -94,6 +94,32 @@ is "$(awk '/open files/ { print $4, $5 }' s)" "64 64" \
 	"it keeps them where there are more"
 jobcr kill "$job" KILL
 
+# Rights that programs could give, and how far it stands back behind others.
+lowered() {
+	timeout 60 setpriv --reuid $alice --regid $alice --clear-groups \
+		--bounding-set -all nice -n 15 \
+		sh -c 'echo 500 >/proc/self/oom_score_adj; exec "$@"' sh \
+		"$top_builddir/jobcr" "$@"
+}
+is "$(lowered run -- awk '/^CapBnd/ { print $2 }' /proc/self/status)" \
+	0000000000000000 "a bounding set stays"
+is "$(lowered run -- nice)" 15 "nice, too"
+is "$(lowered run -- cat /proc/self/oom_score_adj)" 500 "and oom_score_adj"
+job=$(as $alice "$top_builddir/jobcr" run --detach -- sh -c "$watch")
+[ "$(status CapBnd)" != 0000000000000000 ]
+result $? "a job has the bounding set of who starts it"
+as $alice "$top_builddir/jobcr" checkpoint "$job" --kill >out 2>&1
+lowered restore "$job" --detach >out 2>&1
+is "$?" 0 "it is restored by one who has none"
+is "$(status CapBnd)" 0000000000000000 "and has none then"
+jobcr kill "$job" KILL
+roots=$(jobcr run --detach -- sleep 300)
+jobcr checkpoint "$roots" --kill >out 2>&1
+setpriv --bounding-set -sys_admin "$top_builddir/jobcr" \
+	restore "$roots" --detach >out 2>&1
+matches "$?$(cat out)" "6*capabilities*" \
+	"root restores no job with more capabilities than its own can be"
+
 # Who types into a shell does it outside.
 job=$(as $alice "$top_builddir/jobcr" run --pty --detach -- sh)
 boxed seccomp attach "$job" </dev/null >out 2>&1
