@@ -22,6 +22,10 @@
 /* A request comes right after the connection. */
 #define REQUEST_MS 10000
 #define GROUPS_MAX 65536
+/* Since Linux 6.5. */
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
 
 /* Somebody to be answered. */
 struct peer {
@@ -102,6 +106,9 @@ static int identify(int fd, struct caller *who, struct err *err)
 	who->uid = peer.uid;
 	who->gid = peer.gid;
 	who->pid = peer.pid;
+	len = sizeof(who->pidfd);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &who->pidfd, &len) < 0)
+		who->pidfd = -1;
 	return peer_groups(fd, who, err);
 }
 

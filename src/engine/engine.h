@@ -189,6 +189,8 @@ struct restart_args {
 	size_t nmaps;
 	char *const *addresses; /* as in util/address_map.h */
 	size_t naddresses;
+	uint64_t dropped_caps; /* from bounding sets, whatever it says */
+	bool no_new_privs;  /* of all threads, whatever the image says */
 	bool nothing_since; /* the tree has not run after the cut */
 	bool no_direct;
 	unsigned int readers;  /* as in checkpoint_args */

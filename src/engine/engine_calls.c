@@ -253,6 +253,8 @@ int building_init(struct building *b, struct err *err)
 		.gid = args->owner->gid,
 		.groups = args->owner->groups,
 		.ngroups = args->owner->ngroups,
+		.dropped_caps = args->dropped_caps,
+		.no_new_privs = args->no_new_privs,
 	};
 	b->engine = (struct restore_engine){
 		.arg = b,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 
+#include "operation/caller.h"
 #include "operation/parts.h"
 #include "util/cleanup.h"
 #include "wire/terminal.h"
@@ -21,11 +22,14 @@ int operation_attach(const struct operation *op, struct err *err)
 	struct control_reply reply;
 	struct control_info info;
 	Reply done = REPLY__INIT;
+	struct caller_rights unused;
 	int r = control_read_info(op->conf->run_dir, req->job_id, &info, err);
 
 	if (r == 0)
 		r = operation_authorise(op->conf, op->caller, info.uid,
 					req->job_id, err);
+	if (r == 0 && !req->read_only)
+		r = caller_check(op->caller, op->conf->node, &unused, err);
 	if (r < 0)
 		return r;
 	if (op->nfds != 1)

@@ -21,6 +21,14 @@ int operation_authorise(const struct conf *conf, const struct caller *caller,
 		       job_id, caller->uid);
 }
 
+int operation_check_root(const struct caller *caller, uid_t owner,
+			 const char *what, struct err *err)
+{
+	if (owner || caller->uid == 0)
+		return 0;
+	return err_set(err, -EACCES, "%s is root's: only root may", what);
+}
+
 int operation_exit_status(int result)
 {
 	switch (-result) {

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 
+#include "operation/caller.h"
 #include "operation/chronicle.h"
 #include "operation/counters.h"
 #include "operation/launch.h"
@@ -214,6 +215,10 @@ int restore_job(const struct conf *conf, const struct restore *p,
 	w.generation = p->generation;
 	w.stepping = p->stepping;
 	w.put_aside = p->info->slurm != 0;
+	w.has_no_new_privs = p->rights && p->rights->no_new_privs;
+	w.no_new_privs = w.has_no_new_privs;
+	w.has_dropped_caps = p->rights && p->rights->dropped_caps;
+	w.dropped_caps = w.has_dropped_caps ? p->rights->dropped_caps : 0;
 	if (p->timeout_s)
 		w.timeout_s = p->timeout_s;
 	progress_begin(&progress, conf, p->info, hooks, "restore", "");
@@ -279,6 +284,7 @@ static int checkpoint_tree(const struct operation *op,
 {
 	const Request *req = op->req;
 	WorkerRequest w = WORKER_REQUEST__INIT;
+	struct caller_rights unused;
 	char id[JOB_ID_MAX];
 	uid_t uid = 0;
 	gid_t gid = 0;
@@ -286,10 +292,14 @@ static int checkpoint_tree(const struct operation *op,
 
 	if (!req->dir || *req->dir != '/')
 		return err_set(err, -EINVAL, "--pid needs --dir");
-	r = process_owner(req->pid, &uid, &gid, err);
+	r = caller_check(op->caller, op->conf->node, &unused, err);
+	if (r == 0)
+		r = process_owner(req->pid, &uid, &gid, err);
 	snprintf(id, sizeof(id), "pid-%d", req->pid);
 	if (r == 0)
 		r = operation_authorise(op->conf, op->caller, uid, id, err);
+	if (r == 0)
+		r = operation_check_root(op->caller, uid, id, err);
 	if (r < 0)
 		return r;
 	fill_common(op->conf, &w);

@@ -2,6 +2,7 @@
 #ifndef JOBCR_OPERATION_CHECKPOINT_H
 #define JOBCR_OPERATION_CHECKPOINT_H
 
+#include "operation/caller.h"
 #include "operation/operation.h"
 #include "operation/worker.h"
 #include "wire/control.h"
@@ -37,7 +38,9 @@ struct restore {
 	uint32_t generation; /* 0: the newest */
 	const char *dir;
 	const struct control_info *info;
-	const struct caller *caller; /* as above */
+	const struct caller *caller;        /* as above */
+	const struct caller_rights *rights; /* of whom it is started for; or
+					       NULL */
 	bool stepping, keep, allow_uprobes;
 	uint32_t files; /* enum file_policy */
 	char **maps;    /* of paths, nmaps of them */

@@ -100,6 +100,26 @@ static int add_limits(struct args *a, pid_t like, struct err *err)
 	return 0;
 }
 
+static void add_signed(struct args *a, const char *option, int value)
+{
+	char *text = a->text[a->count];
+
+	snprintf(text, TEXT_MAX, "%d", value);
+	add(a, option, text);
+}
+
+static void add_rights(struct args *a, const struct caller_rights *rights)
+{
+	if (rights->no_new_privs)
+		a->argv[a->count++] = (char *)"--no-new-privs";
+	if (rights->dropped_caps)
+		add_number(a, "--drop-caps", rights->dropped_caps);
+	if (!rights->have_priority)
+		return;
+	add_signed(a, "--nice", rights->nice);
+	add_signed(a, "--oom-score-adj", rights->oom_score_adj);
+}
+
 /* TEXT_MAX is above JOB_OPTIONS_TEXT. */
 static int make_args(const struct conf *conf, const struct launch *l,
 		     struct args *a, struct err *err)
@@ -135,11 +155,12 @@ static int make_args(const struct conf *conf, const struct launch *l,
 		add_number(a, "--spec-fd", SPEC_FD);
 	else
 		add_number(a, "--restore", l->generation);
-	if (l->no_new_privs)
-		a->argv[a->count++] = (char *)"--no-new-privs";
+	add_rights(a, &l->rights);
 	if (l->pty)
 		a->argv[a->count++] = (char *)"--pty";
 	r = l->like ? add_limits(a, l->like, err) : 0;
+	if (r == 0 && l->like && !caller_lives(l->like_fd))
+		r = caller_gone(err);
 	a->argv[a->count] = NULL;
 	return r;
 }

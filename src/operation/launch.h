@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "conf/conf.h"
+#include "operation/caller.h"
 #include "util/err.h"
 #include "wire/control.h"
 
@@ -44,7 +45,8 @@ struct launch {
 	int umask; /* -1: the caller's */
 	/* The process whose limits, cgroups and CPUs hold for the job; 0. */
 	pid_t like;
-	bool no_new_privs;
+	int like_fd; /* its pidfd, if the kernel gives one; -1 */
+	struct caller_rights rights;
 	bool pty;    /* --pty of the supervisor */
 	int spec_fd; /* -1: a restore */
 	uint32_t generation;

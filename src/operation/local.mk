@@ -4,6 +4,8 @@ noinst_LIBRARIES += %D%/liboperation.a
 	%D%/aside.h \
 	%D%/attach.c \
 	%D%/authorise.c \
+	%D%/caller.c \
+	%D%/caller.h \
 	%D%/checkpoint.c \
 	%D%/checkpoint.h \
 	%D%/chronicle.c \

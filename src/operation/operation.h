@@ -23,6 +23,7 @@ struct caller {
 	size_t ngroups;
 	gid_t *groups; /* borrowed */
 	pid_t pid;     /* of the one on this node; 0: on another node */
+	int pidfd;     /* of it; -1: the kernel gives none */
 	bool embedded; /* pid is ourselves: nothing of it is taken over */
 };
 
@@ -52,6 +53,13 @@ int operation_run(const struct operation *op, struct err *err);
  */
 int operation_authorise(const struct conf *conf, const struct caller *caller,
 			uid_t owner, const char *job_id, struct err *err);
+
+/*
+ * Of what its caller names by a path or a number, which may be another's by the
+ * time it is used: nobody else comes to act as root.
+ */
+int operation_check_root(const struct caller *caller, uid_t owner,
+			 const char *what, struct err *err);
 
 /* Exit statuses of jobcr, stable: jobcr(1). */
 enum operation_status {

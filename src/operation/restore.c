@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "operation/caller.h"
 #include "operation/checkpoint.h"
 #include "operation/chronicle.h"
 #include "operation/launch.h"
@@ -27,6 +28,7 @@ struct plan {
 	const char *dir; /* NULL: of the store */
 	uint32_t generation;
 	struct user_id owner;
+	struct caller_rights rights;
 };
 
 /*
@@ -82,6 +84,8 @@ static int find_owner(const struct operation *op, struct plan *plan,
 	}
 	r = operation_authorise(op->conf, who, st.st_uid,
 				plan->dir ? plan->dir : plan->id, err);
+	if (r == 0 && plan->dir)
+		r = operation_check_root(who, st.st_uid, plan->dir, err);
 	if (r < 0)
 		return r;
 	return st.st_uid == who->uid
@@ -110,6 +114,9 @@ static int make_plan(const struct operation *op, struct plan *plan,
 	struct err unused;
 	int r = check_words(req, err);
 
+	if (r == 0)
+		r = caller_check(op->caller, op->conf->node, &plan->rights,
+				 err);
 	if (r < 0)
 		return r;
 	plan->generation = req->has_generation ? req->generation : 0;
@@ -212,6 +219,7 @@ static int fill_supervisor(const struct operation *op, struct plan *plan,
 		.dir = plan->dir,
 		.info = &info,
 		.caller = op->caller,
+		.rights = &plan->rights,
 		.allow_uprobes = req->has_allow_uprobes && req->allow_uprobes,
 		.files = req->files,
 		.maps = req->map,
@@ -262,6 +270,8 @@ static void make_launch(const struct operation *op, const struct plan *plan,
 		.gid = plan->owner.gid,
 		.umask = -1,
 		.like = op->caller->embedded ? 0 : op->caller->pid,
+		.like_fd = op->caller->embedded ? -1 : op->caller->pidfd,
+		.rights = plan->rights,
 		.spec_fd = -1,
 		.generation = plan->generation,
 		.stdio = { -1, -1, -1 },

@@ -270,6 +270,12 @@ static int for_each_cap(struct remote *remote, uint64_t caps, const char *what,
 	return 0;
 }
 
+static bool no_new_privs(const CredsRecord *rec,
+			 const struct restore_owner *owner)
+{
+	return rec->no_new_privs || owner->no_new_privs;
+}
+
 /*
  * The bounding set as it is to be.  What this node never gives is no loss.
  * An ordinary user's is the launcher's: an edited snapshot could otherwise
@@ -279,9 +285,11 @@ static uint64_t bounding(const CredsRecord *rec,
 			 const struct restore_owner *owner,
 			 const struct proc_status *here)
 {
-	if (owner->uid != ANY_UID && !rec->no_new_privs)
-		return here->caps[CAP_BND];
-	return here->caps[CAP_BND] & rec->cap_bounding;
+	const uint64_t most = here->caps[CAP_BND] & ~owner->dropped_caps;
+
+	if (owner->uid != ANY_UID && !no_new_privs(rec, owner))
+		return most;
+	return most & rec->cap_bounding;
 }
 
 /*
@@ -290,6 +298,7 @@ static uint64_t bounding(const CredsRecord *rec,
  * capabilities that were needed for all this.
  */
 static int shape_caps(struct remote *remote, const CredsRecord *rec,
+		      const struct restore_owner *owner,
 		      const struct proc_status *here, uint64_t bound,
 		      struct err *err)
 {
@@ -312,7 +321,7 @@ static int shape_caps(struct remote *remote, const CredsRecord *rec,
 	if (r == 0)
 		r = set_caps(remote, LAST_CAPS, rec->cap_effective,
 			     rec->cap_permitted, rec->cap_inheritable, err);
-	if (r == 0 && rec->no_new_privs)
+	if (r == 0 && no_new_privs(rec, owner))
 		r = call(remote, err, "PR_SET_NO_NEW_PRIVS", __NR_prctl,
 			 PR_SET_NO_NEW_PRIVS, 1, 0, 0);
 	return r;
@@ -330,8 +339,9 @@ static int read_here(const struct restore_task *task,
 }
 
 /* setfsuid(2) does not tell of a failure; nothing is taken for granted. */
-static int verify(const CredsRecord *rec, const struct proc_status *here,
-		  uint64_t bound, struct err *err)
+static int verify(const CredsRecord *rec, const struct restore_owner *owner,
+		  const struct proc_status *here, uint64_t bound,
+		  struct err *err)
 {
 	if (memcmp(here->uids, rec->uids, sizeof(here->uids)) ||
 	    memcmp(here->gids, rec->gids, sizeof(here->gids)) ||
@@ -344,16 +354,17 @@ static int verify(const CredsRecord *rec, const struct proc_status *here,
 	    here->caps[CAP_EFF] != rec->cap_effective ||
 	    here->caps[CAP_AMB] != rec->cap_ambient ||
 	    here->caps[CAP_BND] != bound ||
-	    !here->no_new_privs != !rec->no_new_privs)
+	    !here->no_new_privs == no_new_privs(rec, owner))
 		return err_set(err, -EPERM, "capabilities were not set");
 	return 0;
 }
 
 static int check_caps_here(const CredsRecord *rec,
+			   const struct restore_owner *owner,
 			   const struct proc_status *here, struct err *err)
 {
 	const uint64_t lacking = (rec->cap_permitted | rec->cap_inheritable) &
-				 ~here->caps[CAP_PRM];
+				 ~(here->caps[CAP_PRM] & ~owner->dropped_caps);
 
 	if (lacking)
 		return err_set(err, -EPERM,
@@ -378,19 +389,19 @@ static int creds_restore(struct restore_ctx *ctx, struct restore_task *task,
 	if (r == 0)
 		r = read_here(task, thread, &before, err);
 	if (r == 0)
-		r = check_caps_here(rec, &before, err);
+		r = check_caps_here(rec, ctx->owner, &before, err);
 	if (r == 0)
 		r = set_ids(task->remote, rec, err);
 	if (r == 0)
-		r = shape_caps(task->remote, rec, &before,
+		r = shape_caps(task->remote, rec, ctx->owner, &before,
 			       bounding(rec, ctx->owner, &before), err);
 	if (r == 0)
 		r = remote_flush(task->remote, err);
 	if (r == 0)
 		r = read_here(task, thread, &after, err);
 	if (r == 0)
-		r = verify(rec, &after, bounding(rec, ctx->owner, &before),
-			   err);
+		r = verify(rec, ctx->owner, &after,
+			   bounding(rec, ctx->owner, &before), err);
 	proc_status_done(&before);
 	proc_status_done(&after);
 	return r;

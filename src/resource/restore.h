@@ -51,6 +51,9 @@ struct restore_owner { /* whose job it is, as proved by others */
 	uint32_t uid, gid;
 	const uint32_t *groups;
 	size_t ngroups;
+	/* Of whoever restores, hold for all threads: */
+	bool no_new_privs;
+	uint64_t dropped_caps; /* not in its bounding set */
 };
 
 struct restore_ctx {

@@ -35,6 +35,8 @@ static const char usage[] =
 	"job's\n"
 	"  --groups GID,GID      supplementary groups\n"
 	"  --cwd DIR --umask OCTAL --no-new-privs\n"
+	"  --drop-caps BITS      not in its bounding set\n"
+	"  --nice N --oom-score-adj N\n"
 	"  --pty                 a terminal of its own, which is like "
 	"descriptor 0;\n"
 	"                        1 leads to one who looks at it\n"
@@ -67,6 +69,9 @@ enum option_code {
 	OPT_CWD,
 	OPT_UMASK,
 	OPT_NO_NEW_PRIVS,
+	OPT_DROP_CAPS,
+	OPT_NICE,
+	OPT_OOM,
 	OPT_PTY,
 	OPT_RLIMIT,
 	OPT_READY_FD,
@@ -94,6 +99,9 @@ static const struct option options[] = {
 	{ "cwd", required_argument, NULL, OPT_CWD },
 	{ "umask", required_argument, NULL, OPT_UMASK },
 	{ "no-new-privs", no_argument, NULL, OPT_NO_NEW_PRIVS },
+	{ "drop-caps", required_argument, NULL, OPT_DROP_CAPS },
+	{ "nice", required_argument, NULL, OPT_NICE },
+	{ "oom-score-adj", required_argument, NULL, OPT_OOM },
 	{ "pty", no_argument, NULL, OPT_PTY },
 	{ "rlimit", required_argument, NULL, OPT_RLIMIT },
 	{ "ready-fd", required_argument, NULL, OPT_READY_FD },
@@ -178,6 +186,17 @@ static int parse_string(int c, const char *text, struct shim_options *opt)
 		return 1;
 	case OPT_UMASK:
 		opt->umask = (int)strtol(text, NULL, 8) & 0777;
+		return 1;
+	case OPT_DROP_CAPS:
+		opt->dropped_caps = strtoull(text, NULL, 10);
+		return 1;
+	case OPT_NICE:
+		opt->nice = (int)strtol(text, NULL, 10);
+		opt->have_nice = true;
+		return 1;
+	case OPT_OOM:
+		opt->oom_score_adj = (int)strtol(text, NULL, 10);
+		opt->have_oom = true;
 		return 1;
 	case OPT_NO_NEW_PRIVS:
 		opt->no_new_privs = true;

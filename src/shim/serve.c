@@ -159,8 +159,8 @@ static int do_spawn(struct supervisor *s, struct client *c,
 		return s->no_spaces.code;
 	if (req->a < 2 || req->a > 4194304)
 		return fail(reply, -EINVAL, "no such pid");
-	r = task_spawn_puppet(&s->spaces, s->puppet_fd, (pid_t)req->a, &pid,
-			      &err);
+	r = task_spawn_puppet(s->opt, &s->spaces, s->puppet_fd, (pid_t)req->a,
+			      &pid, &err);
 	if (r < 0)
 		return fail(reply, r, err.text);
 	reply->value = pid;

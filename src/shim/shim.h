@@ -26,6 +26,9 @@ struct shim_options {
 	size_t ngroups;
 	bool have_groups;
 	bool no_new_privs;
+	uint64_t dropped_caps; /* from its bounding set */
+	bool have_nice, have_oom;
+	int nice, oom_score_adj;
 	bool restore;
 	/* Descriptor 0: the terminal to be like; 1: see terminal.h.  A restore:
 	 * somebody will come to look, if it has one. */
@@ -106,8 +109,12 @@ int task_start(const struct shim_options *opt, const struct shim_spaces *spaces,
 	       const sigset_t *mask, int terminal, struct shim_task *ret,
 	       struct err *err);
 
-/* A puppet with the given pid inside; puppet_fd is its program (O_PATH). */
-int task_spawn_puppet(const struct shim_spaces *spaces, int puppet_fd,
+/*
+ * A puppet with the given pid inside, and no more than the hard limits of the
+ * options; puppet_fd is its program (O_PATH).
+ */
+int task_spawn_puppet(const struct shim_options *opt,
+		      const struct shim_spaces *spaces, int puppet_fd,
 		      pid_t ns_pid, pid_t *ret_pid, struct err *err);
 
 /* The innermost pid of a process. */

@@ -90,8 +90,11 @@ static void fail(int fd, const char *step)
 	_exit(EXIT_SHIM);
 }
 
-/* Hard limits are never raised: that would take CAP_SYS_RESOURCE. */
-static void set_limits(const struct shim_options *opt, int fd)
+/*
+ * Hard limits are never raised: that would take CAP_SYS_RESOURCE.  soft: those,
+ * too; they would bind who builds a job.
+ */
+static void set_limits(const struct shim_options *opt, bool soft, int fd)
 {
 	int i;
 
@@ -102,11 +105,37 @@ static void set_limits(const struct shim_options *opt, int fd)
 			continue;
 		if (want.rlim_max > now.rlim_max)
 			want.rlim_max = now.rlim_max;
+		if (!soft)
+			want.rlim_cur = now.rlim_cur;
 		if (want.rlim_cur > want.rlim_max)
 			want.rlim_cur = want.rlim_max;
 		if (setrlimit(i, &want) < 0)
 			fail(fd, "set resource limits");
 	}
+}
+
+/* To be above others takes CAP_SYS_NICE and CAP_SYS_RESOURCE: if we have it. */
+static void set_priority(const struct shim_options *opt)
+{
+	static const char path[] = "/proc/self/oom_score_adj";
+	auto_close int fd =
+		opt->have_oom ? open(path, O_WRONLY | O_CLOEXEC) : -1;
+
+	if (opt->have_nice)
+		(void)setpriority(PRIO_PROCESS, 0, opt->nice);
+	if (fd >= 0)
+		(void)!dprintf(fd, "%d", opt->oom_score_adj);
+}
+
+static void drop_bounding(const struct shim_options *opt, int fd)
+{
+	int cap;
+
+	for (cap = 0; cap < 64; cap++)
+		if (opt->dropped_caps >> cap & 1 &&
+		    prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1 &&
+		    prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+			fail(fd, "drop capabilities");
 }
 
 /*
@@ -165,7 +194,9 @@ static void child_run(const struct shim_options *opt,
 		fail(fd, "make a session");
 	if (terminal >= 0)
 		set_terminal(terminal, fd);
-	set_limits(opt, fd);
+	set_limits(opt, true, fd);
+	set_priority(opt);
+	drop_bounding(opt, fd);
 	set_creds(opt, fd);
 	if (opt->umask >= 0)
 		umask((mode_t)opt->umask);
@@ -244,9 +275,11 @@ int task_start(const struct shim_options *opt, const struct shim_spaces *spaces,
 	return r;
 }
 
-static void puppet_run(const struct shim_spaces *spaces, int puppet_fd, int fd)
+static void puppet_run(const struct shim_options *opt,
+		       const struct shim_spaces *spaces, int puppet_fd, int fd)
 	__attribute__((noreturn));
-static void puppet_run(const struct shim_spaces *spaces, int puppet_fd, int fd)
+static void puppet_run(const struct shim_options *opt,
+		       const struct shim_spaces *spaces, int puppet_fd, int fd)
 {
 	char name[] = "jobcr-puppet";
 	char *const argv[] = { name, NULL };
@@ -259,13 +292,15 @@ static void puppet_run(const struct shim_spaces *spaces, int puppet_fd, int fd)
 		fail(fd, "enter the mount namespace");
 	for (i = 1; i <= SIGRTMAX; i++)
 		signal(i, SIG_DFL);
+	set_limits(opt, false, fd);
 	if (close_range(0, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 		fail(fd, "close descriptors");
 	syscall(SYS_execveat, puppet_fd, "", argv, envp, AT_EMPTY_PATH);
 	fail(fd, "execute jobcr-puppet");
 }
 
-int task_spawn_puppet(const struct shim_spaces *spaces, int puppet_fd,
+int task_spawn_puppet(const struct shim_options *opt,
+		      const struct shim_spaces *spaces, int puppet_fd,
 		      pid_t ns_pid, pid_t *ret_pid, struct err *err)
 {
 	struct clone_args args = {
@@ -281,7 +316,7 @@ int task_spawn_puppet(const struct shim_spaces *spaces, int puppet_fd,
 		return err_sys(err, "pipe");
 	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0)
-		puppet_run(spaces, puppet_fd, fds[1]);
+		puppet_run(opt, spaces, puppet_fd, fds[1]);
 	close(fds[1]);
 	if (pid < 0)
 		r = err_sys(err, "clone with pid %d", ns_pid);

@@ -49,6 +49,10 @@ int stream_open(int dir_fd, const struct user_id *user, const char *name,
 		return err_sys(err, "%s", name);
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, -EBADMSG, "%s: not a regular file", name);
+	/* Root is another where it is squashed. */
+	if (user && user->uid && st.st_uid && st.st_uid != user->uid)
+		return err_set(err, -EPERM, "%s: is uid %u's, the job uid %u's",
+			       name, st.st_uid, user->uid);
 	*ret_length = (uint64_t)st.st_size;
 	*ret_fd = take_fd(&fd);
 	return 0;

@@ -15,7 +15,10 @@ bool stream_text_ok(const char *text);
 /* A file in the generation's directory, but not the manifest. */
 bool stream_name_ok(const char *name);
 
-/* Open a stream for reading: a regular file, never a link or a fifo. */
+/*
+ * Open a stream for reading: a regular file, never a link or a fifo.  -EPERM:
+ * it is neither the user's nor root's.
+ */
 int stream_open(int dir_fd, const struct user_id *user, const char *name,
 		int *ret_fd, uint64_t *ret_length, struct err *err);
 

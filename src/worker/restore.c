@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "images/limits.h"
@@ -91,6 +92,27 @@ static void open_near(struct work *w, int job_fd, int *fd)
 	w->near = true;
 }
 
+/*
+ * What was found to be the owner's by its path may be another directory by
+ * now.
+ */
+static int check_dir(const struct work *w, int fd, struct err *err)
+{
+	const char *path = w->req->dir;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "%s", path);
+	if (st.st_uid && st.st_uid != w->owner.uid)
+		return err_set(err, -EPERM, "%s: is uid %u's, the job uid %u's",
+			       path, st.st_uid, w->owner.uid);
+	if (!w->owner.uid && st.st_mode & (S_IWGRP | S_IWOTH))
+		return err_set(err, -EPERM,
+			       "%s: is root's, but others can write there",
+			       path);
+	return 0;
+}
+
 static int open_snapshot(struct work *w, int *ret, struct err *err)
 {
 	const WorkerRequest *req = w->req;
@@ -106,7 +128,7 @@ static int open_snapshot(struct work *w, int *ret, struct err *err)
 		r = fd < 0 ? err_sys(err, "%s", req->dir) : 0;
 		as_root();
 		*ret = fd;
-		return r;
+		return r < 0 ? r : check_dir(w, fd, err);
 	}
 	r = store_open_job(req->store, req->cluster, source_of(req), false,
 			   &w->owner, &job_fd, err);
@@ -246,6 +268,10 @@ static int run_engine(struct work *w, int dir_fd, const ManifestRecord *m,
 		.nmaps = w->req->n_map,
 		.addresses = w->req->address,
 		.naddresses = w->req->n_address,
+		.dropped_caps =
+			w->req->has_dropped_caps ? w->req->dropped_caps : 0,
+		.no_new_privs =
+			w->req->has_no_new_privs && w->req->no_new_privs,
 		.nothing_since = work_is_ended(w),
 		.no_direct = w->req->has_no_direct && w->req->no_direct,
 		.readers = w->req->has_readers ? w->req->readers : 0,

@@ -102,8 +102,16 @@ on $alice at-two --node two checkpoint "$job" --kill >out 2>err
 is "$?" 0 "its owner may"
 on $alice at-two --node two wait "$job" 2>err
 is "$?" 75 "wait works between nodes"
-on $alice at-two --node two restore "$job" --detach >out
-is "$?" 0 "restore, too"
+on $alice at-two --node two restore "$job" --detach >out 2>err
+is "$?" 6 "but a job is restored on its own node: 6"
+matches "$(cat err)" "*on node two itself*" "which is said"
+cp -r "$tmp/store/local/$job/0000000001" a/dir
+chown -R $alice a/dir
+on $alice at-two --node two restore --dir "$tmp/a/dir" --detach >out 2>err
+is "$?" 6 "from a directory, too"
+as $alice env JOBCR_CONF="$tmp/two.conf" "$top_builddir/jobcr" \
+	restore "$job" --detach >out
+is "$?" 0 "there its owner may"
 : >a/go
 on $alice at-two --node two wait "$job"
 is "$?" 6 "and the job ends as it would"

@@ -1,0 +1,63 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Whose a snapshot in a directory is, and that an operator becomes nobody else
+# by one.
+set -u
+. "${top_srcdir:-.}/tests/lib/jobs.sh"
+
+alice=52001
+operator=52003
+echo "Operators = {\"$operator\"}" >>"$JOBCR_CONF"
+mkdir a op
+chown $alice a
+chown $operator op
+start_daemon
+result $? "jobcrd knows an operator by number"
+
+job=$(cd a && as $alice "$top_builddir/jobcr" run --detach -- sleep 300)
+jobcr checkpoint "$job" --kill >out 2>&1
+roots=$(jobcr run --detach -- sleep 300)
+jobcr checkpoint "$roots" --kill >out 2>&1
+# copied JOB UID: a snapshot that is that user's now, for all to read.
+copied() {
+	rm -rf op/dir
+	cp -r "$tmp/store/local/$1/0000000001" op/dir
+	chown -R "$2:$2" op/dir
+	chmod -R a+rX op/dir
+}
+restore() { # uid
+	as "$1" "$top_builddir/jobcr" restore --dir "$tmp/op/dir" --detach \
+		>out 2>&1
+}
+
+copied "$job" $alice
+restore $operator
+is "$?" 0 "an operator restores a user's"
+jobcr kill "$(sed 's/:.*//' out)" KILL
+copied "$roots" 0
+restore $operator
+matches "$?$(cat out)" "6*root*" "root's is restored by root only"
+copied "$job" $alice
+chown $operator op/dir/here.meta
+restore $operator
+matches "$?$(cat out)" "6*here.meta*uid $operator*" \
+	"a user's with another's file in it is not restored"
+copied "$job" $operator
+chown $alice:$alice op/dir/manifest
+restore $operator
+matches "$?$(cat out)" "6*uid $operator*" "nor one in another's directory"
+copied "$roots" 0
+chmod o+w op/dir
+jobcr restore --dir "$tmp/op/dir" --detach >out 2>&1
+matches "$?$(cat out)" "6*write*" "nor root's where others can write"
+
+# The number of a process is its user's word for whose it is.
+mkdir op/new
+chown $operator op/new
+setsid sleep 300 </dev/null >/dev/null 2>&1 3>&- &
+pid=$!
+as $operator "$top_builddir/jobcr" checkpoint --pid $pid \
+	--dir "$tmp/op/new" >out 2>&1
+matches "$?$(cat out)" "6*root*" "root's processes are saved by root only"
+kill $pid
+finish
