@@ -190,7 +190,7 @@ int borrow_open(const struct checkpoint_args *args, struct borrow **ret,
 			args->watches->generation, args->watches->digest,
 			&b->lender, &reason);
 	if (r < 0)
-		(void)snprintf(why, room, "%.*s", (int)room - 1, reason.text);
+		say_lost(b, r, &reason, why, room);
 	else
 		r = link_streams(b, why, room, err);
 	if (r == 0 && !args->published)
