@@ -204,6 +204,8 @@ void print_outcome(const struct cli *cli, const char *verb, const Reply *reply)
 		fputs(" beside ", stdout);
 		print_bytes(o->borrowed_bytes);
 		fputs(" that are unchanged", stdout);
+	} else if (o->not_borrowed) {
+		printf(" (all of it: %s)", o->not_borrowed);
 	}
 	printf(" %s in %.2f s", verb, (double)o->total_ns / 1e9);
 	if (o->pages_ns && o->page_bytes >= (1u << 20))

@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include "engine/lender.h"
+#include "engine/recheck.h"
 #include "images/limits.h"
 #include "images/tags.h"
 #include "snapshot/snapshot.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 #define PAGE           ((uint64_t)IMAGE_PAGE)
 #define RECORD_EXTENTS 1024
@@ -30,6 +32,13 @@
 #define EXTENT_CLEAN(live, all) ((all) >= 16 && (live)*16 >= (all)*15)
 #define STREAM_WORTH(live, all) ((live)*3 >= (all))
 #define SPOILT(read, live)      ((read)*100 > (live)*115)
+/*
+ * Of a stream that was borrowed before, so many bytes in each so many times as
+ * much are read by one generation, and the next by the next: where they lie
+ * stays as it is.
+ */
+#define TURN_BYTES (4u << 20) /* a block, if it is packed */
+#define TURNS      8u
 
 /* A stream of the generation that lends. */
 struct loan {
@@ -54,6 +63,10 @@ struct borrow {
 	struct noted *noted;
 	size_t count, room;
 	bool put; /* the names are those of a part now */
+	struct recheck *recheck;
+	uint64_t waited_ns;
+	bool lost;
+	char why[160];
 };
 
 /* What turns out to be no file of that length is not left behind. */
@@ -121,6 +134,38 @@ static void unlink_streams(struct borrow *b, bool all)
 	as_root();
 }
 
+/* err: what was wrong with it. */
+static void say_lost(const struct borrow *b, int r, const struct err *err,
+		     char *why, size_t room)
+{
+	(void)snprintf(why, room, "generation %u%s: %.120s",
+		       b->lender.generation, r == -EBADMSG ? " is damaged" : "",
+		       err->text);
+}
+
+static bool has_turn(const struct borrow *b, const Extent *x)
+{
+	return !b->lender.part->streams[x->stream]->has_borrowed_from ||
+	       x->offset / TURN_BYTES % TURNS == b->args->generation % TURNS;
+}
+
+/* The job goes on, and now, too: it need not be fast. */
+static int check_before(struct borrow *b, char *why, size_t room)
+{
+	struct lender *l = &b->lender;
+	struct err err = { 0 };
+	int r;
+
+	for (size_t i = 0; i < l->nextents; i++)
+		l->wanted[i].check = has_turn(b, l->wanted[i].extent);
+	r = recheck_begin(b->args, l, b->args->bandwidth, &b->recheck, &err);
+	if (r == 0)
+		r = recheck_end(take_ptr(b->recheck), &err);
+	if (r < 0)
+		say_lost(b, r, &err, why, room);
+	return r;
+}
+
 int borrow_open(const struct checkpoint_args *args, struct borrow **ret,
 		char *why, size_t room, struct err *err)
 {
@@ -145,9 +190,11 @@ int borrow_open(const struct checkpoint_args *args, struct borrow **ret,
 			args->watches->generation, args->watches->digest,
 			&b->lender, &reason);
 	if (r < 0)
-		(void)snprintf(why, room, "%.*s", (int)room - 1, reason.text);
+		say_lost(b, r, &reason, why, room);
 	else
 		r = link_streams(b, why, room, err);
+	if (r == 0 && !args->published)
+		r = check_before(b, why, room);
 	if (r < 0) {
 		borrow_free(b);
 		return 0;
@@ -195,6 +242,25 @@ static void choose_streams(struct borrow *b)
 	}
 }
 
+static bool is_chosen(const struct borrow *b, const struct wanted *w)
+{
+	return w->worth && b->loans[w->extent->stream].wanted;
+}
+
+static void check_meanwhile(struct borrow *b)
+{
+	struct lender *l = &b->lender;
+	struct err err = { 0 };
+	int r;
+
+	for (size_t i = 0; i < l->nextents; i++)
+		l->wanted[i].check = is_chosen(b, &l->wanted[i]);
+	r = recheck_begin(b->args, l, NULL, &b->recheck, &err);
+	if (r < 0)
+		say_lost(b, r, &err, b->why, sizeof(b->why));
+	b->lost = r < 0;
+}
+
 void borrow_choose(struct borrow *b)
 {
 	const bool spoilt = SPOILT(b->lender.read_pages, b->lender.live_pages);
@@ -209,6 +275,8 @@ void borrow_choose(struct borrow *b)
 			b->loans[w->extent->stream].live += w->live;
 	}
 	choose_streams(b);
+	if (b->args->published)
+		check_meanwhile(b);
 }
 
 static int note(struct borrow *b, const struct lent *x, uint64_t start,
@@ -235,35 +303,66 @@ static int note(struct borrow *b, const struct lent *x, uint64_t start,
 	return 0;
 }
 
-static bool is_lent(const struct borrow *b, const struct lent *x)
-{
-	const struct wanted *w = &b->lender.wanted[x->slot];
-
-	return w->worth && b->loans[w->extent->stream].wanted;
-}
-
-int borrow_take(struct borrow *b, pid_t ns_pid, uint64_t start, uint64_t end,
-		bool *ret_taken, uint64_t *ret_end, struct err *err)
+/* What start is in, or NULL. */
+static const struct lent *find_lent(const struct borrow *b, pid_t ns_pid,
+				    uint64_t start, uint64_t end,
+				    uint64_t *ret_end)
 {
 	size_t i = lender_find(&b->lender, ns_pid, start);
 
-	*ret_taken = false;
 	*ret_end = end;
 	for (; i < b->lender.count; i++) {
 		const struct lent *x = &b->lender.v[i];
 
 		if (x->pid != ns_pid || x->start >= end)
-			return 0;
-		if (!is_lent(b, x))
+			return NULL;
+		if (!is_chosen(b, &b->lender.wanted[x->slot]))
 			continue;
-		*ret_taken = x->start <= start;
-		if (!*ret_taken)
+		if (x->start > start)
 			*ret_end = x->start;
 		else if (x->end < end)
 			*ret_end = x->end;
-		return *ret_taken ? note(b, x, start, *ret_end, err) : 0;
+		return x->start <= start ? x : NULL;
 	}
-	return 0;
+	return NULL;
+}
+
+int borrow_take(struct borrow *b, pid_t ns_pid, uint64_t start, uint64_t end,
+		bool *ret_taken, uint64_t *ret_end, struct err *err)
+{
+	const struct lent *x = NULL;
+
+	*ret_end = end;
+	if (!b->lost)
+		x = find_lent(b, ns_pid, start, end, ret_end);
+	*ret_taken = x != NULL;
+	return x ? note(b, x, start, *ret_end, err) : 0;
+}
+
+void borrow_had(const struct borrow *b, pid_t ns_pid, uint64_t start,
+		uint64_t end, bool *ret_taken, uint64_t *ret_end)
+{
+	*ret_taken = find_lent(b, ns_pid, start, end, ret_end) != NULL;
+}
+
+bool borrow_is_lost(struct borrow *b)
+{
+	const uint64_t began = clock_monotonic_ns();
+	struct err err = { 0 };
+	int r;
+
+	if (!b->recheck)
+		return false;
+	r = recheck_end(take_ptr(b->recheck), &err);
+	b->waited_ns = clock_monotonic_ns() - began;
+	if (r == 0)
+		return false;
+	say_lost(b, r, &err, b->why, sizeof(b->why));
+	b->lost = true;
+	b->count = 0;
+	for (size_t k = 0; k < PART_MAX_STREAMS; k++)
+		b->loans[k].used = false;
+	return true;
 }
 
 static void number_streams(struct borrow *b, uint32_t first,
@@ -390,7 +489,8 @@ int borrow_put(struct borrow *b, uint32_t first_stream,
 		return err_num(err, ENOMEM, "borrowed pages");
 	if (b->count)
 		qsort(b->noted, b->count, sizeof(*b->noted), by_extent);
-	memset(ret, 0, sizeof(*ret));
+	*ret = (struct borrow_total){ .waited_ns = b->waited_ns,
+				      .lost = b->why };
 	number_streams(b, first_stream, ret);
 	unlink_streams(b, false);
 	b->put = true;
@@ -403,6 +503,7 @@ void borrow_free(struct borrow *b)
 {
 	if (!b)
 		return;
+	recheck_drop(b->recheck);
 	if (!b->put && b->lender.part)
 		unlink_streams(b, true);
 	for (size_t k = 0; k < PART_MAX_STREAMS; k++)

@@ -25,11 +25,20 @@
  * or is killed in between takes them with it, and all is saved again.  Nothing
  * but a page that is there, unwritten in the very memory that the watch was
  * made in, and in the records of that generation is borrowed.
+ *
+ * And nothing that the store has damaged, as far as that can be known in time.
+ * With a job that ends its memory ends, so all that is borrowed is read again
+ * before that: while the rest is written, by when the tree is pinned.  If
+ * something is wrong the tree is still there, and all is saved of it.  A job
+ * that goes on can be saved again: of it is read, before it is stopped, what
+ * the last generation has written and of older ones an eighth, each time
+ * another, so that nothing stays unread for longer than eight snapshots.
  */
 struct borrow;
 
 /*
  * Open what the watches speak of, and give its streams names in args->dir_fd.
+ * Of a job that goes on it is read as said above.
  * *ret: NULL where pages cannot be borrowed; why: for the log, or "".
  */
 int borrow_open(const struct checkpoint_args *args, struct borrow **ret,
@@ -38,7 +47,7 @@ int borrow_open(const struct checkpoint_args *args, struct borrow **ret,
 /* These pages of a process are as they were: what is worth it is borrowed. */
 void borrow_count(struct borrow *b, pid_t ns_pid, uint64_t start, uint64_t end);
 
-/* All were counted. */
+/* All were counted.  Of a job that ends what is chosen is being read. */
 void borrow_choose(struct borrow *b);
 
 /*
@@ -47,6 +56,16 @@ void borrow_choose(struct borrow *b);
  */
 int borrow_take(struct borrow *b, pid_t ns_pid, uint64_t start, uint64_t end,
 		bool *ret_taken, uint64_t *ret_end, struct err *err);
+
+/*
+ * All were taken.  Wait until it was read; true: it is damaged, and nothing of
+ * it is borrowed any more.  What is to be saved instead: borrow_had.
+ */
+bool borrow_is_lost(struct borrow *b);
+
+/* As borrow_take, of what was taken until then. */
+void borrow_had(const struct borrow *b, pid_t ns_pid, uint64_t start,
+		uint64_t end, bool *ret_taken, uint64_t *ret_end);
 
 #define BORROWED_MAX 32
 
@@ -59,6 +78,8 @@ struct borrowed_stream {
 struct borrow_total {
 	uint64_t bytes;
 	uint32_t extents;
+	uint64_t waited_ns; /* until it was read */
+	const char *lost;   /* why all was saved in the end, or "" */
 	size_t nstreams;
 	struct borrowed_stream streams[BORROWED_MAX];
 };

@@ -472,6 +472,10 @@ static int make_durable(void *arg, struct err *err)
 		if (r < 0)
 			return r;
 		c->result.borrowed_bytes = c->borrowed.bytes;
+		c->result.pages_ns -= c->borrowed.waited_ns;
+		(void)snprintf(c->result.not_borrowed,
+			       sizeof(c->result.not_borrowed), "%s",
+			       c->borrowed.lost);
 	}
 	r = outputs_keep(c->outputs, &c->meta,
 			 args->published && !c->result.pinned_ns,

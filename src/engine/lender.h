@@ -21,6 +21,7 @@ struct wanted {
 	const Extent *extent;
 	uint64_t live; /* pages that are wanted of it */
 	bool worth;
+	bool check; /* is to be read again, before it is borrowed */
 };
 
 struct lender {

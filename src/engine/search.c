@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "engine/common.h"
 #include "engine/cow.h"
 #include "engine/scan.h"
 #include "images/limits.h"
@@ -36,6 +37,7 @@ struct search {
 	size_t run, nruns;
 	size_t left;       /* of the source's */
 	uint64_t run_ends; /* the part of the run that is ours to save */
+	bool again;        /* for what was borrowed, and is lost */
 	bool marked;       /* it has marks of an earlier watch */
 
 	/* What was found while all stood still, in order. */
@@ -441,6 +443,25 @@ static bool own_part(struct search *p)
 	return false;
 }
 
+/* Of what was looked at before, only that. */
+static bool lost_part(struct search *p)
+{
+	struct page_run *run = &p->runs[p->run];
+	uint64_t end = run->end;
+	bool had = false;
+
+	if (!own_part(p))
+		return false;
+	if (!run->written)
+		borrow_had(p->borrow, p->sources[p->at].range.ns_pid,
+			   run->start, p->run_ends, &had, &end);
+	if (had)
+		p->run_ends = end;
+	else
+		run->start = end;
+	return had;
+}
+
 /* What is borrowed of it, neither. */
 static int new_part(struct search *p, bool *ret, struct err *err)
 {
@@ -449,8 +470,8 @@ static int new_part(struct search *p, bool *ret, struct err *err)
 	uint64_t end;
 	int r;
 
-	*ret = own_part(p);
-	if (!*ret || run->written || !p->borrow)
+	*ret = p->again ? lost_part(p) : own_part(p);
+	if (!*ret || p->again || run->written || !p->borrow)
 		return 0;
 	r = borrow_take(p->borrow, p->sources[p->at].range.ns_pid, run->start,
 			p->run_ends, &taken, &end, err);
@@ -462,6 +483,31 @@ static int new_part(struct search *p, bool *ret, struct err *err)
 	else
 		p->run_ends = end;
 	return 0;
+}
+
+static void rewind_sources(struct search *p)
+{
+	p->at = p->run = p->nruns = p->left = 0;
+	p->next = p->nsources ? p->sources[0].range.start : 0;
+	p->span = p->nsources ? p->sources[0].first_span : 0;
+}
+
+/* Once, and only if all that is to be saved was looked at: once more? */
+static bool is_to_be_seen_again(struct search *p)
+{
+	if (!p->borrow || !borrow_is_lost(p->borrow))
+		return false;
+	p->again = true;
+	rewind_sources(p);
+	return true;
+}
+
+static bool is_at_its_end(const struct search *p)
+{
+	const struct source *s = &p->sources[p->at];
+
+	return p->next >= s->range.end ||
+	       (p->again && (!s->range.pid || !s->scanned));
 }
 
 /* Move to the next run with something in it; false: there is no more. */
@@ -480,12 +526,13 @@ static int next_run(struct search *p, bool *ret_more, struct err *err)
 				return r;
 		}
 		p->run = p->nruns = 0;
-		if (p->at < p->nsources &&
-		    p->next >= p->sources[p->at].range.end) {
+		if (p->at < p->nsources && is_at_its_end(p)) {
 			next_source(p);
 			continue;
 		}
 		if (p->at == p->nsources) {
+			if (is_to_be_seen_again(p))
+				continue;
 			*ret_more = false;
 			return 0;
 		}
@@ -500,45 +547,6 @@ static bool may_share(const struct page_range *range)
 	return range->common && !range->huge;
 }
 
-static int by_start(const void *a, const void *b)
-{
-	const struct page_range *x = *(struct page_range *const *)a;
-	const struct page_range *y = *(struct page_range *const *)b;
-
-	return x->start < y->start ? -1 : x->start > y->start;
-}
-
-/*
- * What one has in swap may be a page that another has in memory, of which
- * nothing tells that it is not alone: common for one is common for all.
- */
-static int spread_common(struct search *p, struct err *err)
-{
-	auto_free struct page_range **v = calloc(p->nsources + 1, sizeof(*v));
-	size_t n = 0, last;
-	uint64_t end;
-	bool common;
-
-	if (!v)
-		return err_set(err, -ENOMEM, "pages");
-	for (size_t i = 0; i < p->nsources; i++)
-		if (p->sources[i].range.pid)
-			v[n++] = &p->sources[i].range;
-	qsort(v, n, sizeof(*v), by_start);
-	for (size_t i = 0; i < n; i = last) {
-		common = v[i]->common;
-		end = v[i]->end;
-		for (last = i + 1; last < n && v[last]->start < end; last++) {
-			common = common || v[last]->common;
-			if (v[last]->end > end)
-				end = v[last]->end;
-		}
-		for (size_t k = i; k < last; k++)
-			v[k]->common = common;
-	}
-	return 0;
-}
-
 /* Once, while all stand still: which pages do processes have in common? */
 static int find_common(struct search *p, struct err *err)
 {
@@ -547,7 +555,7 @@ static int find_common(struct search *p, struct err *err)
 
 	if (p->cow)
 		return 0;
-	r = spread_common(p, err);
+	r = common_spread(p->sources, p->nsources, err);
 	if (r < 0)
 		return r;
 	p->cow_sources = calloc(p->nsources + 1, sizeof(*p->cow_sources));
@@ -755,9 +763,7 @@ int search_begin(struct search *p, struct err *err)
 		r = leave_huge(p, err);
 	if (r == 0)
 		r = find_watched(p, err);
-	p->at = p->run = p->nruns = p->left = 0;
-	p->next = p->nsources ? p->sources[0].range.start : 0;
-	p->span = p->nsources ? p->sources[0].first_span : 0;
+	rewind_sources(p);
 	return r;
 }
 

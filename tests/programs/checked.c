@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A program that checks itself all the time, and is easily disturbed: two
- * threads that find the memory they wrote the time before, a child that gets
- * numbers by a pipe and sends them back, a file that must be as long as it was
- * written.  One line of it for each round.  Until a file "stop" is there: its
- * exit status is 7; whatever is wrong is said, and ends it by a signal.
+ * threads that find the memory they wrote the time before, one of whose memory
+ * little changes, a child that gets numbers by a pipe and sends them back, a
+ * file that must be as long as it was written.  One line of it for each round.
+ * Until a file "stop" is there: its exit status is 7; whatever is wrong is
+ * said, and ends it by a signal.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -18,7 +19,10 @@
 #include <unistd.h>
 
 #define THREADS 2
-#define WORDS   (1u << 20) /* 8 MiB each */
+#define WORDS   (1u << 19) /* 4 MiB each */
+#define KEPT    (3u << 19) /* 12 MiB */
+#define BLOCKS  128u
+#define BLOCK   (KEPT / BLOCKS)
 
 static void wrong(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static void wrong(const char *fmt, ...)
@@ -56,6 +60,35 @@ static void *remember(void *arg)
 			if (i % 65536 == 0)
 				usleep(500);
 		}
+	return NULL;
+}
+
+/* Of eight blocks that it looks at one is written to. */
+static void *keep(void *arg)
+{
+	uint64_t *p = malloc(KEPT * sizeof(*p)), seeds[BLOCKS] = { 0 };
+	size_t n, i;
+
+	(void)arg;
+	if (!p)
+		wrong("no memory");
+	for (i = 0; i < KEPT; i++)
+		p[i] = word(0, i);
+	for (n = 0;; n++) {
+		const size_t b = n % BLOCKS, end = (b + 1) * BLOCK;
+
+		for (i = b * BLOCK; i < end; i++)
+			if (p[i] != word(seeds[b], i))
+				wrong("kept word %zu is not of %llu", i,
+				      (unsigned long long)seeds[b]);
+		/* Another one the next time. */
+		if (n % 8 == n / BLOCKS % 8) {
+			seeds[b]++;
+			for (i = b * BLOCK; i < end; i++)
+				p[i] = word(seeds[b], i);
+		}
+		usleep(5000);
+	}
 	return NULL;
 }
 
@@ -141,6 +174,8 @@ int main(int argc, char **argv)
 		if (pthread_create(&thread, NULL, remember,
 				   (void *)(uintptr_t)i))
 			wrong("no threads");
+	if (pthread_create(&thread, NULL, keep, NULL))
+		wrong("no thread");
 	for (i = 1; access("stop", F_OK) < 0; i++) {
 		back = i;
 		move(to, &back, 1);

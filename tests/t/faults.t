@@ -3,7 +3,7 @@
 # kill -9 of the worker, of jobcrd, and of all, at random instants of
 # checkpoints and of the retirement behind them.  After each the job runs on,
 # or has ended with a snapshot; the newest generation is whole, and restores.
-# ROUNDS (8), SEED.
+# ROUNDS (8), SEED, INCREMENTAL: as in jobcr.conf(5).
 set -u
 rounds=${ROUNDS:-8}
 programs=$(cd "${top_builddir:-.}/tests" && pwd)
@@ -13,6 +13,8 @@ alice=52001
 mkdir a
 chown $alice a
 cp "$programs/programs/checked" "$programs/lib/strike" .
+[ -z "${INCREMENTAL:-}" ] ||
+	echo "Incremental = \"$INCREMENTAL\"" >>"$JOBCR_CONF"
 seed=${SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
 echo "# seed $seed"
 
@@ -108,4 +110,8 @@ is "$?" 7 "the job ends, and has found nothing wrong"
 is "$(cat a/out)" "" "nor said so"
 whole=$(awk '$1 != NR { bad = 1 } END { print bad + 0 }' "$progress")
 is "$whole" 0 "each number is there once: $(lines "$progress")"
+borrowed=$(grep -c 'that are unchanged' "$tmp/store/local/$job/history")
+echo "# $borrowed snapshots have memory in common with an older one"
+[ -z "${INCREMENTAL:-}" ] || [ "$borrowed" -gt 0 ]
+result $? "INCREMENTAL=${INCREMENTAL:-no} was tried"
 finish

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # kill -9 of the flusher, of jobcrd, and of all, at random instants of a flush,
 # and of the checkpoints before it.  What was saved gets to the store whole, and
-# the job knows nothing of it.  ROUNDS (6), SEED.
+# the job knows nothing of it.  ROUNDS (6), SEED,
+# INCREMENTAL: as in jobcr.conf(5).
 set -u
 rounds=${ROUNDS:-6}
 programs=$(cd "${top_builddir:-.}/tests" && pwd)
@@ -18,6 +19,8 @@ FastDir = "$tmp/fast"
 Compression = "none"
 MaxBandwidth = "32M"
 CONF
+[ -z "${INCREMENTAL:-}" ] ||
+	echo "Incremental = \"$INCREMENTAL\"" >>"$JOBCR_CONF"
 seed=${SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
 echo "# seed $seed"
 
@@ -150,4 +153,8 @@ rm -f log
 jobcr wait "$job"
 is "$?" 7 "the job ends, and has found nothing wrong"
 is "$(cat a/out)" "" "nor said so"
+borrowed=$(grep -c 'that are unchanged' "$tmp/store/local/$job/history")
+echo "# $borrowed snapshots have memory in common with an older one"
+[ -z "${INCREMENTAL:-}" ] || [ "$borrowed" -gt 0 ]
+result $? "INCREMENTAL=${INCREMENTAL:-no} was tried"
 finish

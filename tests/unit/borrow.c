@@ -245,14 +245,94 @@ static void test_damaged(void)
 	if (pwrite(fd, "x", 1, 40) != 1)
 		abort();
 	close(fd);
-	ok(!opened(&f) && strstr(f.why, SAMPLE_META), "damaged records: %s",
-	   f.why);
+	ok(!opened(&f) && strstr(f.why, "generation 1 is damaged") &&
+		   strstr(f.why, SAMPLE_META),
+	   "damaged records: %s", f.why);
 	end(&f);
 	begin(&f);
 	if (unlinkat(f.args.base_fd, SAMPLE_PAGES, 0) < 0 ||
 	    symlinkat("/etc/passwd", f.args.base_fd, SAMPLE_PAGES) < 0)
 		abort();
 	ok(!opened(&f) && *f.why, "a link in the place of a stream: %s", f.why);
+	end(&f);
+}
+
+static void damage_pages(const struct fixture *f)
+{
+	auto_close int fd =
+		openat(f->args.base_fd, SAMPLE_PAGES, O_RDWR | O_CLOEXEC);
+	uint8_t byte;
+
+	if (pread(fd, &byte, 1, 4096) != 1)
+		abort();
+	byte ^= 1;
+	if (pwrite(fd, &byte, 1, 4096) != 1)
+		abort();
+}
+
+static void test_goes_on(void)
+{
+	struct fixture f;
+
+	begin(&f);
+	damage_pages(&f);
+	ok(!opened(&f) && strstr(f.why, "generation 1 is damaged") &&
+		   !has(&f, PAGES_NAME) && !has(&f, MORE_NAME),
+	   "damaged pages, of a job that goes on: %s", f.why);
+	end(&f);
+}
+
+static bool kill_it(void *arg, bool gone)
+{
+	(void)arg;
+	(void)gone;
+	return true;
+}
+
+/* It is known when all was taken. */
+static void begin_ending(struct fixture *f, bool damaged)
+{
+	begin(f);
+	f->args.published = kill_it;
+	if (damaged)
+		damage_pages(f);
+	ok(opened(f), "a job that ends begins to borrow");
+	borrow_count(f->borrow, 5, 0x400000, 0x404000);
+	borrow_choose(f->borrow);
+	ok(take(f, 5, 0x400000, 0x404000, true, 0x402000),
+	   "and is saved without it");
+}
+
+static void test_ends(void)
+{
+	struct borrow_total total;
+	struct fixture f;
+	uint64_t until;
+	bool had;
+
+	begin_ending(&f, false);
+	ok(!borrow_is_lost(f.borrow) && put(&f, &total) &&
+		   total.bytes == 2 * 4096 && !*total.lost,
+	   "which is right where it is whole");
+	end(&f);
+	begin_ending(&f, true);
+	ok(borrow_is_lost(f.borrow), "but not where it is damaged");
+	ok(!borrow_is_lost(f.borrow), "of which it is told once");
+	borrow_had(f.borrow, 5, 0x400000, 0x404000, &had, &until);
+	ok(had && until == 0x402000, "what is missing then is known");
+	borrow_had(f.borrow, 5, until, 0x404000, &had, &until);
+	ok(!had && until == 0x403000, "and what is not");
+	ok(take(&f, 5, 0x403000, 0x404000, false, 0x404000),
+	   "nothing is taken any more");
+	if (!put(&f, &total))
+		abort();
+	ok(!total.bytes && !total.nstreams && !has(&f, PAGES_NAME) &&
+		   strstr(total.lost, "generation 1 is damaged"),
+	   "nor borrowed: %s", total.lost);
+	end(&f);
+	begin_ending(&f, false);
+	borrow_free(take_ptr(f.borrow));
+	ok(!has(&f, PAGES_NAME), "one that fails leaves no names");
 	end(&f);
 }
 
@@ -263,5 +343,7 @@ int main(void)
 	test_rare();
 	test_another();
 	test_damaged();
+	test_goes_on();
+	test_ends();
 	return done_testing();
 }

@@ -4,10 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "images/tags.h"
+#include "kernel/written.h"
+#include "snapshot/extents.h"
 #include "snapshot/output.h"
 #include "snapshot/snapshot.h"
 #include "tests/lib/drive.h"
@@ -22,24 +25,57 @@
  * wrong, or an end is missing: an error that names the file, and not one
  * instruction of the job is run.  The job writes all the time, so that a
  * growing file would tell.  FLIPS=N in the environment: so many bits of each
- * file, and half as many lengths of it.
+ * file, and half as many lengths of it.  SEED=N: these bits are random ones.
  */
 
 #define FLIPS    17
+#define FEW      9 /* of a snapshot of many files */
 #define OUTPUT   "test.output.0.0"
 #define PATIENCE (20 * NSEC_PER_SEC)
+#define PAGE     4096
+#define NAMES    16
+/* More than goes into one file of two, both of what is written to and not. */
+#define WRITTEN (5u << 20)
+#define LASTING (6u << 20)
 
 struct damage {
-	char work[64], log[80], image[80];
+	char work[64], log[80], image[80], base[80];
 	struct drive_place place;
 	struct drive_outcome *out;
 	int image_fd;
 	enum pack_policy compression;
+	bool borrows; /* from base; and its files are two of each kind */
+	struct meta meta;
+	const PartEntry *part;
+	ManifestRecord *manifest;
+	struct extent_list extents;
+	unsigned int tried, harmless, missed;
 };
 
-static int be_job(void)
+/* No two pages are the same, and none is empty. */
+static uint8_t *fill_memory(void)
 {
+	const size_t size = WRITTEN + LASTING;
+	uint8_t *m = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint32_t x = 1;
+
+	if (m == MAP_FAILED || madvise(m, size, MADV_NOHUGEPAGE) < 0)
+		abort();
+	for (size_t i = 0; i < size; i++) {
+		x = x * 1103515245 + 12345;
+		m[i] = (uint8_t)(x >> 16 | 1);
+	}
+	return m;
+}
+
+static int be_job(bool large)
+{
+	uint8_t *m = large ? fill_memory() : NULL;
+
 	for (;;) {
+		for (size_t i = 0; m && i < WRITTEN; i += PAGE)
+			m[i]++;
 		if (write(STDOUT_FILENO, ".", 1) != 1)
 			return 1;
 		usleep(1000);
@@ -66,9 +102,9 @@ static bool grows(const struct damage *d, uint64_t patience)
 	return false;
 }
 
-static void flip(const struct damage *d, const char *name, off_t bit)
+static void flip_at(int dir_fd, const char *name, off_t bit)
 {
-	auto_close int fd = openat(d->image_fd, name, O_RDWR | O_CLOEXEC);
+	auto_close int fd = openat(dir_fd, name, O_RDWR | O_CLOEXEC);
 	uint8_t byte = 0;
 
 	if (pread(fd, &byte, 1, bit / 8) != 1)
@@ -102,6 +138,7 @@ static bool is_found(struct damage *d, const char *name)
  */
 static bool is_refused(struct damage *d, const char *name)
 {
+	d->tried++;
 	if (!is_found(d, name))
 		return false;
 	if (is_output(name))
@@ -119,18 +156,61 @@ static bool is_refused(struct damage *d, const char *name)
 	return good;
 }
 
+/* Of a file that is borrowed from, what nobody wants any more is not read. */
+static bool is_read(const struct damage *d, const char *name, off_t from,
+		    off_t to)
+{
+	if (!strchr(name, '@'))
+		return true;
+	for (size_t i = 0; i < d->extents.count; i++) {
+		const Extent *x = d->extents.refs[i].extent;
+
+		if (!strcmp(d->part->streams[x->stream]->name, name) &&
+		    x->offset < (uint64_t)to &&
+		    x->offset + (uint64_t)x->pages * PAGE > (uint64_t)from)
+			return true;
+	}
+	return false;
+}
+
+/* What is not read of it does no harm. */
+static bool is_right(struct damage *d, const char *name, off_t from, off_t to)
+{
+	struct err err = { 0 };
+
+	if (is_read(d, name, from, to))
+		return is_refused(d, name);
+	d->harmless++;
+	return snapshot_verify(d->image_fd, NULL, true, &err) == 0;
+}
+
+static off_t pick_bit(off_t bits, unsigned int i, unsigned int flips)
+{
+	static unsigned int seed;
+	const char *wanted = getenv("SEED");
+	off_t part = bits / flips;
+
+	if (!wanted || !part)
+		return (bits - 1) * i / (flips - 1);
+	if (!seed)
+		seed = (unsigned int)atoi(wanted) + 1;
+	return part * i + (off_t)((uint64_t)rand_r(&seed) * (uint64_t)part /
+				  ((uint64_t)RAND_MAX + 1));
+}
+
 static void test_flips(struct damage *d, const char *name, off_t size,
 		       unsigned int flips)
 {
 	unsigned int missed = 0, i;
 
 	for (i = 0; i < flips; i++) {
-		off_t bit = (size * 8 - 1) * i / (flips - 1);
+		off_t bit = pick_bit(size * 8, i, flips);
 
-		flip(d, name, bit);
-		missed += !is_refused(d, name);
-		flip(d, name, bit);
+		flip_at(d->image_fd, name, bit);
+		missed += !is_right(d, name, bit / 8, bit / 8 + 1);
+		flip_at(d->image_fd, name, bit);
 	}
+	d->missed += missed;
 	ok(!missed, "%s: each of %u wrong bits is refused: %s", name, flips,
 	   d->out->err.text);
 }
@@ -163,10 +243,11 @@ static void test_cuts(struct damage *d, const char *name, off_t size,
 		if (ftruncate(fd, size) < 0)
 			abort();
 		if (data[size - 1])
-			missed += !is_refused(d, name);
+			missed += !is_right(d, name, length, size);
 		if (pwrite(fd, data, (size_t)size, 0) != size)
 			abort();
 	}
+	d->missed += missed;
 	ok(!missed, "%s: each of %u lengths is refused: %s", name, cuts,
 	   d->out->err.text);
 }
@@ -175,7 +256,9 @@ static void test_file(struct damage *d, const char *name)
 {
 	char path[4096];
 	const char *more = getenv("FLIPS");
-	unsigned int flips = more ? (unsigned int)atoi(more) : FLIPS;
+	unsigned int flips = more         ? (unsigned int)atoi(more)
+			     : d->borrows ? FEW
+					  : FLIPS;
 	struct stat st;
 
 	if (!ok(fstatat(d->image_fd, name, &st, 0) == 0 && st.st_size > 0,
@@ -192,15 +275,24 @@ static void test_file(struct damage *d, const char *name)
 	   "%s: a byte too many: %s", name, d->out->err.text);
 }
 
+static bool ends_with(const char *name, const char *end)
+{
+	size_t n = strlen(name), e = strlen(end);
+
+	return n >= e && !strcmp(name + n - e, end);
+}
+
 static void for_each_file(struct damage *d)
 {
-	static const char *const ends[] = { "manifest", ".meta", ".pages.0",
-					    ".output.0.0" };
+	static const char *const ends[] = {
+		"manifest", ".meta",      ".output.0.0", ".pages.0",
+		".pages.1", ".pages.0@1", ".pages.1@1",
+	};
 	int fd = openat(d->image_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_closedir DIR *dir = fdopendir(fd);
 	unsigned int seen = 0;
 	struct dirent *e;
-	char names[8][256];
+	char names[NAMES][256];
 	size_t n = 0, i, k;
 
 	while (dir && (e = readdir(dir)) && n < ARRAY_SIZE(names))
@@ -208,11 +300,13 @@ static void for_each_file(struct damage *d)
 			snprintf(names[n++], 256, "%.255s", e->d_name);
 	for (i = 0; i < n; i++)
 		for (k = 0; k < ARRAY_SIZE(ends); k++)
-			if (strstr(names[i], ends[k])) {
+			if (ends_with(names[i], ends[k])) {
 				test_file(d, names[i]);
 				seen |= 1u << k;
 			}
-	ok(seen == 15, "a manifest, a meta stream, pages, output were tried");
+	ok(seen == (d->borrows ? 127 : 15),
+	   "a manifest, a meta stream, output, %s were tried",
+	   d->borrows ? "two files of pages, and two of another's" : "pages");
 }
 
 /* The snapshot gets what only Slurm's jobs have: a copy of their output. */
@@ -245,27 +339,65 @@ static bool keep_output(struct damage *d, struct err *err)
 	return done;
 }
 
-static bool save_job(struct damage *d)
+static struct drive_job *start_job(struct damage *d, bool large)
 {
-	char self[4096], *argv[] = { self, (char *)"--job", NULL };
+	char self[4096], kind[] = "--job", more[] = "--large";
+	char *argv[] = { self, large ? more : kind, NULL };
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *env[] = { NULL };
 	struct drive_job *job = NULL;
 	struct err err = { 0 };
-	int r;
 
 	self[n > 0 ? n : 0] = '\0';
-	if (!ok(drive_start(&d->place, argv, env, &job, &err) == 0 &&
-			grows(d, PATIENCE),
-		"a job runs: %s", err.text))
+	ok(drive_start(&d->place, argv, env, &job, &err) == 0 &&
+		   grows(d, PATIENCE),
+	   "a job runs: %s", err.text);
+	return job;
+}
+
+/* Which of its files is read where. */
+static bool look_inside(struct damage *d, struct err *err)
+{
+	if (snapshot_manifest(d->image_fd, NULL, &d->manifest, err) < 0)
 		return false;
+	d->part = d->manifest->parts[0];
+	return snapshot_meta(d->image_fd, NULL, d->part, &d->meta, err) == 0 &&
+	       extents_collect(&d->meta, &d->extents, err) == 0;
+}
+
+static int save(struct damage *d, struct drive_job *job)
+{
+	int r;
+
+	drive_watch(d->borrows);
+	drive_stripe(d->borrows ? 2 : 1);
+	r = d->borrows ? drive_checkpoint(job, d->base, false, d->out) : 0;
+	if (r == 0 && grows(d, PATIENCE))
+		r = drive_checkpoint(job, d->image, true, d->out);
+	drive_watch(false);
+	drive_stripe(1);
+	/* But for extents at its ends. */
+	if (r == 0 && d->borrows)
+		ok(d->out->checkpoint.borrowed_bytes >= LASTING / 2,
+		   "what it has not written to is another's: %s",
+		   d->out->checkpoint.not_borrowed);
+	return r;
+}
+
+static bool save_job(struct damage *d)
+{
+	struct drive_job *job = start_job(d, d->borrows);
+	struct err err = { 0 };
+	int r;
+
 	drive_compress(d->compression);
-	r = drive_checkpoint(job, d->image, true, d->out);
+	r = save(d, job);
 	drive_end(job);
 	d->image_fd = open(d->image, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return ok(r == 0 && d->image_fd >= 0, "and is saved: %s",
 		  d->out->err.text) &&
-	       ok(keep_output(d, &err), "with its output: %s", err.text);
+	       ok(keep_output(d, &err) && look_inside(d, &err),
+		  "with its output: %s", err.text);
 }
 
 static void test_whole(struct damage *d)
@@ -293,36 +425,98 @@ static void find_puppet(void)
 	setenv("JOBCR_LIBEXEC", path, 0);
 }
 
-static void test_job(enum pack_policy compression)
+static void damage_init(struct damage *d)
 {
-	struct damage d = { .image_fd = -1, .compression = compression };
-	int fd = temp_dir(d.work);
+	int fd = temp_dir(d->work);
 
-	d.out = calloc(1, sizeof(*d.out));
-	if (fd < 0 || !d.out)
+	d->image_fd = -1;
+	d->out = calloc(1, sizeof(*d->out));
+	if (fd < 0 || !d->out)
 		exit(99);
 	close(fd);
-	snprintf(d.log, sizeof(d.log), "%s/log", d.work);
-	snprintf(d.image, sizeof(d.image), "%s/image", d.work);
-	d.place.cwd = d.work;
-	d.place.output = d.log;
+	snprintf(d->log, sizeof(d->log), "%s/log", d->work);
+	snprintf(d->image, sizeof(d->image), "%s/image", d->work);
+	snprintf(d->base, sizeof(d->base), "%s/base", d->work);
+	d->place.cwd = d->work;
+	d->place.output = d->log;
+}
+
+static void damage_done(struct damage *d)
+{
+	if (d->image_fd >= 0)
+		close(d->image_fd);
+	free(d->extents.refs);
+	meta_done(&d->meta);
+	if (d->manifest)
+		manifest_record__free_unpacked(d->manifest, NULL);
+	temp_dir_remove(d->work);
+	free(d->out);
+}
+
+static void test_job(enum pack_policy compression, bool borrows)
+{
+	struct damage d = { .compression = compression, .borrows = borrows };
+
+	damage_init(&d);
 	if (save_job(&d)) {
 		for_each_file(&d);
 		test_whole(&d);
-		close(d.image_fd);
+		diag("%u damages, %u not refused, %u where nothing is read",
+		     d.tried, d.missed, d.harmless);
 	}
-	temp_dir_remove(d.work);
-	free(d.out);
+	damage_done(&d);
+}
+
+/*
+ * What is borrowed turns out to be damaged when the job has been killed: all
+ * of it is saved of memory that is held.
+ */
+static void test_doomed(void)
+{
+	struct damage d = { .compression = PACK_NEVER, .borrows = true };
+	struct checkpoint_result *c;
+	struct drive_job *job;
+	struct err err = { 0 };
+
+	damage_init(&d);
+	c = &d.out->checkpoint;
+	job = start_job(&d, true);
+	drive_watch(true);
+	if (ok(drive_checkpoint(job, d.base, false, d.out) == 0,
+	       "it is saved once: %s", d.out->err.text)) {
+		auto_close int fd =
+			open(d.base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		flip_at(fd, "test.pages.0", (WRITTEN + LASTING / 2) * 8l);
+		ok(drive_checkpoint_doomed(job, d.image, d.out) == 0 && c->gone,
+		   "killed, it is saved from memory: %s", d.out->err.text);
+		ok(!c->borrowed_bytes && c->page_bytes >= WRITTEN + LASTING &&
+			   strstr(c->not_borrowed, "generation 1 is damaged"),
+		   "all of it, since %s", c->not_borrowed);
+	}
+	drive_watch(false);
+	drive_end(job);
+	d.image_fd = open(d.image, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ok(snapshot_verify(d.image_fd, NULL, true, &err) == 0,
+	   "it is whole: %s", err.text);
+	test_whole(&d);
+	damage_done(&d);
 }
 
 int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "--job"))
-		return be_job();
+		return be_job(false);
+	if (argc == 2 && !strcmp(argv[1], "--large"))
+		return be_job(true);
 	if (geteuid() != 0)
 		skip_all("checkpoints need root");
 	find_puppet();
-	test_job(PACK_NEVER);
-	test_job(PACK_ZSTD);
+	test_job(PACK_NEVER, false);
+	test_job(PACK_ZSTD, false);
+	if (written_supported()) {
+		test_job(PACK_NEVER, true);
+		test_doomed();
+	}
 	return done_testing();
 }

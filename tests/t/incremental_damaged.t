@@ -1,0 +1,147 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What a store damages is not borrowed from: a job never ends with a snapshot
+# that cannot be restored, and none goes on over damage that could be seen.
+set -u
+. "${top_srcdir:-.}/tests/lib/jobs.sh"
+cat >>"$JOBCR_CONF" <<CONF
+Incremental = "auto"
+Keep = 30
+Compression = "none"
+CONF
+
+cat >job.py <<'PY'
+import hashlib, mmap, os, time
+pages = 4096
+m = mmap.mmap(-1, pages * 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+m.madvise(mmap.MADV_NOHUGEPAGE)
+for i in range(pages):
+    m[i * 4096:(i + 1) * 4096] = os.urandom(4096)
+was = hashlib.sha256(m).digest()
+n = 0
+while True:
+    if hashlib.sha256(m).digest() != was:
+        print("is another", flush=True)
+    n += 1
+    print(n, flush=True)
+    time.sleep(0.05)
+PY
+number() { # what of the last answer
+	python3 -c 'import json, sys
+print(json.load(open("out")).get(sys.argv[1], 0))' "$1"
+}
+save() { # options
+	jobcr checkpoint "$job" --json "$@" >out
+}
+goes_on() {
+	wait_for 20 has_lines o.txt $(($(lines o.txt) + 3))
+}
+begin() {
+	job=$(jobcr run --detach --output o.txt -- python3 job.py)
+	wait_for 20 has_lines o.txt 1
+	save --leave-running
+	generation=$(number generation)
+}
+generation_dir() { # generation
+	printf '%s/store/local/%s/%010d' "$tmp" "$job" "$1"
+}
+# One byte in the middle of what it has written itself.
+damage() { # generation [bytes from the begin]
+	_file=$(generation_dir "$1")/here.pages.0
+	_at=${2:-$(($(stat -c %s "$_file") / 2))}
+	_byte=$(od -An -tu1 -j "$_at" -N 1 "$_file")
+	printf "\\$(printf %03o $(((_byte + 1) % 256)))" |
+		dd of="$_file" bs=1 seek="$_at" conv=notrunc 2>/dev/null
+}
+had_all() {
+	[ "$(number borrowed_bytes)" = 0 ] &&
+		[ "$(number page_bytes)" -gt 16000000 ]
+}
+mostly_unchanged() {
+	[ "$(number borrowed_bytes)" -gt 15000000 ]
+}
+comes_back() {
+	jobcr wait "$job" 2>/dev/null
+	jobcr restore "$job" --detach >log 2>&1 && goes_on
+}
+
+begin
+if ! jobcr check | grep -q '^ok .*written-pages'; then
+	jobcr kill "$job" KILL
+	echo "1..$count # the kernel cannot tell what was written"
+	exit 0
+fi
+save --leave-running
+mostly_unchanged
+result $? "what is whole is borrowed by a job that goes on"
+save --kill
+mostly_unchanged
+result $? "and by one that ends"
+comes_back
+result $? "it is restored"
+
+# The job ends: all that it borrows is read before that.
+damage 1
+save --kill
+is "$?" 0 "where an old one is damaged the job is saved"
+had_all
+result $? "all of it is"
+matches "$(number not_borrowed)" \
+	"generation * is damaged: here.pages.0@1: bytes *" "and it says why"
+noted "store/local/$job/history" "is damaged"
+matches "$(jobcr history "$job")" \
+	"*all of it: generation * is damaged: here.pages.0@1*" \
+	"the job's history, too"
+jobcr verify "$job" >log 2>&1
+result $? "what has ended it is whole"
+comes_back
+result $? "and is restored"
+save --leave-running
+mostly_unchanged
+result $? "the next is of that one"
+jobcr kill "$job" KILL
+jobcr wait "$job" 2>/dev/null
+
+# So also where the job stands still instead of being pinned.
+echo 'PauseMode = "stop"' >>"$JOBCR_CONF"
+begin
+damage "$generation"
+save --kill
+had_all && jobcr verify "$job" >log 2>&1 && comes_back
+result $? "also when it is copied while it stands still"
+sed -i '/^PauseMode/d' "$JOBCR_CONF"
+jobcr kill "$job" KILL
+jobcr wait "$job" 2>/dev/null
+
+# What the last one wrote is read once by the next.
+begin
+damage "$generation"
+save --leave-running
+had_all
+result $? "what was damaged since the last one is found before the next"
+jobcr verify "$job" >log 2>&1
+result $? "which is whole"
+matches "$(jobcr checkpoint "$job" --leave-running)" "*that are unchanged*" \
+	"and borrowed from"
+
+# And of what is older an eighth.
+generation=$(number generation)
+damage "$generation"
+found=
+for _ in 1 2 3 4 5 6 7 8; do
+	save --leave-running
+	! had_all || found=yes
+done
+is "$found" yes "what is damaged later is found within eight snapshots"
+jobcr verify "$job" >log 2>&1
+result $? "and the newest is whole"
+goes_on
+result $? "the job goes on"
+if grep another o.txt >log; then
+	result 1 "its memory is what it was"
+else
+	result 0 "its memory is what it was"
+fi
+jobcr kill "$job" KILL
+jobcr wait "$job" 2>/dev/null
+finish
