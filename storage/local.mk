@@ -8,6 +8,8 @@ noinst_LIBRARIES += %D%/libstorage.a
 	%D%/bucket.h \
 	%D%/catalog.c \
 	%D%/catalog.h \
+	%D%/depth.c \
+	%D%/depth.h \
 	%D%/ended.c \
 	%D%/ended.h \
 	%D%/history.c \

@@ -9,8 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "storage/depth.h"
 #include "storage/ring.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 #define BUFFER_BYTES (4u << 20)
 #define BUFFERS      8u
@@ -36,6 +38,8 @@ struct slot {
 struct reader {
 	int dir_fd;
 	bool direct;
+	struct depth own, *depth;
+	bool full; /* as many were in flight */
 	struct ring ring;
 	struct slot *slots;
 	struct stream streams[STREAMS_MAX];
@@ -51,6 +55,11 @@ struct run {
 	void *arg;
 };
 
+unsigned int reader_depth(unsigned int buffers)
+{
+	return (buffers + 1) / 2;
+}
+
 int reader_new(int dir_fd, const struct reader_limits *limits,
 	       struct reader **ret, struct err *err)
 {
@@ -65,6 +74,8 @@ int reader_new(int dir_fd, const struct reader_limits *limits,
 		return err_num(err, ENOMEM, "reader");
 	rd->dir_fd = dir_fd;
 	rd->direct = !(limits && limits->no_direct);
+	depth_init(&rd->own, reader_depth(buffers), buffers);
+	rd->depth = limits && limits->depth ? limits->depth : &rd->own;
 	rd->slots = calloc(buffers, sizeof(*rd->slots));
 	r = rd->slots ? ring_init(&rd->ring, bytes, buffers, 0, NULL, err)
 		      : err_num(err, ENOMEM, "reader");
@@ -87,6 +98,7 @@ void reader_free(struct reader *r)
 		close(r->streams[i].fd);
 		free(r->streams[i].name);
 	}
+	depth_done(&r->own);
 	free(r->slots);
 	free(r);
 }
@@ -204,14 +216,15 @@ static int start(struct run *run, unsigned int index, struct err *err)
 	const struct read_piece *p = &run->pieces[slot->first];
 	struct stream *s = &rd->streams[p->stream];
 	struct ring_request req = {
-		.fd = s->fd,
 		.index = index,
 		.from = slot->done,
 		.len = slot->len - slot->done,
 		.offset = p->offset + slot->done,
 	};
-	int r = ring_start(&rd->ring, &req, err);
+	int r;
 
+	req.fd = s->fd;
+	r = ring_start(&rd->ring, &req, err);
 	if (r < 0)
 		return err_wrap(err, r, "%s", s->name);
 	slot->state = SLOT_IN_FLIGHT;
@@ -251,6 +264,8 @@ static int complete(struct run *run, unsigned int index, int res,
 	struct stream *s = &run->reader->streams[p->stream];
 	bool again;
 
+	depth_ended(run->reader->depth, res > 0 ? (size_t)res : 0,
+		    run->reader->full, clock_monotonic_ns());
 	slot->state = SLOT_FREE;
 	slot->done += res > 0 ? (size_t)res : 0;
 	if (slot->done == slot->len) {
@@ -268,13 +283,13 @@ static int complete(struct run *run, unsigned int index, int res,
 
 /*
  * Reads of a disk end many at a time, and it must not wait for what they have
- * brought to be dealt with: half of the buffers are in flight, others are
- * emptied meanwhile.
+ * brought to be dealt with: half of the buffers are in flight at first, others
+ * are emptied meanwhile.
  */
 static int feed(struct run *run, struct err *err)
 {
 	struct reader *rd = run->reader;
-	const unsigned int depth = (rd->ring.buffers + 1) / 2;
+	const unsigned int depth = depth_now(rd->depth);
 	unsigned int i;
 	int r = 0;
 
@@ -287,6 +302,7 @@ static int feed(struct run *run, struct err *err)
 		if (r == 0)
 			r = start(run, i, err);
 	}
+	rd->full = rd->ring.in_flight >= depth;
 	return r;
 }
 
@@ -346,6 +362,7 @@ int reader_run(struct reader *r, const struct read_piece *pieces, size_t count,
 	bool more;
 	int ret;
 
+	depth_paused(r->depth);
 	do {
 		ret = feed(&run, err);
 		if (ret == 0)

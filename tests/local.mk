@@ -117,6 +117,11 @@ UNIT_TESTS += %D%/unit/bucket
 %C%_unit_bucket_LDADD = %D%/lib/libtap.a storage/libstorage.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/depth
+%C%_unit_depth_SOURCES = %D%/unit/depth.c
+%C%_unit_depth_LDADD = %D%/lib/libtap.a storage/libstorage.a \
+	src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/slots
 %C%_unit_slots_SOURCES = %D%/unit/slots.c
 %C%_unit_slots_LDADD = %D%/lib/libtap.a storage/libstorage.a \
