@@ -11,15 +11,17 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "storage/depth.h"
 #include "util/clock.h"
 
 #define DEPTH_MIN   4
 #define AHEAD_SHARE 4 /* at most this part of what is free */
 
 struct pump {
-	struct ring ring;                /* the thread's alone, as is */
-	unsigned int started;            /* in the ring */
-	unsigned int buffers, in_flight; /* the caller's alone */
+	struct ring ring;       /* the thread's alone, as is */
+	unsigned int started;   /* in the ring */
+	struct depth depth;     /* for them */
+	unsigned int in_flight; /* the caller's alone */
 	pthread_t thread;
 	bool running;
 	int wake_fd; /* written by the caller for each request and the end */
@@ -80,14 +82,14 @@ static bool wait_turn(struct pump *p, const struct ring_request *req)
 /*
  * Hand what the caller has queued to the kernel; *ret_end: it is the end.
  * Writes of a disk end many at a time, and it must not wait for the next ones
- * to be filled: half of the buffers are in flight, others are filled meanwhile.
+ * to be filled: half of the buffers are in flight at first, others are filled
+ * meanwhile.
  * A request that the kernel did not take stays in the ring, and it may take it
  * with the next one: so there is no next one, and it has no result.
  */
 static int take_queue(struct pump *p, bool *ret_end)
 {
-	const unsigned int depth =
-		p->buffers < 2 * DEPTH_MIN ? DEPTH_MIN : p->buffers / 2;
+	const unsigned int depth = depth_now(&p->depth);
 	struct ring_request req;
 	struct err err;
 	bool stop;
@@ -117,6 +119,14 @@ static int take_queue(struct pump *p, bool *ret_end)
 	}
 }
 
+/* Of the depth that take_queue has left. */
+static void ended(struct pump *p, int res)
+{
+	depth_ended(&p->depth, res > 0 ? (size_t)res : 0,
+		    p->started >= depth_now(&p->depth), clock_monotonic_ns());
+	p->started--;
+}
+
 static void *pump_main(void *arg)
 {
 	struct pump *p = arg;
@@ -130,7 +140,7 @@ static void *pump_main(void *arg)
 		if (r < 0)
 			break;
 		if (index != RING_WATCH) {
-			p->started--;
+			ended(p, res);
 			post(p, index, res);
 		}
 		r = take_queue(p, &end);
@@ -174,6 +184,13 @@ static void init_locks(struct pump *p)
 	(void)pthread_condattr_destroy(&clock);
 }
 
+static unsigned int first_depth(unsigned int buffers)
+{
+	if (buffers <= DEPTH_MIN)
+		return buffers;
+	return buffers < 2 * DEPTH_MIN ? DEPTH_MIN : buffers / 2;
+}
+
 int pump_new(size_t buffer_bytes, unsigned int buffers, unsigned int ready,
 	     const struct ring_homes *homes, struct bucket *bandwidth,
 	     struct pump **ret, struct err *err)
@@ -185,7 +202,7 @@ int pump_new(size_t buffer_bytes, unsigned int buffers, unsigned int ready,
 		return err_num(err, ENOMEM, "I/O buffers");
 	init_locks(p);
 	p->bandwidth = bandwidth;
-	p->buffers = buffers;
+	depth_init(&p->depth, first_depth(buffers), buffers);
 	p->wake_fd = eventfd(0, EFD_CLOEXEC);
 	p->queue = calloc(buffers, sizeof(*p->queue));
 	p->results = calloc(buffers, sizeof(*p->results));
@@ -230,6 +247,7 @@ void pump_free(struct pump *p)
 	(void)pthread_cond_destroy(&p->finished);
 	(void)pthread_cond_destroy(&p->stopped);
 	(void)pthread_mutex_destroy(&p->lock);
+	depth_done(&p->depth);
 	free(p->queue);
 	free(p->results);
 	free(p);

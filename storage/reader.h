@@ -12,12 +12,23 @@
  * buffers, or buffered.  Pieces are delivered in any order.
  */
 struct reader;
+struct depth; /* depth.h */
 
 struct reader_limits {
 	size_t buffer_bytes;  /* a multiple of 4096; 0: 4 MiB */
 	unsigned int buffers; /* 0: 8 */
-	int no_direct;
+	int no_direct;        /* never O_DIRECT */
+	/*
+	 * What the page cache has comes from there: quicker where storage is
+	 * slow or far, but it says nothing of what is stored.
+	 */
+	int from_cache;
+	/* Of all readers at once, each has as many in flight; NULL: its own. */
+	struct depth *depth;
 };
+
+/* Where a depth that is shared by readers with so many buffers begins. */
+unsigned int reader_depth(unsigned int buffers);
 
 /* One piece to be read; tag is the caller's and comes back with the data. */
 struct read_piece {

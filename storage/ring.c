@@ -96,6 +96,55 @@ static void register_some(struct ring *ring, unsigned int ready)
 		register_one(ring, i);
 }
 
+/*
+ * What is registered need not be looked up and held for each request.  Refused
+ * over RLIMIT_NOFILE: go on without.
+ */
+static void register_files(struct ring *ring)
+{
+	int none[RING_FILES];
+
+	memset(none, -1, sizeof(none));
+	if (io_uring_register_files(&ring->uring, none, RING_FILES) == 0)
+		ring->files_room = RING_FILES;
+}
+
+/* Its number among the registered ones; -1: it is none of them. */
+static int registered_file(struct ring *ring, int fd)
+{
+	const unsigned int n = ring->nfiles;
+
+	for (unsigned int i = 0; i < n; i++)
+		if (ring->files[i] == fd)
+			return (int)i;
+	if (n == ring->files_room)
+		return -1;
+	if (io_uring_register_files_update(&ring->uring, n, &fd, 1) != 1) {
+		ring->files_room = n;
+		return -1;
+	}
+	ring->files[ring->nfiles++] = fd;
+	return (int)n;
+}
+
+/*
+ * A ring that is closed gives its files back a while later, and until then
+ * their file system is busy and their room taken; not so, when it is told.
+ * Old kernels would wait for requests in flight to unregister all: these keep
+ * their files until they end.
+ */
+static void give_files_back(struct ring *ring)
+{
+	int none[RING_FILES];
+
+	memset(none, -1, sizeof(none));
+	if (ring->in_flight == ring->watching)
+		(void)io_uring_unregister_files(&ring->uring);
+	else
+		(void)io_uring_register_files_update(&ring->uring, 0, none,
+						     ring->nfiles);
+}
+
 int ring_init(struct ring *ring, size_t buffer_bytes, unsigned int buffers,
 	      unsigned int ready, const struct ring_homes *homes,
 	      struct err *err)
@@ -122,15 +171,20 @@ int ring_init(struct ring *ring, size_t buffer_bytes, unsigned int buffers,
 	/* And one for what is watched. */
 	r = io_uring_queue_init(buffers + 1, &ring->uring, 0);
 	ring->have_uring = r == 0;
-	if (ring->have_uring)
+	if (ring->have_uring) {
 		register_some(ring, ready);
+		register_files(ring);
+	}
 	return 0;
 }
 
 void ring_done(struct ring *ring)
 {
-	if (ring->have_uring)
+	if (ring->have_uring) {
+		if (ring->nfiles)
+			give_files_back(ring);
 		io_uring_queue_exit(&ring->uring);
+	}
 	if (ring->arena)
 		munmap(ring->arena, ring->arena_bytes);
 	free(ring->homes);
@@ -154,24 +208,28 @@ static int do_now(struct ring *ring, const struct ring_request *req)
 	return 0;
 }
 
-static void prepare(struct io_uring_sqe *sqe, const struct ring *ring,
+static void prepare(struct io_uring_sqe *sqe, struct ring *ring,
 		    const struct ring_request *req)
 {
+	int file = registered_file(ring, req->fd);
+	int fd = file < 0 ? req->fd : file;
 	uint8_t *data = ring_buffer(ring, req->index) + req->from;
 	unsigned int len = (unsigned int)req->len;
 	int index = (int)req->index;
 	bool registered = ring->states[req->index] == RING_REGISTERED;
 
 	if (req->write && registered)
-		io_uring_prep_write_fixed(sqe, req->fd, data, len, req->offset,
+		io_uring_prep_write_fixed(sqe, fd, data, len, req->offset,
 					  index);
 	else if (req->write)
-		io_uring_prep_write(sqe, req->fd, data, len, req->offset);
+		io_uring_prep_write(sqe, fd, data, len, req->offset);
 	else if (registered)
-		io_uring_prep_read_fixed(sqe, req->fd, data, len, req->offset,
+		io_uring_prep_read_fixed(sqe, fd, data, len, req->offset,
 					 index);
 	else
-		io_uring_prep_read(sqe, req->fd, data, len, req->offset);
+		io_uring_prep_read(sqe, fd, data, len, req->offset);
+	if (file >= 0)
+		sqe->flags |= IOSQE_FIXED_FILE;
 	sqe->user_data = req->index;
 }
 

@@ -10,6 +10,8 @@
 
 #include "util/err.h"
 
+#define RING_FILES 128u /* those beyond are looked up at each request */
+
 /*
  * What writer and reader have in common: one io_uring, an arena of aligned
  * buffers, one request in flight per buffer.  Where the kernel refuses
@@ -28,6 +30,9 @@ struct ring {
 	bool watching;
 	int watch_fd;
 	uint64_t watched; /* where the eventfd's value goes */
+	/* Registered files, by the number of the descriptor. */
+	int files[RING_FILES];
+	unsigned int nfiles, files_room;
 	/* Without io_uring: results that nobody has waited for yet. */
 	struct ring_result {
 		unsigned int index;
@@ -81,7 +86,10 @@ static inline int ring_home(const struct ring *ring, unsigned int index)
 	return ring->homes ? ring->homes[index] : -1;
 }
 
-/* Start one request; the buffer belongs to the kernel until ring_wait. */
+/*
+ * Start one request; the buffer belongs to the kernel until ring_wait.  The
+ * ring keeps the file: its descriptor is closed after ring_done only.
+ */
 int ring_start(struct ring *ring, const struct ring_request *req,
 	       struct err *err);
 

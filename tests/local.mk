@@ -130,6 +130,11 @@ UNIT_TESTS += %D%/unit/bucket
 %C%_unit_bucket_LDADD = %D%/lib/libtap.a storage/libstorage.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/depth
+%C%_unit_depth_SOURCES = %D%/unit/depth.c
+%C%_unit_depth_LDADD = %D%/lib/libtap.a storage/libstorage.a \
+	src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/slots
 %C%_unit_slots_SOURCES = %D%/unit/slots.c
 %C%_unit_slots_LDADD = %D%/lib/libtap.a storage/libstorage.a \
@@ -279,6 +284,10 @@ UNIT_TESTS += %D%/unit/pack
 %C%_unit_pack_SOURCES = %D%/unit/pack.c src/engine/pace.c \
 	src/engine/block_list.c
 %C%_unit_pack_LDADD = $(SNAPSHOT_LIBS)
+
+UNIT_TESTS += %D%/unit/cached
+%C%_unit_cached_SOURCES = %D%/unit/cached.c
+%C%_unit_cached_LDADD = $(SNAPSHOT_LIBS)
 
 UNIT_TESTS += %D%/unit/storage
 %C%_unit_storage_SOURCES = %D%/unit/storage.c

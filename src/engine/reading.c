@@ -8,6 +8,7 @@
 
 #include "engine/readers.h"
 #include "snapshot/extents.h"
+#include "storage/depth.h"
 #include "util/cleanup.h"
 
 #define BUFFER      (4ull << 20)
@@ -29,6 +30,7 @@ struct reading {
 	struct reading_args args;
 	struct worker *workers;
 	size_t nworkers;
+	struct depth depth; /* of each: what one takes is not another's */
 
 	/* Whether what was read is wanted. */
 	pthread_mutex_t lock;
@@ -85,7 +87,9 @@ static int read_share(struct worker *w, struct err *err)
 	const struct restart_args *restart = args->restart;
 	struct reader_limits limits = { .buffer_bytes = BUFFER,
 					.buffers = buffers_for(w),
-					.no_direct = restart->no_direct };
+					.no_direct = restart->no_direct,
+					.from_cache = 1,
+					.depth = &w->reading->depth };
 	struct reader *reader = NULL;
 	int ret;
 
@@ -157,6 +161,7 @@ static int start_workers(struct reading *r, struct err *err)
 	for (size_t i = 0; i < count; i++)
 		bytes += pieces[i].len;
 	workers = count_workers(r->args.restart, bytes, &buffers);
+	depth_init(&r->depth, reader_depth(buffers), buffers);
 	r->workers = calloc(workers, sizeof(*r->workers));
 	if (!r->workers)
 		return err_num(err, ENOMEM, "threads that read");
@@ -218,6 +223,7 @@ int reading_end(struct reading *r, reading_put_fn put, void *arg,
 {
 	r->put = put;
 	r->arg = arg;
+	depth_paused(&r->depth);
 	decide(r, GO_ON);
 	return join(r, err);
 }
@@ -232,6 +238,7 @@ void reading_free(struct reading *r)
 	(void)join(r, &unused);
 	(void)pthread_cond_destroy(&r->decided);
 	(void)pthread_mutex_destroy(&r->lock);
+	depth_done(&r->depth);
 	free(r->workers);
 	free(r);
 }

@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "storage/reader.h"
+#include "storage/ring.h"
 #include "storage/store.h"
 #include "storage/writer.h"
 #include "tests/lib/sample.h"
@@ -396,6 +398,132 @@ static void test_unregistered(void)
 	temp_dir_remove(path);
 }
 
+/* The kernel lists the files of a ring, where it does at all. */
+static bool ring_lists(const struct ring *ring, const char *name,
+		       bool *ret_known)
+{
+	auto_free char *text = NULL;
+	struct err err;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d",
+		 ring->uring.ring_fd);
+	*ret_known =
+		read_file_at(AT_FDCWD, path, 1 << 16, &text, NULL, &err) == 0 &&
+		strstr(text, "UserFiles:");
+	return *ret_known && strstr(text, name);
+}
+
+static bool writes_page(struct ring *ring, int fd, struct err *err)
+{
+	struct ring_request req = { .write = true, .fd = fd, .len = 4096 };
+	unsigned int index;
+	int res = 0;
+
+	return ring_start(ring, &req, err) == 0 &&
+	       ring_wait(ring, &index, &res, err) == 0 && res == 4096;
+}
+
+static void test_registered_files(void)
+{
+	char path[64], names[2][16] = { "jobcr-one", "jobcr-two" };
+	auto_close int dir_fd = temp_dir(path);
+	struct ring ring;
+	struct err err = { 0 };
+	int fds[2];
+	bool known = false, lists = true;
+
+	if (ring_init(&ring, MIB, 2, 1, NULL, &err) < 0)
+		abort();
+	for (int i = 0; i < 2; i++) {
+		fds[i] = openat(dir_fd, names[i],
+				O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+		memset(ring_buffer(&ring, 0), '1' + i, 4096);
+		for (int k = 0; k < 2; k++)
+			ok(writes_page(&ring, fds[i], &err),
+			   "%s is written to: %s", names[i], err.text);
+	}
+	for (int i = 0; i < 2; i++)
+		lists = ring_lists(&ring, names[i], &known) && lists;
+	if (ring.have_uring && known)
+		ok(lists && ring.nfiles == 2, "both are registered, once");
+	else
+		skip("the kernel does not list a ring's files");
+	ring_done(&ring);
+	close(fds[0]);
+	close(fds[1]);
+	temp_dir_remove(path);
+}
+
+/* No more descriptors than these: no table of files. */
+static void test_no_registered_files(void)
+{
+	struct err err = { 0 };
+	char path[64];
+	auto_close int dir_fd = temp_dir(path);
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct rlimit limit = { RING_FILES - 1, RING_FILES - 1 };
+		struct ring ring;
+
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+		    ring_init(&ring, MIB, 2, 1, NULL, &err) < 0)
+			_exit(2);
+		if (ring.files_room)
+			_exit(3);
+		ring_done(&ring);
+		_exit(write_streams(dir_fd, NULL, 5, 12 * MIB, &err) == 0 &&
+				      file_is_pattern(dir_fd, "b", 12 * MIB)
+			      ? 0
+			      : 1);
+	}
+	waitpid(pid, &status, 0);
+	ok(status == 0, "without registered files it is written all the same");
+	temp_dir_remove(path);
+}
+
+/* In a mount namespace of its own. */
+static int unmount_at_once(const char *path)
+{
+	struct err err = { 0 };
+	int dir_fd, r;
+
+	if (unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("small", path, "tmpfs", 0, "mode=700") < 0)
+		return 77;
+	for (int i = 0; i < 20; i++) {
+		dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		r = write_streams(dir_fd, NULL, 100, 12 * MIB, &err);
+		close(dir_fd);
+		if (r < 0 || umount(path) < 0)
+			return 1;
+		if (mount("small", path, "tmpfs", 0, "mode=700") < 0)
+			return 2;
+	}
+	return 0;
+}
+
+static void test_unmount(void)
+{
+	char path[64];
+	int dir_fd = temp_dir(path), status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(unmount_at_once(path));
+	waitpid(pid, &status, 0);
+	close(dir_fd);
+	if (WEXITSTATUS(status) == 77)
+		skip("cannot mount a tmpfs here");
+	else
+		ok(status == 0, "no file is held when a writer has gone (%d)",
+		   WEXITSTATUS(status));
+	temp_dir_remove(path);
+}
+
 /* As where the administrator has set kernel.io_uring_disabled. */
 static int forbid_io_uring(void)
 {
@@ -457,6 +585,9 @@ int main(void)
 	test_short_write();
 	test_full_disk();
 	test_unregistered();
+	test_registered_files();
+	test_no_registered_files();
+	test_unmount();
 	test_no_io_uring();
 	return done_testing();
 }
