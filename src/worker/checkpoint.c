@@ -10,6 +10,7 @@
 #include "storage/bucket.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
+#include "util/log.h"
 #include "wire/record.h"
 #include "worker/worker.h"
 
@@ -402,17 +403,18 @@ static void say_no_room(const struct work *w, int r, struct err *err)
 /* What is left of it, and of older ones. */
 static void clear_up(struct work *w, int r)
 {
-	struct err unused;
+	struct err err;
 
 	work_leave_fast(w, r);
 	if (w->job_fd < 0)
 		return;
 	if (r < 0 && !w->durable)
-		(void)store_discard(w->job_fd, w->generation, &w->owner,
-				    &unused);
-	else if (r == 0 && w->req->has_keep && w->fast_fd < 0)
-		/* Old ones that stay cost room, and nothing else. */
-		(void)store_retire(w->job_fd, w->req->keep, &w->owner, &unused);
+		(void)store_discard(w->job_fd, w->generation, &w->owner, &err);
+	/* Old ones that stay cost room, and nothing else. */
+	else if (r == 0 && w->req->has_keep && w->fast_fd < 0 &&
+		 store_retire(w->job_fd, w->req->keep, &w->owner, &err) < 0)
+		log_warning(w->req->job_id, "an older snapshot stays: %s",
+			    err.text);
 }
 
 int work_checkpoint(struct work *w, Reply *reply, struct err *err)
