@@ -87,31 +87,6 @@ static bool published(void *arg, bool gone)
 	return true;
 }
 
-/* A directory of the caller's choice: made if need be, empty of snapshots. */
-static int open_dir(struct work *w, int *ret, struct err *err)
-{
-	const char *dir = w->req->dir;
-	int fd, r = as_user(&w->owner, err);
-
-	if (r < 0)
-		return r;
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		r = err_sys(err, "%s", dir);
-	fd = r < 0 ? -1 : open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (r == 0 && fd < 0)
-		r = err_sys(err, "%s", dir);
-	if (r == 0 && faccessat(fd, "manifest", F_OK, 0) == 0)
-		r = err_set(err, -EEXIST,
-			    "%s: there is a snapshot in it: choose another",
-			    dir);
-	as_root();
-	if (r < 0 && fd >= 0)
-		close(fd);
-	if (r == 0)
-		*ret = fd;
-	return r;
-}
-
 /*
  * Not below a mount point that has lost its file system: nobody would find the
  * snapshot.  Which directory the run's lease is in, its keeper knows; what was
@@ -156,7 +131,7 @@ static int open_store(struct work *w, int *ret_dir, struct err *err)
 
 	if (req->dir) {
 		w->generation = 1;
-		return open_dir(w, ret_dir, err);
+		return work_open_dir(w, ret_dir, err);
 	}
 	r = open_job(w, err);
 	if (r == 0)

@@ -93,4 +93,70 @@ alice delete "$job.8" --force >log 2>&1
 is "$? $(generations)" "0 9" "one is deleted by its number"
 alice delete "$job.9" >log 2>&1
 is "$? $(generations)" "1 9" "but not the newest"
+
+# Into a directory: the worker is killed in the middle of it.
+stop_daemon
+pid=$(jobcr list --json | python3 -c 'import json, sys
+print([j["root_pid"] for j in json.load(sys.stdin)][0])')
+into() {
+	jobcr checkpoint --pid "$pid" --dir "$tmp/a/d" --leave-running "$@" \
+		>log 2>&1
+}
+killed() {
+	steps checkpoint --pid "$pid" --dir "$tmp/a/d" --leave-running
+	step_to pages
+	kill -KILL "$(worker_of "$asker")"
+	exec 9>&-
+	wait $asker
+	[ -e a/d/here.meta ]
+}
+killed
+result $? "a worker is killed in the middle of a checkpoint to a directory"
+into
+result $? "which is no obstacle for the next one: $(cat log)"
+jobcr verify --dir a/d >log 2>&1
+result $? "which is whole"
+into
+is "$?" 1 "the one after that must go elsewhere"
+grep -q "there is a snapshot" log && jobcr verify --dir a/d >log 2>&1
+result $? "as there is a snapshot now"
+rm -r a/d
+
+killed
+: >a/d/notes
+: >a/d/here.metadata
+: >a/d/here.pages.x
+: >a/d/there.meta
+into
+result $? "other files are no obstacle: $(cat log)"
+is "$(ls a/d | xargs)" \
+	"here.meta here.metadata here.pages.0 here.pages.x manifest notes there.meta" \
+	"and stay"
+rm -r a/d
+as $alice mkdir a/d
+ln -s "$tmp/outside/file" a/d/here.meta
+into
+is "$?" 1 "what is no file of ours stays, and is in the way"
+grep -q "here.meta.*remove it" log
+result $? "which is said: $(cat log)"
+[ -L a/d/here.meta ] && rm -r a/d
+
+steps checkpoint --pid "$pid" --dir "$tmp/a/d" --leave-running
+step_to pages
+into
+is "$?" 1 "two do not write into one directory: $(cat log)"
+exec 9>&-
+wait $asker
+result $? "the first goes on"
+jobcr verify --dir a/d >log 2>&1
+result $? "and is whole"
+rm -r a/d
+if command -v strace >/dev/null; then
+	strace -f -y -o trace -e trace=fsync "$top_builddir/jobcr" \
+		checkpoint --pid "$pid" --dir "$tmp/a/d" --leave-running \
+		>log 2>&1
+	result $? "into a new directory: $(cat log)"
+	grep -q "fsync([0-9]*<$tmp/a>)" trace
+	result $? "the directory above is durable, too"
+fi
 finish
