@@ -3,8 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "storage/store.h"
 #include "util/cleanup.h"
@@ -91,19 +95,118 @@ int catalog_read(int job_fd, struct catalog_entry **ret, size_t *ret_count,
 	return 0;
 }
 
+/* What a user has made in it: not without end. */
+#define BELOW_DEPTH 16
+#define BELOW_MAX   65536
+
+/*
+ * Nothing of ours is a directory.  What is in one that a user has made goes
+ * with their rights; links are not followed, and what is mounted there stays.
+ */
+static int open_below(int dir_fd, const char *name)
+{
+	const struct open_how how = { .flags = O_RDONLY | O_DIRECTORY |
+					       O_NOFOLLOW | O_CLOEXEC,
+				      .resolve = RESOLVE_NO_XDEV |
+						 RESOLVE_NO_SYMLINKS |
+						 RESOLVE_BENEATH };
+
+	return (int)syscall(SYS_openat2, dir_fd, name, &how, sizeof(how));
+}
+
+/* Directories that are being emptied, each in the one before it. */
+struct descent {
+	struct level {
+		DIR *dir; /* read as it is emptied; its descriptor is used */
+		char name[NAME_MAX + 1];
+	} levels[BELOW_DEPTH];
+	unsigned int depth;
+	unsigned int count; /* of what was met below */
+	struct err *err;    /* of the first thing that stays */
+	int r;
+};
+
+static void stays(struct descent *d, const char *name, const char *why)
+{
+	if (d->r == 0)
+		d->r = why ? err_set(d->err, -ENOTEMPTY, "%.255s: %s", name,
+				     why)
+			   : err_sys(d->err, "%.255s: remove", name);
+}
+
+static void descend(struct descent *d, int dir_fd, const char *name)
+{
+	struct level *to = &d->levels[d->depth];
+	auto_close int fd = -EBADF;
+
+	if (d->depth == BELOW_DEPTH) {
+		stays(d, name, "too deep: remove it by hand");
+		return;
+	}
+	fd = open_below(dir_fd, name);
+	to->dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!to->dir) {
+		stays(d, name, NULL);
+		return;
+	}
+	(void)take_fd(&fd);
+	snprintf(to->name, sizeof(to->name), "%s", name);
+	d->depth++;
+}
+
+/* Also where something in it stays: then it says so. */
+static void ascend(struct descent *d)
+{
+	const struct level *from = &d->levels[--d->depth];
+
+	closedir(from->dir);
+	if (d->depth && unlinkat(dirfd(d->levels[d->depth - 1].dir), from->name,
+				 AT_REMOVEDIR) < 0)
+		stays(d, from->name, NULL);
+}
+
+static void remove_entry(struct descent *d, int dir_fd, const char *name)
+{
+	if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
+		return;
+	if (errno == EISDIR)
+		descend(d, dir_fd, name);
+	else
+		stays(d, name, NULL);
+}
+
+static void empty(struct descent *d)
+{
+	while (d->depth) {
+		DIR *dir = d->levels[d->depth - 1].dir;
+		struct dirent *e;
+
+		errno = 0;
+		e = readdir(dir);
+		if (!e && errno)
+			stays(d, "a directory in it", NULL);
+		if (!e) {
+			ascend(d);
+			continue;
+		}
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		if (d->depth > 1 && ++d->count > BELOW_MAX) {
+			stays(d, e->d_name, "too much is in there");
+			ascend(d);
+			continue;
+		}
+		remove_entry(d, dirfd(dir), e->d_name);
+	}
+}
+
 int catalog_empty(int dir_fd, struct err *err)
 {
-	auto_closedir DIR *dir = NULL;
-	struct dirent *d;
-	int r = catalog_opendir(dir_fd, &dir, err);
+	struct descent d = { .depth = 1, .err = err };
+	int r = catalog_opendir(dir_fd, &d.levels[0].dir, err);
 
 	if (r < 0)
 		return r;
-	for (errno = 0; (d = readdir(dir)); errno = 0) {
-		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
-			continue;
-		if (unlinkat(dir_fd, d->d_name, 0) < 0 && errno != ENOENT)
-			return err_sys(err, "%s: remove", d->d_name);
-	}
-	return errno ? err_sys(err, "read the directory") : 0;
+	empty(&d);
+	return d.r;
 }

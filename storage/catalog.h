@@ -32,7 +32,10 @@ int catalog_read(int job_fd, struct catalog_entry **ret, size_t *ret_count,
 /* An open directory, read from its start; owned by the caller (closedir). */
 int catalog_opendir(int dir_fd, DIR **ret, struct err *err);
 
-/* Remove the files of a directory. */
+/*
+ * Remove what is in a directory, also what a user has put in directories there,
+ * within limits; the error is that of the first that stays, all others go.
+ */
 int catalog_empty(int dir_fd, struct err *err);
 
 #endif

@@ -477,22 +477,36 @@ static bool is_wanted(const struct store_generation *g)
 	return g->kept && (g->complete || *g->fast_node);
 }
 
+/* One that cannot be removed keeps no other: the first error stays. */
+static bool removed(int r, const struct err *own, int *ret, struct err *err)
+{
+	if (r < 0 && *ret == 0) {
+		*ret = r;
+		*err = *own;
+	}
+	return r == 0;
+}
+
 /*
  * One that is not among those kept; an attempt that somebody is still at is
  * left alone.
  */
-static int retire_one(int job_fd, const struct store_generation *g,
-		      struct err *err)
+static void retire_one(int job_fd, const struct store_generation *g, int *ret,
+		       struct err *err)
 {
 	char name[GENERATION_NAME_SIZE];
+	struct err own;
 	int r;
 
 	generation_name(name, g->number, true);
 	if ((g->complete && !*g->fast_node) ||
-	    faccessat(job_fd, name, F_OK, 0) < 0)
-		return discard(job_fd, g->number, err);
-	r = discard_new(job_fd, name, false, err);
-	return r == -EBUSY ? 0 : r;
+	    faccessat(job_fd, name, F_OK, 0) < 0) {
+		r = discard(job_fd, g->number, &own);
+	} else {
+		r = discard_new(job_fd, name, false, &own);
+		r = r == -EBUSY ? 0 : r;
+	}
+	(void)removed(r, &own, ret, err);
 }
 
 /*
@@ -504,21 +518,21 @@ static int retire(int job_fd, unsigned int keep, struct err *err)
 {
 	auto_free struct store_generation *all = NULL;
 	unsigned int complete = 0;
-	size_t count, i;
+	size_t count = 0, i;
 	int r = list(job_fd, &all, &count, err);
 
-	for (i = count; r == 0 && i-- > 0;) {
+	for (i = count; i-- > 0;) {
 		if (is_wanted(&all[i]))
 			continue;
 		if (*all[i].fast_node) {
 			if (complete == keep)
-				r = retire_one(job_fd, &all[i], err);
+				retire_one(job_fd, &all[i], &r, err);
 			continue;
 		}
 		if (all[i].complete && !all[i].late && complete < keep)
 			complete++;
 		else if (complete && (!all[i].complete || complete == keep))
-			r = retire_one(job_fd, &all[i], err);
+			retire_one(job_fd, &all[i], &r, err);
 	}
 	return r;
 }
@@ -627,23 +641,25 @@ int store_keeps(int job_fd, const struct user_id *user, bool *ret,
 static int empty(int job_fd, uint32_t *ret_count, struct err *err)
 {
 	auto_free struct store_generation *all = NULL;
-	size_t count, i;
-	int r = list(job_fd, &all, &count, err);
+	size_t count = 0, i;
+	int ret = list(job_fd, &all, &count, err);
 
 	*ret_count = 0;
-	for (i = 0; r == 0 && i < count; i++) {
+	for (i = 0; i < count; i++) {
 		char name[GENERATION_NAME_SIZE];
+		struct err own;
+		int r;
 
 		generation_name(name, all[i].number, true);
 		if (!all[i].complete && faccessat(job_fd, name, F_OK, 0) == 0) {
-			r = discard_new(job_fd, name, false, err);
+			r = discard_new(job_fd, name, false, &own);
 			r = r == -EBUSY ? 0 : r;
 		} else {
-			r = discard(job_fd, all[i].number, err);
+			r = discard(job_fd, all[i].number, &own);
 		}
-		*ret_count += r == 0 && all[i].complete;
+		*ret_count += removed(r, &own, &ret, err) && all[i].complete;
 	}
-	return r;
+	return ret;
 }
 
 int store_empty(int job_fd, const struct user_id *user, uint32_t *ret_count,

@@ -123,7 +123,8 @@ int store_discard(int job_fd, uint32_t number, const struct user_id *user,
 
 /*
  * Remove all generations, but such as somebody writes; *ret_count: how many
- * complete ones there were.
+ * complete ones went.  The error is of the first that could not, the others
+ * go.
  */
 int store_empty(int job_fd, const struct user_id *user, uint32_t *ret_count,
 		struct err *err);
@@ -165,6 +166,7 @@ int store_tidy(int job_fd, const char *node, unsigned int older_s,
 /*
  * Keep the newest keep (> 0) complete generations besides those of store_keep;
  * remove older ones, and leftovers of attempts before the newest complete one.
+ * The error is of the first that could not be removed.
  */
 int store_retire(int job_fd, unsigned int keep, const struct user_id *user,
 		 struct err *err);

@@ -97,11 +97,13 @@ static int tidy(int job_fd, const char *node, unsigned int older_s,
 		unsigned int *ret_count, struct err *err)
 {
 	auto_free struct catalog_entry *all = NULL;
-	size_t count;
-	int r = catalog_read(job_fd, &all, &count, err);
+	size_t count = 0;
+	int ret = catalog_read(job_fd, &all, &count, err);
 
-	for (size_t i = 0; r == 0 && i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		auto_close int fd = -EBADF;
+		struct err own;
+		int r;
 		char name[GENERATION_NAME_SIZE];
 
 		if (!all[i].under_way)
@@ -110,10 +112,15 @@ static int tidy(int job_fd, const char *node, unsigned int older_s,
 		fd = openat(job_fd, name, DIR_FLAGS);
 		if (fd < 0 || !is_dead(fd, node, older_s))
 			continue;
-		r = remove_dead(job_fd, all[i].number, fd, err);
+		r = remove_dead(job_fd, all[i].number, fd, &own);
 		*ret_count += r == 0;
+		/* One that stays keeps no other. */
+		if (r < 0 && ret == 0) {
+			ret = r;
+			*err = own;
+		}
 	}
-	return r;
+	return ret;
 }
 
 int store_tidy(int job_fd, const char *node, unsigned int older_s,

@@ -648,6 +648,7 @@ T_TESTS += %D%/t/terminal.t
 EXTRA_DIST += %D%/t/terminal.py %D%/lib/terminal.py
 T_TESTS += %D%/t/dev_shm.t
 T_TESTS += %D%/t/local_files.t
+T_TESTS += %D%/t/leftovers.t
 T_TESTS += %D%/t/ipc.t
 T_TESTS += %D%/t/files.t
 T_TESTS += %D%/t/fifo.t

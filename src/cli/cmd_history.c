@@ -3,6 +3,7 @@
 #include <json-c/json.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "cli/cli.h"
@@ -119,7 +120,9 @@ int cmd_delete(const struct cli *cli, int argc, char **argv)
 	Request req = REQUEST__INIT;
 	int status = STATUS_FAILED, c;
 	struct err err = { 0 };
-	uint64_t generation;
+	uint64_t generation = 0;
+	char id[JOB_ID_MAX];
+	uint32_t named;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		if (c == 'f') {
@@ -130,16 +133,22 @@ int cmd_delete(const struct cli *cli, int argc, char **argv)
 				return cli_usage("--generation is a number "
 						 "from 1, not \"%s\"",
 						 optarg);
-			req.has_generation = 1;
-			req.generation = (uint32_t)generation;
 		} else {
 			return STATUS_USAGE;
 		}
 	}
 	if (optind + 1 != argc)
-		return cli_usage("delete JOBID");
+		return cli_usage("delete JOBID[.GENERATION] [--force]");
+	if (cli_snapshot_id(argv[optind], id, &named, &err) < 0)
+		return cli_usage("%s", err.text);
+	/* Not all of them by a slip. */
+	if ((strchr(argv[optind], '.') && !named) ||
+	    (generation && named && generation != named))
+		return cli_usage("delete %s: which generation?", argv[optind]);
 	req.op = REQUEST__OPERATION__DELETE;
-	req.job_id = argv[optind];
+	req.job_id = id;
+	req.generation = generation ? (uint32_t)generation : named;
+	req.has_generation = req.generation != 0;
 	if (cli_request(cli, &req, NULL, 0, on_deleted, &status, &err) < 0)
 		return cli_fail(&err);
 	return status;

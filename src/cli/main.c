@@ -32,7 +32,7 @@ static const char usage[] =
 	"  status [JOBID] [--watch] [--json]   how jobs stand with snapshots\n"
 	"  history JOBID [--json]         all that happened to a job\n"
 	"  keep JOBID[.GENERATION] [--off]   newer ones do not replace it\n"
-	"  delete JOBID [--generation N] [--force]\n"
+	"  delete JOBID[.GENERATION] [--force]\n"
 	"  show JOBID[.GENERATION] [--records[=TYPE[,TYPE]...]] [--json]\n"
 	"  verify JOBID[.GENERATION] | --dir DIR\n"
 	"  diff JOBID.GENERATION JOBID.GENERATION [--json]\n"

@@ -124,7 +124,7 @@ int operation_delete(const struct operation *op, struct err *err)
 		r = op->req->has_generation && op->req->generation
 			    ? delete_one(op, fd, &owner, &deleted, err)
 			    : delete_all(op, fd, &owner, &deleted, err);
-	if (r == 0 && deleted)
+	if (deleted)
 		note(op, &owner, deleted);
 	user_id_done(&owner);
 	if (r < 0)

@@ -10,7 +10,7 @@
 #include "storage/bucket.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
-#include "util/io.h"
+#include "util/log.h"
 #include "wire/record.h"
 #include "worker/worker.h"
 
@@ -87,29 +87,6 @@ static bool published(void *arg, bool gone)
 	return true;
 }
 
-/* A directory of the caller's choice: made if need be, empty of snapshots. */
-static int open_dir(struct work *w, int *ret, struct err *err)
-{
-	const char *dir = w->req->dir;
-	int fd, r = as_user(&w->owner, err);
-
-	if (r < 0)
-		return r;
-	fd = make_named_dir(dir, O_RDONLY, 0700);
-	if (fd < 0)
-		r = err_sys(err, "%s", dir);
-	if (r == 0 && faccessat(fd, "manifest", F_OK, 0) == 0)
-		r = err_set(err, -EEXIST,
-			    "%s: there is a snapshot in it: choose another",
-			    dir);
-	as_root();
-	if (r < 0 && fd >= 0)
-		close(fd);
-	if (r == 0)
-		*ret = fd;
-	return r;
-}
-
 /*
  * Not below a mount point that has lost its file system: nobody would find the
  * snapshot.  Which directory the run's lease is in, its keeper knows; what was
@@ -154,7 +131,7 @@ static int open_store(struct work *w, int *ret_dir, struct err *err)
 
 	if (req->dir) {
 		w->generation = 1;
-		return open_dir(w, ret_dir, err);
+		return work_open_dir(w, ret_dir, err);
 	}
 	r = open_job(w, err);
 	if (r == 0)
@@ -402,17 +379,18 @@ static void say_no_room(const struct work *w, int r, struct err *err)
 /* What is left of it, and of older ones. */
 static void clear_up(struct work *w, int r)
 {
-	struct err unused;
+	struct err err;
 
 	work_leave_fast(w, r);
 	if (w->job_fd < 0)
 		return;
 	if (r < 0 && !w->durable)
-		(void)store_discard(w->job_fd, w->generation, &w->owner,
-				    &unused);
-	else if (r == 0 && w->req->has_keep && w->fast_fd < 0)
-		/* Old ones that stay cost room, and nothing else. */
-		(void)store_retire(w->job_fd, w->req->keep, &w->owner, &unused);
+		(void)store_discard(w->job_fd, w->generation, &w->owner, &err);
+	/* Old ones that stay cost room, and nothing else. */
+	else if (r == 0 && w->req->has_keep && w->fast_fd < 0 &&
+		 store_retire(w->job_fd, w->req->keep, &w->owner, &err) < 0)
+		log_warning(w->req->job_id, "an older snapshot stays: %s",
+			    err.text);
 }
 
 int work_checkpoint(struct work *w, Reply *reply, struct err *err)

@@ -1,6 +1,7 @@
 pkglibexec_PROGRAMS += jobcr-worker
 jobcr_worker_SOURCES = \
 	%D%/checkpoint.c \
+	%D%/dir.c \
 	%D%/fast.c \
 	%D%/fence.c \
 	%D%/flush.c \

@@ -42,6 +42,14 @@ int work_checkpoint(struct work *w, Reply *reply, struct err *err);
 int work_restore(struct work *w, Reply *reply, struct err *err);
 
 /*
+ * A checkpoint into a directory of the caller's choice: made if need be, and
+ * durable; without what a worker has left there that was killed.  Whoever
+ * holds *ret holds its lock.  -EEXIST: there is a snapshot in it, or something
+ * that would be in the way; -EBUSY: somebody writes one there.
+ */
+int work_open_dir(struct work *w, int *ret, struct err *err);
+
+/*
  * Hold the tree frozen until the parent says whether it is killed.  It goes
  * on as before when the parent says no, or ends.
  */
