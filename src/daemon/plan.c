@@ -197,7 +197,7 @@ static bool can_pin(const struct conf *conf)
 void plan_make(const struct conf *conf, struct plan_facts *f, uint64_t now)
 {
 	struct record_plan *p = &f->plan;
-	uint64_t duration;
+	uint64_t duration, all;
 	uint32_t interval;
 
 	if (!p->since_mono || p->since_mono > now) {
@@ -207,9 +207,11 @@ void plan_make(const struct conf *conf, struct plan_facts *f, uint64_t now)
 	measure(f, now);
 	p->bytes = due_bytes(&f->last, p->tree_bytes);
 	duration = due_duration(&f->last, &f->rate, p->bytes);
+	/* One that ends the job reads the rest, or has to write it. */
+	all = p->bytes + f->last.borrowed_bytes;
 	p->needed_s = to_seconds(
-		can_pin(conf) ? due_until_pinned(&f->last, &f->rate, p->bytes)
-			      : duration);
+		can_pin(conf) ? due_until_pinned(&f->last, &f->rate, all)
+			      : due_duration(&f->last, &f->rate, all));
 	p->window_s = f->limits.window_s;
 	interval = choose_interval(conf, f, &p->source);
 	p->automatic = interval == JOB_INTERVAL_AUTO;

@@ -42,6 +42,7 @@ static unsigned int spare_time(const struct subject *s,
 {
 	uint64_t window = job->kill_wait_s, grace = 0, reserve = RESERVE_S;
 	struct record_last last;
+	struct record_plan plan;
 	struct err unused;
 
 	if (!job->completing && job->end_time > job->preempt_time)
@@ -51,6 +52,11 @@ static unsigned int spare_time(const struct subject *s,
 			sizeof(last), &unused) == 0 &&
 	    last.total_ns)
 		reserve = 2 * last.total_ns / NSEC_PER_SEC + 2;
+	/* Also of what the last one did not write. */
+	if (record_read(s->conf->run_dir, s->id, RECORD_PLAN, &plan,
+			sizeof(plan), &unused) == 0 &&
+	    plan.needed_s > reserve)
+		reserve = plan.needed_s;
 	if (reserve > window / 2)
 		reserve = (window + 1) / 2;
 	window -= reserve;

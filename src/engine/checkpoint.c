@@ -251,6 +251,7 @@ static int prepare(struct checkpoint *c, struct err *err)
 		.nearby = &c->nearby,
 		.compression = c->args->compression,
 	};
+	uint64_t began;
 	int r;
 
 	nearby_begin(&c->nearby,
@@ -268,8 +269,10 @@ static int prepare(struct checkpoint *c, struct err *err)
 		return r;
 	config.writer = c->writer;
 	c->watch = watching_wanted(c->args);
+	began = clock_monotonic_ns();
 	r = borrow_open(c->args, &c->borrow, c->result.not_borrowed,
 			sizeof(c->result.not_borrowed), err);
+	c->result.checked_ns = clock_monotonic_ns() - began;
 	if (r == 0)
 		r = search_new(c->borrow, c->watch,
 			       c->args->watch == ENGINE_WATCH_ALL, &c->search,
@@ -473,6 +476,7 @@ static int make_durable(void *arg, struct err *err)
 			return r;
 		c->result.borrowed_bytes = c->borrowed.bytes;
 		c->result.pages_ns -= c->borrowed.waited_ns;
+		c->result.checked_ns += c->borrowed.waited_ns;
 		(void)snprintf(c->result.not_borrowed,
 			       sizeof(c->result.not_borrowed), "%s",
 			       c->borrowed.lost);

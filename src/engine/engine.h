@@ -144,6 +144,7 @@ struct checkpoint_result {
 	uint64_t page_bytes; /* written */
 	uint64_t borrowed_bytes; /* saved by having been written before */
 	uint64_t pages_ns;   /* spent on them */
+	uint64_t checked_ns; /* on waiting for what is borrowed to be read */
 	uint32_t tasks, threads;
 	uint32_t quick_tasks; /* looked at as in quick_look */
 	bool durable; /* the snapshot is one, also if a later step failed */

@@ -76,6 +76,12 @@ void progress_begin(struct progress *p, const struct conf *conf,
 	write_doing(p);
 }
 
+/* What is read again is, of a job that ends, while it is pinned. */
+static uint64_t own_time(const Outcome *o)
+{
+	return o->total_ns > o->checked_ns ? o->total_ns - o->checked_ns : 0;
+}
+
 static void learn_rate(const struct conf *conf, const Outcome *o)
 {
 	struct record_rate rate;
@@ -83,11 +89,11 @@ static void learn_rate(const struct conf *conf, const Outcome *o)
 	uint64_t speed, fixed;
 
 	if (o->page_bytes < RATE_BYTES_MIN || !o->pages_ns ||
-	    o->total_ns < o->pages_ns)
+	    own_time(o) < o->pages_ns)
 		return;
 	speed = (uint64_t)((double)o->page_bytes * (double)NSEC_PER_SEC /
 			   (double)o->pages_ns);
-	fixed = o->total_ns - o->pages_ns;
+	fixed = own_time(o) - o->pages_ns;
 	(void)record_read(conf->run_dir, NULL, RECORD_RATE, &rate, sizeof(rate),
 			  &unused);
 	if (rate.samples) {
@@ -121,9 +127,10 @@ static void take_success(struct progress *p, const Outcome *o)
 		.at_ns = clock_ns(CLOCK_REALTIME),
 		.at_mono = clock_monotonic_ns(),
 		.frozen_ns = o->frozen_ns,
-		.total_ns = o->total_ns,
+		.total_ns = own_time(o),
 		.pages_ns = o->pages_ns,
 		.page_bytes = o->page_bytes,
+		.borrowed_bytes = o->borrowed_bytes,
 		.tree_bytes = p->tree_bytes,
 	};
 

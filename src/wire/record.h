@@ -25,7 +25,9 @@ struct record_last {
 	char cause[16];
 	uint64_t at_ns;   /* CLOCK_REALTIME: when it was durable */
 	uint64_t at_mono; /* CLOCK_MONOTONIC, the same */
+	/* Without what it took to find whole what is borrowed. */
 	uint64_t frozen_ns, total_ns, pages_ns, page_bytes;
+	uint64_t borrowed_bytes; /* beside page_bytes */
 	uint64_t tree_bytes; /* of memory that the tree had just before */
 	uint64_t failed_ns;  /* CLOCK_REALTIME: of a later failure; 0 */
 	int32_t failed;      /* its errno */

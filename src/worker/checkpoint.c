@@ -188,6 +188,8 @@ static void fill_outcome(const struct work *w,
 	o->page_bytes = res->page_bytes;
 	o->has_borrowed_bytes = res->borrowed_bytes != 0;
 	o->borrowed_bytes = res->borrowed_bytes;
+	o->has_checked_ns = 1;
+	o->checked_ns = res->checked_ns;
 	/* Elsewhere than in the store it could not be. */
 	if (*res->not_borrowed && w->job_fd >= 0)
 		o->not_borrowed = strdup(res->not_borrowed);

@@ -3,7 +3,15 @@
 # What a store damages is not borrowed from: a job never ends with a snapshot
 # that cannot be restored, and none goes on over damage that could be seen.
 set -u
+if [ "$(id -u)" = 0 ] && [ -z "${JOBCR_MOUNTS:-}" ]; then
+	JOBCR_MOUNTS=ours exec unshare -m sh "$0"
+fi
 . "${top_srcdir:-.}/tests/lib/jobs.sh"
+leave() {
+	umount "$tmp/store" 2>/dev/null
+	clean_up
+}
+trap leave EXIT
 cat >>"$JOBCR_CONF" <<CONF
 Incremental = "auto"
 Keep = 30
@@ -144,4 +152,40 @@ else
 fi
 jobcr kill "$job" KILL
 jobcr wait "$job" 2>/dev/null
+
+# The disk is damaged, and the page cache still has what was written.
+on_disk() { # DirectIO
+	sed -i "/^DirectIO/d" "$JOBCR_CONF"
+	echo "DirectIO = $1" >>"$JOBCR_CONF"
+	begin
+	_file=$(generation_dir "$generation")/here.pages.0
+	_was=$(sha256sum <"$_file")
+	sync -f "$_file"
+	python3 spoil.py "$_file" disk
+	[ "$_was" = "$(sha256sum <"$_file")" ]
+	result $? "DirectIO = $1: where only the disk is damaged"
+	save --kill
+	had_all && comes_back
+	result $? "the job is saved as it should be, too"
+	jobcr kill "$job" KILL
+	jobcr wait "$job" 2>/dev/null
+}
+cat >spoil.py <<'PY'
+import mmap, os, sys
+f = os.open(sys.argv[1], os.O_RDONLY)
+os.lseek(f, os.fstat(f).st_size // 2 & ~4095, os.SEEK_SET)
+page = os.read(f, 4096)
+m = mmap.mmap(os.open(sys.argv[2], os.O_RDWR), 0)
+at = m.find(page)
+m[at] ^= 1
+PY
+truncate -s 300M disk
+if mkfs.ext4 -q -F disk 2>/dev/null && mount -o loop disk store 2>/dev/null
+then
+	on_disk true
+	on_disk false
+	umount store
+else
+	echo "# no disk of its own"
+fi
 finish

@@ -75,6 +75,23 @@ static void test_window(void)
 	ok(!*f.plan.text, "nor one of which nothing is known");
 }
 
+/* The last one took 1 s for 100 MiB, and had 3 GiB from older ones. */
+static void test_borrowed(void)
+{
+	struct plan_facts f = facts(4 * GIB);
+
+	begin();
+	f.last.generation = 3;
+	f.last.tree_bytes = 4 * GIB;
+	f.last.page_bytes = 100 << 20;
+	f.last.pages_ns = f.last.total_ns = S;
+	f.last.borrowed_bytes = 3 * GIB;
+	plan_make(&conf, &f, NOW);
+	ok(f.plan.needed_s == 32 && f.plan.bytes == 100 << 20,
+	   "one that ends the job reads what others have: %u s",
+	   f.plan.needed_s);
+}
+
 static void test_source(void)
 {
 	struct plan_facts f = facts(4 * GIB);
@@ -169,6 +186,7 @@ static void test_limit(void)
 int main(void)
 {
 	test_window();
+	test_borrowed();
 	test_source();
 	test_turns();
 	test_clock();
