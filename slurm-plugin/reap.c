@@ -19,22 +19,33 @@
 
 #define END_TIMEOUT_MS 5000
 
-/*
- * The kernel takes the whole pid namespace down with its init, which is an
- * unreaped child of the supervisor that just answered: the pid is its own.
- */
-static int end_tree(int fd, struct err *err)
+static int ask_info(int fd, struct control_reply *ret, struct err *err)
 {
 	struct control_request req = { .magic = CONTROL_MAGIC,
 				       .op = CONTROL_INFO };
+
+	return control_call(fd, &req, ret, NULL, err);
+}
+
+/*
+ * The kernel takes the whole pid namespace down with its init, which is an
+ * unreaped child of a supervisor that still names it: so the pidfd is init's.
+ */
+static int end_tree(int fd, struct err *err)
+{
 	struct pollfd gone = { .fd = fd, .events = POLLRDHUP };
-	struct control_reply reply;
-	int r = control_call(fd, &req, &reply, NULL, err);
+	struct control_reply reply, again;
+	auto_close int pidfd = -EBADF;
+	int r = ask_info(fd, &reply, err);
 
 	if (r < 0)
 		return r;
 	if (reply.info.init_pid > 1)
-		kill(reply.info.init_pid, SIGKILL);
+		pidfd = (int)syscall(SYS_pidfd_open, reply.info.init_pid, 0);
+	/* One that has ended meanwhile has taken its init along. */
+	if (pidfd >= 0 && ask_info(fd, &again, err) == 0 &&
+	    again.info.init_pid == reply.info.init_pid)
+		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 	do {
 		r = poll(&gone, 1, END_TIMEOUT_MS);
 	} while (r < 0 && errno == EINTR);

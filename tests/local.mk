@@ -85,6 +85,11 @@ UNIT_TESTS += %D%/unit/status
 	src/wire/libwire.a src/wire/libwireproto.a storage/libstorage.a \
 	src/util/libutil.a $(PROTOBUF_C_LIBS)
 
+UNIT_TESTS += %D%/unit/caller
+%C%_unit_caller_SOURCES = %D%/unit/caller.c
+%C%_unit_caller_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/util/libutil.a
+
 UNIT_TESTS += %D%/unit/event
 %C%_unit_event_SOURCES = %D%/unit/event.c src/daemon/event.c
 %C%_unit_event_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \

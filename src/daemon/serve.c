@@ -107,8 +107,11 @@ static int identify(int fd, struct caller *who, struct err *err)
 	who->gid = peer.gid;
 	who->pid = peer.pid;
 	len = sizeof(who->pidfd);
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &who->pidfd, &len) < 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &who->pidfd, &len) < 0) {
+		if (errno != ENOPROTOOPT)
+			return err_sys(err, "who asks");
 		who->pidfd = -1;
+	}
 	return peer_groups(fd, who, err);
 }
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -15,6 +16,7 @@
 #include "wire/control.h"
 
 #define KEEP_ENDED_S (7 * 24 * 3600)
+#define KEEP_ENDED   100 /* of each user */
 
 /* More have not been seen to be started at the same instant. */
 #define TRIES 1000
@@ -82,6 +84,76 @@ static void forget_old(const char *run_dir, const char *jobs)
 	}
 }
 
+struct ended_job {
+	char id[JOB_ID_MAX];
+	uint32_t uid;
+	uint64_t ended_ns;
+};
+
+/* By user, and of each the newest first. */
+static int by_age(const void *a, const void *b)
+{
+	const struct ended_job *x = a, *y = b;
+
+	if (x->uid != y->uid)
+		return x->uid < y->uid ? -1 : 1;
+	return (x->ended_ns < y->ended_ns) - (x->ended_ns > y->ended_ns);
+}
+
+/* What cannot be read, or has no room, is for another time. */
+static size_t find_ended(const char *run_dir, const char *jobs,
+			 struct ended_job **ret)
+{
+	auto_closedir DIR *dir = opendir(jobs);
+	struct control_ended ended;
+	struct ended_job *list = NULL, *more;
+	struct dirent *entry;
+	struct err unused;
+	size_t n = 0;
+
+	while (dir && (entry = readdir(dir))) {
+		if (!launch_is_local(entry->d_name) ||
+		    control_read_ended(run_dir, entry->d_name, &ended,
+				       &unused) < 0)
+			continue;
+		if (n % KEEP_ENDED == 0) {
+			more = realloc(list, (n + KEEP_ENDED) * sizeof(*list));
+			if (!more)
+				break;
+			list = more;
+		}
+		snprintf(list[n].id, JOB_ID_MAX, "%s", entry->d_name);
+		list[n].uid = ended.info.uid;
+		list[n++].ended_ns = ended.ended_ns;
+	}
+	*ret = list;
+	return n;
+}
+
+/* A list asks for each of them. */
+static void forget_many(const char *run_dir, const char *jobs)
+{
+	auto_free struct ended_job *list = NULL;
+	size_t n = find_ended(run_dir, jobs, &list), i, first = 0;
+	struct err unused;
+	char path[1000];
+
+	if (n)
+		qsort(list, n, sizeof(*list), by_age);
+	for (i = 0; i < n; i++) {
+		auto_close int fd = -EBADF;
+
+		if (list[i].uid != list[first].uid)
+			first = i;
+		if (i - first < KEEP_ENDED ||
+		    control_connect(run_dir, list[i].id, &fd, &unused) !=
+			    -ENOENT)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", jobs, list[i].id);
+		forget(path);
+	}
+}
+
 static int make_parents(const struct conf *conf, char *path, size_t room,
 			struct err *err)
 {
@@ -108,6 +180,7 @@ int launch_new_id(const struct conf *conf, char ret[JOB_ID_MAX],
 		return r;
 	snprintf(store, sizeof(store), "%s/" LOCAL_CLUSTER, conf->store_dir);
 	forget_old(conf->run_dir, jobs);
+	forget_many(conf->run_dir, jobs);
 	scan(jobs, &highest);
 	scan(store, &highest);
 	for (i = 0; i < TRIES; i++) {

@@ -75,6 +75,22 @@ jobcr kill "$job"
 jobcr wait "$job"
 is "$?" 143 "TERM by default; wait says 128 + 15"
 
+# What is known of jobs that have ended does not become more for ever.
+jobcr run -- true
+newest=$(ls -t run/jobs | head -n 1)
+for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+	for k in 0 1 2 3 4 5 6 7 8 9; do
+		cp -r run/jobs/local-1 run/jobs/local-0$i$k
+	done
+done
+job=$(jobcr run --detach -- sleep 1000)
+is "$(jobcr list | grep -c ended)" 100 "100 jobs that have ended are known"
+jobcr wait "$newest"
+is "$?" 0 "the last ones"
+jobcr kill "$job" KILL
+jobcr wait "$job"
+rm -rf run/jobs/local-0*
+
 # Slurm suspends supervisors, too: nobody waits for one for ever.
 job=$(jobcr run --detach -- sleep 1000)
 super=$(jobcr list --json | python3 -c 'import json, sys

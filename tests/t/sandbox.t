@@ -23,20 +23,28 @@ boxed() {
 	timeout 60 python3 "$tmp/sandbox.py" $alice "$_what" \
 		"$top_builddir/jobcr" "$@"
 }
-# Some of what /proc says of a job, again and again.
+# A job that writes down some of what /proc says of it, when it is asked.
 watch='while :; do
+	until [ -e ask ]; do
+		sleep 0.02
+	done
+	rm ask
 	grep -E "^(Seccomp|NoNewPrivs|CapBnd):" /proc/self/status >s.new
 	grep "open files" /proc/self/limits >>s.new
 	mv s.new s
-	sleep 0.05
 done'
-status() { # key
+look() {
 	rm -f s
+	: >ask
 	wait_for 10 test -e s
+}
+status() { # key
+	look
 	awk -v key="$1:" '$1 == key { print $2 }' s
 }
 job=$(as $alice "$top_builddir/jobcr" run --detach -- sh -c "$watch")
-pid=$(wait_for 10 test -e s && pgrep -u $alice -f 'open files' | head -n 1)
+look
+pid=$(pgrep -u $alice -f 'open files' | head -n 1)
 
 mkdir saved
 chown $alice saved
@@ -76,20 +84,17 @@ boxed limits restore "$job" --detach >out 2>&1
 is "$?" 6 "a job with higher limits than who restores it is refused"
 matches "$(cat out)" "*Max open files*here it is 64*" "by the name of the limit"
 job=$(boxed limits run --detach -- sh -c "$watch")
-rm -f s
-wait_for 10 test -e s
+look
 result $? "a job of somebody with limits runs"
 as $alice "$top_builddir/jobcr" checkpoint "$job" --kill >out 2>&1
 boxed limits restore "$job" --detach >out 2>&1
 is "$?" 0 "and is restored by them"
-rm -f s
-wait_for 10 test -e s
+look
 is "$(awk '/open files/ { print $4, $5 }' s)" "64 64" "within them"
 jobcr kill "$job" KILL
 jobcr wait "$job" 2>/dev/null
 as $alice "$top_builddir/jobcr" restore "$job" --detach >out 2>&1
-rm -f s
-wait_for 10 test -e s
+look
 is "$(awk '/open files/ { print $4, $5 }' s)" "64 64" \
 	"it keeps them where there are more"
 jobcr kill "$job" KILL
