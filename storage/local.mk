@@ -6,6 +6,8 @@ noinst_LIBRARIES += %D%/libstorage.a
 	%D%/as_user.h \
 	%D%/bucket.c \
 	%D%/bucket.h \
+	%D%/cached.c \
+	%D%/cached.h \
 	%D%/catalog.c \
 	%D%/catalog.h \
 	%D%/depth.c \

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "storage/cached.h"
 #include "storage/depth.h"
 #include "storage/ring.h"
 #include "util/cleanup.h"
@@ -22,6 +23,7 @@
 struct stream {
 	char *name;
 	int fd;
+	int cached_fd; /* beside a direct one, for what is cached; or -1 */
 	bool direct;
 	uint64_t length;
 };
@@ -37,7 +39,7 @@ struct slot {
 
 struct reader {
 	int dir_fd;
-	bool direct;
+	bool direct, from_cache;
 	struct depth own, *depth;
 	bool full; /* as many were in flight */
 	struct ring ring;
@@ -74,6 +76,7 @@ int reader_new(int dir_fd, const struct reader_limits *limits,
 		return err_num(err, ENOMEM, "reader");
 	rd->dir_fd = dir_fd;
 	rd->direct = !(limits && limits->no_direct);
+	rd->from_cache = limits && limits->from_cache;
 	depth_init(&rd->own, reader_depth(buffers), buffers);
 	rd->depth = limits && limits->depth ? limits->depth : &rd->own;
 	rd->slots = calloc(buffers, sizeof(*rd->slots));
@@ -96,6 +99,8 @@ void reader_free(struct reader *r)
 	ring_done(&r->ring);
 	for (i = 0; i < r->nstreams; i++) {
 		close(r->streams[i].fd);
+		if (r->streams[i].cached_fd >= 0)
+			close(r->streams[i].cached_fd);
 		free(r->streams[i].name);
 	}
 	depth_done(&r->own);
@@ -120,6 +125,22 @@ static int open_stream(const struct reader *r, const char *name, bool *direct)
 		fd = openat(r->dir_fd, name, flags);
 	}
 	return fd;
+}
+
+/*
+ * By its own description, as that has O_DIRECT or not.  It is asked only for
+ * what is there: nothing is to be read ahead.
+ */
+static int open_cached(const struct reader *r, const char *name)
+{
+	int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+	int fd = openat(r->dir_fd, name, flags);
+
+	if (fd < 0 || (fcntl(fd, F_SETFL, 0) == 0 &&
+		       posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM) == 0))
+		return fd;
+	close(fd);
+	return -1;
 }
 
 int reader_open(struct reader *r, const char *name, uint32_t *ret_stream,
@@ -150,6 +171,7 @@ int reader_open(struct reader *r, const char *name, uint32_t *ret_stream,
 		return err_sys(err, "%s", name);
 	}
 	s.fd = take_fd(&fd);
+	s.cached_fd = s.direct && r->from_cache ? open_cached(r, name) : -1;
 	s.length = (uint64_t)st.st_size;
 	if (ret_length)
 		*ret_length = s.length;
@@ -209,6 +231,20 @@ static int gather(struct run *run, struct slot *slot, struct err *err)
 	return slot->count ? 0 : r < 0 ? r : check_piece(run->reader, p, err);
 }
 
+/* Most of it is as good as all: the rest is read into the cache. */
+static bool is_cached(const struct stream *s, uint64_t offset, size_t len)
+{
+	return cached_bytes(s->cached_fd, offset, len) >=
+	       (int64_t)(len - len / 8);
+}
+
+static int fd_for(const struct stream *s, uint64_t offset, size_t len)
+{
+	return s->direct && s->cached_fd >= 0 && is_cached(s, offset, len)
+		       ? s->cached_fd
+		       : s->fd;
+}
+
 static int start(struct run *run, unsigned int index, struct err *err)
 {
 	struct reader *rd = run->reader;
@@ -223,7 +259,7 @@ static int start(struct run *run, unsigned int index, struct err *err)
 	};
 	int r;
 
-	req.fd = s->fd;
+	req.fd = fd_for(s, req.offset, req.len);
 	r = ring_start(&rd->ring, &req, err);
 	if (r < 0)
 		return err_wrap(err, r, "%s", s->name);

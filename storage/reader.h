@@ -18,6 +18,11 @@ struct reader_limits {
 	size_t buffer_bytes;  /* a multiple of 4096; 0: 4 MiB */
 	unsigned int buffers; /* 0: 8 */
 	int no_direct;        /* never O_DIRECT */
+	/*
+	 * What the page cache has comes from there: quicker where storage is
+	 * slow or far, but it says nothing of what is stored.
+	 */
+	int from_cache;
 	/* Of all readers at once, each has as many in flight; NULL: its own. */
 	struct depth *depth;
 };

@@ -259,6 +259,10 @@ UNIT_TESTS += %D%/unit/pack
 	src/engine/block_list.c
 %C%_unit_pack_LDADD = $(SNAPSHOT_LIBS)
 
+UNIT_TESTS += %D%/unit/cached
+%C%_unit_cached_SOURCES = %D%/unit/cached.c
+%C%_unit_cached_LDADD = $(SNAPSHOT_LIBS)
+
 UNIT_TESTS += %D%/unit/storage
 %C%_unit_storage_SOURCES = %D%/unit/storage.c
 %C%_unit_storage_LDADD = $(SNAPSHOT_LIBS)

@@ -88,6 +88,7 @@ static int read_share(struct worker *w, struct err *err)
 	struct reader_limits limits = { .buffer_bytes = BUFFER,
 					.buffers = buffers_for(w),
 					.no_direct = restart->no_direct,
+					.from_cache = 1,
 					.depth = &w->reading->depth };
 	struct reader *reader = NULL;
 	int ret;

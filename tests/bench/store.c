@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * usage: store [-n RUNS] [-m MIB]... [-k KIND]... [-p PROCESSES]...
- *              [-c COMPRESSION]... [-H] DIRECTORY
+ *              [-c COMPRESSION]... [-H] [-w] DIRECTORY
  *
  * Jobs that have so much memory of a kind, in so many processes, are
  * checkpointed, killed and restored, each RUNS (3) times: a line with medians
  * for each, beside what the disk did just before and just after.  Rates count
  * the memory that the job has: of "holes" only a tenth.  A job that comes back
- * with other memory ends the whole.  -H: in huge pages.
+ * with other memory ends the whole.  -H: in huge pages.  -w: restored from an
+ * image that was just read.
  *
  * A virtual machine may have given memory that was free back to its host, and
  * has it again more slowly than any disk: so before a restore as much memory
@@ -17,7 +18,7 @@
  *   dump         from the first stop until all is durable
  *   killable     how long until the job may be killed by others
  *   stored       bytes in the store for a byte of memory
- *   restore      until the job runs, with a cold page cache
+ *   restore      until the job runs, with a cold page cache, or a warm one (-w)
  *   memory       of the worker, at most
  */
 #include <errno.h>
@@ -157,7 +158,7 @@ struct line {
 	char dir[512], images[600];
 	const char *kind, *compression;
 	uint64_t mib, processes;
-	bool huge;
+	bool huge, warm;
 };
 
 enum figure {
@@ -214,17 +215,20 @@ static uint64_t images(const struct line *l, bool gone)
 	return bytes;
 }
 
-/* The images out of the page cache, as on another node. */
+/* The images out of the page cache, as on another node; or into it. */
 static void cool(const struct line *l)
 {
+	auto_free uint8_t *data = malloc(BLOCK);
 	char path[700];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/test.pages.0", l->images);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	if (fd < 0 || !data)
 		die(path, 0);
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	while (l->warm && read(fd, data, BLOCK) > 0)
+		;
 	close(fd);
 }
 
@@ -380,7 +384,7 @@ static const char *const *given(const struct list *l,
 	return l->count ? l->v : defaults;
 }
 
-static void run(const char *dir, struct list lists[4], bool huge,
+static void run(const char *dir, struct list lists[4], bool huge, bool warm,
 		unsigned int runs)
 {
 	static const char *const sizes[] = { "1024", NULL };
@@ -389,7 +393,7 @@ static void run(const char *dir, struct list lists[4], bool huge,
 	static const char *const processes[] = { "1", "16", NULL };
 	static const char *const policies[] = { "auto", NULL };
 	const char *const *m, *const *k, *const *p, *const *c;
-	struct line l = { .huge = huge };
+	struct line l = { .huge = huge, .warm = warm };
 
 	snprintf(l.dir, sizeof(l.dir), "%.480s/store.XXXXXX", dir);
 	if (!mkdtemp(l.dir))
@@ -413,12 +417,12 @@ int main(int argc, char **argv)
 	static const char letters[] = "mkpc";
 	struct list lists[4] = { 0 };
 	uint64_t runs = 3;
-	bool huge = false;
+	bool huge = false, warm = false;
 	int c;
 
 	if (argc == 7 && strcmp(argv[1], "--job") == 0)
 		return job_main(argv + 1);
-	while ((c = getopt(argc, argv, "n:m:k:p:c:H")) != -1)
+	while ((c = getopt(argc, argv, "n:m:k:p:c:Hw")) != -1)
 		switch (c) {
 		case 'n':
 			if (parse_u64(optarg, RUNS, &runs) < 0 || !runs)
@@ -433,6 +437,9 @@ int main(int argc, char **argv)
 		case 'H':
 			huge = true;
 			break;
+		case 'w':
+			warm = true;
+			break;
 		default:
 			return 2;
 		}
@@ -440,6 +447,6 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: store [OPTION...] DIRECTORY\n");
 		return 2;
 	}
-	run(argv[optind], lists, huge, (unsigned int)runs);
+	run(argv[optind], lists, huge, warm, (unsigned int)runs);
 	return 0;
 }
