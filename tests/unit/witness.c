@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -55,6 +56,20 @@ static int is_seen(pid_t pid)
 	return be_user() || syscall(SYS_get_robust_list, pid, &head, &len) < 0;
 }
 
+/* By root that has given up its rights: its own must not be more. */
+static int is_seen_by_root(pid_t pid)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct none[2] = { { 0 } };
+	void *at;
+	size_t len;
+
+	return syscall(SYS_capset, &head, none) < 0 ||
+	       syscall(SYS_get_robust_list, pid, &at, &len) < 0;
+}
+
 /* What its user may do: trace it, read what was ours, hold it up, kill it. */
 static int is_traced(pid_t pid)
 {
@@ -79,7 +94,7 @@ static int is_killed(pid_t pid)
 }
 
 /* In a process that is killed if it waits for too long; its answer. */
-static int ask(bool may, int (*check)(pid_t ns_pid))
+static int ask(bool may, uid_t uid, int (*check)(pid_t ns_pid))
 {
 	int status = -1;
 	pid_t pid = fork();
@@ -93,7 +108,7 @@ static int ask(bool may, int (*check)(pid_t ns_pid))
 		(void)alarm(PATIENT);
 		if (!may && !forbid_capset())
 			_exit(2);
-		r = witness_have(&w, fd, NOBODY, NOBODY, &err);
+		r = witness_have(&w, fd, uid, uid, &err);
 		r = r < 0 ? 1 : check ? check(w.ns_pid) : kill(w.ns_pid, 0);
 		witness_done(&w);
 		_exit(r);
@@ -108,12 +123,15 @@ int main(void)
 	if (geteuid() != 0)
 		skip_all("needs root");
 	secret = malloc(1);
-	ok(ask(true, NULL) == 0, "a witness is had, and is there");
-	ok(ask(false, NULL) == 1, "one that gives up is an error, at once");
-	ok(ask(true, is_seen) == 0, "its user may look at it");
-	ok(ask(true, is_traced) == 1, "and may not trace it");
-	ok(ask(true, is_read) == 1, "and finds nothing of ours in it");
-	ok(ask(true, is_stopped) == 0, "stopping it holds nobody up");
-	ok(ask(true, is_killed) == 0, "nor does killing it");
+	ok(ask(true, NOBODY, NULL) == 0, "a witness is had, and is there");
+	ok(ask(false, NOBODY, NULL) == 1,
+	   "one that gives up is an error, at once");
+	ok(ask(true, NOBODY, is_seen) == 0, "its user may look at it");
+	ok(ask(true, 0, is_seen_by_root) == 0,
+	   "root without rights may look at one of root");
+	ok(ask(true, NOBODY, is_traced) == 1, "and may not trace it");
+	ok(ask(true, NOBODY, is_read) == 1, "and finds nothing of ours in it");
+	ok(ask(true, NOBODY, is_stopped) == 0, "stopping it holds nobody up");
+	ok(ask(true, NOBODY, is_killed) == 0, "nor does killing it");
 	return done_testing();
 }
