@@ -122,7 +122,8 @@ static size_t find_ended(const char *run_dir, const char *jobs,
 				break;
 			list = more;
 		}
-		snprintf(list[n].id, JOB_ID_MAX, "%s", entry->d_name);
+		snprintf(list[n].id, JOB_ID_MAX, "%.*s", JOB_ID_MAX - 1,
+			 entry->d_name);
 		list[n].uid = ended.info.uid;
 		list[n++].ended_ns = ended.ended_ns;
 	}

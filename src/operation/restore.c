@@ -11,7 +11,6 @@
 #include "operation/chronicle.h"
 #include "operation/launch.h"
 #include "operation/parts.h"
-#include "storage/as_user.h"
 #include "storage/store.h"
 #include "util/address_map.h"
 #include "util/cleanup.h"
