@@ -270,6 +270,8 @@ static int prepare(struct checkpoint *c, struct err *err)
 	c->watch = watching_wanted(c->args);
 	r = borrow_open(c->args, &c->borrow, c->result.not_borrowed,
 			sizeof(c->result.not_borrowed), err);
+	watching_explain(c->args, c->result.not_borrowed,
+			 sizeof(c->result.not_borrowed));
 	if (r == 0)
 		r = search_new(c->borrow, c->watch,
 			       c->args->watch == ENGINE_WATCH_ALL, &c->search,
