@@ -190,6 +190,11 @@ static int checkpoint(struct under_way *w, struct err *err)
 			subject_note(w->s, "fast", reply->outcome->generation,
 				     CHRONICLE_NOT_FAST,
 				     reply->outcome->not_fast);
+		if (chronicle_not_watched(w->s->conf, &w->s->info,
+					  reply->outcome))
+			subject_note(w->s, "note", reply->outcome->generation,
+				     CHRONICLE_NOT_WATCHED,
+				     reply->outcome->not_borrowed);
 		if (chronicle_not_kept(w->s->conf, &w->s->info, reply->outcome))
 			subject_note(w->s, "warning",
 				     reply->outcome->generation, "%s",

@@ -273,6 +273,8 @@ static int prepare(struct checkpoint *c, struct err *err)
 	r = borrow_open(c->args, &c->borrow, c->result.not_borrowed,
 			sizeof(c->result.not_borrowed), err);
 	c->result.checked_ns = clock_monotonic_ns() - began;
+	watching_explain(c->args, c->result.not_borrowed,
+			 sizeof(c->result.not_borrowed));
 	if (r == 0)
 		r = search_new(c->borrow, c->watch,
 			       c->args->watch == ENGINE_WATCH_ALL, &c->search,

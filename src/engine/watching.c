@@ -22,6 +22,13 @@ bool watching_wanted(const struct checkpoint_args *args)
 	       !args->published && written_supported();
 }
 
+void watching_explain(const struct checkpoint_args *args, char *why,
+		      size_t room)
+{
+	if (args->watch != ENGINE_WATCH_NONE && !written_supported())
+		(void)snprintf(why, room, "%s", WRITTEN_MISSING);
+}
+
 void watching_settle(const struct checkpoint_args *args, const uint8_t *digest)
 {
 	struct watches *w = args->watches;

@@ -21,6 +21,10 @@
 /* Are writes to be marked from the cut on? */
 bool watching_wanted(const struct checkpoint_args *args);
 
+/* Why nothing ever is, where it was to be and this kernel cannot. */
+void watching_explain(const struct checkpoint_args *args, char *why,
+		      size_t room);
+
 /*
  * They were armed at a cut.  Only what is durable can be borrowed from:
  * without it (digest of its meta stream: NULL) they go.

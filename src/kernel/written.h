@@ -20,6 +20,8 @@
 
 /* Does this kernel have it?  Looks at our own memory, once. */
 bool written_supported(void);
+#define WRITTEN_MISSING                                                        \
+	"the kernel cannot tell what was written since (Linux 6.7 can)"
 
 /* What a process has made just now (USERFAULT_FLAGS) is to be one. */
 int written_begin(int fd, struct err *err);

@@ -371,6 +371,12 @@ static void note_outcome(const struct operation *op,
 			chronicle_add(op->conf, info, "fast",
 				      reply->outcome->generation, text);
 		}
+		if (chronicle_not_watched(op->conf, info, reply->outcome)) {
+			snprintf(text, sizeof(text), CHRONICLE_NOT_WATCHED,
+				 reply->outcome->not_borrowed);
+			chronicle_add(op->conf, info, "note",
+				      reply->outcome->generation, text);
+		}
 		if (chronicle_not_kept(op->conf, info, reply->outcome))
 			chronicle_add(op->conf, info, "warning",
 				      reply->outcome->generation,

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "kernel/written.h"
 #include "operation/launch.h"
 #include "operation/operation.h"
 #include "storage/history.h"
@@ -91,6 +92,12 @@ static double rate(uint64_t bytes, uint64_t ns)
 	return ns ? (double)bytes / MIB * 1e9 / (double)ns : 0;
 }
 
+/* It is so each time, and is said once. */
+static bool is_kernels(const Outcome *o)
+{
+	return o->not_borrowed && !strcmp(o->not_borrowed, WRITTEN_MISSING);
+}
+
 void chronicle_describe(const char *what, const char *cause, const Outcome *o,
 			char ret[CHRONICLE_TEXT])
 {
@@ -118,7 +125,7 @@ void chronicle_describe(const char *what, const char *cause, const Outcome *o,
 		snprintf(unwritten, sizeof(unwritten),
 			 " beside %.1f MiB that are unchanged",
 			 (double)o->borrowed_bytes / MIB);
-	else if (o->not_borrowed)
+	else if (o->not_borrowed && !is_kernels(o))
 		snprintf(unwritten, sizeof(unwritten), " (all of it: %.200s)",
 			 o->not_borrowed);
 	if (o->has_fast && o->fast)
@@ -150,6 +157,21 @@ bool chronicle_not_kept(const struct conf *conf,
 		return false;
 	(void)record_write(conf->run_dir, info->job_id, RECORD_NOT_KEPT, &now,
 			   sizeof(now), &unused);
+	return true;
+}
+
+bool chronicle_not_watched(const struct conf *conf,
+			   const struct control_info *info, const Outcome *o)
+{
+	struct record_not_watched said;
+	struct err unused;
+
+	if (!is_kernels(o) ||
+	    record_read(conf->run_dir, info->job_id, RECORD_NOT_WATCHED, &said,
+			sizeof(said), &unused) == 0)
+		return false;
+	(void)record_write(conf->run_dir, info->job_id, RECORD_NOT_WATCHED,
+			   &said, sizeof(said), &unused);
 	return true;
 }
 

@@ -25,6 +25,14 @@ bool chronicle_not_kept(const struct conf *conf,
 			const struct control_info *info, const Outcome *o);
 
 /*
+ * The kernel cannot tell what was written, so all is saved each time: is that
+ * news in this run of the job?  Once it was asked it is none.
+ */
+#define CHRONICLE_NOT_WATCHED "each snapshot has all of the memory: %s"
+bool chronicle_not_watched(const struct conf *conf,
+			   const struct control_info *info, const Outcome *o);
+
+/*
  * The outcome of a "checkpoint" (with its cause) or a "restore" (NULL) as one
  * line.
  */

@@ -168,6 +168,12 @@ struct record_not_kept {
 	char text[256];
 };
 
+/* That the kernel cannot tell what was written has been said in this run. */
+#define RECORD_NOT_WATCHED "not-watched"
+struct record_not_watched {
+	uint32_t magic;
+};
+
 /*
  * magic must be the struct's first member; it is filled in.  job_id NULL: a
  * record of the node, RUNDIR/NAME.rec.

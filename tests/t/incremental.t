@@ -47,6 +47,34 @@ mostly_unchanged() {
 		[ "$(number page_bytes)" -lt 20000000 ]
 }
 
+# A kernel without userfaultfd cannot tell what was written.
+cat >older.py <<'PY'
+import ctypes, os, struct, sys
+code = b"".join(struct.pack("<HBBI", *i) for i in (
+    (0x20, 0, 0, 0), (0x15, 0, 1, 323), (0x06, 0, 0, 0x50000 | 38),
+    (0x06, 0, 0, 0x7fff0000)))
+filters = ctypes.create_string_buffer(code)
+program = struct.pack("<HxxxxxxQ", 4, ctypes.addressof(filters))
+if ctypes.CDLL(None, use_errno=True).prctl(22, 2, program, 0, 0):
+    sys.exit("prctl: " + os.strerror(ctypes.get_errno()))
+os.execv(sys.argv[1], sys.argv[1:])
+PY
+older() {
+	timeout 60 python3 older.py "$top_builddir/jobcr" "$@"
+}
+job=$(jobcr run --detach --output o.txt -- python3 job.py)
+wait_for 10 grep -q "^0 " o.txt
+for i in 1 2 3; do
+	older checkpoint "$job" --leave-running --json >out 2>log &&
+		grep -q '"not_borrowed".*the kernel cannot tell' out
+	result $? "an older kernel's answer says why all is saved"
+done
+noted "store/local/$job/history" 'checkpoint.*generation 3'
+is "$(grep -c 'the kernel cannot tell' "store/local/$job/history")" 1 \
+	"the history says it once"
+jobcr kill "$job" KILL
+jobcr wait "$job" 2>/dev/null
+rm -f o.txt
 job=$(jobcr run --detach --output o.txt -- python3 job.py)
 wait_for 10 grep -q "^0 " o.txt
 save --leave-running
