@@ -84,8 +84,8 @@ int flush_all(const struct conf *conf, pid_t jobcrd);
 
 /*
  * Before a run begins: until what a job has left in the fast directory of
- * another node has come from there, while that can be seen to come; not for
- * longer than Timeout.  waits is called every second or so.
+ * another node has come from there, while that node says that it comes; not for
+ * longer than an hour.  waits is called every second or so.
  */
 void flush_await_others(const struct conf *conf, const char *job_id, int job_fd,
 			const struct user_id *user, void (*waits)(void *arg),
