@@ -54,7 +54,14 @@ int tier_root_make(const char *fast, const char *cluster, struct err *err);
 int tier_resolve(int job_fd, const char *name, uint32_t number, int *ret_fd,
 		 struct err *err);
 
-/* Changes as long as a generation is on its way to the store. */
+/*
+ * Changes as long as a generation is on its way to the store, and who has it
+ * says so: by touching the mark there every TIER_BEAT_S seconds, also while it
+ * only waits for its turn.
+ */
+#define TIER_BEAT_S 4
+int tier_beat(int job_fd, uint32_t number, const struct user_id *user,
+	      struct err *err);
 uint64_t tier_progress(int job_fd, uint32_t number, const struct user_id *user);
 
 /* Whether there is a mark in name, and of which node; "": none. */

@@ -68,7 +68,7 @@ static int export(const struct cli *cli, const char *what, const char *dir,
 		  const char *output, bool force, struct err *err)
 {
 	auto_close int dir_fd = -EBADF;
-	auto_close int job_fd = dir ? -1 : open_job(cli, what);
+	auto_close int job_fd = -EBADF;
 	ManifestRecord *m = NULL;
 	int r = show_open(cli, what, dir, 0, &dir_fd, err);
 
@@ -76,6 +76,8 @@ static int export(const struct cli *cli, const char *what, const char *dir,
 		r = snapshot_manifest(dir_fd, NULL, &m, err);
 	if (r < 0)
 		return r;
+	if (!dir)
+		job_fd = open_job(cli, what);
 	r = write_out(cli, dir_fd, job_fd, m, output, force, err);
 	if (r == 0)
 		fprintf(is_pipe(output) ? stderr : stdout,

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/silence.h"
 #include "images/limits.h"
 #include "operation/launch.h"
 #include "snapshot/print.h"
@@ -67,9 +68,8 @@ static int check_identity(int dir_fd, const char *id, uint32_t generation,
 	return r;
 }
 
-/* The directory of the snapshot that is meant. */
-int show_open(const struct cli *cli, const char *text, const char *dir,
-	      uint32_t generation, int *ret, struct err *err)
+static int open_meant(const struct cli *cli, const char *text, const char *dir,
+		      uint32_t generation, int *ret, struct err *err)
 {
 	auto_close int job_fd = -EBADF, fd = -EBADF;
 	char id[JOB_ID_MAX];
@@ -93,6 +93,18 @@ int show_open(const struct cli *cli, const char *text, const char *dir,
 	if (r == 0)
 		*ret = take_fd(&fd);
 	return r < 0 ? err_wrap(err, r, "%s", text) : 0;
+}
+
+/* The directory of the snapshot that is meant. */
+int show_open(const struct cli *cli, const char *text, const char *dir,
+	      uint32_t generation, int *ret, struct err *err)
+{
+	struct silence silence =
+		silence_begin(dir ? dir : cli->conf->store_dir);
+	int r = open_meant(cli, text, dir, generation, ret, err);
+
+	silence_end(&silence);
+	return r;
 }
 
 static int on_job(void *arg, const Reply *reply)

@@ -27,6 +27,8 @@ jobcr_SOURCES = \
 	%D%/main.c \
 	%D%/print.c \
 	%D%/request.c \
+	%D%/silence.c \
+	%D%/silence.h \
 	%D%/target.c \
 	%D%/target.h \
 	%D%/terminal.c \

@@ -56,20 +56,40 @@ static int pick(const struct slurm_job *job, const char *id, int job_fd,
 	return 0;
 }
 
-static void say_left_behind(const char *id, int job_fd,
-			    const struct user_id *user)
+/*
+ * All that there is of the job may still come, when that node does.  Its
+ * beginning would be a run that makes it worthless.
+ */
+static int check_left_behind(const struct conf *conf, const char *id,
+			     int job_fd, const struct user_id *user,
+			     struct err *err)
 {
+	struct slurm_job job;
 	char node[64];
 	uint32_t n = store_left_behind(job_fd, 0, user, node);
+	int r;
 
-	if (n)
+	if (!n)
+		return 0;
+	r = slurm_query_id(conf->libexec, id, &job, err);
+	if (r < 0 || !job.restarts)
+		return r;
+	if (!strcmp(node, conf->node)) {
 		log_warning(id,
-			    "generation %u did not get from the fast "
-			    "directory of %s to the store",
-			    n, node);
+			    "generation %u is gone from the fast directory of "
+			    "this node, and did not get to the store",
+			    n);
+		return 0;
+	}
+	return err_set(err, -EAGAIN,
+		       "its only snapshot, %u, is still on node %s (FastDir), "
+		       "which is away: bring it back, or jobcr "
+		       "delete %s --force",
+		       n, node, id);
 }
 
-/* One of another node's, which is lost if this run begins before it is there. */
+/* One of another node's, which is lost if this run begins before it is there.
+ */
 static void await_flush(const struct conf *conf, const char *id, int job_fd,
 			const struct user_id *user, int *fd)
 {
@@ -102,10 +122,8 @@ static int find_generation(const struct conf *conf, const char *id, int job_fd,
 	r = store_newest(job_fd, user, &newest, err);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	if (!newest && !next.generation) {
-		say_left_behind(id, job_fd, user);
-		return 0;
-	}
+	if (!newest && !next.generation)
+		return check_left_behind(conf, id, job_fd, user, err);
 	r = slurm_query_id(conf->libexec, id, &job, err);
 	return r < 0 ? r
 		     : pick(&job, id, job_fd, user, &next, newest, ret, err);

@@ -15,7 +15,6 @@
 #include "operation/aside.h"
 #include "operation/checkpoint.h"
 #include "operation/chronicle.h"
-#include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "wire/saving.h"
@@ -228,25 +227,6 @@ static void tell_comment(const struct subject *s, const struct cut_result *ret)
 	subject_comment(s, text);
 }
 
-/* Of this job, by whatever run of it. */
-static uint32_t newest(const struct subject *s)
-{
-	auto_close int job_fd = -EBADF;
-	struct user_id user;
-	uint32_t found = 0;
-	struct err err = { 0 };
-	int r = user_id_load(s->info.uid, s->info.gid, &user, &err);
-
-	if (r < 0)
-		return 0;
-	r = store_open_job(s->conf->store_dir, s->conf->cluster, s->id, false,
-			   &user, &job_fd, &err);
-	if (r == 0)
-		r = store_newest(job_fd, &user, &found, &err);
-	user_id_done(&user);
-	return r < 0 ? 0 : found;
-}
-
 /* Slurm starts nothing before the epilog is over. */
 static void start_again(struct under_way *w)
 {
@@ -275,7 +255,7 @@ static void settle(struct under_way *w, bool failed)
 	if (after == CUT_REQUEUED && failed)
 		/* It goes on from the one before, wherever that is. */
 		flush_await(s->conf, s->id);
-	if (after == CUT_REQUEUED && failed && (last = newest(s))) {
+	if (after == CUT_REQUEUED && failed && (last = subject_newest(s))) {
 		subject_note(s, "warning", last,
 			     "it starts again from generation %u", last);
 		outputs(s, false);

@@ -386,6 +386,25 @@ enum flush_result flush_job(const struct conf *conf, const char *cluster,
 	return generation ? FLUSH_AGAIN : FLUSH_NOTHING;
 }
 
+void flush_beat(const struct conf *conf, const char *cluster, const char *job,
+		unsigned int limit_s)
+{
+	auto_close int job_fd = -EBADF;
+	uint32_t generation = 0;
+	struct err unused;
+	struct flush f;
+
+	alarm(limit_s);
+	if (open_job(conf, cluster, job, &f, &unused) < 0)
+		return;
+	if (tier_dir_pending(f.fast_fd, &f.user, &generation, &unused) == 0 &&
+	    generation &&
+	    store_open_job(conf->store_dir, cluster, job, false, &f.user,
+			   &job_fd, &unused) == 0)
+		(void)tier_beat(job_fd, generation, &f.user, &unused);
+	done(&f);
+}
+
 static bool is_pending(const struct conf *conf, const char *job_id)
 {
 	uint32_t generation = 0;

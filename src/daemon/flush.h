@@ -22,6 +22,13 @@ enum flush_result flush_job(const struct conf *conf, const char *cluster,
 			    const char *job, bool tidy, unsigned int look_s);
 
 /*
+ * In a child, which ends after so many seconds: tell other nodes that what a
+ * job has here is still to come.
+ */
+void flush_beat(const struct conf *conf, const char *cluster, const char *job,
+		unsigned int limit_s);
+
+/*
  * Until what FastDir has of a job of Slurm's is in the store, where other nodes
  * find it; not for longer than Timeout, nor when that fails.
  */

@@ -20,6 +20,7 @@
 #include "daemon/server.h"
 #include "kernel/mounted_below.h"
 #include "operation/launch.h"
+#include "storage/tier.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -34,6 +35,7 @@
 /* Between two looks at one job; and when it failed. */
 #define LOOK_PAUSE   NSEC_PER_SEC
 #define FAILED_PAUSE (10 * NSEC_PER_SEC)
+#define BEAT_PAUSE   (TIER_BEAT_S * NSEC_PER_SEC)
 /* Something is mounted on it. */
 #define NOBODY_KNOWS ((uid_t)-1)
 
@@ -47,6 +49,8 @@ struct dir {
 	struct timespec changed, looked; /* the directory: now, and then */
 	pid_t pid; /* of who looks at it; 0: nobody does */
 	uint64_t began, not_before, tidied;
+	pid_t beats; /* who tells other nodes of it; 0: nobody */
+	uint64_t told;
 };
 
 struct flushes {
@@ -128,17 +132,43 @@ static void see_all(struct flushes *f)
 	if (strcmp(f->conf->cluster, LOCAL_CLUSTER) != 0)
 		see_cluster(f, f->conf->cluster);
 	for (size_t i = 0; i < f->count; i++)
-		if (f->list[i].seen || f->list[i].pid)
+		if (f->list[i].seen || f->list[i].pid || f->list[i].beats)
 			f->list[kept++] = f->list[i];
 	f->count = kept;
+}
+
+/* There may be something to be flushed. */
+static bool may_wait(const struct dir *d)
+{
+	return d->again || d->changed.tv_sec != d->looked.tv_sec ||
+	       d->changed.tv_nsec != d->looked.tv_nsec;
 }
 
 static bool is_due(const struct dir *d, uint64_t now)
 {
 	return d->seen && !d->pid && now >= d->not_before &&
-	       (d->again || now - d->tidied >= TIDY_EVERY ||
-		d->changed.tv_sec != d->looked.tv_sec ||
-		d->changed.tv_nsec != d->looked.tv_nsec);
+	       (may_wait(d) || now - d->tidied >= TIDY_EVERY);
+}
+
+/*
+ * Whatever it waits for, or hangs in: who starts the job elsewhere sees that it
+ * comes.  Never two at a time: the store may hold one for ever.
+ */
+static void beat(struct flushes *f, struct dir *d, uint64_t now,
+		 const sigset_t *mask)
+{
+	if (!d->seen || d->beats || now - d->told < BEAT_PAUSE ||
+	    !(d->pid || may_wait(d)))
+		return;
+	d->told = now;
+	d->beats = fork();
+	if (d->beats == 0) {
+		sigprocmask(SIG_SETMASK, mask, NULL);
+		flush_beat(f->conf, d->cluster, d->job, LOOK_S);
+		_exit(0);
+	}
+	if (d->beats < 0)
+		d->beats = 0;
 }
 
 static bool is_served(const struct flushes *f, uid_t uid)
@@ -207,9 +237,12 @@ static void reap(struct flushes *f)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (size_t i = 0; i < f->count; i++)
+		for (size_t i = 0; i < f->count; i++) {
 			if (f->list[i].pid == pid)
 				end(&f->list[i], status, clock_monotonic_ns());
+			if (f->list[i].beats == pid)
+				f->list[i].beats = 0;
+		}
 }
 
 int flush_all(const struct conf *conf, pid_t jobcrd)
@@ -229,6 +262,8 @@ int flush_all(const struct conf *conf, pid_t jobcrd)
 		see_all(&f);
 		while ((d = next_dir(&f, now)))
 			start(&f, d, now, &mask);
+		for (size_t i = 0; i < f.count; i++)
+			beat(&f, &f.list[i], now, &mask);
 		(void)sigtimedwait(&child, NULL, &pause);
 	}
 	free(f.list);

@@ -32,6 +32,7 @@ jobcrd_SOURCES = \
 	%D%/arrive.c \
 	%D%/bounded.c \
 	%D%/bounded.h \
+	%D%/callers.c \
 	%D%/candidate.c \
 	%D%/candidate.h \
 	%D%/flush.c \

@@ -31,25 +31,40 @@ struct revival {
 	char new_id[JOB_ID_MAX];
 };
 
-void resubmit_keep(const struct subject *s)
+static int keep(void *arg, struct err *err)
 {
+	struct subject s = *(struct subject *)arg;
+	auto_close int control = -EBADF;
 	auto_close int fd = -EBADF;
-	struct record_kept kept;
 	struct user_id user;
+	int r = control_connect(s.conf->run_dir, s.id, &control, err);
+
+	if (r == 0)
+		r = user_id_load(s.info.uid, s.info.gid, &user, err);
+	if (r < 0)
+		return r;
+	s.control_fd = control;
+	r = store_open_job(s.conf->store_dir, s.conf->cluster, s.id, true,
+			   &user, &fd, err);
+	if (r == 0)
+		r = kept_write(&s, &user, fd, err);
+	user_id_done(&user);
+	return r;
+}
+
+void resubmit_keep(struct subject *s)
+{
+	const struct apart apart = { .conf = s->conf,
+				     .uid = s->info.uid,
+				     .peer_fd = -1 };
+	struct record_kept kept;
 	struct err err = { 0 }, unused;
 	int r;
 
 	if (!s->info.slurm || record_read(s->conf->run_dir, s->id, RECORD_KEPT,
 					  &kept, sizeof(kept), &unused) == 0)
 		return;
-	r = user_id_load(s->info.uid, s->info.gid, &user, &err);
-	if (r == 0) {
-		r = store_open_job(s->conf->store_dir, s->conf->cluster, s->id,
-				   true, &user, &fd, &err);
-		if (r == 0)
-			r = kept_write(s, &user, fd, &err);
-		user_id_done(&user);
-	}
+	r = apart_run(&apart, keep, s, &err);
 	if (r < 0)
 		log_warning(s->id, "how it was submitted is not kept: %s",
 			    err.text);
@@ -225,8 +240,17 @@ static int revive(struct revival *v, struct err *err)
 	return job.requeue ? requeue(v, err) : submit_again(v, err);
 }
 
+static int open_revival(void *arg, struct err *err)
+{
+	struct revival *v = arg;
+	int r = operation_open_job(v->op, false, &v->owner, &v->fd, err);
+
+	return r < 0 ? r : find_generation(v, err);
+}
+
 static int carry_out(const struct operation *op, struct err *err)
 {
+	const struct apart apart = operation_apart(op);
 	struct revival v = { .op = op, .id = op->req->job_id, .fd = -1 };
 	Outcome outcome = OUTCOME__INIT;
 	Reply reply = REPLY__INIT;
@@ -238,9 +262,7 @@ static int carry_out(const struct operation *op, struct err *err)
 			       "job %s: neither Slurm's nor a local one", v.id);
 	v.slurm = (uint32_t)id;
 	snprintf(v.new_id, sizeof(v.new_id), "%s", v.id);
-	r = operation_open_job(op, false, &v.owner, &v.fd, err);
-	if (r == 0)
-		r = find_generation(&v, err);
+	r = apart_look(&apart, open_revival, &v, err);
 	if (r == 0)
 		r = revive(&v, err);
 	user_id_done(&v.owner);

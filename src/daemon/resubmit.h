@@ -13,7 +13,7 @@
  * store beside its snapshots: one that Slurm has forgotten can be submitted
  * again.  Once per run; as the job's user; a failure is logged.
  */
-void resubmit_keep(const struct subject *s);
+void resubmit_keep(struct subject *s);
 
 /* A request for the restore of a job of Slurm's? */
 bool resubmit_wanted(const Request *req);

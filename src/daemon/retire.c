@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <time.h>
 
+#include "daemon/bounded.h"
 #include "daemon/candidate.h"
 #include "daemon/slurm.h"
+#include "operation/apart.h"
 #include "storage/ended.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
@@ -44,25 +46,48 @@ static int settle(const struct candidate *c, const char *state, struct err *err)
 		       : r;
 }
 
-int retire_ended(const struct conf *conf, const char *job_id)
+struct over {
+	const struct conf *conf;
+	const char *job_id;
+};
+
+static int retire(void *arg, struct err *err)
 {
+	const struct over *over = arg;
 	struct slurm_job job = { 0 };
 	struct candidate c;
-	struct err err = { 0 };
+	struct err unused;
 	int r;
 
 	/* Most jobs of a cluster have nothing in the store. */
-	if (candidate_open(conf, job_id, &c, &err) < 0)
+	if (candidate_open(over->conf, over->job_id, &c, &unused) < 0)
 		return 0;
-	r = query(conf, job_id, &job, &err);
+	r = query(over->conf, over->job_id, &job, err);
 	if (r == 0 && job.uid == c.user.uid && candidate_is_over(job.state))
-		r = settle(&c, job.state, &err);
-	if (r < 0 && r != -ENOENT)
+		r = settle(&c, job.state, err);
+	candidate_done(&c);
+	return r;
+}
+
+int retire_ended(const struct conf *conf, const char *job_id)
+{
+	const struct apart apart = { .conf = conf,
+				     .peer_fd = -1,
+				     .limit_s = BOUNDED_S };
+	struct over over = { conf, job_id };
+	struct err err = { 0 };
+	int r = apart_run(&apart, retire, &over, &err);
+
+	if (r == -ETIMEDOUT)
+		log_warning(job_id,
+			    "its snapshots stay for now, though it has ended: "
+			    "%s",
+			    err.text);
+	else if (r < 0 && r != -ENOENT)
 		log_warning(job_id,
 			    "its snapshots stay, though it has ended: "
 			    "%s; jobcr delete removes them",
 			    err.text);
-	candidate_done(&c);
 	return 0;
 }
 

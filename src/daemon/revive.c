@@ -10,9 +10,9 @@
 #include "daemon/guard.h"
 #include "daemon/slurm.h"
 #include "daemon/subject.h"
+#include "operation/apart.h"
 #include "operation/aside.h"
 #include "operation/checkpoint.h"
-#include "operation/operation.h"
 #include "storage/attempts.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
@@ -26,18 +26,28 @@ struct revival {
 	struct attempts before;
 };
 
+static int read_book(void *arg, struct err *err)
+{
+	struct revival *v = arg;
+	const struct subject *s = &v->s;
+	int r = user_id_load(s->info.uid, s->info.gid, &v->user, err);
+
+	if (r == 0)
+		r = store_open_job(s->conf->store_dir, s->conf->cluster, s->id,
+				   false, &v->user, &v->job_fd, err);
+	return r < 0 ? r : attempts_read(v->job_fd, &v->user, &v->before, err);
+}
+
 /* Without the book a restore is tried all the same. */
 static void open_book(struct revival *v)
 {
 	const struct subject *s = &v->s;
+	const struct apart apart = { .conf = s->conf,
+				     .uid = s->info.uid,
+				     .peer_fd = -1 };
 	struct err err = { 0 };
-	int r = user_id_load(s->info.uid, s->info.gid, &v->user, &err);
+	int r = apart_look(&apart, read_book, v, &err);
 
-	if (r == 0)
-		r = store_open_job(s->conf->store_dir, s->conf->cluster, s->id,
-				   false, &v->user, &v->job_fd, &err);
-	if (r == 0)
-		r = attempts_read(v->job_fd, &v->user, &v->before, &err);
 	if (r < 0)
 		log_warning(s->id, "how often it was restored is not known: %s",
 			    err.text);

@@ -4,6 +4,7 @@
  * Unix socket and by munge over TCP, never by the request.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,7 +20,8 @@
 #include "wire/auth.h"
 #include "wire/frame.h"
 
-/* A request comes right after the connection. */
+/* A request comes right after the connection, when munge has been asked. */
+#define WORDS_MS   5000
 #define REQUEST_MS 10000
 #define GROUPS_MAX 65536
 /* Since Linux 6.5. */
@@ -207,8 +209,21 @@ static int read_remote(struct peer *peer, struct caller *who, Request **ret,
 	return r;
 }
 
-int serve_remote(const struct conf *conf, int fd,
-		 bool (*admit)(void *arg, uid_t uid), void *arg)
+/* Who has connected has something to say. */
+static int await_words(int fd, struct err *err)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char byte;
+
+	if (poll(&p, 1, WORDS_MS) <= 0)
+		return err_set(err, -ETIMEDOUT, "nothing was said");
+	return recv(fd, &byte, 1, MSG_PEEK) == 1
+		       ? 0
+		       : err_set(err, -ENODATA, "hung up");
+}
+
+int serve_remote(const struct conf *conf, int fd, struct callers *callers,
+		 size_t own)
 {
 	struct peer peer = { .conf = conf, .fd = fd, .remote = true };
 	struct caller who = { 0 };
@@ -224,8 +239,11 @@ int serve_remote(const struct conf *conf, int fd,
 	/* Also for one that sends a byte now and then. */
 	alarm(REQUEST_MS / 1000 + 1);
 	if (r == 0)
-		r = read_remote(&peer, &who, &req, &err);
-	if (r == 0 && !admit(arg, who.uid))
+		r = await_words(fd, &err);
+	if (r < 0 || !callers_spoke(callers, own))
+		return 1;
+	r = read_remote(&peer, &who, &req, &err);
+	if (r == 0 && !callers_admit(callers, own, who.uid))
 		r = err_set(&err, -EBUSY,
 			    "node %s: too many requests of uid %u at a time: "
 			    "wait for the end of some",

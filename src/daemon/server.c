@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -29,14 +28,12 @@
 #include "wire/notify.h"
 
 /*
- * Children at a time: in all, for users in all, for one user of this node or
- * of others, and for callers of other nodes that are not known yet.
+ * Children at a time: in all, for users in all, for one user of this node; of
+ * those of others see callers.c.
  */
 #define CHILDREN_MAX 1024
 #define USERS_MAX    768
 #define USER_MAX     64
-#define REMOTE_MAX   64
-#define NOBODY_YET   ((uid_t)-1)
 
 /* After a checkpoint that failed the job is left in peace for a while. */
 #define RETRY_AFTER (10 * NSEC_PER_SEC)
@@ -81,8 +78,9 @@ struct server {
 	const struct conf *conf;
 	int signal_fd, local_fd, remote_fd, notify_fd, ask_fd;
 	struct child children[CHILDREN_MAX];
-	uid_t *callers; /* of CHILD_REMOTE, who say it themselves: shared */
-	size_t own;     /* in a child: which of them it is */
+	struct callers *callers;          /* of CHILD_REMOTE */
+	struct sockaddr_storage from;     /* of the next of them */
+	size_t own;                       /* in a child: which of them it is */
 	struct failed failed[FAILED_MAX]; /* a ring */
 	unsigned int nfailed;
 	uint64_t next_watch, next_plan, next_metrics, next_sweep, next_fence;
@@ -122,13 +120,11 @@ static struct child *find_room(struct server *s, enum child_kind kind,
 		users += c->pid && is_users(c->kind, c->uid);
 		if (!c->pid)
 			room = c;
-		else if (c->kind == kind && c->uid == uid &&
-			 s->callers[i] == NOBODY_YET)
+		else if (c->kind == kind && c->uid == uid)
 			same++;
 	}
 	if ((is_users(kind, uid) && users >= USERS_MAX) ||
 	    (kind == CHILD_LOCAL && uid && same >= USER_MAX) ||
-	    (kind == CHILD_REMOTE && same >= REMOTE_MAX) ||
 	    (kind >= CHILD_WATCH && same))
 		return NULL;
 	return room;
@@ -147,7 +143,8 @@ static int fork_child(struct server *s, enum child_kind kind, uid_t uid,
 
 	if (c) {
 		s->own = (size_t)(c - s->children);
-		s->callers[s->own] = NOBODY_YET;
+		if (kind == CHILD_REMOTE)
+			callers_begin(s->callers, s->own, &s->from);
 		pid = fork();
 		if (pid == 0) {
 			close(s->signal_fd);
@@ -168,6 +165,7 @@ static int fork_child(struct server *s, enum child_kind kind, uid_t uid,
 				strcpy(c->job_id, job_id);
 			return 0;
 		}
+		callers_end(s->callers, s->own);
 	}
 	if (kind < CHILD_WATCH && now >= s->next_warning) {
 		log_warning(NULL,
@@ -182,7 +180,7 @@ static int fork_child(struct server *s, enum child_kind kind, uid_t uid,
 static void child_ended(struct server *s, struct child *c, int status)
 {
 	c->pid = 0;
-	s->callers[c - s->children] = NOBODY_YET;
+	callers_end(s->callers, (size_t)(c - s->children));
 	if (c->kind == CHILD_METRICS && status != 0)
 		s->next_metrics = clock_monotonic_ns() + METRICS_PAUSE;
 	if (c->kind == CHILD_REQUEUED && status != 0)
@@ -243,25 +241,20 @@ static void accept_local(struct server *s)
 		_exit(serve_local(s->conf, fd));
 }
 
-/* In a child: false: too many of that user's are at work. */
-static bool admit(void *arg, uid_t uid)
-{
-	struct server *s = arg;
-	unsigned int same = 0, i;
-
-	__atomic_store_n(&s->callers[s->own], uid, __ATOMIC_SEQ_CST);
-	for (i = 0; i < CHILDREN_MAX; i++)
-		same += __atomic_load_n(&s->callers[i], __ATOMIC_SEQ_CST) ==
-			uid;
-	return !uid || same <= USER_MAX;
-}
-
 static void accept_remote(struct server *s)
 {
-	auto_close int fd = accept4(s->remote_fd, NULL, NULL, SOCK_CLOEXEC);
+	socklen_t len = sizeof(s->from);
+	auto_close int fd = accept4(s->remote_fd, (struct sockaddr *)&s->from,
+				    &len, SOCK_CLOEXEC);
+	ssize_t gone;
 
-	if (fd >= 0 && fork_child(s, CHILD_REMOTE, 0, NULL))
-		_exit(serve_remote(s->conf, fd, admit, s));
+	if (fd < 0)
+		return;
+	gone = callers_crowd(s->callers, &s->from);
+	if (gone >= 0 && s->children[gone].pid)
+		kill(s->children[gone].pid, SIGKILL);
+	if (fork_child(s, CHILD_REMOTE, 0, NULL))
+		_exit(serve_remote(s->conf, fd, s->callers, s->own));
 }
 
 static void accept_ask(struct server *s)
@@ -487,13 +480,9 @@ int server_run(const struct conf *conf, struct err *err)
 	struct server s = { .conf = conf, .mend = true, .pid = getpid() };
 	int r;
 
-	s.callers =
-		mmap(NULL, CHILDREN_MAX * sizeof(*s.callers),
-		     PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (s.callers == MAP_FAILED)
-		return err_sys(err, "memory");
-	memset(s.callers, 0xff, CHILDREN_MAX * sizeof(*s.callers));
-	r = block_signals(&s, err);
+	r = callers_new(CHILDREN_MAX, &s.callers, err);
+	if (r == 0)
+		r = block_signals(&s, err);
 	if (r == 0)
 		r = listen_remote(conf, &s.remote_fd, err);
 	if (r == 0)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "conf/conf.h"
@@ -26,12 +27,33 @@ int listen_local(const struct conf *conf, int *ret_fd, struct err *err);
 int listen_remote(const struct conf *conf, int *ret_fd, struct err *err);
 
 /*
- * In a child: one request of this node, or of another one (munge).  admit is
- * told who asks; false: no more of his at this time.
+ * Who asks from other nodes, of count children: in memory that is shared with
+ * them.  Each has a number.
  */
+struct callers;
+int callers_new(size_t count, struct callers **ret, struct err *err);
+
+/*
+ * Somebody is there: who has to be killed to make room, and was marked; it
+ * does nothing any more.  Negative: nobody.
+ */
+ssize_t callers_crowd(struct callers *c, const struct sockaddr_storage *from);
+
+void callers_begin(struct callers *c, size_t own,
+		   const struct sockaddr_storage *from);
+void callers_end(struct callers *c, size_t own);
+
+/*
+ * In the child.  The first bytes have come; false: it has to go.  Later, who it
+ * is: false: it has to go, or no more of that user's at this time.
+ */
+bool callers_spoke(struct callers *c, size_t own);
+bool callers_admit(struct callers *c, size_t own, uid_t uid);
+
+/* In a child: one request of this node, or of another one (munge). */
 int serve_local(const struct conf *conf, int fd);
-int serve_remote(const struct conf *conf, int fd,
-		 bool (*admit)(void *arg, uid_t uid), void *arg);
+int serve_remote(const struct conf *conf, int fd, struct callers *callers,
+		 size_t own);
 
 /*
  * In a child: is there a snapshot of a Slurm job to go on from?  Answers and
@@ -62,8 +84,8 @@ int flush_all(const struct conf *conf, pid_t jobcrd);
 
 /*
  * Before a run begins: until what a job has left in the fast directory of
- * another node has come from there, while that can be seen to come; not for
- * longer than Timeout.  waits is called every second or so.
+ * another node has come from there, while that node says that it comes; not for
+ * longer than an hour.  waits is called every second or so.
  */
 void flush_await_others(const struct conf *conf, const char *job_id, int job_fd,
 			const struct user_id *user, void (*waits)(void *arg),

@@ -10,8 +10,12 @@
 #include <unistd.h>
 
 #include "daemon/slurm.h"
+#include "operation/apart.h"
 #include "operation/chronicle.h"
 #include "operation/way.h"
+#include "storage/as_user.h"
+#include "storage/store.h"
+#include "util/cleanup.h"
 #include "util/log.h"
 
 /* So many refusals go to the history; the log has them all. */
@@ -201,4 +205,35 @@ void subject_log_phase(void *arg, const char *phase)
 	const struct subject *s = arg;
 
 	log_debug(s->id, "%s", phase);
+}
+
+static int find_newest(void *arg, struct err *err)
+{
+	const struct subject *s = arg;
+	auto_close int job_fd = -EBADF;
+	struct user_id user;
+	uint32_t found = 0;
+	int r = user_id_load(s->info.uid, s->info.gid, &user, err);
+
+	if (r < 0)
+		return r;
+	r = store_open_job(s->conf->store_dir, s->conf->cluster, s->id, false,
+			   &user, &job_fd, err);
+	if (r == 0)
+		r = store_newest(job_fd, &user, &found, err);
+	user_id_done(&user);
+	return r < 0 ? r : (int)found;
+}
+
+uint32_t subject_newest(struct subject *s)
+{
+	const struct apart apart = { .conf = s->conf,
+				     .uid = s->info.uid,
+				     .peer_fd = -1 };
+	struct err err = { 0 };
+	int r = apart_run(&apart, find_newest, s, &err);
+
+	if (r == -ETIMEDOUT)
+		log_warning(s->id, "its newest snapshot: %s", err.text);
+	return r < 0 ? 0 : (uint32_t)r;
 }

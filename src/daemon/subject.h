@@ -73,4 +73,11 @@ void subject_log_outcome(const struct subject *s, const char *what,
 /* For worker_hooks: arg is the subject. */
 void subject_log_phase(void *arg, const char *phase);
 
+/*
+ * The newest snapshot in the store, by whatever run of the job; 0: none, or
+ * the store does not answer: what is held back from the job does not wait for
+ * it.
+ */
+uint32_t subject_newest(struct subject *s);
+
 #endif

@@ -112,11 +112,22 @@ static void note(const struct operation *op, const struct user_id *owner,
 	chronicle_add(op->conf, &info, "deleted", op->req->generation, text);
 }
 
-int operation_delete(const struct operation *op, struct err *err)
+static int look(void *arg, struct err *err)
 {
 	auto_close int fd = -EBADF;
 	struct user_id owner = { 0 };
-	Reply reply = REPLY__INIT;
+	int r = operation_open_job(arg, false, &owner, &fd, err);
+
+	user_id_done(&owner);
+	return r;
+}
+
+/* How many. */
+static int delete_wanted(void *arg, struct err *err)
+{
+	const struct operation *op = arg;
+	auto_close int fd = -EBADF;
+	struct user_id owner = { 0 };
 	uint32_t deleted = 0;
 	int r = operation_open_job(op, false, &owner, &fd, err);
 
@@ -127,9 +138,24 @@ int operation_delete(const struct operation *op, struct err *err)
 	if (deleted)
 		note(op, &owner, deleted);
 	user_id_done(&owner);
+	return r < 0 ? r : (int)deleted;
+}
+
+/* Files of some TiB are not removed in a moment. */
+int operation_delete(const struct operation *op, struct err *err)
+{
+	struct apart apart = operation_apart(op);
+	struct operation own = *op;
+	Reply reply = REPLY__INIT;
+	int r = apart_run(&apart, look, &own, err);
+
+	if (op->conf->timeout_s > APART_S)
+		apart.limit_s = op->conf->timeout_s;
+	if (r == 0)
+		r = apart_run(&apart, delete_wanted, &own, err);
 	if (r < 0)
 		return r;
 	reply.has_deleted = 1;
-	reply.deleted = deleted;
+	reply.deleted = (uint32_t)r;
 	return op->reply(op->arg, &reply);
 }

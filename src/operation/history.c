@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 #include "operation/launch.h"
-#include "operation/looking.h"
 #include "operation/parts.h"
 #include "storage/ended.h"
 #include "storage/history.h"
@@ -121,8 +120,9 @@ static int send_events(const struct events *e)
 
 int operation_history(const struct operation *op, struct err *err)
 {
+	const struct apart apart = operation_apart(op);
 	struct events events = { .op = op };
-	int r = looking(read_events, &events, op->conf->store_dir, err);
+	int r = apart_look(&apart, read_events, &events, err);
 
 	if (r == 0)
 		r = send_events(&events);

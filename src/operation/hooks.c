@@ -27,3 +27,10 @@ struct worker_hooks operation_hooks(const struct operation *op)
 				      .proceed = ask_proceed,
 				      .arg = (void *)op };
 }
+
+struct apart operation_apart(const struct operation *op)
+{
+	return (struct apart){ .conf = op->conf,
+			       .uid = op->caller->uid,
+			       .peer_fd = op->peer_fd };
+}

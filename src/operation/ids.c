@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "operation/apart.h"
 #include "operation/launch.h"
 #include "storage/as_user.h"
 #include "storage/store.h"
@@ -198,52 +199,63 @@ int launch_new_id(const struct conf *conf, char ret[JOB_ID_MAX],
 	return err_set(err, -EBUSY, "no free job id below %s", jobs);
 }
 
+/* A job whose name may be another's in the store. */
+struct named {
+	const struct conf *conf;
+	const struct control_info *info;
+};
+
 /*
  * The newest of its name that was made elsewhere; 0: none, or not to be seen:
  * then whoever writes there says so.
  */
-static uint32_t find_foreign(const struct conf *conf,
-			     const struct control_info *info)
+static int find_foreign(void *arg, struct err *err)
 {
+	const struct named *named = arg;
+	const struct conf *conf = named->conf;
+	const struct control_info *info = named->info;
 	auto_close int fd = -EBADF, dir_fd = -EBADF;
 	uint32_t newest = 0;
 	struct user_id user;
-	struct err unused;
 	char part[128];
 	struct stat st;
-	int r = user_id_load(info->uid, info->gid, &user, &unused);
+	int r = user_id_load(info->uid, info->gid, &user, err);
 
 	if (r < 0)
 		return 0;
 	r = store_open_job(conf->store_dir, LOCAL_CLUSTER, info->job_id, false,
-			   &user, &fd, &unused);
+			   &user, &fd, err);
 	if (r == 0)
-		r = store_newest(fd, &user, &newest, &unused);
+		r = store_newest(fd, &user, &newest, err);
 	if (r == 0)
-		r = store_open(fd, newest, &user, &dir_fd, &unused);
+		r = store_open(fd, newest, &user, &dir_fd, err);
 	snprintf(part, sizeof(part), "%s.meta", conf->node);
-	if (r == 0 && as_user(&user, &unused) == 0) {
+	if (r == 0 && as_user(&user, err) == 0) {
 		if (fstatat(dir_fd, part, &st, AT_SYMLINK_NOFOLLOW) == 0)
 			newest = 0;
 		as_root();
 	}
 	user_id_done(&user);
-	return r < 0 ? 0 : newest;
+	return r < 0 ? 0 : (int)newest;
 }
 
 int launch_check_own(const struct conf *conf, const struct control_info *info,
 		     struct err *err)
 {
-	uint32_t foreign;
+	const struct apart apart = { .conf = conf,
+				     .uid = info->uid,
+				     .peer_fd = -1 };
+	struct named named = { conf, info };
+	int foreign;
 
 	/* A restored one has taken its name from there. */
 	if (!launch_is_local(info->job_id) || info->generation)
 		return 0;
-	foreign = find_foreign(conf, info);
-	if (!foreign)
-		return 0;
+	foreign = apart_run(&apart, find_foreign, &named, err);
+	if (foreign <= 0)
+		return foreign;
 	return err_set(err, -ENOTSUP,
-		       "snapshot %u of %s in %s is another job's: a node that "
+		       "snapshot %d of %s in %s is another job's: a node that "
 		       "shares the store has given the same name; \"checkpoint "
 		       "--pid %d --dir DIR\" saves this one elsewhere",
 		       foreign, info->job_id, conf->store_dir, info->root_pid);

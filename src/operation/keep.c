@@ -20,13 +20,14 @@ static void note(const struct operation *op, const struct user_id *owner,
 	chronicle_add(op->conf, &info, "keep", generation, text);
 }
 
-int operation_keep(const struct operation *op, struct err *err)
+/* Its number. */
+static int keep(void *arg, struct err *err)
 {
+	const struct operation *op = arg;
 	bool off = op->req->has_off && op->req->off;
 	uint32_t generation = op->req->generation;
 	auto_close int fd = -EBADF;
 	struct user_id owner = { 0 };
-	Reply reply = REPLY__INIT;
 	int r = operation_open_job(op, false, &owner, &fd, err);
 
 	if (r == 0 && !generation)
@@ -36,9 +37,19 @@ int operation_keep(const struct operation *op, struct err *err)
 	if (r == 0)
 		note(op, &owner, generation, off);
 	user_id_done(&owner);
+	return r < 0 ? r : (int)generation;
+}
+
+int operation_keep(const struct operation *op, struct err *err)
+{
+	const struct apart apart = operation_apart(op);
+	struct operation own = *op;
+	Reply reply = REPLY__INIT;
+	int r = apart_run(&apart, keep, &own, err);
+
 	if (r < 0)
 		return r;
 	reply.has_kept = 1;
-	reply.kept = generation;
+	reply.kept = (uint32_t)r;
 	return op->reply(op->arg, &reply);
 }

@@ -1,5 +1,7 @@
 noinst_LIBRARIES += %D%/liboperation.a
 %C%_liboperation_a_SOURCES = \
+	%D%/apart.c \
+	%D%/apart.h \
 	%D%/aside.c \
 	%D%/aside.h \
 	%D%/attach.c \
@@ -18,8 +20,6 @@ noinst_LIBRARIES += %D%/liboperation.a
 	%D%/ids.c \
 	%D%/jobs.c \
 	%D%/keep.c \
-	%D%/looking.c \
-	%D%/looking.h \
 	%D%/launch.c \
 	%D%/launch.h \
 	%D%/lease.c \

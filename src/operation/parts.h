@@ -2,6 +2,7 @@
 #ifndef JOBCR_OPERATION_PARTS_H
 #define JOBCR_OPERATION_PARTS_H
 
+#include "operation/apart.h"
 #include "operation/operation.h"
 #include "operation/worker.h"
 #include "storage/as_user.h"
@@ -20,6 +21,9 @@ int operation_start(const struct operation *op, struct err *err);
 int operation_checkpoint(const struct operation *op, struct err *err);
 int operation_lease(const struct operation *op, struct err *err);
 int operation_restore(const struct operation *op, struct err *err);
+
+/* By the wish of the caller, as long as it waits. */
+struct apart operation_apart(const struct operation *op);
 
 /* For a worker: tells the caller of phases, and asks him where he steps. */
 struct worker_hooks operation_hooks(const struct operation *op);

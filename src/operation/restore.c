@@ -92,6 +92,28 @@ static int find_owner(const struct operation *op, struct plan *plan,
 		       : user_id_of_file(&st, &plan->owner, err);
 }
 
+/* The store, or whatever the directory is in, may hang. */
+struct look {
+	const struct operation *op;
+	struct plan *plan;
+};
+
+static int look_for_owner(void *arg, struct err *err)
+{
+	const struct look *look = arg;
+
+	return find_owner(look->op, look->plan, err);
+}
+
+static int find_owner_in_time(const struct operation *op, struct plan *plan,
+			      struct err *err)
+{
+	const struct apart apart = operation_apart(op);
+	struct look look = { op, plan };
+
+	return apart_look(&apart, look_for_owner, &look, err);
+}
+
 static int check_words(const Request *req, struct err *err)
 {
 	int r = 0;
@@ -124,7 +146,7 @@ static int make_plan(const struct operation *op, struct plan *plan,
 		if (*req->dir != '/')
 			return err_set(err, -EINVAL, "%s: not absolute",
 				       req->dir);
-		r = find_owner(op, plan, err);
+		r = find_owner_in_time(op, plan, err);
 		return r < 0 ? r : launch_new_id(op->conf, plan->id, err);
 	}
 	if (!req->job_id)
@@ -135,7 +157,7 @@ static int make_plan(const struct operation *op, struct plan *plan,
 			       "or ask another one with --node",
 			       req->job_id);
 	strcpy(plan->id, req->job_id);
-	r = find_owner(op, plan, err);
+	r = find_owner_in_time(op, plan, err);
 	if (r == 0 &&
 	    control_read_info(op->conf->run_dir, plan->id, &info, &unused) ==
 		    0 &&

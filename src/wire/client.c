@@ -3,18 +3,26 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "util/cleanup.h"
 #include "wire/address.h"
 #include "util/io.h"
 #include "wire/auth.h"
 #include "wire/frame.h"
+
+/* Of ports that only root may take, those that have no meaning. */
+#define RESERVED_FROM  600
+#define RESERVED_TO    1024
+#define RESERVED_TRIES 8
 
 struct client {
 	int fd;
@@ -56,25 +64,66 @@ int client_local(const char *run_dir, struct client **ret, struct err *err)
 	return make(&fd, ret, err);
 }
 
+/*
+ * Anybody can take all places that jobcrd has for callers it does not know yet,
+ * but for those of root's ports.  Without one of them it is any other.
+ */
+static void take_reserved(int fd, int family)
+{
+	struct sockaddr_storage at = { .ss_family = (sa_family_t)family };
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)&at;
+	struct sockaddr_in *four = (struct sockaddr_in *)&at;
+	const bool is_six = family == AF_INET6;
+	const socklen_t len = is_six ? sizeof(*six) : sizeof(*four);
+	uint16_t port;
+
+	for (int i = 0; i < RESERVED_TRIES; i++) {
+		if (getrandom(&port, sizeof(port), 0) != sizeof(port))
+			return;
+		port = htons(RESERVED_FROM +
+			     port % (RESERVED_TO - RESERVED_FROM));
+		if (is_six)
+			six->sin6_port = port;
+		else
+			four->sin_port = port;
+		if (bind(fd, (struct sockaddr *)&at, len) == 0 ||
+		    errno != EADDRINUSE)
+			return;
+	}
+}
+
+static int connect_one(const struct addrinfo *a, bool reserved, int *ret)
+{
+	auto_close int fd =
+		socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, 0);
+	struct err unused;
+
+	if (fd < 0)
+		return -errno;
+	if (reserved)
+		take_reserved(fd, a->ai_family);
+	/* Also bounds the connect itself. */
+	(void)frame_timeout(fd, 10000, &unused);
+	if (connect(fd, a->ai_addr, a->ai_addrlen) < 0)
+		return -errno;
+	*ret = take_fd(&fd);
+	return 0;
+}
+
 static int connect_any(const struct addrinfo *list, int *ret, struct err *err)
 {
 	const struct addrinfo *a;
+	int r = -EHOSTUNREACH;
 
 	for (a = list; a; a = a->ai_next) {
-		auto_close int fd =
-			socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, 0);
-		struct err unused;
-
-		if (fd < 0)
-			continue;
-		/* Also bounds the connect itself. */
-		(void)frame_timeout(fd, 10000, &unused);
-		if (connect(fd, a->ai_addr, a->ai_addrlen) == 0) {
-			*ret = take_fd(&fd);
+		r = connect_one(a, geteuid() == 0, ret);
+		/* It was in use towards there a moment ago. */
+		if (r == -EADDRNOTAVAIL)
+			r = connect_one(a, false, ret);
+		if (r == 0)
 			return 0;
-		}
 	}
-	return err_set(err, -ECONNREFUSED, "%s", strerror(errno));
+	return err_set(err, -ECONNREFUSED, "%s", strerror(-r));
 }
 
 int client_remote(const char *node, const char *host, uint16_t port,

@@ -52,13 +52,58 @@ wait_until 60 restarted "$job"
 ok $? "its job starts on another node"
 [ ! -e "$store/$job/0000000001" ]
 ok $? "before it is there"
+# Its node is back, and waits for something: here for a copy that stands still.
+cluster daemon n1 start
+starts_of() {
+	grep -c " started " "$store/$1/history"
+}
+starts=$(starts_of "$job")
+sleep 45
+is "$(starts_of "$job")" "$starts" "which waits as long as that node says so" \
+	"$(cat "$store/$job/history")"
 touch "$home/go"
 cluster exec n1 kill -CONT "$copies"
-cluster daemon n1 start
 wait_until 60 history_has "$job" ' restore 1 '
 ok $? "and goes on from it" "$(cat "$store/$job/history")"
 grep -q "n2 restore 1 " "$store/$job/history"
 ok $? "when it has come" "$(cat "$store/$job/history")"
+wait_until 60 has_ended "$job"
+is "$(field "$job" JobState)" COMPLETED "it completes"
+
+# The node does not come back in time: it must not start from its beginning.
+rm "$home/go"
+slurm scontrol update nodename=n2 state=drain reason=test
+slurm scontrol update nodename=n1 state=resume
+job=$(submit --jobcr job)
+wait_until 30 printed "$job" 'round 5 of' || bail "job $job does not run"
+cluster as alice n1 jobcr checkpoint "$job" --leave-running >/dev/null ||
+	bail "job $job has no snapshot"
+wait_until 30 is_copied || bail "it is not copied"
+cluster daemon n1 kill
+copies=$(cluster exec n1 pgrep -x jobcr-worker) &&
+	cluster exec n1 kill -STOP "$copies" || bail "nobody copies it"
+slurm scontrol update nodename=n1 state=drain reason=test
+slurm scontrol update nodename=n2 state=resume
+slurm scontrol requeue "$job"
+wait_until 60 off_its_node || bail "job $job is not requeued"
+slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$job"
+is_held() {
+	slurm scontrol show job "$job" | grep -q 'AdminComment=.*only snapshot.*n1'
+}
+wait_until 90 is_held
+ok $? "one whose only snapshot is on a node that is away is held" \
+	"$(slurm scontrol show job "$job"; cat "$store/$job/history")"
+cluster exec n1 kill -CONT "$copies"
+cluster daemon n1 start
+has_come() {
+	[ -e "$store/$job/0000000001/manifest" ]
+}
+wait_until 60 has_come || bail "it does not come"
+touch "$home/go"
+slurm scontrol release "$job"
+slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$job"
+wait_until 60 history_has "$job" ' restore 1 '
+ok $? "and goes on from it when it is released" "$(cat "$store/$job/history")"
 wait_until 60 has_ended "$job"
 is "$(field "$job" JobState)" COMPLETED "it completes"
 done_testing

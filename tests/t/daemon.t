@@ -19,7 +19,7 @@ jobcr_b() {
 printf 'Keep = 2000\n' | cat "$JOBCR_CONF" - >bad.conf
 "$top_builddir/jobcrd" --test --config bad.conf 2>err
 is "$?" 1 "a bad value in the configuration is found"
-matches "$(cat err)" "*bad.conf, line 6: *Keep*1 to 1000*" \
+matches "$(cat err)" "*bad.conf, line [0-9]*: *Keep*1 to 1000*" \
 	"with file, line and what is allowed"
 printf 'Kep = 2\n' >bad.conf
 "$top_builddir/jobcrd" --test --config bad.conf 2>err

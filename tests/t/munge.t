@@ -169,6 +169,44 @@ done
 for pid in $waiting; do
 	wait "$pid"
 done
+# Whoever only connects, again and again, keeps nobody else from being heard.
+cat >hog.py <<'PY'
+import select, socket, sys, time
+end = time.time() + 12
+held = []
+words = sys.argv[1].encode()
+print("holds", flush=True)
+while time.time() < end:
+    while len(held) < 200:
+        s = socket.create_connection(("127.0.0.1", 7372))
+        s.sendall(words)
+        held.append(s)
+    for s in select.select(held, [], [], 0.02)[0]:
+        held.remove(s)
+        s.close()
+PY
+heard() { # uid
+	_n=0
+	for i in 1 2 3 4 5 6 7 8; do
+		on "$1" at-two --node two list >out 2>>log && _n=$((_n + 1))
+	done
+	echo $_n
+}
+for words in "" jc; do
+	: >log
+	setpriv --reuid $bob --regid $bob --clear-groups \
+		/usr/bin/python3 hog.py "$words" >hog.out 2>log &
+	hog=$!
+	wait_for 5 grep -q holds hog.out
+	result $? "somebody connects, again and again"
+	sleep 1
+	is "$(heard 0)" 8 "root is heard beside 200 connections ($words)"
+	[ -n "$words" ] ||
+		is "$(heard $alice)" 8 "and a user, beside those that are silent"
+	kill $hog
+	wait $hog 2>/dev/null
+done
+: >log
 python3 -c 'import socket, struct, time
 s = socket.create_connection(("127.0.0.1", 7372))
 s.sendall(struct.pack("<IHHI", 0x6a636672, 1, 6, 60000))
