@@ -20,7 +20,7 @@ struct pump;
 int pump_new(size_t buffer_bytes, unsigned int buffers, unsigned int ready,
 	     const struct ring_homes *homes, struct bucket *bandwidth,
 	     struct pump **ret, struct err *err);
-/* Waits for what is in flight.  NULL too. */
+/* Waits for what is in flight, while one ends in 100 ms.  NULL too. */
 void pump_free(struct pump *p);
 
 uint8_t *pump_buffer(const struct pump *p, unsigned int index);

@@ -15,6 +15,7 @@
 #include "util/cleanup.h"
 
 #define HUGE_PAGE (2u << 20)
+#define END_NS    100000000
 
 /*
  * Whole huge pages: a request of 4 MiB then pins two pages, not 1024.  The
@@ -127,6 +128,30 @@ static int registered_file(struct ring *ring, int fd)
 	return (int)n;
 }
 
+static void take_result(struct ring *ring, struct io_uring_cqe *cqe,
+			unsigned int *ret_index, int *ret_res)
+{
+	*ret_index = (unsigned int)cqe->user_data;
+	*ret_res = cqe->res;
+	io_uring_cqe_seen(&ring->uring, cqe);
+	if (*ret_index == RING_WATCH)
+		ring->watching = false;
+	ring->in_flight--;
+}
+
+/* They mostly do soon; storage that hangs is not waited for. */
+static void let_requests_end(struct ring *ring)
+{
+	struct __kernel_timespec wait = { .tv_nsec = END_NS };
+	struct io_uring_cqe *cqe = NULL;
+	unsigned int index;
+	int res;
+
+	while (ring->in_flight > ring->watching &&
+	       io_uring_wait_cqe_timeout(&ring->uring, &cqe, &wait) == 0)
+		take_result(ring, cqe, &index, &res);
+}
+
 /*
  * A ring that is closed gives its files back a while later, and until then
  * their file system is busy and their room taken; not so, when it is told.
@@ -138,6 +163,7 @@ static void give_files_back(struct ring *ring)
 	int none[RING_FILES];
 
 	memset(none, -1, sizeof(none));
+	let_requests_end(ring);
 	if (ring->in_flight == ring->watching)
 		(void)io_uring_unregister_files(&ring->uring);
 	else
@@ -322,12 +348,7 @@ int ring_wait(struct ring *ring, unsigned int *ret_index, int *ret_res,
 	while (r == -EINTR || r == -EAGAIN);
 	if (r < 0)
 		return err_num(err, r, "io_uring: wait");
-	*ret_index = (unsigned int)cqe->user_data;
-	*ret_res = cqe->res;
-	io_uring_cqe_seen(&ring->uring, cqe);
-	if (*ret_index == RING_WATCH)
-		ring->watching = false;
-	ring->in_flight--;
+	take_result(ring, cqe, ret_index, ret_res);
 	return 0;
 }
 
