@@ -122,6 +122,26 @@ int tier_root_make(const char *fast, const char *cluster, struct err *err)
 				       path, st.st_uid);
 }
 
+static const char *here;
+
+void tier_here(const char *fast)
+{
+	here = fast;
+}
+
+static bool is_here(const char *path)
+{
+	const size_t len = here ? strlen(here) : 0;
+	const char *cluster, *job;
+
+	if (!len || strncmp(path, here, len) != 0 || path[len] != '/')
+		return false;
+	cluster = path + len + 1;
+	job = strchr(cluster, '/');
+	return job && *cluster != '.' && job != cluster && job[1] &&
+	       job[1] != '.' && !strchr(job + 1, '/');
+}
+
 static int open_mark(int job_fd, const char *name, struct tier_mark *ret,
 		     struct err *err)
 {
@@ -155,7 +175,8 @@ int tier_resolve(int job_fd, const char *name, uint32_t number, int *ret_fd,
 
 	if (r < 0)
 		return r;
-	fast_fd = open(mark.path, DIR_FLAGS);
+	if (is_here(mark.path))
+		fast_fd = open(mark.path, DIR_FLAGS);
 	generation_name(generation, number, false);
 	if (fast_fd >= 0 && may_enter(job_fd, fast_fd))
 		fd = openat(fast_fd, generation, DIR_FLAGS);

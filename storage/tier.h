@@ -47,6 +47,13 @@ int tier_mark_read(int dir_fd, const struct user_id *user,
 int tier_root_make(const char *fast, const char *cluster, struct err *err);
 
 /*
+ * FastDir of this node, as its configuration says (borrowed; NULL: none); once,
+ * before anything else.  Marks are followed to FAST/CLUSTER/JOBID of it: any
+ * other path may lead to what does not answer, and is not even looked at.
+ */
+void tier_here(const char *fast);
+
+/*
  * The generation of job_fd that lies in its fast directory, as the mark in
  * name (one of job_fd's) says.  -ENOENT: not on this node, or not any more;
  * also where the mark leads to what it may not.  With the rights of the caller.

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "storage/tier.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -123,6 +124,7 @@ int main(int argc, char **argv)
 	if (conf_load(path, &conf, &err) < 0)
 		return cli_fail(&err);
 	cli.conf = conf;
+	tier_here(conf->fast_dir);
 	argc -= optind;
 	argv += optind;
 	optind = 0;

@@ -7,6 +7,7 @@
 
 #include "daemon/server.h"
 #include "kernel/features.h"
+#include "storage/tier.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -103,6 +104,7 @@ int main(int argc, char **argv)
 		log_error(NULL, "%s", err.text);
 		return 1;
 	}
+	tier_here(conf->fast_dir);
 	status = only_test ? test(conf) : start(conf, to_syslog);
 	conf_free(conf);
 	return status;

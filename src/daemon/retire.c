@@ -46,44 +46,54 @@ static int settle(const struct candidate *c, const char *state, struct err *err)
 		       : r;
 }
 
+/* Of a job that is over. */
 struct over {
 	const struct conf *conf;
 	const char *job_id;
+	struct slurm_job job;
 };
+
+/* Most jobs of a cluster have nothing in the store. */
+static int look(void *arg, struct err *err)
+{
+	const struct over *over = arg;
+	struct candidate c;
+	int r = candidate_open(over->conf, over->job_id, &c, err);
+
+	if (r == 0)
+		candidate_done(&c);
+	return r;
+}
 
 static int retire(void *arg, struct err *err)
 {
 	const struct over *over = arg;
-	struct slurm_job job = { 0 };
 	struct candidate c;
-	struct err unused;
-	int r;
+	int r = candidate_open(over->conf, over->job_id, &c, err);
 
-	/* Most jobs of a cluster have nothing in the store. */
-	if (candidate_open(over->conf, over->job_id, &c, &unused) < 0)
-		return 0;
-	r = query(over->conf, over->job_id, &job, err);
-	if (r == 0 && job.uid == c.user.uid && candidate_is_over(job.state))
-		r = settle(&c, job.state, err);
+	if (r < 0)
+		return r;
+	if (over->job.uid == c.user.uid)
+		r = settle(&c, over->job.state, err);
 	candidate_done(&c);
 	return r;
 }
 
 int retire_ended(const struct conf *conf, const char *job_id)
 {
-	const struct apart apart = { .conf = conf,
-				     .peer_fd = -1,
-				     .limit_s = BOUNDED_S };
-	struct over over = { conf, job_id };
+	struct over over = { .conf = conf, .job_id = job_id };
+	struct apart apart = { .conf = conf, .peer_fd = -1 };
 	struct err err = { 0 };
-	int r = apart_run(&apart, retire, &over, &err);
+	int r = apart_run(&apart, look, &over, &err);
 
-	if (r == -ETIMEDOUT)
-		log_warning(job_id,
-			    "its snapshots stay for now, though it has ended: "
-			    "%s",
-			    err.text);
-	else if (r < 0 && r != -ENOENT)
+	if (r < 0 && r != -ETIMEDOUT)
+		return 0;
+	if (r == 0)
+		r = query(conf, job_id, &over.job, &err);
+	apart.limit_s = BOUNDED_S;
+	if (r == 0 && candidate_is_over(over.job.state))
+		r = apart_run(&apart, retire, &over, &err);
+	if (r < 0 && r != -ENOENT)
 		log_warning(job_id,
 			    "its snapshots stay, though it has ended: "
 			    "%s; jobcr delete removes them",

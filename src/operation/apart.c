@@ -19,7 +19,7 @@
  * As many of a user's at a time, also of those that the kernel holds though
  * nobody waits for them any more.
  */
-#define PLACES   16
+#define PLACES   64
 #define PLACE_MS 50
 
 struct answer {
@@ -60,9 +60,9 @@ static int take_place(int fd, uid_t uid)
 }
 
 /* Without a run directory there are no requests that could be many. */
-static int enter(const struct apart *a, uint64_t until, int *ret,
-		 struct err *err)
+static int enter(const struct apart *a, int *ret, struct err *err)
 {
+	const uint64_t until = clock_monotonic_ns() + APART_S * NSEC_PER_SEC;
 	auto_close int fd = -EBADF;
 	char path[512];
 
@@ -136,15 +136,16 @@ int apart_run(const struct apart *a, int (*fn)(void *arg, struct err *err),
 	      void *arg, struct err *err)
 {
 	const uint64_t limit_s = a->limit_s ? a->limit_s : APART_S;
-	const uint64_t until = clock_monotonic_ns() + limit_s * NSEC_PER_SEC;
+	uint64_t until;
 	auto_close int place = -EBADF;
 	auto_close int end = -EBADF;
 	int ends[2], r;
 	pid_t pid;
 
-	r = enter(a, until, &place, err);
+	r = enter(a, &place, err);
 	if (r < 0)
 		return r;
+	until = clock_monotonic_ns() + limit_s * NSEC_PER_SEC;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_sys(err, "pipe");
 	end = ends[0];

@@ -232,6 +232,7 @@ static WorkerRequest complete(const struct conf *conf, const WorkerRequest *req)
 	w.has_seal = 1;
 	w.seal = launch_seals(conf, req->cluster);
 	w.munge_socket = conf->munge_socket;
+	w.fast_here = conf->fast_dir;
 	return w;
 }
 

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "storage/tier.h"
 #include "util/log.h"
 #include "wire/frame.h"
 #include "worker/worker.h"
@@ -120,6 +121,7 @@ int main(void)
 			err.text);
 		return 2;
 	}
+	tier_here(((WorkerRequest *)msg)->fast_here);
 	status = serve((WorkerRequest *)msg);
 	protobuf_c_message_free_unpacked(msg, NULL);
 	return status;

@@ -425,6 +425,14 @@ static void test_forged(void)
 	(void)symlink(moved, path);
 	forge_path(&p, &mark, path);
 	ok(lists(&p, "1F?"), "nor by a link");
+	snprintf(path, sizeof(path), "cp -a %.100s %.100s.other", fast, fast);
+	(void)!system(path);
+	snprintf(path, sizeof(path), "%.100s.other/" CLUSTER "/5", fast);
+	forge_path(&p, &mark, path);
+	ok(lists(&p, "1F?"), "nor to a fast directory that is not this node's");
+	snprintf(path, sizeof(path), "%.100s/../fast/" CLUSTER "/5", fast);
+	forge_path(&p, &mark, path);
+	ok(lists(&p, "1F?"), "by whatever name");
 	snprintf(path, sizeof(path), "%.100s/" CLUSTER "/6", fast);
 	forge_path(&p, &mark, path);
 	ok(lists(&p, "1F?"), "another job's directory has it not");
@@ -473,6 +481,7 @@ int main(void)
 	snprintf(fast, sizeof(fast), "%s/fast", dir);
 	(void)mkdir(store, 0755);
 	(void)mkdir(fast, 0755);
+	tier_here(fast);
 	test_life();
 	test_retire();
 	test_kept();
