@@ -69,8 +69,9 @@ static void be_witness(uint32_t uid, uint32_t gid)
 	pid_t self = getpid();
 
 	if (write(CHANNEL, &self, sizeof(self)) == sizeof(self) &&
-	    ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0 && raise(SIGSTOP) == 0 &&
-	    drop_all(uid, gid) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0)
+	    ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0 &&
+	    kill(self, SIGSTOP) == 0 && drop_all(uid, gid) == 0 &&
+	    prctl(PR_SET_PDEATHSIG, SIGKILL) == 0)
 		(void)fexecve(PROGRAM, nothing, nothing);
 	_exit(1);
 }
@@ -117,6 +118,13 @@ static void await_end(void)
 		;
 }
 
+/* Also where somebody follows us with strace: one has one tracer only. */
+static pid_t fork_untraced(void)
+{
+	return (pid_t)syscall(SYS_clone, CLONE_UNTRACED | SIGCHLD, NULL, NULL,
+			      NULL, NULL);
+}
+
 static void be_helper(int channel, int program, int ns_fd, uint32_t uid,
 		      uint32_t gid)
 {
@@ -130,7 +138,7 @@ static void be_helper(int channel, int program, int ns_fd, uint32_t uid,
 	    setns(ns_fd, CLONE_NEWPID) < 0)
 		_exit(1);
 	hold_only(channel, program);
-	child = fork();
+	child = fork_untraced();
 	if (child == 0)
 		be_witness(uid, gid);
 	if (child < 0)
