@@ -93,7 +93,7 @@ static void do_apart(const struct apart *a, int result_fd, int place_fd,
 		high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 8);
 	for (int i = 0; i < 2; i++) {
 		dup2(null, i);
-		if (high[i] < 0 || dup2(high[i], 3 + i) < 0)
+		if (high[i] < 0 || dup3(high[i], 3 + i, O_CLOEXEC) < 0)
 			close(3 + i);
 	}
 	syscall(SYS_close_range, 5, ~0u, 0);
