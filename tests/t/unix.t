@@ -14,7 +14,7 @@ python=/usr/bin/python3
 
 cat >service.py <<'PYTHON'
 # service.py TYPE PATH: writes what it gets; of streams, answers it.
-import socket, sys
+import socket, sys, threading
 kind, path = sys.argv[1:]
 s = socket.socket(socket.AF_UNIX, getattr(socket, "SOCK_" + kind))
 s.bind(path)
@@ -23,17 +23,23 @@ if kind == "STREAM":
 print("up", flush=True)
 
 def serve(c):
-    # The C library itself asks name services.
-    while (data := c.recv(100)) and data.isalpha():
-        print(data.decode(), flush=True)
-        if kind == "STREAM":
-            c.send(data)
-
-while True:
+    # The C library itself asks name services: it is hung up on, at once.
     try:
-        serve(s if kind == "DGRAM" else s.accept()[0])
+        while (data := c.recv(100)) and data.isalpha():
+            print(data.decode(), flush=True)
+            if kind == "STREAM":
+                c.send(data)
     except OSError:
         pass
+    if kind == "STREAM":
+        c.close()
+
+while True:
+    if kind == "DGRAM":
+        serve(s)
+    else:
+        threading.Thread(target=serve, args=[s.accept()[0]],
+                         daemon=True).start()
 PYTHON
 
 service() { # output TYPE PATH
