@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/io.h"
 
 enum { CHANNEL, PROGRAM }; /* descriptors of helper and witness */
 
@@ -155,14 +156,13 @@ static void be_helper(int channel, int program, int ns_fd, uint32_t uid,
 /* All of what is said, or nothing: then it is over with the helper. */
 static bool hear(int channel, pid_t *ret_ns_pid)
 {
+	struct err unused;
 	struct said said;
-	ssize_t n;
 
-	do
-		n = recv(channel, &said, sizeof(said), MSG_WAITALL);
-	while (n < 0 && errno == EINTR);
+	if (read_all(channel, &said, sizeof(said), &unused) < 0)
+		return false;
 	*ret_ns_pid = said.ns_pid;
-	return n == sizeof(said);
+	return true;
 }
 
 int witness_have(struct witness *w, int job_proc_fd, uint32_t uid, uint32_t gid,

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -118,6 +119,32 @@ static int ask(bool may, uid_t uid, int (*check)(pid_t ns_pid))
 	return WEXITSTATUS(status);
 }
 
+static void ignore(int sig)
+{
+	(void)sig;
+}
+
+/* While others have something to say to us, too. */
+static int interrupted(void)
+{
+	const struct sigaction action = { .sa_handler = ignore };
+	const struct itimerval often = { { 0, 1000 }, { 0, 1000 } };
+	auto_close int fd = open("/proc/self", O_PATH | O_CLOEXEC);
+	int failed = 0;
+
+	(void)sigaction(SIGALRM, &action, NULL);
+	(void)setitimer(ITIMER_REAL, &often, NULL);
+	for (int i = 0; i < 100; i++) {
+		struct witness w = { 0 };
+		struct err err;
+
+		failed += witness_have(&w, fd, NOBODY, NOBODY, &err) < 0;
+		witness_done(&w);
+	}
+	(void)setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
+	return failed;
+}
+
 int main(void)
 {
 	if (geteuid() != 0)
@@ -133,5 +160,6 @@ int main(void)
 	ok(ask(true, NOBODY, is_read) == 1, "and finds nothing of ours in it");
 	ok(ask(true, NOBODY, is_stopped) == 0, "stopping it holds nobody up");
 	ok(ask(true, NOBODY, is_killed) == 0, "nor does killing it");
+	ok(interrupted() == 0, "signals are in nobody's way");
 	return done_testing();
 }
