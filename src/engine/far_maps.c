@@ -180,6 +180,7 @@ int far_maps_read(struct far_maps *f, pid_t pid, uint64_t limit_ns,
 	/* It ends with the thread that has started it. */
 	if (r != -EPIPE || !old)
 		return r;
+	far_maps_done(f);
 	r = start(f, err);
 	return r < 0 ? r : ask(f, pid, until, ret, ret_count, err);
 }
@@ -189,8 +190,12 @@ void far_maps_done(struct far_maps *f)
 	if (!f->helper)
 		return;
 	close(f->channel);
-	(void)kill(f->helper, SIGKILL);
-	while (waitpid(f->helper, NULL, 0) < 0 && errno == EINTR)
-		;
+	/* Who waits for all children (mourn.c) may have had it: then its number
+	 * can be another's. */
+	if (waitpid(f->helper, NULL, WNOHANG) == 0) {
+		(void)kill(f->helper, SIGKILL);
+		while (waitpid(f->helper, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
 	f->helper = 0;
 }

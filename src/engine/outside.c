@@ -23,6 +23,7 @@
 #define ONE_NS    (NSEC_PER_SEC / 10)
 #define OTHERS_NS (3 * ONE_NS)
 #define THEIRS_NS (5 * ONE_NS)
+#define MORE_NS   (ONE_NS / 20) /* when one was waited for in vain */
 
 #define USERS_MAX 64 /* of so many any process might be */
 
@@ -45,6 +46,7 @@ struct outside {
 	struct far_maps maps;
 	uint64_t others_ns; /* left of OTHERS_NS */
 	pid_t unread;       /* a process that may share any memory, or 0 */
+	pid_t was_unread;   /* when it was looked last */
 };
 
 /* For whom it is looked. */
@@ -204,6 +206,8 @@ static int wait_for_maps(struct outside *o, pid_t pid, int proc_fd,
 	uint64_t limit = o->others_ns < ONE_NS ? o->others_ns : ONE_NS;
 	int r = -ETIMEDOUT;
 
+	if (o->unread && limit > MORE_NS)
+		limit = MORE_NS;
 	if (limit)
 		r = far_maps_read(&o->maps, pid, limit, ret, ret_count, err);
 	if (r != -ETIMEDOUT)
@@ -212,10 +216,14 @@ static int wait_for_maps(struct outside *o, pid_t pid, int proc_fd,
 		o->others_ns -= limit;
 		return 0;
 	}
-	if (!o->unread)
+	/* No memory is let through any more, whoever has it: next time. */
+	if (o->unread)
+		return r;
+	/* That one has had its time. */
+	if (pid != o->was_unread)
 		r = far_maps_read(&o->maps, pid, THEIRS_NS, ret, ret_count,
 				  err);
-	if (r == -ETIMEDOUT && !o->unread)
+	if (r == -ETIMEDOUT)
 		o->unread = pid;
 	return r;
 }
@@ -367,6 +375,7 @@ int outside_look(struct outside *o, const pid_t *members, size_t count,
 	struct tree tree = { .pids = members, .count = count };
 	int r;
 
+	o->was_unread = o->unread;
 	o->unread = 0;
 	forget_members(o, members, count);
 	r = look_at_new(o, &tree, err);

@@ -395,10 +395,9 @@ static int look_at(const struct restore_ctx *ctx, const FileRecord *rec,
 	return fstat(fd, ret) < 0 ? err_sys(err, "%s: fstat", path) : 0;
 }
 
-static int open_named(const struct restore_ctx *ctx, const FileRecord *rec,
-		      const char *path, struct err *err)
+static int look_and_open(const struct restore_ctx *ctx, const FileRecord *rec,
+			 const char *path, struct err *err)
 {
-	auto_close int fd = -EBADF;
 	struct stat st;
 	int r;
 
@@ -408,8 +407,20 @@ static int open_named(const struct restore_ctx *ctx, const FileRecord *rec,
 	r = verify_kind(rec, &st, err);
 	if (r < 0)
 		return err_wrap(err, r, "%s", path);
-	fd = open_file_looked_at(ctx, path, open_file_flags(rec->open), &st,
-				 err);
+	return open_file_looked_at(ctx, path, open_file_flags(rec->open), &st,
+				   err);
+}
+
+static int open_named(const struct restore_ctx *ctx, const FileRecord *rec,
+		      const char *path, struct err *err)
+{
+	auto_close int fd = look_and_open(ctx, rec, path, err);
+	int r;
+
+	/* Opened for writing for the first time it may be another (overlayfs
+	 * copies it up). */
+	if (fd == -ESTALE)
+		fd = look_and_open(ctx, rec, path, err);
 	if (fd < 0)
 		return fd;
 	r = verify(fd, rec, err);

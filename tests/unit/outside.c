@@ -165,6 +165,24 @@ static void test_own(struct outside *o, pid_t first, dev_t device,
 	   "and when it is gone it holds nothing");
 }
 
+/* All share the time that one may take: the tree stands still meanwhile. */
+static void test_many_own(struct outside *o, pid_t first, const char *fifo)
+{
+	uint64_t before = 0;
+	pid_t pids[20];
+
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++)
+		pids[i] = stuck(0, fifo);
+	for (int k = 0; k < 2; k++) {
+		before = clock_monotonic_ns();
+		look(o, &first, 1);
+	}
+	ok(clock_monotonic_ns() - before < 2 * NSEC_PER_SEC,
+	   "many of the tree's own that hang take no longer than one");
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++)
+		end(pids[i]);
+}
+
 static void test_stuck(struct outside *o, pid_t first, dev_t device)
 {
 	char fifo[] = "/tmp/outside.XXXXXX";
@@ -179,6 +197,7 @@ static void test_stuck(struct outside *o, pid_t first, dev_t device)
 	pid = stuck(0, fifo);
 	if (pid) {
 		end(pid);
+		test_many_own(o, first, fifo);
 		test_own(o, first, device, fifo);
 		test_strangers(o, first, device, fifo);
 	} else

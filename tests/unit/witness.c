@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -119,6 +120,34 @@ static int ask(bool may, uid_t uid, int (*check)(pid_t ns_pid))
 	return WEXITSTATUS(status);
 }
 
+/* Of a user with more processes than we may have. */
+static int crowded(void)
+{
+	struct rlimit before, few;
+	pid_t pids[3];
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			(void)be_user();
+			for (;;)
+				(void)pause();
+		}
+	}
+	(void)getrlimit(RLIMIT_NPROC, &before);
+	few = before;
+	few.rlim_cur = 1;
+	(void)setrlimit(RLIMIT_NPROC, &few);
+	r = ask(true, NOBODY, NULL);
+	(void)setrlimit(RLIMIT_NPROC, &before);
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+		(void)kill(pids[i], SIGKILL);
+		(void)waitpid(pids[i], NULL, 0);
+	}
+	return r;
+}
+
 static void ignore(int sig)
 {
 	(void)sig;
@@ -160,6 +189,7 @@ int main(void)
 	ok(ask(true, NOBODY, is_read) == 1, "and finds nothing of ours in it");
 	ok(ask(true, NOBODY, is_stopped) == 0, "stopping it holds nobody up");
 	ok(ask(true, NOBODY, is_killed) == 0, "nor does killing it");
+	ok(crowded() == 0, "its user may have many processes");
 	ok(interrupted() == 0, "signals are in nobody's way");
 	return done_testing();
 }
