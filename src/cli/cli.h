@@ -92,6 +92,14 @@ int cmd_core(const struct cli *cli, int argc, char **argv);
 int cmd_diff(const struct cli *cli, int argc, char **argv);
 int cmd_export(const struct cli *cli, int argc, char **argv);
 int cmd_import(const struct cli *cli, int argc, char **argv);
+/*
+ * The snapshot in dir_fd, of this job (NULL: whose it says): all of it is
+ * read, and its seal looked at, or (seal) made anew.  1: all is well, but only
+ * root can tell whether its seal is.
+ */
+int cli_verify(const struct cli *cli, const char *job, int dir_fd, bool seal,
+	       struct err *err);
+
 int cmd_verify(const struct cli *cli, int argc, char **argv);
 int cmd_history(const struct cli *cli, int argc, char **argv);
 int cmd_delete(const struct cli *cli, int argc, char **argv);

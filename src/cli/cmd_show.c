@@ -10,15 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/silence.h"
-#include "images/limits.h"
 #include "operation/launch.h"
 #include "snapshot/print.h"
-#include "snapshot/seal.h"
 #include "snapshot/snapshot.h"
-#include "snapshot/stream.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -203,62 +201,45 @@ int cmd_show(const struct cli *cli, int argc, char **argv)
 	return STATUS_OK;
 }
 
-/*
- * Whose snapshot says --dir by itself, as who restores it decides.  Only root
- * can look at seals.
- */
-static int verify_seal(const struct cli *cli, const char *what, bool dir,
-		       int fd, struct err *err)
-{
-	auto_free uint8_t *data = NULL;
-	ManifestRecord *m = NULL;
-	const char *cluster =
-		launch_is_local(what) ? LOCAL_CLUSTER : cli->conf->cluster;
-	size_t len;
-	int r = stream_load(fd, NULL, "manifest", 0, MANIFEST_FILE_MAX, &data,
-			    &len, err);
-
-	r = r < 0 ? r : snapshot_manifest_unpack(data, len, &m, err);
-	if (r == 0 && launch_seals(cli->conf, dir ? m->cluster : cluster))
-		r = geteuid() == 0 ? seal_check(cli->conf->munge_socket, data,
-						len, err)
-				   : 1;
-	if (m)
-		manifest_record__free_unpacked(m, NULL);
-	return r < 0 ? err_wrap(err, r, "manifest") : r;
-}
-
 int cmd_verify(const struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "dir", required_argument, NULL, 'd' },
+		{ "seal", no_argument, NULL, 's' },
 		{ NULL, 0, NULL, 0 },
 	};
-	enum verify_how how = verify_all(cli->conf->direct_io);
 	auto_close int fd = -EBADF;
 	const char *dir = NULL, *what;
 	struct err err = { 0 };
+	bool seal = false;
 	int c, r;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-		if (c != 'd')
+		if (c == 'd')
+			dir = optarg;
+		else if (c == 's')
+			seal = true;
+		else
 			return STATUS_USAGE;
-		dir = optarg;
 	}
 	if (dir ? optind != argc : optind + 1 != argc)
-		return cli_usage("verify JOBID[.GENERATION], or "
-				 "verify --dir DIR");
+		return cli_usage("verify JOBID[.GENERATION] [--seal], or "
+				 "verify --dir DIR [--seal]");
+	if (seal && geteuid() != 0) {
+		(void)err_set(&err, -EPERM, "only root can seal a snapshot");
+		return cli_fail(&err);
+	}
 	what = dir ? dir : argv[optind];
 	if (show_open(cli, what, dir, 0, &fd, &err) < 0)
 		return cli_fail(&err);
-	r = snapshot_verify(fd, NULL, how, &err);
-	if (r == 0)
-		r = verify_seal(cli, what, dir != NULL, fd, &err);
+	r = cli_verify(cli, dir ? NULL : what, fd, seal, &err);
 	if (r < 0) {
 		err_wrap(&err, r, "%s", what);
 		return cli_fail(&err);
 	}
 	printf("%s: whole and undamaged%s\n", what,
-	       r ? " (its seal can be checked by root only)" : "");
+	       r      ? " (its seal can be checked by root only)"
+	       : seal ? ", and sealed"
+		      : "");
 	return STATUS_OK;
 }

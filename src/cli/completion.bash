@@ -18,7 +18,7 @@ _jobcr_options() {
 	checkpoint) echo "--allow-uprobes --leave-running --kill --json --pid --dir" ;;
 	restore) echo "--files --map --allow-uprobes --generation --detach --detach-key --dir --json" ;;
 	show) echo "--records --json --dir" ;;
-	verify) echo "--dir" ;;
+	verify) echo "--dir --seal" ;;
 	diff) echo "--json" ;;
 	export) echo "--output --force --dir" ;;
 	import) echo "--user --as" ;;

@@ -27,6 +27,7 @@ jobcr_SOURCES = \
 	%D%/main.c \
 	%D%/print.c \
 	%D%/request.c \
+	%D%/seals.c \
 	%D%/silence.c \
 	%D%/silence.h \
 	%D%/target.c \

@@ -35,7 +35,7 @@ static const char usage[] =
 	"  keep JOBID[.GENERATION] [--off]   newer ones do not replace it\n"
 	"  delete JOBID[.GENERATION] [--force]\n"
 	"  show JOBID[.GENERATION] [--records[=TYPE[,TYPE]...]] [--json]\n"
-	"  verify JOBID[.GENERATION] | --dir DIR\n"
+	"  verify JOBID[.GENERATION] | --dir DIR  [--seal]\n"
 	"  diff JOBID.GENERATION JOBID.GENERATION [--json]\n"
 	"  core JOBID[.GENERATION] [PID] [-o FILE]   one process, for a "
 	"debugger\n"

@@ -12,7 +12,7 @@
 #include "wire/auth.h"
 
 #define PREFIX "jobcr seal 1\n"
-#define REMEDY "; if you trust it, have root export and import it (jobcr(1))"
+#define REMEDY "; if root trusts it: jobcr verify --seal"
 
 /* No request between nodes begins so. */
 struct sealed {
@@ -108,6 +108,16 @@ static int find(const uint8_t *data, size_t len, SealRecord **ret,
 	if (r == 0)
 		*ret = (SealRecord *)msg;
 	return r;
+}
+
+int seal_renew(const char *socket, uint8_t **data, size_t *len, struct err *err)
+{
+	SealRecord *old = NULL;
+	int r = find(*data, *len, &old, len, err);
+
+	if (old)
+		seal_record__free_unpacked(old, NULL);
+	return r < 0 ? r : seal_add(socket, data, len, err);
 }
 
 static int check_text(const char *socket, const char *credential,

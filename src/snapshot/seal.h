@@ -26,6 +26,10 @@ int seal_try(const char *socket, struct err *err);
 /* Add one to a manifest, owned by the caller.  -EACCES: munge does not. */
 int seal_add(const char *socket, uint8_t **data, size_t *len, struct err *err);
 
+/* The same, in the place of the one that it may have. */
+int seal_renew(const char *socket, uint8_t **data, size_t *len,
+	       struct err *err);
+
 /*
  * Has a manifest its own?  -EKEYREJECTED: it has none, or not its own, or not
  * one of root's, or munge has another key by now; -EACCES: nobody can tell, as

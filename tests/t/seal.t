@@ -66,7 +66,7 @@ matches "$(alice verify "$job" 2>&1)" \
 refused() { # what text
 	alice restore "$job" --detach >log 2>&1
 	is "$?" 5 "$1: it is not restored"
-	matches "$(cat log)" "*manifest: *$2*export and import*" \
+	matches "$(cat log)" "*manifest: *$2*jobcr verify --seal*" \
 		"with the reason, and what to do"
 	jobcr verify "$job" >log 2>&1
 	is "$?" 5 "nor is it called undamaged"
@@ -88,7 +88,21 @@ alice restore "$job" --detach >log 2>&1
 is "$?" 5 "something else behind it is damage"
 cp -p kept "$two"
 
+# The cluster gets another key.
 munge_down
+cp key key.was
+dd if=/dev/urandom of=other bs=1 count=128 2>/dev/null
+chmod 0600 key && cat other >key && chmod 0400 key
+munge_up
+refused "one of before another key" "munge: Invalid cred"
+alice verify "$job" --seal >log 2>&1
+is "$?" 6 "a user cannot seal it"
+jobcr verify "$job" --seal >log 2>&1 && jobcr verify "$job" >log 2>&1
+result $? "root can, who trusts it"
+munge_down
+chmod 0600 key && cat key.was >key && chmod 0400 key
+jobcr verify "$job" >log 2>&1
+cp -p kept "$two"
 alice restore "$job" --detach >log 2>&1
 matches "$? $(cat log)" "6 *its seal: munge: *does munged run?*" \
 	"without munge nobody can tell: no restore, and no word of damage"
@@ -107,6 +121,9 @@ newest=$(find "$store" -name manifest | sort | tail -n 1)
 edit strip "$newest"
 alice export "$job" -o a/x.tar >log 2>&1
 result $? "one without a seal can be exported"
+jobcr verify "$job" --seal >log 2>&1 && jobcr verify "$job" >log 2>&1
+result $? "or be sealed"
+edit strip "$newest"
 jobcr delete "$job" --force >log 2>&1
 jobcr import a/x.tar --user $alice --as local-77 >log 2>&1 &&
 	alice restore local-77 --detach >log 2>&1
