@@ -55,7 +55,8 @@ static int look_at(int dir_fd, const char *node, struct look *ret,
  * node that may not be seen: then only time tells.  One whose snapshot lies in
  * a fast directory waits there for its node, however long that is away.
  */
-static bool is_dead(int dir_fd, const char *node, unsigned int older_s)
+static bool is_dead(int dir_fd, uint32_t number, const char *node,
+		    unsigned int older_s)
 {
 	time_t now = time(NULL);
 	struct look look = { 0 };
@@ -64,8 +65,9 @@ static bool is_dead(int dir_fd, const char *node, unsigned int older_s)
 	if (flock(dir_fd, LOCK_EX | LOCK_NB) < 0 ||
 	    look_at(dir_fd, node, &look, &unused) < 0)
 		return false;
-	return !look.fast &&
-	       ((look.any && look.ours) ||
+	if (look.fast)
+		return node && tier_is_lost(dir_fd, number, node);
+	return ((look.any && look.ours) ||
 		(look.newest < now && now - look.newest > (time_t)older_s));
 }
 
@@ -110,7 +112,7 @@ static int tidy(int job_fd, const char *node, unsigned int older_s,
 			continue;
 		generation_name(name, all[i].number, true);
 		fd = openat(job_fd, name, DIR_FLAGS);
-		if (fd < 0 || !is_dead(fd, node, older_s))
+		if (fd < 0 || !is_dead(fd, all[i].number, node, older_s))
 			continue;
 		r = remove_dead(job_fd, all[i].number, fd, &own);
 		*ret_count += r == 0;

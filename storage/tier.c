@@ -262,6 +262,35 @@ uint64_t tier_progress(int job_fd, uint32_t number, const struct user_id *user)
 	return sum;
 }
 
+bool tier_is_lost(int dir_fd, uint32_t number, const char *node)
+{
+	char live[GENERATION_NAME_SIZE], fresh[GENERATION_NAME_SIZE];
+	auto_close int above = -EBADF, fd = -EBADF;
+	struct tier_mark mark;
+	struct err unused;
+	char *job;
+
+	if (tier_mark_read(dir_fd, NULL, &mark, &unused) < 0 ||
+	    strcmp(mark.node, node) != 0 || !is_here(mark.path))
+		return false;
+	job = strrchr(mark.path, '/');
+	*job++ = '\0';
+	above = open(mark.path, DIR_FLAGS);
+	if (above < 0 ||
+	    faccessat(above, TIER_ROOT, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	fd = openat(above, job, DIR_FLAGS);
+	if (fd < 0)
+		return errno == ENOENT;
+	generation_name(live, number, false);
+	generation_name(fresh, number, true);
+	/* In the order in which it is renamed. */
+	return faccessat(fd, fresh, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+	       errno == ENOENT &&
+	       faccessat(fd, live, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+	       errno == ENOENT;
+}
+
 void tier_node(int job_fd, const char *name, char ret[64])
 {
 	struct tier_mark mark;

@@ -71,6 +71,13 @@ int tier_beat(int job_fd, uint32_t number, const struct user_id *user,
 	      struct err *err);
 uint64_t tier_progress(int job_fd, uint32_t number, const struct user_id *user);
 
+/*
+ * dir_fd, a number that is taken in the store, has the mark of this node, whose
+ * fast directory is there and has nothing of it: a worker that was killed there
+ * has left it.
+ */
+bool tier_is_lost(int dir_fd, uint32_t number, const char *node);
+
 /* Whether there is a mark in name, and of which node; "": none. */
 void tier_node(int job_fd, const char *name, char ret[64]);
 

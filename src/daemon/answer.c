@@ -74,7 +74,7 @@ static int check_left_behind(const struct conf *conf, const char *id,
 	r = slurm_query_id(conf->libexec, id, &job, err);
 	if (r < 0 || !job.restarts)
 		return r;
-	if (!strcmp(node, conf->node)) {
+	if (!strcmp(node, conf->node) && mounted_fast(conf)) {
 		log_warning(id,
 			    "generation %u is gone from the fast directory of "
 			    "this node, and did not get to the store",
@@ -82,9 +82,9 @@ static int check_left_behind(const struct conf *conf, const char *id,
 		return 0;
 	}
 	return err_set(err, -EAGAIN,
-		       "its only snapshot, %u, is still on node %s (FastDir), "
-		       "which is away: bring it back, or jobcr "
-		       "delete %s --force",
+		       "its only snapshot, %u, if it was ended, is still on "
+		       "node %s (FastDir), which is away or not mounted: bring "
+		       "it back, or jobcr delete %s --force",
 		       n, node, id);
 }
 

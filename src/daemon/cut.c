@@ -247,7 +247,7 @@ static void settle(struct under_way *w, bool failed)
 {
 	struct subject *s = w->s;
 	enum cut_after after = w->cut->after;
-	uint32_t last;
+	int last;
 
 	/* Slurm's patience has ended before it was saved. */
 	if (after == CUT_REQUEUE && failed && is_ending(w) && w->ret->requeued)
@@ -256,8 +256,10 @@ static void settle(struct under_way *w, bool failed)
 		/* It goes on from the one before, wherever that is. */
 		flush_await(s->conf, s->id);
 	if (after == CUT_REQUEUED && failed && (last = subject_newest(s))) {
-		subject_note(s, "warning", last,
-			     "it starts again from generation %u", last);
+		if (last > 0)
+			subject_note(s, "warning", (uint32_t)last,
+				     "it starts again from generation %d",
+				     last);
 		outputs(s, false);
 		start_again(w);
 		return;

@@ -25,6 +25,7 @@
 
 /* A job that has left this node may be back soon, and restored from here. */
 #define AWAY_S         600
+#define TIDY_OLDER_S   UINT_MAX /* only what is this node's */
 #define AWAIT_PAUSE_NS 100000000
 
 /*
@@ -314,6 +315,7 @@ static void tidy_job(struct flush *f)
 		    (time(NULL) - f->changed > AWAY_S || is_crowded(f));
 	auto_free struct store_generation *all = NULL;
 	auto_close int job_fd = -EBADF;
+	unsigned int removed = 0;
 	struct err unused;
 	size_t count = 0;
 
@@ -325,6 +327,9 @@ static void tidy_job(struct flush *f)
 	for (size_t i = 0; i < count; i++)
 		if (all[i].complete && !*all[i].fast_node)
 			tidy_one(f, job_fd, all[i].number);
+	/* What a worker that was killed has left there and here. */
+	(void)store_tidy(job_fd, f->conf->node, TIDY_OLDER_S, &f->user,
+			 &removed, &unused);
 	/* Not where something was begun meanwhile: then it is not empty. */
 	if (away && !count)
 		(void)store_remove_job(f->conf->fast_dir, f->cluster,

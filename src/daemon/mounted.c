@@ -2,14 +2,17 @@
 #include "daemon/mounted.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "daemon/slurm.h"
 #include "storage/ended.h"
 #include "storage/store.h"
+#include "storage/tier.h"
 #include "util/cleanup.h"
 #include "wire/control.h"
 
@@ -60,4 +63,13 @@ int mounted_check(const struct conf *conf, const char *job_id,
 				 "AdminComment tells of it: is it mounted?",
 				 conf->store_dir)
 		       : 0;
+}
+
+bool mounted_fast(const struct conf *conf)
+{
+	char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s/%s/" TIER_ROOT,
+		       conf->fast_dir ? conf->fast_dir : "", conf->cluster);
+	return conf->fast_dir && access(path, F_OK) == 0;
 }

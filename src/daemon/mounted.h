@@ -2,6 +2,8 @@
 #ifndef JOBCR_DAEMON_MOUNTED_H
 #define JOBCR_DAEMON_MOUNTED_H
 
+#include <stdbool.h>
+
 #include "conf/conf.h"
 #include "storage/as_user.h"
 #include "util/err.h"
@@ -15,5 +17,11 @@
  */
 int mounted_check(const struct conf *conf, const char *job_id,
 		  const struct user_id *user, struct err *err);
+
+/*
+ * FastDir is there, and not one that was configured only now: some job has been
+ * in it.
+ */
+bool mounted_fast(const struct conf *conf);
 
 #endif

@@ -249,7 +249,8 @@ static void fail(struct revival *v, int result, const char *text)
 		return;
 	}
 	subject_note(s, "failed", s->info.generation, "%s", reason);
-	again = try_another(v) &&
+	/* That munge does not answer is no fault of the snapshot's. */
+	again = result != -ENOKEY && try_another(v) &&
 		slurm_requeue_job(s->conf->libexec, s->info.slurm, &err) == 0;
 	if (!again) {
 		subject_note(s, "held", s->info.generation, "held: %s", reason);

@@ -225,7 +225,7 @@ static int find_newest(void *arg, struct err *err)
 	return r < 0 ? r : (int)found;
 }
 
-uint32_t subject_newest(struct subject *s)
+int subject_newest(struct subject *s)
 {
 	const struct apart apart = { .conf = s->conf,
 				     .uid = s->info.uid,
@@ -235,5 +235,5 @@ uint32_t subject_newest(struct subject *s)
 
 	if (r == -ETIMEDOUT)
 		log_warning(s->id, "its newest snapshot: %s", err.text);
-	return r < 0 ? 0 : (uint32_t)r;
+	return r < 0 && r != -ETIMEDOUT ? 0 : r;
 }

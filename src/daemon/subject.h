@@ -74,10 +74,10 @@ void subject_log_outcome(const struct subject *s, const char *what,
 void subject_log_phase(void *arg, const char *phase);
 
 /*
- * The newest snapshot in the store, by whatever run of the job; 0: none, or
- * the store does not answer: what is held back from the job does not wait for
- * it.
+ * The newest snapshot in the store, by whatever run of the job; 0: none;
+ * -ETIMEDOUT: the store does not answer, and there may be one: what is held
+ * back from the job does not wait for it.
  */
-uint32_t subject_newest(struct subject *s);
+int subject_newest(struct subject *s);
 
 #endif

@@ -44,6 +44,7 @@ int operation_exit_status(int result)
 	case EKEYREJECTED:
 		return STATUS_DAMAGED;
 	case EACCES:
+	case ENOKEY:
 	case EPERM:
 		return STATUS_NOT_ALLOWED;
 	case ECONNREFUSED:

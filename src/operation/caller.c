@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,14 +58,18 @@ static int check_status(const struct caller *who, struct caller_rights *ret,
 {
 	auto_free char *status = NULL;
 	char path[64];
+	const char *at;
+	uint64_t uid;
 	int r;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", who->pid);
 	r = read_file_at(AT_FDCWD, path, 65536, &status, NULL, err);
 	if (r < 0)
 		return r;
-	if (!strstr(status, "\nUid:\t") ||
-	    status_number(status, "\nUid:\t", 10) != who->uid)
+	/* The effective one, which is the second, as the socket has it. */
+	at = strstr(status, "\nUid:\t");
+	if (!at || sscanf(at, "\nUid:\t%*u\t%" SCNu64, &uid) != 1 ||
+	    uid != who->uid)
 		return caller_gone(err);
 	if (status_number(status, "\nSeccomp:\t", 10) != 0)
 		return err_set(err, -EACCES,

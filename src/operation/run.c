@@ -59,6 +59,8 @@ int operation_start(const struct operation *op, struct err *err)
 		r = read_options(op, &options, err);
 	if (r == 0)
 		r = caller_check(who, op->conf->node, &l.rights, err);
+	/* While it is there: see seals.c. */
+	(void)launch_seals(op->conf, LOCAL_CLUSTER);
 	if (r == 0)
 		r = launch_new_id(op->conf, id, err);
 	if (r < 0)

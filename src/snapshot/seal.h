@@ -32,7 +32,7 @@ int seal_renew(const char *socket, uint8_t **data, size_t *len,
 
 /*
  * Has a manifest its own?  -EKEYREJECTED: it has none, or not its own, or not
- * one of root's, or munge has another key by now; -EACCES: nobody can tell, as
+ * one of root's, or munge has another key by now; -ENOKEY: nobody can tell, as
  * munge does not answer or we are not root.
  */
 int seal_check(const char *socket, const uint8_t *data, size_t len,

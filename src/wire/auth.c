@@ -142,7 +142,7 @@ int auth_unseal(const char *socket, const char *credential, void **ret_data,
 			    munge_ctx_strerror(ctx));
 	else if (!was_right(e))
 		r = err_set(
-			err, -EACCES, "munge: %s%s", munge_ctx_strerror(ctx),
+			err, -ENOKEY, "munge: %s%s", munge_ctx_strerror(ctx),
 			e == EMUNGE_CRED_UNAUTHORIZED ? " (only root can tell)"
 						      : " (does munged run?)");
 	munge_ctx_destroy(ctx);

@@ -35,7 +35,7 @@ bool auth_socket_there(const char *socket);
 int auth_seal(const char *socket, const void *data, size_t len, char **ret,
 	      struct err *err);
 
-/* -EKEYREJECTED: it is none; -EACCES: that cannot be told. */
+/* -EKEYREJECTED: it is none; -ENOKEY: that cannot be told. */
 int auth_unseal(const char *socket, const char *credential, void **ret_data,
 		size_t *ret_len, uid_t *ret_uid, struct err *err);
 

@@ -174,6 +174,12 @@ struct record_not_watched {
 	uint32_t magic;
 };
 
+/* Of the node: there was a munged since it was started. */
+#define RECORD_MUNGED "munged"
+struct record_munged {
+	uint32_t magic;
+};
+
 /*
  * magic must be the struct's first member; it is filled in.  job_id NULL: a
  * record of the node, RUNDIR/NAME.rec.

@@ -92,6 +92,27 @@ static int sync_above(const struct work *w, int fd, bool made, struct err *err)
 		       : 0;
 }
 
+/*
+ * Also what was found to be the owner's by its path, which may be another
+ * directory by now.
+ */
+int work_check_dir(const struct work *w, int fd, struct err *err)
+{
+	const char *path = w->req->dir;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "%s", path);
+	if (st.st_uid && st.st_uid != w->owner.uid)
+		return err_set(err, -EPERM, "%s: is uid %u's, the job uid %u's",
+			       path, st.st_uid, w->owner.uid);
+	if (!w->owner.uid && st.st_mode & (S_IWGRP | S_IWOTH))
+		return err_set(err, -EPERM,
+			       "%s: is root's, but others can write there",
+			       path);
+	return 0;
+}
+
 static int enter(const struct work *w, int fd, bool made, struct err *err)
 {
 	const char *dir = w->req->dir;
@@ -105,7 +126,9 @@ static int enter(const struct work *w, int fd, bool made, struct err *err)
 		return err_set(err, -EEXIST,
 			       "%s: there is a snapshot in it: choose another",
 			       dir);
-	r = remove_leftovers(w, fd, locked, err);
+	r = work_check_dir(w, fd, err);
+	if (r == 0)
+		r = remove_leftovers(w, fd, locked, err);
 	return r < 0 ? r : sync_above(w, fd, made, err);
 }
 

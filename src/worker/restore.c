@@ -92,27 +92,6 @@ static void open_near(struct work *w, int job_fd, int *fd)
 	w->near = true;
 }
 
-/*
- * What was found to be the owner's by its path may be another directory by
- * now.
- */
-static int check_dir(const struct work *w, int fd, struct err *err)
-{
-	const char *path = w->req->dir;
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return err_sys(err, "%s", path);
-	if (st.st_uid && st.st_uid != w->owner.uid)
-		return err_set(err, -EPERM, "%s: is uid %u's, the job uid %u's",
-			       path, st.st_uid, w->owner.uid);
-	if (!w->owner.uid && st.st_mode & (S_IWGRP | S_IWOTH))
-		return err_set(err, -EPERM,
-			       "%s: is root's, but others can write there",
-			       path);
-	return 0;
-}
-
 static int open_snapshot(struct work *w, int *ret, struct err *err)
 {
 	const WorkerRequest *req = w->req;
@@ -128,7 +107,7 @@ static int open_snapshot(struct work *w, int *ret, struct err *err)
 		r = fd < 0 ? err_sys(err, "%s", req->dir) : 0;
 		as_root();
 		*ret = fd;
-		return r < 0 ? r : check_dir(w, fd, err);
+		return r < 0 ? r : work_check_dir(w, fd, err);
 	}
 	r = store_open_job(req->store, req->cluster, source_of(req), false,
 			   &w->owner, &job_fd, err);

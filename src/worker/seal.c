@@ -1,6 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <time.h>
+
 #include "snapshot/seal.h"
+#include "util/clock.h"
 #include "worker/worker.h"
+
+/*
+ * munged is restarted now and then.  Whatever waits here is as good as saved,
+ * or restored: it is not given up for that.
+ */
+#define SAVING_S    60
+#define RESTORING_S 10
+#define PAUSE_NS    200000000
+
+static bool again(int r, uint64_t began, unsigned int limit_s)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+
+	return (r == -EACCES || r == -ENOKEY) &&
+	       clock_monotonic_ns() - began < limit_s * NSEC_PER_SEC &&
+	       nanosleep(&pause, NULL) == 0;
+}
 
 bool work_seals(const struct work *w)
 {
@@ -14,15 +35,26 @@ int work_try_seal(const struct work *w, struct err *err)
 
 int work_add_seal(void *arg, uint8_t **manifest, size_t *len, struct err *err)
 {
+	const uint64_t began = clock_monotonic_ns();
 	const struct work *w = arg;
+	int r;
 
-	return seal_add(w->req->munge_socket, manifest, len, err);
+	do
+		r = seal_add(w->req->munge_socket, manifest, len, err);
+	while (again(r, began, SAVING_S));
+	return r;
 }
 
 int work_check_seal(const struct work *w, const uint8_t *manifest, size_t len,
 		    struct err *err)
 {
-	return work_seals(w)
-		       ? seal_check(w->req->munge_socket, manifest, len, err)
-		       : 0;
+	const uint64_t began = clock_monotonic_ns();
+	int r = 0;
+
+	if (work_seals(w))
+		do
+			r = seal_check(w->req->munge_socket, manifest, len,
+				       err);
+		while (again(r, began, RESTORING_S));
+	return r;
 }

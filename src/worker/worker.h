@@ -49,6 +49,9 @@ int work_restore(struct work *w, Reply *reply, struct err *err);
  */
 int work_open_dir(struct work *w, int *ret, struct err *err);
 
+/* -EPERM: others than the job's user decide what is in it. */
+int work_check_dir(const struct work *w, int fd, struct err *err);
+
 /*
  * Hold the tree frozen until the parent says whether it is killed.  It goes
  * on as before when the parent says no, or ends.
