@@ -218,6 +218,11 @@ time.sleep(1000)' "$1" "$2" >taker &
 	taker=$!
 	wait_for 10 grep -q up taker
 }
+# Processes of a restore that was refused end a moment after it has said so.
+is_free() { # ADDRESS PORT
+	python3 -c 'import socket, sys
+socket.create_server((sys.argv[1], int(sys.argv[2])))' "$1" "$2" 2>/dev/null
+}
 saved taken
 node 10.9.0.2/24 fd09::2/64
 take 10.9.0.2 "$listened"
@@ -227,6 +232,7 @@ matches "$(cat err)" "*10.9.0.2 port $listened*another program has it*" \
 	"by name"
 kill $taker
 wait $taker 2>/dev/null
+wait_for 10 is_free 10.9.0.2 "$small"
 take 10.9.0.2 "$small"
 jobcr restore "$job" --detach >/dev/null 2>err
 is "$?" 0 "somebody listens where it was connected from: restored"
