@@ -26,6 +26,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/common.c %D%/common.h
 %C%_libengine_a_SOURCES += %D%/recheck.c %D%/recheck.h
 %C%_libengine_a_SOURCES += %D%/pages.c %D%/pages.h %D%/search.c %D%/search.h
+%C%_libengine_a_SOURCES += %D%/search_parts.h %D%/search_runs.c
 %C%_libengine_a_SOURCES += %D%/scan.c %D%/scan.h
 %C%_libengine_a_SOURCES += %D%/watching.c %D%/watching.h
 %C%_libengine_a_SOURCES += %D%/block_list.c %D%/block_list.h

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "engine/search.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,7 +7,7 @@
 
 #include "engine/common.h"
 #include "engine/cow.h"
-#include "engine/scan.h"
+#include "engine/search_parts.h"
 #include "images/limits.h"
 #include "kernel/hugetlb.h"
 #include "kernel/maps.h"
@@ -17,37 +15,9 @@
 #include "util/cleanup.h"
 
 #define PAGE ((uint64_t)IMAGE_PAGE)
-#define RUNS 256
 #ifndef SPANS_MAX            /* a test has less */
 #define SPANS_MAX (1u << 22) /* that are kept: 64 MiB */
 #endif
-
-struct search {
-	struct borrow *borrow;
-	bool arm, huge;
-	struct source *sources;
-	size_t nsources, room;
-
-	/* Where it stands. */
-	size_t at;
-	uint64_t next;
-	int pagemap_fd;
-	struct hugetlb_file *huge_file; /* of the file that is looked at */
-	struct page_run runs[RUNS];
-	size_t run, nruns;
-	size_t left;       /* of the source's */
-	uint64_t run_ends; /* the part of the run that is ours to save */
-	bool again;        /* for what was borrowed, and is lost */
-	bool marked;       /* it has marks of an earlier watch */
-
-	/* What was found while all stood still, in order. */
-	struct stretch *spans;
-	size_t span, nspans, spans_room;
-
-	/* Found when all stood still. */
-	struct cow *cow;
-	struct cow_source *cow_sources;
-};
 
 int search_new(struct borrow *borrow, bool arm, bool huge, struct search **ret,
 	       struct err *err)
@@ -134,122 +104,6 @@ int search_add_file(struct search *p, uint32_t object, int fd, uint64_t size,
 	return r;
 }
 
-/* The next run of data of a file, in whole pages. */
-static int file_runs(struct search *p, const struct source *s, struct err *err)
-{
-	off_t data, hole;
-
-	data = lseek(s->fd, (off_t)p->next, SEEK_DATA);
-	if (data < 0 && errno == ENXIO) {
-		p->next = s->range.end;
-		return 0;
-	}
-	if (data < 0)
-		return err_sys(err, "file %u: SEEK_DATA", s->object);
-	hole = lseek(s->fd, data, SEEK_HOLE);
-	if (hole < 0)
-		return err_sys(err, "file %u: SEEK_HOLE", s->object);
-	p->runs[0] = (struct page_run){
-		.start = (uint64_t)data & ~(PAGE - 1),
-		.end = ((uint64_t)hole + PAGE - 1) & ~(PAGE - 1),
-	};
-	/* Never twice the same page, whatever the granularity of holes. */
-	if (p->runs[0].start < p->next)
-		p->runs[0].start = p->next;
-	p->next = p->runs[0].end;
-	p->nruns = p->runs[0].start < p->runs[0].end;
-	return 0;
-}
-
-/* One run of huge pages that are there, if any are. */
-static int huge_runs(struct search *p, const struct source *s, struct err *err)
-{
-	struct page_run *run = &p->runs[0];
-	int has = 1;
-
-	*run = (struct page_run){ .start = p->next, .end = p->next };
-	while (p->next < s->range.end) {
-		has = hugetlb_file_has(p->huge_file, p->next, err);
-		if (has < 0)
-			return has;
-		if (!has && run->start < run->end)
-			break;
-		p->next += s->range.huge;
-		if (has)
-			run->end = p->next;
-		else
-			run->start = run->end = p->next;
-	}
-	p->nruns = run->start < run->end;
-	return 0;
-}
-
-/* Where the kernel does not tell, only what is not zero is known to be. */
-static int huge_file_runs(struct search *p, struct source *s, struct err *err)
-{
-	struct err why = { 0 };
-	int r;
-
-	if (!p->huge_file) {
-		r = hugetlb_file_new(s->fd, s->range.huge, s->range.end,
-				     &p->huge_file, &why);
-		if (r == -EOPNOTSUPP) {
-			s->range.huge = 0;
-			return file_runs(p, s, err);
-		}
-		if (r < 0)
-			return err_set(err, r, "file %u: %s", s->object,
-				       why.text);
-	}
-	r = huge_runs(p, s, err);
-	return r < 0 ? err_wrap(err, r, "file %u", s->object) : 0;
-}
-
-static int open_pagemap(struct search *p, const struct source *s,
-			struct err *err)
-{
-	if (p->pagemap_fd < 0)
-		p->pagemap_fd = openat(s->range.proc_fd, "pagemap",
-				       O_RDONLY | O_CLOEXEC);
-	return p->pagemap_fd < 0
-		       ? err_sys(err, "process %d: pagemap", s->range.ns_pid)
-		       : 0;
-}
-
-static struct scan_range source_range(const struct source *s)
-{
-	return (struct scan_range){
-		.proc_fd = s->range.proc_fd,
-		.ns_pid = s->range.ns_pid,
-		.start = s->range.start,
-		.end = s->range.end,
-		.over_file = s->range.over_file,
-	};
-}
-
-static int memory_runs(struct search *p, const struct source *s,
-		       struct err *err)
-{
-	const struct scan_range range = source_range(s);
-	size_t kept = 0;
-	int r = open_pagemap(p, s, err);
-
-	if (r < 0)
-		return r;
-	r = pagemap_scan(p->pagemap_fd,
-			 range.over_file ? PAGES_OVER_FILE : PAGES_OWN, p->next,
-			 s->range.end, p->runs, RUNS, &p->nruns, &p->next, err);
-	if (r < 0)
-		return err_wrap(err, r, "process %d", s->range.ns_pid);
-	for (size_t i = 0; i < p->nruns; i++)
-		if (scan_keeps(&range, &p->runs[i])) {
-			p->runs[kept] = p->runs[i];
-			p->runs[kept++].written = 1;
-		}
-	p->nruns = kept;
-	return 0;
-}
-
 static bool is_watched(const struct search *p, const struct page_range *range)
 {
 	struct page_run run;
@@ -289,7 +143,7 @@ static int watched_runs(struct search *p, const struct source *s,
 			struct err *err)
 {
 	int r = written_scan(p->pagemap_fd, p->next, s->range.end, p->arm,
-			     p->runs, RUNS, &p->nruns, &p->next);
+			     p->runs, SEARCH_RUNS, &p->nruns, &p->next);
 
 	if (r < 0)
 		return err_num(err, r, "process %d: written pages of %llx",
@@ -317,17 +171,10 @@ static int watch_anew(struct search *p, struct source *s, struct err *err)
 		r = written_watch(range->watch_fd, range->start, range->end);
 	while (r == 0 && next < range->end)
 		r = written_scan(p->pagemap_fd, next, range->end, true, p->runs,
-				 RUNS, &p->nruns, &next);
+				 SEARCH_RUNS, &p->nruns, &next);
 	return r < 0 ? err_num(err, r, "process %d: marks of %llx",
 			       range->ns_pid, (unsigned long long)next)
 		     : 0;
-}
-
-static void leave_process(struct search *p)
-{
-	if (p->pagemap_fd >= 0)
-		close(p->pagemap_fd);
-	p->pagemap_fd = -EBADF;
 }
 
 static int keep_span(struct search *p, const struct source *s,
@@ -355,7 +202,7 @@ static int keep_span(struct search *p, const struct source *s,
 
 static int keep_spans(struct search *p, struct source *s, struct err *err)
 {
-	int r = open_pagemap(p, s, err);
+	int r = search_open_pagemap(p, s, err);
 
 	if (r == 0 && s->range.watch_fd >= 0)
 		watch(p, s);
@@ -363,8 +210,8 @@ static int keep_spans(struct search *p, struct source *s, struct err *err)
 	p->marked = false;
 	s->first_span = p->nspans;
 	while (r == 0 && p->next < s->range.end) {
-		r = (s->range.watch_fd < 0 ? memory_runs : watched_runs)(p, s,
-									 err);
+		r = (s->range.watch_fd < 0 ? search_memory_runs
+					   : watched_runs)(p, s, err);
 		for (size_t i = 0; r == 0 && i < p->nruns; i++)
 			r = keep_span(p, s, &p->runs[i], err);
 	}
@@ -381,7 +228,7 @@ static int keep_spans(struct search *p, struct source *s, struct err *err)
 
 static void kept_runs(struct search *p, const struct source *s)
 {
-	while (p->nruns < RUNS && p->span < s->spans_end) {
+	while (p->nruns < SEARCH_RUNS && p->span < s->spans_end) {
 		const struct stretch *v = &p->spans[p->span++];
 
 		p->runs[p->nruns++] = (struct page_run){
@@ -405,17 +252,15 @@ static void next_source(struct search *p)
 	p->span = p->sources[p->at].first_span;
 	hugetlb_file_free(take_ptr(p->huge_file));
 	if (p->sources[p->at].range.proc_fd != last->range.proc_fd)
-		leave_process(p);
+		search_leave_process(p);
 }
 
 static int find_runs(struct search *p, struct source *s, struct err *err)
 {
-	if (!s->range.pid && s->range.huge)
-		return huge_file_runs(p, s, err);
 	if (!s->range.pid)
-		return file_runs(p, s, err);
+		return search_file_runs(p, s, err);
 	if (!s->scanned)
-		return memory_runs(p, s, err);
+		return search_memory_runs(p, s, err);
 	kept_runs(p, s);
 	return 0;
 }
@@ -630,7 +475,7 @@ static int find_unwatched(struct search *p, struct err *err)
 			continue;
 		s->first_span = s->spans_end = 0;
 		sources[n] = s;
-		ranges[n++] = source_range(s);
+		ranges[n++] = search_scan_range(s);
 	}
 	r = scan_ranges(ranges, n, take_span, &f, err);
 	for (size_t i = 0; i < n && r == 0; i++)
@@ -649,11 +494,11 @@ static int find_all(struct search *p, struct err *err)
 		struct source *s = &p->sources[i];
 
 		if (i && s[-1].range.proc_fd != s->range.proc_fd)
-			leave_process(p);
+			search_leave_process(p);
 		if (s->range.pid && !s->scanned)
 			r = keep_spans(p, s, err);
 	}
-	leave_process(p);
+	search_leave_process(p);
 	return r;
 }
 
@@ -705,7 +550,7 @@ static int leave_huge(struct search *p, struct err *err)
 		bool huge;
 
 		if (i && s[i - 1].range.proc_fd != s[i].range.proc_fd)
-			leave_process(p);
+			search_leave_process(p);
 		last = i + 1;
 		if (!may_watch(&s[i]))
 			continue;
@@ -713,14 +558,14 @@ static int leave_huge(struct search *p, struct err *err)
 		       s[last].range.proc_fd == s[i].range.proc_fd &&
 		       s[last].range.start == s[last - 1].range.end)
 			last++;
-		r = open_pagemap(p, &s[i], err);
+		r = search_open_pagemap(p, &s[i], err);
 		huge = r == 0 &&
 		       written_is_huge(p->pagemap_fd, s[i].range.start,
 				       s[last - 1].range.end);
 		for (size_t k = i; k < last && huge; k++)
 			s[k].range.watchable = false;
 	}
-	leave_process(p);
+	search_leave_process(p);
 	return r;
 }
 
@@ -741,7 +586,7 @@ static int find_watched(struct search *p, struct err *err)
 		struct source *s = &p->sources[i];
 
 		if (i && s[-1].range.proc_fd != s->range.proc_fd)
-			leave_process(p);
+			search_leave_process(p);
 		if (s->range.pid && !s->scanned && s->range.watch_fd >= 0)
 			r = keep_spans(p, s, err);
 		if (r == -E2BIG) {
@@ -749,7 +594,7 @@ static int find_watched(struct search *p, struct err *err)
 			r = 0;
 		}
 	}
-	leave_process(p);
+	search_leave_process(p);
 	if (p->borrow)
 		borrow_choose(p->borrow);
 	return r;

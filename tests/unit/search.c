@@ -96,12 +96,12 @@ static bool is_watched_now(void)
 static size_t count_written(void)
 {
 	auto_close int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	struct page_run runs[RUNS];
+	struct page_run runs[SEARCH_RUNS];
 	uint64_t next;
 	size_t n = 0, pages = 0;
 
-	(void)written_scan(fd, range.start, range.end, false, runs, RUNS, &n,
-			   &next);
+	(void)written_scan(fd, range.start, range.end, false, runs, SEARCH_RUNS,
+			   &n, &next);
 	for (size_t i = 0; i < n; i++)
 		if (runs[i].written)
 			pages += (runs[i].end - runs[i].start) / PAGE;
