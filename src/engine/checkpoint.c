@@ -99,6 +99,7 @@ static int check(struct checkpoint *c, struct dump *d, struct err *err)
 	d->syncs = &c->syncs;
 	d->farewell = &c->farewell;
 	d->pin = c->pin;
+	d->pages = c->pages;
 	if (r == 0)
 		r = preflight(&c->collection, &d->ctx, c->args->init_pid,
 			      c->args->root_pid, c->no, err);
@@ -341,23 +342,27 @@ static int collect_frozen(struct checkpoint *c, struct err *err)
  */
 static int pin(struct checkpoint *c, struct err *err)
 {
+	struct err why = { 0 };
 	int r;
 
 	enter(c, PHASE_PIN);
-	r = search_pin(c->search, c->pin, err);
+	r = search_pin(c->search, c->pin, &why);
 	if (r == 0)
 		nearby_note(&c->nearby, c->search);
+	/* What is read already is not read by the pin. */
+	if (pages_settle(c->pages, err) < 0)
+		return err->code;
 	if (r == 0)
-		r = mourn_begin(&c->tree, &c->mourner, err);
+		r = mourn_begin(&c->tree, &c->mourner, &why);
 	if (r == 0) {
 		c->result.pinned_ns = clock_monotonic_ns() - c->tree.started_ns;
 		return 0;
 	}
-	if (c->args->pause == ENGINE_PAUSE_PIN)
-		return err_wrap(err, r, "pin");
 	(void)snprintf(c->result.not_pinned, sizeof(c->result.not_pinned),
-		       "%.159s", err->text);
-	return 0;
+		       "%.159s", why.text);
+	return c->args->pause == ENGINE_PAUSE_PIN
+		       ? err_set(err, r, "pin: %s", why.text)
+		       : 0;
 }
 
 /*
@@ -398,6 +403,7 @@ static bool leave_shelter(struct checkpoint *c)
 
 static int dump_all(struct checkpoint *c, struct err *err)
 {
+	struct pages_total total;
 	uint64_t start;
 	int r;
 
@@ -418,8 +424,10 @@ static int dump_all(struct checkpoint *c, struct err *err)
 	start = clock_monotonic_ns();
 	c->armed = c->watch;
 	r = pages_run(c->pages, err);
-	c->result.pages_ns = clock_monotonic_ns() - start;
-	c->result.page_bytes = pages_total(c->pages).bytes;
+	total = pages_total(c->pages);
+	c->result.pages_ns = clock_monotonic_ns() -
+			     (total.begun_ns ? total.begun_ns : start);
+	c->result.page_bytes = total.bytes;
 	return r < 0 ? err_wrap(err, r, "pages") : 0;
 }
 

@@ -223,6 +223,7 @@ static int engine_pages_of_task(void *arg, const struct task_view *task,
 		.over_file = kind != MAPPING_ANON,
 		.readable = (vma->prot & PROT_READ) != 0,
 		.common = vma->common,
+		.alone = d->alone && !vma->common,
 		.watch_fd = -1,
 	};
 
@@ -615,9 +616,14 @@ static int dump_task(struct dump *d, struct collected_task *t,
 			       err);
 	if (r < 0)
 		return r;
+	/* Puts its memory back: what it used must not be saved with pages. */
 	remote_free(*last);
 	*last = f->remote;
 	f->remote = NULL;
+	r = pages_step(d->pages, err);
+	if (r < 0)
+		return r;
+	d->alone = t->quick;
 	t->view.remote = *last;
 	for (size_t i = 0; r == 0 && i < t->nthreads; i++) {
 		r = dump_thread(d, t, i, err);
@@ -677,7 +683,6 @@ int dump_records(struct dump *d, struct err *err)
 		if (r < 0)
 			err_wrap(err, r, "process %d", c->tasks[i].view.ns_pid);
 	}
-	/* Puts its memory back: what it used must not be saved with pages. */
 	remote_free(last);
 	witness_done(&d->witness);
 	return r;

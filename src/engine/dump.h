@@ -5,6 +5,7 @@
 #include "engine/collect.h"
 #include "engine/engine.h"
 #include "engine/farewell.h"
+#include "engine/pages.h"
 #include "engine/search.h"
 #include "engine/sync.h"
 #include "engine/witness.h"
@@ -17,6 +18,7 @@ struct dump {
 	struct search *search;         /* borrowed; NULL while checking */
 	struct sync_list *syncs;       /* borrowed */
 	struct farewell *farewell;     /* borrowed */
+	struct pages *pages;           /* borrowed; NULL while checking */
 	struct pin *pin;               /* borrowed; NULL: not to be pinned */
 	struct dump_options options;
 	struct dump_engine engine;
@@ -26,7 +28,9 @@ struct dump {
 	struct witness witness;   /* ended by dump_records */
 	bool looked_outside;
 	bool trusts_smaps; /* maps.h */
-	bool watch; /* from now on; set by the caller */
+	/* Whatever of the process is not common is surely no other's. */
+	bool alone;
+	bool watch;                 /* from now on; set by the caller */
 	struct err outside_failure; /* code 0: none */
 };
 

@@ -86,10 +86,21 @@ int pages_new(const struct pages_config *config, struct pages **ret,
 	return 0;
 }
 
+static void stop_readers(struct pages *p)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	p->stop = true;
+	(void)pthread_cond_broadcast(&p->work);
+	(void)pthread_mutex_unlock(&p->lock);
+	while (p->nthreads)
+		(void)pthread_join(p->threads[--p->nthreads].thread, NULL);
+}
+
 void pages_free(struct pages *p)
 {
 	if (!p)
 		return;
+	stop_readers(p);
 	(void)pthread_cond_destroy(&p->finished);
 	(void)pthread_cond_destroy(&p->work);
 	(void)pthread_mutex_destroy(&p->lock);
@@ -274,17 +285,7 @@ static void *reader_main(void *arg)
 	return NULL;
 }
 
-static void stop_readers(struct pages *p)
-{
-	(void)pthread_mutex_lock(&p->lock);
-	p->stop = true;
-	(void)pthread_cond_broadcast(&p->work);
-	(void)pthread_mutex_unlock(&p->lock);
-	while (p->nthreads)
-		(void)pthread_join(p->threads[--p->nthreads].thread, NULL);
-}
-
-/* Signals are for the thread that called. */
+/* Once.  Signals are for the thread that called. */
 static int start_readers(struct pages *p, struct err *err)
 {
 	sigset_t all, old;
@@ -296,8 +297,7 @@ static int start_readers(struct pages *p, struct err *err)
 		struct page_reader *reader = &p->threads[p->nthreads];
 
 		reader->pages = p;
-		reader->home =
-			near_nth(p->config.nearby->home, p->nthreads);
+		reader->home = near_nth(p->config.nearby->home, p->nthreads);
 		r = pthread_create(&reader->thread, NULL, reader_main, reader);
 		if (r == 0)
 			p->nthreads++;
@@ -339,6 +339,8 @@ static int hand_out(struct pages *p, bool *ret_more, struct err *err)
 	r = plan_slice(p, sl, err);
 	if (r < 0)
 		return r;
+	if (!p->total.begun_ns)
+		p->total.begun_ns = clock_monotonic_ns();
 	began = clock_monotonic_ns();
 	r = writer_get_buffer_of(p->config.writer, lies_at(p, sl), &sl->buffer,
 				 err);
@@ -389,9 +391,34 @@ static bool may_hand_out(struct pages *p)
 {
 	size_t in_hand = p->made - p->taken;
 
-	return in_hand == 0 ||
-	       (in_hand < p->in_hand && !is_oldest_done(p) &&
-		writer_has_buffer(p->config.writer));
+	return in_hand == 0 || (in_hand < p->in_hand && !is_oldest_done(p) &&
+				writer_has_buffer(p->config.writer));
+}
+
+int pages_step(struct pages *p, struct err *err)
+{
+	bool more = true;
+	int r = start_readers(p, err);
+
+	while (r == 0) {
+		if (p->made != p->taken && is_oldest_done(p))
+			r = take_back(p, err);
+		else if (more && p->made - p->taken < p->in_hand &&
+			 writer_has_buffer(p->config.writer))
+			r = hand_out(p, &more, err);
+		else
+			break;
+	}
+	return r;
+}
+
+int pages_settle(struct pages *p, struct err *err)
+{
+	int r = 0;
+
+	while (r == 0 && p->taken != p->made)
+		r = take_back(p, err);
+	return r;
 }
 
 int pages_run(struct pages *p, struct err *err)
@@ -416,6 +443,5 @@ int pages_run(struct pages *p, struct err *err)
 	for (uint32_t i = 0; i < p->config.nstreams && r == 0; i++)
 		r = block_list_put(&p->blocks[i], i + 1, p->config.meta, err);
 	return r < 0 ? r
-		     : search_put_common(p->config.search, p->config.meta,
-					 err);
+		     : search_put_common(p->config.search, p->config.meta, err);
 }

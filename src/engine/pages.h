@@ -36,10 +36,19 @@ struct pages_config {
 int pages_new(const struct pages_config *config, struct pages **ret,
 	      struct err *err);
 
+/*
+ * Before all is known, and as often as one likes: whatever can be read, and
+ * given to storage, without waiting for it.  pages_settle: nothing of it is
+ * being read any more.
+ */
+int pages_step(struct pages *p, struct err *err);
+int pages_settle(struct pages *p, struct err *err);
+
 /* Save all; what says where pages are is in the meta stream afterwards. */
 int pages_run(struct pages *p, struct err *err);
 
 struct pages_total {
+	uint64_t begun_ns; /* by CLOCK_MONOTONIC; 0: not yet */
 	uint64_t bytes;
 	uint32_t extents;
 };

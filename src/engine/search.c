@@ -27,6 +27,7 @@ int search_new(struct borrow *borrow, bool arm, bool huge, struct search **ret,
 	if (!s)
 		return err_set(err, -ENOMEM, "pages");
 	s->borrow = borrow;
+	s->early = true;
 	s->arm = arm;
 	s->huge = huge;
 	s->pagemap_fd = -EBADF;
@@ -265,15 +266,18 @@ static int find_runs(struct search *p, struct source *s, struct err *err)
 	return 0;
 }
 
-/* What an earlier process saves is no part of this run. */
+/* What was taken, or an earlier process saves, is no part of this run. */
 static bool own_part(struct search *p)
 {
 	const struct spans *left = p->sources[p->at].left;
+	const uint64_t taken = p->sources[p->at].taken;
 	struct page_run *run = &p->runs[p->run];
 
+	if (run->start < taken)
+		run->start = taken < run->end ? taken : run->end;
 	p->run_ends = run->end;
-	if (!left)
-		return true;
+	if (!left || run->start == run->end)
+		return run->start < run->end;
 	while (p->left < left->count && left->v[p->left].end <= run->start)
 		p->left++;
 	if (p->left == left->count)
@@ -400,6 +404,7 @@ static int find_common(struct search *p, struct err *err)
 
 	if (p->cow)
 		return 0;
+	search_end_early(p);
 	r = common_spread(p->sources, p->nsources, err);
 	if (r < 0)
 		return r;
@@ -615,7 +620,7 @@ int search_begin(struct search *p, struct err *err)
 int search_next(struct search *p, const struct source **ret, struct err *err)
 {
 	bool more = false;
-	int r = next_run(p, &more, err);
+	int r = (p->early ? search_next_early : next_run)(p, &more, err);
 
 	*ret = r == 0 && more ? &p->sources[p->at] : NULL;
 	return r;

@@ -38,7 +38,8 @@ int search_new(struct borrow *borrow, bool arm, bool huge, struct search **ret,
  * A range of a stopped process: all pages that are its own.  over_file: a
  * private mapping of a file, where a page of zeroes is not the same as none.
  * common: some of it may be another process's too, since a fork.  readable:
- * its protection allows to read.  proc_fd is borrowed.
+ * its protection allows to read.  alone: all of it is this process's and
+ * nobody's else.  proc_fd is borrowed.
  * Ranges of one process come one after the other, ascending.
  */
 struct page_range {
@@ -46,7 +47,7 @@ struct page_range {
 	int proc_fd;
 	uint64_t start, end;
 	uint64_t huge; /* size of its pages, if they are huge ones, or 0 */
-	bool over_file, readable, common;
+	bool over_file, readable, common, alone;
 	/* Writes to it can be marked (written.h); since: they have been, since
 	 * the cut that pages may be borrowed from. */
 	bool watchable, since;
@@ -64,6 +65,7 @@ struct source {
 	struct page_range range; /* of a file: start 0, end its size */
 	uint32_t object;
 	int fd;
+	uint64_t taken;                  /* early, up to here */
 	const struct pin_memory *pinned; /* or NULL */
 	bool scanned;                    /* its spans are known: */
 	size_t first_span, spans_end;
@@ -92,6 +94,9 @@ int search_begin(struct search *s, struct err *err);
  * Move to what is to be saved next; *ret: whose, NULL: there is no more.
  * Then take up to so many pages of it from *ret_start on.  Where there are more
  * they end at an EXTENT_ALIGN: none, if it is farther than that.
+ * Before search_pin and search_begin: what can be told already of what was
+ * added, that is memory that is alone and not in the last generation.  More may
+ * be added then.
  */
 int search_next(struct search *s, const struct source **ret, struct err *err);
 size_t search_take(struct search *s, size_t pages, uint64_t *ret_start);

@@ -12,6 +12,7 @@
 struct search {
 	struct borrow *borrow;
 	bool arm, huge;
+	bool early; /* not all is known yet */
 	struct source *sources;
 	size_t nsources, room;
 
@@ -35,6 +36,10 @@ struct search {
 	struct cow *cow;
 	struct cow_source *cow_sources;
 };
+
+/* Early, move to what may be taken; then all is known, and it is left out. */
+int search_next_early(struct search *p, bool *ret_more, struct err *err);
+void search_end_early(struct search *p);
 
 /* Of one process; search_leave_process closes it. */
 int search_open_pagemap(struct search *p, const struct source *s,

@@ -4,6 +4,7 @@
  * was written: all of it is saved, and the checkpoint goes on.
  */
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -166,6 +167,91 @@ static void test_moved(int fd)
 	   count_written());
 }
 
+/* How often each page was taken. */
+static unsigned char times[PAGES];
+
+/* Up to so many pages; how many of them were there to be taken. */
+static size_t take(struct search *s, size_t pages, struct err *err)
+{
+	const struct source *source = NULL;
+	size_t n = 1, sum = 0;
+	uint64_t start;
+
+	while (sum < pages && n && search_next(s, &source, err) == 0 &&
+	       source) {
+		n = search_take(s, pages - sum, &start);
+		sum += n;
+		start -= (uint64_t)(uintptr_t)memory;
+		while (n--)
+			times[start / PAGE + n]++;
+	}
+	return sum;
+}
+
+/* A part of the memory as a range. */
+static int add_part(struct search *s, size_t first, size_t count, bool alone,
+		    struct err *err)
+{
+	struct page_range part = range;
+
+	part.start = (uint64_t)(uintptr_t)memory + first * PAGE;
+	part.end = part.start + count * PAGE;
+	part.watch_fd = -1;
+	part.since = false;
+	part.alone = alone;
+	part.common = !alone;
+	return search_add_range(s, &part, err);
+}
+
+static bool taken_once(size_t step)
+{
+	for (size_t i = 0; i < PAGES; i++)
+		if (times[i] != (i % step == 0))
+			return false;
+	return true;
+}
+
+/* Some is taken before all is known: the rest is what is left of it. */
+static void test_early(size_t some, size_t step, bool pinned)
+{
+	const size_t part = PAGES / 4;
+	struct err err = { 0 };
+	struct pin *pin = NULL;
+	struct search *s = NULL;
+	size_t early;
+	int r = search_new(NULL, false, true, &s, &err);
+
+	memset(times, 0, sizeof(times));
+	(void)madvise(memory, PAGES * PAGE, MADV_DONTNEED);
+	write_to(0, PAGES / step, step);
+	if (r == 0)
+		r = add_part(s, 0, part, true, &err);
+	early = r == 0 ? take(s, some, &err) : 0;
+	ok(early == (some < part / step ? some : part / step),
+	   "%zu of %zu pages are taken early", early, part / step);
+	if (r == 0)
+		r = add_part(s, part, part, false, &err);
+	if (r == 0)
+		r = add_part(s, 2 * part, part, true, &err);
+	early = r == 0 ? take(s, some, &err) : 0;
+	ok(early > 0 && !times[part] && !times[part + step],
+	   "and %zu later, but none that may be another's", early);
+	if (r == 0)
+		r = add_part(s, 3 * part, part, true, &err);
+	if (r == 0 && pinned)
+		r = pin_new(&pin, &err);
+	if (r == 0 && pinned)
+		r = search_pin(s, pin, &err);
+	if (r == 0)
+		r = search_begin(s, &err);
+	(void)take(s, PAGES, &err);
+	ok(r == 0 && taken_once(step), "each page is taken once%s",
+	   pinned ? ", of memory that is pinned" : "");
+	diag("%s", err.text);
+	pin_free(pin);
+	search_free(s);
+}
+
 int main(void)
 {
 	auto_close int proc_fd = open("/proc/self", O_PATH | O_CLOEXEC);
@@ -205,6 +291,11 @@ int main(void)
 	ok(look(false) == PAGES,
 	   "also where it ends, and nobody watches from then on");
 	test_unpinned();
+	for (size_t some = 1; some < PAGES; some *= 4) {
+		test_early(some, 8, false);
+		test_early(some, 8, true);
+	}
+	test_early(EXTENT_MAX_PAGES, 1, false);
 	test_moved(fd);
 	return done_testing();
 }
