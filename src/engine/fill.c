@@ -14,9 +14,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "engine/births.h"
 #include "engine/building.h"
 #include "engine/inlets.h"
-#include "engine/reading.h"
 #include "images/limits.h"
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
@@ -76,6 +76,7 @@ struct contents {
 	size_t nahead;
 	struct reading *reading;
 	struct putting settling;
+	struct births *births;
 };
 
 /* What one run is to read: each extent once, however many want of it. */
@@ -338,11 +339,12 @@ static void work_done(struct work *w)
 	free(w->pieces);
 }
 
-static int begin(const struct building *b, struct putting *settling,
-		 const struct read_piece *pieces, size_t count,
-		 struct reading **ret, struct err *err)
+static struct reading_args to_read(const struct building *b,
+				   struct putting *settling,
+				   const struct read_piece *pieces,
+				   size_t count)
 {
-	const struct reading_args args = {
+	return (struct reading_args){
 		.restart = b->args,
 		.part = b->part,
 		.blocks = &b->contents->blocks,
@@ -351,20 +353,46 @@ static int begin(const struct building *b, struct putting *settling,
 		.settle = settle,
 		.arg = settling,
 	};
-
-	return reading_begin(&args, ret, err);
 }
 
 static int read_now(const struct building *b, struct putting *p,
 		    struct err *err)
 {
+	const struct reading_args args =
+		to_read(b, p, p->work->pieces, p->work->npieces);
 	struct reading *reading = NULL;
 	int r;
 
-	r = begin(b, p, p->work->pieces, p->work->npieces, &reading, err);
+	r = reading_begin(&args, &reading, err);
 	if (r == 0)
 		r = reading_end(reading, put_extent, p, err);
 	reading_free(reading);
+	return r;
+}
+
+/* What was read before. */
+static int put_births(const struct building *b, struct putting *p,
+		      struct work *w, struct err *err)
+{
+	struct reading_hand hand = { 0 };
+	size_t left = 0;
+	int r = scatter_new(&hand.memory, err);
+
+	for (size_t i = 0; i < w->npieces && r == 0; i++) {
+		const struct read_piece *piece = &w->pieces[i];
+		const uint8_t *data = births_find(b->contents->births, piece);
+
+		if (data)
+			r = put_extent(p, &hand, piece, data, err);
+		else
+			w->pieces[left++] = *piece;
+	}
+	if (r == 0)
+		r = scatter_flush(hand.memory, err);
+	if (hand.nodes)
+		near_prefer(b->nearby.near, 0);
+	scatter_free(hand.memory);
+	w->npieces = left;
 	return r;
 }
 
@@ -379,6 +407,8 @@ static int run_work(struct building *b, struct work *w, bool ahead,
 		r = join_targets(w, c, ahead, err);
 	if (r == 0 && ahead && c->reading)
 		r = reading_end(c->reading, put_extent, &p, err);
+	if (r == 0 && w->npieces && c->births)
+		r = put_births(b, &p, w, err);
 	if (r == 0 && w->npieces)
 		r = read_now(b, &p, err);
 	c->bytes += w->bytes;
@@ -438,6 +468,7 @@ void contents_free(struct contents *c)
 	if (!c)
 		return;
 	reading_free(c->reading);
+	births_free(c->births);
 	free(c->ahead);
 	free(c->pieces);
 	free(c->places);
@@ -693,8 +724,28 @@ static int list_ahead(const struct building *b, struct work *w, struct err *err)
 	return r;
 }
 
+static int read_births(const struct building *b, struct err *err)
+{
+	struct contents *c = b->contents;
+	struct reading_args args;
+	struct work w = { 0 };
+	int r = add_owner(&w, &(struct owner){ 0 }, err);
+
+	for (size_t i = 0; i < c->nplaces && r == 0; i++)
+		if (c->places[i].common)
+			r = add_target(&w, c->places[i].extent, 0, 0, err);
+	if (r == 0 && w.count)
+		r = join_targets(&w, c, false, err);
+	args = to_read(b, &c->settling, w.pieces, w.npieces);
+	if (r == 0)
+		r = births_read(&args, &c->births, err);
+	work_done(&w);
+	return r;
+}
+
 int build_ahead(struct building *b, struct err *err)
 {
+	struct reading_args args;
 	struct work w = { 0 };
 	struct contents *c;
 	int r;
@@ -703,8 +754,11 @@ int build_ahead(struct building *b, struct err *err)
 	if (r < 0)
 		return r;
 	c = b->contents;
+	c->settling = (struct putting){ .b = b };
 	mark_common(b);
-	r = list_ahead(b, &w, err);
+	r = read_births(b, err);
+	if (r == 0)
+		r = list_ahead(b, &w, err);
 	if (r == 0 && w.count)
 		r = join_targets(&w, c, false, err);
 	for (size_t i = 0; r == 0 && i < w.npieces; i++)
@@ -715,9 +769,6 @@ int build_ahead(struct building *b, struct err *err)
 	c->ahead = take_ptr(w.targets);
 	c->pieces = take_ptr(w.pieces);
 	work_done(&w);
-	c->settling = (struct putting){ .b = b };
-	if (r == 0 && c->nahead)
-		r = begin(b, &c->settling, c->pieces, c->nahead, &c->reading,
-			  err);
-	return r;
+	args = to_read(b, &c->settling, c->pieces, c->nahead);
+	return r == 0 && c->nahead ? reading_begin(&args, &c->reading, err) : r;
 }

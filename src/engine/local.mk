@@ -25,6 +25,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/borrow.c %D%/borrow.h %D%/lender.c %D%/lender.h
 %C%_libengine_a_SOURCES += %D%/common.c %D%/common.h
 %C%_libengine_a_SOURCES += %D%/recheck.c %D%/recheck.h
+%C%_libengine_a_SOURCES += %D%/births.c %D%/births.h
 %C%_libengine_a_SOURCES += %D%/pages.c %D%/pages.h %D%/search.c %D%/search.h
 %C%_libengine_a_SOURCES += %D%/search_parts.h %D%/search_early.c %D%/search_runs.c
 %C%_libengine_a_SOURCES += %D%/scan.c %D%/scan.h
