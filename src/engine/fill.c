@@ -56,6 +56,7 @@ struct page_place {
 	const Extent *extent;
 	uint64_t start, end;
 	bool common; /* and is there when the process is born */
+	bool born;   /* some of it is */
 };
 
 /* A reading, ahead of everything (work NULL), or of what is wanted now. */
@@ -695,10 +696,12 @@ static void mark_common(const struct building *b)
 
 			for (; n < c->nplaces && c->places[n].pid == s->tag &&
 			       c->places[n].start < s->end;
-			     n++)
+			     n++) {
+				c->places[n].born = true;
 				c->places[n].common |=
 					c->places[n].start >= s->start &&
 					c->places[n].end <= s->end;
+			}
 		}
 	}
 }
@@ -711,7 +714,8 @@ static int list_ahead(const struct building *b, struct work *w, struct err *err)
 	int r = add_owner(w, &(struct owner){ 0 }, err);
 
 	for (size_t i = 0; i < c->nplaces && r == 0; i++)
-		if (!c->places[i].common)
+		if (!c->places[i].common &&
+		    !(c->births && c->places[i].born))
 			r = add_target(w, c->places[i].extent, 0, 0, err);
 	recs = plan_kind(b->plan, TAG_PAGES, &count);
 	for (size_t i = 0; i < count && r == 0; i++) {
@@ -732,7 +736,7 @@ static int read_births(const struct building *b, struct err *err)
 	int r = add_owner(&w, &(struct owner){ 0 }, err);
 
 	for (size_t i = 0; i < c->nplaces && r == 0; i++)
-		if (c->places[i].common)
+		if (c->places[i].born)
 			r = add_target(&w, c->places[i].extent, 0, 0, err);
 	if (r == 0 && w.count)
 		r = join_targets(&w, c, false, err);
