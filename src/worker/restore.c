@@ -69,6 +69,31 @@ static const char *source_of(const WorkerRequest *req)
 	return req->source ? req->source : req->job_id;
 }
 
+/* Read once: its user may put another one there at any time. */
+static int read_manifest(const struct work *w, int dir_fd, ManifestRecord **ret,
+			 struct err *err)
+{
+	auto_free uint8_t *data = NULL;
+	size_t len;
+	int r = stream_load(dir_fd, &w->owner, "manifest", 0, MANIFEST_FILE_MAX,
+			    &data, &len, err);
+
+	r = r < 0 ? r : snapshot_manifest_unpack(data, len, ret, err);
+	r = r < 0 ? r : work_check_seal(w, data, len, err);
+	return r < 0 ? err_wrap(err, r, "manifest") : 0;
+}
+
+static bool is_sealed(const struct work *w, int dir_fd)
+{
+	ManifestRecord *m = NULL;
+	struct err unused;
+	int r = read_manifest(w, dir_fd, &m, &unused);
+
+	if (m)
+		manifest_record__free_unpacked(m, NULL);
+	return r == 0;
+}
+
 /*
  * A copy of it that is nearer is used where it is whole: that is looked at
  * before, as what is begun cannot be begun again from the store.
@@ -82,8 +107,9 @@ static void open_near(struct work *w, int job_fd, int *fd)
 	if (r < 0)
 		return;
 	if (r == 0 &&
-	    snapshot_verify(near, &w->owner, verify_all(work_direct(w->req)),
-			    &unused) < 0) {
+	    (!is_sealed(w, near) ||
+	     snapshot_verify(near, &w->owner, verify_all(work_direct(w->req)),
+			     &unused) < 0)) {
 		close(near);
 		return;
 	}
@@ -168,20 +194,6 @@ static int check_memory(const struct work *w, const ManifestRecord *m,
 		"may use no more than %.0f MiB: give the job more (scontrol "
 		"update, MinMemoryNode)",
 		(double)m->page_bytes / 1048576.0, (double)limit / 1048576.0);
-}
-
-/* Read once: its user may put another one there at any time. */
-static int read_manifest(const struct work *w, int dir_fd, ManifestRecord **ret,
-			 struct err *err)
-{
-	auto_free uint8_t *data = NULL;
-	size_t len;
-	int r = stream_load(dir_fd, &w->owner, "manifest", 0, MANIFEST_FILE_MAX,
-			    &data, &len, err);
-
-	r = r < 0 ? r : snapshot_manifest_unpack(data, len, ret, err);
-	r = r < 0 ? r : work_check_seal(w, data, len, err);
-	return r < 0 ? err_wrap(err, r, "manifest") : 0;
 }
 
 /*

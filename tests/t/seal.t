@@ -131,4 +131,25 @@ result $? "root imports and so seals it: it is restored"
 : >a/go
 wait_for 20 test -e a/end && alice wait local-77 >log 2>&1
 is "$?" 6 "and ends as undisturbed"
+
+# A copy that is nearer than the store's has a seal of its own.
+stop_daemon
+mkdir -p fast/local
+chmod 1777 fast/local
+printf 'FastDir = "%s"\n' "$tmp/fast" >>"$JOBCR_CONF"
+start_daemon
+rm -f a/go a/end a/o.txt
+job=$(cd a && alice run --detach --output o.txt -- sh -c "$(count_on 300)")
+wait_for 10 has_lines a/o.txt 20
+alice checkpoint "$job" --leave-running >log 2>&1
+wait_for 20 test -e "store/local/$job/0000000001/manifest"
+result $? "a snapshot is in the fast directory, and in the store"
+alice kill "$job" KILL && alice wait "$job" >log 2>&1
+edit strip "$tmp/fast/local/$job/0000000001/manifest"
+alice restore "$job" --detach --json >out 2>log
+is "$? $(grep -c '"fast": *true' out)" "0 0" \
+	"if only the copy has no seal the store's is restored"
+: >a/go
+wait_for 20 test -e a/end && alice wait "$job" >log 2>&1
+is "$?" 6 "and ends as undisturbed"
 finish
