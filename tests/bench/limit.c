@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "util/clock.h"
@@ -102,6 +103,7 @@ static void transfer(const struct bench *b, struct io_uring *ring, bool write,
 void clear(const struct bench *b)
 {
 	(void)unlinkat(b->dir_fd, NAME, 0);
+	(void)unlinkat(b->dir_fd, NAME ".fio", 0);
 	(void)syncfs(b->dir_fd);
 }
 
@@ -140,6 +142,77 @@ double raw(const struct bench *b, bool write)
 	close(fd);
 	io_uring_queue_exit(&ring);
 	return (double)b->bytes / (double)start;
+}
+
+/* Fields of what fio calls terse, version 3. */
+#define FIO_READ_KIB  6
+#define FIO_WRITE_KIB 47
+
+static void exec_fio(const char *dir, uint64_t bytes, bool write, int out)
+{
+	char file[1024], size[32];
+
+	snprintf(file, sizeof(file), "--filename=%s/%s.fio", dir, NAME);
+	snprintf(size, sizeof(size), "--size=%llu", (unsigned long long)bytes);
+	(void)dup2(out, STDOUT_FILENO);
+	(void)execlp("fio", "fio", "--name=limit", file, size,
+		     write ? "--rw=write" : "--rw=read", "--bs=4M",
+		     "--iodepth=8", "--ioengine=io_uring", "--direct=1",
+		     "--end_fsync=1", "--output-format=terse",
+		     "--terse-version=3", (char *)NULL);
+	_exit(127);
+}
+
+double raw_of_fio(const struct bench *b, const char *dir, bool write)
+{
+	char text[8192], *at = text;
+	ssize_t n, len = 0;
+	int ends[2], status;
+	pid_t pid;
+
+	if (pipe(ends) < 0)
+		die("pipe", 0);
+	pid = fork();
+	if (pid == 0)
+		exec_fio(dir, b->bytes, write, ends[1]);
+	close(ends[1]);
+	while (pid > 0 && (n = read(ends[0], text + len,
+				    sizeof(text) - 1 - (size_t)len)) > 0)
+		len += n;
+	close(ends[0]);
+	text[len] = '\0';
+	if (pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0)
+		return 0;
+	for (int i = write ? FIO_WRITE_KIB : FIO_READ_KIB; i && at; i--) {
+		at = strchr(at, ';');
+		at = at ? at + 1 : NULL;
+	}
+	return at ? strtod(at, NULL) * 1024 / 1e9 : 0;
+}
+
+double raw_copy(void)
+{
+	const size_t len = 256u << 20;
+	uint8_t *from = malloc(len), *to = malloc(len);
+	double best = 0;
+
+	if (!from || !to)
+		die("memory", 0);
+	memset(from, 1, len);
+	memset(to, 2, len);
+	for (int i = 0; i < RUNS; i++) {
+		uint64_t start = clock_monotonic_ns();
+		double rate;
+
+		memcpy(to, from, len);
+		rate = (double)len / (double)(clock_monotonic_ns() - start);
+		best = rate > best ? rate : best;
+	}
+	if (to[len - 1] != 1)
+		die("memcpy", -EIO);
+	free(from);
+	free(to);
+	return best;
 }
 
 static int by_rate(const void *a, const void *b)

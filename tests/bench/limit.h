@@ -28,6 +28,12 @@ void bench_close(struct bench *b);
 /* Write (with fsync) or read the file NAME; GB/s. */
 double raw(const struct bench *b, bool write);
 
+/* The same by fio, of bytes in the file NAME.fio; 0: it is not installed. */
+double raw_of_fio(const struct bench *b, const char *dir, bool write);
+
+/* One thread's memcpy of memory that is there; GB/s. */
+double raw_copy(void);
+
 /* Remove it and wait until the disk has its blocks back. */
 void clear(const struct bench *b);
 

@@ -14,6 +14,9 @@
  * has it again more slowly than any disk: so before a restore as much memory
  * as it needs is touched.
  *
+ * Before each size: what memcpy does in one thread, and fio in the directory
+ * if it is installed.
+ *
  *   write, read  the directory's limit, with O_DIRECT where it can, and fsync
  *   dump         from the first stop until all is durable
  *   killable     how long until the job may be killed by others
@@ -384,6 +387,29 @@ static const char *const *given(const struct list *l,
 	return l->count ? l->v : defaults;
 }
 
+/* Of the machine, by others, before each size; then the heads of columns. */
+static void print_limits(const char *dir, const char *mib)
+{
+	struct bench b;
+	uint64_t size;
+	double write;
+
+	if (parse_u64(mib, 1 << 20, &size) < 0 || !size)
+		die("bad argument", -EINVAL);
+	bench_open(&b, dir, size << 20);
+	printf("memcpy %.3g", raw_copy());
+	write = raw_of_fio(&b, dir, true);
+	if (write > 0)
+		printf(", fio: write %.3g, read %.3g", write,
+		       raw_of_fio(&b, dir, false));
+	puts("");
+	clear(&b);
+	bench_close(&b);
+	puts("  MiB kind   pro pages pack  write   dump share killable "
+	     "stored  read restore share memory");
+	fflush(stdout);
+}
+
 static void run(const char *dir, struct list lists[4], bool huge, bool warm,
 		unsigned int runs)
 {
@@ -399,9 +425,8 @@ static void run(const char *dir, struct list lists[4], bool huge, bool warm,
 	if (!mkdtemp(l.dir))
 		die(l.dir, 0);
 	name_in(&l, "images", l.images);
-	puts("  MiB kind   pro pages pack  write   dump share killable "
-	     "stored  read restore share memory");
-	for (m = given(&lists[0], sizes); *m; m++)
+	for (m = given(&lists[0], sizes); *m; m++) {
+		print_limits(dir, *m);
 		for (k = given(&lists[1], contents); *k; k++)
 			for (p = given(&lists[2], processes); *p; p++)
 				for (c = given(&lists[3], policies); *c; c++) {
@@ -409,6 +434,7 @@ static void run(const char *dir, struct list lists[4], bool huge, bool warm,
 					l.compression = *c;
 					run_line(&l, dir, *m, *p, runs);
 				}
+	}
 	(void)rmdir(l.dir);
 }
 
