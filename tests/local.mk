@@ -14,7 +14,8 @@ AM_TESTS_ENVIRONMENT = \
 	export top_srcdir top_builddir JOBCR_LIBEXEC;
 
 check_LIBRARIES = %D%/lib/libtap.a
-%C%_lib_libtap_a_SOURCES = %D%/lib/tap.c %D%/lib/tap.h
+%C%_lib_libtap_a_SOURCES = %D%/lib/tap.c %D%/lib/tap.h \
+	%D%/lib/hanging.c %D%/lib/hanging.h
 %C%_lib_libtap_a_CFLAGS = $(AM_CFLAGS)
 
 # Victims: programs that roundtrip leads through checkpoints and restores.
