@@ -205,6 +205,11 @@ UNIT_TESTS += %D%/unit/forward
 %C%_unit_forward_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/reserved
+%C%_unit_reserved_SOURCES = %D%/unit/reserved.c
+%C%_unit_reserved_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
+	src/wire/libwireproto.a src/util/libutil.a $(PROTOBUF_C_LIBS) $(MUNGE_LIBS)
+
 UNIT_TESTS += %D%/unit/kept
 %C%_unit_kept_SOURCES = %D%/unit/kept.c src/daemon/kept.c src/daemon/slurm.c
 %C%_unit_kept_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
