@@ -328,6 +328,8 @@ UNIT_TESTS += %D%/unit/publish
 
 UNIT_TESTS += %D%/unit/damaged
 %C%_unit_damaged_SOURCES = %D%/unit/damaged.c
+%C%_unit_damaged_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=borrow_is_lost \
+	-Wl,--wrap=writer_submit
 %C%_unit_damaged_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS) $(JSON_LIBS)
