@@ -16,7 +16,8 @@ AM_TESTS_ENVIRONMENT = \
 check_LIBRARIES = %D%/lib/libtap.a
 %C%_lib_libtap_a_SOURCES = %D%/lib/tap.c %D%/lib/tap.h \
 	%D%/lib/fail_call.c %D%/lib/fail_call.h \
-	%D%/lib/hanging.c %D%/lib/hanging.h
+	%D%/lib/hanging.c %D%/lib/hanging.h \
+	%D%/lib/own_network.c %D%/lib/own_network.h
 %C%_lib_libtap_a_CFLAGS = $(AM_CFLAGS)
 
 # Victims: programs that roundtrip leads through checkpoints and restores.

@@ -4,33 +4,19 @@
  * none from a service of the machine.
  */
 #include <errno.h>
-#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/lib/own_network.h"
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
 #include "wire/client.h"
 
 #define CALLS  200
 #define SERVER 20000
-
-/* A network of our own, without whoever else has such ports. */
-static bool is_alone(void)
-{
-	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	auto_close int fd = -EBADF;
-
-	if (unshare(CLONE_NEWNET) < 0)
-		return false;
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	return fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &lo) == 0;
-}
 
 /* As services do: for both families, also soon after an end of its own. */
 static int serve(uint16_t port)
@@ -100,7 +86,7 @@ int main(void)
 
 	if (geteuid() != 0)
 		skip_all("needs root");
-	if (!is_alone() || (fd = serve(SERVER)) < 0)
+	if (!own_network() || (fd = serve(SERVER)) < 0)
 		skip_all("no network of our own: %s", strerror(errno));
 	test_calls("127.0.0.1");
 	test_calls("::1");
