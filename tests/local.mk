@@ -14,7 +14,10 @@ AM_TESTS_ENVIRONMENT = \
 	export top_srcdir top_builddir JOBCR_LIBEXEC;
 
 check_LIBRARIES = %D%/lib/libtap.a
-%C%_lib_libtap_a_SOURCES = %D%/lib/tap.c %D%/lib/tap.h
+%C%_lib_libtap_a_SOURCES = %D%/lib/tap.c %D%/lib/tap.h \
+	%D%/lib/fail_call.c %D%/lib/fail_call.h \
+	%D%/lib/hanging.c %D%/lib/hanging.h \
+	%D%/lib/own_network.c %D%/lib/own_network.h
 %C%_lib_libtap_a_CFLAGS = $(AM_CFLAGS)
 
 # Victims: programs that roundtrip leads through checkpoints and restores.
@@ -204,6 +207,11 @@ UNIT_TESTS += %D%/unit/forward
 %C%_unit_forward_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/reserved
+%C%_unit_reserved_SOURCES = %D%/unit/reserved.c
+%C%_unit_reserved_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
+	src/wire/libwireproto.a src/util/libutil.a $(PROTOBUF_C_LIBS) $(MUNGE_LIBS)
+
 UNIT_TESTS += %D%/unit/kept
 %C%_unit_kept_SOURCES = %D%/unit/kept.c src/daemon/kept.c src/daemon/slurm.c
 %C%_unit_kept_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
@@ -321,6 +329,8 @@ UNIT_TESTS += %D%/unit/publish
 
 UNIT_TESTS += %D%/unit/damaged
 %C%_unit_damaged_SOURCES = %D%/unit/damaged.c
+%C%_unit_damaged_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=borrow_is_lost \
+	-Wl,--wrap=writer_submit
 %C%_unit_damaged_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS) $(JSON_LIBS)
@@ -986,7 +996,7 @@ T_TESTS += %D%/t/tiers_fair.t
 T_TESTS += %D%/t/tiers_faults.t
 T_TESTS += %D%/t/tiers_room.t
 T_TESTS += %D%/t/export.t
-EXTRA_DIST += %D%/lib/archives.py %D%/lib/seals.py
+EXTRA_DIST += %D%/lib/archives.py %D%/lib/frames.py %D%/lib/seals.py
 UNIT_TESTS += %D%/unit/frame
 %C%_unit_frame_SOURCES = %D%/unit/frame.c
 %C%_unit_frame_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
@@ -1002,7 +1012,7 @@ UNIT_TESTS += %D%/unit/conf
 %C%_unit_conf_LDADD = %D%/lib/libtap.a src/conf/libconf.a \
 	src/wire/libwire.a src/util/libutil.a $(CONFUSE_LIBS)
 
-EXTRA_DIST += %D%/lib/jobs.sh
+EXTRA_DIST += %D%/lib/jobs.sh %D%/lib/network.sh
 T_TESTS += %D%/t/local.t
 T_TESTS += %D%/t/checkpoint.t
 T_TESTS += %D%/t/interval.t

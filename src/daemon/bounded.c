@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -69,7 +70,10 @@ static bool await(pid_t pid, unsigned int limit_s)
 	return WIFEXITED(status);
 }
 
-/* Whose it is; what is mounted there is not entered. */
+/*
+ * Whose it is; what is mounted there is not entered.  Only something mounted on
+ * the very directory hides whose that is; and it may be gone a moment later.
+ */
 static int look(const char *store, const char *cluster, const char *job,
 		struct stat *ret, struct err *err)
 {
@@ -82,10 +86,13 @@ static int look(const char *store, const char *cluster, const char *job,
 	if (fd < 0)
 		return err_sys(err, "%s", path);
 	r = stat_unmounted(fd, job, ret, err);
-	if (r < 0 && r != -EXDEV)
-		return r;
 	(void)snprintf(path, sizeof(path), "%s/%s/%s", store, cluster, job);
-	return mounted_below(path, err);
+	if (r == -EXDEV)
+		return err_set(err, r,
+			       "%s: something is mounted there, which is not "
+			       "entered",
+			       path);
+	return r < 0 ? r : mounted_below(path, err);
 }
 
 void bounded_run(struct bounded *b, const struct conf *conf,
@@ -98,22 +105,33 @@ void bounded_run(struct bounded *b, const struct conf *conf,
 	pid_t pid;
 
 	if (r == -EXDEV) {
-		log_warning(job,
-			    "it is passed over, as are other jobs of its user: "
-			    "%s",
+		log_warning(job, "it is passed over%s: %s",
+			    st.st_uid == NOBODY_KNOWS
+				    ? ""
+				    : ", as are other jobs of its user",
 			    err.text);
 		note_slow(b, st.st_uid);
 		return;
 	}
-	/* What else may be wrong with it is for fn to find. */
-	if (r == -ENOENT || is_slow(b, st.st_uid))
+	/*
+	 * What else may be wrong with it is for fn to find; but a user who may
+	 * make links there could have it find another directory, whose owner
+	 * nobody has seen.
+	 */
+	if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP ||
+	    is_slow(b, st.st_uid))
 		return;
 	pid = fork();
+	if (pid < 0) {
+		log_warning(job, "it is passed over this time: fork: %s",
+			    strerror(errno));
+		return;
+	}
 	if (pid == 0) {
 		fn(arg);
 		_exit(0);
 	}
-	if (pid > 0 && await(pid, b->limit_s))
+	if (await(pid, b->limit_s))
 		return;
 	log_warning(job,
 		    "what it has in the store could not be looked through in "

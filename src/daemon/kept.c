@@ -18,14 +18,18 @@
 /*
  * Slurm was asked meanwhile, and the job may have ended.  Its supervisor gives
  * the number of its process back by waiting for it, and says so: whom it names
- * after a process was opened was that process.
+ * after a process was opened was that process.  It is not held while the store
+ * may hang.
  */
 static int check_same(const struct subject *s, struct err *err)
 {
 	const struct control_request req = { .op = CONTROL_INFO };
+	auto_close int control = -EBADF;
 	struct control_reply reply;
-	int r = control_call(s->control_fd, &req, &reply, NULL, err);
+	int r = control_connect(s->conf->run_dir, s->id, &control, err);
 
+	if (r == 0)
+		r = control_call(control, &req, &reply, NULL, err);
 	if (r == 0 && reply.info.root_pid != s->info.root_pid)
 		r = err_set(err, -ESRCH, "the job has ended");
 	return r;

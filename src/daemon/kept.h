@@ -13,6 +13,7 @@
 #define SUBMIT_FILE     "submit"
 #define SUBMIT_ENV_FILE "submit.env"
 
+/* By no descriptor of s: it asks the supervisor by a connection of its own. */
 int kept_write(const struct subject *s, const struct user_id *user, int fd,
 	       struct err *err);
 

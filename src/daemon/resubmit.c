@@ -33,21 +33,17 @@ struct revival {
 
 static int keep(void *arg, struct err *err)
 {
-	struct subject s = *(struct subject *)arg;
-	auto_close int control = -EBADF;
+	const struct subject *s = arg;
 	auto_close int fd = -EBADF;
 	struct user_id user;
-	int r = control_connect(s.conf->run_dir, s.id, &control, err);
+	int r = user_id_load(s->info.uid, s->info.gid, &user, err);
 
-	if (r == 0)
-		r = user_id_load(s.info.uid, s.info.gid, &user, err);
 	if (r < 0)
 		return r;
-	s.control_fd = control;
-	r = store_open_job(s.conf->store_dir, s.conf->cluster, s.id, true,
+	r = store_open_job(s->conf->store_dir, s->conf->cluster, s->id, true,
 			   &user, &fd, err);
 	if (r == 0)
-		r = kept_write(&s, &user, fd, err);
+		r = kept_write(s, &user, fd, err);
 	user_id_done(&user);
 	return r;
 }

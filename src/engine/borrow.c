@@ -35,7 +35,8 @@
 /*
  * Of a stream that was borrowed before, so many bytes in each so many times as
  * much are read by one generation, and the next by the next: where they lie
- * stays as it is.
+ * stays as it is.  One that is not there, as it failed or was another run's,
+ * has its turn with the next.
  */
 #define TURN_BYTES (4u << 20) /* a block, if it is packed */
 #define TURNS      8u
@@ -145,8 +146,11 @@ static void say_lost(const struct borrow *b, int r, const struct err *err,
 
 static bool has_turn(const struct borrow *b, const Extent *x)
 {
+	const uint32_t last = b->lender.generation;
+	const uint32_t turn = (uint32_t)(x->offset / TURN_BYTES);
+
 	return !b->lender.part->streams[x->stream]->has_borrowed_from ||
-	       x->offset / TURN_BYTES % TURNS == b->args->generation % TURNS;
+	       (turn - last - 1) % TURNS < b->args->generation - last;
 }
 
 /* The job goes on, and now, too: it need not be fast. */

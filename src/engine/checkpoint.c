@@ -19,9 +19,9 @@
 #include "engine/preflight.h"
 #include "engine/watching.h"
 #include "storage/store.h"
-#include "util/apart.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/thread.h"
 
 #define FREEZE_DEADLINE (10 * NSEC_PER_SEC)
 #define BUFFER_BYTES    (4u << 20)
@@ -526,7 +526,7 @@ static int make_durable(void *arg, struct err *err)
 static int publish(struct checkpoint *c, struct err *err)
 {
 	enter(c, PHASE_PUBLISH);
-	return apart(make_durable, c, err);
+	return thread_run(make_durable, c, err);
 }
 
 /* Everything was copied: a job that is to go on need not wait for disks. */

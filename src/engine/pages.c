@@ -436,6 +436,9 @@ int pages_run(struct pages *p, struct err *err)
 			r = hand_out(p, &more, err);
 		else
 			r = take_back(p, err);
+		/* Storage has all that there is to write meanwhile. */
+		if (r == 0 && !more && p->taken == p->made)
+			more = search_again(p->config.search);
 	}
 	stop_readers(p);
 	if (r == 0)

@@ -341,8 +341,7 @@ static void rewind_sources(struct search *p)
 	p->span = p->nsources ? p->sources[0].first_span : 0;
 }
 
-/* Once, and only if all that is to be saved was looked at: once more? */
-static bool is_to_be_seen_again(struct search *p)
+bool search_again(struct search *p)
 {
 	if (!p->borrow || !borrow_is_lost(p->borrow))
 		return false;
@@ -380,8 +379,6 @@ static int next_run(struct search *p, bool *ret_more, struct err *err)
 			continue;
 		}
 		if (p->at == p->nsources) {
-			if (is_to_be_seen_again(p))
-				continue;
 			*ret_more = false;
 			return 0;
 		}

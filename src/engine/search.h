@@ -101,6 +101,12 @@ int search_begin(struct search *s, struct err *err);
 int search_next(struct search *s, const struct source **ret, struct err *err);
 size_t search_take(struct search *s, size_t pages, uint64_t *ret_start);
 
+/*
+ * There was no more.  Wait until what is borrowed was read again; true: it is
+ * damaged, and there is more: that, too.
+ */
+bool search_again(struct search *s);
+
 /* The records of pages that processes have in common. */
 int search_put_common(const struct search *s, const struct img_sink *out,
 		      struct err *err);

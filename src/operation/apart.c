@@ -31,7 +31,7 @@ static int silent(const struct apart *a, struct err *err)
 {
 	return err_set(err, -ETIMEDOUT,
 		       "%s does not answer: see to its file system",
-		       a->conf->store_dir);
+		       a->dir ? a->dir : a->conf->store_dir);
 }
 
 static bool left(const struct apart *a, int timeout_ms)

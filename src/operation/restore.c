@@ -108,9 +108,10 @@ static int look_for_owner(void *arg, struct err *err)
 static int find_owner_in_time(const struct operation *op, struct plan *plan,
 			      struct err *err)
 {
-	const struct apart apart = operation_apart(op);
+	struct apart apart = operation_apart(op);
 	struct look look = { op, plan };
 
+	apart.dir = plan->dir;
 	return apart_look(&apart, look_for_owner, &look, err);
 }
 

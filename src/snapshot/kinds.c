@@ -39,6 +39,12 @@ static bool same(const char *text, size_t len, const char *name,
 	return true;
 }
 
+/* The manifest is shown anyway, and it and its seal are in no part. */
+static bool is_shown(uint32_t tag)
+{
+	return tag != TAG_MANIFEST && tag != TAG_SEAL;
+}
+
 static uint32_t find(const char *text, size_t len)
 {
 	uint32_t tag;
@@ -46,10 +52,8 @@ static uint32_t find(const char *text, size_t len)
 	for (size_t i = 0; (tag = img_tag_at(i)) != 0; i++) {
 		const char *name = img_tag_name(tag);
 
-		/* The manifest is shown anyway, and is in no part. */
-		if (tag != TAG_MANIFEST &&
-		    (same(text, len, name, strlen(name)) ||
-		     same(text, len, name, short_len(name))))
+		if (is_shown(tag) && (same(text, len, name, strlen(name)) ||
+				      same(text, len, name, short_len(name))))
 			return tag;
 	}
 	return 0;
@@ -94,17 +98,21 @@ int show_kinds_parse(const char *list, struct show_kinds *ret, struct err *err)
 
 void show_kinds_print(FILE *out)
 {
-	size_t column = LINE_WIDTH;
+	size_t column = 0;
 	uint32_t tag;
 
 	for (size_t i = 0; (tag = img_tag_at(i)) != 0; i++) {
 		const char *name = img_tag_name(tag);
 		size_t len = short_len(name);
 
-		if (tag == TAG_MANIFEST)
+		if (!is_shown(tag))
 			continue;
 		if (column + len + 1 > LINE_WIDTH) {
-			fputs(i > 1 ? "\n " : " ", out);
+			fputc('\n', out);
+			column = 0;
+		}
+		if (!column) {
+			fputc(' ', out);
 			column = 1;
 		}
 		fprintf(out, " %.*s", (int)len, name);

@@ -2,8 +2,6 @@ noinst_LIBRARIES += %D%/libutil.a
 %C%_libutil_a_SOURCES = \
 	%D%/address_map.c \
 	%D%/address_map.h \
-	%D%/apart.c \
-	%D%/apart.h \
 	%D%/cgroup.c \
 	%D%/cgroup.h \
 	%D%/file_policy.c \
@@ -49,6 +47,8 @@ noinst_LIBRARIES += %D%/libutil.a
 	%D%/queue_copy.h \
 	%D%/spans.c \
 	%D%/spans.h \
+	%D%/thread.c \
+	%D%/thread.h \
 	%D%/watches.c \
 	%D%/watches.h \
 	%D%/tty_input.c \

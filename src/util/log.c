@@ -26,7 +26,6 @@ void log_init(const char *ident, enum log_level level)
 
 void log_to_syslog(void)
 {
-	openlog(log_ident, LOG_PID, LOG_DAEMON);
 	log_syslog = 1;
 }
 
@@ -54,9 +53,17 @@ static void add_field(struct fields *f, const char *name, const char *value)
 }
 
 /*
- * By its own protocol, which needs no library; a socket per line holds
- * nothing open over a fork.
+ * Neither leaves a socket open: what a child of ours closes, and opens again
+ * as something else, would be taken for it.
  */
+static void to_syslog(enum log_level level, const char *text)
+{
+	openlog(log_ident, LOG_PID, LOG_DAEMON);
+	syslog(priorities[level], "%s", text);
+	closelog();
+}
+
+/* By its own protocol, which needs no library. */
 static bool to_journal(enum log_level level, const struct log_about *about,
 		       const char *text)
 {
@@ -97,7 +104,7 @@ void log_event(enum log_level level, const struct log_about *about,
 	if (!log_syslog)
 		fprintf(stderr, "%s: %s%s\n", log_ident, name[level], line);
 	else if (!to_journal(level, about, line))
-		syslog(priorities[level], "%s", line);
+		to_syslog(level, line);
 }
 
 void log_msg(enum log_level level, const char *job, const char *fmt, ...)

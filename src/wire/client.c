@@ -19,9 +19,13 @@
 #include "wire/auth.h"
 #include "wire/frame.h"
 
-/* Of ports that only root may take, those that have no meaning. */
-#define RESERVED_FROM  600
-#define RESERVED_TO    1024
+/*
+ * Of ports that only root may take, the longest run of those that no service is
+ * registered for, but for the one of rndc.
+ */
+#define RESERVED_FROM  922
+#define RESERVED_TO    989
+#define RESERVED_RNDC  953
 #define RESERVED_TRIES 8
 
 struct client {
@@ -65,31 +69,33 @@ int client_local(const char *run_dir, struct client **ret, struct err *err)
 }
 
 /*
- * Anybody can take all places that jobcrd has for callers it does not know yet,
- * but for those of root's ports.  Without one of them it is any other.
+ * One that serves other connections serves this one, too, and no service of the
+ * machine is kept from it.  -EADDRNOTAVAIL: try another one.
  */
-static void take_reserved(int fd, int family)
+static int take_reserved(int fd, int family)
 {
 	struct sockaddr_storage at = { .ss_family = (sa_family_t)family };
 	struct sockaddr_in6 *six = (struct sockaddr_in6 *)&at;
 	struct sockaddr_in *four = (struct sockaddr_in *)&at;
 	const bool is_six = family == AF_INET6;
 	const socklen_t len = is_six ? sizeof(*six) : sizeof(*four);
+	const int on = 1;
 	uint16_t port;
 
-	for (int i = 0; i < RESERVED_TRIES; i++) {
-		if (getrandom(&port, sizeof(port), 0) != sizeof(port))
-			return;
-		port = htons(RESERVED_FROM +
-			     port % (RESERVED_TO - RESERVED_FROM));
-		if (is_six)
-			six->sin6_port = port;
-		else
-			four->sin_port = port;
-		if (bind(fd, (struct sockaddr *)&at, len) == 0 ||
-		    errno != EADDRINUSE)
-			return;
-	}
+	if (getrandom(&port, sizeof(port), 0) != sizeof(port))
+		return -errno;
+	port = RESERVED_FROM + port % (RESERVED_TO - RESERVED_FROM);
+	if (port == RESERVED_RNDC)
+		return -EADDRNOTAVAIL;
+	if (is_six)
+		six->sin6_port = htons(port);
+	else
+		four->sin_port = htons(port);
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&at, len) == 0)
+		return 0;
+	return errno == EADDRINUSE ? -EADDRNOTAVAIL : -errno;
 }
 
 static int connect_one(const struct addrinfo *a, bool reserved, int *ret)
@@ -97,11 +103,14 @@ static int connect_one(const struct addrinfo *a, bool reserved, int *ret)
 	auto_close int fd =
 		socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, 0);
 	struct err unused;
+	int r;
 
 	if (fd < 0)
 		return -errno;
-	if (reserved)
-		take_reserved(fd, a->ai_family);
+	/* A root that may not have one has any other. */
+	r = reserved ? take_reserved(fd, a->ai_family) : 0;
+	if (r == -EADDRNOTAVAIL)
+		return r;
 	/* Also bounds the connect itself. */
 	(void)frame_timeout(fd, 10000, &unused);
 	if (connect(fd, a->ai_addr, a->ai_addrlen) < 0)
@@ -110,16 +119,27 @@ static int connect_one(const struct addrinfo *a, bool reserved, int *ret)
 	return 0;
 }
 
+/*
+ * Anybody can take all places that jobcrd has for callers it does not know yet,
+ * but for those of root's ports.  Without one of them it is any other.
+ */
+static int connect_to(const struct addrinfo *a, int *ret)
+{
+	int i, r = -EADDRNOTAVAIL;
+
+	/* Towards there it may be in use, or have been a moment ago. */
+	for (i = 0; i < RESERVED_TRIES && r == -EADDRNOTAVAIL; i++)
+		r = connect_one(a, geteuid() == 0, ret);
+	return r == -EADDRNOTAVAIL ? connect_one(a, false, ret) : r;
+}
+
 static int connect_any(const struct addrinfo *list, int *ret, struct err *err)
 {
 	const struct addrinfo *a;
 	int r = -EHOSTUNREACH;
 
 	for (a = list; a; a = a->ai_next) {
-		r = connect_one(a, geteuid() == 0, ret);
-		/* It was in use towards there a moment ago. */
-		if (r == -EADDRNOTAVAIL)
-			r = connect_one(a, false, ret);
+		r = connect_to(a, ret);
 		if (r == 0)
 			return 0;
 	}

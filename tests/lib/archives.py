@@ -9,23 +9,15 @@ one wrong bit or a wrong end, whose refusals may say anything.
 import gzip
 import io
 import os
-import struct
 import sys
 import tarfile
+
+import frames
 
 
 def load(path):
     with tarfile.open(path) as tar:
         return [(m, tar.extractfile(m).read()) for m in tar.getmembers()]
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
 
 
 def member(name, data=b"", **fields):
@@ -48,15 +40,6 @@ def raw(directory, name, word, data):
     with open(os.path.join(directory, name), "wb") as f:
         f.write(data)
     print(name, word)
-
-
-def edited_manifest(data, old, new):
-    """The record with other bytes of the same length in it."""
-    assert len(old) == len(new) and old in data
-    tag, length = struct.unpack_from("<II", data)
-    body = data[12:].replace(old, new)
-    return struct.pack("<III", tag, length,
-                       crc32c(data[:8] + body)) + body
 
 
 def by_hand(path, out):
@@ -128,9 +111,9 @@ def by_hand(path, out):
         if len(job) == len(new):
             variant(name, "cannot be the id", [member(
                 manifest[0].name,
-                edited_manifest(manifest[1], job, new))] + good[1:2])
+                frames.edited(manifest[1], job, new))] + good[1:2])
     variant("name-up", "name of a stream", [member(
-        manifest[0].name, edited_manifest(
+        manifest[0].name, frames.edited(
             manifest[1], b"here.meta", b"../.meta/"))] + good[1:])
 
     # Sizes that no file can have.

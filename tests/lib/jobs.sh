@@ -129,6 +129,11 @@ has_lines() { # file number
 	[ "$(lines "$1")" -ge "$2" ]
 }
 
+# more_lines FILE [NUMBER]: so many (10) more, of a job that goes on.
+more_lines() {
+	wait_for 20 has_lines "$1" $(($(lines "$1") + ${2:-10}))
+}
+
 # Every number once and in order, up to the last.
 whole() { # file numbers
 	awk -v n="$2" '$1 != NR - 1 { bad = 1 } END { exit bad || NR != n }' \
@@ -162,6 +167,19 @@ step_to() {
 	done
 }
 
+# A snapshot while there is no jobcrd to flush it: it ends when the worker has
+# begun, which goes on.
+save_alone() { # job options
+	steps checkpoint "$@"
+	wait_for 20 has_lines steps 1
+	stop_daemon
+	while kill -0 "$asker" 2>/dev/null && echo >&9; do
+		sleep 0.05
+	done 2>/dev/null
+	exec 9>&-
+	wait "$asker"
+}
+
 worker_of() { # a command, or jobcrd
 	for _c in $(children "$1"); do
 		[ "$(cat /proc/"$_c"/comm)" != jobcr-worker ] || echo "$_c"
@@ -177,6 +195,18 @@ workers_below() { # pid
 			(workers_below "$_below")
 		fi
 	done
+}
+
+# Tests at random moments: SEED repeats one.
+begin_random() {
+	seed=${SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
+	echo "# seed $seed"
+}
+
+# random N: 0 to N - 1.
+random() {
+	seed=$(((seed * 1103515245 + 12345) % 2147483648))
+	picked=$((seed / 8 % $1))
 }
 
 # mount_silent DIR: a file system of a user's that never answers anybody.  Its

@@ -266,6 +266,8 @@ static void put_all(struct sample *s)
 	put_extent(s, 2, 0, 9, 0, 2);
 	put_blocks(s);
 	put_common(s);
+	if (s->edit && s->edit->also)
+		put(s, s->edit->also, s->edit->what);
 	end.records = s->records;
 	end.page_bytes = s->page_bytes;
 	end.extents = s->extents;

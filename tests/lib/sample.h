@@ -19,6 +19,8 @@ struct sample_edit {
 	void *arg;
 	uint32_t skip; /* a tag that is left out, once counted, or 0 */
 	bool packed;   /* the first stream of pages is */
+	uint32_t also; /* the tag of one more record, before the last; or 0 */
+	ProtobufCMessage *what;
 };
 
 #define SAMPLE_META  "node-a.meta"

@@ -8,31 +8,18 @@ usage: seals strip MANIFEST             without its seal
        seals own MANIFEST SOCKET        with one of whoever runs this
 """
 import hashlib
-import struct
 import subprocess
 import sys
 
+import frames
+
 SEAL = 0x0002
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
-
-
-def frame(tag, body):
-    head = struct.pack("<II", tag, len(body))
-    return head + struct.pack("<I", crc32c(head + body)) + body
 
 
 def split(path):
     with open(path, "rb") as f:
         data = f.read()
-    end = 12 + struct.unpack("<I", data[4:8])[0]
+    end = frames.first(data)
     return data[:end], data[end:]
 
 
@@ -43,7 +30,7 @@ def own_seal(manifest, socket):
         input=payload, capture_output=True, check=True)
     credential = made.stdout.strip()
     size = bytes([len(credential) & 0x7F | 0x80, len(credential) >> 7])
-    return frame(SEAL, b"\x0a" + size + credential)
+    return frames.frame(SEAL, b"\x0a" + size + credential)
 
 
 def main(how, path, *more):
@@ -54,7 +41,7 @@ def main(how, path, *more):
         old, new = (text.encode() for text in more)
         if len(old) != len(new) or manifest.count(old) != 1:
             sys.exit("no such text")
-        manifest = frame(1, manifest[12:].replace(old, new))
+        manifest = frames.edited(manifest, old, new)
     elif how == "take":
         seal = split(more[0])[1]
     elif how == "own":

@@ -104,7 +104,7 @@ is $why $n "each says in what store, and what to do: $(cat err)"
 is $freed $n "what was written is freed"
 is $first $n "nothing else is left of it"
 is $whole $n "the generation before is whole"
-wait_for 10 has_lines o.txt $(($(lines o.txt) + 20))
+more_lines o.txt 20
 result $? "the job runs on"
 jobcr history "$job" >log 2>&1
 result $? "its history can be read"
@@ -216,7 +216,7 @@ if quota 8M >log 2>&1; then
 	says_why && only_first && grep -q "quota" err
 	result $? "then it says so: $(cat err)"
 	jobcr verify "$job" >log 2>&1 &&
-		wait_for 10 has_lines o.txt $(($(lines o.txt) + 10))
+		more_lines o.txt
 	result $? "the generation before is whole, and the job runs on"
 	end_job
 	umount "$store"

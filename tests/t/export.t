@@ -200,7 +200,7 @@ fi
 
 # Each variant has a word that its refusal must say.
 mkdir bad
-python3 "$lib/archives.py" y.tar bad >list || result 1 "archives are made"
+python3 -B "$lib/archives.py" y.tar bad >list || result 1 "archives are made"
 n=0 wrong=0
 while read -r name word; do
 	n=$((n + 1))
@@ -224,7 +224,7 @@ is "$(ls -d /jobcr-escaped /tmp/jobcr-escaped jobcr-escaped */jobcr-escaped \
 	there/*/*/jobcr-escaped 2>/dev/null)" "" "and none got out"
 
 # Bits and lengths: refused, or what was damaged did not matter.
-python3 "$lib/archives.py" --damage "${FLIPS:-60}" y.tar bad >list
+python3 -B "$lib/archives.py" --damage "${FLIPS:-60}" y.tar bad >list
 n=0 refused=0 same=0
 while read -r name; do
 	n=$((n + 1))

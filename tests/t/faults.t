@@ -15,14 +15,7 @@ chown $alice a
 cp "$programs/programs/checked" "$programs/lib/strike" .
 [ -z "${INCREMENTAL:-}" ] ||
 	echo "Incremental = \"$INCREMENTAL\"" >>"$JOBCR_CONF"
-seed=${SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
-echo "# seed $seed"
-
-# random N: 0 to N - 1.
-random() {
-	seed=$(((seed * 1103515245 + 12345) % 2147483648))
-	picked=$((seed / 8 % $1))
-}
+begin_random
 
 progress=$tmp/a/progress
 newest() {
@@ -30,9 +23,6 @@ newest() {
 }
 state() {
 	jobcr list | awk -v job="$job" '$1 == job { print $3 }'
-}
-goes_on() {
-	wait_for 20 has_lines "$progress" $(($(lines "$progress") + 5))
 }
 # Whichever comes first: it runs, or a checkpoint has ended it.
 settles() {
@@ -94,7 +84,8 @@ while [ $n -lt "$rounds" ]; do
 		echo "$what killed, $how, after $(cat struck) us:"
 		cat said
 		settles && [ "$(newest)" -ge "$before" ] &&
-			jobcr verify "$job" && come_back && goes_on
+			jobcr verify "$job" && come_back &&
+				more_lines "$progress" 5
 	} >log 2>&1
 	result $? "$what, $how, at $(cat struck) us: generation $(newest)"
 	rm -f log

@@ -4,14 +4,7 @@
 # it goes on with them where it is, and sees them reset where it is restored.
 # In a network of its own.
 set -u
-if [ -z "${PEERS_T_NETWORK:-}" ]; then
-	if [ "$(id -u)" != 0 ] || ! command -v ip >/dev/null; then
-		echo "1..0 # SKIP needs root and ip"
-		exit 0
-	fi
-	exec env PEERS_T_NETWORK=1 unshare --net sh "$0"
-fi
-ip link set lo up || exit 1
+. "${top_srcdir:-.}/tests/lib/network.sh"
 . "${top_srcdir:-.}/tests/lib/jobs.sh"
 
 cat >peer.py <<'PY'

@@ -39,7 +39,7 @@ alice() {
 	as $alice "$top_builddir/jobcr" "$@"
 }
 edit() { # arguments of seals: as its user
-	as $alice env PATH=/usr/bin:/bin python3 "$seals" "$@"
+	as $alice env PATH=/usr/bin:/bin python3 -B "$seals" "$@"
 }
 
 munge_up

@@ -112,6 +112,9 @@ says 2 MemoryPolicy "$jobcr" show "$id" --records vma,vmas &&
 ok $? "for one that is not there all are named"
 says 2 "no such kind" "$jobcr" show "$id" --records=
 ok $? "for none, too"
+says 2 "no such kind" "$jobcr" show "$id" --records=seal &&
+	! grep -qw Seal "$tmp/said"
+ok $? "and for one that is in no part"
 says 0 "whole and undamaged" "$jobcr" verify "$id"
 ok $? "verify finds it whole"
 says 0 "whole and undamaged" "$jobcr" verify --dir "$gen"

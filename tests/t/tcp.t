@@ -3,14 +3,7 @@
 # TCP to others is refused by name; addresses that are not to be had at a
 # restore are named, and then nothing is left.  In a network of its own.
 set -u
-if [ -z "${TCP_T_NETWORK:-}" ]; then
-	if [ "$(id -u)" != 0 ] || ! command -v ip >/dev/null; then
-		echo "1..0 # SKIP needs root and ip"
-		exit 0
-	fi
-	exec env TCP_T_NETWORK=1 unshare --net sh "$0"
-fi
-ip link set lo up || exit 1
+. "${top_srcdir:-.}/tests/lib/network.sh"
 . "${top_srcdir:-.}/tests/lib/jobs.sh"
 
 cat >peer.py <<'PY'

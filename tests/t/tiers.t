@@ -47,23 +47,6 @@ let_go() {
 	kill $holder
 	wait $holder 2>/dev/null
 }
-# A snapshot while there is no jobcrd to flush it: it ends when the worker has
-# begun, which goes on.
-save_alone() { # options
-	rm -f in
-	mkfifo in
-	: >steps
-	"$top_builddir/jobcr" checkpoint "$job" --step "$@" <in >steps 2>err &
-	asker=$!
-	exec 9>in
-	wait_for 20 has_lines steps 1
-	stop_daemon
-	while kill -0 $asker 2>/dev/null && echo >&9; do
-		sleep 0.05
-	done 2>/dev/null
-	exec 9>&-
-	wait $asker
-}
 
 matches "$(jobcr check)" "*fast-directory*$tmp/fast*" \
 	"it is looked at by jobcr check"
@@ -72,7 +55,7 @@ job=$(jobcr_a run --detach --output out -- \
 	"$built/tests/cluster/progress" 99999 20 1 1 24)
 wait_for 20 has_lines a/out 3
 result $? "a job runs"
-save_alone >log 2>&1
+save_alone "$job" >log 2>&1
 is "$?" 0 "it is saved"
 matches "$(tail -n 1 steps)" "*fast directory*" "into the fast directory"
 fast 1 && ! stored 1
@@ -182,7 +165,7 @@ result $? "where it is at once"
 # One that is nowhere else.
 jobcr_a restore "$job" --detach >log 2>&1
 wait_for 20 has_lines a/out $((at + 3))
-save_alone >log 2>&1
+save_alone "$job" >log 2>&1
 result $? "one more is saved"
 jobcr kill "$job" KILL
 jobcr wait "$job"
@@ -196,7 +179,7 @@ jobcr_a verify "$job.6" >log 2>&1
 result $? "and is whole"
 
 # What is damaged before it gets there never does.
-save_alone >log 2>&1
+save_alone "$job" >log 2>&1
 pages=$(ls -S "$tmp/fast/local/$job/0000000007"/*pages* | head -n 1)
 printf XXXX | dd of="$pages" bs=1 seek=8192 conv=notrunc 2>log
 start_daemon
@@ -212,7 +195,7 @@ is "$?$(field out fast)" 0True "the next one is as any other"
 
 # A damaged one is deleted while it is copied, and its number is given again.
 wait_for 20 stored 7
-save_alone >log 2>&1
+save_alone "$job" >log 2>&1
 fast 8
 result $? "one is saved that is to be deleted"
 pages=$(ls -S "$tmp/fast/local/$job/0000000008"/*pages* | head -n 1)

@@ -54,22 +54,6 @@ saved() {
 d = json.load(open("said"))
 sys.exit(not (d["fast"] and d["generation"] == int(sys.argv[1])))' "$2"
 }
-# A snapshot while there is no jobcrd to flush it.
-save_alone() { # job
-	rm -f in
-	mkfifo in
-	: >steps
-	"$top_builddir/jobcr" checkpoint "$1" --step <in >steps 2>err &
-	asker=$!
-	exec 9>in
-	wait_for 20 has_lines steps 1
-	stop_daemon
-	while kill -0 $asker 2>/dev/null && echo >&9; do
-		sleep 0.05
-	done 2>/dev/null
-	exec 9>&-
-	wait $asker
-}
 stored() { # job generation
 	test -e "$tmp/store/local/$1/$(printf %010u "$2")/manifest"
 }

@@ -21,19 +21,9 @@ MaxBandwidth = "32M"
 CONF
 [ -z "${INCREMENTAL:-}" ] ||
 	echo "Incremental = \"$INCREMENTAL\"" >>"$JOBCR_CONF"
-seed=${SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
-echo "# seed $seed"
-
-# random N: 0 to N - 1.
-random() {
-	seed=$(((seed * 1103515245 + 12345) % 2147483648))
-	picked=$((seed / 8 % $1))
-}
+begin_random
 
 progress=$tmp/a/progress
-goes_on() {
-	wait_for 20 has_lines "$progress" $(($(lines "$progress") + 5))
-}
 # The newest one that is whole in DIR.
 newest() { # dir
 	ls "$1/local/$job" 2>/dev/null | grep '^[0-9]*$' | tail -n 1
@@ -43,22 +33,6 @@ settled() {
 	for _dir in "$tmp/fast/local/$job"/0*; do
 		[ -e "$_dir/flushed" ] || return 1
 	done
-}
-# A snapshot that nobody flushes: jobcrd ends when the worker has begun.
-save_alone() {
-	rm -f in
-	mkfifo in
-	: >steps
-	"$top_builddir/jobcr" checkpoint "$job" --step <in >steps 2>err &
-	_asker=$!
-	exec 9>in
-	wait_for 20 has_lines steps 1
-	stop_daemon
-	while kill -0 $_asker 2>/dev/null && echo >&9; do
-		sleep 0.05
-	done 2>/dev/null
-	exec 9>&-
-	wait $_asker
 }
 pick_what() {
 	random 3
@@ -85,7 +59,7 @@ strike_flush() {
 	wait_for 10 test -S run/jobcrd.sock || [ "$2" != none ]
 	return $_late
 }
-save_alone >log 2>&1
+save_alone "$job" >log 2>&1
 result $? "it is saved"
 strike_flush 0 none
 length=$(cat struck)
@@ -97,7 +71,7 @@ while [ $n -lt "$rounds" ]; do
 	n=$((n + 1))
 	pick_what
 	{
-		save_alone
+		save_alone "$job"
 		_saved=$?
 	} >log 2>&1
 	wanted=$(newest "$tmp/fast")
@@ -112,7 +86,7 @@ while [ $n -lt "$rounds" ]; do
 			jobcr verify "$job.$(expr "$wanted" + 0)" &&
 			cmp "$tmp/fast/local/$job/$wanted/manifest" \
 				"$tmp/store/local/$job/$wanted/manifest" &&
-			[ $_saved = 0 ] && goes_on
+			[ $_saved = 0 ] && more_lines "$progress" 5
 	} >log 2>&1
 	result $? "$what, at $(cat struck) us of a flush: $wanted is stored"
 	rm -f log
@@ -136,7 +110,8 @@ while [ $n -lt "$rounds" ]; do
 		echo "$what killed after $(cat struck) us:"
 		cat said
 		restart
-		jobcr verify "$job" && goes_on && wait_for 30 settled &&
+		jobcr verify "$job" && more_lines "$progress" 5 &&
+			wait_for 30 settled &&
 			[ "$(newest "$tmp/store")" -ge "$before" ] &&
 			jobcr verify "$job"
 	} >log 2>&1

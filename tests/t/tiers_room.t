@@ -54,10 +54,6 @@ begin() { # MiB
 	job=$(jobcr run --detach --output o.txt -- python3 "$tmp/job.py" "$1")
 	wait_for 20 has_lines o.txt 3
 }
-goes_on() {
-	_now=$(lines o.txt)
-	wait_for 20 has_lines o.txt $((_now + 3))
-}
 end_job() {
 	jobcr kill "$job" KILL
 	jobcr wait "$job"
@@ -85,7 +81,7 @@ save --kill
 is "$?$(field out fast)" 0no "one that ends the job goes to the store"
 jobcr restore "$job" --detach >log 2>&1
 result $? "from there it is restored"
-goes_on
+more_lines o.txt 3
 result $? "and goes on"
 save
 is "$?$(field out fast)" 0True "into the fast directory again"
@@ -119,7 +115,7 @@ told() {
 }
 wait_for 10 told 'not in the fast directory: no room'
 result $? "the history, too"
-goes_on
+more_lines o.txt 3
 result $? "the job goes on"
 end_job
 
@@ -138,7 +134,7 @@ is "$?$(field out fast)" 0no "one that cannot be written is in the store"
 matches "$(field out not_fast)" "*Read-only*" "with the reason"
 stored 2
 result $? "it is there"
-goes_on
+more_lines o.txt 3
 result $? "the job goes on"
 mount -o remount,rw "$fast"
 end_job
@@ -165,7 +161,7 @@ waits() {
 }
 wait_for 30 waits
 result $? "its status says why it stays where it is"
-goes_on
+more_lines o.txt 3
 result $? "the job goes on"
 jobcr verify "$job.1" >log 2>&1
 result $? "the snapshot is whole"

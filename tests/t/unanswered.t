@@ -9,14 +9,15 @@ if [ "$(id -u)" = 0 ] && [ "${JOBCR_MOUNTS:-}" = "" ]; then
 fi
 . "${top_srcdir:-.}/tests/lib/jobs.sh"
 hang=$(cd "${top_srcdir:-.}" && pwd)/tests/lib/hang.py
+where=
 hanging=
 leave() {
 	[ -z "$hanging" ] || kill "$hanging" 2>/dev/null
-	umount -l "$tmp/store" 2>/dev/null
+	umount -l "$where" 2>/dev/null
 	clean_up
 }
 hangs() { # nothing of the test itself may look there
-	/usr/bin/python3 "$hang" "$tmp/store" >hang.out 2>log &
+	/usr/bin/python3 "$hang" "$where" >hang.out 2>log &
 	hanging=$!
 	wait_for 5 grep -q hangs hang.out
 }
@@ -24,7 +25,7 @@ is_back() {
 	kill "$hanging"
 	wait "$hanging" 2>/dev/null
 	hanging=
-	umount -l "$tmp/store"
+	umount -l "$where"
 }
 trap leave EXIT
 
@@ -34,7 +35,7 @@ told() { # status COMMAND...
 	shift
 	timeout 30 "$top_builddir/jobcr" "$@" >out 2>&1
 	is $? "$_want" "$* ends by itself"
-	grep -qF "$tmp/store does not answer" out
+	grep -qF "$where does not answer" out
 	result $? "and says what hangs: $(tail -n 1 out)"
 }
 
@@ -55,10 +56,16 @@ jobcr checkpoint "$live" --leave-running >log 2>&1
 result $? "a job that goes on, with a snapshot"
 # Of this one no record says that it has none.
 other=$(jobcr run --detach -- sleep 1000)
+mkdir elsewhere
+where=$tmp/elsewhere
 if ! hangs; then
 	echo "1..0 # SKIP no FUSE here: $(tail -n 1 log)"
 	exit 0
 fi
+told 8 restore --dir "$where"
+is_back
+where=$tmp/store
+hangs
 told 0 status
 told 0 status "$other"
 told 8 history "$job"
@@ -68,7 +75,7 @@ result $? "jobcrd answers"
 
 told 8 checkpoint "$live" --leave-running
 told 8 checkpoint "$live" --kill
-wait_for 5 has_lines a/o.txt $(($(lines a/o.txt) + 10))
+more_lines a/o.txt
 result $? "the job goes on"
 told 8 keep "$live"
 told 8 delete "$live" --force

@@ -21,7 +21,7 @@
 #define PAGES_NAME SAMPLE_PAGES "@1"
 #define MORE_NAME  SAMPLE_MORE "@1"
 
-/* The sample is generation 1; it was watched since. */
+/* The sample is a generation; it was watched since. */
 struct fixture {
 	char base[64], dir[64];
 	struct user_id owner;
@@ -33,8 +33,27 @@ struct fixture {
 	size_t nrecords;
 };
 
-static void begin(struct fixture *f)
+/* All its pages are those of an earlier one. */
+static void borrow_all(void *arg, uint32_t tag, ProtobufCMessage *msg)
 {
+	static char *features[] = { (char *)SNAPSHOT_INCREMENTAL };
+	const uint32_t *generation = arg;
+	ManifestRecord *m = (ManifestRecord *)msg;
+
+	if (tag != TAG_MANIFEST)
+		return;
+	m->generation = *generation;
+	m->features = features;
+	m->n_features = 1;
+	for (size_t k = 1; k < m->parts[0]->n_streams; k++) {
+		m->parts[0]->streams[k]->has_borrowed_from = 1;
+		m->parts[0]->streams[k]->borrowed_from = 1;
+	}
+}
+
+static void begin_of(struct fixture *f, uint32_t generation)
+{
+	struct sample_edit edit = { .record = borrow_all, .arg = &generation };
 	struct err err = { 0 };
 	ManifestRecord *m;
 
@@ -42,19 +61,25 @@ static void begin(struct fixture *f)
 	f->owner.uid = geteuid();
 	f->owner.gid = getegid();
 	f->args.job_id = "local-1";
-	f->args.generation = 2;
+	f->args.generation = generation + 1;
 	f->args.owner = &f->owner;
 	f->args.watches = &f->watches;
 	f->args.base_fd = temp_dir(f->base);
 	f->args.dir_fd = temp_dir(f->dir);
-	if (sample_write(f->args.base_fd, NULL, &err) < 0 ||
+	if (sample_write(f->args.base_fd, generation > 1 ? &edit : NULL, &err) <
+		    0 ||
 	    snapshot_manifest(f->args.base_fd, NULL, &m, &err) < 0)
 		abort();
-	f->watches.generation = 1;
+	f->watches.generation = generation;
 	memcpy(f->watches.digest, m->parts[0]->streams[0]->digest.data,
 	       WATCHES_DIGEST);
 	manifest_record__free_unpacked(m, NULL);
 	watches_add(&f->watches, 1, 1, open("/dev/null", O_CLOEXEC));
+}
+
+static void begin(struct fixture *f)
+{
+	begin_of(f, 1);
 }
 
 static void end(struct fixture *f)
@@ -282,6 +307,36 @@ static void test_goes_on(void)
 	end(&f);
 }
 
+/* Is the beginning of what was borrowed before read again? */
+static bool is_read(uint32_t from, uint32_t generation)
+{
+	struct fixture f;
+	bool read;
+
+	begin_of(&f, from);
+	f.args.generation = generation;
+	damage_pages(&f);
+	read = !opened(&f) && strstr(f.why, " is damaged");
+	end(&f);
+	return read;
+}
+
+static void test_turns(void)
+{
+	unsigned int turns = 0;
+	uint32_t at;
+
+	for (at = 2; at < 10; at++)
+		turns += is_read(at, at + 1);
+	ok(turns == 1, "one in eight generations reads an eighth: %u", turns);
+	ok(is_read(7, 9) && is_read(2, 11) && is_read(7, 20),
+	   "also of generations that are not there");
+	ok(!is_read(8, 10) && !is_read(8, 15), "and none twice");
+	for (turns = 0, at = 3; at < 3 + 8 * 3; at += 3)
+		turns += is_read(at, at + 3);
+	ok(turns == 3, "as often where others have numbers between: %u", turns);
+}
+
 static bool kill_it(void *arg, bool gone)
 {
 	(void)arg;
@@ -343,6 +398,7 @@ int main(void)
 	test_rare();
 	test_another();
 	test_damaged();
+	test_turns();
 	test_goes_on();
 	test_ends();
 	return done_testing();

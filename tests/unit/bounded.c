@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A job that takes too long is given up, and others of its user with it. */
+/*
+ * A job that takes too long is given up, and others of its user with it; nobody
+ * is for what is not theirs.
+ */
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/bounded.h"
@@ -68,6 +75,61 @@ static void test_bounds(unsigned int *n)
 	bounded_done(&b);
 }
 
+/* A user of no process; ones of root have no limit. */
+static void test_no_process(unsigned int *n)
+{
+	const struct rlimit none = { 0, 0 };
+	struct bounded b = { .limit_s = 1 };
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (setrlimit(RLIMIT_NPROC, &none) < 0 || setgid(BOB) < 0 ||
+		    setuid(BOB) < 0)
+			_exit(2);
+		bounded_run(&b, &conf, "c", "1", add, n);
+		_exit(b.count != 0);
+	}
+	waitpid(pid, &status, 0);
+	ok(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+	   "that there are no more processes is no user's fault (%x)",
+	   (unsigned int)status);
+}
+
+/* On a job's directory; in a namespace of our own. */
+static void test_mounted(unsigned int *n)
+{
+	const unsigned int before = *n;
+	struct bounded b = { .limit_s = 1 };
+
+	if (unshare(CLONE_NEWNS) < 0 ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", "c/1", "tmpfs", 0, "uid=52001") < 0) {
+		skip("nothing can be mounted here");
+		return;
+	}
+	bounded_run(&b, &conf, "c", "1", add, n);
+	ok(*n == before, "what is mounted there is not entered");
+	ok(b.count == 0, "and nobody blamed whom it says it is");
+	bounded_run(&b, &conf, "c", "3", add, n);
+	ok(*n == before + 1, "that user's own jobs have their turn");
+	umount2("c/1", MNT_DETACH);
+}
+
+static void test_link(unsigned int *n)
+{
+	const unsigned int before = *n;
+	struct bounded b = { .limit_s = 1 };
+
+	if (symlink("1", "c/5") < 0) {
+		skip("no link");
+		return;
+	}
+	bounded_run(&b, &conf, "c", "5", add, n);
+	ok(*n == before, "a link is not followed");
+	unlink("c/5");
+}
+
 int main(void)
 {
 	unsigned int *n = mmap(NULL, sizeof(*n), PROT_READ | PROT_WRITE,
@@ -77,10 +139,13 @@ int main(void)
 	if (geteuid() != 0)
 		skip_all("needs root, to make directories of users");
 	if (n == MAP_FAILED || !mkdtemp(store) || chdir(store) < 0 ||
-	    mkdir("c", 0755) < 0 || !make("c/1", ALICE) ||
-	    !make("c/2", ALICE) || !make("c/3", BOB))
+	    chmod(".", 0755) < 0 || mkdir("c", 0755) < 0 ||
+	    !make("c/1", ALICE) || !make("c/2", ALICE) || !make("c/3", BOB))
 		skip_all("no directories");
 	test_bounds(n);
+	test_no_process(n);
+	test_link(n);
+	test_mounted(n);
 	(void)rmdir("c/1");
 	(void)rmdir("c/2");
 	(void)rmdir("c/3");

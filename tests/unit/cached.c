@@ -2,13 +2,9 @@
 /* What the page cache has is known, and a reader takes it from there. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -17,6 +13,7 @@
 #include "storage/cached.h"
 #include "storage/reader.h"
 #include "storage/ring.h"
+#include "tests/lib/fail_call.h"
 #include "tests/lib/sample.h"
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
@@ -226,23 +223,6 @@ static void test_all(int dir_fd, const char *how)
 	ok(cached_bytes(-1, 0, MIB) < 0, "%s: of no file", how);
 }
 
-/* As before Linux 6.5. */
-static int forbid_cachestat(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_cachestat, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { ARRAY_SIZE(code), code };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return -1;
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
-}
-
 /* mincore says that all is there. */
 static void test_stranger(int dir_fd)
 {
@@ -296,7 +276,8 @@ int main(void)
 		skip("no page cache that can be looked at and passed by here");
 	} else {
 		test_all(dir_fd, "cachestat");
-		if (forbid_cachestat() < 0) {
+		/* As before Linux 6.5. */
+		if (!fail_call(__NR_cachestat, ENOSYS)) {
 			skip("no seccomp filters here");
 		} else {
 			test_all(dir_fd, "mincore");

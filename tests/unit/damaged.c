@@ -28,6 +28,11 @@
  * file, and half as many lengths of it.  SEED=N: these bits are random ones.
  */
 
+/* Slices that are written; and those of them before it is waited for. */
+static struct waiting {
+	unsigned int written, before;
+} * waiting; /* shared with workers */
+
 #define FLIPS    17
 #define FEW      9 /* of a snapshot of many files */
 #define OUTPUT   "test.output.0.0"
@@ -51,6 +56,32 @@ struct damage {
 	struct extent_list extents;
 	unsigned int tried, harmless, missed;
 };
+
+struct borrow;
+bool __real_borrow_is_lost(struct borrow *b);
+bool __wrap_borrow_is_lost(struct borrow *b);
+bool __wrap_borrow_is_lost(struct borrow *b)
+{
+	if (!waiting->before)
+		waiting->before = waiting->written;
+	return __real_borrow_is_lost(b);
+}
+
+struct writer;
+struct writer_buffer;
+int __real_writer_submit(struct writer *w, uint32_t stream,
+			 struct writer_buffer *buffer, size_t len,
+			 uint64_t *ret_offset, struct err *err);
+int __wrap_writer_submit(struct writer *w, uint32_t stream,
+			 struct writer_buffer *buffer, size_t len,
+			 uint64_t *ret_offset, struct err *err);
+int __wrap_writer_submit(struct writer *w, uint32_t stream,
+			 struct writer_buffer *buffer, size_t len,
+			 uint64_t *ret_offset, struct err *err)
+{
+	waiting->written++;
+	return __real_writer_submit(w, stream, buffer, len, ret_offset, err);
+}
 
 /* No two pages are the same, and none is empty. */
 static uint8_t *fill_memory(void)
@@ -377,10 +408,14 @@ static int save(struct damage *d, struct drive_job *job)
 	drive_watch(false);
 	drive_stripe(1);
 	/* But for extents at its ends. */
-	if (r == 0 && d->borrows)
+	if (r == 0 && d->borrows) {
 		ok(d->out->checkpoint.borrowed_bytes >= LASTING / 2,
 		   "what it has not written to is another's: %s",
 		   d->out->checkpoint.not_borrowed);
+		ok(waiting->before == waiting->written,
+		   "all else is written before that is waited for: %u of %u",
+		   waiting->before, waiting->written);
+	}
 	return r;
 }
 
@@ -512,6 +547,10 @@ int main(int argc, char **argv)
 	if (geteuid() != 0)
 		skip_all("checkpoints need root");
 	find_puppet();
+	waiting = mmap(NULL, sizeof(*waiting), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (waiting == MAP_FAILED)
+		return 99;
 	test_job(PACK_NEVER, false);
 	test_job(PACK_ZSTD, false);
 	if (written_supported()) {

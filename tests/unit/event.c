@@ -2,7 +2,6 @@
 /* Events reach the job's history, and a store that hangs holds nobody up. */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "daemon/event.h"
 #include "storage/history.h"
 #include "storage/store.h"
+#include "tests/lib/hanging.h"
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -73,20 +73,6 @@ static void test_no_store(const struct control_info *info)
 
 	event_note(&conf, info, "failed", 0, "nowhere");
 	ok(true, "without a store nothing fails");
-}
-
-/* A file system whose server never answers; in a namespace of our own. */
-static int mount_hanging(const char *dir, int *ret_fd)
-{
-	char options[64];
-
-	*ret_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	snprintf(options, sizeof(options),
-		 "fd=%d,rootmode=41777,user_id=0,group_id=0", *ret_fd);
-	if (*ret_fd < 0 || unshare(CLONE_NEWNS) < 0 ||
-	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return -1;
-	return mount("hangs", dir, "fuse", 0, options);
 }
 
 static void test_hanging(char *store, const struct control_info *info)

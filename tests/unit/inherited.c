@@ -5,20 +5,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../lib/drive.h"
+#include "../lib/fail_call.h"
 #include "../lib/sample.h"
 #include "../lib/tap.h"
 #include "kernel/proc.h"
@@ -27,38 +24,28 @@
 #define USER 65534
 
 /* As one with CAP_SYS_ADMIN may: without no_new_privs. */
-static void fail_call(uint32_t nr)
+static void without_call(uint32_t nr)
 {
-	const struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	const struct sock_fprog p = { ARRAY_SIZE(code),
-				      (struct sock_filter *)code };
-
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &p) < 0)
+	if (!fail_call(nr, EPERM))
 		_exit(1);
 }
 
 static void without_ptrace(void)
 {
-	fail_call(SYS_ptrace);
+	without_call(SYS_ptrace);
 }
 
 static void without_reboot(void)
 {
-	fail_call(SYS_reboot);
+	without_call(SYS_reboot);
 }
 
 /* What the building of a job makes itself. */
 static void without_more(void)
 {
-	fail_call(SYS_ptrace);
-	fail_call(SYS_mprotect);
-	fail_call(SYS_mremap);
+	without_call(SYS_ptrace);
+	without_call(SYS_mprotect);
+	without_call(SYS_mremap);
 }
 
 static struct drive_place place_with(void (*prepare)(void))
@@ -150,7 +137,7 @@ static bool under_filter(const char *dir)
 		bool named = false;
 
 		snprintf(path, sizeof(path), "%s/under", dir);
-		fail_call(SYS_reboot);
+		without_call(SYS_reboot);
 		save(NULL, path, o);
 		for (size_t i = 0; i < o->refused && i < 16; i++)
 			named |= strstr(o->finding[i], "jobcr itself") != NULL;

@@ -14,22 +14,27 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
+#define JOURNAL "/run/systemd/journal/socket"
+
+static int listen_at(const char *path)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	strcpy(at.sun_path, path);
+	return bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0 ? -1 : fd;
+}
+
 /* A /run of our own, with a socket where the journal has its. */
 static int make_journal(void)
 {
-	const struct sockaddr_un at = { .sun_family = AF_UNIX,
-					.sun_path =
-						"/run/systemd/journal/socket" };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
 	if (unshare(CLONE_NEWNS) < 0 ||
 	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("tmpfs", "/run", "tmpfs", 0, NULL) < 0 ||
 	    mkdir("/run/systemd", 0755) < 0 ||
-	    mkdir("/run/systemd/journal", 0755) < 0 ||
-	    bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0)
+	    mkdir("/run/systemd/journal", 0755) < 0)
 		return -1;
-	return fd;
+	return listen_at(JOURNAL);
 }
 
 static const char *take(int fd)
@@ -49,6 +54,34 @@ static bool has(const char *text, const char *field)
 
 	return at && (at == text || at[-1] == '\n') &&
 	       at[strlen(field)] == '\n';
+}
+
+static int next_fd(void)
+{
+	auto_close int fd = dup(0);
+
+	return fd;
+}
+
+/* Who closes what it has not opened, as children do, closes nothing of ours. */
+static void test_syslog(void)
+{
+	auto_close int fd = -EBADF;
+	const char *text;
+	int next;
+
+	if (unlink(JOURNAL) < 0 ||
+	    mount("tmpfs", "/dev", "tmpfs", 0, NULL) < 0 ||
+	    (fd = listen_at("/dev/log")) < 0) {
+		skip("no /dev of our own: %s", strerror(errno));
+		return;
+	}
+	next = next_fd();
+	log_info("12", "no journal");
+	text = take(fd);
+	ok(strstr(text, "jobcrd[") && strstr(text, "]: 12: no journal"),
+	   "without a journal it is syslog's: %s", text);
+	ok(next_fd() == next, "nothing is left open");
 }
 
 int main(void)
@@ -95,5 +128,6 @@ int main(void)
 	text = take(fd);
 	ok(has(text, "JOBCR_JOB=12") && strstr(text, "MESSAGE=12: xxxx"),
 	   "a long one is cut");
+	test_syslog();
 	return done_testing();
 }

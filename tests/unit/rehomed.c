@@ -6,13 +6,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -21,6 +18,7 @@
 #include "../lib/copy.h"
 #include "../lib/drive.h"
 #include "../lib/edit.h"
+#include "../lib/own_network.h"
 #include "../lib/sample.h"
 #include "../lib/tap.h"
 #include "images/net.pb-c.h"
@@ -229,18 +227,6 @@ static void run(struct drive_place *place, const char *self, const char *dir)
 	ok(edit == last, "all was tried");
 }
 
-/* Where no other address is there to be had. */
-static bool is_alone(void)
-{
-	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	auto_close int fd = -EBADF;
-
-	if (unshare(CLONE_NEWNET) < 0)
-		return false;
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	return fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &lo) == 0;
-}
-
 int main(int argc, char **argv)
 {
 	struct drive_place place = { .uid = USER, .gid = USER, .cwd = "/" };
@@ -249,7 +235,7 @@ int main(int argc, char **argv)
 
 	if (argc > 1)
 		return be_job();
-	if (geteuid() != 0 || !is_alone())
+	if (geteuid() != 0 || !own_network())
 		skip_all("needs root and a network namespace");
 	dir_fd = temp_dir(dir);
 	if (chmod(dir, 0777) < 0)

@@ -338,6 +338,37 @@ static void test_lies(struct lie *v, size_t count, bool packed)
 	}
 }
 
+/* Records that are no part's, or only its first or its last. */
+static void test_misplaced(void)
+{
+	ManifestRecord manifest = MANIFEST_RECORD__INIT;
+	PartEndRecord end = PART_END_RECORD__INIT;
+	PartRecord part = PART_RECORD__INIT;
+	SealRecord seal = SEAL_RECORD__INIT;
+	struct sample_edit edits[] = {
+		{ .also = TAG_SEAL, .what = &seal.base },
+		{ .also = TAG_MANIFEST, .what = &manifest.base },
+		{ .also = TAG_PART, .what = &part.base },
+		{ .also = TAG_PART_END, .what = &end.base },
+	};
+
+	manifest.job_id = manifest.cause = (char *)"7";
+	manifest.cluster = manifest.jobcr_version = (char *)"c";
+	part.node = part.kernel_release = part.boot_id = (char *)"n";
+	for (size_t i = 0; i < ARRAY_SIZE(edits); i++) {
+		struct err err = { 0 };
+		char path[64];
+		auto_close int dir_fd = temp_dir(path);
+
+		ok(sample_write(dir_fd, &edits[i], &err) == 0 &&
+			   check(dir_fd, &err) == -EBADMSG &&
+			   strstr(err.text, "out of place"),
+		   "a %s within a part: %s", img_tag_name(edits[i].also),
+		   err.text);
+		temp_dir_remove(path);
+	}
+}
+
 /* The streams of pages are those of an earlier generation. */
 static char *incremental[] = { (char *)SNAPSHOT_INCREMENTAL };
 static uint32_t parts[6];
@@ -678,6 +709,7 @@ int main(void)
 	test_packed();
 	test_lies(lies, ARRAY_SIZE(lies), false);
 	test_lies(packed_lies, ARRAY_SIZE(packed_lies), true);
+	test_misplaced();
 	test_manifest_lies();
 	test_borrowed();
 	test_show();

@@ -2,15 +2,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -22,6 +19,7 @@
 #include "storage/ring.h"
 #include "storage/store.h"
 #include "storage/writer.h"
+#include "tests/lib/fail_call.h"
 #include "tests/lib/sample.h"
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
@@ -315,7 +313,31 @@ static void test_short_write(void)
 	temp_dir_remove(path);
 }
 
-/* In a mount namespace of its own; prints no results. */
+/*
+ * fn in a mount namespace of its own, where it prints no results.  It gives 0,
+ * or 77 where it can mount nothing on path.
+ */
+static void in_own_mounts(int (*fn)(const char *path), const char *what)
+{
+	char path[64];
+	int dir_fd = temp_dir(path), status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(unshare(CLONE_NEWNS) < 0 ||
+				      mount(NULL, "/", NULL,
+					    MS_REC | MS_PRIVATE, NULL) < 0
+			      ? 77
+			      : fn(path));
+	waitpid(pid, &status, 0);
+	close(dir_fd);
+	if (WEXITSTATUS(status) == 77)
+		skip("cannot mount a tmpfs here");
+	else
+		ok(status == 0, "%s (%d)", what, WEXITSTATUS(status));
+	temp_dir_remove(path);
+}
+
 static int full_disk(const char *path)
 {
 	struct err err = { 0 };
@@ -323,9 +345,7 @@ static int full_disk(const char *path)
 	int job_fd, dir_fd, r;
 	uint32_t number;
 
-	if (unshare(CLONE_NEWNS) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("small", path, "tmpfs", 0, "size=8m,mode=700") < 0)
+	if (mount("small", path, "tmpfs", 0, "size=8m,mode=700") < 0)
 		return 77;
 	job_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (statvfs(path, &before) < 0 ||
@@ -344,26 +364,6 @@ static int full_disk(const char *path)
 	if (statvfs(path, &after) < 0 || after.f_bfree != before.f_bfree)
 		return 5;
 	return 0;
-}
-
-static void test_full_disk(void)
-{
-	char path[64];
-	int dir_fd = temp_dir(path), status = 0;
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(full_disk(path));
-	waitpid(pid, &status, 0);
-	close(dir_fd);
-	if (WEXITSTATUS(status) == 77)
-		skip("cannot mount a tmpfs here");
-	else
-		ok(status == 0,
-		   "a full disk: said, nothing published, room "
-		   "given back (%d)",
-		   WEXITSTATUS(status));
-	temp_dir_remove(path);
 }
 
 /* Without CAP_IPC_LOCK 32 MiB of buffers cannot be registered. */
@@ -484,15 +484,12 @@ static void test_no_registered_files(void)
 	temp_dir_remove(path);
 }
 
-/* In a mount namespace of its own. */
 static int unmount_at_once(const char *path)
 {
 	struct err err = { 0 };
 	int dir_fd, r;
 
-	if (unshare(CLONE_NEWNS) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("small", path, "tmpfs", 0, "mode=700") < 0)
+	if (mount("small", path, "tmpfs", 0, "mode=700") < 0)
 		return 77;
 	for (int i = 0; i < 20; i++) {
 		dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -506,42 +503,10 @@ static int unmount_at_once(const char *path)
 	return 0;
 }
 
-static void test_unmount(void)
-{
-	char path[64];
-	int dir_fd = temp_dir(path), status = 0;
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(unmount_at_once(path));
-	waitpid(pid, &status, 0);
-	close(dir_fd);
-	if (WEXITSTATUS(status) == 77)
-		skip("cannot mount a tmpfs here");
-	else
-		ok(status == 0, "no file is held when a writer has gone (%d)",
-		   WEXITSTATUS(status));
-	temp_dir_remove(path);
-}
-
-/* As where the administrator has set kernel.io_uring_disabled. */
-static int forbid_io_uring(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { ARRAY_SIZE(code), code };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return -1;
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
-}
-
-/* All results come from the last process: it cannot be undone. */
+/*
+ * As where the administrator has set kernel.io_uring_disabled.  All results
+ * come from the last process: it cannot be undone.
+ */
 static void test_no_io_uring(void)
 {
 	struct err err = { 0 };
@@ -549,7 +514,7 @@ static void test_no_io_uring(void)
 	char path[64];
 	int dir_fd = temp_dir(path);
 
-	if (forbid_io_uring() < 0) {
+	if (!fail_call(SYS_io_uring_setup, EPERM)) {
 		skip("no seccomp filters here");
 	} else {
 		ok(io_uring_queue_init(1, &ring, 0) == -EPERM &&
@@ -583,11 +548,13 @@ int main(void)
 	temp_dir_remove(path);
 	test_misuse();
 	test_short_write();
-	test_full_disk();
+	in_own_mounts(full_disk, "a full disk: said, nothing published, room "
+				 "given back");
 	test_unregistered();
 	test_registered_files();
 	test_no_registered_files();
-	test_unmount();
+	in_own_mounts(unmount_at_once,
+		      "no file is held when a writer has gone");
 	test_no_io_uring();
 	return done_testing();
 }

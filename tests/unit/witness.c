@@ -6,12 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -21,6 +17,7 @@
 #include <unistd.h>
 
 #include "engine/witness.h"
+#include "tests/lib/fail_call.h"
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
 
@@ -28,21 +25,6 @@
 #define PATIENT 20 /* seconds */
 
 static char *secret; /* in our memory */
-
-/* It cannot drop its rights then, and gives up. */
-static bool forbid_capset(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_capset, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
-
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
-}
 
 static int be_user(void)
 {
@@ -108,7 +90,8 @@ static int ask(bool may, uid_t uid, int (*check)(pid_t ns_pid))
 		int r;
 
 		(void)alarm(PATIENT);
-		if (!may && !forbid_capset())
+		/* It cannot drop its rights then, and gives up. */
+		if (!may && !fail_call(SYS_capset, EPERM))
 			_exit(2);
 		r = witness_have(&w, fd, uid, uid, &err);
 		r = r < 0 ? 1 : check ? check(w.ns_pid) : kill(w.ns_pid, 0);

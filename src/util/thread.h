@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef JOBCR_UTIL_APART_H
-#define JOBCR_UTIL_APART_H
+#ifndef JOBCR_UTIL_THREAD_H
+#define JOBCR_UTIL_THREAD_H
 
 #include "util/err.h"
 
@@ -8,6 +8,7 @@
  * Let a thread of its own call fn, and wait for it: so a tracer can be killed,
  * and what it traces goes on, while storage holds the thread in a call.
  */
-int apart(int (*fn)(void *arg, struct err *err), void *arg, struct err *err);
+int thread_run(int (*fn)(void *arg, struct err *err), void *arg,
+	       struct err *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "util/apart.h"
+#include "util/thread.h"
 
 #include <pthread.h>
 
@@ -18,7 +18,8 @@ static void *run(void *arg)
 	return NULL;
 }
 
-int apart(int (*fn)(void *arg, struct err *err), void *arg, struct err *err)
+int thread_run(int (*fn)(void *arg, struct err *err), void *arg,
+	       struct err *err)
 {
 	struct task t = { .fn = fn, .arg = arg, .err = err };
 	pthread_t thread;
