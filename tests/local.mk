@@ -987,6 +987,18 @@ T_TESTS += %D%/t/tiers_faults.t
 T_TESTS += %D%/t/tiers_room.t
 T_TESTS += %D%/t/export.t
 EXTRA_DIST += %D%/lib/archives.py %D%/lib/seals.py
+check_PROGRAMS += %D%/lib/die_at
+%C%_lib_die_at_SOURCES = %D%/lib/die_at.c
+%C%_lib_die_at_LDADD =
+UNIT_TESTS += %D%/unit/sealing
+%C%_unit_sealing_SOURCES = %D%/unit/sealing.c src/worker/seal.c
+%C%_unit_sealing_LDFLAGS = -Wl,--wrap=clock_gettime -Wl,--wrap=nanosleep
+%C%_unit_sealing_LDADD = %D%/lib/libtap.a src/wire/libwireproto.a \
+	src/util/libutil.a $(PROTOBUF_C_LIBS)
+UNIT_TESTS += %D%/unit/work_dir
+%C%_unit_work_dir_SOURCES = %D%/unit/work_dir.c src/worker/dir.c
+%C%_unit_work_dir_LDADD = %D%/lib/libtap.a src/wire/libwireproto.a \
+	storage/libstorage.a src/util/libutil.a $(PROTOBUF_C_LIBS)
 UNIT_TESTS += %D%/unit/frame
 %C%_unit_frame_SOURCES = %D%/unit/frame.c
 %C%_unit_frame_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
