@@ -188,6 +188,28 @@ UNIT_TESTS += %D%/unit/hold
 	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS)
 
+UNIT_TESTS += %D%/unit/unsaved
+%C%_unit_unsaved_SOURCES = %D%/unit/unsaved.c src/daemon/cut.c \
+	src/daemon/slurm.c src/daemon/subject.c
+%C%_unit_unsaved_LDFLAGS = -Wl,--wrap=apart_run
+%C%_unit_unsaved_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
+	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(MUNGE_LIBS) $(URING_LIBS)
+
+UNIT_TESTS += %D%/unit/answer
+%C%_unit_answer_SOURCES = %D%/unit/answer.c src/daemon/answer.c \
+	src/daemon/mounted.c src/daemon/slurm.c
+%C%_unit_answer_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
+	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
+	$(URING_LIBS)
+
+UNIT_TESTS += %D%/unit/revive
+%C%_unit_revive_SOURCES = %D%/unit/revive.c src/daemon/revive.c
+%C%_unit_revive_LDADD = %D%/lib/libtap.a src/wire/libwireproto.a \
+	storage/libstorage.a src/util/libutil.a $(PROTOBUF_C_LIBS) \
+	$(URING_LIBS)
+
 UNIT_TESTS += %D%/unit/keeper
 %C%_unit_keeper_SOURCES = %D%/unit/keeper.c src/daemon/fence_keep.c
 %C%_unit_keeper_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
@@ -990,6 +1012,12 @@ EXTRA_DIST += %D%/lib/archives.py %D%/lib/seals.py
 check_PROGRAMS += %D%/lib/die_at
 %C%_lib_die_at_SOURCES = %D%/lib/die_at.c
 %C%_lib_die_at_LDADD =
+UNIT_TESTS += %D%/unit/seal
+%C%_unit_seal_SOURCES = %D%/unit/seal.c
+%C%_unit_seal_LDADD = %D%/lib/libtap.a src/snapshot/libsnapshot.a \
+	src/wire/libwire.a images/libimages.a images/libproto.a \
+	src/util/libutil.a $(PROTOBUF_C_LIBS) $(MUNGE_LIBS) $(GCRYPT_LIBS) \
+	$(PACK_LIBS)
 UNIT_TESTS += %D%/unit/sealing
 %C%_unit_sealing_SOURCES = %D%/unit/sealing.c src/worker/seal.c
 %C%_unit_sealing_LDFLAGS = -Wl,--wrap=clock_gettime -Wl,--wrap=nanosleep
