@@ -848,6 +848,11 @@ UNIT_TESTS += %D%/unit/hugetlb
 %C%_unit_hugetlb_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/rights
+%C%_unit_rights_SOURCES = %D%/unit/rights.c
+%C%_unit_rights_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/cow
 %C%_unit_cow_SOURCES = %D%/unit/cow.c
 %C%_unit_cow_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
