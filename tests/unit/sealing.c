@@ -64,7 +64,7 @@ int seal_check(const char *socket, const uint8_t *data, size_t len,
 	return ask(err);
 }
 
-enum moment { TRY, ADD, CHECK };
+enum moment { TRY, TRY_ENDING, ADD, CHECK };
 
 static int seal(enum moment at, int error, unsigned int away_s,
 		struct err *ret_err)
@@ -75,13 +75,14 @@ static int seal(enum moment at, int error, unsigned int away_s,
 	size_t len = 0;
 
 	req.has_seal = req.seal = 1;
+	req.has_kill = req.kill = at == TRY_ENDING;
 	now_ns = 0;
 	back_ns = away_s * NSEC_PER_SEC;
 	without = error;
 	*ret_err = (struct err){ 0 };
-	return at == TRY   ? work_try_seal(&w, ret_err)
-	       : at == ADD ? work_add_seal(&w, &manifest, &len, ret_err)
-			   : work_check_seal(&w, manifest, len, ret_err);
+	return at == ADD     ? work_add_seal(&w, &manifest, &len, ret_err)
+	       : at == CHECK ? work_check_seal(&w, manifest, len, ret_err)
+			     : work_try_seal(&w, ret_err);
 }
 
 static unsigned int waited_s(void)
@@ -111,7 +112,11 @@ int main(void)
 	ok(seal(CHECK, -EKEYREJECTED, 5, &err) == -EKEYREJECTED && !now_ns,
 	   "a wrong seal is one at once");
 	ok(seal(TRY, -EACCES, 5, &err) == -EACCES && !now_ns,
-	   "before the job is stopped nobody waits");
+	   "before a job is stopped that goes on nobody waits");
+	ok(seal(TRY_ENDING, -EACCES, 8, &err) == 0 && waited_s() == 8,
+	   "but for one that ends: %s", err.text);
+	ok(seal(TRY_ENDING, -EACCES, 1000, &err) == -EACCES && waited_s() == 10,
+	   "for ten seconds, too");
 	interrupted = true;
 	ok(seal(ADD, -EACCES, 5, &err) == -EACCES && waited_s() < 5,
 	   "nor does who is told to end");
