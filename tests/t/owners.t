@@ -51,6 +51,14 @@ chmod o+w op/dir
 jobcr restore --dir "$tmp/op/dir" --detach >out 2>&1
 matches "$?$(cat out)" "6*write*" "nor root's where others can write"
 
+# Who runs a set-user-ID program of a user's acts as that user.
+job=$(cd a && setpriv --ruid $operator --euid $alice --regid $alice \
+	--clear-groups "$top_builddir/jobcr" run --detach -- sleep 300 \
+	2>"$tmp/out")
+is "$?$(cat out)" 0 "who acts as another user may run a job"
+as $alice "$top_builddir/jobcr" kill "$job" KILL >out 2>&1
+is "$?" 0 "which is that user's"
+
 # What is saved into a directory is read from there again: nobody else is to
 # decide what is in it.
 begin() { # uid
