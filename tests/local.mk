@@ -191,6 +191,28 @@ UNIT_TESTS += %D%/unit/hold
 	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
 	$(PROTOBUF_C_LIBS) $(URING_LIBS)
 
+UNIT_TESTS += %D%/unit/unsaved
+%C%_unit_unsaved_SOURCES = %D%/unit/unsaved.c src/daemon/cut.c \
+	src/daemon/slurm.c src/daemon/subject.c
+%C%_unit_unsaved_LDFLAGS = -Wl,--wrap=apart_run
+%C%_unit_unsaved_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
+	src/conf/libconf.a src/wire/libwire.a src/wire/libwireproto.a \
+	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
+	$(PROTOBUF_C_LIBS) $(MUNGE_LIBS) $(URING_LIBS)
+
+UNIT_TESTS += %D%/unit/answer
+%C%_unit_answer_SOURCES = %D%/unit/answer.c src/daemon/answer.c \
+	src/daemon/mounted.c src/daemon/slurm.c
+%C%_unit_answer_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
+	src/kernel/libkernel.a storage/libstorage.a src/util/libutil.a \
+	$(URING_LIBS)
+
+UNIT_TESTS += %D%/unit/revive
+%C%_unit_revive_SOURCES = %D%/unit/revive.c src/daemon/revive.c
+%C%_unit_revive_LDADD = %D%/lib/libtap.a src/wire/libwireproto.a \
+	storage/libstorage.a src/util/libutil.a $(PROTOBUF_C_LIBS) \
+	$(URING_LIBS)
+
 UNIT_TESTS += %D%/unit/keeper
 %C%_unit_keeper_SOURCES = %D%/unit/keeper.c src/daemon/fence_keep.c
 %C%_unit_keeper_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
@@ -836,6 +858,11 @@ UNIT_TESTS += %D%/unit/hugetlb
 %C%_unit_hugetlb_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
 	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
 	$(PACK_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/rights
+%C%_unit_rights_SOURCES = %D%/unit/rights.c
+%C%_unit_rights_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
+	%D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) $(URING_LIBS) \
+	$(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/cow
 %C%_unit_cow_SOURCES = %D%/unit/cow.c
 %C%_unit_cow_LDADD = %D%/lib/libdrive.a %D%/lib/libsample.a \
@@ -997,6 +1024,25 @@ T_TESTS += %D%/t/tiers_faults.t
 T_TESTS += %D%/t/tiers_room.t
 T_TESTS += %D%/t/export.t
 EXTRA_DIST += %D%/lib/archives.py %D%/lib/frames.py %D%/lib/seals.py
+EXTRA_DIST += %D%/lib/archives.py %D%/lib/seals.py
+check_PROGRAMS += %D%/lib/die_at
+%C%_lib_die_at_SOURCES = %D%/lib/die_at.c
+%C%_lib_die_at_LDADD =
+UNIT_TESTS += %D%/unit/seal
+%C%_unit_seal_SOURCES = %D%/unit/seal.c
+%C%_unit_seal_LDADD = %D%/lib/libtap.a src/snapshot/libsnapshot.a \
+	src/wire/libwire.a images/libimages.a images/libproto.a \
+	src/util/libutil.a $(PROTOBUF_C_LIBS) $(MUNGE_LIBS) $(GCRYPT_LIBS) \
+	$(PACK_LIBS)
+UNIT_TESTS += %D%/unit/sealing
+%C%_unit_sealing_SOURCES = %D%/unit/sealing.c src/worker/seal.c
+%C%_unit_sealing_LDFLAGS = -Wl,--wrap=clock_gettime -Wl,--wrap=nanosleep
+%C%_unit_sealing_LDADD = %D%/lib/libtap.a src/wire/libwireproto.a \
+	src/util/libutil.a $(PROTOBUF_C_LIBS)
+UNIT_TESTS += %D%/unit/work_dir
+%C%_unit_work_dir_SOURCES = %D%/unit/work_dir.c src/worker/dir.c
+%C%_unit_work_dir_LDADD = %D%/lib/libtap.a src/wire/libwireproto.a \
+	storage/libstorage.a src/util/libutil.a $(PROTOBUF_C_LIBS)
 UNIT_TESTS += %D%/unit/frame
 %C%_unit_frame_SOURCES = %D%/unit/frame.c
 %C%_unit_frame_LDADD = %D%/lib/libtap.a src/wire/libwire.a \

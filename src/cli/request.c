@@ -116,8 +116,11 @@ static int talk(const struct cli *cli, struct client *c, struct sink *sink,
 			return r;
 		more = reply->has_more && reply->more;
 		(void)collect(sink, reply);
-		if (reply->phase && cli->step && read_line(NULL))
+		if (reply->phase && cli->step) {
+			/* It waits for this, also where no line comes. */
+			(void)read_line(NULL);
 			(void)!send(client_fd(c), "y", 1, MSG_NOSIGNAL);
+		}
 		reply__free_unpacked(reply, NULL);
 	}
 	return 0;

@@ -13,6 +13,8 @@
 
 #define PREFIX "jobcr seal 1\n"
 #define REMEDY "; if root trusts it: jobcr verify --seal"
+#define NO_MUNGE                                                               \
+	"; a site that has no munge sets Seal = \"none\" (jobcr.conf(5))"
 
 /* No request between nodes begins so. */
 struct sealed {
@@ -35,6 +37,16 @@ static int fill(struct sealed *s, const uint8_t *data, size_t len,
 	return 0;
 }
 
+/* Without a socket it may never have been there. */
+static int tell(const char *socket, const char *what, int r, struct err *err)
+{
+	const bool away = r == -EACCES || r == -ENOKEY;
+	const struct err why = *err;
+
+	return err_set(err, r, "%s: %s%s", what, why.text,
+		       away && !auth_socket_there(socket) ? NO_MUNGE : "");
+}
+
 static int make(const char *socket, const uint8_t *data, size_t len, char **ret,
 		struct err *err)
 {
@@ -42,7 +54,7 @@ static int make(const char *socket, const uint8_t *data, size_t len, char **ret,
 	int r = fill(&s, data, len, err);
 
 	r = r < 0 ? r : auth_seal(socket, &s, sizeof(s), ret, err);
-	return r < 0 ? err_wrap(err, r, "seal") : 0;
+	return r < 0 ? tell(socket, "seal", r, err) : 0;
 }
 
 int seal_try(const char *socket, struct err *err)
@@ -174,6 +186,6 @@ int seal_check(const char *socket, const uint8_t *data, size_t len,
 	why = *err;
 	return r == -EKEYREJECTED
 		       ? err_set(err, r, "its seal: %s" REMEDY, why.text)
-	       : r < 0 ? err_wrap(err, r, "its seal")
+	       : r < 0 ? tell(socket, "its seal", r, err)
 		       : 0;
 }

@@ -8,8 +8,9 @@
 
 /*
  * munged is restarted now and then.  Whatever waits here is as good as saved,
- * or restored: it is not given up for that.
+ * or restored, or has no other time to be saved: it is not given up for that.
  */
+#define TRYING_S    10
 #define SAVING_S    60
 #define RESTORING_S 10
 #define PAUSE_NS    200000000
@@ -30,7 +31,15 @@ bool work_seals(const struct work *w)
 
 int work_try_seal(const struct work *w, struct err *err)
 {
-	return work_seals(w) ? seal_try(w->req->munge_socket, err) : 0;
+	const uint64_t began = clock_monotonic_ns();
+	const bool ends = w->req->has_kill && w->req->kill;
+	int r = 0;
+
+	if (work_seals(w))
+		do
+			r = seal_try(w->req->munge_socket, err);
+		while (ends && again(r, began, TRYING_S));
+	return r;
 }
 
 int work_add_seal(void *arg, uint8_t **manifest, size_t *len, struct err *err)

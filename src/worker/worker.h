@@ -91,7 +91,7 @@ int work_open_bandwidth(const WorkerRequest *req, struct bucket **ret,
 
 /*
  * Seals of manifests (snapshot/seal.h), where the request says that there are
- * to be some.  Try: before the job is stopped.
+ * to be some.  Try: before the job is stopped.  All wait a while for munged.
  */
 bool work_seals(const struct work *w);
 int work_try_seal(const struct work *w, struct err *err);

@@ -284,6 +284,15 @@ static void run_checkpoint(struct worker *w, const struct user_id *owner)
 	drive_watch_give(w->keep, &watches);
 }
 
+static uint64_t dropped_caps;
+static bool no_new_privs;
+
+void drive_launcher(uint64_t dropped, bool no_more)
+{
+	dropped_caps = dropped;
+	no_new_privs = no_more;
+}
+
 static void run_restart(struct worker *w, const struct user_id *owner)
 {
 	struct watches watches = { 0 };
@@ -297,6 +306,8 @@ static void run_restart(struct worker *w, const struct user_id *owner)
 		.owner = owner,
 		.init_pid = w->job->init_pid,
 		.stdio = { -1, -1, -1 },
+		.dropped_caps = dropped_caps,
+		.no_new_privs = no_new_privs,
 		.set_time = worker_set_time,
 		.spawn = worker_spawn,
 		.ready = worker_ready,

@@ -77,6 +77,12 @@ void drive_before_publish(void (*hook)(void));
 void drive_watch(bool on);
 
 /*
+ * Of the restores that follow: who launches them has these capabilities dropped
+ * from its bounding set, or no_new_privs.  At first none, and not.
+ */
+void drive_launcher(uint64_t dropped, bool no_more);
+
+/*
  * Snapshot into directory dir, made here for the job's user.  kill: the tree
  * dies after the publish.  Returns the engine's result.
  */

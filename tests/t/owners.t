@@ -51,6 +51,48 @@ chmod o+w op/dir
 jobcr restore --dir "$tmp/op/dir" --detach >out 2>&1
 matches "$?$(cat out)" "6*write*" "nor root's where others can write"
 
+# Who runs a set-user-ID program of a user's acts as that user.
+job=$(cd a && setpriv --ruid $operator --euid $alice --regid $alice \
+	--clear-groups "$top_builddir/jobcr" run --detach -- sleep 300 \
+	2>"$tmp/out")
+is "$?$(cat out)" 0 "who acts as another user may run a job"
+as $alice "$top_builddir/jobcr" kill "$job" KILL >out 2>&1
+is "$?" 0 "which is that user's"
+
+# What is saved into a directory is read from there again: nobody else is to
+# decide what is in it.
+begin() { # uid
+	setpriv --reuid "$1" --regid "$1" --clear-groups setsid sleep 300 \
+		</dev/null >/dev/null 2>&1 3>&- &
+	pid=$!
+	wait_for 10 grep -q sleep /proc/$pid/comm
+}
+save_into() { # owner mode
+	rm -rf op/dir
+	mkdir op/dir
+	chown "$1" op/dir
+	chmod "$2" op/dir
+	jobcr checkpoint --pid $pid --leave-running --dir "$tmp/op/dir" \
+		>out 2>&1
+}
+begin $alice
+save_into $operator 0777
+matches "$?$(cat out)" "6*uid $operator*" \
+	"nothing is saved into another user's directory"
+[ -z "$(ls -A op/dir)" ]
+result $? "which stays empty"
+save_into 0 0777
+is "$?" 0 "but into one of root's"
+save_into $alice 0700
+is "$?" 0 "and into one of its own"
+kill $pid
+begin 0
+save_into 0 0777
+matches "$?$(cat out)" "6*write*" "nothing of root's where others can write"
+save_into 0 0755
+is "$?" 0 "but where they cannot"
+kill $pid
+
 # The number of a process is its user's word for whose it is.
 mkdir op/new
 chown $operator op/new

@@ -7,6 +7,7 @@ command -v munged >/dev/null || {
 	echo "1..0 # SKIP needs munged (Debian: munge)"
 	exit 0
 }
+die_at=$(cd "${top_builddir:-.}/tests/lib" && pwd)/die_at
 . "${top_srcdir:-.}/tests/lib/jobs.sh"
 
 seals=$(cd "${top_srcdir:-.}" && pwd)/tests/lib/seals.py
@@ -97,6 +98,15 @@ munge_up
 refused "one of before another key" "munge: Invalid cred"
 alice verify "$job" --seal >log 2>&1
 is "$?" 6 "a user cannot seal it"
+steps=0
+while step=$("$die_at" $steps "$top_builddir/jobcr" verify "$job" --seal); do
+	cmp -s kept "$two" || jobcr verify "$job" >log 2>&1
+	result $? "root is killed at its $step: the seal is the old or the new"
+	cp -p kept "$two"
+	steps=$((steps + 1))
+done
+[ "$steps" -ge 5 ]
+result $? "and so at each of $steps steps"
 jobcr verify "$job" --seal >log 2>&1 && jobcr verify "$job" >log 2>&1
 result $? "root can, who trusts it"
 munge_down
@@ -106,17 +116,51 @@ cp -p kept "$two"
 alice restore "$job" --detach >log 2>&1
 matches "$? $(cat log)" "6 *its seal: munge: *does munged run?*" \
 	"without munge nobody can tell: no restore, and no word of damage"
+matches "$(cat log)" "*Seal = \"none\"*" "who has none is told what to set"
 munge_up
-alice restore "$job" --detach >log 2>&1
-result $? "with munge again it goes on"
+step=$("$die_at" $((steps - 2)) "$top_builddir/jobcr" verify "$job" --seal)
+[ "$step" = rename ] && [ -e "$two.new" ]
+result $? "somebody was killed who was about to seal it"
 munge_down
-alice checkpoint "$job" --kill >log 2>&1
-matches "$? $(cat log)" "6 *seal: munge: *does munged run?*" \
+alice restore "$job" --detach >log 2>&1 &
+asker=$!
+sleep 1
+munge_up
+wait $asker
+result $? "munge is away for a second: then it goes on"
+munge_down
+alice checkpoint "$job" >log 2>&1
+matches "$? $(cat log)" "6 *seal: munge: *does munged run?*Seal = \"none\"*" \
 	"without it no checkpoint is made"
 matches "$(alice list)" "*$job *running*" "and the job runs on"
+
+# munged goes when the job stands still.
+before=$(lines a/o.txt)
 munge_up
-alice checkpoint "$job" --kill >log 2>&1
-result $? "with munge it is saved"
+stop_daemon
+echo 'Timeout = 2' >>"$JOBCR_CONF"
+steps checkpoint "$job" --kill
+step_to publish
+munge_down
+exec 9>&-
+wait "$asker"
+matches "$? $(cat err)" "8 *Timeout*" \
+	"without munge until Timeout it is not saved"
+wait_for 10 has_lines a/o.txt $((before + 10))
+result $? "and goes on"
+sed -i '$d' "$JOBCR_CONF"
+munge_up
+steps checkpoint "$job" --kill
+step_to publish
+munge_down
+exec 9>&-
+sleep 1
+kill -0 "$asker" 2>/dev/null
+result $? "who saves it waits for munge"
+munge_up
+wait "$asker"
+result $? "and with it it is saved"
+start_daemon
 newest=$(find "$store" -name manifest | sort | tail -n 1)
 edit strip "$newest"
 alice export "$job" -o a/x.tar >log 2>&1
@@ -152,4 +196,22 @@ is "$? $(grep -c '"fast": *true' out)" "0 0" \
 : >a/go
 wait_for 20 test -e a/end && alice wait "$job" >log 2>&1
 is "$?" 6 "and ends as undisturbed"
+
+# Seal = "auto": what a node has had once it is not without.
+stop_daemon
+munge_down
+rm -f run/munged.rec
+echo 'Seal = "auto"' >>"$JOBCR_CONF"
+job=$(jobcr run --detach -- sleep 300)
+jobcr checkpoint "$job" >log 2>&1
+result $? "a node that has no munged saves without a seal"
+munge_up
+jobcr run -- true
+munge_down
+jobcr checkpoint "$job" >log 2>&1
+matches "$? $(cat log)" "6 *seal: munge: *" \
+	"one that has had one does not, while it is away"
+rm run/munged.rec
+jobcr checkpoint "$job" --kill >log 2>&1
+result $? "until that is forgotten"
 finish

@@ -222,4 +222,23 @@ wait_for 20 test ! -e "$tmp/fast/local/$job/0000000008"
 result $? "the copying ends, as it is damaged"
 stored 8
 result $? "that takes nothing of the other one"
+
+# A worker is killed in the fast directory.
+jobcr_a restore "$job" --detach >log 2>&1
+at=$(lines a/out)
+wait_for 20 has_lines a/out $((at + 3))
+steps checkpoint "$job" --leave-running
+step_to pages
+attempt=local/$job/0000000009.new
+ls "$tmp/fast/$attempt"/*pages* >log 2>&1 && [ -e "$tmp/store/$attempt/fast" ]
+result $? "one is written into the fast directory"
+kill -KILL "$(workers_below "$daemon")"
+exec 9>&-
+wait "$asker"
+stop_daemon
+start_daemon
+wait_for 20 test ! -e "$tmp/fast/$attempt"
+result $? "what is left there by a worker that was killed goes"
+wait_for 20 test ! -e "$tmp/store/$attempt"
+result $? "and with it what has its number in the store"
 finish

@@ -2,6 +2,7 @@
 /* Open files, saved and made again within this process. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -9,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -490,6 +492,68 @@ static void test_crafted(void)
 	rig_done(&rig);
 }
 
+/* With an upper layer in which there is nothing yet. */
+static bool mount_overlay(const char *upper, const char *work)
+{
+	char options[128];
+
+	snprintf(options, sizeof(options),
+		 "lowerdir=lower,upperdir=%s,workdir=%s,index=off", upper,
+		 work);
+	return mkdir(upper, 0755) == 0 && mkdir(work, 0755) == 0 &&
+	       mount("overlay", "merged", "overlay", 0, options) == 0;
+}
+
+/* What has a second link is another file when it is copied up. */
+static bool make_lower(const char *dir)
+{
+	auto_close int fd = -EBADF;
+
+	if (unshare(CLONE_NEWNS) < 0 ||
+	    mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", dir, "tmpfs", 0, NULL) < 0 || chdir(dir) < 0 ||
+	    mkdir("lower", 0755) < 0 || mkdir("merged", 0755) < 0)
+		return false;
+	fd = open("lower/file", O_WRONLY | O_CREAT, 0600);
+	return write(fd, "0123456789", 10) == 10 &&
+	       link("lower/file", "lower/twin") == 0;
+}
+
+/* The node that it is restored on has only the lower layer's file so far. */
+static void test_copied_up(const char *dir)
+{
+	char path[128], buf[8] = "";
+	struct stat before, after;
+	struct rig rig;
+	struct err err = { 0 };
+	int fd, r;
+
+	snprintf(path, sizeof(path), "%s/merged/file", dir);
+	if (!make_lower(dir) || !mount_overlay("one", "one.work")) {
+		diag("no overlayfs: %s", strerror(errno));
+		return;
+	}
+	fd = open(path, O_RDWR);
+	(void)lseek(fd, 3, SEEK_SET);
+	rig_init(&rig);
+	rig.fds[1] = fd;
+	r = rig_save(&rig, 1, &err);
+	ok(r == 0, "a file of an overlay is saved: %s", err.text);
+	close(fd);
+	(void)umount("merged");
+	(void)mount_overlay("two", "two.work");
+	(void)stat(path, &before);
+	r = rig_restore(&rig, &err);
+	ok(r == 0 && read(rig.made[1], buf, 2) == 2 && !strcmp(buf, "34"),
+	   "elsewhere it is copied up as it is opened: %s", r ? err.text : "");
+	ok(r == 0 && fstat(rig.made[1], &after) == 0 &&
+		   before.st_ino != after.st_ino,
+	   "and is another file then");
+	rig_done(&rig);
+	(void)chdir("/");
+	(void)umount2(dir, MNT_DETACH);
+}
+
 int main(void)
 {
 	char dir[] = "/tmp/jobcr-files.XXXXXX";
@@ -521,6 +585,7 @@ int main(void)
 		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
 		unlink(path);
 	}
+	test_copied_up(dir);
 	ok(rmdir(dir) == 0, "nothing is left behind");
 	return done_testing();
 }

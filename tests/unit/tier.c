@@ -327,6 +327,53 @@ static struct lease on(const char *node)
 	return l;
 }
 
+/* How many attempts somebody on that node tidies away. */
+static unsigned int tidied(const struct place *p, const char *node)
+{
+	unsigned int count = 0;
+	struct err err = { 0 };
+
+	if (store_tidy(p->job_fd, node, UINT_MAX, NULL, &count, &err) < 0)
+		diag("%s", err.text);
+	return count;
+}
+
+/* A worker was killed, and what it had written here is gone. */
+static void test_lost(void)
+{
+	char root[sizeof(fast) + sizeof(CLUSTER "//" TIER_ROOT)];
+	struct place p = new_place("11");
+
+	(void)save(&p);
+	(void)save_fast(&p, false);
+	(void)save_fast(&p, true);
+	ok(!tidied(&p, "n1") && lists(&p, "1 2F? 3F"),
+	   "an attempt that is in the fast directory is not lost");
+	(void)unlinkat(p.fast_fd, "0000000002.new/" TIER_MARK, 0);
+	(void)unlinkat(p.fast_fd, "0000000002.new", AT_REMOVEDIR);
+	ok(!tidied(&p, "n2") && !tidied(&p, NULL) && lists(&p, "1 2F? 3F"),
+	   "of one that is not, others do not know that");
+	hide(true);
+	ok(!tidied(&p, "n1"), "nor does its node while that is away");
+	(void)mkdir(fast, 0755);
+	snprintf(root, sizeof(root), "%s/" CLUSTER, fast);
+	(void)mkdir(root, 0755);
+	ok(!tidied(&p, "n1") && lists(&p, "1 2F? 3F?"),
+	   "or something else is in its place");
+	(void)rmdir(root);
+	(void)rmdir(fast);
+	hide(false);
+	ok(tidied(&p, "n1") == 1 && lists(&p, "1 2? 3F"),
+	   "when it is there the attempt goes, and its number is taken");
+	(void)unlinkat(p.fast_fd, "0000000003/manifest", 0);
+	(void)unlinkat(p.fast_fd, "0000000003/" TIER_MARK, 0);
+	(void)unlinkat(p.fast_fd, "0000000003", AT_REMOVEDIR);
+	snprintf(root, sizeof(root), "%s/" CLUSTER "/11", fast);
+	ok(rmdir(root) == 0 && tidied(&p, "n1") == 1 && lists(&p, "1 2? 3?"),
+	   "also where nothing of its job is left");
+	leave(&p);
+}
+
 /* The job was started elsewhere, where nobody sees the fast directory. */
 static void test_late(void)
 {
@@ -487,6 +534,7 @@ int main(void)
 	test_kept();
 	test_progress();
 	test_near();
+	test_lost();
 	test_late();
 	test_forged();
 	test_unreadable();
