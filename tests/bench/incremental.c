@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * usage: incremental [-m MIB] [-p PERCENT]... [-g GENERATIONS] DIRECTORY
+ * usage: incremental [-m MIB] [-p PERCENT]... [-g GENERATIONS] [-b PAGES]
+ *                    DIRECTORY
  *
  * A job with so much memory (1024) rewrites so many of its pages (1, 10 and 50
- * percent), picked at random, between snapshots, GENERATIONS (5) of them.  A
- * line for each, and then how long it takes to restore the last one and a full
- * snapshot of the same memory, both with a cold page cache.  A job that comes
- * back with other memory ends the whole.
+ * percent), picked at random so many (1) in a row, between snapshots,
+ * GENERATIONS (5) of them.  A line for each, and then how long it takes to
+ * restore the last one and a full snapshot of the same memory, both with a cold
+ * page cache.  A job that comes back with other memory ends the whole.
  *
  *   changed  MiB of pages that were written to
  *   written  MiB of pages in the snapshot that are its own
@@ -72,9 +73,11 @@ static bool is_filled(const uint64_t *page, uint64_t number, uint64_t turn)
 	return true;
 }
 
+static uint64_t row = 1; /* pages that are picked together */
+
 static bool is_picked(uint64_t page, uint64_t percent, uint64_t turn)
 {
-	return mix(page << 24 | turn) % 100 < percent;
+	return mix(page / row << 24 | turn) % 100 < percent;
 }
 
 static uint64_t rewrite(uint64_t *memory, uint64_t pages, uint64_t percent,
@@ -101,6 +104,7 @@ static int job_main(char **argv)
 	uint64_t turn;
 	char path[64];
 
+	row = strtoull(argv[4], NULL, 10);
 	if (memory == MAP_FAILED || chdir(argv[1]) < 0)
 		return 2;
 	(void)madvise(memory, pages * PAGE, MADV_NOHUGEPAGE);
@@ -181,8 +185,9 @@ static int cool(const char *path, const struct stat *st, int type,
 
 static void start(struct run *r)
 {
-	char self[4096], mib[24], percent[24];
-	char *argv[] = { self, (char *)"--job", r->dir, mib, percent, NULL };
+	char self[4096], mib[24], percent[24], together[24];
+	char *argv[] = { self,    (char *)"--job", r->dir, mib,
+			 percent, together,        NULL };
 	char *envp[] = { NULL };
 	struct drive_place place = { 0 };
 	struct err err = { 0 };
@@ -192,6 +197,7 @@ static void start(struct run *r)
 	snprintf(mib, sizeof(mib), "%llu", (unsigned long long)r->mib);
 	snprintf(percent, sizeof(percent), "%llu",
 		 (unsigned long long)r->percent);
+	snprintf(together, sizeof(together), "%llu", (unsigned long long)row);
 	if (drive_start(&place, argv, envp, &r->job, &err) < 0)
 		die_of(&err);
 }
@@ -307,15 +313,17 @@ int main(int argc, char **argv)
 	size_t given = 0, count = 3;
 	int c;
 
-	if (argc == 5 && strcmp(argv[1], "--job") == 0)
+	if (argc == 6 && strcmp(argv[1], "--job") == 0)
 		return job_main(argv + 1);
-	while ((c = getopt(argc, argv, "m:p:g:")) != -1)
+	while ((c = getopt(argc, argv, "m:p:g:b:")) != -1)
 		if (c == 'p' && given < LISTED &&
 		    parse_u64(optarg, 100, &percents[given]) == 0)
 			count = ++given;
 		else if ((c != 'm' || parse_u64(optarg, 1 << 20, &r.mib) < 0) &&
 			 (c != 'g' ||
-			  parse_u64(optarg, 10000, &r.generations) < 0))
+			  parse_u64(optarg, 10000, &r.generations) < 0) &&
+			 (c != 'b' || parse_u64(optarg, 1 << 20, &row) < 0 ||
+			  !row))
 			return 2;
 	if (optind + 1 != argc || r.generations < 2) {
 		fprintf(stderr, "usage: incremental [OPTION...] DIRECTORY\n");
