@@ -1058,7 +1058,7 @@ UNIT_TESTS += %D%/unit/conf
 %C%_unit_conf_LDADD = %D%/lib/libtap.a src/conf/libconf.a \
 	src/wire/libwire.a src/util/libutil.a $(CONFUSE_LIBS)
 
-EXTRA_DIST += %D%/lib/jobs.sh %D%/lib/network.sh
+EXTRA_DIST += %D%/lib/flip.sh %D%/lib/jobs.sh %D%/lib/network.sh
 T_TESTS += %D%/t/local.t
 T_TESTS += %D%/t/checkpoint.t
 T_TESTS += %D%/t/interval.t

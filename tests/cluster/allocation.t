@@ -9,17 +9,6 @@
 cluster_begin CLUSTER_TRACK="${TRACK:-$track}" CLUSTER_KILL_WAIT=5 \
 	CLUSTER_SELECT=CR_CPU_Memory CLUSTER_GPUS=2
 
-held() {
-	[ "$(field "$1" JobState)" = PENDING ] &&
-		[ "$(field "$1" Priority)" = 0 ] &&
-		[ "$(field "$1" NodeList)" = "" ]
-}
-
-release() {
-	slurm scontrol release "$1"
-	slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$1"
-}
-
 # No process of the job waits at a place of its own: it goes where it is let.
 script aware <<'EOT'
 echo "file $(stat -c '%a %U' "$JOBCR_ENV_FILE")"

@@ -53,17 +53,6 @@ kill_all() {
 		$others $main
 }
 
-held() {
-	[ "$(field "$1" JobState)" = PENDING ] &&
-		[ "$(field "$1" Priority)" = 0 ] &&
-		[ "$(field "$1" NodeList)" = "" ]
-}
-
-release() {
-	slurm scontrol release "$1"
-	slurm "$libexec/jobcr-slurm" start "$1"
-}
-
 run_dirs_gone() {
 	for each in $nodes; do
 		[ -z "$(cluster exec "$each" ls -A /run/jobcr/jobs)" ] ||

@@ -284,8 +284,7 @@ drain n1 n1 --hold >"$cluster_dir/held" 2>&1
 is "$?" 0 "a drain that holds succeeds" "$(cat "$cluster_dir/held")"
 is "$(field "$held" JobState) $(field "$held" Priority)" "PENDING 0" \
 	"the job is held"
-slurm scontrol release "$held"
-slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$held"
+release "$held"
 touch "$kinds/open"
 
 # ---- nothing was lost ---------------------------------------------------------------

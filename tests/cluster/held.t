@@ -6,20 +6,6 @@
 
 cluster_begin CLUSTER_KILL_WAIT=5 CLUSTER_GRACE=3
 
-held() {
-	[ "$(field "$1" JobState)" = PENDING ] &&
-		[ "$(field "$1" Priority)" = 0 ]
-}
-
-# flip FILE: the lowest bit of one byte in the middle.
-flip() {
-	at=$(($(stat -c %s "$1") / 2))
-	byte=$(od -An -tu1 -j $at -N1 "$1")
-	# shellcheck disable=SC2059
-	printf "$(printf '\\%03o' $((byte ^ 1)))" |
-		dd of="$1" bs=1 seek=$at conv=notrunc status=none
-}
-
 script job <<'EOT'
 echo "begin"
 progress 120 100 2 2 4
@@ -64,8 +50,7 @@ ok $? "the script did not start from its beginning"
 
 flip "$meta"
 slurm scancel "$vip"
-slurm scontrol release "$job"
-slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$job" ||
+release "$job" ||
 	note "no earlier start"
 wait_until 90 has_ended "$job"
 is "$(field "$job" JobState)" COMPLETED "repaired and released, it completes"
@@ -84,7 +69,7 @@ cluster daemon "$node" kill
 preempt "$node" 1000 >/dev/null
 wait_until 60 requeued "$job"
 ok $? "without jobcrd a preempted job is requeued by Slurm"
-slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$job"
+start_now "$job"
 wait_until 90 has_ended "$job"
 is "$(field "$job" JobState) $(field "$job" Restarts)" "COMPLETED 1" \
 	"it starts again elsewhere and completes"

@@ -5,6 +5,7 @@
 set -u
 top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
 top_builddir=${top_builddir:-$top_srcdir/build}
+. "$top_srcdir/tests/lib/flip.sh"
 points=0
 failures=0
 
@@ -180,6 +181,22 @@ has_ended() {
 		;;
 	esac
 	return 1
+}
+
+held() {
+	has_state "$1" PENDING && [ "$(field "$1" Priority)" = 0 ] &&
+		[ "$(field "$1" NodeList)" = "" ]
+}
+
+# start_now JOBID: not only when its last credential has expired.
+start_now() {
+	slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$1"
+}
+
+# release JOBID: it was held, and starts at once.
+release() {
+	slurm scontrol release "$1"
+	start_now "$1"
 }
 
 # written FILE: an output without the lines that slurmstepd puts between them,

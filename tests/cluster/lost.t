@@ -50,7 +50,7 @@ for node in n1 n2; do
 	slurm scontrol update nodename=$node state=resume 2>/dev/null
 done
 for job in $cut $kept; do
-	slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$job"
+	start_now "$job"
 done
 wait_until 90 has_ended "$plain"
 for job in $cut $kept; do

@@ -15,15 +15,6 @@ lose_store() {
 has_store() {
 	cluster exec "$1" umount -l "$store"
 }
-held() {
-	[ "$(field "$1" JobState)" = PENDING ] &&
-		[ "$(field "$1" Priority)" = 0 ] &&
-		[ "$(field "$1" NodeList)" = "" ]
-}
-start() {
-	slurm scontrol release "$1"
-	slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$1"
-}
 more_restarts() {
 	[ "$(field "$job" Restarts)" -gt "$restarts" ]
 }
@@ -71,7 +62,7 @@ ok $? "a first run starts on a node without the store"
 wait_until 60 has_ended "$new"
 slurm scontrol requeue "$job"
 wait_until 30 has_state "$job" PENDING
-slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$job"
+start_now "$job"
 for time in first second; do
 	wait_until 60 held "$job"
 	ok $? "a job that was saved is held there, the $time time" \
@@ -80,13 +71,13 @@ for time in first second; do
 		grep -q "AdminComment=.*store $store has nothing of this job"
 	ok $? "with the reason" "$(slurm scontrol show job "$job")"
 	restarts=$(field "$job" Restarts)
-	[ $time = second ] || start "$job"
+	[ $time = second ] || release "$job"
 	[ $time = second ] || wait_until 30 more_restarts
 done
 is "$(cluster exec n2 find "$store" -path "*/$job*")" "" \
 	"and leaves nothing in the place of the store"
 has_store n2
-start "$job"
+release "$job"
 wait_until 90 has_ended "$job" && wait_until 90 has_ended "$plain"
 is "$(field "$job" JobState)" COMPLETED \
 	"when the store is there the job goes on" \

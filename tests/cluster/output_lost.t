@@ -94,7 +94,7 @@ for job in $one $two $more $asked $hurt $big; do
 		slurm scontrol update jobid="$job" ExcNodeList=n1,n3
 		;;
 	esac
-	slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$job"
+	start_now "$job"
 done
 # It may be over already.
 began_again() {
@@ -127,9 +127,6 @@ same two.err "$home/plain.err" "so has standard error"
 same more.sorted "$home/both" "so has a file that is appended to"
 same asked.sorted "$home/both" "so has that of a job that was requeued"
 
-held() {
-	has_state "$1" PENDING && [ "$(field "$1" Priority)" = 0 ]
-}
 # held_for JOBID REASON TEXT
 held_for() {
 	wait_until 30 held "$1"

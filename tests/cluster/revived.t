@@ -6,20 +6,8 @@
 
 cluster_begin CLUSTER_KILL_WAIT=5
 
-held() {
-	[ "$(field "$1" JobState)" = PENDING ] &&
-		[ "$(field "$1" Priority)" = 0 ] &&
-		[ "$(field "$1" NodeList)" = "" ]
-}
-
 comment() {
 	slurm scontrol show job "$1" | sed -n 's/^ *AdminComment=//p'
-}
-
-# release JOBID: at once, not when its last credential has expired.
-release() {
-	slurm scontrol release "$1"
-	slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$1"
 }
 
 # configure LINE...: for the jobcrds of all nodes.
@@ -92,14 +80,6 @@ is "$(field "$job" JobState) $(field "$job" ExitCode) $(field "$job" Restarts)" 
 slurm scancel "$vip"
 
 # A snapshot that is damaged, and what OnRestoreFailure says.
-# flip FILE: the lowest bit of one byte in the middle.
-flip() {
-	at=$(($(stat -c %s "$1") / 2))
-	byte=$(od -An -tu1 -j $at -N1 "$1")
-	# shellcheck disable=SC2059
-	printf "$(printf '\\%03o' $((byte ^ 1)))" |
-		dd of="$1" bs=1 seek=$at conv=notrunc status=none
-}
 
 script job <<'EOT'
 echo "begin"

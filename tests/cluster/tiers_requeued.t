@@ -47,7 +47,7 @@ off_its_node() {
 	has_state "$job" PENDING && [ "$(field "$job" NodeList)" = "" ]
 }
 wait_until 60 off_its_node || bail "job $job is not requeued"
-slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$job"
+start_now "$job"
 wait_until 60 restarted "$job"
 ok $? "its job starts on another node"
 [ ! -e "$store/$job/0000000001" ]
@@ -86,7 +86,7 @@ slurm scontrol update nodename=n1 state=drain reason=test
 slurm scontrol update nodename=n2 state=resume
 slurm scontrol requeue "$job"
 wait_until 60 off_its_node || bail "job $job is not requeued"
-slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$job"
+start_now "$job"
 is_held() {
 	slurm scontrol show job "$job" | grep -q 'AdminComment=.*only snapshot.*n1'
 }
@@ -100,8 +100,7 @@ has_come() {
 }
 wait_until 60 has_come || bail "it does not come"
 touch "$home/go"
-slurm scontrol release "$job"
-slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$job"
+release "$job"
 wait_until 60 history_has "$job" ' restore 1 '
 ok $? "and goes on from it when it is released" "$(cat "$store/$job/history")"
 wait_until 60 has_ended "$job"

@@ -35,16 +35,8 @@ ends_well() {
 	ok $? "every line of its output is there once" "$(cat "$home/$1.out")"
 }
 
-held() {
-	[ "$(field "$1" JobState)" = PENDING ] &&
-		[ "$(field "$1" Priority)" = 0 ] &&
-		[ "$(field "$1" NodeList)" = "" ]
-}
 away() {
 	[ "$(field "$1" JobState) $(field "$1" NodeList)" = "PENDING " ]
-}
-start() {
-	slurm "$cluster_dir/opt/libexec/jobcr-slurm" start "$1"
 }
 
 # Preempted for its memory: of a suspended one the CPUs are free.
@@ -56,8 +48,7 @@ cluster as bob ctl sbatch --parsable -p high -w "$node" --mem=1500 \
 wait_until 60 away "$job" || bail "job $job is not preempted"
 held "$job"
 ok $? "a suspended job that is preempted is held by Slurm"
-slurm scontrol release "$job"
-start "$job"
+release "$job"
 wait_until 60 restarted "$job"
 ok $? "released it is started again" \
 	"$(slurm scontrol show job "$job")"
@@ -96,7 +87,6 @@ ok $? "beyond RestoreLimit it is held" "$(slurm scontrol show job "$job")"
 slurm scontrol show job "$job" | grep -q 'AdminComment=.*from it 2 times'
 ok $? "with the reason" "$(slurm scontrol show job "$job")"
 is "$(manifests "$job")" 1 "its snapshot is kept"
-slurm scontrol release "$job"
-start "$job"
+release "$job"
 ends_well "$job"
 done_testing

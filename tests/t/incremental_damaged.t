@@ -7,6 +7,7 @@ if [ "$(id -u)" = 0 ] && [ -z "${JOBCR_MOUNTS:-}" ]; then
 	JOBCR_MOUNTS=ours exec unshare -m sh "$0"
 fi
 . "${top_srcdir:-.}/tests/lib/jobs.sh"
+. "${top_srcdir:-.}/tests/lib/flip.sh"
 leave() {
 	umount "$tmp/store" 2>/dev/null
 	clean_up
@@ -52,11 +53,7 @@ generation_dir() { # generation
 }
 # One byte in the middle of what it has written itself.
 damage() { # generation [bytes from the begin]
-	_file=$(generation_dir "$1")/here.pages.0
-	_at=${2:-$(($(stat -c %s "$_file") / 2))}
-	_byte=$(od -An -tu1 -j "$_at" -N 1 "$_file")
-	printf "\\$(printf %03o $(((_byte + 1) % 256)))" |
-		dd of="$_file" bs=1 seek="$_at" conv=notrunc 2>/dev/null
+	flip "$(generation_dir "$1")/here.pages.0" ${2:+"$2"}
 }
 had_all() {
 	[ "$(number borrowed_bytes)" = 0 ] &&

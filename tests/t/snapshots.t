@@ -22,6 +22,7 @@ finish() {
 	rm -rf "$tmp"
 }
 trap finish EXIT
+. "${top_srcdir:-.}/tests/lib/flip.sh"
 mkdir "$tmp/store" "$tmp/run"
 cat >"$JOBCR_CONF" <<EOF
 StoreDir = "$tmp/store"
@@ -63,13 +64,6 @@ grows() {
 		[ "$tries" -le 500 ] || return 1
 		sleep 0.02
 	done
-}
-flip() { # file byte: flip its lowest bit
-	byte=$(od -An -tu1 -j "$2" -N 1 "$1")
-	byte=$((byte ^ 1))
-	# shellcheck disable=SC2059 # an octal escape
-	printf "\\$(printf %03o "$byte")" |
-		dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
 }
 
 : >"$tmp/out"
