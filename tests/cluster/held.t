@@ -4,7 +4,16 @@
 # before; without a snapshot a job starts from its beginning, and says so.
 . "$(dirname "$0")/lib.sh"
 
-cluster_begin CLUSTER_KILL_WAIT=5 CLUSTER_GRACE=3
+# Where Slurm does not look for it.  Without it a lease has to run out.
+cluster_begin CLUSTER_KILL_WAIT=5 CLUSTER_GRACE=3 \
+	CLUSTER_CONF='MungeSocket = "/run/munged"
+LeaseTime = 4'
+on_nodes() {
+	for each in n1 n2 n3; do
+		cluster exec $each "$@"
+	done
+}
+on_nodes ln -s /run/munge/munge.socket.2 /run/munged
 
 script job <<'EOT'
 echo "begin"
@@ -50,8 +59,27 @@ ok $? "the script did not start from its beginning"
 
 flip "$meta"
 slurm scancel "$vip"
-release "$job" ||
-	note "no earlier start"
+# Whether a seal is right cannot be told without munge: no other snapshot is
+# any better then, nor is the job's beginning.
+echo 'OnRestoreFailure = "restart"' >>"$cluster_dir/etc/jobcr.conf"
+for each in n1 n2 n3; do
+	cluster daemon $each stop
+	cluster daemon $each start
+done
+on_nodes rm /run/munged
+release "$job" || note "no earlier start"
+held_for_munge() {
+	held "$job" && slurm scontrol show job "$job" |
+		grep -q 'AdminComment=.*munge'
+}
+wait_until 60 held_for_munge
+ok $? "without munge it is held, whatever OnRestoreFailure says" \
+	"$(slurm scontrol show job "$job")"
+! grep -q begin "$home/$job.out" 2>/dev/null
+ok $? "and does not start from its beginning"
+on_nodes ln -s /run/munge/munge.socket.2 /run/munged
+
+release "$job" || note "no earlier start"
 wait_until 90 has_ended "$job"
 is "$(field "$job" JobState)" COMPLETED "repaired and released, it completes"
 same_output "$job.out" "$plain.out" "with the output of an undisturbed run"
