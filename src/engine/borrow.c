@@ -13,8 +13,7 @@
 #include "engine/recheck.h"
 #include "images/limits.h"
 #include "images/tags.h"
-#include "snapshot/snapshot.h"
-#include "storage/store.h"
+#include "snapshot/reread.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 
@@ -32,13 +31,6 @@
 #define EXTENT_CLEAN(live, all) ((all) >= 16 && (live)*16 >= (all)*15)
 #define STREAM_WORTH(live, all) ((live)*3 >= (all))
 #define SPOILT(read, live)      ((read)*100 > (live)*115)
-/*
- * Of a stream that was borrowed before, so many bytes in each so many times as
- * much are read by one generation, and the next by the next: where they lie
- * stays as it is.
- */
-#define TURN_BYTES (4u << 20) /* a block, if it is packed */
-#define TURNS      8u
 
 /* A stream of the generation that lends. */
 struct loan {
@@ -146,7 +138,7 @@ static void say_lost(const struct borrow *b, int r, const struct err *err,
 static bool has_turn(const struct borrow *b, const Extent *x)
 {
 	return !b->lender.part->streams[x->stream]->has_borrowed_from ||
-	       x->offset / TURN_BYTES % TURNS == b->args->generation % TURNS;
+	       reread_has_turn(x, b->args->generation);
 }
 
 /* The job goes on, and now, too: it need not be fast. */

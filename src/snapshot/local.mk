@@ -37,6 +37,8 @@ noinst_LIBRARIES += %D%/libsnapshot.a
 	%D%/pack.h \
 	%D%/print.c \
 	%D%/print.h \
+	%D%/reread.c \
+	%D%/reread.h \
 	%D%/seal.c \
 	%D%/seal.h \
 	%D%/show.c \
