@@ -5,6 +5,8 @@ noinst_LIBRARIES += %D%/libsnapshot.a
 	%D%/check.c \
 	%D%/copy.c \
 	%D%/copy.h \
+	%D%/copy_link.c \
+	%D%/copy_link.h \
 	%D%/core.c \
 	%D%/core.h \
 	%D%/core_index.c \
