@@ -170,8 +170,9 @@ int borrow_open(const struct checkpoint_args *args, struct borrow **ret,
 	if (!args->watches || !args->watches->count)
 		return 0;
 	if (args->base_fd < 0) {
-		(void)snprintf(why, room, "generation %u is gone",
-			       args->watches->generation);
+		(void)snprintf(why, room, "generation %u is %s",
+			       args->watches->generation,
+			       args->base_is ? args->base_is : "gone");
 		return 0;
 	}
 	b = calloc(1, sizeof(*b));

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What the store damages of older generations does not get into those that a
-# flush brings, though they have files in common.
+# flush brings, though they have files in common; and where the fast directory
+# has nothing to borrow from, it is said why.
 set -u
 . "${top_srcdir:-.}/tests/lib/jobs.sh"
 
@@ -145,5 +146,17 @@ is_whole "$generation"
 result $? "the newest is whole"
 comes_back
 result $? "it is restored where the fast directory has nothing of it"
+
+# Borrowed from is what is in the fast directory, and nothing else.
+save
+reason="generation $((generation - 1)) is in StoreDir, not in FastDir"
+matches "$(number not_borrowed)" "$reason*" "the next one says why it has all"
+told "all of it: $reason"
+result $? "the job's history, too"
+save
+[ "$(number borrowed_bytes)" -gt 15000000 ]
+result $? "the one after it borrows again"
+is_whole "$generation"
+result $? "and is whole in the store"
 end_job
 finish
