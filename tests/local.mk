@@ -1019,6 +1019,7 @@ T_TESTS += %D%/t/diff.t
 T_TESTS += %D%/t/tidy.t
 T_TESTS += %D%/t/tidy_fair.t
 T_TESTS += %D%/t/tiers.t
+T_TESTS += %D%/t/tiers_damaged.t
 T_TESTS += %D%/t/tiers_fair.t
 T_TESTS += %D%/t/tiers_faults.t
 T_TESTS += %D%/t/tiers_room.t

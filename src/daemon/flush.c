@@ -111,6 +111,14 @@ static void tell_progress(void *arg, uint64_t bytes, uint64_t total)
 	write_state(f);
 }
 
+static void say_damaged(const struct flush *f, const Outcome *o)
+{
+	for (size_t i = 0; i < o->n_damaged; i++)
+		event_note(f->conf, &f->info, "warning", f->state.generation,
+			   "in the store %s; generation %u has that file anew",
+			   o->damaged[i], f->state.generation);
+}
+
 static void say_done(const struct flush *f, const Outcome *o)
 {
 	if (o->dropped && strncmp(o->dropped, "damaged", 7) == 0)
@@ -122,13 +130,15 @@ static void say_done(const struct flush *f, const Outcome *o)
 		log_info(f->info.job_id,
 			 "generation %u is removed from the fast directory: %s",
 			 f->state.generation, o->dropped);
-	else if (o->has_total_ns)
+	else if (o->has_total_ns) {
+		say_damaged(f, o);
 		event_note(f->conf, &f->info, "flushed", f->state.generation,
 			   "generation %u is in the store: %.1f MiB copied in "
 			   "%.1f s",
 			   f->state.generation,
 			   (double)o->page_bytes / 1048576.0,
 			   (double)o->total_ns / 1e9);
+	}
 	record_remove(f->conf->run_dir, f->info.job_id, RECORD_FLUSH);
 }
 

@@ -13,8 +13,7 @@
 #include "engine/recheck.h"
 #include "images/limits.h"
 #include "images/tags.h"
-#include "snapshot/snapshot.h"
-#include "storage/store.h"
+#include "snapshot/reread.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 
@@ -32,14 +31,6 @@
 #define EXTENT_CLEAN(live, all) ((all) >= 16 && (live)*16 >= (all)*15)
 #define STREAM_WORTH(live, all) ((live)*3 >= (all))
 #define SPOILT(read, live)      ((read)*100 > (live)*115)
-/*
- * Of a stream that was borrowed before, so many bytes in each so many times as
- * much are read by one generation, and the next by the next: where they lie
- * stays as it is.  One that is not there, as it failed or was another run's,
- * has its turn with the next.
- */
-#define TURN_BYTES (4u << 20) /* a block, if it is packed */
-#define TURNS      8u
 
 /* A stream of the generation that lends. */
 struct loan {
@@ -146,11 +137,8 @@ static void say_lost(const struct borrow *b, int r, const struct err *err,
 
 static bool has_turn(const struct borrow *b, const Extent *x)
 {
-	const uint32_t last = b->lender.generation;
-	const uint32_t turn = (uint32_t)(x->offset / TURN_BYTES);
-
 	return !b->lender.part->streams[x->stream]->has_borrowed_from ||
-	       (turn - last - 1) % TURNS < b->args->generation - last;
+	       reread_has_turn(x, b->lender.generation, b->args->generation);
 }
 
 /* The job goes on, and now, too: it need not be fast. */
@@ -182,8 +170,9 @@ int borrow_open(const struct checkpoint_args *args, struct borrow **ret,
 	if (!args->watches || !args->watches->count)
 		return 0;
 	if (args->base_fd < 0) {
-		(void)snprintf(why, room, "generation %u is gone",
-			       args->watches->generation);
+		(void)snprintf(why, room, "generation %u is %s",
+			       args->watches->generation,
+			       args->base_is ? args->base_is : "gone");
 		return 0;
 	}
 	b = calloc(1, sizeof(*b));

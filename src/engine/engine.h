@@ -105,6 +105,7 @@ struct checkpoint_args {
 	 */
 	struct watches *watches;
 	int base_fd;
+	const char *base_is; /* where it is instead; NULL: it is gone */
 	enum engine_watch watch; /* from now on, of a tree that goes on */
 	uint32_t epoch; /* of the run, for the manifest; 0: it has none */
 	uint32_t base;  /* generation that the run began from */

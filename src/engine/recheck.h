@@ -6,11 +6,7 @@
 #include "engine/lender.h"
 #include "util/err.h"
 
-/*
- * What is to be borrowed is read once more, and compared with its hashes, by a
- * thread of its own: from the store and not from the page cache, which may
- * have it whole though the store has not.
- */
+/* What is to be borrowed is read again (snapshot/reread.h), by a thread. */
 struct recheck;
 
 /*

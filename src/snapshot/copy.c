@@ -7,12 +7,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "snapshot/copy_link.h"
 #include "snapshot/files.h"
-#include "storage/store.h"
 #include "storage/writer.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -27,9 +26,7 @@ struct copying {
 	const struct copy *c;
 	uint8_t *chunk;
 	uint64_t done, total, written, told_ns;
-	uint32_t generation;
-	struct store_generation *older; /* of the directory beside */
-	size_t count;
+	struct copy_links *links;
 };
 
 static void tell(struct copying *w, bool last)
@@ -40,6 +37,11 @@ static void tell(struct copying *w, bool last)
 		return;
 	w->told_ns = now;
 	w->c->progress(w->c->arg, w->done, w->total);
+}
+
+static void tell_alive(void *arg)
+{
+	tell(arg, false);
 }
 
 static int open_file(const struct copying *w, const struct snapshot_file *f,
@@ -122,81 +124,13 @@ static int write_file(struct copying *w, const struct snapshot_file *f, int fd,
 	return r;
 }
 
-static const StreamEntry *find_stream(const ManifestRecord *m, const char *name)
-{
-	for (size_t i = 0; i < m->n_parts; i++)
-		for (size_t k = 0; k < m->parts[i]->n_streams; k++)
-			if (!strcmp(m->parts[i]->streams[k]->name, name))
-				return m->parts[i]->streams[k];
-	return NULL;
-}
-
-/* The whole file, under its new name, and of that length; or nothing. */
-static bool link_from(const struct copying *w, int old_fd, const char *from,
-		      const struct snapshot_file *f)
-{
-	int to = w->c->to_fd;
-	struct stat st;
-
-	if (linkat(old_fd, from, to, f->name, 0) < 0)
-		return false;
-	if (fstatat(to, f->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    S_ISREG(st.st_mode) && (uint64_t)st.st_size == f->length)
-		return true;
-	(void)unlinkat(to, f->name, 0);
-	return false;
-}
-
-/* Whoever wrote it has it without the "@GENERATION" that others add. */
-static bool link_one(const struct copying *w, const StreamEntry *s,
-		     uint32_t generation, const struct snapshot_file *f)
-{
-	const char *at = strrchr(f->name, '@');
-	auto_close int fd = -EBADF;
-	char own[sizeof(f->name)];
-	struct err unused;
-
-	if (store_open(w->c->job_fd, generation, NULL, &fd, &unused) < 0)
-		return false;
-	if (link_from(w, fd, f->name, f))
-		return true;
-	if (generation != s->borrowed_from || !at)
-		return false;
-	snprintf(own, sizeof(own), "%.*s", (int)(at - f->name), f->name);
-	return link_from(w, fd, own, f);
-}
-
-/*
- * A number is never given twice: what has this name, or lent it, in the store
- * was written or copied there as what it is here.
- */
-static bool link_file(struct copying *w, const ManifestRecord *m,
-		      const struct snapshot_file *f)
-{
-	const StreamEntry *s = find_stream(m, f->name);
-	struct err unused;
-	bool done = false;
-
-	if (!s || !s->has_borrowed_from || begin_as(w->c->user, &unused) < 0)
-		return false;
-	for (size_t i = w->count; i-- > 0 && !done;) {
-		const struct store_generation *g = &w->older[i];
-
-		if (g->complete && !*g->fast_node &&
-		    g->number < w->generation && g->number >= s->borrowed_from)
-			done = link_one(w, s, g->number, f);
-	}
-	end_as(w->c->user);
-	return done;
-}
-
-static int copy_file(struct copying *w, const ManifestRecord *m,
-		     const struct snapshot_file *f, struct err *err)
+static int copy_file(struct copying *w, const struct snapshot_file *f,
+		     struct err *err)
 {
 	auto_close int fd = -EBADF;
 	int r;
 
-	if (link_file(w, m, f)) {
+	if (copy_links_try(w->links, f)) {
 		w->done += f->length;
 		tell(w, false);
 		return 0;
@@ -208,26 +142,25 @@ static int copy_file(struct copying *w, const ManifestRecord *m,
 static int copy_all(struct copying *w, const ManifestRecord *m,
 		    struct snapshot_files *files, struct err *err)
 {
-	const struct copy *c = w->c;
-	int r = store_list(c->job_fd, c->user, &w->older, &w->count, err);
+	int r = copy_links_open(w->c, m, tell_alive, w, &w->links, err);
 
 	for (size_t i = 0; r == 0 && i < files->count; i++)
 		w->total += files->list[i].length;
 	tell(w, true);
 	for (size_t i = 0; r == 0 && i < files->count; i++) {
-		r = copy_file(w, m, &files->list[i], err);
+		r = copy_file(w, &files->list[i], err);
 		if (r < 0)
 			err_wrap(err, r, "%s", files->list[i].name);
 	}
 	tell(w, true);
-	free(w->older);
+	copy_links_free(w->links);
 	return r;
 }
 
 int snapshot_copy(const struct copy *c, const ManifestRecord *m,
 		  uint64_t *ret_written, struct err *err)
 {
-	struct copying w = { .c = c, .generation = m->generation };
+	struct copying w = { .c = c };
 	struct snapshot_files files = { 0 };
 	int r = snapshot_all_files(c->from_fd, c->user, m, &files, err);
 

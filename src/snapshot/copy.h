@@ -15,7 +15,9 @@ struct bucket; /* storage/bucket.h */
  * the manifest, which the caller publishes: not before snapshot_verify_parts
  * finds from_fd whole after this, so that no damage goes with the copy.
  *
- * What is borrowed is linked where a generation of job_fd has it.
+ * What is borrowed is linked where a generation of job_fd has it, as far as
+ * that is found to be whole (copy_link.h): m was verified before, at least its
+ * files.
  */
 struct copy {
 	int from_fd, to_fd; /* borrowed, all three */
@@ -25,6 +27,8 @@ struct copy {
 	int no_direct;
 	/* Called now and then, and at the end; or NULL. */
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
+	/* An older one is not as it was, so a file of it is copied; or NULL. */
+	void (*damaged)(void *arg, const char *what);
 	void *arg;
 };
 

@@ -5,6 +5,8 @@ noinst_LIBRARIES += %D%/libsnapshot.a
 	%D%/check.c \
 	%D%/copy.c \
 	%D%/copy.h \
+	%D%/copy_link.c \
+	%D%/copy_link.h \
 	%D%/core.c \
 	%D%/core.h \
 	%D%/core_index.c \
@@ -37,6 +39,8 @@ noinst_LIBRARIES += %D%/libsnapshot.a
 	%D%/pack.h \
 	%D%/print.c \
 	%D%/print.h \
+	%D%/reread.c \
+	%D%/reread.h \
 	%D%/seal.c \
 	%D%/seal.h \
 	%D%/show.c \

@@ -252,17 +252,52 @@ static int written_to(const struct work *w)
 	return w->fast_fd >= 0 ? w->fast_fd : w->job_fd;
 }
 
-/* Where the snapshot is that the watches speak of; -1: nowhere. */
-static int open_base(const struct work *w)
+/* It lies in FastDir alone, which has no links into the store. */
+static bool is_apart(const struct work *w, int base_fd)
 {
+	auto_close int near_fd = -EBADF;
+	struct stat base, job;
 	struct err unused;
-	int fd;
 
-	if (w->job_fd < 0 || !w->watches.count ||
-	    store_open(written_to(w), w->watches.generation, &w->owner, &fd,
-		       &unused) < 0)
+	return w->fast_fd < 0 && fstat(base_fd, &base) == 0 &&
+	       fstat(w->job_fd, &job) == 0 && base.st_dev != job.st_dev &&
+	       store_open_near(w->job_fd, w->watches.generation, &w->owner,
+			       &near_fd, &unused) == 1;
+}
+
+/*
+ * Where the snapshot is that the watches speak of; -1: nowhere, or where this
+ * one can have no files in common with it.
+ */
+static int open_base(const struct work *w, const char **ret_is)
+{
+	auto_close int fd = -EBADF;
+	struct err unused;
+
+	if (w->job_fd < 0 || !w->watches.count)
 		return -1;
-	return fd;
+	if (store_open(written_to(w), w->watches.generation, &w->owner, &fd,
+		       &unused) < 0) {
+		if (w->fast_fd >= 0 &&
+		    store_open(w->job_fd, w->watches.generation, &w->owner, &fd,
+			       &unused) == 0)
+			*ret_is = "in StoreDir, not in FastDir";
+		return -1;
+	}
+	if (!is_apart(w, fd))
+		return take_fd(&fd);
+	*ret_is = "in FastDir, not in StoreDir yet";
+	return -1;
+}
+
+/* Elsewhere than in the store nobody borrows, and nobody will. */
+static int take_base(struct work *w, struct checkpoint_args *args)
+{
+	args->watches = w->watches_kept ? &w->watches : NULL;
+	args->watch = w->job_fd >= 0 ? (enum engine_watch)w->req->watch
+				     : ENGINE_WATCH_NONE;
+	args->base_fd = open_base(w, &args->base_is);
+	return args->base_fd;
 }
 
 /* What the job was started with; without a supervisor nobody knows. */
@@ -289,14 +324,9 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 	auto_free const char **carry = list_of(req->carry, req->n_carry);
 	auto_free const char **local = list_of(req->local, req->n_local);
 	auto_free const char **closed = list_of(req->closed, req->n_closed);
-	auto_close int base_fd = open_base(w);
+	auto_close int base_fd = -EBADF;
 	struct outputs out;
 	struct checkpoint_args args = {
-		.watches = w->watches_kept ? &w->watches : NULL,
-		.base_fd = base_fd,
-		/* Elsewhere than in the store nobody borrows from it. */
-		.watch = w->job_fd >= 0 ? (enum engine_watch)req->watch
-					: ENGINE_WATCH_NONE,
 		.job_id = req->job_id,
 		.node = req->node,
 		.cluster = req->cluster,
@@ -345,6 +375,7 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 	if (!carry || !local || !closed)
 		return err_num(err, ENOMEM, "checkpoint");
 	take_options(w, &args);
+	base_fd = take_base(w, &args);
 	/* It is for storage that others wait for, too. */
 	r = w->fast_fd >= 0 ? 0
 			    : work_open_bandwidth(req, &args.bandwidth, err);

@@ -30,7 +30,8 @@ struct source {
 	ManifestRecord *m;
 };
 
-#define TELL_NS (NSEC_PER_SEC / 4)
+#define TELL_NS     (NSEC_PER_SEC / 4)
+#define DAMAGED_MAX 64u /* fit into the answer */
 
 static void tell(void *arg, uint64_t done, uint64_t total)
 {
@@ -98,8 +99,8 @@ static int source_open(struct work *w, int dir_fd, struct source *s,
 	int r;
 
 	s->dir_fd = dir_fd;
-	r = stream_load(dir_fd, &w->owner, "manifest", 0,
-			MANIFEST_FILE_MAX, &s->data, &s->len, err);
+	r = stream_load(dir_fd, &w->owner, "manifest", 0, MANIFEST_FILE_MAX,
+			&s->data, &s->len, err);
 	if (r == 0)
 		r = snapshot_manifest_unpack(s->data, s->len, &s->m, err);
 	if (r == 0)
@@ -108,6 +109,23 @@ static int source_open(struct work *w, int dir_fd, struct source *s,
 		r = snapshot_check_identity(s->m, w->req->job_id, w->generation,
 					    err);
 	return r;
+}
+
+/* What is not noted is copied all the same. */
+static void note_damaged(void *arg, const char *what)
+{
+	struct work *w = arg;
+	Outcome *o = w->outcome;
+	char **list = NULL;
+
+	if (o->n_damaged < DAMAGED_MAX)
+		list = reallocarray(o->damaged, o->n_damaged + 1,
+				    sizeof(*list));
+	if (!list)
+		return;
+	o->damaged = list;
+	list[o->n_damaged] = strdup(what);
+	o->n_damaged += list[o->n_damaged] != NULL;
 }
 
 static int copy(struct work *w, const struct source *s, int to_fd,
@@ -120,6 +138,7 @@ static int copy(struct work *w, const struct source *s, int to_fd,
 		.user = &w->owner,
 		.no_direct = w->req->has_no_direct && w->req->no_direct,
 		.progress = tell,
+		.damaged = note_damaged,
 		.arg = w,
 	};
 	int r = work_open_bandwidth(w->req, &c.bandwidth, err);
@@ -248,6 +267,7 @@ int work_flush(struct work *w, Reply *reply, struct err *err)
 	int r;
 
 	w->generation = req->generation;
+	w->outcome = reply->outcome;
 	reply->outcome->has_generation = 1;
 	reply->outcome->generation = w->generation;
 	r = tier_dir_open(req->fast, req->cluster, req->job_id, false,

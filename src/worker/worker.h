@@ -34,6 +34,7 @@ struct work {
 	bool durable;                 /* its generation, whatever fails later */
 	uint64_t copied, to_copy;     /* FLUSH: bytes, as was said last ... */
 	uint64_t told_ns;             /* ... and when */
+	Outcome *outcome;             /* FLUSH: borrowed, of the reply */
 	char name[128]; /* restore: the command, as in the image */
 };
 

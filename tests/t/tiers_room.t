@@ -105,6 +105,22 @@ wait_for 60 gone
 result $? "and its copy goes as well"
 end_job
 
+# Neither can one in the store borrow from what is not there yet.
+stop_daemon
+echo 'MaxBandwidth = 1M' >>"$JOBCR_CONF"
+start_daemon
+begin 24
+save
+save --kill
+is "$(field out not_borrowed)" \
+	"generation 1 is in FastDir, not in StoreDir yet" \
+	"one that comes before the last one's copy says why it has all"
+stop_daemon
+sed -i /MaxBandwidth/d "$JOBCR_CONF"
+start_daemon
+jobcr wait "$job" 2>log
+rm o.txt
+
 # More than there is room for.
 begin 80
 save
@@ -122,7 +138,10 @@ end_job
 # There seemed to be.
 begin 24
 dd if=/dev/zero of="$fast/filler" bs=1M count=30 2>log
-wait_for 60 test ! -e "$fast/local/local-1/0000000004"
+nothing_there() {
+	! ls -d "$fast"/local/*/0*
+}
+wait_for 60 nothing_there
 result $? "of a job that is not here any more nothing takes room"
 save
 is "$?$(field out fast)" 0True "one that fits"
