@@ -24,6 +24,19 @@ cp "$built/tests/cluster/progress" "$progress" || exit 1
 mkdir home fs
 chown $alice home
 
+# What does not change, and is borrowed by the second snapshot.
+cat >hold.py <<'PY'
+import hashlib, mmap, os, time
+m = mmap.mmap(-1, 16 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+m.madvise(mmap.MADV_NOHUGEPAGE)
+m[:] = os.urandom(1 << 16) * 256
+before = hashlib.sha256(m).digest()
+open("held", "w").write("begun")
+while not os.path.exists("end"):
+    time.sleep(0.05)
+open("held", "w").write(str(hashlib.sha256(m).digest() == before))
+PY
+
 # A disk of a number of MiB with a file system, at fs/KIND.
 disk() { # kind MiB
 	truncate -s "$2M" "$1.img" && "mkfs.$1" -q "$1.img" &&
@@ -102,22 +115,29 @@ reads_direct() { # command...
 
 through() { # kind true|false
 	how="$1, DirectIO = $2"
-	sed -i -e '/^StoreDir/d' -e '/^DirectIO/d' -e '/^RunDir/d' "$JOBCR_CONF"
+	sed -i -e '/^StoreDir/d' -e '/^DirectIO/d' -e '/^RunDir/d' \
+		-e '/^Incremental/d' "$JOBCR_CONF"
 	cat >>"$JOBCR_CONF" <<CONF
 StoreDir = "$tmp/fs/$1/store"
 RunDir = "$tmp/run"
 DirectIO = $2
+Incremental = "yes"
 CONF
 	start_daemon || return
-	rm -f home/out home/end
+	rm -f home/out home/end home/held
 	job=$(jobcr_a run --detach --output out -- env PROGRESS_END=end \
-		"$progress" 30 40 2 2 16)
+		sh -c 'python3 "$1/hold.py" & "$2" 30 40 2 2 16
+			result=$?; wait; exit $result' sh "$tmp" "$progress")
 	wait_for 20 has_lines home/out 5
+	wait_for 20 test -s home/held
 	jobcr_a checkpoint "$job" >log 2>&1
 	result $? "$how: a snapshot of a job that goes on"
 	wait_for 20 has_lines home/out 10
-	jobcr_a checkpoint --kill "$job" >log 2>&1
+	jobcr_a checkpoint --kill --json "$job" >log 2>&1
 	result $? "$how: one that ends it"
+	grep -q '"borrowed_bytes":[1-9]' log ||
+		grep -q '"not_borrowed":".*kernel' log
+	result $? "$how: it has pages of the first"
 	jobcr_a verify "$job.1" >log 2>&1 && jobcr_a verify "$job.2" >>log 2>&1
 	result $? "$how: both are whole"
 	if command -v strace >/dev/null; then
@@ -137,6 +157,7 @@ CONF
 	result $? "$how: the job goes on from it"
 	jobcr_a wait "$job" >log 2>&1
 	result $? "$how: it ends well"
+	is "$(cat home/held)" True "$how: with the memory that it had"
 	sort home/out | cmp -s - undisturbed
 	result $? "$how: with the output of an undisturbed run"
 	noted "fs/$1/store/local/$job/history" ' restore '
