@@ -49,6 +49,7 @@ struct pages {
 	} threads[ENGINE_READERS_MAX];
 	unsigned int nthreads, readers;
 	bool stop;
+	bool early; /* not all is known yet */
 
 	/* The record being filled. */
 	pid_t owner_pid;
@@ -322,6 +323,16 @@ static int lies_at(const struct pages *p, const struct slice *sl)
 			  : nearby_node(n, sl->pid, at);
 }
 
+/*
+ * A buffer that is not full is as much work, and stands as long where storage
+ * hangs: what a process has of that kind waits for the rest of its memory.
+ */
+static bool is_too_little(const struct pages *p, const struct slice *sl)
+{
+	return p->early &&
+	       (sl->pages + EXTENT_MAX_PAGES) * PAGE <= p->config.buffer_bytes;
+}
+
 /* Hand out one more slice; *ret_more false: everything is handed out. */
 static int hand_out(struct pages *p, bool *ret_more, struct err *err)
 {
@@ -336,9 +347,15 @@ static int hand_out(struct pages *p, bool *ret_more, struct err *err)
 		*ret_more = false;
 		return r;
 	}
+	*ret_more = true;
 	r = plan_slice(p, sl, err);
 	if (r < 0)
 		return r;
+	if (is_too_little(p, sl)) {
+		search_give_back(p->config.search, sl->pid,
+				 sl->pieces[0].address);
+		return 0;
+	}
 	if (!p->total.begun_ns)
 		p->total.begun_ns = clock_monotonic_ns();
 	began = clock_monotonic_ns();
@@ -353,7 +370,6 @@ static int hand_out(struct pages *p, bool *ret_more, struct err *err)
 	p->waiting++;
 	(void)pthread_cond_signal(&p->work);
 	(void)pthread_mutex_unlock(&p->lock);
-	*ret_more = true;
 	return 0;
 }
 
@@ -400,6 +416,7 @@ int pages_step(struct pages *p, struct err *err)
 	bool more = true;
 	int r = start_readers(p, err);
 
+	p->early = true;
 	while (r == 0) {
 		if (p->made != p->taken && is_oldest_done(p))
 			r = take_back(p, err);
@@ -409,6 +426,7 @@ int pages_step(struct pages *p, struct err *err)
 		else
 			break;
 	}
+	p->early = false;
 	return r;
 }
 
