@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What is given to storage before all is known of a tree. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -133,6 +134,18 @@ static uint64_t step(struct scene *s, struct err *err)
 	return before;
 }
 
+static size_t threads(void)
+{
+	size_t n = 0;
+	DIR *d = opendir("/proc/self/task");
+
+	while (d && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n;
+}
+
 /* A buffer for each, as if all were known at once. */
 static void test_little(struct scene *s)
 {
@@ -183,6 +196,26 @@ static void test_much(struct scene *s)
 	end(s);
 }
 
+/* An attempt that fails between a step and the rest. */
+static void test_stop(struct scene *s)
+{
+	struct err err = { 0 };
+	int r = begin(s, &err);
+	size_t before = threads();
+
+	if (r == 0)
+		r = add(s, 0, 0, MUCH, true, &err);
+	if (r == 0)
+		r = pages_step(s->pages, &err);
+	ok(r == 0 && threads() == before + 2, "readers are at work");
+	pages_stop(s->pages);
+	ok(threads() == before, "and at an end before the job goes on");
+	pages_stop(s->pages);
+	pages_stop(NULL);
+	diag("%s", err.text);
+	end(s);
+}
+
 int main(void)
 {
 	struct scene s = { .dir = "/tmp/jobcr-pages-XXXXXX" };
@@ -195,6 +228,7 @@ int main(void)
 	be_born(&s);
 	test_little(&s);
 	test_much(&s);
+	test_stop(&s);
 	for (size_t i = 0; i < PEOPLE; i++) {
 		(void)kill(s.pids[i], SIGKILL);
 		(void)waitpid(s.pids[i], NULL, 0);
