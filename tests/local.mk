@@ -885,6 +885,10 @@ UNIT_TESTS += %D%/unit/search
 %C%_unit_search_SOURCES = %D%/unit/search.c
 %C%_unit_search_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
 	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
+UNIT_TESTS += %D%/unit/pages
+%C%_unit_pages_SOURCES = %D%/unit/pages.c
+%C%_unit_pages_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \
+	$(URING_LIBS) $(PACK_LIBS) $(GCRYPT_LIBS)
 UNIT_TESTS += %D%/unit/bind_child
 %C%_unit_bind_child_SOURCES = %D%/unit/bind_child.c
 %C%_unit_bind_child_LDADD = %D%/lib/libtap.a $(ENGINE_LIBS) $(PROTOBUF_C_LIBS) \

@@ -49,6 +49,7 @@ struct pages {
 	} threads[ENGINE_READERS_MAX];
 	unsigned int nthreads, readers;
 	bool stop;
+	bool early; /* not all is known yet */
 
 	/* The record being filled. */
 	pid_t owner_pid;
@@ -86,8 +87,10 @@ int pages_new(const struct pages_config *config, struct pages **ret,
 	return 0;
 }
 
-static void stop_readers(struct pages *p)
+void pages_stop(struct pages *p)
 {
+	if (!p)
+		return;
 	(void)pthread_mutex_lock(&p->lock);
 	p->stop = true;
 	(void)pthread_cond_broadcast(&p->work);
@@ -100,7 +103,7 @@ void pages_free(struct pages *p)
 {
 	if (!p)
 		return;
-	stop_readers(p);
+	pages_stop(p);
 	(void)pthread_cond_destroy(&p->finished);
 	(void)pthread_cond_destroy(&p->work);
 	(void)pthread_mutex_destroy(&p->lock);
@@ -305,7 +308,7 @@ static int start_readers(struct pages *p, struct err *err)
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (r == 0)
 		return 0;
-	stop_readers(p);
+	pages_stop(p);
 	return err_num(err, r, "reader thread");
 }
 
@@ -322,6 +325,16 @@ static int lies_at(const struct pages *p, const struct slice *sl)
 			  : nearby_node(n, sl->pid, at);
 }
 
+/*
+ * A buffer that is not full is as much work, and stands as long where storage
+ * hangs: what a process has of that kind waits for the rest of its memory.
+ */
+static bool is_too_little(const struct pages *p, const struct slice *sl)
+{
+	return p->early &&
+	       (sl->pages + EXTENT_MAX_PAGES) * PAGE <= p->config.buffer_bytes;
+}
+
 /* Hand out one more slice; *ret_more false: everything is handed out. */
 static int hand_out(struct pages *p, bool *ret_more, struct err *err)
 {
@@ -336,9 +349,15 @@ static int hand_out(struct pages *p, bool *ret_more, struct err *err)
 		*ret_more = false;
 		return r;
 	}
+	*ret_more = true;
 	r = plan_slice(p, sl, err);
 	if (r < 0)
 		return r;
+	if (is_too_little(p, sl)) {
+		search_give_back(p->config.search, sl->pid,
+				 sl->pieces[0].address);
+		return 0;
+	}
 	if (!p->total.begun_ns)
 		p->total.begun_ns = clock_monotonic_ns();
 	began = clock_monotonic_ns();
@@ -353,7 +372,6 @@ static int hand_out(struct pages *p, bool *ret_more, struct err *err)
 	p->waiting++;
 	(void)pthread_cond_signal(&p->work);
 	(void)pthread_mutex_unlock(&p->lock);
-	*ret_more = true;
 	return 0;
 }
 
@@ -400,6 +418,7 @@ int pages_step(struct pages *p, struct err *err)
 	bool more = true;
 	int r = start_readers(p, err);
 
+	p->early = true;
 	while (r == 0) {
 		if (p->made != p->taken && is_oldest_done(p))
 			r = take_back(p, err);
@@ -409,6 +428,7 @@ int pages_step(struct pages *p, struct err *err)
 		else
 			break;
 	}
+	p->early = false;
 	return r;
 }
 
@@ -431,6 +451,8 @@ int pages_run(struct pages *p, struct err *err)
 		r = start_readers(p, err);
 	if (r < 0)
 		return r;
+	/* What was given early did not wait: it tells nothing of storage. */
+	pace_begin(&p->pace, p->config.compression);
 	while (r == 0 && (more || p->taken != p->made)) {
 		if (more && may_hand_out(p))
 			r = hand_out(p, &more, err);
@@ -440,7 +462,7 @@ int pages_run(struct pages *p, struct err *err)
 		if (r == 0 && !more && p->taken == p->made)
 			more = search_again(p->config.search);
 	}
-	stop_readers(p);
+	pages_stop(p);
 	if (r == 0)
 		r = put_record(p, err);
 	for (uint32_t i = 0; i < p->config.nstreams && r == 0; i++)

@@ -102,6 +102,12 @@ int search_next(struct search *s, const struct source **ret, struct err *err);
 size_t search_take(struct search *s, size_t pages, uint64_t *ret_start);
 
 /*
+ * Of the process that search_next has just left: what was taken before all was
+ * known, from that address on, is to be saved with the rest.
+ */
+void search_give_back(struct search *s, pid_t pid, uint64_t start);
+
+/*
  * There was no more.  Wait until what is borrowed was read again; true: it is
  * damaged, and there is more: that, too.
  */

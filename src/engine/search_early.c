@@ -61,6 +61,23 @@ int search_next_early(struct search *p, bool *ret_more, struct err *err)
 	}
 }
 
+void search_give_back(struct search *p, pid_t pid, uint64_t start)
+{
+	size_t i = p->at;
+
+	while (i && p->sources[i - 1].range.pid != pid)
+		i--;
+	for (; i && p->sources[i - 1].range.pid == pid; i--) {
+		struct source *s = &p->sources[i - 1];
+
+		if (s->range.end <= start)
+			break;
+		if (s->taken > start)
+			s->taken =
+				start > s->range.start ? start : s->range.start;
+	}
+}
+
 void search_end_early(struct search *p)
 {
 	if (is_in_run(p))
