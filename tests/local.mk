@@ -204,6 +204,10 @@ UNIT_TESTS += %D%/unit/forward
 %C%_unit_forward_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
 	src/util/libutil.a
 
+UNIT_TESTS += %D%/unit/keeping
+%C%_unit_keeping_SOURCES = %D%/unit/keeping.c
+%C%_unit_keeping_LDADD = $(SNAPSHOT_LIBS)
+
 UNIT_TESTS += %D%/unit/kept
 %C%_unit_kept_SOURCES = %D%/unit/kept.c src/daemon/kept.c src/daemon/slurm.c
 %C%_unit_kept_LDADD = %D%/lib/libtap.a src/operation/liboperation.a \
