@@ -7,6 +7,7 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -209,6 +210,20 @@ int catalog_empty(int dir_fd, struct err *err)
 		return r;
 	empty(&d);
 	return d.r;
+}
+
+/* Opened anew: who sees it by NFS asks the server then. */
+bool catalog_has_name(int job_fd, uint32_t number, bool under_way, int dir_fd)
+{
+	auto_close int fd =
+		openat(job_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char name[GENERATION_NAME_SIZE];
+	struct stat named, st;
+
+	generation_name(name, number, under_way);
+	return fd >= 0 && fstat(dir_fd, &st) == 0 &&
+	       fstatat(fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       named.st_dev == st.st_dev && named.st_ino == st.st_ino;
 }
 
 int catalog_rename(int dir_fd, const char *from, const char *to)

@@ -38,6 +38,9 @@ int catalog_opendir(int dir_fd, DIR **ret, struct err *err);
  */
 int catalog_empty(int dir_fd, struct err *err);
 
+/* A generation has this name in job_fd, as the server of the files sees it. */
+bool catalog_has_name(int job_fd, uint32_t number, bool under_way, int dir_fd);
+
 /* Nothing may have the name to; as renameat(2). */
 int catalog_rename(int dir_fd, const char *from, const char *to);
 

@@ -102,7 +102,7 @@ static int remove_old(const char *store, const char *cluster,
 	r = check_kept(fd, retired, user, err);
 	if (r < 0)
 		return r;
-	(void)store_empty(fd, user, &count, &unused);
+	(void)store_empty(fd, true, user, &count, &unused);
 	(void)store_remove_job(store, cluster, retired, user, &unused);
 	return 0;
 }
@@ -147,5 +147,9 @@ int ended_retire(const char *store, const char *cluster, const char *job,
 	r = check_kept(fd, job, user, err);
 	if (r < 0)
 		(void)ended_take_back(store, cluster, job, fd, user, &unused);
-	return r < 0 ? r : store_empty(fd, user, &count, err);
+	if (r < 0)
+		return r;
+	/* What somebody reads is for the next sweep. */
+	r = store_empty(fd, false, user, &count, err);
+	return r == -EBUSY ? 0 : r;
 }

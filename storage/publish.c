@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "storage/catalog.h"
+#include "storage/in_use.h"
 #include "storage/lease.h"
 #include "storage/small.h"
 #include "storage/store.h"
@@ -421,6 +422,7 @@ int store_publish(int job_fd, uint32_t number, int dir_fd, const void *manifest,
 enum even_if {
 	LOCKED = 1 << 0, /* somebody is at work in it */
 	KEPT = 1 << 1,
+	READ = 1 << 2,
 };
 
 /*
@@ -456,6 +458,26 @@ static int discard_new(int job_fd, uint32_t number, unsigned int even_if,
 	return 0;
 }
 
+/* 1: it had none.  A file that is open cannot go in all file systems. */
+static int take_name(int job_fd, uint32_t number, unsigned int even_if,
+		     struct err *err)
+{
+	char live[GENERATION_NAME_SIZE], dead[GENERATION_NAME_SIZE];
+	auto_close int dir_fd = -EBADF, alone_fd = -EBADF;
+	int r = 0;
+
+	generation_name(live, number, false);
+	generation_name(dead, number, true);
+	dir_fd = openat(job_fd, live, DIR_FLAGS);
+	if (dir_fd >= 0 && !(even_if & READ))
+		r = in_use_keep_out(dir_fd, &alone_fd, err);
+	if (r < 0)
+		return err_wrap(err, r, "generation %u", number);
+	if (renameat(job_fd, live, job_fd, dead) < 0)
+		return errno == ENOENT ? 1 : err_sys(err, "%s: rename", live);
+	return 0;
+}
+
 /*
  * A published one stops being a snapshot in one step, by its name; a crash
  * while its files go leaves a leftover, not a damaged snapshot.
@@ -463,28 +485,37 @@ static int discard_new(int job_fd, uint32_t number, unsigned int even_if,
 static int discard(int job_fd, uint32_t number, unsigned int even_if,
 		   struct err *err)
 {
-	char live[GENERATION_NAME_SIZE], dead[GENERATION_NAME_SIZE];
 	int r = discard_new(job_fd, number, even_if | LOCKED, err);
 
-	if (r < 0)
-		return r;
-	generation_name(live, number, false);
-	generation_name(dead, number, true);
-	if (renameat(job_fd, live, job_fd, dead) < 0)
-		return errno == ENOENT ? 0 : err_sys(err, "%s: rename", live);
-	return discard_new(job_fd, number, even_if | LOCKED, err);
+	if (r == 0)
+		r = take_name(job_fd, number, even_if, err);
+	if (r == 0)
+		r = discard_new(job_fd, number, even_if | LOCKED, err);
+	return r > 0 ? 0 : r;
 }
 
-int store_discard(int job_fd, uint32_t number, const struct user_id *user,
-		  struct err *err)
+static int discard_as(int job_fd, uint32_t number, unsigned int even_if,
+		      const struct user_id *user, struct err *err)
 {
 	int r = begin_as(user, err);
 
 	if (r < 0)
 		return r;
-	r = discard(job_fd, number, KEPT, err);
+	r = discard(job_fd, number, even_if, err);
 	end_as(user);
 	return r;
+}
+
+int store_discard(int job_fd, uint32_t number, const struct user_id *user,
+		  struct err *err)
+{
+	return discard_as(job_fd, number, KEPT | READ, user, err);
+}
+
+int store_remove(int job_fd, uint32_t number, const struct user_id *user,
+		 struct err *err)
+{
+	return discard_as(job_fd, number, KEPT, user, err);
 }
 
 /* One that cannot be removed keeps no other: the first error stays. */
@@ -499,7 +530,7 @@ static bool removed(int r, const struct err *own, int *ret, struct err *err)
 
 /*
  * One that is not among those kept; an attempt that somebody is still at is
- * left alone.
+ * left alone, and what somebody reads is for the next time.
  */
 static void retire_one(int job_fd, const struct store_generation *g, int *ret,
 		       struct err *err)
@@ -596,19 +627,6 @@ static int keep(int dir_fd, bool wanted, struct err *err)
 	return fd < 0 ? err_sys(err, "%s", STORE_KEPT) : 0;
 }
 
-/* Opened anew: who sees it by NFS asks the server then. */
-static bool has_name(int job_fd, uint32_t number, bool under_way, int dir_fd)
-{
-	auto_close int fd = openat(job_fd, ".", DIR_FLAGS);
-	char name[GENERATION_NAME_SIZE];
-	struct stat named, st;
-
-	generation_name(name, number, under_way);
-	return fd >= 0 && fstat(dir_fd, &st) == 0 &&
-	       fstatat(fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       named.st_dev == st.st_dev && named.st_ino == st.st_ino;
-}
-
 /*
  * A retirement may have taken its name before it was kept: see retire.  One
  * that sees it gives the name back at once.
@@ -618,10 +636,10 @@ static int check_named(int job_fd, uint32_t number, int dir_fd, struct err *err)
 	const struct timespec pause = { .tv_nsec = NAME_PAUSE_NS };
 
 	for (int i = 0; i < NAME_LOOKS; i++) {
-		if (has_name(job_fd, number, false, dir_fd))
+		if (catalog_has_name(job_fd, number, false, dir_fd))
 			return 0;
 		/* On its way from a fast directory, it has no other. */
-		if (has_name(job_fd, number, true, dir_fd) &&
+		if (catalog_has_name(job_fd, number, true, dir_fd) &&
 		    faccessat(dir_fd, "manifest", F_OK, AT_SYMLINK_NOFOLLOW) <
 			    0 &&
 		    faccessat(dir_fd, STORE_KEPT, F_OK, AT_SYMLINK_NOFOLLOW) ==
@@ -708,7 +726,8 @@ int store_keeps(int job_fd, const struct user_id *user, bool *ret,
 	return r;
 }
 
-static int empty(int job_fd, uint32_t *ret_count, struct err *err)
+static int empty(int job_fd, bool even_if_read, uint32_t *ret_count,
+		 struct err *err)
 {
 	auto_free struct store_generation *all = NULL;
 	size_t count = 0, i;
@@ -725,21 +744,22 @@ static int empty(int job_fd, uint32_t *ret_count, struct err *err)
 			r = discard_new(job_fd, all[i].number, KEPT, &own);
 			r = r == -EBUSY ? 0 : r;
 		} else {
-			r = discard(job_fd, all[i].number, KEPT, &own);
+			r = discard(job_fd, all[i].number,
+				    KEPT | (even_if_read ? READ : 0), &own);
 		}
 		*ret_count += removed(r, &own, &ret, err) && all[i].complete;
 	}
 	return ret;
 }
 
-int store_empty(int job_fd, const struct user_id *user, uint32_t *ret_count,
-		struct err *err)
+int store_empty(int job_fd, bool even_if_read, const struct user_id *user,
+		uint32_t *ret_count, struct err *err)
 {
 	int r = begin_as(user, err);
 
 	if (r < 0)
 		return r;
-	r = empty(job_fd, ret_count, err);
+	r = empty(job_fd, even_if_read, ret_count, err);
 	end_as(user);
 	return r;
 }

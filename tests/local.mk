@@ -983,6 +983,7 @@ EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
 
 T_TESTS += %D%/t/snapshots.t
 T_TESTS += %D%/t/diff.t
+T_TESTS += %D%/t/reading.t
 T_TESTS += %D%/t/tidy.t
 T_TESTS += %D%/t/tidy_fair.t
 T_TESTS += %D%/t/tiers.t

@@ -223,7 +223,7 @@ static void sweep_retired(struct sweep *s, const char *name)
 		return;
 	if (candidate_has_kept(&c))
 		take_back(&c);
-	else if (store_empty(c.job_fd, &c.user, &count, &err) == 0 &&
+	else if (store_empty(c.job_fd, false, &c.user, &count, &err) == 0 &&
 		 fstat(c.job_fd, &st) == 0 &&
 		 time(NULL) - st.st_mtime > (time_t)conf->keep_unknown_s)
 		(void)store_remove_job(conf->store_dir, conf->cluster, name,

@@ -8,6 +8,7 @@
 
 #include "operation/aside.h"
 #include "storage/bucket.h"
+#include "storage/in_use.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -252,17 +253,21 @@ static int written_to(const struct work *w)
 	return w->fast_fd >= 0 ? w->fast_fd : w->job_fd;
 }
 
-/* Where the snapshot is that the watches speak of; -1: nowhere. */
-static int open_base(const struct work *w)
+/*
+ * Where the snapshot is that the watches speak of, and that it is read; -1:
+ * nowhere.
+ */
+static int open_base(const struct work *w, int *ret_read)
 {
+	auto_close int fd = -EBADF;
 	struct err unused;
-	int fd;
 
 	if (w->job_fd < 0 || !w->watches.count ||
 	    store_open(written_to(w), w->watches.generation, &w->owner, &fd,
-		       &unused) < 0)
+		       &unused) < 0 ||
+	    in_use_enter(fd, &w->owner, ret_read, &unused) < 0)
 		return -1;
-	return fd;
+	return take_fd(&fd);
 }
 
 /* What the job was started with; without a supervisor nobody knows. */
@@ -289,7 +294,7 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 	auto_free const char **carry = list_of(req->carry, req->n_carry);
 	auto_free const char **local = list_of(req->local, req->n_local);
 	auto_free const char **closed = list_of(req->closed, req->n_closed);
-	auto_close int base_fd = open_base(w);
+	auto_close int read_fd = -EBADF, base_fd = open_base(w, &read_fd);
 	struct outputs out;
 	struct checkpoint_args args = {
 		.watches = w->watches_kept ? &w->watches : NULL,

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "storage/ended.h"
+#include "storage/in_use.h"
 #include "storage/store.h"
 #include "tests/lib/sample.h"
 #include "tests/lib/tap.h"
@@ -170,7 +172,7 @@ static void test_dead(const char *store)
 	utimensat(fd, "0000000001.new", old, 0);
 	ok(store_tidy(fd, NULL, 500, NULL, &count, &err) == 0 && is_there(fd),
 	   "after a while whoever tidies up does: %s", err.text);
-	ok(store_empty(fd, NULL, &removed, &err) == 0 && removed == 3,
+	ok(store_empty(fd, false, NULL, &removed, &err) == 0 && removed == 3,
 	   "all can be removed: %u", removed);
 }
 
@@ -213,6 +215,57 @@ static void test_job(const char *store, const struct user_id *user)
 	ok(is_there(fd) && is_there(again), "neither went");
 }
 
+/* Who reads one is left alone, but by who has to remove it. */
+static void test_read(const char *store)
+{
+	auto_close int fd = make_job(store, "6", 3), dir_fd = -EBADF;
+	auto_close int read_fd = -EBADF, other_fd = -EBADF;
+	struct err err = { 0 };
+	uint32_t removed;
+
+	ok(store_open(fd, 1, NULL, &dir_fd, &err) == 0 &&
+		   in_use_enter(dir_fd, NULL, &read_fd, &err) == 0 &&
+		   in_use_enter(dir_fd, NULL, &other_fd, &err) == 0 &&
+		   read_fd >= 0 && other_fd >= 0,
+	   "two read it: %s", err.text);
+	close(take_fd(&other_fd));
+	ok(store_retire(fd, 2, NULL, &err) == 0 && is_there(fd),
+	   "it is not retired: %s", err.text);
+	ok(store_remove(fd, 1, NULL, &err) == -EBUSY && is_there(fd),
+	   "nor removed: %s", err.text);
+	ok(store_empty(fd, false, NULL, &removed, &err) == -EBUSY &&
+		   removed == 2 && is_there(fd),
+	   "nor with all others: %u, %s", removed, err.text);
+	ok(in_use_blame(dir_fd, NULL, -EBADMSG, &err) == -EBADMSG,
+	   "what is wrong with it is damage");
+	ok(store_discard(fd, 1, NULL, &err) == 0 && !is_there(fd),
+	   "but it can be");
+	ok(in_use_blame(dir_fd, NULL, -EBADMSG, &err) == -ENOENT,
+	   "what is wrong with it then is not: %s", err.text);
+	ok(in_use_enter(dir_fd, NULL, &other_fd, &err) == -ENOENT,
+	   "nobody else begins: %s", err.text);
+}
+
+/* A user who never lets go. */
+static void test_stubborn(const char *store)
+{
+	auto_close int fd = make_job(store, "7", 3), dir_fd = -EBADF;
+	auto_close int lock_fd = -EBADF, read_fd = -EBADF;
+	struct err err = { 0 };
+
+	lock_fd = openat(fd, "0000000001/manifest", O_RDONLY | O_CLOEXEC);
+	ok(flock(lock_fd, LOCK_EX) == 0 &&
+		   store_open(fd, 1, NULL, &dir_fd, &err) == 0 &&
+		   in_use_enter(dir_fd, NULL, &read_fd, &err) == 0 &&
+		   read_fd < 0,
+	   "who has it alone keeps nobody from reading: %s", err.text);
+	ok(store_retire(fd, 2, NULL, &err) == 0 && is_there(fd),
+	   "and keeps what is his");
+	close(take_fd(&lock_fd));
+	ok(store_retire(fd, 2, NULL, &err) == 0 && !is_there(fd),
+	   "until he lets go");
+}
+
 int main(void)
 {
 	struct user_id user = { 0 };
@@ -226,6 +279,8 @@ int main(void)
 	test_after(base);
 	test_dead(base);
 	test_job(base, &user);
+	test_read(base);
+	test_stubborn(base);
 	user_id_done(&user);
 	close(dir_fd);
 	temp_dir_remove(base);
