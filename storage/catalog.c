@@ -7,6 +7,7 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -209,4 +210,48 @@ int catalog_empty(int dir_fd, struct err *err)
 		return r;
 	empty(&d);
 	return d.r;
+}
+
+/* Opened anew: who sees it by NFS asks the server then. */
+bool catalog_has_name(int job_fd, uint32_t number, bool under_way, int dir_fd)
+{
+	auto_close int fd =
+		openat(job_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char name[GENERATION_NAME_SIZE];
+	struct stat named, st;
+
+	generation_name(name, number, under_way);
+	return fd >= 0 && fstat(dir_fd, &st) == 0 &&
+	       fstatat(fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       named.st_dev == st.st_dev && named.st_ino == st.st_ino;
+}
+
+int catalog_rename(int dir_fd, const char *from, const char *to)
+{
+	if (renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	/* Not all file systems know the flag; the lock and O_EXCL hold. */
+	if (errno != EINVAL || faccessat(dir_fd, to, F_OK, 0) == 0)
+		return -1;
+	return renameat(dir_fd, from, dir_fd, to);
+}
+
+static bool has(int dir_fd, const char *name)
+{
+	return faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int catalog_take_back(int job_fd, uint32_t number, int dir_fd, struct err *err)
+{
+	char live[GENERATION_NAME_SIZE], dead[GENERATION_NAME_SIZE];
+
+	if (!has(dir_fd, "manifest") || !has(dir_fd, STORE_KEPT))
+		return 0;
+	generation_name(live, number, false);
+	generation_name(dead, number, true);
+	if (fsync(dir_fd) < 0 || catalog_rename(job_fd, dead, live) < 0)
+		return err_sys(err, "%s: it is kept: rename", dead);
+	return fsync(job_fd) < 0
+		       ? err_sys(err, "%s: fsync of the directory above", live)
+		       : 1;
 }

@@ -38,4 +38,17 @@ int catalog_opendir(int dir_fd, DIR **ret, struct err *err);
  */
 int catalog_empty(int dir_fd, struct err *err);
 
+/* A generation has this name in job_fd, as the server of the files sees it. */
+bool catalog_has_name(int job_fd, uint32_t number, bool under_way, int dir_fd);
+
+/* Nothing may have the name to; as renameat(2). */
+int catalog_rename(int dir_fd, const char *from, const char *to);
+
+/*
+ * A whole generation that is kept and has the suffix .new has lost its name to
+ * a retirement that was too early, or did not live to see it: it gets it back.
+ * dir_fd is its directory.  1: it has; 0: it is no such one.
+ */
+int catalog_take_back(int job_fd, uint32_t number, int dir_fd, struct err *err);
+
 #endif

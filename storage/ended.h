@@ -36,10 +36,15 @@ int ended_claim(int job_fd, const struct user_id *user, struct err *err);
 /*
  * Out of the way of what comes under the same id: STORE/CLUSTER/JOBID becomes
  * JOBID.retired, where one from before is replaced.  Its snapshots are
- * removed; the history stays.
+ * removed; the history stays.  -EBUSY: one of them is to be kept, also if that
+ * was said in this moment; all is as before ended_claim.
  */
 #define ENDED_SUFFIX ".retired"
 int ended_retire(const char *store, const char *cluster, const char *job,
 		 const struct user_id *user, struct err *err);
+
+/* One that is JOBID.retired (job_fd) and has a snapshot to keep is JOBID. */
+int ended_take_back(const char *store, const char *cluster, const char *job,
+		    int job_fd, const struct user_id *user, struct err *err);
 
 #endif

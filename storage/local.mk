@@ -16,6 +16,8 @@ noinst_LIBRARIES += %D%/libstorage.a
 	%D%/ended.h \
 	%D%/history.c \
 	%D%/history.h \
+	%D%/in_use.c \
+	%D%/in_use.h \
 	%D%/next.c \
 	%D%/next.h \
 	%D%/lease.c \

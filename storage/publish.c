@@ -6,9 +6,11 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "storage/catalog.h"
+#include "storage/in_use.h"
 #include "storage/lease.h"
 #include "storage/small.h"
 #include "storage/store.h"
@@ -23,6 +25,9 @@
 
 #define DIR_FLAGS   (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 #define BEGIN_TRIES 16
+/* How long a name may be missed that is given back. */
+#define NAME_LOOKS    50
+#define NAME_PAUSE_NS 20000000
 
 static bool has_manifest(int job_fd, const char *name)
 {
@@ -34,15 +39,19 @@ static bool has_manifest(int job_fd, const char *name)
 	       S_ISREG(st.st_mode);
 }
 
+/* Opened: who sees it by NFS asks the server then. */
 static bool is_kept(int job_fd, const char *name)
 {
-	char path[GENERATION_NAME_SIZE + sizeof(STORE_KEPT)];
+	auto_close int fd = openat(job_fd, name, DIR_FLAGS);
 
-	snprintf(path, sizeof(path), "%s/" STORE_KEPT, name);
-	return faccessat(job_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return fd >= 0 &&
+	       faccessat(fd, STORE_KEPT, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* Not published: on its way to the store from a fast directory, perhaps. */
+/*
+ * Not published: on its way to the store from a fast directory, perhaps.  One
+ * there may be complete where we do not see it.
+ */
 static void look_fast(int job_fd, struct store_generation *g)
 {
 	char name[GENERATION_NAME_SIZE];
@@ -51,7 +60,8 @@ static void look_fast(int job_fd, struct store_generation *g)
 
 	generation_name(name, g->number, true);
 	tier_node(job_fd, name, g->fast_node);
-	g->kept = *g->fast_node && is_kept(job_fd, name);
+	g->kept = (*g->fast_node || has_manifest(job_fd, name)) &&
+		  is_kept(job_fd, name);
 	if (!*g->fast_node ||
 	    tier_resolve(job_fd, name, g->number, &fd, &unused) < 0)
 		return;
@@ -85,9 +95,9 @@ static int list(int job_fd, struct store_generation **ret, size_t *ret_count,
 		generation_name(name, entries[i].number, false);
 		out[n].number = entries[i].number;
 		out[n].late = lease_is_late(&history, entries[i].number);
-		out[n].kept = !entries[i].under_way && is_kept(job_fd, name);
 		out[n].complete =
 			!entries[i].under_way && has_manifest(job_fd, name);
+		out[n].kept = out[n].complete && is_kept(job_fd, name);
 		if (entries[i].under_way)
 			look_fast(job_fd, &out[n]);
 		n++;
@@ -357,23 +367,13 @@ int store_open_near(int job_fd, uint32_t number, const struct user_id *user,
 	return r < 0 ? r : !copy;
 }
 
-static int rename_new(int dir_fd, const char *from, const char *to)
-{
-	if (renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) == 0)
-		return 0;
-	/* Not all file systems know the flag; the lock and O_EXCL hold. */
-	if (errno != EINVAL || faccessat(dir_fd, to, F_OK, 0) == 0)
-		return -1;
-	return renameat(dir_fd, from, dir_fd, to);
-}
-
 static int rename_generation(int job_fd, uint32_t number, struct err *err)
 {
 	char from[GENERATION_NAME_SIZE], to[GENERATION_NAME_SIZE];
 
 	generation_name(from, number, true);
 	generation_name(to, number, false);
-	if (rename_new(job_fd, from, to) < 0)
+	if (catalog_rename(job_fd, from, to) < 0)
 		return err_sys(err, "%s: rename", from);
 	if (fsync(job_fd) == 0)
 		return 0;
@@ -391,7 +391,7 @@ static int publish(int job_fd, uint32_t number, int dir_fd,
 	r = small_create(dir_fd, tmp, manifest, len, err);
 	if (r < 0)
 		return r;
-	if (rename_new(dir_fd, tmp, "manifest") < 0) {
+	if (catalog_rename(dir_fd, tmp, "manifest") < 0) {
 		r = err_sys(err, "manifest: rename");
 		(void)unlinkat(dir_fd, tmp, 0);
 		return r;
@@ -418,19 +418,39 @@ int store_publish(int job_fd, uint32_t number, int dir_fd, const void *manifest,
 	return r;
 }
 
-/* -EBUSY: somebody is at work in it. */
-static int discard_new(int job_fd, const char *name, bool even_if_locked,
+/* What keeps none from being removed. */
+enum even_if {
+	LOCKED = 1 << 0, /* somebody is at work in it */
+	KEPT = 1 << 1,
+	READ = 1 << 2,
+};
+
+/*
+ * What is left under the name of an attempt.  -EBUSY: it stays.  Of one that
+ * was published, this is the second look at whether it is kept: see retire.
+ */
+static int discard_new(int job_fd, uint32_t number, unsigned int even_if,
 		       struct err *err)
 {
-	auto_close int fd = openat(job_fd, name, DIR_FLAGS);
-	int r;
+	char name[GENERATION_NAME_SIZE];
+	auto_close int fd = -EBADF;
+	int r = 0;
 
+	generation_name(name, number, true);
+	fd = openat(job_fd, name, DIR_FLAGS);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "%s", name);
-	if (!even_if_locked && flock(fd, LOCK_EX | LOCK_NB) < 0 &&
+	if (!(even_if & LOCKED) && flock(fd, LOCK_EX | LOCK_NB) < 0 &&
 	    errno == EWOULDBLOCK)
 		return err_set(err, -EBUSY, "%s: in use", name);
-	r = catalog_empty(fd, err);
+	if (!(even_if & KEPT))
+		r = catalog_take_back(job_fd, number, fd, err);
+	if (r > 0)
+		return err_set(err, -EBUSY, "generation %u is kept", number);
+	if (r == 0 && fsync(job_fd) < 0)
+		r = err_sys(err, "%s: fsync of the directory above", name);
+	if (r == 0)
+		r = catalog_empty(fd, err);
 	if (r < 0)
 		return err_wrap(err, r, "%s", name);
 	if (unlinkat(job_fd, name, AT_REMOVEDIR) < 0)
@@ -438,43 +458,64 @@ static int discard_new(int job_fd, const char *name, bool even_if_locked,
 	return 0;
 }
 
+/* 1: it had none.  A file that is open cannot go in all file systems. */
+static int take_name(int job_fd, uint32_t number, unsigned int even_if,
+		     struct err *err)
+{
+	char live[GENERATION_NAME_SIZE], dead[GENERATION_NAME_SIZE];
+	auto_close int dir_fd = -EBADF, alone_fd = -EBADF;
+	int r = 0;
+
+	generation_name(live, number, false);
+	generation_name(dead, number, true);
+	dir_fd = openat(job_fd, live, DIR_FLAGS);
+	if (dir_fd >= 0 && !(even_if & READ))
+		r = in_use_keep_out(dir_fd, &alone_fd, err);
+	if (r < 0)
+		return err_wrap(err, r, "generation %u", number);
+	if (renameat(job_fd, live, job_fd, dead) < 0)
+		return errno == ENOENT ? 1 : err_sys(err, "%s: rename", live);
+	return 0;
+}
+
 /*
  * A published one stops being a snapshot in one step, by its name; a crash
  * while its files go leaves a leftover, not a damaged snapshot.
  */
-static int discard(int job_fd, uint32_t number, struct err *err)
+static int discard(int job_fd, uint32_t number, unsigned int even_if,
+		   struct err *err)
 {
-	char live[GENERATION_NAME_SIZE], dead[GENERATION_NAME_SIZE];
-	int r;
+	int r = discard_new(job_fd, number, even_if | LOCKED, err);
 
-	generation_name(live, number, false);
-	generation_name(dead, number, true);
-	r = discard_new(job_fd, dead, true, err);
-	if (r < 0)
-		return r;
-	if (renameat(job_fd, live, job_fd, dead) < 0)
-		return errno == ENOENT ? 0 : err_sys(err, "%s: rename", live);
-	if (fsync(job_fd) < 0)
-		return err_sys(err, "%s: fsync of the directory above", dead);
-	return discard_new(job_fd, dead, true, err);
+	if (r == 0)
+		r = take_name(job_fd, number, even_if, err);
+	if (r == 0)
+		r = discard_new(job_fd, number, even_if | LOCKED, err);
+	return r > 0 ? 0 : r;
 }
 
-int store_discard(int job_fd, uint32_t number, const struct user_id *user,
-		  struct err *err)
+static int discard_as(int job_fd, uint32_t number, unsigned int even_if,
+		      const struct user_id *user, struct err *err)
 {
 	int r = begin_as(user, err);
 
 	if (r < 0)
 		return r;
-	r = discard(job_fd, number, err);
+	r = discard(job_fd, number, even_if, err);
 	end_as(user);
 	return r;
 }
 
-/* One in a fast directory may be complete where we do not see it. */
-static bool is_wanted(const struct store_generation *g)
+int store_discard(int job_fd, uint32_t number, const struct user_id *user,
+		  struct err *err)
 {
-	return g->kept && (g->complete || *g->fast_node);
+	return discard_as(job_fd, number, KEPT | READ, user, err);
+}
+
+int store_remove(int job_fd, uint32_t number, const struct user_id *user,
+		 struct err *err)
+{
+	return discard_as(job_fd, number, KEPT, user, err);
 }
 
 /* One that cannot be removed keeps no other: the first error stays. */
@@ -489,7 +530,7 @@ static bool removed(int r, const struct err *own, int *ret, struct err *err)
 
 /*
  * One that is not among those kept; an attempt that somebody is still at is
- * left alone.
+ * left alone, and what somebody reads is for the next time.
  */
 static void retire_one(int job_fd, const struct store_generation *g, int *ret,
 		       struct err *err)
@@ -499,20 +540,38 @@ static void retire_one(int job_fd, const struct store_generation *g, int *ret,
 	int r;
 
 	generation_name(name, g->number, true);
-	if ((g->complete && !*g->fast_node) ||
-	    faccessat(job_fd, name, F_OK, 0) < 0) {
-		r = discard(job_fd, g->number, &own);
-	} else {
-		r = discard_new(job_fd, name, false, &own);
-		r = r == -EBUSY ? 0 : r;
-	}
-	(void)removed(r, &own, ret, err);
+	if (*g->fast_node && is_kept(job_fd, name))
+		return;
+	r = (g->complete && !*g->fast_node) ||
+			    faccessat(job_fd, name, F_OK, 0) < 0
+		    ? discard(job_fd, g->number, 0, &own)
+		    : discard_new(job_fd, g->number, 0, &own);
+	(void)removed(r == -EBUSY ? 0 : r, &own, ret, err);
+}
+
+/* A retirement that was killed has left it without its name, if any has. */
+static void take_back(int job_fd, uint32_t number)
+{
+	char name[GENERATION_NAME_SIZE];
+	auto_close int fd = -EBADF;
+	struct err unused;
+
+	generation_name(name, number, true);
+	fd = openat(job_fd, name, DIR_FLAGS);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		(void)catalog_take_back(job_fd, number, fd, &unused);
 }
 
 /*
  * All complete ones before the newest keep, and dead attempts before those.
  * One that was published too late keeps no other from being kept, nor does one
  * that is not in the store yet: it stays as long as it would if it were.
+ *
+ * Somebody may say meanwhile that one is to be kept.  Each of the two does its
+ * part first and then looks for the other's: here it loses its name, and then
+ * (discard_new) is looked at once more; there (store_keep) it is kept, and then
+ * must have its name.  So whoever is last sees the other, and if both do it
+ * gets its name back.
  */
 static int retire(int job_fd, unsigned int keep, struct err *err)
 {
@@ -522,8 +581,10 @@ static int retire(int job_fd, unsigned int keep, struct err *err)
 	int r = list(job_fd, &all, &count, err);
 
 	for (i = count; i-- > 0;) {
-		if (is_wanted(&all[i]))
+		if (all[i].kept) {
+			take_back(job_fd, all[i].number);
 			continue;
+		}
 		if (*all[i].fast_node) {
 			if (complete == keep)
 				retire_one(job_fd, &all[i], &r, err);
@@ -567,6 +628,31 @@ static int keep(int dir_fd, bool wanted, struct err *err)
 }
 
 /*
+ * A retirement may have taken its name before it was kept: see retire.  One
+ * that sees it gives the name back at once.
+ */
+static int check_named(int job_fd, uint32_t number, int dir_fd, struct err *err)
+{
+	const struct timespec pause = { .tv_nsec = NAME_PAUSE_NS };
+
+	for (int i = 0; i < NAME_LOOKS; i++) {
+		if (catalog_has_name(job_fd, number, false, dir_fd))
+			return 0;
+		/* On its way from a fast directory, it has no other. */
+		if (catalog_has_name(job_fd, number, true, dir_fd) &&
+		    faccessat(dir_fd, "manifest", F_OK, AT_SYMLINK_NOFOLLOW) <
+			    0 &&
+		    faccessat(dir_fd, STORE_KEPT, F_OK, AT_SYMLINK_NOFOLLOW) ==
+			    0)
+			return 0;
+		nanosleep(&pause, NULL);
+	}
+	(void)unlinkat(dir_fd, STORE_KEPT, 0);
+	return err_set(err, -ENOENT,
+		       "it is being removed: too late to keep it");
+}
+
+/*
  * The store has it also of one that is elsewhere: others see it there, and it
  * is there when that one comes, by whatever name.
  */
@@ -591,7 +677,9 @@ static int keep_in_store(int job_fd, uint32_t number, bool wanted,
 	if (fd < 0)
 		return err_sys(err, "%s", name);
 	r = keep(fd, wanted, err);
-	return r == 0 && fsync(fd) < 0 ? err_sys(err, "fsync") : r;
+	if (r == 0 && fsync(fd) < 0)
+		r = err_sys(err, "fsync");
+	return r == 0 && wanted ? check_named(job_fd, number, fd, err) : r;
 }
 
 int store_keep(int job_fd, uint32_t number, bool wanted,
@@ -634,11 +722,12 @@ int store_keeps(int job_fd, const struct user_id *user, bool *ret,
 
 	*ret = false;
 	for (size_t i = 0; r == 0 && i < count; i++)
-		*ret = *ret || is_wanted(&all[i]);
+		*ret = *ret || all[i].kept;
 	return r;
 }
 
-static int empty(int job_fd, uint32_t *ret_count, struct err *err)
+static int empty(int job_fd, bool even_if_read, uint32_t *ret_count,
+		 struct err *err)
 {
 	auto_free struct store_generation *all = NULL;
 	size_t count = 0, i;
@@ -652,24 +741,25 @@ static int empty(int job_fd, uint32_t *ret_count, struct err *err)
 
 		generation_name(name, all[i].number, true);
 		if (!all[i].complete && faccessat(job_fd, name, F_OK, 0) == 0) {
-			r = discard_new(job_fd, name, false, &own);
+			r = discard_new(job_fd, all[i].number, KEPT, &own);
 			r = r == -EBUSY ? 0 : r;
 		} else {
-			r = discard(job_fd, all[i].number, &own);
+			r = discard(job_fd, all[i].number,
+				    KEPT | (even_if_read ? READ : 0), &own);
 		}
 		*ret_count += removed(r, &own, &ret, err) && all[i].complete;
 	}
 	return ret;
 }
 
-int store_empty(int job_fd, const struct user_id *user, uint32_t *ret_count,
-		struct err *err)
+int store_empty(int job_fd, bool even_if_read, const struct user_id *user,
+		uint32_t *ret_count, struct err *err)
 {
 	int r = begin_as(user, err);
 
 	if (r < 0)
 		return r;
-	r = empty(job_fd, ret_count, err);
+	r = empty(job_fd, even_if_read, ret_count, err);
 	end_as(user);
 	return r;
 }

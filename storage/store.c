@@ -330,10 +330,10 @@ int store_rename_job(const char *store, const char *cluster, const char *job,
 		r = begin_as(user, err);
 	if (r < 0)
 		return err_wrap(err, r, "store %s", store);
-	n = renameat(cluster_fd, job, cluster_fd, to);
+	n = catalog_rename(cluster_fd, job, to);
 	end_as(user);
 	if (n < 0 && (errno == EACCES || errno == EPERM) && user)
-		n = renameat(cluster_fd, job, cluster_fd, to);
+		n = catalog_rename(cluster_fd, job, to);
 	return n < 0 ? err_sys(err, "store %s: job %s: rename to %s", store,
 			       job, to)
 		     : 0;

@@ -101,8 +101,8 @@ int store_open(int job_fd, uint32_t number, const struct user_id *user,
 
 /*
  * One in a fast directory of this node.  0: it is a copy, which may be damaged
- * by now; 1: it is not in the store yet.  -ENOENT: there is none.  Whoever holds
- * *ret_dir_fd reads it: it is not taken for room.
+ * by now; 1: it is not in the store yet.  -ENOENT: there is none.  Whoever
+ * holds *ret_dir_fd reads it: it is not taken for room.
  */
 int store_open_near(int job_fd, uint32_t number, const struct user_id *user,
 		    int *ret_dir_fd, struct err *err);
@@ -121,13 +121,17 @@ int store_publish(int job_fd, uint32_t number, int dir_fd, const void *manifest,
 int store_discard(int job_fd, uint32_t number, const struct user_id *user,
 		  struct err *err);
 
+/* The latter, unless somebody reads it (in_use.h): -EBUSY. */
+int store_remove(int job_fd, uint32_t number, const struct user_id *user,
+		 struct err *err);
+
 /*
- * Remove all generations, but such as somebody writes; *ret_count: how many
- * complete ones went.  The error is of the first that could not, the others
- * go.
+ * Remove all generations, but such as somebody writes, and even those that
+ * somebody reads, or (-EBUSY) not; *ret_count: how many complete ones went.
+ * The error is of the first that could not, the others go.
  */
-int store_empty(int job_fd, const struct user_id *user, uint32_t *ret_count,
-		struct err *err);
+int store_empty(int job_fd, bool even_if_read, const struct user_id *user,
+		uint32_t *ret_count, struct err *err);
 
 /*
  * The directory of a job gets another name (nothing may have it), or goes
@@ -164,8 +168,9 @@ int store_tidy(int job_fd, const char *node, unsigned int older_s,
 	       struct err *err);
 
 /*
- * Keep the newest keep (> 0) complete generations besides those of store_keep;
- * remove older ones, and leftovers of attempts before the newest complete one.
+ * Keep the newest keep (> 0) complete generations besides those of store_keep,
+ * and those that somebody reads; remove older ones, and leftovers of attempts
+ * before the newest complete one.
  * The error is of the first that could not be removed.
  */
 int store_retire(int job_fd, unsigned int keep, const struct user_id *user,

@@ -20,6 +20,7 @@ struct look {
 	bool any;  /* files */
 	bool ours; /* all of them begin with the node's name */
 	bool fast; /* it is elsewhere, and this only has its number */
+	bool whole, kept;
 };
 
 static int look_at(int dir_fd, const char *node, struct look *ret,
@@ -41,6 +42,8 @@ static int look_at(int dir_fd, const char *node, struct look *ret,
 			continue;
 		ret->any = true;
 		ret->fast |= !strcmp(d->d_name, TIER_MARK);
+		ret->whole |= !strcmp(d->d_name, "manifest");
+		ret->kept |= !strcmp(d->d_name, STORE_KEPT);
 		ret->ours &= node && strncmp(d->d_name, node, len) == 0 &&
 			     d->d_name[len] == '.';
 		if (fstatat(dir_fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -65,7 +68,8 @@ static bool is_dead(int dir_fd, uint32_t number, const char *node,
 	if (flock(dir_fd, LOCK_EX | LOCK_NB) < 0 ||
 	    look_at(dir_fd, node, &look, &unused) < 0)
 		return false;
-	if (look.fast)
+	/* A kept one is where it had to come from there: see remove_dead. */
+	if (look.fast && !(look.whole && look.kept))
 		return node && tier_is_lost(dir_fd, number, node);
 	return ((look.any && look.ours) ||
 		(look.newest < now && now - look.newest > (time_t)older_s));
@@ -74,13 +78,17 @@ static bool is_dead(int dir_fd, uint32_t number, const char *node,
 /*
  * Its number is taken by a directory that is no snapshot, before anything of
  * it goes: should somebody be at it all the same, it cannot be published any
- * more, and numbers that a later run has passed over do not come again.
+ * more, and numbers that a later run has passed over do not come again.  What a
+ * retirement that was killed has taken for one is a snapshot again, if it is
+ * kept.
  */
 static int remove_dead(int job_fd, uint32_t number, int dir_fd, struct err *err)
 {
 	char dead[GENERATION_NAME_SIZE], taken[GENERATION_NAME_SIZE];
-	int r;
+	int r = catalog_take_back(job_fd, number, dir_fd, err);
 
+	if (r != 0)
+		return r;
 	generation_name(dead, number, true);
 	generation_name(taken, number, false);
 	if (mkdirat(job_fd, taken, 0700) < 0 && errno != EEXIST)

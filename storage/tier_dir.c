@@ -189,12 +189,14 @@ static int trim_copy(int fast_fd, uint32_t number, struct err *err)
 {
 	char name[GENERATION_NAME_SIZE];
 	auto_close int fd = -EBADF;
+	int r;
 
 	generation_name(name, number, false);
 	fd = openat(fast_fd, name, DIR_FLAGS);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return 0;
-	return store_discard(fast_fd, number, NULL, err);
+	r = store_remove(fast_fd, number, NULL, err);
+	return r == -EBUSY ? 0 : r;
 }
 
 static int trim(int fast_fd, bool newest, struct err *err)

@@ -233,6 +233,9 @@ UNIT_TESTS += %D%/unit/reserved
 %C%_unit_reserved_SOURCES = %D%/unit/reserved.c
 %C%_unit_reserved_LDADD = %D%/lib/libtap.a src/wire/libwire.a \
 	src/wire/libwireproto.a src/util/libutil.a $(PROTOBUF_C_LIBS) $(MUNGE_LIBS)
+UNIT_TESTS += %D%/unit/keeping
+%C%_unit_keeping_SOURCES = %D%/unit/keeping.c
+%C%_unit_keeping_LDADD = $(SNAPSHOT_LIBS)
 
 UNIT_TESTS += %D%/unit/kept
 %C%_unit_kept_SOURCES = %D%/unit/kept.c src/daemon/kept.c src/daemon/slurm.c
@@ -1020,6 +1023,7 @@ EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
 
 T_TESTS += %D%/t/snapshots.t
 T_TESTS += %D%/t/diff.t
+T_TESTS += %D%/t/reading.t
 T_TESTS += %D%/t/tidy.t
 T_TESTS += %D%/t/tidy_fair.t
 T_TESTS += %D%/t/tiers.t

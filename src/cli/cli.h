@@ -72,14 +72,20 @@ int elsewhere_find(const struct cli *cli, const char *job_id,
 int cmd_run(const struct cli *cli, int argc, char **argv);
 /*
  * The directory of a snapshot of JOBID or JOBID.GENERATION, or dir, as we see
- * it; generation 0: the newest.  Owned by the caller.
+ * it; generation 0: the newest.  Owned by the caller.  ret_read: as long as
+ * that is open nobody removes it who does not have to; NULL: it is only looked
+ * at.
  */
 int show_open(const struct cli *cli, const char *text, const char *dir,
-	      uint32_t generation, int *ret, struct err *err);
+	      uint32_t generation, int *ret, int *ret_read, struct err *err);
+
+/* Of one that was to be read, and was not dir: has it been deleted meanwhile?
+ */
+int show_fail(const char *dir, int fd, struct err *err);
 
 /* JOBID or JOBID.GENERATION; 0: none given.  id: JOB_ID_MAX bytes. */
-int cli_snapshot_id(const char *text, char *id,
-		    uint32_t *ret_generation, struct err *err);
+int cli_snapshot_id(const char *text, char *id, uint32_t *ret_generation,
+		    struct err *err);
 
 int cmd_attach(const struct cli *cli, int argc, char **argv);
 int cmd_wait(const struct cli *cli, int argc, char **argv);

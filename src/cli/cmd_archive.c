@@ -14,6 +14,7 @@
 #include "operation/chronicle.h"
 #include "operation/launch.h"
 #include "snapshot/snapshot.h"
+#include "storage/in_use.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -67,10 +68,10 @@ static int write_out(const struct cli *cli, int dir_fd, int job_fd,
 static int export(const struct cli *cli, const char *what, const char *dir,
 		  const char *output, bool force, struct err *err)
 {
-	auto_close int dir_fd = -EBADF;
+	auto_close int dir_fd = -EBADF, read_fd = -EBADF;
 	auto_close int job_fd = -EBADF;
 	ManifestRecord *m = NULL;
-	int r = show_open(cli, what, dir, 0, &dir_fd, err);
+	int r = show_open(cli, what, dir, 0, &dir_fd, &read_fd, err);
 
 	if (r == 0)
 		r = snapshot_manifest(dir_fd, NULL, &m, err);
@@ -79,6 +80,8 @@ static int export(const struct cli *cli, const char *what, const char *dir,
 	if (!dir)
 		job_fd = open_job(cli, what);
 	r = write_out(cli, dir_fd, job_fd, m, output, force, err);
+	if (r < 0 && !dir)
+		r = in_use_blame(dir_fd, NULL, r, err);
 	if (r == 0)
 		fprintf(is_pipe(output) ? stderr : stdout,
 			"%s: snapshot %u of job %s is in %s\n",

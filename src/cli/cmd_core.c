@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/target.h"
 #include "snapshot/core.h"
+#include "storage/in_use.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
@@ -34,7 +35,7 @@ int cmd_core(const struct cli *cli, int argc, char **argv)
 		{ "dir", required_argument, NULL, 'd' },
 		{ NULL, 0, NULL, 0 },
 	};
-	auto_close int dir_fd = -EBADF, fd = -EBADF;
+	auto_close int dir_fd = -EBADF, fd = -EBADF, read_fd = -EBADF;
 	const char *dir = NULL, *output = NULL, *what;
 	struct target target = { .dir_fd = -1 };
 	struct core_facts facts;
@@ -63,12 +64,14 @@ int cmd_core(const struct cli *cli, int argc, char **argv)
 	if (pid)
 		snprintf(path, sizeof(path), "core.%d", (int)pid);
 	output = output ? output : path;
-	if (show_open(cli, what, dir, 0, &dir_fd, &err) < 0)
+	if (show_open(cli, what, dir, 0, &dir_fd, &read_fd, &err) < 0)
 		return cli_fail(&err);
 	fd = target_open(&target, output, force, &err);
 	if (fd >= 0) {
 		r = snapshot_core(dir_fd, (int32_t)pid, cli->conf->direct_io,
 				  fd, &facts, &err);
+		if (r < 0 && !dir)
+			r = in_use_blame(dir_fd, NULL, r, &err);
 		if (r < 0)
 			err_wrap(&err, r, "%s", what);
 		r = r < 0 ? r : target_commit(&target, &fd, &err);

@@ -244,7 +244,7 @@ static void find_terminal(const struct cli *cli, Request *req)
 	size_t i;
 
 	if (cli_has_daemon(cli) ||
-	    show_open(cli, req->job_id, req->dir, req->generation, &fd,
+	    show_open(cli, req->job_id, req->dir, req->generation, &fd, NULL,
 		      &unused) < 0 ||
 	    snapshot_manifest(fd, NULL, &m, &unused) < 0)
 		return;
@@ -385,11 +385,11 @@ int cmd_restore(const struct cli *cli, int argc, char **argv)
 		{ "json", no_argument, NULL, 'j' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct restore_words w = { .cli = *cli,
-				   .req = REQUEST__INIT,
-				   .look = { .key = LOOK_KEY,
-					     .runs = true,
-					     .socket = -1 } };
+	struct restore_words w = {
+		.cli = *cli,
+		.req = REQUEST__INIT,
+		.look = { .key = LOOK_KEY, .runs = true, .socket = -1 }
+	};
 	struct result res = { .cli = &w.cli,
 			      .verb = "restored",
 			      .status = STATUS_FAILED };

@@ -17,6 +17,7 @@
 #include "operation/launch.h"
 #include "snapshot/print.h"
 #include "snapshot/snapshot.h"
+#include "storage/in_use.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -67,7 +68,8 @@ static int check_identity(int dir_fd, const char *id, uint32_t generation,
 }
 
 static int open_meant(const struct cli *cli, const char *text, const char *dir,
-		      uint32_t generation, int *ret, struct err *err)
+		      uint32_t generation, int *ret, int *ret_read,
+		      struct err *err)
 {
 	auto_close int job_fd = -EBADF, fd = -EBADF;
 	char id[JOB_ID_MAX];
@@ -86,6 +88,8 @@ static int open_meant(const struct cli *cli, const char *text, const char *dir,
 		r = store_newest(job_fd, NULL, &generation, err);
 	if (r == 0)
 		r = store_open(job_fd, generation, NULL, &fd, err);
+	if (r == 0 && ret_read)
+		r = in_use_enter(fd, NULL, ret_read, err);
 	if (r == 0)
 		r = check_identity(fd, id, generation, err);
 	if (r == 0)
@@ -95,14 +99,21 @@ static int open_meant(const struct cli *cli, const char *text, const char *dir,
 
 /* The directory of the snapshot that is meant. */
 int show_open(const struct cli *cli, const char *text, const char *dir,
-	      uint32_t generation, int *ret, struct err *err)
+	      uint32_t generation, int *ret, int *ret_read, struct err *err)
 {
 	struct silence silence =
 		silence_begin(dir ? dir : cli->conf->store_dir);
-	int r = open_meant(cli, text, dir, generation, ret, err);
+	int r = open_meant(cli, text, dir, generation, ret, ret_read, err);
 
 	silence_end(&silence);
 	return r;
+}
+
+int show_fail(const char *dir, int fd, struct err *err)
+{
+	if (!dir && fd >= 0)
+		(void)in_use_blame(fd, NULL, err->code, err);
+	return cli_fail(err);
 }
 
 static int on_job(void *arg, const Reply *reply)
@@ -184,7 +195,7 @@ static int parse_show(struct show_options *how, int argc, char **argv,
 int cmd_show(const struct cli *cli, int argc, char **argv)
 {
 	struct show_options how = { 0 };
-	auto_close int fd = -EBADF;
+	auto_close int fd = -EBADF, read_fd = -EBADF;
 	struct cli own = *cli;
 	const char *dir = NULL;
 	struct err err = { 0 };
@@ -195,9 +206,9 @@ int cmd_show(const struct cli *cli, int argc, char **argv)
 	own.json = how.json;
 	if (!dir && !strchr(argv[optind], '.'))
 		show_running(&own, argv[optind]);
-	if (show_open(cli, argv[optind], dir, 0, &fd, &err) < 0 ||
+	if (show_open(cli, argv[optind], dir, 0, &fd, &read_fd, &err) < 0 ||
 	    snapshot_show(fd, NULL, &how, stdout, &err) < 0)
-		return cli_fail(&err);
+		return show_fail(dir, fd, &err);
 	return STATUS_OK;
 }
 
@@ -208,7 +219,7 @@ int cmd_verify(const struct cli *cli, int argc, char **argv)
 		{ "seal", no_argument, NULL, 's' },
 		{ NULL, 0, NULL, 0 },
 	};
-	auto_close int fd = -EBADF;
+	auto_close int fd = -EBADF, read_fd = -EBADF;
 	const char *dir = NULL, *what;
 	struct err err = { 0 };
 	bool seal = false;
@@ -230,10 +241,12 @@ int cmd_verify(const struct cli *cli, int argc, char **argv)
 		return cli_fail(&err);
 	}
 	what = dir ? dir : argv[optind];
-	if (show_open(cli, what, dir, 0, &fd, &err) < 0)
+	if (show_open(cli, what, dir, 0, &fd, &read_fd, &err) < 0)
 		return cli_fail(&err);
 	r = cli_verify(cli, dir ? NULL : what, fd, seal, &err);
 	if (r < 0) {
+		if (!dir)
+			r = in_use_blame(fd, NULL, r, &err);
 		err_wrap(&err, r, "%s", what);
 		return cli_fail(&err);
 	}

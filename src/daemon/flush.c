@@ -314,7 +314,7 @@ static void tidy_one(const struct flush *f, int job_fd, uint32_t generation)
 			      &err);
 
 	if (r == 0 && state == TIER_UNWANTED)
-		r = store_discard(f->fast_fd, generation, &f->user, &err);
+		r = store_remove(f->fast_fd, generation, &f->user, &err);
 	if (r < 0)
 		log_debug(f->info.job_id, "%s", err.text);
 }

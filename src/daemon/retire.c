@@ -120,6 +120,9 @@ int retire_spare(const struct conf *conf, const char *job_id, uid_t uid,
 				 err);
 		if (r == 0)
 			r = err_set(err, -ENOENT, "it has been retired");
+		/* Not any more: one of its snapshots is to be kept. */
+		else if (r == -EBUSY)
+			r = ended_clear(job_fd, &user, err);
 	}
 	user_id_done(&user);
 	return r;

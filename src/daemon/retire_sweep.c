@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -197,6 +198,18 @@ static void sweep_job(struct sweep *s, const char *name)
 	candidate_done(&c);
 }
 
+/* It was kept in the moment in which it was retired by who did not survive. */
+static void take_back(const struct candidate *c)
+{
+	struct err unused;
+	char job[NAME_MAX];
+
+	snprintf(job, sizeof(job), "%s", c->name);
+	*strchr(job, '.') = '\0';
+	(void)ended_take_back(c->conf->store_dir, c->conf->cluster, job,
+			      c->job_fd, &c->user, &unused);
+}
+
 /* What a sweep that was cut short has left, and histories that are old. */
 static void sweep_retired(struct sweep *s, const char *name)
 {
@@ -208,10 +221,11 @@ static void sweep_retired(struct sweep *s, const char *name)
 
 	if (candidate_open(conf, name, &c, &err) < 0)
 		return;
-	if (!candidate_has_kept(&c) &&
-	    store_empty(c.job_fd, &c.user, &count, &err) == 0 &&
-	    fstat(c.job_fd, &st) == 0 &&
-	    time(NULL) - st.st_mtime > (time_t)conf->keep_unknown_s)
+	if (candidate_has_kept(&c))
+		take_back(&c);
+	else if (store_empty(c.job_fd, false, &c.user, &count, &err) == 0 &&
+		 fstat(c.job_fd, &st) == 0 &&
+		 time(NULL) - st.st_mtime > (time_t)conf->keep_unknown_s)
 		(void)store_remove_job(conf->store_dir, conf->cluster, name,
 				       &c.user, &err);
 	candidate_done(&c);

@@ -21,6 +21,11 @@ static bool is_here(const struct operation *op)
 	       info.state != CONTROL_ENDED && info.state != CONTROL_LEFT;
 }
 
+static bool is_forced(const struct operation *op)
+{
+	return op->req->has_force && op->req->force;
+}
+
 /*
  * A job that may go on from its newest snapshot keeps it.  Where a Slurm job
  * is, and whether it waits in the queue, the store need not know: that it has
@@ -33,7 +38,7 @@ static int check_needed(const struct operation *op, int job_fd,
 	struct ended_mark mark;
 	struct err unused;
 
-	if (op->req->has_force && op->req->force)
+	if (is_forced(op))
 		return 0;
 	if (is_here(op))
 		return err_set(err, -EBUSY,
@@ -52,12 +57,24 @@ static int check_needed(const struct operation *op, int job_fd,
 
 static int check_kept(const struct operation *op, bool kept, struct err *err)
 {
-	if (!kept || (op->req->has_force && op->req->force))
+	if (!kept || is_forced(op))
 		return 0;
 	return err_set(err, -EBUSY,
 		       "job %s: it is to be kept: --force, or take that back "
 		       "with jobcr keep --off",
 		       op->req->job_id);
+}
+
+/* Who reads what goes all the same is told that it was deleted. */
+static int check_read(const struct operation *op, int r, struct err *err)
+{
+	const struct err cause = *err;
+
+	return r == -EBUSY ? err_set(err, r,
+				     "job %s: %s: a restore, verify or the "
+				     "like: --force removes it all the same",
+				     op->req->job_id, cause.text)
+			   : r;
 }
 
 static int delete_one(const struct operation *op, int job_fd,
@@ -79,8 +96,11 @@ static int delete_one(const struct operation *op, int job_fd,
 		if (r == 0)
 			r = check_kept(op, store_is_kept(dir_fd, owner), err);
 	}
-	if (r == 0)
+	if (r == 0 && is_forced(op))
 		r = store_discard(job_fd, number, owner, err);
+	else if (r == 0)
+		r = check_read(op, store_remove(job_fd, number, owner, err),
+			       err);
 	if (r == 0)
 		*ret_deleted = 1;
 	return r;
@@ -97,7 +117,12 @@ static int delete_all(const struct operation *op, int job_fd,
 		r = store_keeps(job_fd, owner, &kept, err);
 	if (r == 0)
 		r = check_kept(op, kept, err);
-	return r < 0 ? r : store_empty(job_fd, owner, ret_deleted, err);
+	if (r == 0)
+		r = check_read(op,
+			       store_empty(job_fd, is_forced(op), owner,
+					   ret_deleted, err),
+			       err);
+	return r;
 }
 
 static void note(const struct operation *op, const struct user_id *owner,

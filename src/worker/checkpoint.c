@@ -8,6 +8,7 @@
 
 #include "operation/aside.h"
 #include "storage/bucket.h"
+#include "storage/in_use.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -267,9 +268,10 @@ static bool is_apart(const struct work *w, int base_fd)
 
 /*
  * Where the snapshot is that the watches speak of; -1: nowhere, or where this
- * one can have no files in common with it.
+ * one can have no files in common with it.  *ret_read: whoever retires it sees
+ * that it is read.
  */
-static int open_base(const struct work *w, const char **ret_is)
+static int open_base(const struct work *w, const char **ret_is, int *ret_read)
 {
 	auto_close int fd = -EBADF;
 	struct err unused;
@@ -285,18 +287,21 @@ static int open_base(const struct work *w, const char **ret_is)
 		return -1;
 	}
 	if (!is_apart(w, fd))
-		return take_fd(&fd);
+		return in_use_enter(fd, &w->owner, ret_read, &unused) < 0
+			       ? -1
+			       : take_fd(&fd);
 	*ret_is = "in FastDir, not in StoreDir yet";
 	return -1;
 }
 
 /* Elsewhere than in the store nobody borrows, and nobody will. */
-static int take_base(struct work *w, struct checkpoint_args *args)
+static int take_base(struct work *w, struct checkpoint_args *args,
+		     int *ret_read)
 {
 	args->watches = w->watches_kept ? &w->watches : NULL;
 	args->watch = w->job_fd >= 0 ? (enum engine_watch)w->req->watch
 				     : ENGINE_WATCH_NONE;
-	args->base_fd = open_base(w, &args->base_is);
+	args->base_fd = open_base(w, &args->base_is, ret_read);
 	return args->base_fd;
 }
 
@@ -324,7 +329,7 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 	auto_free const char **carry = list_of(req->carry, req->n_carry);
 	auto_free const char **local = list_of(req->local, req->n_local);
 	auto_free const char **closed = list_of(req->closed, req->n_closed);
-	auto_close int base_fd = -EBADF;
+	auto_close int read_fd = -EBADF, base_fd = -EBADF;
 	struct outputs out;
 	struct checkpoint_args args = {
 		.job_id = req->job_id,
@@ -375,7 +380,7 @@ static int run_engine(struct work *w, int dir_fd, Reply *reply, struct err *err)
 	if (!carry || !local || !closed)
 		return err_num(err, ENOMEM, "checkpoint");
 	take_options(w, &args);
-	base_fd = take_base(w, &args);
+	base_fd = take_base(w, &args, &read_fd);
 	/* It is for storage that others wait for, too. */
 	r = w->fast_fd >= 0 ? 0
 			    : work_open_bandwidth(req, &args.bandwidth, err);

@@ -15,6 +15,7 @@
 #include "snapshot/snapshot.h"
 #include "snapshot/stream.h"
 #include "storage/ended.h"
+#include "storage/in_use.h"
 #include "storage/store.h"
 #include "storage/tier_dir.h"
 #include "util/cleanup.h"
@@ -263,7 +264,7 @@ static int by_state(struct work *w, int dir_fd, Reply *reply, struct err *err)
 int work_flush(struct work *w, Reply *reply, struct err *err)
 {
 	const WorkerRequest *req = w->req;
-	auto_close int dir_fd = -EBADF;
+	auto_close int dir_fd = -EBADF, read_fd = -EBADF;
 	int r;
 
 	w->generation = req->generation;
@@ -278,6 +279,8 @@ int work_flush(struct work *w, Reply *reply, struct err *err)
 	/* One that outlived its jobcrd may be at it still. */
 	if (r == 0 && flock(dir_fd, LOCK_EX | LOCK_NB) < 0)
 		r = err_set(err, -EBUSY, "it is being copied");
+	if (r == 0)
+		r = in_use_enter(dir_fd, &w->owner, &read_fd, err);
 	if (r < 0)
 		return r;
 	r = store_open_job(req->store, req->cluster, req->job_id, false,

@@ -11,6 +11,7 @@
 #include "kernel/memory_limit.h"
 #include "snapshot/snapshot.h"
 #include "snapshot/stream.h"
+#include "storage/in_use.h"
 #include "storage/store.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -98,27 +99,30 @@ static bool is_sealed(const struct work *w, int dir_fd)
  * A copy of it that is nearer is used where it is whole: that is looked at
  * before, as what is begun cannot be begun again from the store.
  */
-static void open_near(struct work *w, int job_fd, int *fd)
+static void open_near(struct work *w, int job_fd, int *fd, int *read_fd)
 {
+	auto_close int near = -EBADF, near_read = -EBADF;
 	struct err unused;
-	int near, r;
+	int r = store_open_near(job_fd, w->generation, &w->owner, &near,
+				&unused);
 
-	r = store_open_near(job_fd, w->generation, &w->owner, &near, &unused);
-	if (r < 0)
+	if (r < 0 || in_use_enter(near, &w->owner, &near_read, &unused) < 0)
 		return;
 	if (r == 0 &&
 	    (!is_sealed(w, near) ||
 	     snapshot_verify(near, &w->owner, verify_all(work_direct(w->req)),
-			     &unused) < 0)) {
-		close(near);
+			     &unused) < 0))
 		return;
-	}
 	close(*fd);
-	*fd = near;
+	*fd = take_fd(&near);
+	cleanup_close(read_fd);
+	*read_fd = take_fd(&near_read);
 	w->near = true;
 }
 
-static int open_snapshot(struct work *w, int *ret, struct err *err)
+/* *ret_read: whoever retires it sees that it is read. */
+static int open_snapshot(struct work *w, int *ret, int *ret_read,
+			 struct err *err)
 {
 	const WorkerRequest *req = w->req;
 	auto_close int job_fd = -EBADF;
@@ -150,7 +154,9 @@ static int open_snapshot(struct work *w, int *ret, struct err *err)
 	if (r == 0)
 		r = store_open(job_fd, w->generation, &w->owner, ret, err);
 	if (r == 0)
-		open_near(w, job_fd, ret);
+		r = in_use_enter(*ret, &w->owner, ret_read, err);
+	if (r == 0)
+		open_near(w, job_fd, ret, ret_read);
 	return r;
 }
 
@@ -292,7 +298,7 @@ static int run_engine(struct work *w, int dir_fd, const ManifestRecord *m,
 int work_restore(struct work *w, Reply *reply, struct err *err)
 {
 	bool aside = w->req->has_put_aside && w->req->put_aside;
-	auto_close int dir_fd = -EBADF;
+	auto_close int dir_fd = -EBADF, read_fd = -EBADF;
 	ManifestRecord *manifest = NULL;
 	struct control_reply control;
 	int stdio[3], r;
@@ -305,7 +311,7 @@ int work_restore(struct work *w, Reply *reply, struct err *err)
 	if (r == 0)
 		r = work_control(w, CONTROL_STDIO, 0, 0, &control, stdio, err);
 	if (r == 0)
-		r = open_snapshot(w, &dir_fd, err);
+		r = open_snapshot(w, &dir_fd, &read_fd, err);
 	w->dir_fd = dir_fd;
 	if (r == 0)
 		r = read_manifest(w, dir_fd, &manifest, err);
@@ -318,6 +324,8 @@ int work_restore(struct work *w, Reply *reply, struct err *err)
 	if (r == 0)
 		r = run_engine(w, dir_fd, manifest, stdio, reply, err);
 	if (r < 0) {
+		if (!w->req->dir && dir_fd >= 0)
+			r = in_use_blame(dir_fd, &w->owner, r, err);
 		outputs_put_aside(w, &outputs);
 	} else if (put_back) {
 		reply->outcome->has_put_back = 1;

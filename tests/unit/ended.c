@@ -107,11 +107,11 @@ static void test_in_use(void)
 
 	make_snapshot(fd);
 	ok(store_begin(fd, &user, &number, &busy, &err) == 0, "one is begun");
-	ok(store_empty(fd, &user, &count, &err) == 0 && count == 1,
+	ok(store_empty(fd, false, &user, &count, &err) == 0 && count == 1,
 	   "one whole snapshot is removed");
 	ok(store_publish(fd, number, busy, "m", 1, &user, &err) == 0,
 	   "the one under way is not: %s", err.text);
-	ok(store_empty(fd, &user, &count, &err) == 0 && count == 1,
+	ok(store_empty(fd, false, &user, &count, &err) == 0 && count == 1,
 	   "afterwards it is");
 	close(take_fd(&busy));
 	ok(store_remove_job(dir, "c", "8", &user, &err) == 0,

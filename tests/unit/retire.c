@@ -126,6 +126,12 @@ int main(void)
 	sweep(&conf);
 	ok(!is_there("8"), "a file among the jobs does not stop it");
 
+	make_job("10.retired", BOB, "");
+	snprintf(path, sizeof(path), "%s/c/10.retired/0000000001/kept", store);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	sweep(&conf);
+	ok(is_there("10"), "one that was kept too late to stay gets its name");
+
 	if (asprintf(&cmd, "rm -rf '%s'", dir) < 0 || system(cmd))
 		return 1;
 	return done_testing();

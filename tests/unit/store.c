@@ -139,7 +139,7 @@ static void test_kept(const char *store)
 		   store_retire(job_fd, 1, NULL, &err) == 0 &&
 		   !strcmp(listing(job_fd, text), "4 5"),
 	   "taken back, twice, it goes: %s %s", text, err.text);
-	ok(store_empty(job_fd, NULL, &count, &err) == 0 && count == 2,
+	ok(store_empty(job_fd, false, NULL, &count, &err) == 0 && count == 2,
 	   "all can be removed: %u %s", count, err.text);
 }
 
@@ -163,8 +163,7 @@ static void test_passed_over(const char *store)
 		return;
 	new_generation(job_fd, NULL, &number, &err);
 	ok(store_begin(job_fd, NULL, &number, &dir_fd, &err) == 0 &&
-		   number == 2 &&
-		   identify(&mine, &err) == 0 &&
+		   number == 2 && identify(&mine, &err) == 0 &&
 		   lease_take(job_fd, NULL, true, &mine, &err) == 0 &&
 		   lease_begin(job_fd, NULL, &mine, 1, &err) == 0 &&
 		   mine.first == 3,
