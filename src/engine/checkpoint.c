@@ -624,6 +624,8 @@ static int run_frozen(struct checkpoint *c, struct err *err)
 		r = publish(c, err);
 	if (r == 0)
 		return end(c, err);
+	/* What it reads is not the job's any more once that goes on. */
+	pages_stop(c->pages);
 	leave_pin(c);
 	r = give_back(c, r);
 	if (c->result.gone)

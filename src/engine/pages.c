@@ -87,8 +87,10 @@ int pages_new(const struct pages_config *config, struct pages **ret,
 	return 0;
 }
 
-static void stop_readers(struct pages *p)
+void pages_stop(struct pages *p)
 {
+	if (!p)
+		return;
 	(void)pthread_mutex_lock(&p->lock);
 	p->stop = true;
 	(void)pthread_cond_broadcast(&p->work);
@@ -101,7 +103,7 @@ void pages_free(struct pages *p)
 {
 	if (!p)
 		return;
-	stop_readers(p);
+	pages_stop(p);
 	(void)pthread_cond_destroy(&p->finished);
 	(void)pthread_cond_destroy(&p->work);
 	(void)pthread_mutex_destroy(&p->lock);
@@ -306,7 +308,7 @@ static int start_readers(struct pages *p, struct err *err)
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (r == 0)
 		return 0;
-	stop_readers(p);
+	pages_stop(p);
 	return err_num(err, r, "reader thread");
 }
 
@@ -458,7 +460,7 @@ int pages_run(struct pages *p, struct err *err)
 		if (r == 0 && !more && p->taken == p->made)
 			more = search_again(p->config.search);
 	}
-	stop_readers(p);
+	pages_stop(p);
 	if (r == 0)
 		r = put_record(p, err);
 	for (uint32_t i = 0; i < p->config.nstreams && r == 0; i++)

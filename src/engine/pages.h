@@ -44,6 +44,9 @@ int pages_new(const struct pages_config *config, struct pages **ret,
 int pages_step(struct pages *p, struct err *err);
 int pages_settle(struct pages *p, struct err *err);
 
+/* Nothing reads for it any more: it is good for pages_free only.  NULL too. */
+void pages_stop(struct pages *p);
+
 /* Save all; what says where pages are is in the meta stream afterwards. */
 int pages_run(struct pages *p, struct err *err);
 

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "src/engine/pages.h"
+#include "src/engine/pages.c"
 #include "tests/lib/tap.h"
 
 #define BUFFER  (4u << 20)
@@ -78,7 +78,7 @@ static int begin(struct scene *s, struct err *err)
 		.buffers = BUFFERS,
 		.buffer_bytes = BUFFER,
 		.nearby = &s->nearby,
-		.compression = PACK_NEVER,
+		.compression = PACK_AUTO,
 	};
 	int r = search_new(NULL, false, false, &s->search, err);
 
@@ -183,18 +183,41 @@ static void test_much(struct scene *s)
 	end(s);
 }
 
+/* An attempt that fails between a step and the rest. */
+static void test_stop(struct scene *s)
+{
+	struct err err = { 0 };
+	int r = begin(s, &err);
+
+	if (r == 0)
+		r = add(s, 0, 0, MUCH, true, &err);
+	if (r == 0)
+		r = pages_step(s->pages, &err);
+	ok(r == 0 && s->pages->nthreads == 2, "readers are at work");
+	pages_stop(s->pages);
+	ok(s->pages->nthreads == 0, "and at an end before the job goes on");
+	pages_stop(s->pages);
+	pages_stop(NULL);
+	diag("%s", err.text);
+	end(s);
+}
+
 int main(void)
 {
 	struct scene s = { .dir = "/tmp/jobcr-pages-XXXXXX" };
 
-	memory = mmap(NULL, MUCH * IMAGE_PAGE, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memory = mmap(NULL, MUCH * IMAGE_PAGE + EXTENT_ALIGN,
+		      PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		      0);
 	if (memory == MAP_FAILED || !mkdtemp(s.dir))
 		skip_all("no memory or directory");
+	/* Extents end where they do in any other run. */
+	memory += -(uintptr_t)memory % EXTENT_ALIGN;
 	s.dir_fd = open(s.dir, O_DIRECTORY | O_CLOEXEC);
 	be_born(&s);
 	test_little(&s);
 	test_much(&s);
+	test_stop(&s);
 	for (size_t i = 0; i < PEOPLE; i++) {
 		(void)kill(s.pids[i], SIGKILL);
 		(void)waitpid(s.pids[i], NULL, 0);
