@@ -451,6 +451,8 @@ int pages_run(struct pages *p, struct err *err)
 		r = start_readers(p, err);
 	if (r < 0)
 		return r;
+	/* What was given early did not wait: it tells nothing of storage. */
+	pace_begin(&p->pace, p->config.compression);
 	while (r == 0 && (more || p->taken != p->made)) {
 		if (more && may_hand_out(p))
 			r = hand_out(p, &more, err);

@@ -179,6 +179,9 @@ static void test_much(struct scene *s)
 	ok(r == 0 && pages_total(s->pages).bytes == 2ull * MUCH * IMAGE_PAGE,
 	   "and the rest once: %llu bytes",
 	   (unsigned long long)pages_total(s->pages).bytes);
+	ok(r == 0 && s->pages->pace.slices < s->pages->made,
+	   "of %zu slices %u tell how fast storage is", s->pages->made,
+	   s->pages->pace.slices);
 	diag("%s", err.text);
 	end(s);
 }
