@@ -373,6 +373,18 @@ bool writer_has_buffer(struct writer *w)
 	return w->failure.code || pump_has_result(w->pump);
 }
 
+int writer_spare(struct writer *w, unsigned int *ret, struct err *err)
+{
+	int r = 0;
+
+	while (r == 0 && !w->failure.code && pump_has_result(w->pump))
+		r = wait_one(w, err);
+	*ret = 0;
+	for (uint32_t i = 0; i < w->buffers; i++)
+		*ret += w->slots[i].state == SLOT_FREE;
+	return r < 0 ? r : usable(w, 0, err);
+}
+
 int writer_submit(struct writer *w, uint32_t stream,
 		  const struct writer_buffer *buffer, size_t len,
 		  uint64_t *ret_offset, struct err *err)

@@ -72,6 +72,9 @@ int writer_get_buffer_of(struct writer *w, int home, struct writer_buffer *ret,
 /* writer_get_buffer would not wait, or fail at once. */
 bool writer_has_buffer(struct writer *w);
 
+/* How many it would not wait for: what is done by now is taken back. */
+int writer_spare(struct writer *w, unsigned int *ret, struct err *err);
+
 /*
  * Write the first len bytes (a multiple of 4096) of a buffer at the end of
  * stream; *ret_offset says where that is.  The buffer is the writer's again.

@@ -29,6 +29,8 @@
 #define AHEAD          4 /* slices, so that no reader waits for another */
 #define NOT_OURS       2 /* buffers: one to write, one of the meta stream */
 #define RECORD_EXTENTS 1024
+/* Left to records by what goes to storage early: they must not wait. */
+#define SPARE 4
 
 struct pages {
 	struct pages_config config;
@@ -413,21 +415,53 @@ static bool may_hand_out(struct pages *p)
 				writer_has_buffer(p->config.writer));
 }
 
+/*
+ * Few at a time, as they are to be waited for soon, and take CPUs from whoever
+ * looks at the next process.
+ */
+static int may_hand_out_early(const struct pages *p, bool *ret, struct err *err)
+{
+	unsigned int spare = 0;
+	int r = 0;
+
+	*ret = p->made - p->taken < (p->readers + 1) / 2;
+	if (*ret)
+		r = writer_spare(p->config.writer, &spare, err);
+	*ret = *ret && spare > SPARE;
+	return r;
+}
+
+static int go_a_step(struct pages *p, struct err *err)
+{
+	bool more = true, may;
+	int r;
+
+	for (;;) {
+		while (p->made != p->taken && is_oldest_done(p)) {
+			r = take_back(p, err);
+			if (r < 0)
+				return r;
+		}
+		r = may_hand_out_early(p, &may, err);
+		if (r == 0 && may)
+			r = hand_out(p, &more, err);
+		if (r < 0 || !may || !more)
+			return r;
+	}
+}
+
 int pages_step(struct pages *p, struct err *err)
 {
-	bool more = true;
-	int r = start_readers(p, err);
+	const enum pack_policy policy = p->config.compression;
+	int r;
 
+	/* CPUs are what such a dump lacks. */
+	if (policy == PACK_LZ4 || policy == PACK_ZSTD)
+		return 0;
+	r = start_readers(p, err);
 	p->early = true;
-	while (r == 0) {
-		if (p->made != p->taken && is_oldest_done(p))
-			r = take_back(p, err);
-		else if (more && p->made - p->taken < p->in_hand &&
-			 writer_has_buffer(p->config.writer))
-			r = hand_out(p, &more, err);
-		else
-			break;
-	}
+	if (r == 0)
+		r = go_a_step(p, err);
 	p->early = false;
 	return r;
 }
