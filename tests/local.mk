@@ -102,7 +102,7 @@ UNIT_TESTS += %D%/unit/event
 UNIT_TESTS += %D%/unit/bounded
 %C%_unit_bounded_SOURCES = %D%/unit/bounded.c src/daemon/bounded.c
 %C%_unit_bounded_LDADD = %D%/lib/libtap.a src/kernel/libkernel.a \
-	src/util/libutil.a
+	src/wire/libwire.a src/util/libutil.a
 
 UNIT_TESTS += %D%/unit/mounted_below
 %C%_unit_mounted_below_SOURCES = %D%/unit/mounted_below.c
@@ -335,6 +335,10 @@ UNIT_TESTS += %D%/unit/submit
 %C%_unit_submit_SOURCES = %D%/unit/submit.c
 %C%_unit_submit_LDFLAGS = -Wl,--wrap=io_uring_submit
 %C%_unit_submit_LDADD = $(SNAPSHOT_LIBS)
+
+UNIT_TESTS += %D%/unit/writing
+%C%_unit_writing_SOURCES = %D%/unit/writing.c
+%C%_unit_writing_LDADD = %D%/lib/libtap.a src/wire/libwire.a $(SNAPSHOT_LIBS)
 
 UNIT_TESTS += %D%/unit/store
 %C%_unit_store_SOURCES = %D%/unit/store.c
@@ -1023,6 +1027,7 @@ EXTRA_DIST += %D%/programs/forks.sh %D%/programs/gromacs.sh \
 
 T_TESTS += %D%/t/snapshots.t
 T_TESTS += %D%/t/diff.t
+T_TESTS += %D%/t/put_off.t
 T_TESTS += %D%/t/reading.t
 T_TESTS += %D%/t/tidy.t
 T_TESTS += %D%/t/tidy_fair.t

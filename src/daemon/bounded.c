@@ -16,7 +16,9 @@
 
 #include "kernel/mounted_below.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/log.h"
+#include "wire/writing.h"
 
 /* One that the kernel holds is left to itself. */
 #define END_MS       2000
@@ -101,9 +103,13 @@ void bounded_run(struct bounded *b, const struct conf *conf,
 {
 	struct stat st = { .st_uid = NOBODY_KNOWS };
 	struct err err = { 0 };
-	int r = look(conf->store_dir, cluster, job, &st, &err);
 	pid_t pid;
+	int r;
 
+	if (!b->since_ns)
+		b->since_ns = clock_monotonic_ns();
+	writing_await(conf->run_dir, b->since_ns);
+	r = look(conf->store_dir, cluster, job, &st, &err);
 	if (r == -EXDEV) {
 		log_warning(job, "it is passed over%s: %s",
 			    st.st_uid == NOBODY_KNOWS

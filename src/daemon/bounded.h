@@ -3,6 +3,7 @@
 #define JOBCR_DAEMON_BOUNDED_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "conf/conf.h"
@@ -15,11 +16,13 @@
  * directories are their users', who may make them endless: so it is done about
  * each in a child of its own, which has limit_s seconds.  Other jobs of a user
  * whose job took longer are passed over from then on, as are those of one who
- * has mounted something there.
+ * has mounted something there.  As it may remove what takes time, it waits for
+ * who writes snapshots on this node (writing.h).
  */
 struct bounded {
 	unsigned int limit_s;
-	uid_t *slow; /* they took too long */
+	uint64_t since_ns; /* CLOCK_MONOTONIC: it was wanted; 0: at the first */
+	uid_t *slow;       /* they took too long */
 	size_t count;
 };
 

@@ -26,6 +26,7 @@ jobcrd_SOURCES = \
 	%D%/kept.c \
 	%D%/kept.h \
 	%D%/listen.c \
+	%D%/later.c \
 	%D%/limits.c \
 	%D%/limits.h \
 	%D%/fence.h \

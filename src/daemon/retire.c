@@ -13,6 +13,7 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/log.h"
+#include "wire/writing.h"
 
 /* slurmctld may be busy with the very end of this job. */
 #define QUERY_TRIES 5
@@ -35,15 +36,37 @@ static int query(const struct conf *conf, const char *job_id,
 	return r;
 }
 
+static bool is_due(const struct candidate *c, const char *state)
+{
+	return candidate_keep_s(c->conf, state) == 0 && !candidate_has_kept(c);
+}
+
 /* A job is over, and not marked yet. */
 static int settle(const struct candidate *c, const char *state, struct err *err)
 {
 	int r = candidate_settle(c, state, err);
 
-	return r == 0 && candidate_keep_s(c->conf, state) == 0 &&
-			       !candidate_has_kept(c)
+	return r == 0 && is_due(c, state) &&
+			       !writing_put_off(c->conf->run_dir, c->name, true)
 		       ? candidate_retire(c, err)
 		       : r;
+}
+
+void retire_put_off(const struct conf *conf, const char *job_id)
+{
+	struct ended_mark mark;
+	struct candidate c;
+	struct err err;
+	int r;
+
+	if (candidate_open(conf, job_id, &c, &err) < 0)
+		return;
+	r = ended_read(c.job_fd, &c.user, &mark, &err);
+	if (r == 0 && is_due(&c, mark.state))
+		r = candidate_retire(&c, &err);
+	if (r < 0 && r != -ENOENT)
+		log_warning(job_id, "its snapshots stay: %s", err.text);
+	candidate_done(&c);
 }
 
 /* Of a job that is over. */

@@ -17,6 +17,9 @@
 /* In a child: Slurm has ended a job here, for good or to start it again. */
 int retire_ended(const struct conf *conf, const char *job_id);
 
+/* The same, later: one that was put off, and has not started again. */
+void retire_put_off(const struct conf *conf, const char *job_id);
+
 /* In a child: what is due, of all jobs in the store. */
 int retire_sweep(const struct conf *conf);
 

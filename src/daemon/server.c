@@ -40,6 +40,7 @@
 #define FAILED_MAX  64
 
 #define FENCE_PASS NSEC_PER_SEC
+#define LATER_PASS (2 * NSEC_PER_SEC)
 /* A directory that is not there is not complained of all the time. */
 #define METRICS_PAUSE (600 * NSEC_PER_SEC)
 /* A node that cannot ask leaves it to the others for a while. */
@@ -60,6 +61,7 @@ enum child_kind {
 	CHILD_FENCE,
 	CHILD_REQUEUED,
 	CHILD_FLUSH,
+	CHILD_LATER,
 };
 
 struct child {
@@ -83,7 +85,8 @@ struct server {
 	size_t own;                       /* in a child: which of them it is */
 	struct failed failed[FAILED_MAX]; /* a ring */
 	unsigned int nfailed;
-	uint64_t next_watch, next_plan, next_metrics, next_sweep, next_fence;
+	uint64_t next_watch, next_plan, next_later, next_metrics;
+	uint64_t next_sweep, next_fence;
 	uint64_t next_requeued, next_flush;
 	uint64_t next_warning; /* rate of "too many" in the log */
 	bool mend;             /* a child was killed: see mend.h */
@@ -358,6 +361,19 @@ static int plan_next(struct server *s)
 	return (int)((s->next_plan - now) / 1000000 + 1);
 }
 
+static int later_next(struct server *s)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (now >= s->next_later) {
+		s->next_later = now + LATER_PASS;
+		if (later_needed(s->conf) &&
+		    fork_child(s, CHILD_LATER, 0, NULL))
+			_exit(later_pass(s->conf));
+	}
+	return (int)((s->next_later - now) / 1000000 + 1);
+}
+
 /* Who renews a job's lease outlives jobcrd, and is missed when killed. */
 static int fence_due(struct server *s)
 {
@@ -396,10 +412,12 @@ static void loop(struct server *s)
 
 	for (;;) {
 		int timeout = watch_due(s), other = plan_next(s);
-		int fence = fence_due(s);
+		int fence = fence_due(s), later = later_next(s);
 
 		if (fence < other)
 			other = fence;
+		if (later < other)
+			other = later;
 
 		if (s->mend) {
 			s->mend = false;

@@ -2,6 +2,8 @@
 #ifndef JOBCR_DAEMON_TIDY_H
 #define JOBCR_DAEMON_TIDY_H
 
+#include <stdbool.h>
+
 #include "conf/conf.h"
 
 /*
@@ -17,5 +19,13 @@ void tidy_here(const struct conf *conf);
  * time; and retire_sweep.  Of the nodes that share a store one does it.
  */
 int tidy_sweep(const struct conf *conf);
+
+/*
+ * In a child, every few seconds: what was to be retired while others wrote
+ * (writing.h), and need not wait any more.  Is there any?  A look at names, no
+ * more.
+ */
+bool later_needed(const struct conf *conf);
+int later_pass(const struct conf *conf);
 
 #endif

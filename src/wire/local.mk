@@ -26,7 +26,9 @@ noinst_LIBRARIES += %D%/libwire.a
 	%D%/record.h \
 	%D%/terminal.h \
 	%D%/frame.c \
-	%D%/frame.h
+	%D%/frame.h \
+	%D%/writing.c \
+	%D%/writing.h
 %C%_libwire_a_CFLAGS = $(AM_CFLAGS) $(MUNGE_CFLAGS)
 
 # What jobcr, jobcrd and jobcr-worker say to each other.

@@ -180,6 +180,22 @@ struct record_munged {
 	uint32_t magic;
 };
 
+/* Of the node, for each job: what is to be retired of it later (writing.h). */
+#define RECORD_LATER      "later-" /* and the job */
+#define RECORD_LATER_SIZE (sizeof(RECORD_LATER) + JOB_ID_MAX)
+struct record_later {
+	uint32_t magic;
+	uint32_t ended; /* all of it */
+	uint64_t since_mono;
+};
+
+/* Of the node: when a snapshot has found no room for the last time. */
+#define RECORD_NO_ROOM "no-room"
+struct record_no_room {
+	uint32_t magic;
+	uint64_t at_mono;
+};
+
 /*
  * magic must be the struct's first member; it is filled in.  job_id NULL: a
  * record of the node, RUNDIR/NAME.rec.

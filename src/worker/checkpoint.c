@@ -419,14 +419,17 @@ static void clear_up(struct work *w, int r)
 {
 	struct err err;
 
+	bool full = r == -ENOSPC || r == -EDQUOT;
+
+	work_end_writing(w, r);
 	work_leave_fast(w, r);
 	if (w->job_fd < 0)
 		return;
 	if (r < 0 && !w->durable)
 		(void)store_discard(w->job_fd, w->generation, &w->owner, &err);
 	/* Old ones that stay cost room, and nothing else. */
-	else if (r == 0 && w->req->has_keep && w->fast_fd < 0 &&
-		 store_retire(w->job_fd, w->req->keep, &w->owner, &err) < 0)
+	if ((r == 0 || full) && w->fast_fd < 0 &&
+	    work_retire(w, full, &err) < 0)
 		log_warning(w->req->job_id, "an older snapshot stays: %s",
 			    err.text);
 }
@@ -455,6 +458,7 @@ int work_checkpoint(struct work *w, Reply *reply, struct err *err)
 		work_give_watches(w);
 		return r;
 	}
+	work_begin_writing(w);
 	if (r == 0)
 		r = work_try_seal(w, err);
 	if (r == 0)

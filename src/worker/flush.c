@@ -155,8 +155,9 @@ static int settle(struct work *w, struct err *err)
 {
 	int r = tier_dir_settle(w->fast_fd, w->generation, &w->owner, err);
 
-	if (r == 0 && w->req->has_keep)
-		r = store_retire(w->job_fd, w->req->keep, &w->owner, err);
+	work_end_writing(w, r);
+	if (r == 0)
+		r = work_retire(w, false, err);
 	return r < 0 ? r : tier_dir_trim(w->fast_fd, false, &w->owner, err);
 }
 
@@ -182,7 +183,10 @@ static int flush(struct work *w, const struct source *s, Reply *reply,
 {
 	uint64_t begin = clock_monotonic_ns(), written = 0;
 	auto_close int to_fd = -EBADF;
-	int r = verify(w, s, VERIFY_FILES, err);
+	int r;
+
+	work_begin_writing(w);
+	r = verify(w, s, VERIFY_FILES, err);
 
 	if (r == 0)
 		r = tier_dir_target(w->job_fd, w->generation, &w->owner, &to_fd,
@@ -195,6 +199,7 @@ static int flush(struct work *w, const struct source *s, Reply *reply,
 		r = publish(w, s, to_fd, err);
 	if (r == 0)
 		r = settle(w, err);
+	work_end_writing(w, r);
 	reply->outcome->has_total_ns = reply->outcome->has_page_bytes = 1;
 	reply->outcome->total_ns = clock_monotonic_ns() - begin;
 	reply->outcome->page_bytes = written;

@@ -10,6 +10,7 @@ jobcr_worker_SOURCES = \
 	%D%/outputs.c \
 	%D%/outputs.h \
 	%D%/restore.c \
+	%D%/retire.c \
 	%D%/seal.c \
 	%D%/run.c \
 	%D%/shelter.c \

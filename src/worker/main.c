@@ -76,6 +76,7 @@ static int serve(const WorkerRequest *req)
 			  .dir_fd = -1,
 			  .control_fd = -1,
 			  .fast_fd = -1,
+			  .writing_fd = -1,
 			  .lifeline_fd = -1,
 			  .terminal = { .slave = -1, .master = -1 } };
 	WorkerMessage m = WORKER_MESSAGE__INIT;

@@ -25,6 +25,7 @@ struct work {
 	int job_fd;                   /* its directory in the store; -1 */
 	int dir_fd;                   /* of the generation, borrowed; -1 */
 	int fast_fd;                  /* its directory in FastDir; -1 */
+	int writing_fd;               /* we write (wire/writing.h); -1 */
 	bool near;                    /* restored from a copy there */
 	char not_fast[256];           /* why the store was taken; "" */
 	struct lease lease;           /* of this run; epoch 0: it has none */
@@ -79,6 +80,14 @@ bool work_fast_failed(const struct work *w, int r);
 /* It was written there, or (r negative) was not. */
 void work_leave_fast(struct work *w, int r);
 void work_forget_mark(struct work *w, int store_fd);
+
+/*
+ * That a snapshot is being written, until it is, or (r) is not; and then older
+ * ones go, now or when others do not write any more.
+ */
+void work_begin_writing(struct work *w);
+void work_end_writing(struct work *w, int r);
+int work_retire(struct work *w, bool at_once, struct err *err);
 
 /* DirectIO. */
 static inline bool work_direct(const WorkerRequest *req)

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "conf/conf.h"
@@ -18,6 +20,7 @@
 #include "storage/store.h"
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
+#include "wire/writing.h"
 
 #define ALICE 12345
 #define BOB   12346
@@ -80,6 +83,31 @@ static void sweep(const struct conf *conf)
 	(void)retire_sweep(conf);
 }
 
+/* A snapshot is written on this node: what is due waits. */
+static void test_wait(const struct conf *conf)
+{
+	const struct timespec pause = { .tv_nsec = 500000000 };
+	auto_close int fd = -EBADF;
+	struct err err = { 0 };
+	pid_t pid;
+
+	make_job("11", ALICE, "");
+	(void)retire_sweep(conf);
+	if (writing_begin(dir, &fd, &err) < 0)
+		die(&err);
+	pid = fork();
+	if (pid == 0) {
+		close(fd);
+		_exit(retire_sweep(conf));
+	}
+	nanosleep(&pause, NULL);
+	ok(is_there("11") && waitpid(pid, NULL, WNOHANG) == 0,
+	   "nothing is retired while a snapshot is written");
+	close(take_fd(&fd));
+	waitpid(pid, NULL, 0);
+	ok(!is_there("11"), "but then");
+}
+
 int main(void)
 {
 	struct conf conf = { .cluster = (char *)"c",
@@ -131,6 +159,8 @@ int main(void)
 	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	sweep(&conf);
 	ok(is_there("10"), "one that was kept too late to stay gets its name");
+
+	test_wait(&conf);
 
 	if (asprintf(&cmd, "rm -rf '%s'", dir) < 0 || system(cmd))
 		return 1;
