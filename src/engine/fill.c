@@ -69,7 +69,7 @@ struct contents {
 	struct page_place *places; /* by pid and address */
 	size_t nplaces;
 	struct blocks blocks;
-	uint64_t bytes; /* unpacked, read so far */
+	uint64_t bytes; /* put so far */
 
 	/* Of each extent that is read ahead, in order. */
 	struct target *ahead;
@@ -318,9 +318,9 @@ static int join_targets(struct work *w, struct contents *c, bool ahead,
 	for (size_t i = 0; i < w->count; i++) {
 		const Extent *x = t[i].extent;
 
+		w->bytes += t[i].len;
 		if (i && x == t[i - 1].extent)
 			continue;
-		w->bytes += x->pages * IMAGE_PAGE;
 		while (k < end && order_extents(c->ahead[k].extent, x) < 0)
 			k++;
 		if (k < end && c->ahead[k].extent == x)
