@@ -1008,6 +1008,7 @@ T_TESTS += %D%/t/checkpoint.t
 T_TESTS += %D%/t/interval.t
 T_TESTS += %D%/t/incremental.t
 T_TESTS += %D%/t/incremental_damaged.t
+T_TESTS += %D%/t/incremental_failed.t
 T_TESTS += %D%/t/orphans.t
 T_TESTS += %D%/t/supervised.t
 T_TESTS += %D%/t/daemon.t

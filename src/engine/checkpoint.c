@@ -72,6 +72,7 @@ struct checkpoint {
 	bool uprobes; /* and let through */
 	bool armed;   /* watches may speak of this cut already */
 	bool watch;   /* what is written from the cut on */
+	struct watches_lost lost; /* why nothing is known of before */
 	int pts_fd;   /* see dump_options */
 };
 
@@ -270,11 +271,12 @@ static int prepare(struct checkpoint *c, struct err *err)
 		return r;
 	config.writer = c->writer;
 	c->watch = watching_wanted(c->args);
+	c->lost = watching_lost(c->args);
 	began = clock_monotonic_ns();
 	r = borrow_open(c->args, &c->borrow, c->result.not_borrowed,
 			sizeof(c->result.not_borrowed), err);
 	c->result.checked_ns = clock_monotonic_ns() - began;
-	watching_explain(c->args, c->result.not_borrowed,
+	watching_explain(c->args, &c->lost, c->result.not_borrowed,
 			 sizeof(c->result.not_borrowed));
 	if (r == 0)
 		r = search_new(c->borrow, c->watch,
@@ -703,7 +705,7 @@ int checkpoint_run(const struct checkpoint_args *args,
 	*ret = c->result;
 	leave_pin(c);
 	if (c->armed && !c->durable)
-		watching_settle(c->args, NULL);
+		watching_undo(c->args, c->search, &c->lost);
 	pages_free(c->pages);
 	search_free(c->search);
 	borrow_free(c->borrow);

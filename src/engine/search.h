@@ -67,6 +67,7 @@ struct source {
 	int fd;
 	uint64_t taken;                  /* early, up to here */
 	const struct pin_memory *pinned; /* or NULL */
+	bool armed;                      /* or it was begun */
 	bool scanned;                    /* its spans are known: */
 	size_t first_span, spans_end;
 	const struct spans *left; /* to others to save, or NULL */
@@ -104,6 +105,13 @@ size_t search_take(struct search *s, size_t pages, uint64_t *ret_start);
 /* The records of pages that processes have in common. */
 int search_put_common(const struct search *s, const struct img_sink *out,
 		      struct err *err);
+
+/*
+ * Nothing becomes of the snapshot, and the tree may run again: what was found
+ * to be written before the cut counts as written again, beside what was since;
+ * so the marks are those since the cut before, and what had none has none.
+ */
+int search_disarm(const struct search *s);
 
 void search_free(struct search *s); /* NULL too */
 

@@ -22,23 +22,52 @@ bool watching_wanted(const struct checkpoint_args *args)
 	       !args->published && written_supported();
 }
 
-void watching_explain(const struct checkpoint_args *args, char *why,
-		      size_t room)
+void watching_explain(const struct checkpoint_args *args,
+		      const struct watches_lost *lost, char *why, size_t room)
 {
 	if (args->watch != ENGINE_WATCH_NONE && !written_supported())
 		(void)snprintf(why, room, "%s", WRITTEN_MISSING);
+	else if (lost->generation && lost->writer)
+		(void)snprintf(why, room,
+			       "process %d, which is none of the job's, was "
+			       "writing to its memory at generation %u",
+			       lost->writer, lost->generation);
+	else if (lost->generation)
+		(void)snprintf(why, room,
+			       "what was written since generation %u is not "
+			       "known, an attempt after it has died",
+			       lost->generation);
 }
 
 void watching_settle(const struct checkpoint_args *args, const uint8_t *digest)
 {
 	struct watches *w = args->watches;
 
-	if (!digest) {
-		watches_done(w);
-		return;
-	}
-	w->generation = args->generation;
+	w->generation = w->count ? args->generation : 0;
 	memcpy(w->digest, digest, WATCHES_DIGEST);
+}
+
+struct watches_lost watching_lost(const struct checkpoint_args *args)
+{
+	struct watches_lost lost = { 0 };
+
+	if (args->watches)
+		lost = watches_why(args->watches);
+	if (lost.generation)
+		args->watches->generation = 0;
+	return lost;
+}
+
+void watching_undo(const struct checkpoint_args *args, const struct search *s,
+		   const struct watches_lost *lost)
+{
+	struct watches *w = args->watches;
+	struct watches_lost now = { .generation = w->generation };
+
+	if (!w->generation)
+		now = *lost;
+	if (!w->generation || search_disarm(s) < 0)
+		watches_lose(w, &now);
 }
 
 /*

@@ -7,6 +7,7 @@
 #include "engine/collect.h"
 #include "engine/engine.h"
 #include "engine/freeze.h"
+#include "engine/search.h"
 
 /*
  * Watches of a tree (kernel/written.h).  The userfaultfd is made by a thread
@@ -21,15 +22,26 @@
 /* Are writes to be marked from the cut on? */
 bool watching_wanted(const struct checkpoint_args *args);
 
-/* Why nothing ever is, where it was to be and this kernel cannot. */
-void watching_explain(const struct checkpoint_args *args, char *why,
-		      size_t room);
+/* Why nothing ever is, where it was to be and this kernel cannot; or lost. */
+void watching_explain(const struct checkpoint_args *args,
+		      const struct watches_lost *lost, char *why, size_t room);
 
 /*
- * They were armed at a cut.  Only what is durable can be borrowed from:
- * without it (digest of its meta stream: NULL) they go.
+ * They were armed at a cut, and the snapshot is durable, with this digest of
+ * its meta stream.
  */
 void watching_settle(const struct checkpoint_args *args, const uint8_t *digest);
+
+/*
+ * Or it is not, and never will be: they tell what was written since the
+ * snapshot before, of which they speak still; without one they go, and lost is
+ * the reason again.
+ */
+void watching_undo(const struct checkpoint_args *args, const struct search *s,
+		   const struct watches_lost *lost);
+
+/* Why there are none, if that is said; it is taken from them. */
+struct watches_lost watching_lost(const struct checkpoint_args *args);
 
 /*
  * Mappings that ours are on are as good as unwatched for all others: their
