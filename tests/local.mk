@@ -1009,6 +1009,7 @@ T_TESTS += %D%/t/interval.t
 T_TESTS += %D%/t/incremental.t
 T_TESTS += %D%/t/incremental_damaged.t
 T_TESTS += %D%/t/incremental_failed.t
+T_TESTS += %D%/t/incremental_outside.t
 T_TESTS += %D%/t/orphans.t
 T_TESTS += %D%/t/supervised.t
 T_TESTS += %D%/t/daemon.t

@@ -44,7 +44,7 @@ int pages_new(const struct pages_config *config, struct pages **ret,
 int pages_step(struct pages *p, struct err *err);
 int pages_settle(struct pages *p, struct err *err);
 
-/* Save all; what says where pages are is in the meta stream afterwards. */
+/* search_begin was called: save all; what says where pages are is in the meta stream afterwards. */
 int pages_run(struct pages *p, struct err *err);
 
 struct pages_total {

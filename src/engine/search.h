@@ -88,7 +88,7 @@ static inline uint64_t stretch_start(const struct stretch *s)
 const struct source *search_sources(const struct search *s, size_t *ret_count,
 				    const struct stretch **ret_spans);
 
-/* All stand still: look at what has to be known first. */
+/* All stand still: look at what has to be known first, and arm. */
 int search_begin(struct search *s, struct err *err);
 
 /*
@@ -96,8 +96,8 @@ int search_begin(struct search *s, struct err *err);
  * Then take up to so many pages of it from *ret_start on.  Where there are more
  * they end at an EXTENT_ALIGN: none, if it is farther than that.
  * Before search_pin and search_begin: what can be told already of what was
- * added, that is memory that is alone and not in the last generation.  More may
- * be added then.
+ * added, that is memory that is alone, not in the last generation, and not to be
+ * armed.  More may be added then.
  */
 int search_next(struct search *s, const struct source **ret, struct err *err);
 size_t search_take(struct search *s, size_t pages, uint64_t *ret_start);

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernel/far_writes.h"
 #include "kernel/kcmp.h"
 #include "kernel/userfault.h"
 #include "kernel/written.h"
@@ -16,10 +17,13 @@
 
 #define NUMBERS_MAX 4096
 
-bool watching_wanted(const struct checkpoint_args *args)
+bool watching_wanted(const struct checkpoint_args *args, int *ret_fd)
 {
-	return args->watches && args->watch != ENGINE_WATCH_NONE &&
-	       !args->published && written_supported();
+	if (!args->watches || args->watch == ENGINE_WATCH_NONE ||
+	    args->published || !written_supported())
+		return false;
+	*ret_fd = far_writes_open();
+	return true;
 }
 
 void watching_explain(const struct checkpoint_args *args,
@@ -27,6 +31,11 @@ void watching_explain(const struct checkpoint_args *args,
 {
 	if (args->watch != ENGINE_WATCH_NONE && !written_supported())
 		(void)snprintf(why, room, "%s", WRITTEN_MISSING);
+	else if (lost->generation && lost->writer == FAR_WRITER_UNNAMED)
+		(void)snprintf(why, room,
+			       "a process that is not seen from here may have "
+			       "been writing to its memory at generation %u",
+			       lost->generation);
 	else if (lost->generation && lost->writer)
 		(void)snprintf(why, room,
 			       "process %d, which is none of the job's, was "
@@ -39,10 +48,16 @@ void watching_explain(const struct checkpoint_args *args,
 			       lost->generation);
 }
 
-void watching_settle(const struct checkpoint_args *args, const uint8_t *digest)
+void watching_settle(const struct checkpoint_args *args, const uint8_t *digest,
+		     pid_t writer)
 {
+	const struct watches_lost lost = { args->generation, writer };
 	struct watches *w = args->watches;
 
+	if (writer) {
+		watches_lose(w, &lost);
+		return;
+	}
 	w->generation = w->count ? args->generation : 0;
 	memcpy(w->digest, digest, WATCHES_DIGEST);
 }

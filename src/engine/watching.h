@@ -6,6 +6,7 @@
 
 #include "engine/collect.h"
 #include "engine/engine.h"
+#include "engine/far_writers.h"
 #include "engine/freeze.h"
 #include "engine/search.h"
 
@@ -19,8 +20,11 @@
  * one again, and a program that splits its own for a moment must not notice.
  */
 
-/* Are writes to be marked from the cut on? */
-bool watching_wanted(const struct checkpoint_args *args);
+/*
+ * Are writes to be marked from the cut on?  *ret_fd: for far_writers_find,
+ * owned by the caller.
+ */
+bool watching_wanted(const struct checkpoint_args *args, int *ret_fd);
 
 /* Why nothing ever is, where it was to be and this kernel cannot; or lost. */
 void watching_explain(const struct checkpoint_args *args,
@@ -28,9 +32,10 @@ void watching_explain(const struct checkpoint_args *args,
 
 /*
  * They were armed at a cut, and the snapshot is durable, with this digest of
- * its meta stream.
+ * its meta stream.  writer: who was in the way, or 0: then they go.
  */
-void watching_settle(const struct checkpoint_args *args, const uint8_t *digest);
+void watching_settle(const struct checkpoint_args *args, const uint8_t *digest,
+		     pid_t writer);
 
 /*
  * Or it is not, and never will be: they tell what was written since the

@@ -321,6 +321,31 @@ static void test_early(size_t some, size_t step, bool pinned)
 	search_free(s);
 }
 
+/* Who writes from outside between the two would leave no mark. */
+static void test_armed_early(int fd)
+{
+	struct err err = { 0 };
+	struct search *s = NULL;
+	int r = search_new(NULL, true, true, &s, &err);
+
+	memset(times, 0, sizeof(times));
+	range.watch_fd = fd;
+	range.since = false;
+	range.alone = true;
+	write_to(0, PAGES, 1);
+	if (r == 0)
+		r = search_add_range(s, &range, &err);
+	ok(r == 0 && take(s, PAGES, &err) == 0,
+	   "what is to be armed is not read");
+	if (r == 0)
+		r = search_begin(s, &err);
+	ok(r == 0 && take(s, PAGES, &err) == PAGES, "until it is: %s",
+	   err.text);
+	range.alone = false;
+	range.watch_fd = -1;
+	search_free(s);
+}
+
 int main(void)
 {
 	auto_close int proc_fd = open("/proc/self", O_PATH | O_CLOEXEC);
@@ -365,6 +390,7 @@ int main(void)
 		test_early(some, 8, true);
 	}
 	test_early(EXTENT_MAX_PAGES, 1, false);
+	test_armed_early(fd);
 	test_moved(fd);
 	test_failed();
 	test_failed_unmapped();
