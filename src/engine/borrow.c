@@ -20,17 +20,6 @@
 #define PAGE           ((uint64_t)IMAGE_PAGE)
 #define RECORD_EXTENTS 1024
 #define NAME_BYTES     320
-/*
- * A restore reads whole extents, and a file stays as long as one page of it is
- * wanted: what has become rare in an extent or in a stream is saved anew, and
- * so is what the smallest of too many streams have.  And where a restore of
- * the last generation would read too much that is nobody's any more, only what
- * lies in one piece is borrowed: that does not grow with each generation.
- */
-#define EXTENT_WORTH(live, all) ((live)*4 >= (all))
-#define EXTENT_CLEAN(live, all) ((all) >= 16 && (live)*16 >= (all)*15)
-#define STREAM_WORTH(live, all) ((live)*3 >= (all))
-#define SPOILT(read, live)      ((read)*100 > (live)*115)
 
 /* A stream of the generation that lends. */
 struct loan {
@@ -44,8 +33,8 @@ struct loan {
 /* What was noted: pages of an extent. */
 struct noted {
 	int32_t pid;
-	uint32_t from, to; /* in pages of it */
-	size_t slot;       /* of wanted */
+	uint32_t slot;     /* of wanted */
+	uint16_t from, to; /* in pages of it */
 };
 
 struct borrow {
@@ -207,7 +196,8 @@ void borrow_count(struct borrow *b, pid_t ns_pid, uint64_t start, uint64_t end)
 
 		if (x->pid != ns_pid || x->start >= end)
 			break;
-		b->lender.wanted[x->slot].live += (to - from) / PAGE;
+		b->lender.wanted[x->slot].live +=
+			(uint32_t)((to - from) / PAGE);
 	}
 }
 
@@ -289,8 +279,8 @@ static int note(struct borrow *b, const struct lent *x, uint64_t start,
 	}
 	b->noted[b->count++] = (struct noted){
 		.pid = x->pid,
-		.from = (uint32_t)((start - e->address) / PAGE),
-		.to = (uint32_t)((end - e->address) / PAGE),
+		.from = (uint16_t)((start - e->address) / PAGE),
+		.to = (uint16_t)((end - e->address) / PAGE),
 		.slot = x->slot,
 	};
 	return 0;

@@ -21,8 +21,9 @@
  *
  * What makes that right: watches are in the hands of one process at a time.
  * They name the generation at whose cut they were armed, by the digest of its
- * records, and are given on only when that generation is durable; whoever fails
- * or is killed in between takes them with it, and all is saved again.  Nothing
+ * records, and are given on only when that generation is durable; whoever is
+ * killed in between takes them with it, and all is saved again, and who fails
+ * puts back what they told before (search_disarm).  Nothing
  * but a page that is there, unwritten in the very memory that the watch was
  * made in, and in the records of that generation is borrowed.
  *

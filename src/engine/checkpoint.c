@@ -72,6 +72,9 @@ struct checkpoint {
 	bool uprobes; /* and let through */
 	bool armed;   /* watches may speak of this cut already */
 	bool watch;   /* what is written from the cut on */
+	struct watches_lost lost; /* why nothing is known of before */
+	int writes_fd;    /* who outside may write to its memory: */
+	pid_t far_writer; /* one of them, or 0 */
 	int pts_fd;   /* see dump_options */
 };
 
@@ -269,12 +272,13 @@ static int prepare(struct checkpoint *c, struct err *err)
 	if (r < 0)
 		return r;
 	config.writer = c->writer;
-	c->watch = watching_wanted(c->args);
+	c->watch = watching_wanted(c->args, &c->writes_fd);
+	c->lost = watching_lost(c->args);
 	began = clock_monotonic_ns();
 	r = borrow_open(c->args, &c->borrow, c->result.not_borrowed,
 			sizeof(c->result.not_borrowed), err);
 	c->result.checked_ns = clock_monotonic_ns() - began;
-	watching_explain(c->args, c->result.not_borrowed,
+	watching_explain(c->args, &c->lost, c->result.not_borrowed,
 			 sizeof(c->result.not_borrowed));
 	if (r == 0)
 		r = search_new(c->borrow, c->watch,
@@ -423,7 +427,11 @@ static int dump_all(struct checkpoint *c, struct err *err)
 	enter(c, PHASE_PAGES);
 	start = clock_monotonic_ns();
 	c->armed = c->watch;
-	r = pages_run(c->pages, err);
+	r = search_begin(c->search, err);
+	if (c->armed)
+		c->far_writer = far_writers_find(c->writes_fd, &c->tree);
+	if (r == 0)
+		r = pages_run(c->pages, err);
 	total = pages_total(c->pages);
 	c->result.pages_ns = clock_monotonic_ns() -
 			     (total.begun_ns ? total.begun_ns : start);
@@ -519,7 +527,7 @@ static int make_durable(void *arg, struct err *err)
 	c->durable = r == 0;
 	c->result.durable_ns = clock_monotonic_ns() - c->tree.started_ns;
 	if (r == 0 && c->armed)
-		watching_settle(c->args, digest);
+		watching_settle(c->args, digest, c->far_writer);
 	return r < 0 ? err_wrap(err, r, "publish") : 0;
 }
 
@@ -661,6 +669,7 @@ static struct checkpoint *make(const struct checkpoint_args *args,
 		return NULL;
 	c->args = args;
 	c->no = no;
+	c->writes_fd = -EBADF;
 	c->members.init_pid = args->init_pid;
 	c->members.root_pid = args->root_pid;
 	c->pts_fd = collect_open_pts(args->init_pid ? args->init_pid
@@ -705,7 +714,7 @@ int checkpoint_run(const struct checkpoint_args *args,
 	*ret = c->result;
 	leave_pin(c);
 	if (c->armed && !c->durable)
-		watching_settle(c->args, NULL);
+		watching_undo(c->args, c->search, &c->lost);
 	pages_free(c->pages);
 	search_free(c->search);
 	borrow_free(c->borrow);
@@ -723,6 +732,7 @@ int checkpoint_run(const struct checkpoint_args *args,
 	if (r < 0 && !c->durable)
 		discard(c);
 	tree_free(&c->tree);
+	cleanup_close(&c->writes_fd);
 	cleanup_close(&c->pts_fd);
 	free(c);
 	return r;

@@ -53,10 +53,10 @@ struct target {
 /* What an extent has of a process. */
 struct page_place {
 	int32_t pid;
-	const Extent *extent;
-	uint64_t start, end;
 	bool common; /* and is there when the process is born */
 	bool born;   /* some of it is */
+	const Extent *extent;
+	uint64_t start, end;
 };
 
 /* A reading, ahead of everything (work NULL), or of what is wanted now. */
@@ -69,7 +69,7 @@ struct contents {
 	struct page_place *places; /* by pid and address */
 	size_t nplaces;
 	struct blocks blocks;
-	uint64_t bytes; /* unpacked, read so far */
+	uint64_t bytes; /* put so far */
 
 	/* Of each extent that is read ahead, in order. */
 	struct target *ahead;
@@ -318,9 +318,9 @@ static int join_targets(struct work *w, struct contents *c, bool ahead,
 	for (size_t i = 0; i < w->count; i++) {
 		const Extent *x = t[i].extent;
 
+		w->bytes += t[i].len;
 		if (i && x == t[i - 1].extent)
 			continue;
-		w->bytes += x->pages * IMAGE_PAGE;
 		while (k < end && order_extents(c->ahead[k].extent, x) < 0)
 			k++;
 		if (k < end && c->ahead[k].extent == x)
@@ -714,8 +714,7 @@ static int list_ahead(const struct building *b, struct work *w, struct err *err)
 	int r = add_owner(w, &(struct owner){ 0 }, err);
 
 	for (size_t i = 0; i < c->nplaces && r == 0; i++)
-		if (!c->places[i].common &&
-		    !(c->births && c->places[i].born))
+		if (!c->places[i].common && !(c->births && c->places[i].born))
 			r = add_target(w, c->places[i].extent, 0, 0, err);
 	recs = plan_kind(b->plan, TAG_PAGES, &count);
 	for (size_t i = 0; i < count && r == 0; i++) {
@@ -747,6 +746,14 @@ static int read_births(const struct building *b, struct err *err)
 	return r;
 }
 
+/* There were as many as parts of extents. */
+static void *shrink(void *list, size_t count, size_t bytes)
+{
+	void *less = reallocarray(list, count + 1, bytes);
+
+	return less ? less : list;
+}
+
 int build_ahead(struct building *b, struct err *err)
 {
 	struct reading_args args;
@@ -770,8 +777,8 @@ int build_ahead(struct building *b, struct err *err)
 	for (size_t i = 0; i < w.npieces; i++)
 		w.pieces[i].tag = NOT_WANTED;
 	c->nahead = w.npieces;
-	c->ahead = take_ptr(w.targets);
-	c->pieces = take_ptr(w.pieces);
+	c->ahead = shrink(take_ptr(w.targets), c->nahead, sizeof(*c->ahead));
+	c->pieces = shrink(take_ptr(w.pieces), c->nahead, sizeof(*c->pieces));
 	work_done(&w);
 	args = to_read(b, &c->settling, c->pieces, c->nahead);
 	return r == 0 && c->nahead ? reading_begin(&args, &c->reading, err) : r;

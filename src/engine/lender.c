@@ -36,18 +36,40 @@ static int by_address(const void *a, const void *b)
 	return (x->start > y->start) - (x->start < y->start);
 }
 
+/* Pages that are somebody's. */
+static uint64_t count_live(const Extent *x)
+{
+	uint64_t live = x->n_parts ? 0 : x->pages;
+
+	for (size_t i = 1; i < x->n_parts; i += 2)
+		live += x->parts[i];
+	return live;
+}
+
+/* Of what is spoilt, only what may turn out to be clean. */
+static bool may_lend(const struct lender *l, const struct extent_ref *ref)
+{
+	return ref->pid &&
+	       (!SPOILT(l->read_pages, l->live_pages) ||
+		EXTENT_CLEAN(count_live(ref->extent), ref->extent->pages));
+}
+
 static int make_index(struct lender *l, struct extent_list *list,
 		      struct err *err)
 {
-	l->v = calloc(list->count + 1, sizeof(*l->v));
-	l->wanted = calloc(list->count + 1, sizeof(*l->wanted));
+	size_t n = 0;
+
+	for (size_t i = 0; i < list->count; i++)
+		n += may_lend(l, &list->refs[i]);
+	l->v = calloc(n + 1, sizeof(*l->v));
+	l->wanted = calloc(n + 1, sizeof(*l->wanted));
 	if (!l->v || !l->wanted)
 		return err_num(err, ENOMEM, "%zu extents", list->count);
 	extents_sort_by_place(list);
 	for (size_t i = 0; i < list->count; i++) {
 		const struct extent_ref *ref = &list->refs[i];
 
-		if (!ref->pid)
+		if (!may_lend(l, ref))
 			continue;
 		if (!l->nextents ||
 		    l->wanted[l->nextents - 1].extent != ref->extent)
@@ -56,7 +78,7 @@ static int make_index(struct lender *l, struct extent_list *list,
 			.pid = ref->pid,
 			.start = ref->start,
 			.end = ref->end,
-			.slot = l->nextents - 1,
+			.slot = (uint32_t)l->nextents - 1,
 		};
 	}
 	if (l->count)
@@ -101,6 +123,24 @@ static int check_index(const struct lender *l, struct err *err)
 	return 0;
 }
 
+static int check_length(const struct lender *l, struct err *err)
+{
+	const PartEntry *part = l->part;
+	uint64_t bytes = 0, most;
+
+	for (size_t k = 1; k < part->n_streams; k++)
+		bytes += part->streams[k]->length;
+	most = LENDER_RECORDS + (bytes >> 20) * LENDER_EACH;
+	return part->streams[0]->length > most
+		       ? err_set(err, -E2BIG,
+				 "it lies in too many pieces: %llu MiB of "
+				 "records, at most %llu",
+				 (unsigned long long)part->streams[0]->length >>
+					 20,
+				 (unsigned long long)most >> 20)
+		       : 0;
+}
+
 int lender_open(int dir_fd, const struct user_id *user, const char *job_id,
 		uint32_t generation, const uint8_t digest[DIGEST_BYTES],
 		struct lender *ret, struct err *err)
@@ -114,6 +154,8 @@ int lender_open(int dir_fd, const struct user_id *user, const char *job_id,
 					    err);
 	if (r == 0)
 		r = find_part(ret, digest, err);
+	if (r == 0)
+		r = check_length(ret, err);
 	if (r == 0)
 		r = snapshot_meta(dir_fd, user, ret->part, &ret->meta, err);
 	if (r == 0)

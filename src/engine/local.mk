@@ -16,6 +16,7 @@ noinst_LIBRARIES += %D%/libengine.a
 	%D%/doors_find.c
 %C%_libengine_a_SOURCES += %D%/dump.c %D%/dump.h
 %C%_libengine_a_SOURCES += %D%/far_maps.c %D%/far_maps.h
+%C%_libengine_a_SOURCES += %D%/far_writers.c %D%/far_writers.h
 %C%_libengine_a_SOURCES += %D%/meta.c %D%/meta.h
 %C%_libengine_a_SOURCES += %D%/preflight.c %D%/preflight.h
 %C%_libengine_a_SOURCES += %D%/preflight_tree.c

@@ -480,9 +480,7 @@ int pages_run(struct pages *p, struct err *err)
 	bool more = true;
 	int r;
 
-	r = search_begin(p->config.search, err);
-	if (r == 0)
-		r = start_readers(p, err);
+	r = start_readers(p, err);
 	if (r < 0)
 		return r;
 	/* What was given early did not wait: it tells nothing of storage. */

@@ -47,7 +47,10 @@ int pages_settle(struct pages *p, struct err *err);
 /* Nothing reads for it any more: it is good for pages_free only.  NULL too. */
 void pages_stop(struct pages *p);
 
-/* Save all; what says where pages are is in the meta stream afterwards. */
+/*
+ * search_begin was called: save all; what says where pages are is in the meta
+ * stream afterwards.
+ */
 int pages_run(struct pages *p, struct err *err);
 
 struct pages_total {

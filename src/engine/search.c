@@ -207,6 +207,7 @@ static int keep_spans(struct search *p, struct source *s, struct err *err)
 
 	if (r == 0 && s->range.watch_fd >= 0)
 		watch(p, s);
+	s->armed = p->arm && s->range.watch_fd >= 0;
 	p->next = s->range.start;
 	p->marked = false;
 	s->first_span = p->nspans;
@@ -638,6 +639,30 @@ size_t search_take(struct search *p, size_t pages, uint64_t *ret_start)
 	*ret_start = run->start;
 	run->start += pages * PAGE;
 	return pages;
+}
+
+static int disarm(const struct search *p, const struct source *s)
+{
+	const struct page_range *range = &s->range;
+	int r = 0;
+
+	if (!range->since || !s->scanned)
+		return written_leave(range->watch_fd, range->start, range->end);
+	for (size_t i = s->first_span; i < s->spans_end && r == 0; i++)
+		if (!(p->spans[i].start & UNWRITTEN))
+			r = written_unmark(range->watch_fd, p->spans[i].start,
+					   p->spans[i].end);
+	return r;
+}
+
+int search_disarm(const struct search *p)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < p->nsources && r == 0; i++)
+		if (p->sources[i].armed && p->sources[i].range.watch_fd >= 0)
+			r = disarm(p, &p->sources[i]);
+	return r;
 }
 
 int search_put_common(const struct search *p, const struct img_sink *out,

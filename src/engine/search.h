@@ -67,6 +67,7 @@ struct source {
 	int fd;
 	uint64_t taken;                  /* early, up to here */
 	const struct pin_memory *pinned; /* or NULL */
+	bool armed;                      /* or it was begun */
 	bool scanned;                    /* its spans are known: */
 	size_t first_span, spans_end;
 	const struct spans *left; /* to others to save, or NULL */
@@ -87,7 +88,7 @@ static inline uint64_t stretch_start(const struct stretch *s)
 const struct source *search_sources(const struct search *s, size_t *ret_count,
 				    const struct stretch **ret_spans);
 
-/* All stand still: look at what has to be known first. */
+/* All stand still: look at what has to be known first, and arm. */
 int search_begin(struct search *s, struct err *err);
 
 /*
@@ -95,8 +96,8 @@ int search_begin(struct search *s, struct err *err);
  * Then take up to so many pages of it from *ret_start on.  Where there are more
  * they end at an EXTENT_ALIGN: none, if it is farther than that.
  * Before search_pin and search_begin: what can be told already of what was
- * added, that is memory that is alone and not in the last generation.  More may
- * be added then.
+ * added, that is memory that is alone, not in the last generation, and not to be
+ * armed.  More may be added then.
  */
 int search_next(struct search *s, const struct source **ret, struct err *err);
 size_t search_take(struct search *s, size_t pages, uint64_t *ret_start);
@@ -116,6 +117,13 @@ bool search_again(struct search *s);
 /* The records of pages that processes have in common. */
 int search_put_common(const struct search *s, const struct img_sink *out,
 		      struct err *err);
+
+/*
+ * Nothing becomes of the snapshot, and the tree may run again: what was found
+ * to be written before the cut counts as written again, beside what was since;
+ * so the marks are those since the cut before, and what had none has none.
+ */
+int search_disarm(const struct search *s);
 
 void search_free(struct search *s); /* NULL too */
 

@@ -5,12 +5,16 @@
  */
 #include "engine/search_parts.h"
 
-/* Whether a page is another's, or was saved before, is not known yet. */
-static bool may_be_taken(const struct source *s)
+/*
+ * Whether a page is another's, or was saved before, is not known yet.  What is
+ * to be armed is read only then: between the two others could write to it.
+ */
+static bool may_be_taken(const struct search *p, const struct source *s)
 {
 	const struct page_range *range = &s->range;
 
-	return range->pid && range->alone && !range->since && !range->huge;
+	return range->pid && range->alone && !range->since && !range->huge &&
+	       !(p->arm && range->watch_fd >= 0);
 }
 
 static void leave_source(struct search *p)
@@ -29,7 +33,7 @@ static int look_on(struct search *p, struct err *err)
 	p->run = p->nruns = 0;
 	if (!s->taken)
 		s->taken = s->range.start;
-	if (!may_be_taken(s) || s->taken == s->range.end) {
+	if (!may_be_taken(p, s) || s->taken == s->range.end) {
 		leave_source(p);
 		return 0;
 	}

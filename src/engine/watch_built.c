@@ -116,7 +116,7 @@ int build_watches(struct building *b, struct err *err)
 			err_wrap(err, r, "pid %d: watch writes",
 				 p->task.ns_pid);
 	}
-	w->generation = b->args->generation;
+	w->generation = w->count ? b->args->generation : 0;
 	memcpy(w->digest, b->part->streams[0]->digest.data, WATCHES_DIGEST);
 	return r;
 }

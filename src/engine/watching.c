@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernel/far_writes.h"
 #include "kernel/kcmp.h"
 #include "kernel/userfault.h"
 #include "kernel/written.h"
@@ -16,29 +17,72 @@
 
 #define NUMBERS_MAX 4096
 
-bool watching_wanted(const struct checkpoint_args *args)
+bool watching_wanted(const struct checkpoint_args *args, int *ret_fd)
 {
-	return args->watches && args->watch != ENGINE_WATCH_NONE &&
-	       !args->published && written_supported();
+	if (!args->watches || args->watch == ENGINE_WATCH_NONE ||
+	    args->published || !written_supported())
+		return false;
+	*ret_fd = far_writes_open();
+	return true;
 }
 
-void watching_explain(const struct checkpoint_args *args, char *why,
-		      size_t room)
+void watching_explain(const struct checkpoint_args *args,
+		      const struct watches_lost *lost, char *why, size_t room)
 {
 	if (args->watch != ENGINE_WATCH_NONE && !written_supported())
 		(void)snprintf(why, room, "%s", WRITTEN_MISSING);
+	else if (lost->generation && lost->writer == FAR_WRITER_UNNAMED)
+		(void)snprintf(why, room,
+			       "a process that is not seen from here may have "
+			       "been writing to its memory at generation %u",
+			       lost->generation);
+	else if (lost->generation && lost->writer)
+		(void)snprintf(why, room,
+			       "process %d, which is none of the job's, was "
+			       "writing to its memory at generation %u",
+			       lost->writer, lost->generation);
+	else if (lost->generation)
+		(void)snprintf(why, room,
+			       "what was written since generation %u is not "
+			       "known, an attempt after it has died",
+			       lost->generation);
 }
 
-void watching_settle(const struct checkpoint_args *args, const uint8_t *digest)
+void watching_settle(const struct checkpoint_args *args, const uint8_t *digest,
+		     pid_t writer)
 {
+	const struct watches_lost lost = { args->generation, writer };
 	struct watches *w = args->watches;
 
-	if (!digest) {
-		watches_done(w);
+	if (writer) {
+		watches_lose(w, &lost);
 		return;
 	}
-	w->generation = args->generation;
+	w->generation = w->count ? args->generation : 0;
 	memcpy(w->digest, digest, WATCHES_DIGEST);
+}
+
+struct watches_lost watching_lost(const struct checkpoint_args *args)
+{
+	struct watches_lost lost = { 0 };
+
+	if (args->watches)
+		lost = watches_why(args->watches);
+	if (lost.generation)
+		args->watches->generation = 0;
+	return lost;
+}
+
+void watching_undo(const struct checkpoint_args *args, const struct search *s,
+		   const struct watches_lost *lost)
+{
+	struct watches *w = args->watches;
+	struct watches_lost now = { .generation = w->generation };
+
+	if (!w->generation)
+		now = *lost;
+	if (!w->generation || search_disarm(s) < 0)
+		watches_lose(w, &now);
 }
 
 /*

@@ -6,7 +6,9 @@
 
 #include "engine/collect.h"
 #include "engine/engine.h"
+#include "engine/far_writers.h"
 #include "engine/freeze.h"
+#include "engine/search.h"
 
 /*
  * Watches of a tree (kernel/written.h).  The userfaultfd is made by a thread
@@ -18,18 +20,33 @@
  * one again, and a program that splits its own for a moment must not notice.
  */
 
-/* Are writes to be marked from the cut on? */
-bool watching_wanted(const struct checkpoint_args *args);
+/*
+ * Are writes to be marked from the cut on?  *ret_fd: for far_writers_find,
+ * owned by the caller.
+ */
+bool watching_wanted(const struct checkpoint_args *args, int *ret_fd);
 
-/* Why nothing ever is, where it was to be and this kernel cannot. */
-void watching_explain(const struct checkpoint_args *args, char *why,
-		      size_t room);
+/* Why nothing ever is, where it was to be and this kernel cannot; or lost. */
+void watching_explain(const struct checkpoint_args *args,
+		      const struct watches_lost *lost, char *why, size_t room);
 
 /*
- * They were armed at a cut.  Only what is durable can be borrowed from:
- * without it (digest of its meta stream: NULL) they go.
+ * They were armed at a cut, and the snapshot is durable, with this digest of
+ * its meta stream.  writer: who was in the way, or 0: then they go.
  */
-void watching_settle(const struct checkpoint_args *args, const uint8_t *digest);
+void watching_settle(const struct checkpoint_args *args, const uint8_t *digest,
+		     pid_t writer);
+
+/*
+ * Or it is not, and never will be: they tell what was written since the
+ * snapshot before, of which they speak still; without one they go, and lost is
+ * the reason again.
+ */
+void watching_undo(const struct checkpoint_args *args, const struct search *s,
+		   const struct watches_lost *lost);
+
+/* Why there are none, if that is said; it is taken from them. */
+struct watches_lost watching_lost(const struct checkpoint_args *args);
 
 /*
  * Mappings that ours are on are as good as unwatched for all others: their

@@ -14,6 +14,7 @@
 #define TYPES        "/sys/kernel/btf/vmlinux"
 #define LICENSE      "GPL" /* of the program; helpers ask for it */
 #define OFFSET_SHIFT 16
+#define LEVELS       31 /* of pid namespaces, at most: all bits of it */
 #define END_INSNS    2
 #define PIECE_BYTES  (64u << 10) /* more than the kernel has a buffer for */
 
@@ -62,6 +63,38 @@ void program_land(struct program *p, size_t jump)
 void program_call(struct program *p, int32_t helper)
 {
 	program_put(p, BPF_JMP | BPF_CALL, 0, 0, 0, helper);
+}
+
+/* Or it is not there, which is no place of anything either. */
+static int known(struct program *p, int value)
+{
+	if (value < 0)
+		p->missing = value;
+	return value;
+}
+
+/* A thread has a number in each pid namespace above it. */
+void program_save_tid(struct program *p, uint8_t reg, int at)
+{
+	int first = known(p, btf_member(p->types, "pid", "numbers", 0));
+	int number = known(p, btf_member(p->types, "upid", "nr", 4));
+	int each = known(p, btf_size(p->types, "upid"));
+
+	program_put(p, BPF_ST | BPF_MEM | BPF_DW, REG_FRAME, 0, at, 0);
+	program_call(p, BPF_FUNC_get_current_task_btf);
+	program_load(p, REG_2, REG_RESULT, "task_struct", "thread_pid", 8);
+	program_load(p, REG_2, REG_2, "pid", "level", 4);
+	program_put(p, BPF_ALU64 | BPF_AND | BPF_K, REG_2, 0, 0, LEVELS);
+	program_put(p, BPF_ALU64 | BPF_MUL | BPF_K, REG_2, 0, 0, each);
+	program_load(p, REG_3, reg, "task_struct", "thread_pid", 8);
+	program_put(p, BPF_ALU64 | BPF_ADD | BPF_X, REG_3, REG_2, 0, 0);
+	program_put(p, BPF_ALU64 | BPF_ADD | BPF_K, REG_3, 0, 0,
+		    first + number);
+	program_put(p, BPF_ALU64 | BPF_MOV | BPF_X, REG_1, REG_FRAME, 0, 0);
+	program_put(p, BPF_ALU64 | BPF_ADD | BPF_K, REG_1, 0, 0, at);
+	program_put(p, BPF_ALU64 | BPF_MOV | BPF_K, REG_2, 0, 0,
+		    sizeof(int32_t));
+	program_call(p, BPF_FUNC_probe_read_kernel);
 }
 
 /* seq_write(ctx->meta->seq, frame + at, len) */

@@ -52,6 +52,13 @@ void program_save(struct program *p, uint8_t from, int at);
 size_t program_jump_if_zero(struct program *p, uint8_t reg);
 void program_land(struct program *p, size_t jump);
 
+/*
+ * The number of the thread whose task_struct is in reg, from REG_CTX on, in the
+ * pid namespace of the current one, which reads the output; 0: it has none
+ * there.  REG_RESULT to REG_3 are used up.
+ */
+void program_save_tid(struct program *p, uint8_t reg, int at);
+
 /* A call of one of the kernel's helpers. */
 void program_call(struct program *p, int32_t helper);
 

@@ -4,6 +4,8 @@ noinst_LIBRARIES += %D%/libkernel.a
 	%D%/awake.h \
 	%D%/btf.c \
 	%D%/btf.h \
+	%D%/far_writes.c \
+	%D%/far_writes.h \
 	%D%/features.c \
 	%D%/features.h \
 	%D%/held_up.c \

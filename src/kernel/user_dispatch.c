@@ -21,7 +21,6 @@
 
 #define CONTEXT  "bpf_iter__task"
 #define BIT      "SYSCALL_WORK_BIT_SYSCALL_USER_DISPATCH"
-#define LEVELS   31         /* of pid namespaces, at most: all bits of it */
 #define MOST     (1u << 22) /* as many as there can be threads */
 #define SAVED_AT (-(int)sizeof(struct dispatch_seen)) /* from the frame */
 
@@ -65,41 +64,6 @@ static void load_switch(struct program *p)
 		    (int32_t)(1u << (bit & 31)));
 }
 
-/* Or it is not there, which is no place of anything either. */
-static int known(struct program *p, int value)
-{
-	if (value < 0)
-		p->missing = value;
-	return value;
-}
-
-/*
- * A thread has a number in each pid namespace above it: that of the namespace
- * of the current thread, which reads the output.
- */
-static void save_tid(struct program *p)
-{
-	int first = known(p, btf_member(p->types, "pid", "numbers", 0));
-	int number = known(p, btf_member(p->types, "upid", "nr", 4));
-	int each = known(p, btf_size(p->types, "upid"));
-
-	program_put(p, BPF_ST | BPF_MEM | BPF_DW, REG_FRAME, 0, PLACE(tid), 0);
-	program_call(p, BPF_FUNC_get_current_task_btf);
-	program_load(p, REG_2, REG_RESULT, "task_struct", "thread_pid", 8);
-	program_load(p, REG_2, REG_2, "pid", "level", 4);
-	program_put(p, BPF_ALU64 | BPF_AND | BPF_K, REG_2, 0, 0, LEVELS);
-	program_put(p, BPF_ALU64 | BPF_MUL | BPF_K, REG_2, 0, 0, each);
-	load_task(p, REG_3, "thread_pid");
-	program_put(p, BPF_ALU64 | BPF_ADD | BPF_X, REG_3, REG_2, 0, 0);
-	program_put(p, BPF_ALU64 | BPF_ADD | BPF_K, REG_3, 0, 0,
-		    first + number);
-	program_put(p, BPF_ALU64 | BPF_MOV | BPF_X, REG_1, REG_FRAME, 0, 0);
-	program_put(p, BPF_ALU64 | BPF_ADD | BPF_K, REG_1, 0, 0, PLACE(tid));
-	program_put(p, BPF_ALU64 | BPF_MOV | BPF_K, REG_2, 0, 0,
-		    sizeof(int32_t));
-	program_call(p, BPF_FUNC_probe_read_kernel);
-}
-
 /* Called for each thread, and once more with none. */
 static void assemble(struct program *p)
 {
@@ -112,7 +76,7 @@ static void assemble(struct program *p)
 	save_task(p, "syscall_dispatch.offset", PLACE(offset));
 	save_task(p, "syscall_dispatch.len", PLACE(len));
 	save_task(p, "syscall_dispatch.selector", PLACE(selector));
-	save_tid(p);
+	program_save_tid(p, REG_OBJECT, PLACE(tid));
 	program_write(p, CONTEXT, SAVED_AT, -SAVED_AT);
 	program_land(p, off);
 	program_land(p, none);

@@ -42,6 +42,25 @@ int written_leave(int fd, uint64_t start, uint64_t end)
 	return ioctl(fd, UFFDIO_UNREGISTER, &arg) < 0 ? -errno : 0;
 }
 
+/* Up to where something else is mapped, the kernel goes; that is looked for. */
+int written_unmark(int fd, uint64_t start, uint64_t end)
+{
+	struct uffdio_writeprotect arg = {
+		.range = { .start = start, .len = end - start },
+	};
+	uint64_t middle = start + (end - start) / PAGE / 2 * PAGE;
+	int r;
+
+	if (ioctl(fd, UFFDIO_WRITEPROTECT, &arg) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return -errno;
+	if (middle == start)
+		return 0;
+	r = written_unmark(fd, start, middle);
+	return r < 0 ? r : written_unmark(fd, middle, end);
+}
+
 int written_scan(int pagemap_fd, uint64_t start, uint64_t end, bool arm,
 		 struct page_run *runs, size_t room, size_t *ret_count,
 		 uint64_t *ret_next)

@@ -37,6 +37,12 @@ int written_watch(int fd, uint64_t start, uint64_t end);
 int written_leave(int fd, uint64_t start, uint64_t end);
 
 /*
+ * What of it is watched counts as written, and is watched still.  The process
+ * may run, and have unmapped or changed any of it.
+ */
+int written_unmark(int fd, uint64_t start, uint64_t end);
+
+/*
  * As pagemap_scan, of one watched mapping; runs have written, and none is a
  * guard.  arm: what is found is unwritten from now on.  -EPERM: it is not
  * watched.

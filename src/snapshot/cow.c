@@ -248,12 +248,22 @@ static int resolve_record(const CowRecord *rec, const struct pieces *own,
 	return r;
 }
 
+static bool has_records(const struct meta *meta)
+{
+	for (size_t i = 0; i < meta->count; i++)
+		if (meta->entries[i].tag == TAG_COW)
+			return true;
+	return false;
+}
+
 int cow_resolve(const struct meta *meta, int32_t pid, struct extent_list *list,
 		struct err *err)
 {
 	struct pieces own = { 0 };
-	int r = take_extents(list, &own, err);
+	int r = 0;
 
+	if (has_records(meta))
+		r = take_extents(list, &own, err);
 	for (size_t i = 0; i < meta->count && r == 0; i++) {
 		const CowRecord *rec = (const CowRecord *)meta->entries[i].msg;
 

@@ -84,6 +84,24 @@ void watches_drop(struct watches *w, pid_t pid)
 		w->fds[kept++] = w->fds[i];
 	}
 	w->count = kept;
+	if (!kept)
+		w->generation = 0;
+}
+
+void watches_lose(struct watches *w, const struct watches_lost *why)
+{
+	watches_done(w);
+	w->generation = why->generation;
+	w->v[0] = (struct watch){ .pid = why->writer };
+}
+
+struct watches_lost watches_why(const struct watches *w)
+{
+	struct watches_lost why = { 0 };
+
+	if (!w->count && w->generation)
+		why = (struct watches_lost){ w->generation, w->v[0].pid };
+	return why;
 }
 
 void watches_done(struct watches *w)

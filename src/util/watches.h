@@ -27,8 +27,8 @@ struct watches {
 	uint32_t generation;
 	uint8_t digest[WATCHES_DIGEST]; /* of its meta stream */
 	uint64_t count;
-	struct watch v[WATCHES_MAX];
-	int fds[WATCHES_MAX]; /* of v; not in the message */
+	struct watch v[WATCHES_MAX]; /* of none, first: watches_lost */
+	int fds[WATCHES_MAX];        /* of v; not in the message */
 };
 
 /* A socket that holds them; they stay with the caller too. */
@@ -48,6 +48,19 @@ void watches_add(struct watches *w, pid_t pid, uint64_t start_time, int fd);
 
 /* Of those that are not wanted any more. */
 void watches_drop(struct watches *w, pid_t pid);
+
+/*
+ * Why there are none that tell what was written since a generation; 0: there is
+ * nothing to be said.  writer: who wrote past them; 0: an attempt has died.
+ */
+struct watches_lost {
+	uint32_t generation;
+	pid_t writer;
+};
+
+/* Close all; the reason travels as they do. */
+void watches_lose(struct watches *w, const struct watches_lost *why);
+struct watches_lost watches_why(const struct watches *w);
 
 /* Close all. */
 void watches_done(struct watches *w);

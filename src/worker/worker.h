@@ -32,6 +32,7 @@ struct work {
 	struct job_terminal terminal; /* -1, -1: it has none */
 	struct watches watches;       /* of what the job writes */
 	bool watches_kept;            /* its supervisor keeps them for us */
+	bool watches_left;            /* and has what is to be said if we die */
 	bool durable;                 /* its generation, whatever fails later */
 	uint64_t copied, to_copy;     /* FLUSH: bytes, as was said last ... */
 	uint64_t told_ns;             /* ... and when */

@@ -158,9 +158,11 @@ save --kill
 is "$?" 0 "the last one ends it"
 mostly_unchanged
 result $? "and has what was written, too"
+saved=$(($(number borrowed_bytes) + $(number page_bytes)))
 jobcr wait "$job" 2>/dev/null
-jobcr restore "$job" --detach >/dev/null
+jobcr restore "$job" --detach --json >out
 is "$?" 0 "it is restored"
+is "$(number page_bytes)" "$saved" "with as much memory as was saved"
 change 1 1
 is "$(($(tail -n 1 o.txt | cut -d' ' -f2) + 6))" "$(echo "$was" | cut -d' ' -f2)" \
 	"with all of its memory"

@@ -10,10 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static unsigned int records_most = 1u << 20;
+#define LENDER_RECORDS records_most
 #include "engine/borrow.h"
 #include "images/mm.pb-c.h"
 #include "images/tags.h"
 #include "snapshot/snapshot.h"
+#include "src/engine/lender.c"
 #include "tests/lib/sample.h"
 #include "tests/lib/tap.h"
 #include "util/cleanup.h"
@@ -251,6 +254,11 @@ static void test_another(void)
 	f.watches.generation = 3;
 	ok(!opened(&f) && *f.why, "another generation: %s", f.why);
 	f.watches.generation = 1;
+	records_most = 100;
+	ok(!opened(&f) && strstr(f.why, "too many pieces") &&
+		   !has(&f, PAGES_NAME),
+	   "in more pieces than are kept in mind: %s", f.why);
+	records_most = 1u << 20;
 	close(openat(f.args.dir_fd, MORE_NAME, O_CREAT | O_WRONLY | O_CLOEXEC,
 		     0600));
 	ok(!opened(&f) && *f.why && !has(&f, PAGES_NAME) && has(&f, MORE_NAME),

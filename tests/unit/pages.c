@@ -149,6 +149,8 @@ static void test_little(struct scene *s)
 	ok(r == 0 && !err.code && !pages_total(s->pages).bytes,
 	   "what fills no buffer is not given to storage early");
 	if (r == 0)
+		r = search_begin(s->search, &err);
+	if (r == 0)
 		r = pages_run(s->pages, &err);
 	ok(r == 0 && pages_total(s->pages).bytes ==
 			     (uint64_t)PEOPLE * 2 * LITTLE * IMAGE_PAGE,
@@ -174,6 +176,8 @@ static void test_much(struct scene *s)
 	ok(early >= 2 * BUFFER && early < 2ull * MUCH * IMAGE_PAGE,
 	   "whole buffers are given to storage early: %llu bytes",
 	   (unsigned long long)early);
+	if (r == 0)
+		r = search_begin(s->search, &err);
 	if (r == 0)
 		r = pages_run(s->pages, &err);
 	ok(r == 0 && pages_total(s->pages).bytes == 2ull * MUCH * IMAGE_PAGE,

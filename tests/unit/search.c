@@ -167,6 +167,75 @@ static void test_moved(int fd)
 	   count_written());
 }
 
+/* As look, of an attempt that fails when the process has gone on. */
+static void fail(size_t first, size_t count)
+{
+	struct err err = { 0 };
+	struct search *s;
+	int r = search_new(NULL, true, true, &s, &err);
+
+	if (r == 0)
+		r = search_add_range(s, &range, &err);
+	if (r == 0)
+		r = search_begin(s, &err);
+	write_to(first, count, 1);
+	if (r == 0)
+		r = search_disarm(s);
+	ok(r == 0, "an attempt fails%s", err.text);
+	search_free(s);
+}
+
+static void test_failed(void)
+{
+	range.since = false;
+	write_to(0, PAGES, 1);
+	fail(0, 1);
+	ok(!is_watched_now(), "of the first nothing is left");
+	ok(look(true) == PAGES, "memory that is watched");
+	range.since = true;
+	write_to(0, 20, 2);
+	fail(100, 3);
+	ok(count_written() == 23 && is_watched_now(),
+	   "what was written before and since is told then: %zu pages",
+	   count_written());
+	fail(0, 0);
+	ok(count_written() == 23, "after another, too");
+	fail(102, 5);
+	(void)munmap(memory + 10 * PAGE, 2 * PAGE);
+	ok(count_written() == 26, "and what was then: %zu pages",
+	   count_written());
+	range.end = range.start + 10 * PAGE;
+	ok(look(true) == 10 && count_written() == 0,
+	   "by one that does not fail nothing is left of it");
+}
+
+/* A mapping is gone when it is to be unmarked. */
+static void test_failed_unmapped(void)
+{
+	struct err err = { 0 };
+	struct search *s;
+	int r = search_new(NULL, true, true, &s, &err);
+
+	range.since = true;
+	range.end = range.start + 10 * PAGE;
+	write_to(0, 10, 1);
+	if (r == 0)
+		r = search_add_range(s, &range, &err);
+	if (r == 0)
+		r = search_begin(s, &err);
+	(void)munmap(memory + 3 * PAGE, 2 * PAGE);
+	(void)mmap(memory + 7 * PAGE, PAGE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	ok(r == 0 && search_disarm(s) == 0,
+	   "some of it is unmapped before one fails");
+	range.end = range.start + 3 * PAGE;
+	ok(count_written() == 3, "what is before it is told");
+	range.start += 8 * PAGE;
+	range.end = range.start + 2 * PAGE;
+	ok(count_written() == 2, "and behind it");
+	search_free(s);
+}
+
 /* How often each page was taken. */
 static unsigned char times[PAGES];
 
@@ -252,6 +321,31 @@ static void test_early(size_t some, size_t step, bool pinned)
 	search_free(s);
 }
 
+/* Who writes from outside between the two would leave no mark. */
+static void test_armed_early(int fd)
+{
+	struct err err = { 0 };
+	struct search *s = NULL;
+	int r = search_new(NULL, true, true, &s, &err);
+
+	memset(times, 0, sizeof(times));
+	range.watch_fd = fd;
+	range.since = false;
+	range.alone = true;
+	write_to(0, PAGES, 1);
+	if (r == 0)
+		r = search_add_range(s, &range, &err);
+	ok(r == 0 && take(s, PAGES, &err) == 0,
+	   "what is to be armed is not read");
+	if (r == 0)
+		r = search_begin(s, &err);
+	ok(r == 0 && take(s, PAGES, &err) == PAGES, "until it is: %s",
+	   err.text);
+	range.alone = false;
+	range.watch_fd = -1;
+	search_free(s);
+}
+
 int main(void)
 {
 	auto_close int proc_fd = open("/proc/self", O_PATH | O_CLOEXEC);
@@ -296,6 +390,9 @@ int main(void)
 		test_early(some, 8, true);
 	}
 	test_early(EXTENT_MAX_PAGES, 1, false);
+	test_armed_early(fd);
 	test_moved(fd);
+	test_failed();
+	test_failed_unmapped();
 	return done_testing();
 }

@@ -146,7 +146,17 @@ static void test_travel(void)
 	   "one may go");
 	ok(watches_unpack(sock, &w, &err) < 0, "they come out once: %s",
 	   err.text);
-	watches_done(&got);
+	watches_lose(&got, &(struct watches_lost){ 9, 4711 });
+	cleanup_close(&sock);
+	ok(!got.count && watches_pack(&got, &sock, &err) == 0 &&
+		   watches_unpack(sock, &w, &err) == 0 && !w.count &&
+		   watches_why(&w).generation == 9 &&
+		   watches_why(&w).writer == 4711,
+	   "why there are none travels, too");
+	watches_add(&got, 1, 1, open("/dev/null", O_CLOEXEC));
+	ok(!watches_why(&got).generation, "and not of some");
+	watches_drop(&got, 1);
+	ok(!watches_why(&got).generation, "nor of those that are not wanted");
 	for (pid_t i = 0; i <= WATCHES_MAX; i++)
 		watches_add(&got, i, 1, open("/dev/null", O_CLOEXEC));
 	ok(got.count == WATCHES_MAX, "no more than there is room for");
