@@ -8,14 +8,13 @@
  * What is known to be read in the end is read ahead, while processes are built.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "engine/births.h"
 #include "engine/building.h"
+#include "engine/data_file.h"
 #include "engine/inlets.h"
 #include "images/limits.h"
 #include "images/mm.pb-c.h"
@@ -25,6 +24,7 @@
 #include "util/cleanup.h"
 #include "util/kernels_file.h"
 
+#define PAGE       ((uint64_t)IMAGE_PAGE)
 #define NOT_WANTED UINT64_MAX
 
 /* With less than this it is not worth the calls in the process. */
@@ -34,30 +34,37 @@
 struct owner {
 	int32_t ns_pid;
 	pid_t pid;
-	uint32_t object;
-	int data_fd;
-	uint64_t data_size;
-	uint64_t huge; /* data is on hugetlbfs: the size of its pages */
+	struct data_file data;
 	uint64_t bytes;
 	size_t puppet;
 	struct inlet *inlet; /* of the process, or NULL */
 };
 
+/* There are as many as runs of pages: these two are small. */
 struct target {
 	const Extent *extent;
-	uint64_t start; /* what of the extent is wanted */
-	uint32_t len;
-	uint32_t owner; /* of work.owners */
+	uint32_t owner;       /* of work.owners */
+	uint16_t from, pages; /* what of the extent is wanted */
 };
 
 /* What an extent has of a process. */
 struct page_place {
-	int32_t pid;
-	bool common; /* and is there when the process is born */
-	bool born;   /* some of it is */
 	const Extent *extent;
-	uint64_t start, end;
+	int32_t pid;
+	uint32_t from : 12, pages : 12; /* of the extent */
+	uint32_t common : 1; /* and is there when the process is born */
+	uint32_t born : 1;   /* some of it is */
 };
+
+static uint64_t start_of(const struct page_place *p)
+{
+	return p->extent->address + p->from * PAGE;
+}
+
+static uint64_t end_of(const struct page_place *p)
+{
+	return start_of(p) + p->pages * PAGE;
+}
 
 /* A reading, ahead of everything (work NULL), or of what is wanted now. */
 struct putting {
@@ -72,7 +79,7 @@ struct contents {
 	uint64_t bytes; /* put so far */
 
 	/* Of each extent that is read ahead, in order. */
-	struct target *ahead;
+	const Extent **ahead;
 	struct read_piece *pieces;
 	size_t nahead;
 	struct reading *reading;
@@ -110,73 +117,23 @@ static int order_targets(const void *a, const void *b)
 		return order;
 	if (x->owner != y->owner)
 		return x->owner < y->owner ? -1 : 1;
-	return (x->start > y->start) - (x->start < y->start);
-}
-
-/* What a data file has behind its end belongs to nobody. */
-static int put_data(const struct owner *o, uint64_t at, const uint8_t *data,
-		    size_t len, struct err *err)
-{
-	ssize_t n;
-
-	if (at >= o->data_size)
-		return 0;
-	if (len > o->data_size - at)
-		len = (size_t)(o->data_size - at);
-	while (len > 0) {
-		n = pwrite(o->data_fd, data, len, (off_t)at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return err_sys(err, "object %u: write", o->object);
-		data += n;
-		at += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-/*
- * Files of hugetlbfs cannot be written, only mapped.  Pages are asked for
- * first: a lack of them is an error here, and no signal.
- */
-static int put_huge(const struct owner *o, uint64_t at, const uint8_t *data,
-		    size_t len, struct err *err)
-{
-	uint64_t start = at & ~(o->huge - 1);
-	uint64_t end = (at + len + o->huge - 1) & ~(o->huge - 1);
-	uint8_t *map;
-
-	if (end > o->data_size)
-		return err_set(err, -EBADMSG, "object %u: pages behind its end",
-			       o->object);
-	while (fallocate(o->data_fd, 0, (off_t)start, (off_t)(end - start)) < 0)
-		if (errno != EINTR)
-			return err_sys(err, "object %u: huge pages of %s",
-				       o->object, hugetlb_name(o->huge));
-	map = mmap(NULL, end - start, PROT_READ | PROT_WRITE, MAP_SHARED,
-		   o->data_fd, (off_t)start);
-	if (map == MAP_FAILED)
-		return err_sys(err, "object %u: mmap", o->object);
-	memcpy(map + (at - start), data, len);
-	(void)munmap(map, end - start);
-	return 0;
+	return (x->from > y->from) - (x->from < y->from);
 }
 
 static int put_one(const struct work *w, struct scatter *memory,
 		   const struct target *t, const uint8_t *data, struct err *err)
 {
 	const struct owner *o = &w->owners[t->owner];
+	const uint64_t start = t->extent->address + t->from * PAGE;
+	const size_t len = t->pages * PAGE;
 
-	data += t->start - t->extent->address;
+	data += t->from * PAGE;
 	if (o->inlet)
-		return inlet_take(o->inlet, memory, t->start, data, t->len,
-				  err);
+		return inlet_take(o->inlet, memory, start, data, len, err);
 	if (o->ns_pid)
-		return scatter_put(memory, o->pid, o->ns_pid, t->start, data,
-				   t->len, err);
-	return o->huge ? put_huge(o, t->start, data, t->len, err)
-		       : put_data(o, t->start, data, t->len, err);
+		return scatter_put(memory, o->pid, o->ns_pid, start, data, len,
+				   err);
+	return data_file_put(&o->data, start, data, len, err);
 }
 
 /* The kernel asks the thread that fills, where the job has said nothing. */
@@ -227,7 +184,7 @@ static const Extent *extent_of(const struct putting *p,
 	const struct contents *c = p->b->contents;
 
 	return p->work ? p->work->targets[piece->tag].extent
-		       : c->ahead[piece - c->pieces].extent;
+		       : c->ahead[piece - c->pieces];
 }
 
 /*
@@ -287,9 +244,9 @@ static int add_target(struct work *w, const Extent *x, uint64_t start,
 	w->owners[w->nowners - 1].bytes += end - start;
 	w->targets[w->count++] = (struct target){
 		.extent = x,
-		.start = start,
-		.len = (uint32_t)(end - start),
 		.owner = (uint32_t)w->nowners - 1,
+		.from = (uint16_t)((start - x->address) / PAGE),
+		.pages = (uint16_t)((end - start) / PAGE),
 	};
 	return 0;
 }
@@ -318,12 +275,12 @@ static int join_targets(struct work *w, struct contents *c, bool ahead,
 	for (size_t i = 0; i < w->count; i++) {
 		const Extent *x = t[i].extent;
 
-		w->bytes += t[i].len;
+		w->bytes += t[i].pages * PAGE;
 		if (i && x == t[i - 1].extent)
 			continue;
-		while (k < end && order_extents(c->ahead[k].extent, x) < 0)
+		while (k < end && order_extents(c->ahead[k], x) < 0)
 			k++;
-		if (k < end && c->ahead[k].extent == x)
+		if (k < end && c->ahead[k] == x)
 			c->pieces[k].tag = i;
 		else
 			w->pieces[w->npieces++] = piece_of(x, i);
@@ -422,7 +379,12 @@ static int by_place(const void *a, const void *b)
 
 	if (x->pid != y->pid)
 		return x->pid < y->pid ? -1 : 1;
-	return x->start < y->start ? -1 : x->start > y->start;
+	return start_of(x) < start_of(y) ? -1 : start_of(x) > start_of(y);
+}
+
+static uint32_t pages_to(const struct extent_ref *ref, uint64_t address)
+{
+	return (uint32_t)((address - ref->extent->address) / PAGE);
 }
 
 static int index_places(const struct plan *plan, struct contents *c,
@@ -437,10 +399,14 @@ static int index_places(const struct plan *plan, struct contents *c,
 	for (size_t i = 0; c->places && i < list.count; i++)
 		if (list.refs[i].pid)
 			c->places[c->nplaces++] = (struct page_place){
-				.pid = list.refs[i].pid,
 				.extent = list.refs[i].extent,
-				.start = list.refs[i].start,
-				.end = list.refs[i].end,
+				.pid = list.refs[i].pid,
+				.from = pages_to(&list.refs[i],
+						 list.refs[i].start),
+				.pages = pages_to(&list.refs[i],
+						  list.refs[i].end) -
+					 pages_to(&list.refs[i],
+						  list.refs[i].start),
 			};
 	if (!c->places)
 		r = err_num(err, ENOMEM, "%zu extents", list.count);
@@ -492,7 +458,7 @@ static size_t first_place(const struct contents *c, int32_t pid,
 		size_t mid = low + (high - low) / 2;
 		const struct page_place *p = &c->places[mid];
 
-		if (p->pid < pid || (p->pid == pid && p->end <= address))
+		if (p->pid < pid || (p->pid == pid && end_of(p) <= address))
 			low = mid + 1;
 		else
 			high = mid;
@@ -508,7 +474,7 @@ static int add_process(const struct building *b, struct work *w, size_t to,
 	const struct owner o = {
 		.ns_pid = task->ns_pid,
 		.pid = task->pid,
-		.data_fd = -1,
+		.data = { .fd = -1 },
 		.puppet = to,
 	};
 
@@ -526,12 +492,13 @@ static int add_put(const struct building *b, struct work *w,
 	for (size_t i = first_place(c, put->from, put->start);
 	     i < c->nplaces && c->places[i].pid == put->from && r == 0; i++) {
 		const struct page_place *p = &c->places[i];
+		const uint64_t start = start_of(p), end = end_of(p);
 
-		if (p->start >= put->end)
+		if (start >= put->end)
 			break;
 		r = add_target(w, p->extent,
-			       p->start > put->start ? p->start : put->start,
-			       p->end < put->end ? p->end : put->end, err);
+			       start > put->start ? start : put->start,
+			       end < put->end ? end : put->end, err);
 	}
 	return r;
 }
@@ -555,25 +522,25 @@ int build_puts(struct building *b, const struct put *puts, size_t count,
 static int add_object(const struct building *b, struct work *w,
 		      const PagesRecord *rec, struct err *err)
 {
-	struct owner o = { .object = rec->object };
+	struct owner o = { .data = { .object = rec->object } };
 	off_t size;
 	int r;
 
-	o.data_fd = descriptors_data(b->fds, rec->object);
-	if (o.data_fd == -ENOENT)
+	o.data.fd = descriptors_data(b->fds, rec->object);
+	if (o.data.fd == -ENOENT)
 		return err_set(err, -EBADMSG, "pages of object %u",
 			       rec->object);
-	if (o.data_fd >= 0) {
-		if (is_kernels_file(o.data_fd))
+	if (o.data.fd >= 0) {
+		if (is_kernels_file(o.data.fd))
 			return err_set(err, -EBADMSG,
 				       "pages of object %u are for a file of "
 				       "the kernel's",
 				       rec->object);
-		size = lseek(o.data_fd, 0, SEEK_END);
+		size = lseek(o.data.fd, 0, SEEK_END);
 		if (size < 0)
 			return err_sys(err, "object %u: size", rec->object);
-		o.data_size = (uint64_t)size;
-		o.huge = hugetlb_of_file(o.data_fd);
+		o.data.size = (uint64_t)size;
+		o.data.huge = hugetlb_of_file(o.data.fd);
 	}
 	r = add_owner(w, &o, err);
 	for (size_t k = 0; k < rec->n_extents && r == 0; k++) {
@@ -695,15 +662,21 @@ static void mark_common(const struct building *b)
 			size_t n = first_place(c, (int32_t)s->tag, s->start);
 
 			for (; n < c->nplaces && c->places[n].pid == s->tag &&
-			       c->places[n].start < s->end;
+			       start_of(&c->places[n]) < s->end;
 			     n++) {
 				c->places[n].born = true;
 				c->places[n].common |=
-					c->places[n].start >= s->start &&
-					c->places[n].end <= s->end;
+					start_of(&c->places[n]) >= s->start &&
+					end_of(&c->places[n]) <= s->end;
 			}
 		}
 	}
+}
+
+/* It is only to be read. */
+static int add_whole(struct work *w, const Extent *x, struct err *err)
+{
+	return add_target(w, x, x->address, x->address, err);
 }
 
 static int list_ahead(const struct building *b, struct work *w, struct err *err)
@@ -715,14 +688,14 @@ static int list_ahead(const struct building *b, struct work *w, struct err *err)
 
 	for (size_t i = 0; i < c->nplaces && r == 0; i++)
 		if (!c->places[i].common && !(c->births && c->places[i].born))
-			r = add_target(w, c->places[i].extent, 0, 0, err);
+			r = add_whole(w, c->places[i].extent, err);
 	recs = plan_kind(b->plan, TAG_PAGES, &count);
 	for (size_t i = 0; i < count && r == 0; i++) {
 		const PagesRecord *rec = (const PagesRecord *)recs[i].msg;
 
 		for (size_t k = 0; rec->object && k < rec->n_extents && r == 0;
 		     k++)
-			r = add_target(w, rec->extents[k], 0, 0, err);
+			r = add_whole(w, rec->extents[k], err);
 	}
 	return r;
 }
@@ -736,7 +709,7 @@ static int read_births(const struct building *b, struct err *err)
 
 	for (size_t i = 0; i < c->nplaces && r == 0; i++)
 		if (c->places[i].born)
-			r = add_target(&w, c->places[i].extent, 0, 0, err);
+			r = add_whole(&w, c->places[i].extent, err);
 	if (r == 0 && w.count)
 		r = join_targets(&w, c, false, err);
 	args = to_read(b, &c->settling, w.pieces, w.npieces);
@@ -772,12 +745,15 @@ int build_ahead(struct building *b, struct err *err)
 		r = list_ahead(b, &w, err);
 	if (r == 0 && w.count)
 		r = join_targets(&w, c, false, err);
+	if (r == 0)
+		c->ahead = calloc(w.npieces + 1, sizeof(*c->ahead));
+	if (r == 0 && !c->ahead)
+		r = err_num(err, ENOMEM, "%zu extents", w.npieces);
 	for (size_t i = 0; r == 0 && i < w.npieces; i++)
-		w.targets[i].extent = w.targets[w.pieces[i].tag].extent;
+		c->ahead[i] = w.targets[w.pieces[i].tag].extent;
 	for (size_t i = 0; i < w.npieces; i++)
 		w.pieces[i].tag = NOT_WANTED;
 	c->nahead = w.npieces;
-	c->ahead = shrink(take_ptr(w.targets), c->nahead, sizeof(*c->ahead));
 	c->pieces = shrink(take_ptr(w.pieces), c->nahead, sizeof(*c->pieces));
 	work_done(&w);
 	args = to_read(b, &c->settling, c->pieces, c->nahead);

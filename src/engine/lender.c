@@ -133,11 +133,11 @@ static int check_length(const struct lender *l, struct err *err)
 	most = LENDER_RECORDS + (bytes >> 20) * LENDER_EACH;
 	return part->streams[0]->length > most
 		       ? err_set(err, -E2BIG,
-				 "it lies in too many pieces: %llu MiB of "
+				 "it lies in too many pieces: %llu KiB of "
 				 "records, at most %llu",
 				 (unsigned long long)part->streams[0]->length >>
-					 20,
-				 (unsigned long long)most >> 20)
+					 10,
+				 (unsigned long long)most >> 10)
 		       : 0;
 }
 

@@ -15,6 +15,7 @@ noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_SOURCES += %D%/doors.c %D%/doors.h \
 	%D%/doors_find.c
 %C%_libengine_a_SOURCES += %D%/dump.c %D%/dump.h
+%C%_libengine_a_SOURCES += %D%/data_file.c %D%/data_file.h
 %C%_libengine_a_SOURCES += %D%/far_maps.c %D%/far_maps.h
 %C%_libengine_a_SOURCES += %D%/far_writers.c %D%/far_writers.h
 %C%_libengine_a_SOURCES += %D%/meta.c %D%/meta.h
