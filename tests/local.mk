@@ -1057,6 +1057,7 @@ UNIT_TESTS += %D%/unit/work_dir
 %C%_unit_work_dir_SOURCES = %D%/unit/work_dir.c src/worker/dir.c
 %C%_unit_work_dir_LDADD = %D%/lib/libtap.a src/wire/libwireproto.a \
 	storage/libstorage.a src/util/libutil.a $(PROTOBUF_C_LIBS)
+EXTRA_DIST += %D%/lib/archives.py %D%/lib/seals.py %D%/lib/spoil.py
 UNIT_TESTS += %D%/unit/frame
 %C%_unit_frame_SOURCES = %D%/unit/frame.c
 %C%_unit_frame_LDADD = %D%/lib/libtap.a src/wire/libwire.a \

@@ -128,9 +128,12 @@ static int copy_file(struct copying *w, const struct snapshot_file *f,
 		     struct err *err)
 {
 	auto_close int fd = -EBADF;
-	int r;
+	bool linked;
+	int r = copy_links_try(w->links, f, &linked, err);
 
-	if (copy_links_try(w->links, f)) {
+	if (r < 0)
+		return r;
+	if (linked) {
 		w->done += f->length;
 		tell(w, false);
 		return 0;

@@ -163,12 +163,9 @@ static int check(struct copy_links *l, const struct link *link, struct err *err)
 			       .bandwidth = l->c->bandwidth,
 			       .go_on = go_on,
 			       .arg = l };
-	auto_free const Extent **extents = NULL;
-	int r = load_part(l, link->part, err);
+	auto_free const Extent **extents =
+		calloc(l->extents.count + 1, sizeof(*extents));
 
-	if (r < 0)
-		return r;
-	extents = calloc(l->extents.count + 1, sizeof(*extents));
 	if (!extents)
 		return err_num(err, ENOMEM, "%zu extents", l->extents.count);
 	part.streams = streams;
@@ -253,21 +250,27 @@ static void undo(const struct copy_links *l, const struct snapshot_file *f)
 	end_as(l->c->user);
 }
 
-bool copy_links_try(struct copy_links *l, const struct snapshot_file *f)
+int copy_links_try(struct copy_links *l, const struct snapshot_file *f,
+		   bool *ret, struct err *err)
 {
 	struct link link = { 0 };
-	struct err err = { 0 };
+	struct err why = { 0 };
 	int r;
 
+	*ret = false;
 	if (!find_stream(l->m, f->name, &link) || !link_any(l, &link, f))
-		return false;
-	r = check(l, &link, &err);
+		return 0;
+	r = load_part(l, link.part, err);
+	if (r < 0)
+		return r;
+	r = check(l, &link, &why);
+	*ret = r == 0;
 	if (r == 0)
-		return true;
+		return 0;
 	undo(l, f);
-	err_wrap(&err, r, "generation %u%s", link.generation,
+	err_wrap(&why, r, "generation %u%s", link.generation,
 		 r == -EBADMSG ? " is damaged" : "");
 	if (l->c->damaged)
-		l->c->damaged(l->c->arg, err.text);
-	return false;
+		l->c->damaged(l->c->arg, why.text);
+	return 0;
 }

@@ -18,17 +18,18 @@
  */
 struct copy_links;
 
-/* c and m are borrowed.  alive is called all the time while something is read.
- */
+/* c, m: borrowed.  alive is called all the time while something is read. */
 int copy_links_open(const struct copy *c, const ManifestRecord *m,
 		    void (*alive)(void *arg), void *arg,
 		    struct copy_links **ret, struct err *err);
 
 /*
- * False: it is to be copied.  c->damaged has heard of it where that is since
- * an older generation has it, but not as it was.
+ * *ret false: it is to be copied.  c->damaged has heard of it where that is
+ * since an older generation has it, but not as it was.  The error is of what is
+ * copied, as for all of snapshot_copy.
  */
-bool copy_links_try(struct copy_links *l, const struct snapshot_file *f);
+int copy_links_try(struct copy_links *l, const struct snapshot_file *f,
+		   bool *ret, struct err *err);
 
 void copy_links_free(struct copy_links *l); /* NULL too */
 

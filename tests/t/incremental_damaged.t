@@ -6,6 +6,7 @@ set -u
 if [ "$(id -u)" = 0 ] && [ -z "${JOBCR_MOUNTS:-}" ]; then
 	JOBCR_MOUNTS=ours exec unshare -m sh "$0"
 fi
+spoil=$(cd "${top_srcdir:-.}" && pwd)/tests/lib/spoil.py
 . "${top_srcdir:-.}/tests/lib/jobs.sh"
 . "${top_srcdir:-.}/tests/lib/flip.sh"
 leave() {
@@ -155,7 +156,7 @@ on_disk() { # DirectIO
 	_file=$(generation_dir "$generation")/here.pages.0
 	_was=$(sha256sum <"$_file")
 	sync -f "$_file"
-	python3 spoil.py "$_file" disk
+	python3 "$spoil" "$_file" disk
 	[ "$_was" = "$(sha256sum <"$_file")" ]
 	result $? "DirectIO = $1: where only the disk is damaged"
 	save --kill
@@ -164,15 +165,6 @@ on_disk() { # DirectIO
 	jobcr kill "$job" KILL
 	jobcr wait "$job" 2>/dev/null
 }
-cat >spoil.py <<'PY'
-import mmap, os, sys
-f = os.open(sys.argv[1], os.O_RDONLY)
-os.lseek(f, os.fstat(f).st_size // 2 & ~4095, os.SEEK_SET)
-page = os.read(f, 4096)
-m = mmap.mmap(os.open(sys.argv[2], os.O_RDWR), 0)
-at = m.find(page)
-m[at] ^= 1
-PY
 truncate -s 300M disk
 if mkfs.ext4 -q -F disk 2>/dev/null && mount -o loop disk store 2>/dev/null
 then

@@ -4,8 +4,17 @@
 # flush brings, though they have files in common; and where the fast directory
 # has nothing to borrow from, it is said why.
 set -u
+if [ "$(id -u)" = 0 ] && [ -z "${JOBCR_MOUNTS:-}" ]; then
+	JOBCR_MOUNTS=ours exec unshare -m sh "$0"
+fi
+spoil=$(cd "${top_srcdir:-.}" && pwd)/tests/lib/spoil.py
 . "${top_srcdir:-.}/tests/lib/jobs.sh"
 
+leave() {
+	umount "$tmp/store" 2>/dev/null
+	clean_up
+}
+trap leave EXIT
 mkdir fast fast/local
 chmod 3777 fast/local
 cat >>"$JOBCR_CONF" <<CONF
@@ -159,4 +168,29 @@ result $? "the one after it borrows again"
 is_whole "$generation"
 result $? "and is whole in the store"
 end_job
+
+# The disk is damaged, and the page cache still has what was written.
+on_disk() { # DirectIO
+	stop_daemon
+	sed -i "/^DirectIO/d" "$JOBCR_CONF"
+	echo "DirectIO = $1" >>"$JOBCR_CONF"
+	start_daemon
+	begin
+	sync -f "$(pages_of 1)"
+	python3 "$spoil" "$(pages_of 1)" disk
+	save
+	is "$(names 2)" 1 "DirectIO = $1: so is what only the disk has wrong"
+	is_whole 2
+	result $? "the new one is whole in the store"
+	end_job
+	stop_daemon
+}
+truncate -s 300M disk
+if mkfs.ext4 -q -F disk 2>/dev/null && mount -o loop disk store 2>/dev/null
+then
+	on_disk true
+	on_disk false
+else
+	echo "# no disk of its own"
+fi
 finish

@@ -145,7 +145,7 @@ wait_for 60 nothing_there
 result $? "of a job that is not here any more nothing takes room"
 save
 is "$?$(field out fast)" 0True "one that fits"
-wait_for 20 stored 1
+wait_for 20 told 'generation 1 is in the store'
 rm "$fast/filler"
 mount -o remount,ro "$fast"
 save
