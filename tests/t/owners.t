@@ -61,9 +61,15 @@ is "$?" 0 "which is that user's"
 
 # What is saved into a directory is read from there again: nobody else is to
 # decide what is in it.
+# Nothing of whoever runs the tests, such as pipes of theirs, is in it.
+on_its_own() { # command...
+	exec python3 -c 'import os, sys
+os.closerange(3, 4096)
+os.execvp(sys.argv[1], sys.argv[1:])' "$@" </dev/null >/dev/null 2>&1
+}
 begin() { # uid
-	setpriv --reuid "$1" --regid "$1" --clear-groups setsid sleep 300 \
-		</dev/null >/dev/null 2>&1 3>&- &
+	on_its_own setpriv --reuid "$1" --regid "$1" --clear-groups \
+		setsid sleep 300 &
 	pid=$!
 	wait_for 10 grep -q sleep /proc/$pid/comm
 }
@@ -96,7 +102,7 @@ kill $pid
 # The number of a process is its user's word for whose it is.
 mkdir op/new
 chown $operator op/new
-setsid sleep 300 </dev/null >/dev/null 2>&1 3>&- &
+on_its_own setsid sleep 300 &
 pid=$!
 as $operator "$top_builddir/jobcr" checkpoint --pid $pid \
 	--dir "$tmp/op/new" >out 2>&1

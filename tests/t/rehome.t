@@ -205,6 +205,7 @@ goes_on several same "10.9.0.3 fd09::2" "at that and at the other's one"
 
 # take ADDRESS PORT: until it is told to end.
 take() {
+	rm -f taker
 	python3 -c 'import socket, sys, time
 s = socket.create_server((sys.argv[1], int(sys.argv[2])))
 print("up", flush=True)
