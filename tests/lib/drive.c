@@ -229,13 +229,19 @@ void drive_quick(bool on)
 	slow = !on;
 }
 
+static bool unpublished;
+
+void drive_unpublished(bool on)
+{
+	unpublished = on;
+}
+
 static int may_publish(void *arg, struct err *err)
 {
 	(void)arg;
-	(void)err;
 	if (before_publish)
 		before_publish();
-	return 0;
+	return unpublished ? err_set(err, -EIO, "not to be published") : 0;
 }
 
 static void run_checkpoint(struct worker *w, const struct user_id *owner)
@@ -315,12 +321,12 @@ static void run_restart(struct worker *w, const struct user_id *owner)
 		.arg = w,
 	};
 
-	w->out->result = snapshot_manifest(w->dir_fd, owner, &manifest,
-					   &w->out->err);
+	w->out->result =
+		snapshot_manifest(w->dir_fd, owner, &manifest, &w->out->err);
 	args.manifest = manifest;
 	if (w->out->result == 0)
-		w->out->result = restart_run(&args, &w->out->restart,
-					     &w->out->err);
+		w->out->result =
+			restart_run(&args, &w->out->restart, &w->out->err);
 	if (manifest)
 		manifest_record__free_unpacked(manifest, NULL);
 	drive_watch_give(w->keep, &watches);

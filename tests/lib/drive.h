@@ -70,6 +70,9 @@ void drive_quick(bool on);
 /* Called in the worker of the snapshots that follow; NULL: no more. */
 void drive_before_publish(void (*hook)(void));
 
+/* Of the snapshots that follow: none is published, -EIO. */
+void drive_unpublished(bool on);
+
 /*
  * Of all that follow: what jobs write is watched from a checkpoint on that they
  * survive, and from a restore on, and not saved again.

@@ -15,7 +15,8 @@
  * another vDSO), kernels (the same, then back, and once more there), often
  * (only when asked for: checkpointed SNAPSHOTS times in a row, goes on),
  * incremental (only when asked for: twice a chain of snapshots each of which
- * saves what was written since the one before, the last of them restored), old
+ * saves what was written since the one before, with attempts between them that
+ * fail at their end, the last of them restored), old
  * (only when asked for: as plain, as if the kernel were one without what
  * older.h says), old-resume (the same, as resume), old-failed (only when asked
  * for: as old, where some memory of the machine has failed), blind (only when
@@ -376,6 +377,24 @@ static bool often(struct round *r)
 	return true;
 }
 
+/* It has looked at all, and watches it anew, when it fails. */
+static bool unpublished(struct round *r)
+{
+	struct drive_outcome *o = calloc(1, sizeof(*o));
+	char path[300];
+	int result;
+
+	r->generation++;
+	image_dir(r, path);
+	drive_unpublished(true);
+	result = drive_checkpoint(r->job, path, false, o);
+	drive_unpublished(false);
+	if (result != -EIO)
+		failed(r, "checkpoint not published: %s", o->err.text);
+	free(o);
+	return result == -EIO;
+}
+
 static bool chain(struct round *r)
 {
 	const struct timespec nap = { .tv_nsec = 5000000 };
@@ -384,6 +403,9 @@ static bool chain(struct round *r)
 		if (!checkpoint(r, false))
 			return false;
 		/* Whatever it does meanwhile, there is some of it. */
+		nanosleep(&nap, NULL);
+		if (i % 2 == 0 && !unpublished(r))
+			return false;
 		nanosleep(&nap, NULL);
 	}
 	return checkpoint(r, true) && whole(r) && restore(r);
