@@ -55,6 +55,7 @@ struct run {
 	size_t count, next;
 	reader_done_fn done;
 	void *arg;
+	bool begun; /* something was delivered */
 };
 
 unsigned int reader_depth(unsigned int buffers)
@@ -320,12 +321,14 @@ static int complete(struct run *run, unsigned int index, int res,
 /*
  * Reads of a disk end many at a time, and it must not wait for what they have
  * brought to be dealt with: half of the buffers are in flight at first, others
- * are emptied meanwhile.
+ * are emptied meanwhile.  But whoever takes the first piece may let it wait, so
+ * until then all are filled.
  */
 static int feed(struct run *run, struct err *err)
 {
 	struct reader *rd = run->reader;
-	const unsigned int depth = depth_now(rd->depth);
+	const unsigned int depth =
+		run->begun ? depth_now(rd->depth) : rd->ring.buffers;
 	unsigned int i;
 	int r = 0;
 
@@ -406,6 +409,7 @@ int reader_run(struct reader *r, const struct read_piece *pieces, size_t count,
 		if (ret == 0)
 			ret = feed(&run, err);
 		more = ret == 0 && find_read(&run, &index);
+		run.begun |= more;
 		if (more)
 			ret = deliver(&run, index, err);
 	} while (ret == 0 && (more || r->ring.in_flight || run.next < count));
