@@ -162,18 +162,19 @@ else
 fi
 
 # What a file system keeps for root is not for its users' snapshots, and whoever
-# may take it may exceed quotas, too.
+# may take it may exceed quotas, too.  The job has more memory than there are
+# buffers, so that its pages meet the end before its records are written.
 user=65534
 users_disk() {
 	command -v mkfs.ext4 >/dev/null && rm -f disk &&
-		truncate -s 64M disk && mkfs.ext4 -q -F -m 40 disk &&
+		truncate -s 448M disk && mkfs.ext4 -q -F -m 40 disk &&
 		mount -o loop disk "$store" && mkdir a &&
 		install -d -o $user "$store/own" && chown $user a
 }
 if users_disk >log 2>&1; then
 	start_daemon
 	job=$(cd a && as $user "$top_builddir/jobcr" run --detach --output \
-		o.txt -- "$built/tests/cluster/progress" 99999 20 1 1 8)
+		o.txt -- "$built/tests/cluster/progress" 99999 20 1 1 80)
 	wait_for 10 has_lines a/o.txt 5
 	as $user "$top_builddir/jobcr" checkpoint "$job" >log 2>&1
 	result $? "a user's job is saved while there is room for users"
